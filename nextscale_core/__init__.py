@@ -1,0 +1,2 @@
+"""nextscale: a sentence becomes motion for a humanoid robot or avatar."""
+

@@ -1,0 +1,72 @@
+"""`MotionClip`: the human motion that travels between modules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from nextscale_core.exceptions import InvalidMotionError
+from nextscale_core.motion.skeleton import FPS, NUM_JOINTS
+
+
+@dataclass(frozen=True)
+class MotionClip:
+    """A human motion: joint positions over time.
+
+    Attributes:
+        joints: (T, 22, 3) float32 positions [m] in a world frame with z up and the floor at
+            z = 0. A canonical clip starts above the origin, facing +x.
+        fps: Frames per second [Hz].
+        text: The sentence the motion shows, or ''.
+        contacts: (T, 4) bool, foot on the floor: left ankle, left foot, right ankle, right foot
+            (HumanML3D's labels); None when unknown.
+        seed: Seed of the sample, or None for recorded motion.
+
+    Raises:
+        InvalidMotionError: wrong shapes, no frame, NaN or infinity, or fps not positive.
+    """
+
+    joints: np.ndarray
+    fps: float = FPS
+    text: str = ""
+    contacts: np.ndarray | None = None
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        joints = np.asarray(self.joints, dtype=np.float32)
+        if joints.ndim != 3 or joints.shape[1:] != (NUM_JOINTS, 3) or len(joints) == 0:
+            raise InvalidMotionError(
+                f"joints must have shape (T, {NUM_JOINTS}, 3) with T >= 1, got {joints.shape}"
+            )
+        if not np.isfinite(joints).all():
+            frame = int(np.argwhere(~np.isfinite(joints))[0, 0])
+            raise InvalidMotionError(f"joints hold NaN or infinity, first in frame {frame}")
+        if not (np.isfinite(self.fps) and self.fps > 0):
+            raise InvalidMotionError(f"fps must be a positive number, got {self.fps}")
+        object.__setattr__(self, "joints", joints)
+        object.__setattr__(self, "fps", float(self.fps))
+        if self.contacts is not None:
+            contacts = np.asarray(self.contacts).astype(bool)
+            if contacts.shape != (len(joints), 4):
+                raise InvalidMotionError(
+                    f"contacts must have shape ({len(joints)}, 4), got {contacts.shape}"
+                )
+            object.__setattr__(self, "contacts", contacts)
+
+    def __len__(self) -> int:
+        return len(self.joints)
+
+    @property
+    def seconds(self) -> float:
+        """Duration [s]: frames divided by the rate."""
+        return len(self.joints) / self.fps
+
+    def with_text(self, text: str) -> MotionClip:
+        """The same motion with another sentence."""
+        return replace(self, text=text)
+
+    def slice(self, start: int, stop: int) -> MotionClip:
+        """Frames [start, stop) as a clip of their own (world frame unchanged)."""
+        contacts = None if self.contacts is None else self.contacts[start:stop]
+        return replace(self, joints=self.joints[start:stop], contacts=contacts)
