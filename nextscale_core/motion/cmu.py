@@ -1,0 +1,317 @@
+"""Reader of the CMU motion capture folder: 14 body rotations -> 22 joints of a human.
+
+The folder holds `motion.npz`, `skeleton.json`, `trials.jsonl` and `clips.jsonl` (documented in
+docs/training.md). Its rotations and root path are the performer's, its offsets a robot's. So:
+
+1. the ankles are placed by the performer's own legs. In a frame where a foot stands still,
+   root velocity + d/dt (rotations x leg offsets) = 0; least squares over all such frames of the
+   data set give the leg offsets of the mean performer (`_FITTED_*`), and over the frames of one
+   subject that subject's size;
+2. root and ankles are scaled to the size of the standard skeleton (HumanML3D's limb lengths);
+3. the standard pelvis, spine and arms follow the body rotations, and the knees follow from the
+   standard leg lengths between hip and ankle, bent in the plane the data gives.
+
+Placed like this, a foot that stands still in the data stands still in the result.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from nextscale_core.exceptions import MotionFileError
+from nextscale_core.motion.clip import MotionClip
+from nextscale_core.motion.dataset import CaptionedClip
+from nextscale_core.motion.skeleton import FPS, JOINT_INDEX, NUM_JOINTS
+
+_PELVIS, _TORSO = 0, 7
+_LEGS = {"left": (1, 2, 3), "right": (4, 5, 6)}  # hip, knee, ankle bodies
+_ARMS = {"left": (8, 9), "right": (11, 12)}  # shoulder, elbow bodies
+
+# Leg of the mean performer, fitted to standing feet [m]; hip offset in the pelvis frame.
+_FITTED_HIP = np.array([0.038, 0.105, -0.093])
+_FITTED_THIGH = np.array([0.010, 0.0, -0.401])
+_FITTED_SHANK = np.array([0.020, 0.0, -0.453])
+
+# The standard skeleton [m], T-pose, x forward, y left, z up: HumanML3D's bone lengths, made
+# symmetric. Left side; the right side has the opposite y.
+_HIP = np.array([-0.018, 0.064, -0.083])
+_THIGH_LENGTH, _SHANK_LENGTH = 0.392, 0.429
+_FOOT = np.array([0.131, 0.020, -0.055])
+_SPINE1 = np.array([-0.030, 0.0, 0.128])
+_SPINE2 = np.array([0.024, 0.0, 0.141])
+_SPINE3 = np.array([0.003, 0.0, 0.057])
+_NECK = np.array([-0.030, 0.0, 0.217])
+_HEAD = np.array([0.048, 0.0, 0.091])
+_COLLAR = np.array([-0.018, 0.076, 0.119])
+_SHOULDER = np.array([-0.017, 0.119, 0.040])
+_UPPER_ARM = np.array([0.0, 0.260, 0.0])
+_FOREARM = np.array([0.0, 0.268, 0.0])
+
+_STANDARD_LEG = _THIGH_LENGTH + _SHANK_LENGTH
+_FITTED_LEG = -float(_FITTED_THIGH[2] + _FITTED_SHANK[2])
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One recording.
+
+    Attributes:
+        name: 'subject_take', e.g. '13_11'.
+        start: First row in the arrays.
+        frames: Number of frames at 20 fps.
+        descriptions: CMU's one-line description, then captions from KIT-ML if any.
+    """
+
+    name: str
+    start: int
+    frames: int
+    descriptions: tuple[str, ...]
+
+    @property
+    def subject(self) -> int:
+        """Number of the performer."""
+        return int(self.name.split("_")[0])
+
+
+def _side(offset: np.ndarray, side: str) -> np.ndarray:
+    return offset if side == "left" else offset * np.array([1.0, -1.0, 1.0])
+
+
+class CmuFolder:
+    """The data set in a folder; arrays are read on first use.
+
+    Args:
+        folder: Holds motion.npz, skeleton.json, trials.jsonl and clips.jsonl.
+
+    Raises:
+        MotionFileError: a file is missing, cut short or malformed.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        for name in ("motion.npz", "trials.jsonl", "clips.jsonl"):
+            if not (self.folder / name).is_file():
+                raise MotionFileError(f"{self.folder} is no CMU folder: it has no {name}")
+        self.trials = {trial.name: trial for trial in self._read_trials()}
+
+    def _read_lines(self, name: str) -> list[dict]:
+        rows = []
+        for number, line in enumerate((self.folder / name).read_text().splitlines(), start=1):
+            if not line.strip():
+                continue
+            try:
+                rows.append(json.loads(line))
+            except json.JSONDecodeError as error:
+                raise MotionFileError(
+                    f"{self.folder / name}, line {number}: {error.msg}"
+                ) from error
+        return rows
+
+    def _read_trials(self) -> Iterator[Trial]:
+        for row in self._read_lines("trials.jsonl"):
+            try:
+                texts = (row["description"], *row.get("kit_captions", []))
+                yield Trial(row["trial"], int(row["start"]), int(row["frames"]), texts)
+            except (KeyError, TypeError, ValueError) as error:
+                raise MotionFileError(f"{self.folder}/trials.jsonl: bad row {row}") from error
+
+    @cached_property
+    def _arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        try:
+            with np.load(self.folder / "motion.npz", allow_pickle=False) as data:
+                root, quat = data["root"].astype(np.float64), data["quat"]
+        except (OSError, KeyError, ValueError, EOFError) as error:
+            raise MotionFileError(f"{self.folder}/motion.npz cannot be read: {error}") from error
+        needed = max((t.start + t.frames for t in self.trials.values()), default=0)
+        if root.shape[1:] != (3,) or quat.shape[1:] != (14, 4) or len(root) != len(quat):
+            raise MotionFileError(
+                f"{self.folder}/motion.npz: root {root.shape} and quat {quat.shape} should be "
+                "(N, 3) and (N, 14, 4)"
+            )
+        if len(root) < needed:
+            raise MotionFileError(
+                f"{self.folder}/motion.npz holds {len(root)} frames, trials.jsonl names {needed}"
+            )
+        return root, quat
+
+    @cached_property
+    def _subject_scale(self) -> dict[int, float]:
+        """Leg size of each subject against the mean performer, from standing feet."""
+        sums: dict[int, list[float]] = {}
+        for trial in self.trials.values():
+            numerator, denominator = self._scale_evidence(trial)
+            entry = sums.setdefault(trial.subject, [0.0, 0.0])
+            entry[0] += numerator
+            entry[1] += denominator
+        # The prior (a subject of mean size, seen walking for some seconds) holds where a
+        # subject hardly steps.
+        prior = 1.0
+        return {
+            subject: float(np.clip((numerator + prior) / (denominator + prior), 0.85, 1.15))
+            for subject, (numerator, denominator) in sums.items()
+        }
+
+    def _rotations(self, trial: Trial) -> tuple[np.ndarray, list[Rotation]]:
+        root, quat = self._arrays
+        rows = slice(trial.start, trial.start + trial.frames)
+        local = [Rotation.from_quat(quat[rows, body] / 32767.0) for body in range(14)]
+        parents = (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 9, 7, 11, 12)
+        world: list[Rotation] = []
+        for body, parent in enumerate(parents):
+            world.append(local[body] if parent < 0 else world[parent] * local[body])
+        return root[rows], world
+
+    def _scale_evidence(self, trial: Trial) -> tuple[float, float]:
+        root, world = self._rotations(trial)
+        if trial.frames < 2:
+            return 0.0, 0.0
+        root_step = np.diff(root, axis=0)
+        numerator = denominator = 0.0
+        for side, bodies in _LEGS.items():
+            leg_step = np.diff(self._leg(world, side, bodies), axis=0)
+            speed = np.linalg.norm(root_step + leg_step, axis=1) * FPS
+            standing = (speed < 0.25) & (np.linalg.norm(root_step, axis=1) * FPS > 0.2)
+            numerator -= float((root_step[standing] * leg_step[standing]).sum())
+            denominator += float((leg_step[standing] ** 2).sum())
+        return numerator, denominator
+
+    @staticmethod
+    def _leg(world: list[Rotation], side: str, bodies: tuple[int, ...]) -> np.ndarray:
+        """(T, 3) root -> ankle of the mean performer [m]."""
+        hip, knee, _ = bodies
+        return (
+            world[_PELVIS].apply(_side(_FITTED_HIP, side))
+            + world[hip].apply(_FITTED_THIGH)
+            + world[knee].apply(_FITTED_SHANK)
+        )
+
+    def trial_clip(self, trial: Trial) -> MotionClip:
+        """The whole recording as a human motion, floor at z = 0, not canonicalised."""
+        root, world = self._rotations(trial)
+        scale = _STANDARD_LEG / (_FITTED_LEG * self._subject_scale[trial.subject])
+        root = root * scale
+        joints = np.zeros((trial.frames, NUM_JOINTS, 3))
+
+        def put(name: str, position: np.ndarray) -> np.ndarray:
+            joints[:, JOINT_INDEX[name]] = position
+            return position
+
+        # Only the leg offsets of step 1 are those of the mean performer: they take the
+        # standard size with the factor of mean performer to standard skeleton.
+        size = _STANDARD_LEG / _FITTED_LEG
+        hip_centre = root + world[_PELVIS].apply(_FITTED_HIP * [1, 0, 1]) * size
+        pelvis = put("pelvis", hip_centre - world[_PELVIS].apply(_HIP * [1, 0, 1]))
+        for side, bodies in _LEGS.items():
+            ankle = root + self._leg(world, side, bodies) * size
+            hip = put(f"{side}_hip", pelvis + world[_PELVIS].apply(_side(_HIP, side)))
+            forward = world[bodies[0]].apply([1.0, 0.0, 0.0])
+            knee, ankle = _bend_leg(hip, ankle, forward)
+            put(f"{side}_knee", knee)
+            put(f"{side}_ankle", ankle)
+            put(f"{side}_foot", ankle + world[bodies[2]].apply(_side(_FOOT, side)))
+
+        lower, middle = _between(world[_PELVIS], world[_TORSO])
+        spine1 = put("spine1", pelvis + lower.apply(_SPINE1))
+        spine2 = put("spine2", spine1 + middle.apply(_SPINE2))
+        spine3 = put("spine3", spine2 + world[_TORSO].apply(_SPINE3))
+        neck = put("neck", spine3 + world[_TORSO].apply(_NECK))
+        put("head", neck + world[_TORSO].apply(_HEAD))
+        for side, (shoulder_body, elbow_body) in _ARMS.items():
+            collar = put(f"{side}_collar", spine3 + world[_TORSO].apply(_side(_COLLAR, side)))
+            shoulder = put(f"{side}_shoulder", collar + world[_TORSO].apply(_side(_SHOULDER, side)))
+            elbow = put(
+                f"{side}_elbow", shoulder + world[shoulder_body].apply(_side(_UPPER_ARM, side))
+            )
+            put(f"{side}_wrist", elbow + world[elbow_body].apply(_side(_FOREARM, side)))
+        joints[..., 2] -= floor_height(joints)
+        return MotionClip(joints, FPS, trial.descriptions[0] if trial.descriptions else "")
+
+    def clips(self, split: str | None = None) -> Iterator[CaptionedClip]:
+        """The captioned clips, in file order.
+
+        Args:
+            split: 'train', 'val' or 'test'; None for all.
+
+        Raises:
+            MotionFileError: a clip names an unknown trial or frames outside of it.
+        """
+        cache: dict[str, MotionClip] = {}
+        for row in self._read_lines("clips.jsonl"):
+            if split is not None and row.get("split") != split:
+                continue
+            try:
+                trial = self.trials[row["trial"]]
+                begin, end = int(row["first_frame"]), int(row["end_frame"])
+                if not 0 <= begin < end <= trial.frames:
+                    raise ValueError(f"frames [{begin}, {end}) are outside of the trial")
+                captions = tuple(row["captions"])
+            except (KeyError, ValueError, TypeError) as error:
+                raise MotionFileError(
+                    f"{self.folder}/clips.jsonl, clip {row.get('id')}: {error}"
+                ) from error
+            if trial.name not in cache:
+                cache[trial.name] = self.trial_clip(trial)
+            joints = cache[trial.name].joints[begin:end].copy()
+            joints[..., 2] -= floor_height(joints)
+            text = captions[0] if captions else ""
+            yield CaptionedClip(row["id"], row["split"], captions, MotionClip(joints, FPS, text))
+
+    def spans(self, *splits: str) -> dict[str, list[tuple[int, int]]]:
+        """Frame spans [first, end) of the clips of some splits, by trial."""
+        spans: dict[str, list[tuple[int, int]]] = {}
+        for row in self._read_lines("clips.jsonl"):
+            if row["split"] in splits:
+                span = (int(row["first_frame"]), int(row["end_frame"]))
+                spans.setdefault(row["trial"], []).append(span)
+        return spans
+
+
+def read_cmu(folder: str | Path, split: str | None = None) -> Iterator[CaptionedClip]:
+    """Captioned clips of a CMU folder; see `CmuFolder`."""
+    return CmuFolder(folder).clips(split)
+
+
+def floor_height(joints: np.ndarray) -> float:
+    """Height of the floor below a motion: a low percentile of the lower foot [m].
+
+    The lowest 3 % of the frames may lie below: noise must not lift the whole clip.
+    """
+    lowest = joints[:, [JOINT_INDEX["left_foot"], JOINT_INDEX["right_foot"]], 2].min(axis=1)
+    return float(np.percentile(lowest, 3.0))
+
+
+def _between(pelvis: Rotation, torso: Rotation) -> tuple[Rotation, Rotation]:
+    """Rotations one third and two thirds of the way from the pelvis to the torso."""
+    vector = (pelvis.inv() * torso).as_rotvec()
+    return pelvis * Rotation.from_rotvec(vector / 3), pelvis * Rotation.from_rotvec(vector * 2 / 3)
+
+
+def _bend_leg(
+    hip: np.ndarray, ankle: np.ndarray, forward: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Knee and ankle of a leg of standard length from hip towards the wanted ankle.
+
+    Args:
+        hip: (T, 3) hips [m].
+        ankle: (T, 3) wanted ankles [m]; pulled in where out of reach.
+        forward: (T, 3) unit vectors to the front of the thigh; the knee bends that way.
+
+    Returns:
+        (T, 3) knees and (T, 3) ankles [m].
+    """
+    line = ankle - hip
+    distance = np.linalg.norm(line, axis=1, keepdims=True)
+    direction = line / np.maximum(distance, 1e-9)
+    reach = np.clip(distance, 0.12, 0.9995 * _STANDARD_LEG)
+    along = (_THIGH_LENGTH**2 - _SHANK_LENGTH**2 + reach**2) / (2 * reach)
+    across = np.sqrt(np.maximum(_THIGH_LENGTH**2 - along**2, 0.0))
+    front = forward - (forward * direction).sum(1, keepdims=True) * direction
+    front /= np.maximum(np.linalg.norm(front, axis=1, keepdims=True), 1e-9)
+    return hip + along * direction + across * front, hip + reach * direction

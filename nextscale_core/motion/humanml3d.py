@@ -1,0 +1,134 @@
+"""Reader for a folder in HumanML3D's layout.
+
+    new_joint_vecs/NAME.npy   (T, 263) features
+    new_joints/NAME.npy       (T, 22, 3) positions, y up
+    texts/NAME.txt            one caption a line: caption#tokens#start#end
+    train.txt, val.txt, test.txt   names, one a line
+
+Source: Guo et al., "Generating Diverse and Natural 3D Human Motions from Text", CVPR 2022.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from nextscale_core.exceptions import InvalidMotionError, MotionFileError
+from nextscale_core.motion.clip import MotionClip
+from nextscale_core.motion.dataset import CaptionedClip
+from nextscale_core.motion.features import NUM_FEATURES, features_to_clip, foot_contacts, to_z_up
+from nextscale_core.motion.skeleton import FPS, NUM_JOINTS
+from nextscale_core.npz import read_npy
+
+SPLITS = ("train", "val", "test")
+_MIN_FRAMES = 2
+
+
+def read_humanml3d(folder: str | Path, split: str) -> Iterator[CaptionedClip]:
+    """Iterate over the captioned clips of one split, in the order of its list.
+
+    A caption that names a span of the motion (start and end in seconds) becomes a clip of its
+    own with the id 'NAME@start-end', as in HumanML3D's training code. Captions of the whole
+    motion stay together. Names on the list whose motion is not in the folder are skipped, as
+    HumanML3D's own lists hold some; a damaged motion or caption file is an error.
+
+    Args:
+        folder: Folder with `texts/`, the split lists and `new_joint_vecs/` or `new_joints/`.
+        split: 'train', 'val' or 'test'.
+
+    Yields:
+        Records with at least one caption and two frames each.
+
+    Raises:
+        MotionFileError: unknown split, missing list or folder, malformed file.
+    """
+    folder = Path(folder)
+    if split not in SPLITS:
+        raise MotionFileError(f"no split {split!r} in HumanML3D; there is: {', '.join(SPLITS)}")
+    motions = _motion_folder(folder)
+    for name in _read_lines(folder / f"{split}.txt"):
+        # A list line is a file's name, never a way out of the folder.
+        if not name or name != Path(name).name:
+            continue
+        motion_path = motions / f"{name}.npy"
+        text_path = folder / "texts" / f"{name}.txt"
+        if motion_path.is_file() and text_path.is_file():
+            yield from _clips_of(name, split, motion_path, text_path)
+
+
+def read_humanml3d_array(path: Path) -> MotionClip:
+    """Read one npy array of HumanML3D: (T, 263) features or (T, 22, 3) positions, y up.
+
+    Raises:
+        MotionFileError: missing or malformed file, or another shape.
+    """
+    array = read_npy(path)
+    if array.dtype.kind not in "iuf":
+        raise MotionFileError(f"{path} must hold numbers, got {array.dtype}")
+    try:
+        if array.ndim == 2 and array.shape[1] == NUM_FEATURES:
+            return features_to_clip(array)
+        if array.ndim == 3 and array.shape[1:] == (NUM_JOINTS, 3):
+            joints = to_z_up(array.astype(np.float64))
+            contacts = foot_contacts(joints)
+            # The last frame has no next frame to move to: it keeps the label of the one before.
+            contacts = np.concatenate([contacts, contacts[-1:]]) if len(contacts) else None
+            return MotionClip(joints, FPS, contacts=contacts)
+    except InvalidMotionError as error:
+        raise MotionFileError(f"{path}: {error}") from error
+    raise MotionFileError(
+        f"{path} has shape {array.shape}; HumanML3D has (T, {NUM_FEATURES}) features "
+        f"or (T, {NUM_JOINTS}, 3) joints"
+    )
+
+
+def _clips_of(name: str, split: str, motion_path: Path, text_path: Path) -> Iterator[CaptionedClip]:
+    clip = read_humanml3d_array(motion_path)
+    spans: dict[tuple[float, float], list[str]] = {}
+    for number, line in enumerate(_read_lines(text_path), start=1):
+        if line:
+            caption, start, end = _parse_caption(text_path, number, line)
+            spans.setdefault((start, end), []).append(caption)
+    for (start, end), captions in spans.items():
+        whole = start == end == 0.0
+        part = clip if whole else clip.slice(int(start * FPS), int(end * FPS))
+        part_name = name if whole else f"{name}@{start:g}-{end:g}"
+        if len(part) >= _MIN_FRAMES:
+            yield CaptionedClip(part_name, split, tuple(captions), part.with_text(captions[0]))
+
+
+def _parse_caption(path: Path, number: int, line: str) -> tuple[str, float, float]:
+    fields = line.split("#")
+    if len(fields) != 4 or not fields[0].strip():
+        raise MotionFileError(
+            f"{path} line {number}: expected 'caption#tokens#start#end', got {line[:60]!r}"
+        )
+    try:
+        start, end = float(fields[2]), float(fields[3])
+    except ValueError as error:
+        raise MotionFileError(
+            f"{path} line {number}: start and end must be seconds, got {fields[2:]!r}"
+        ) from error
+    # HumanML3D writes 'nan' for 'not given'.
+    start, end = (0.0 if np.isnan(value) else value for value in (start, end))
+    if not (start == end == 0.0 or 0.0 <= start < end < np.inf):
+        raise MotionFileError(
+            f"{path} line {number}: a span must have 0 <= start < end, got {start:g} to {end:g}"
+        )
+    return fields[0].strip(), start, end
+
+
+def _motion_folder(folder: Path) -> Path:
+    for name in ("new_joint_vecs", "new_joints"):
+        if (folder / name).is_dir():
+            return folder / name
+    raise MotionFileError(f"{folder} holds neither new_joint_vecs/ nor new_joints/")
+
+
+def _read_lines(path: Path) -> list[str]:
+    try:
+        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise MotionFileError(f"cannot read {path}: {error}") from error

@@ -1,0 +1,146 @@
+"""Mirroring: left becomes right, in a motion and in the sentence that describes it.
+
+A mirrored clip is a new training example for free, but only if the sentence is mirrored with it,
+and only in the words that speak of a side: 'right away' and 'a right angle' have no side.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+
+from nextscale_core.exceptions import InvalidMotionError
+from nextscale_core.motion.clip import MotionClip
+from nextscale_core.motion.skeleton import MIRROR_ORDER, NUM_JOINTS
+
+_CONTACT_MIRROR = (2, 3, 0, 1)
+
+
+def _words(line: str) -> frozenset[str]:
+    return frozenset(line.split())
+
+
+_SIDE_WORD = re.compile(
+    r"(?<![A-Za-z])(?:"
+    r"(?P<turn>(?P<against>(?:counter|contra|anti|ant)[-\s]?)?clock[-\s]?wise)"
+    r"|(?P<hour>1[0-2]|[1-9])(?=\s?o'?\s?clock\b)"
+    r"|(?P<side>left|right)(?P<ending>wards?|most|y|s|-?hand(?:ed)?|side)?"
+    r")(?![A-Za-z])",
+    re.IGNORECASE,
+)
+
+# Whether a word is swapped must not depend on which of the two it is, or mirroring twice would
+# not give the sentence back: every pattern below treats both sides alike.
+_NEVER_BEFORE = re.compile(r"[-\s]+(?:angle[sd]?|now|away)\b", re.IGNORECASE)
+_ADVERB_BEFORE = re.compile(
+    r"\s+(?:after|afterwards|before|then|there|here|where|when|as|behind|beside|next|at|above|"
+    r"below|under|through|into|past|up|down|out|off|back|over|around|in\s+front|in\s+the|in\s+place|"
+    r"on\s+top|near|by|against|along)\b(?!\s+(?:the\s+)?(?:left|right)\b)",
+    re.IGNORECASE,
+)
+_SIDED_THING = re.compile(
+    r"[-\s]+(?:hand|arm|leg|foot|feet|knee|elbow|shoulder|wrist|hip|ankle|side|fist|palm|thigh|"
+    r"heel|toe|forearm|finger|shin|calf|ear|eye|cheek|hook|jab|punch|kick|turn|direction|"
+    r"left|right|and\s+(?:left|right)|to\s+(?:left|right))",
+    re.IGNORECASE,
+)
+_NAMES_A_SIDE = _words(
+    "the their his her its my your thier a an to toward towards from of on with left right way far "
+    "slight slightly sharp sharply hard top bottom upper lower front rear opposite diagonal "
+    "sideways turn turns turned turning veer veers veered veering curve curves curved curving face "
+    "faces facing look looks looking lean leans leaning bend bends bending sidestep sidesteps "
+    "sidestepping shuffle shuffles shuffling slide slides sliding shift shifts shifting drift "
+    "drifts swerve swerves rotate rotates rotating spin spins spinning twist twists pivot pivots "
+    "dodge dodges strafe strafes diagonally"
+)
+_LEAVES = _words(
+    "has have had having he she they it who is are was were be being been i we you person man "
+    "woman figure someone"
+)
+
+
+def mirror_joints(joints: np.ndarray) -> np.ndarray:
+    """Reflect positions in the plane y = 0 and exchange left and right joints.
+
+    Args:
+        joints: (..., 22, 3) positions [m], z up, x forward, y left.
+
+    Returns:
+        A new array of the same shape and type; mirroring it again gives `joints` back exactly.
+
+    Raises:
+        InvalidMotionError: the last two axes are not (22, 3).
+    """
+    joints = np.asarray(joints)
+    if joints.shape[-2:] != (NUM_JOINTS, 3):
+        raise InvalidMotionError(
+            f"joints must have shape (..., {NUM_JOINTS}, 3), got {joints.shape}"
+        )
+    mirrored = joints[..., list(MIRROR_ORDER), :].copy()
+    mirrored[..., 1] *= -1
+    return mirrored
+
+
+def mirror_text(text: str) -> str:
+    """Exchange left and right, clockwise and counterclockwise, in a sentence.
+
+    Words that only look like a side are kept ('right away', 'a right angle', 'upright', 'he left
+    the room'). The case of each word is kept. Spellings such as 'anti-clockwise' come back from
+    two mirrorings as 'counterclockwise'; apart from that, mirroring twice gives the text back.
+
+    Args:
+        text: Any sentence.
+
+    Returns:
+        The sentence that describes the mirrored motion.
+    """
+
+    def swap(match: re.Match[str]) -> str:
+        word = match.group()
+        if match.group("turn"):
+            return _like(word, "clockwise" if match.group("against") else "counterclockwise")
+        if match.group("hour"):
+            return str(12 - int(word) or 12)
+        if not _speaks_of_a_side(text, match):
+            return word
+        side = match.group("side")
+        other = "right" if side.lower() == "left" else "left"
+        return _like(side, other) + (match.group("ending") or "")
+
+    return _SIDE_WORD.sub(swap, text)
+
+
+def mirror_clip(clip: MotionClip) -> MotionClip:
+    """The clip seen in a mirror: joints, contacts and text exchanged; rate and seed kept."""
+    contacts = None if clip.contacts is None else clip.contacts[:, list(_CONTACT_MIRROR)].copy()
+    return replace(
+        clip, joints=mirror_joints(clip.joints), contacts=contacts, text=mirror_text(clip.text)
+    )
+
+
+def _speaks_of_a_side(text: str, match: re.Match[str]) -> bool:
+    """Whether this 'left' or 'right' is a side of the body or of the way."""
+    if match.group("ending"):
+        return True
+    words = re.findall(r"[^\W_]+", text[: match.start()].lower())
+    before = words[-1] if words else ""
+    # 'to the left and right then back': the second word of a pair is as much a side as the first.
+    paired = before in ("and", "or", "then", "to") and {"left", "right"} & set(words[-3:])
+    after = text[match.end() :]
+    if _NEVER_BEFORE.match(after):
+        # 'to the right away from the wall' has a side, 'right away' has none.
+        return before == "the" and after.lower().lstrip().startswith("away")
+    if _SIDED_THING.match(after) or paired:
+        return True
+    if before in _LEAVES:
+        return False
+    return before in _NAMES_A_SIDE or not _ADVERB_BEFORE.match(after)
+
+
+def _like(model: str, word: str) -> str:
+    """`word` in the case of `model`."""
+    if model.isupper():
+        return word.upper()
+    return word.capitalize() if model[0].isupper() else word

@@ -1,0 +1,142 @@
+"""npz files, read with suspicion and written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from nextscale_core.exceptions import MotionFileError
+
+MAX_BYTES = 2 << 30
+"""Most bytes that the arrays of one file may take in memory: a small zip can claim terabytes."""
+
+
+def read_npz(path: Path, required: Iterable[str]) -> dict[str, np.ndarray]:
+    """Read all arrays of an npz file; nothing is ever unpickled.
+
+    Args:
+        path: The file.
+        required: Names that must be there.
+
+    Returns:
+        Name -> array.
+
+    Raises:
+        MotionFileError: no such file, no npz, cut short, object arrays, too large, or a required
+            array is missing (the message lists those that are there).
+    """
+    _require_file(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+        if size > MAX_BYTES:
+            raise MotionFileError(f"{path} unpacks to {size} bytes, at most {MAX_BYTES} are read")
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except MotionFileError:
+        raise
+    # The zip and header parsers raise a dozen types on damaged bytes; each means the same here.
+    except Exception as error:
+        raise MotionFileError(
+            f"{path} is not a whole npz file of plain arrays ({type(error).__name__}: {error})"
+        ) from error
+    missing = [name for name in required if name not in arrays]
+    if missing:
+        raise MotionFileError(
+            f"{path} has no array {', '.join(map(repr, missing))}; "
+            f"it has: {', '.join(sorted(arrays)) or 'none'}"
+        )
+    return arrays
+
+
+def read_npy(path: Path) -> np.ndarray:
+    """Read one npy array; nothing is ever unpickled.
+
+    Raises:
+        MotionFileError: no such file, no npy, cut short or an object array.
+    """
+    _require_file(path)
+    try:
+        # A memory map checks the header's size against the file before anything is allocated.
+        return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
+    except Exception as error:
+        raise MotionFileError(
+            f"{path} is not a whole npy array of numbers ({type(error).__name__}: {error})"
+        ) from error
+
+
+def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write arrays compressed; a reader sees the old file or the new one, never half of it.
+
+    Raises:
+        MotionFileError: the folder is missing or cannot be written.
+    """
+    temporary: str | None = None
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+        with os.fdopen(handle, "wb") as stream:
+            # The stubs take any extra keyword for `allow_pickle`.
+            np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+        # mkstemp makes private files; a result is as readable as the user's umask says.
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(temporary).chmod(0o666 & ~umask)
+        Path(temporary).replace(path)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise MotionFileError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def text_in(path: Path, arrays: dict[str, np.ndarray], name: str) -> str:
+    """The text of a scalar unicode array, '' if there is none.
+
+    Raises:
+        MotionFileError: the array is no single text.
+    """
+    if name not in arrays:
+        return ""
+    array = arrays[name]
+    if array.dtype.kind != "U" or array.size != 1:
+        raise MotionFileError(
+            f"{path}: {name!r} must be one text, got {array.dtype} of shape {array.shape}"
+        )
+    return str(array.reshape(()).item())
+
+
+def number_in(path: Path, arrays: dict[str, np.ndarray], name: str) -> float:
+    """The value of a scalar numeric array.
+
+    Raises:
+        MotionFileError: the array is no single finite number.
+    """
+    array = arrays[name]
+    if array.dtype.kind not in "iuf" or array.size != 1 or not np.isfinite(array).all():
+        raise MotionFileError(
+            f"{path}: {name!r} must be one finite number, "
+            f"got {array.dtype} of shape {array.shape}: {str(array)[:40]}"
+        )
+    return float(array.reshape(()).item())
+
+
+def numbers_in(path: Path, arrays: dict[str, np.ndarray], name: str) -> np.ndarray:
+    """A numeric array as float64.
+
+    Raises:
+        MotionFileError: the array holds no numbers.
+    """
+    array = arrays[name]
+    if array.dtype.kind not in "iuf":
+        raise MotionFileError(f"{path}: {name!r} must hold numbers, got {array.dtype}")
+    return array.astype(np.float64)
+
+
+def _require_file(path: Path) -> None:
+    if not path.is_file():
+        what = "is a folder, not a file" if path.is_dir() else "does not exist"
+        raise MotionFileError(f"{path} {what}")

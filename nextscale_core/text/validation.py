@@ -1,0 +1,83 @@
+"""What counts as a sentence that the model can read."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from nextscale_core.exceptions import InvalidTextError
+
+MAX_CHARACTERS = 500
+"""Longest sentence accepted, after cleaning; HumanML3D's longest captions stay below it."""
+
+_EXAMPLE = "for example 'a person waves with the right hand'"
+_REFUSED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
+_WHITE_SPACE_CONTROLS = frozenset("\t\n\r")
+
+
+def validate_sentence(text: str) -> str:
+    """Clean a sentence, or say why it cannot be used.
+
+    The text is brought to Unicode's NFKC form (full-width letters become plain ones), white
+    space is collapsed to single spaces and stripped at both ends.
+
+    Args:
+        text: One English sentence, at most `MAX_CHARACTERS` characters after cleaning.
+
+    Returns:
+        The cleaned sentence; cleaning it again changes nothing.
+
+    Raises:
+        InvalidTextError: not a string, blank, too long, with control or invisible characters,
+            without any letter, or without any Latin letter.
+    """
+    if not isinstance(text, str):
+        raise InvalidTextError(f"text must be a string, got {type(text).__name__}; {_EXAMPLE}")
+    # A multi-megabyte text is refused before anything walks over it character by character.
+    if len(text) > 20 * MAX_CHARACTERS:
+        raise InvalidTextError(_too_long(len(text)))
+    _refuse_control_characters(text)
+    clean = " ".join(unicodedata.normalize("NFKC", text).split())
+    if not clean:
+        raise InvalidTextError(f"text is empty; write one English sentence, {_EXAMPLE}")
+    if len(clean) > MAX_CHARACTERS:
+        raise InvalidTextError(_too_long(len(clean)))
+    _refuse_text_without_words(clean)
+    return clean
+
+
+def _too_long(length: int) -> str:
+    return (
+        f"text is {length} characters long, at most {MAX_CHARACTERS} are allowed; "
+        "describe one motion in one or two sentences"
+    )
+
+
+def _refuse_control_characters(text: str) -> None:
+    for position, character in enumerate(text):
+        if character in _WHITE_SPACE_CONTROLS:
+            continue
+        if unicodedata.category(character) in _REFUSED_CATEGORIES:
+            name = unicodedata.name(character, "no printable character")
+            raise InvalidTextError(
+                f"text holds the control character U+{ord(character):04X} ({name}) at position "
+                f"{position}; use printable characters only"
+            )
+
+
+def _refuse_text_without_words(clean: str) -> None:
+    letters = [c for c in clean if unicodedata.category(c).startswith("L")]
+    if not letters:
+        raise InvalidTextError(
+            f"text {_shorten(clean)!r} holds no word, only digits, signs or punctuation; "
+            f"write one English sentence, {_EXAMPLE}"
+        )
+    if not any(unicodedata.name(c, "").startswith("LATIN ") for c in letters):
+        script = unicodedata.name(letters[0], "another").split()[0].capitalize()
+        raise InvalidTextError(
+            f"text {_shorten(clean)!r} is written in {script} letters, but the model reads "
+            f"English; write the sentence in English, {_EXAMPLE}"
+        )
+
+
+def _shorten(text: str, length: int = 40) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"

