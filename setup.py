@@ -159,6 +159,8 @@ class BuildMessages(Command):
         generated = staging / "python"
         site_packages = Path(sysconfig.get_path("platlib")).relative_to(sys.prefix)
         for file in sorted(path for path in staging.rglob("*") if path.is_file()):
+            if file.suffix in (".c", ".pyc"):
+                continue
             if generated in file.parents:
                 inner = file.relative_to(generated)
                 if inner.parts[0] != "nextscale_ros" or (ROOT / inner).exists():
@@ -172,9 +174,13 @@ class BuildMessages(Command):
                     self.outputs.append(str(target))
             else:
                 inner = file.relative_to(staging)
-                if inner.parts[0] in ("lib", "share"):
+                # CMake's files are of no use without the headers, which a wheel does not carry.
+                if inner.parts[0] in ("lib", "share") and "cmake" not in inner.parts:
                     data_files[str(inner.parent)].append(str(file))
         self.distribution.data_files = sorted(data_files.items())
+        if self.editable_mode:
+            # setuptools asks for `has_data`, which distributions do not have, and so skips this.
+            self.run_command("install_data")
 
     def get_source_files(self) -> list[str]:
         """What an sdist needs for this step."""

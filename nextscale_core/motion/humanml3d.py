@@ -93,10 +93,12 @@ def _clips_of(name: str, split: str, motion_path: Path, text_path: Path) -> Iter
             spans.setdefault((start, end), []).append(caption)
     for (start, end), captions in spans.items():
         whole = start == end == 0.0
-        part = clip if whole else clip.slice(int(start * FPS), int(end * FPS))
+        first, stop = (0, len(clip)) if whole else (int(start * FPS), int(end * FPS))
+        if min(stop, len(clip)) - first < _MIN_FRAMES:
+            continue
         part_name = name if whole else f"{name}@{start:g}-{end:g}"
-        if len(part) >= _MIN_FRAMES:
-            yield CaptionedClip(part_name, split, tuple(captions), part.with_text(captions[0]))
+        part = clip.slice(first, stop).with_text(captions[0])
+        yield CaptionedClip(part_name, split, tuple(captions), part)
 
 
 def _parse_caption(path: Path, number: int, line: str) -> tuple[str, float, float]:

@@ -7,17 +7,18 @@ from typing import Literal
 Form = Literal["base", "third", "gerund", "past"]
 
 _VERBS = """
-    act adjust balance bend bob bounce bow brush carry chop chug clap climb crawl creep crouch
-    curl curve dance direct dodge drag dribble drift drop duck dust explain extend face feign flail
-    flap flex flip fold follow gallop gesture get give grab halt hang high-kick hobble hop jerk jog
-    jump kick kneel land lean leap lie lift limp look lower lunge march mime mope move navigate
-    nod open pace paint pass perform pick pivot place play point pose practice prance pretend pull
-    pump punch push raise reach resist resume return revolve rise roll rotate rush scoop
-    screw search shift shoot shrug shuffle sidestep skip slap slide slow slump smash smoke sneak
-    spin sprint squat stagger stalk start step stomp stop stretch stride strike stroll strut
-    stumble swap sway sweep swing throw tilt tiptoe toss touch trip trot turn twirl twist unscrew
+    act adjust alternate attempt balance begin bend bob bounce bow bring brush carry catch chop
+    chug circle clap climb come complete continue crawl creep crouch curl curve dance direct do
+    dodge drag dribble drift drink drop duck dust explain extend face fall feign flail flap flex
+    flip fold follow gallop gesture get give go grab halt hang have high-kick hobble hold hop
+    jerk jog jump keep kick kneel land lean leap lie lift limp look lower lunge make march mime
+    mimic mope move navigate nod open pace paint pantomime pass perform pick pivot place play
+    point pose practice prance pretend proceed pull pump punch push put raise reach repeat
+    resist resume return revolve rise roll rotate run rush scoop screw search set shake shift
+    shoot shrug shuffle sidestep sit skip slap slide slow slump smash smoke sneak spin sprint
+    squat stagger stalk stand start step stomp stop stretch stride strike stroll strut stumble
+    swap sway sweep swing take throw tilt tiptoe toss touch trip trot turn twirl twist unscrew
     use veer wait walk wander warm wash wave whirl whistle wipe yawn
-    begin bring catch come do drink fall go have hold keep make put run set shake sit stand take
 """.split()  # noqa: SIM905 - a list of two hundred quoted words reads worse
 
 _PAST = {

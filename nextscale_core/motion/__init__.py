@@ -1,0 +1,17 @@
+"""Human motion: the clip, its skeleton, and the files it comes from."""
+
+from nextscale_core.motion.bvh import read_bvh, write_bvh
+from nextscale_core.motion.clip import MotionClip
+from nextscale_core.motion.dataset import CaptionedClip
+from nextscale_core.motion.files import read_motion, write_motion
+from nextscale_core.motion.humanml3d import read_humanml3d
+
+__all__ = [
+    "CaptionedClip",
+    "MotionClip",
+    "read_bvh",
+    "read_humanml3d",
+    "read_motion",
+    "write_bvh",
+    "write_motion",
+]

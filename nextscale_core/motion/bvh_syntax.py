@@ -1,0 +1,252 @@
+"""The text of a BVH file: parsing to a tree of joints and a table of channels, and back.
+
+The format has no standard but its use. Read here: one ROOT, any depth, End Sites, zero to six
+channels a joint in any order. A file is taken as hostile: every complaint names its line, and
+nothing is allocated or looped because a header says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from nextscale_core.exceptions import MotionFileError
+
+MAX_BYTES = 512 << 20
+MAX_JOINTS = 2000
+MIN_FPS, MAX_FPS = 1.0, 1000.0
+CHANNELS = ("Xposition", "Yposition", "Zposition", "Xrotation", "Yrotation", "Zrotation")
+
+_CHANNEL_BY_LOWER_NAME = {name.lower(): name for name in CHANNELS}
+
+
+@dataclass
+class BvhJoint:
+    """A joint, or an End Site.
+
+    Attributes:
+        name: Name in the file; an End Site is called like its parent with ' end' behind.
+        parent: Index of the parent in `Bvh.joints`; -1 for the root. Parents come first.
+        offset: Three numbers, in the unit of the file, in the parent's frame.
+        channels: Names out of `CHANNELS`, in the order of the file; empty for an End Site.
+        is_end: An End Site.
+    """
+
+    name: str
+    parent: int
+    offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    channels: tuple[str, ...] = ()
+    is_end: bool = False
+
+
+@dataclass
+class Bvh:
+    """What a BVH file says.
+
+    Attributes:
+        joints: Joints and End Sites, depth first.
+        frame_time: Seconds from frame to frame [s].
+        values: (T, C) channel values, columns in the order of the joints' channels; rotations in
+            degrees.
+    """
+
+    joints: list[BvhJoint] = field(default_factory=list)
+    frame_time: float = 0.0
+    values: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+
+
+def read_bvh_text(path: Path) -> Bvh:
+    """Parse a BVH file.
+
+    Raises:
+        MotionFileError: no such file, too large, or malformed; the message names the line.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise MotionFileError(
+                f"{path} has {path.stat().st_size} bytes, at most {MAX_BYTES} are read"
+            )
+        # Joint names come in many encodings, and none of their letters matters here.
+        lines = path.read_bytes().decode("utf-8", errors="replace").splitlines()
+    except OSError as error:
+        raise MotionFileError(f"cannot read {path}: {error.strerror or error}") from error
+    return _Parser(path, lines).parse()
+
+
+def write_bvh_text(bvh: Bvh, path: Path) -> None:
+    """Write a BVH file.
+
+    Raises:
+        MotionFileError: the file cannot be written.
+    """
+    lines = ["HIERARCHY", *_hierarchy_lines(bvh.joints)]
+    lines += ["MOTION", f"Frames: {len(bvh.values)}", f"Frame Time: {bvh.frame_time:.7f}"]
+    # Adding zero turns -0.0000 into 0.0000.
+    rows = np.round(bvh.values, 4) + 0.0
+    lines += [" ".join(f"{value:.4f}" for value in row) for row in rows]
+    try:
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise MotionFileError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _hierarchy_lines(joints: Sequence[BvhJoint]) -> list[str]:
+    lines: list[str] = []
+    open_joints: list[int] = []
+    for index, joint in enumerate(joints):
+        while open_joints and open_joints[-1] != joint.parent:
+            open_joints.pop()
+            lines.append("\t" * len(open_joints) + "}")
+        indent = "\t" * len(open_joints)
+        kind = "End Site" if joint.is_end else f"{'JOINT' if open_joints else 'ROOT'} {joint.name}"
+        lines += [f"{indent}{kind}", f"{indent}{{"]
+        lines.append(f"{indent}\tOFFSET " + " ".join(f"{value:.6f}" for value in joint.offset))
+        if joint.channels:
+            lines.append(f"{indent}\tCHANNELS {len(joint.channels)} {' '.join(joint.channels)}")
+        open_joints.append(index)
+    lines += ["\t" * depth + "}" for depth in reversed(range(len(open_joints)))]
+    return lines
+
+
+class _Parser:
+    def __init__(self, path: Path, lines: list[str]) -> None:
+        self._path = path
+        self._lines = lines
+        self._at = 0  # index of the next line
+
+    def parse(self) -> Bvh:
+        bvh = Bvh()
+        self._expect("HIERARCHY")
+        self._parse_hierarchy(bvh)
+        self._expect("MOTION")
+        frames = self._parse_frames()
+        bvh.frame_time = self._parse_frame_time()
+        bvh.values = self._parse_rows(frames, sum(len(joint.channels) for joint in bvh.joints))
+        return bvh
+
+    def _fail(self, message: str) -> MotionFileError:
+        return MotionFileError(f"{self._path} line {max(self._at, 1)}: {message}")
+
+    def _next(self, wanted: str) -> str:
+        while self._at < len(self._lines):
+            line = self._lines[self._at].strip()
+            self._at += 1
+            if line:
+                return line
+        raise self._fail(f"the file ends where {wanted} should follow")
+
+    def _expect(self, keyword: str) -> None:
+        line = self._next(keyword)
+        if line.upper() != keyword:
+            raise self._fail(f"expected {keyword}, got {line[:40]!r}")
+
+    def _parse_hierarchy(self, bvh: Bvh) -> None:
+        open_joints: list[int] = []
+        while not bvh.joints or open_joints:
+            line = self._next("the rest of the HIERARCHY")
+            keyword, _, rest = line.partition(" ") if " " in line else line.partition("\t")
+            keyword = keyword.upper()
+            if line == "}":
+                if not open_joints:
+                    raise self._fail("'}' without '{'")
+                open_joints.pop()
+            elif keyword in ("ROOT", "JOINT", "END"):
+                self._open_joint(bvh, open_joints, keyword, rest.strip())
+            elif keyword in ("OFFSET", "CHANNELS") and open_joints:
+                joint = bvh.joints[open_joints[-1]]
+                if keyword == "OFFSET":
+                    joint.offset = self._parse_offset(rest)
+                else:
+                    joint.channels = self._parse_channels(rest)
+            else:
+                raise self._fail(
+                    f"expected JOINT, End Site, OFFSET, CHANNELS or a bracket, got {line[:40]!r}"
+                )
+
+    def _open_joint(self, bvh: Bvh, open_joints: list[int], keyword: str, name: str) -> None:
+        if (keyword == "ROOT") == bool(open_joints):
+            raise self._fail(f"{keyword} out of place: one ROOT holds all joints")
+        if len(bvh.joints) >= MAX_JOINTS:
+            raise self._fail(f"more than {MAX_JOINTS} joints")
+        if open_joints and bvh.joints[open_joints[-1]].is_end:
+            raise self._fail("an End Site cannot hold a joint")
+        if name.endswith("{"):
+            name = name[:-1].strip()
+        else:
+            bracket = self._next("'{'")
+            if bracket != "{":
+                raise self._fail(f"expected '{{' after {keyword} {name[:40]}, got {bracket[:40]!r}")
+        parent = open_joints[-1] if open_joints else -1
+        is_end = keyword == "END"
+        if is_end:
+            name = f"{bvh.joints[parent].name} end"
+        open_joints.append(len(bvh.joints))
+        bvh.joints.append(BvhJoint(name, parent, is_end=is_end))
+
+    def _parse_offset(self, rest: str) -> tuple[float, float, float]:
+        values = self._numbers(rest)
+        if len(values) != 3:
+            raise self._fail(f"OFFSET needs 3 numbers, got {len(values)}")
+        return (float(values[0]), float(values[1]), float(values[2]))
+
+    def _parse_channels(self, rest: str) -> tuple[str, ...]:
+        count, *names = rest.split() or [""]
+        channels = tuple(_CHANNEL_BY_LOWER_NAME.get(name.lower(), "") for name in names)
+        if not count.isdecimal() or len(count) > 2 or int(count) != len(names) or int(count) > 6:
+            raise self._fail(
+                f"CHANNELS needs a count of 0 to 6 and as many names, got {rest[:60]!r}"
+            )
+        if "" in channels:
+            unknown = names[channels.index("")]
+            raise self._fail(f"unknown channel {unknown[:40]!r}; known are {', '.join(CHANNELS)}")
+        return channels
+
+    def _parse_frames(self) -> int:
+        line = self._next("'Frames: N'")
+        keyword, _, count = line.partition(":")
+        if keyword.strip().lower() != "frames" or not count.strip().isdecimal():
+            raise self._fail(f"expected 'Frames: N', got {line[:40]!r}")
+        if len(count.strip()) > 12 or int(count) < 1:
+            raise self._fail(
+                f"Frames must be at least 1 and what the file holds, got {line[:40]!r}"
+            )
+        return int(count)
+
+    def _parse_frame_time(self) -> float:
+        line = self._next("'Frame Time: SECONDS'")
+        keyword, _, seconds = line.partition(":")
+        if keyword.strip().lower() != "frame time":
+            raise self._fail(f"expected 'Frame Time: SECONDS', got {line[:40]!r}")
+        values = self._numbers(seconds)
+        if len(values) != 1 or not 1.0 / MAX_FPS <= values[0] <= 1.0 / MIN_FPS:
+            raise self._fail(
+                f"Frame Time must be {1.0 / MAX_FPS:g} to {1.0 / MIN_FPS:g} s, got {seconds[:40]!r}"
+            )
+        return float(values[0])
+
+    def _parse_rows(self, frames: int, channels: int) -> np.ndarray:
+        rows: list[np.ndarray] = []
+        while self._at < len(self._lines):
+            line = self._lines[self._at]
+            self._at += 1
+            if not line.strip():
+                continue
+            row = self._numbers(line)
+            if len(row) != channels:
+                raise self._fail(f"a frame needs {channels} numbers (all channels), got {len(row)}")
+            rows.append(row)
+        if len(rows) != frames:
+            raise self._fail(f"the header says {frames} frames, {len(rows)} follow")
+        return np.array(rows)
+
+    def _numbers(self, text: str) -> np.ndarray:
+        try:
+            values = np.array(text.split(), dtype=np.float64)
+        except ValueError as error:
+            raise self._fail(f"not a number: {error}") from error
+        if not np.isfinite(values).all():
+            raise self._fail("NaN or infinity")
+        return values

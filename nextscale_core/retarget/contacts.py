@@ -1,0 +1,119 @@
+"""When a human foot stands on the floor, and over which spans it stands still."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from nextscale_core.motion.skeleton import CONTACT_JOINTS
+
+_SPEED = 0.35
+"""A foot slower than this stands [m/s]; steps that slide a little must count, swings must not."""
+
+_SPEED_LABELLED = 0.6
+"""The same where the clip says that the foot is on the floor [m/s]: HumanML3D's labels alone let
+0.9 m/s pass."""
+
+_HEIGHT = np.array([0.07, 0.05, 0.07, 0.05])
+"""Ankle and ball may be this far above their lowest place while the foot stands [m]."""
+
+_RAISED = 0.30
+"""An ankle that never comes lower than this did not touch the floor z = 0 in this clip [m]."""
+
+_REST = np.array([0.08, 0.02, 0.08, 0.02])
+"""Height of ankle and ball on the floor where the clip cannot tell [m]."""
+
+_SLIP = 0.06
+_SLIP_TURN = np.deg2rad(15.0)
+"""A foot that left its place by so much [m, rad] stands anew: shuffling is not standing."""
+
+
+@dataclass(frozen=True)
+class Contacts:
+    """Contact of both feet over T frames.
+
+    Attributes:
+        ankle: (T, 2) bool, heel of the left and right foot on the floor.
+        ball: (T, 2) bool, ball of the left and right foot on the floor.
+        rest_height: (2,) height of ankle and ball above the clip's origin when standing [m].
+    """
+
+    ankle: np.ndarray
+    ball: np.ndarray
+    rest_height: np.ndarray
+
+    @property
+    def flat(self) -> np.ndarray:
+        """(T, 2) bool, the whole sole on the floor."""
+        return self.ankle & self.ball
+
+
+def find_contacts(joints: np.ndarray, fps: float, labels: np.ndarray | None = None) -> Contacts:
+    """Which part of which foot stands on the floor.
+
+    Args:
+        joints: (T, 22, 3) positions [m], z up.
+        fps: Frames per second [Hz].
+        labels: (T, 4) bool, the clip's own labels (left ankle, left ball, right ankle, right
+            ball); they are kept where height and speed do not contradict them.
+    """
+    feet = joints[:, list(CONTACT_JOINTS)].astype(np.float64)
+    step = np.linalg.norm(np.diff(feet, axis=0), axis=-1) * fps
+    if len(step):
+        speed = np.minimum(
+            np.concatenate([step, step[-1:]]), np.concatenate([step[:1], step])
+        )  # the slower side, so that the last frame before a swing still stands
+    else:
+        speed = np.zeros(feet.shape[:2])
+    both = feet[..., 2].reshape(len(feet), 2, 2).min(1)
+    rest = np.percentile(both, 5, axis=0)
+    if rest[0] > _RAISED:
+        rest = _REST[:2]
+    low = feet[..., 2] - np.tile(rest, 2) < _HEIGHT
+    if labels is None:
+        standing = low & (speed < _SPEED)
+    else:
+        standing = low & (speed < _SPEED_LABELLED) & labels
+    standing = _debounce(standing, fps)
+    return Contacts(ankle=standing[:, 0::2], ball=standing[:, 1::2], rest_height=rest)
+
+
+def _debounce(standing: np.ndarray, fps: float) -> np.ndarray:
+    """Close gaps of up to 50 ms and drop touches shorter than 100 ms."""
+    close, drop = (max(1, round(seconds * fps)) for seconds in (0.05, 0.1))
+    column = np.ones((1, 1), dtype=bool)
+    closed = ndimage.binary_closing(
+        np.pad(standing, ((close, close), (0, 0)), mode="edge"), np.tile(column, (close + 1, 1))
+    )[close:-close]
+    padded = np.pad(closed, ((drop, drop), (0, 0)), mode="edge")
+    return ndimage.binary_opening(padded, np.tile(column, (drop, 1)))[drop:-drop]
+
+
+def stance_spans(touching: np.ndarray, place: np.ndarray, heading: np.ndarray) -> list[slice]:
+    """Spans over which one foot stands in one place.
+
+    Args:
+        touching: (T,) bool, any part of the foot on the floor.
+        place: (T, 2) horizontal place of the foot [m].
+        heading: (T,) direction of the foot [rad].
+
+    Returns:
+        Slices of at least three frames; a foot that shuffles gets a new one at each place, with
+        two free frames between.
+    """
+    spans: list[slice] = []
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], touching.astype(int), [0]])))
+    for begin, end in zip(edges[::2], edges[1::2], strict=True):
+        first = int(begin)
+        for t in range(int(begin), int(end)):
+            middle = place[first : t + 1].mean(0)
+            turn = np.angle(np.exp(1j * (heading[t] - heading[first])))
+            if np.linalg.norm(place[t] - middle) > _SLIP or abs(turn) > _SLIP_TURN:
+                if t - first >= 3:
+                    spans.append(slice(first, t))
+                first = t + 2
+        if int(end) - first >= 3:
+            spans.append(slice(first, int(end)))
+    return spans

@@ -1,0 +1,259 @@
+"""Keypoints of the robot and their derivatives, for one frame or for a whole clip at once.
+
+Pinocchio is the reference and does the single frames. A whole clip is a few NumPy operations per
+level of the kinematic tree, which spares a Python call per frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import pinocchio as pin
+
+from nextscale_core.retarget.profile import SIDES
+from nextscale_core.retarget.robot import Robot
+from nextscale_core.retarget.rotations import skew
+
+LEVER = 0.2
+"""Distance at which a lever point stands for an orientation [m]."""
+
+
+@dataclass(frozen=True)
+class Poses:
+    """Floating base and joints over a clip.
+
+    Attributes:
+        base: (T, 3) root link in the world [m].
+        rotation: (T, 3, 3) orientation of the root link.
+        joints: (T, J) joint positions [rad].
+    """
+
+    base: np.ndarray
+    rotation: np.ndarray
+    joints: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.base)
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Limb lengths at the zero posture [m]."""
+
+    thigh: float
+    shank: float
+    upper_arm: float
+    forearm: float
+
+    @property
+    def leg(self) -> float:
+        """Thigh and shank."""
+        return self.thigh + self.shank
+
+    @property
+    def arm(self) -> float:
+        """Upper arm and forearm."""
+        return self.upper_arm + self.forearm
+
+
+class Kinematics:
+    """Vectorised forward kinematics of a `Robot` and its keypoints.
+
+    Keypoints are named 'pelvis', 'torso', '<part>_x|y|z' (levers of pelvis, torso and feet) and
+    '<side>_hip|knee|ankle|toe|heel|shoulder|elbow|wrist'; the four corners of each sole are
+    '<side>_sole0..3'.
+
+    Attributes:
+        index: Keypoint name -> row.
+        owner: (K,) joint that moves the keypoint; -1 for the base.
+        offset: (K, 3) keypoint in the frame of its joint [m].
+        support: (K, J) True where joint j moves keypoint k.
+        lengths: Limb lengths [m].
+        hip_offset: (2, 3) left and right hip, from the base at zero posture [m].
+        ankle_height: Ankle above the sole [m].
+        soles: Rows of the eight sole corners, left foot first.
+    """
+
+    def __init__(self, robot: Robot):
+        self.robot = robot
+        model = robot.model
+        count = robot.num_joints
+        placements = [model.jointPlacements[j + 2] for j in range(count)]
+        self._parent = np.array([model.parents[j + 2] - 2 for j in range(count)])
+        self._shift = np.stack([placement.translation for placement in placements])
+        turn = np.stack([placement.rotation for placement in placements])
+        self._axis = _joint_axes(model, count)
+        k = skew(self._axis)
+        # Rodrigues: placement @ exp(angle * axis) = fixed + sin * sine - cos * cosine
+        self._fixed, self._sine, self._cosine = turn @ (np.eye(3) + k @ k), turn @ k, turn @ k @ k
+        depth = np.zeros(count, dtype=int)
+        self._ancestors = np.eye(count, dtype=bool)
+        for j, parent in enumerate(self._parent):
+            if parent >= 0:
+                depth[j] = depth[parent] + 1
+                self._ancestors[j] |= self._ancestors[parent]
+        self._levels = [np.flatnonzero(depth == level) for level in range(int(depth.max()) + 1)]
+        self._define_keypoints()
+
+    def _define_keypoints(self) -> None:
+        robot, model, profile = self.robot, self.robot.model, self.robot.profile
+        data = model.createData()
+        zero = robot.configurations(
+            np.zeros((1, 3)), np.array([[0, 0, 0, 1.0]]), np.zeros((1, robot.num_joints))
+        )[0]
+        pin.framesForwardKinematics(model, data, zero)
+        names: list[str] = []
+        owners: list[int] = []
+        offsets: list[np.ndarray] = []
+
+        def add(name: str, joint: int, world: np.ndarray) -> None:
+            names.append(name)
+            owners.append(joint - 2)
+            offsets.append(np.array(data.oMi[int(joint)].actInv(world)))
+
+        def add_levers(name: str, joint: int, origin: np.ndarray) -> None:
+            for axis, direction in zip("xyz", np.eye(3), strict=True):
+                add(f"{name}_{axis}", joint, origin + LEVER * direction)
+
+        for part in ("pelvis", "torso"):
+            frame = model.frames[model.getFrameId(getattr(profile, part))]
+            origin = data.oMi[int(frame.parentJoint)].act(frame.placement.translation)
+            add(part, frame.parentJoint, origin)
+            add_levers(part, frame.parentJoint, origin)
+        sole = profile.sole
+        for side in SIDES:
+            limb = profile.limb(side)
+            for part in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist"):
+                joint = model.getJointId(limb[part])
+                add(f"{side}_{part}", joint, data.oMi[joint].translation)
+            ankle = model.getJointId(limb["ankle"])
+            origin = data.oMi[ankle].translation
+            add_levers(f"{side}_foot", ankle, origin)
+            mirror = np.array([1.0, 1.0 if side == "left" else -1.0, 1.0])
+            add(f"{side}_toe", ankle, origin + mirror * sole.toe)
+            add(f"{side}_heel", ankle, origin + mirror * sole.heel)
+            corners = [(end, y) for end in (sole.toe, sole.heel) for y in (1.0, -1.0)]
+            for number, (end, y) in enumerate(corners):
+                corner = mirror * end + [0.0, y * sole.half_width, 0.0]
+                add(f"{side}_sole{number}", ankle, origin + corner)
+
+        self.index = {name: row for row, name in enumerate(names)}
+        self.owner = np.array(owners)
+        self.offset = np.stack(offsets)
+        self.support = np.zeros((len(names), robot.num_joints), dtype=bool)
+        moved = self.owner >= 0
+        self.support[moved] = self._ancestors[self.owner[moved]]
+        self.soles = np.array(
+            [self.index[f"{side}_sole{number}"] for side in SIDES for number in range(4)]
+        )
+        at_zero = np.stack(
+            [
+                data.oMi[int(owner) + 2].act(offset)
+                for owner, offset in zip(self.owner, self.offset, strict=True)
+            ]
+        )
+
+        def length(a: str, b: str) -> float:
+            return float(np.linalg.norm(at_zero[self.index[a]] - at_zero[self.index[b]]))
+
+        self.lengths = Lengths(
+            thigh=length("left_hip", "left_knee"),
+            shank=length("left_knee", "left_ankle"),
+            upper_arm=length("left_shoulder", "left_elbow"),
+            forearm=length("left_elbow", "left_wrist"),
+        )
+        self.hip_offset = np.stack([at_zero[self.index[f"{side}_hip"]] for side in SIDES])
+        self.ankle_height = -float(min(sole.toe[2], sole.heel[2]))
+
+    def forward(self, poses: Poses) -> tuple[np.ndarray, np.ndarray]:
+        """World frames of all joints: rotations (T, J, 3, 3) and origins (T, J, 3) [m]."""
+        frames, count = poses.joints.shape
+        sine = np.sin(poses.joints)[..., None, None]
+        cosine = np.cos(poses.joints)[..., None, None]
+        local = self._fixed + sine * self._sine - cosine * self._cosine
+        rotation = np.empty((frames, count, 3, 3))
+        origin = np.empty((frames, count, 3))
+        for level in self._levels:
+            parent = self._parent[level]
+            if parent[0] < 0:
+                above, at = poses.rotation[:, None], poses.base[:, None]
+            else:
+                above, at = rotation[:, parent], origin[:, parent]
+            rotation[:, level] = above @ local[:, level]
+            origin[:, level] = at + (above @ self._shift[level][..., None])[..., 0]
+        return rotation, origin
+
+    def points(
+        self, poses: Poses, joints: tuple[np.ndarray, np.ndarray] | None = None
+    ) -> np.ndarray:
+        """World positions of all keypoints, (T, K, 3) [m].
+
+        Args:
+            poses: Base and joints.
+            joints: `forward(poses)`, when the caller has it already.
+        """
+        rotation, origin = self.forward(poses) if joints is None else joints
+        return attach(poses, rotation, origin, self.owner, self.offset)
+
+    def axes(self, rotation: np.ndarray) -> np.ndarray:
+        """World directions of the joint axes, (T, J, 3), from joint rotations (T, J, 3, 3)."""
+        return (rotation @ self._axis[..., None])[..., 0]
+
+    def ancestors(self, joint: int) -> np.ndarray:
+        """(J,) True for the joints that move the body behind `joint` (-1: the base)."""
+        return self._ancestors[joint] if joint >= 0 else np.zeros(len(self._parent), dtype=bool)
+
+    def lowest_sole(self, poses: Poses) -> np.ndarray:
+        """Height of the lowest sole corner in each frame, (T,) [m]."""
+        rotation, origin = self.forward(poses)
+        rows = self.soles
+        corners = attach(poses, rotation, origin, self.owner[rows], self.offset[rows])
+        return corners[..., 2].min(-1)
+
+
+def attach(
+    poses: Poses,
+    rotation: np.ndarray,
+    origin: np.ndarray,
+    owner: np.ndarray,
+    offset: np.ndarray,
+) -> np.ndarray:
+    """World positions of points fixed to bodies.
+
+    Args:
+        poses: Base and joints.
+        rotation: (T, J, 3, 3) joint rotations.
+        origin: (T, J, 3) joint origins [m].
+        owner: (P,) joint of each point, -1 for the base.
+        offset: (P, 3) point in the joint's frame [m].
+
+    Returns:
+        (T, P, 3) [m].
+    """
+    points = np.empty((len(poses), len(owner), 3))
+    on_base = owner < 0
+    turned = (poses.rotation[:, None] @ offset[on_base][..., None])[..., 0]
+    points[:, on_base] = poses.base[:, None] + turned
+    body = owner[~on_base]
+    turned = (rotation[:, body] @ offset[~on_base][..., None])[..., 0]
+    points[:, ~on_base] = origin[:, body] + turned
+    return points
+
+
+def _joint_axes(model: pin.Model, count: int) -> np.ndarray:
+    """(J, 3) axis of each joint in its own frame."""
+    axes = np.empty((count, 3))
+    for j in range(count):
+        joint = model.joints[j + 2]
+        data = joint.createData()
+        joint.calc(data, pin.neutral(model), np.zeros(model.nv))
+        axes[j] = np.asarray(data.S).reshape(-1)[3:]
+    return axes
+
+
+@lru_cache(maxsize=8)
+def kinematics_of(robot: Robot) -> Kinematics:
+    """The kinematics of a robot, built once."""
+    return Kinematics(robot)

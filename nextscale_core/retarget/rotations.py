@@ -1,0 +1,86 @@
+"""Small vectorised rotation helpers on matrices (scipy's objects cost too much per call here)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def unit(vectors: np.ndarray, fallback: np.ndarray | None = None) -> np.ndarray:
+    """Vectors of length 1.
+
+    Args:
+        vectors: (..., 3).
+        fallback: (..., 3) unit vectors for those of no length; zeros when None.
+    """
+    norm = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    ok = norm > 1e-6
+    result = vectors / np.where(ok, norm, 1.0)
+    return np.where(ok, result, 0.0 if fallback is None else fallback)
+
+
+def smoothstep(x: np.ndarray, low: float, high: float) -> np.ndarray:
+    """0 below `low`, 1 above `high`, a cubic with flat ends between."""
+    u = np.clip((x - low) / (high - low), 0.0, 1.0)
+    return u * u * (3.0 - 2.0 * u)
+
+
+def skew(vectors: np.ndarray) -> np.ndarray:
+    """(..., 3) -> (..., 3, 3) with skew(a) @ b = a x b."""
+    x, y, z = np.moveaxis(vectors, -1, 0)
+    zero = np.zeros_like(x)
+    rows = [np.stack(row, -1) for row in ((zero, -z, y), (z, zero, -x), (-y, x, zero))]
+    return np.stack(rows, -2)
+
+
+def exp(vectors: np.ndarray) -> np.ndarray:
+    """Rotation vectors (..., 3) [rad] -> matrices (..., 3, 3)."""
+    angle = np.linalg.norm(vectors, axis=-1)[..., None, None]
+    k = skew(vectors)
+    return np.eye(3) + np.sinc(angle / np.pi) * k + 0.5 * np.sinc(angle / (2 * np.pi)) ** 2 * k @ k
+
+
+def log(matrices: np.ndarray) -> np.ndarray:
+    """Matrices (..., 3, 3) -> rotation vectors (..., 3) [rad], exact up to half a turn."""
+    from scipy.spatial.transform import Rotation
+
+    flat = matrices.reshape(-1, 3, 3)
+    return Rotation.from_matrix(flat).as_rotvec().reshape(*matrices.shape[:-2], 3)
+
+
+def frame_from(
+    *, primary: np.ndarray, secondary: np.ndarray, axes: str, fallback: np.ndarray | None = None
+) -> np.ndarray:
+    """Right-handed frames with one axis given exactly and another as nearly as possible.
+
+    Args:
+        primary: (..., 3) direction of the axis named first in `axes`.
+        secondary: (..., 3) rough direction of the axis named second.
+        axes: Two of 'x', 'y', 'z', for example 'xy'.
+        fallback: (..., 3, 3) frame to fall back to where the two directions are parallel.
+
+    Returns:
+        (..., 3, 3) matrices whose columns are the x, y and z axes.
+    """
+    first, second = ("xyz".index(axis) for axis in axes)
+    third = 3 - first - second
+    base = np.broadcast_to(np.eye(3), (*primary.shape, 3)) if fallback is None else fallback
+    a = unit(primary, base[..., :, first])
+    b = secondary - (secondary * a).sum(-1, keepdims=True) * a
+    weak = np.linalg.norm(b, axis=-1, keepdims=True) < 1e-4
+    spare = base[..., :, second]
+    spare = spare - (spare * a).sum(-1, keepdims=True) * a
+    other = base[..., :, third]
+    spare = np.where(np.linalg.norm(spare, axis=-1, keepdims=True) < 1e-4, other, spare)
+    b = unit(np.where(weak, spare - (spare * a).sum(-1, keepdims=True) * a, b))
+    sign = 1.0 if (first, second) in ((0, 1), (1, 2), (2, 0)) else -1.0
+    frames = np.empty((*primary.shape, 3))
+    frames[..., :, first], frames[..., :, second] = a, b
+    frames[..., :, third] = sign * np.cross(a, b)
+    return frames
+
+
+def continuous_quaternions(quaternions: np.ndarray) -> np.ndarray:
+    """The same rotations, with no jump of sign from one row to the next; (N, 4)."""
+    dots = (quaternions[1:] * quaternions[:-1]).sum(-1)
+    signs = np.cumprod(np.concatenate([[1.0], np.where(dots < 0, -1.0, 1.0)]))
+    return quaternions * signs[:, None]

@@ -1,0 +1,135 @@
+"""Training data: features of captioned clips and of whole trials, with their mirror images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from nextscale_core.exceptions import MotionFileError
+from nextscale_core.motion.clip import MotionClip
+from nextscale_core.motion.cmu import CmuFolder
+from nextscale_core.motion.dataset import CaptionedClip
+from nextscale_core.motion.features import (
+    CONTACTS,
+    NUM_FEATURES,
+    POSITIONS,
+    ROOT,
+    ROTATIONS,
+    VELOCITIES,
+    clip_to_features,
+)
+from nextscale_core.motion.humanml3d import read_humanml3d
+from nextscale_core.motion.mirror import mirror_clip, mirror_text
+from nextscale_core.text.descriptions import sentence_from_description
+
+MIN_FRAMES = 20
+"""Shortest training sample, 1 s."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One motion to learn from.
+
+    Attributes:
+        id: Clip or trial name; mirrored samples end in '/mirror'.
+        features: (T, 263) float32 HumanML3D features.
+        captions: Sentences; empty for motion without words.
+        weak: The captions describe the whole recording from which this is cut.
+    """
+
+    id: str
+    features: np.ndarray
+    captions: tuple[str, ...]
+    weak: bool = False
+
+
+def _samples(
+    name: str, clip: MotionClip, captions: tuple[str, ...], weak: bool, mirror: bool
+) -> Iterator[Sample]:
+    if len(clip) < MIN_FRAMES + 1:
+        return
+    yield Sample(name, clip_to_features(clip), captions, weak)
+    if mirror:
+        mirrored = clip_to_features(mirror_clip(clip))
+        yield Sample(f"{name}/mirror", mirrored, tuple(map(mirror_text, captions)), weak)
+
+
+def captioned_samples(folder: str | Path, split: str, mirror: bool = False) -> list[Sample]:
+    """Features of the captioned clips of a split.
+
+    Args:
+        folder: A CMU folder (clips.jsonl) or a HumanML3D folder (new_joint_vecs/).
+        split: 'train', 'val' or 'test'.
+        mirror: Also add the mirror image of every clip, with left and right swapped.
+
+    Raises:
+        MotionFileError: the folder is neither.
+    """
+    clips = list(_open(folder, split))
+    out: list[Sample] = []
+    for item in tqdm(clips, desc=f"features ({split})", unit="clip"):
+        out.extend(_samples(item.id, item.clip, item.captions, False, mirror))
+    return out
+
+
+def _open(folder: str | Path, split: str) -> Iterator[CaptionedClip]:
+    folder = Path(folder)
+    if (folder / "clips.jsonl").is_file():
+        return CmuFolder(folder).clips(split)
+    if (folder / "new_joint_vecs").is_dir():
+        return read_humanml3d(folder, split)
+    raise MotionFileError(
+        f"{folder} holds neither clips.jsonl (CMU) nor new_joint_vecs/ (HumanML3D)"
+    )
+
+
+def trial_samples(folder: str | Path, mirror: bool = False) -> list[Sample]:
+    """Whole CMU recordings without the frames of val and test clips.
+
+    The recording's one-line description and its KIT-ML sentences become weak captions. A
+    recording that holds val or test clips is cut there, and its pieces have no caption, since
+    the description may speak of what was cut out. Empty for a folder without trials.
+    """
+    if not (Path(folder) / "trials.jsonl").is_file():
+        return []
+    data = CmuFolder(folder)
+    held_out = data.spans("val", "test")
+    out: list[Sample] = []
+    for trial in tqdm(list(data.trials.values()), desc="features (trials)", unit="trial"):
+        clip = data.trial_clip(trial)
+        spans = sorted(held_out.get(trial.name, []))
+        captions: tuple[str, ...] = ()
+        if not spans:
+            texts = [s for d in trial.descriptions[:1] for s in sentence_from_description(d)]
+            captions = tuple(dict.fromkeys([*texts, *trial.descriptions[1:]]))
+        begin = 0
+        for first, end in [*spans, (len(clip), len(clip))]:
+            if first > begin:
+                name = f"{trial.name}@{begin}"
+                piece = clip.slice(begin, first)
+                out.extend(_samples(name, piece, captions, True, mirror))
+            begin = max(begin, end)
+    return out
+
+
+def feature_statistics(samples: list[Sample]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean per feature, and the standard deviation shared by each group of features.
+
+    One spread for a group keeps small but visible parts (a foot's velocity at rest) from being
+    blown up; HumanML3D normalises in the same way.
+
+    Returns:
+        (263,) mean and (263,) standard deviation.
+    """
+    stacked = np.concatenate([sample.features for sample in samples])
+    mean, std = stacked.mean(0), stacked.std(0)
+    groups = [slice(0, 1), slice(1, 3), slice(3, ROOT.stop)]
+    groups += [POSITIONS, ROTATIONS, VELOCITIES, CONTACTS]
+    for group in groups:
+        std[group] = std[group].mean()
+    assert std.shape == (NUM_FEATURES,)
+    return mean.astype(np.float32), np.maximum(std, 1e-4).astype(np.float32)

@@ -1,0 +1,330 @@
+"""The generate node: a sentence on /text_command becomes a trajectory on /motion_command.
+
+Topics, by parameter: `text_topic` (std_msgs/String, in), `joint_states_topic`
+(sensor_msgs/JointState, in), `command_topic` (trajectory_msgs/JointTrajectory, out), `base_topic`
+(trajectory_msgs/MultiDOFJointTrajectory, out), `report_topic` (nextscale_ros/MotionReport, out, one
+for every sentence), `ready_topic` (std_msgs/Bool, out, latched).
+
+The newest sentence wins: what is still being made for an older one is given up. The trajectory
+begins in the measured state of the robot where that is known; before any joint state was received
+it begins in its own first pose; with joint states that have stopped coming, the sentence is refused.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import rclpy
+from builtin_interfaces.msg import Time
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Bool, String
+from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
+
+from nextscale_core.exceptions import (
+    GenerationCancelled,
+    InvalidTextError,
+    NextscaleError,
+    UnsafeTrajectoryError,
+)
+from nextscale_core.pipeline import MotionPipeline
+from nextscale_core.retarget import RobotState, load_robot
+from nextscale_core.text import validate_sentence
+from nextscale_ros.conversions import base_trajectory, joint_trajectory
+from nextscale_ros.message_rules import check_joint_trajectory
+from nextscale_ros.msg import MotionReport
+from nextscale_ros.parameters import Settings, declare_parameters, read_settings
+from nextscale_ros.planner import MotionSource, Plan, Planner, choose_seed
+from nextscale_ros.state import RobotStateError, RobotStateMemory
+from nextscale_ros.worker import NewestOnlyWorker, Ticket
+
+MAX_SHOWN_TEXT = 200
+"""Characters of a received text that a report or a log line repeats."""
+
+LATCHED = QoSProfile(
+    depth=1,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+"""Late subscribers still get the last message."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One usable sentence.
+
+    Attributes:
+        number: Counts the texts received, from 1.
+        text: The sentence, validated.
+        stamp: When it was received.
+    """
+
+    number: int
+    text: str
+    stamp: Time
+
+
+class GenerateNode(Node):
+    """Loads the model, warms up, says it is ready, then serves sentences.
+
+    Args:
+        pipeline: A motion source to use instead of the one the parameters name.
+        parameter_overrides: Start values of parameters, beside those of the command line.
+
+    Raises:
+        NextscaleError: robot or model cannot be loaded.
+    """
+
+    def __init__(
+        self,
+        *,
+        pipeline: MotionSource | None = None,
+        parameter_overrides: Sequence[rclpy.Parameter] = (),
+    ) -> None:
+        super().__init__("generate_node", parameter_overrides=list(parameter_overrides))
+        declare_parameters(self)
+        self._received = 0
+        robot = load_robot(self._text("robot"))
+        self._memory = RobotStateMemory(robot.joint_names)
+        self._reports = self.create_publisher(MotionReport, self._text("report_topic"), 10)
+        self._commands = self.create_publisher(JointTrajectory, self._text("command_topic"), 1)
+        self._bases = self.create_publisher(MultiDOFJointTrajectory, self._text("base_topic"), 1)
+        self._ready = self.create_publisher(Bool, self._text("ready_topic"), LATCHED)
+        # Joint states first: the robot's state is known when the first sentence is served.
+        self._state_subscription = self.create_subscription(
+            JointState,
+            self._text("joint_states_topic"),
+            self._on_joint_state,
+            qos_profile_sensor_data,
+            callback_group=MutuallyExclusiveCallbackGroup(),
+        )
+        begin = time.monotonic()
+        if pipeline is None:
+            pipeline = MotionPipeline.from_pretrained(
+                self._text("model"), device=self._text("device")
+            )
+        self._planner = Planner(pipeline, robot, float(self.get_parameter("rate").value))
+        self.get_logger().info(
+            f"loaded {pipeline.name} and robot {robot.name} ({len(robot.joint_names)} joints) "
+            f"in {time.monotonic() - begin:.1f} s, warming up"
+        )
+        warm = self._planner.warm_up()
+        self._worker = NewestOnlyWorker(self._work, self._superseded)
+        self._text_subscription = self.create_subscription(
+            String,
+            self._text("text_topic"),
+            self._on_text,
+            10,
+            callback_group=MutuallyExclusiveCallbackGroup(),
+        )
+        self._ready.publish(Bool(data=True))
+        self.get_logger().info(
+            f"ready: listening on {self._text('text_topic')} (warm-up: {warm.line()})"
+        )
+
+    def close(self) -> None:
+        """Give up the work at hand; the node can be destroyed then."""
+        self._worker.close()
+
+    def _text(self, parameter: str) -> str:
+        return str(self.get_parameter(parameter).value)
+
+    # -- callbacks: short, so that the node stays responsive while a motion is being made
+
+    def _on_joint_state(self, message: JointState) -> None:
+        complaints = self._memory.update(
+            message.name, message.position, message.velocity, time.monotonic()
+        )
+        for complaint in complaints:
+            self.get_logger().warning(complaint)
+
+    def _on_text(self, message: String) -> None:
+        self._received += 1
+        stamp = self.get_clock().now().to_msg()
+        request = Request(self._received, message.data, stamp)
+        try:
+            text = validate_sentence(message.data)
+        except InvalidTextError as error:
+            self._report(request, MotionReport.BAD_INPUT, str(error))
+            return
+        except Exception as error:
+            self._report_unexpected(request, error)
+            return
+        self.get_logger().info(f"request {request.number}: {_shown(text)!r}")
+        self._worker.submit(Request(request.number, text, stamp))
+
+    # -- the worker's thread
+
+    def _work(self, request: Request, ticket: Ticket) -> None:
+        """Serve one sentence; whatever goes wrong is reported and the node lives on."""
+        plan = Plan(seed=0)
+        try:
+            settings = read_settings(self)
+            plan.seed = choose_seed(settings)
+            self._measured(settings)
+            self._planner.fill(
+                plan,
+                request.text,
+                settings,
+                lambda: self._measured(settings),
+                lambda: ticket.stale,
+            )
+            self._publish(request, plan, ticket)
+        except GenerationCancelled:
+            self._superseded(request, plan)
+        except UnsafeTrajectoryError as error:
+            self._report(request, MotionReport.REJECTED, str(error), plan)
+        except InvalidTextError as error:
+            self._report(request, MotionReport.BAD_INPUT, str(error), plan)
+        except NextscaleError as error:
+            self._report(request, MotionReport.FAILED, str(error), plan)
+        except Exception as error:
+            self._report_unexpected(request, error, plan)
+
+    def _measured(self, settings: Settings) -> RobotState | None:
+        """The state to begin in, or None where the plan's own first pose will do.
+
+        Raises:
+            RobotStateError: the state is required or was known before, and is not known now.
+        """
+        if not settings.start_from_state:
+            return None
+        if self._memory.empty:
+            if settings.require_state:
+                topic = self._text("joint_states_topic")
+                raise RobotStateError(
+                    f"no joint state received on {topic} yet (parameter require_state is true)"
+                )
+            return None
+        return self._memory.current(time.monotonic(), settings.state_timeout)
+
+    def _publish(self, request: Request, plan: Plan, ticket: Ticket) -> None:
+        """Send the trajectory if the gate passed it and nothing newer has arrived.
+
+        Raises:
+            GenerationCancelled: something newer has arrived.
+            UnsafeTrajectoryError: the gate or the check of the message refused it.
+        """
+        result = plan.result
+        assert result is not None
+        if result.trajectory is None:
+            raise UnsafeTrajectoryError(f"the safety gate refused it: {result.report.line()}")
+        with plan.stopwatch.stage("message"):
+            command = joint_trajectory(result.trajectory)
+            base = base_trajectory(result.trajectory, self._text("base_frame"))
+            problems = check_joint_trajectory(command, self._planner.robot.joint_names)
+        if problems:
+            raise UnsafeTrajectoryError(f"a controller would refuse it: {'; '.join(problems)}")
+
+        def send() -> None:
+            self._bases.publish(base)
+            self._commands.publish(command)
+
+        if not ticket.publish(send):
+            raise GenerationCancelled("a newer sentence arrived before publishing")
+        outcome = MotionReport.PASS
+        if result.report.outcome == "repaired":
+            outcome = MotionReport.REPAIRED
+        message = (
+            f"{len(command.points)} points, {result.trajectory.seconds:.2f} s, "
+            f"{plan.stopwatch.line()}; {result.report.line()}"
+        )
+        self._report(request, outcome, message, plan)
+
+    def _superseded(self, request: Request, plan: Plan | None = None) -> None:
+        self._report(request, MotionReport.SUPERSEDED, "a newer sentence arrived", plan)
+
+    def _report_unexpected(
+        self, request: Request, error: Exception, plan: Plan | None = None
+    ) -> None:
+        self._report(request, MotionReport.FAILED, f"{type(error).__name__}: {error}", plan)
+
+    def _report(
+        self, request: Request, outcome: str, message: str, plan: Plan | None = None
+    ) -> None:
+        """Log one line and publish one report."""
+        report = MotionReport(
+            request=request.number,
+            text=_shown(request.text),
+            robot=self._planner.robot.name,
+            model=self._planner.pipeline.name,
+            outcome=outcome,
+            message=message,
+        )
+        report.header.stamp = request.stamp
+        if plan is not None:
+            report.seed = int(plan.seed)
+            report.stage_names = list(plan.stopwatch.seconds)
+            report.stage_seconds = [float(value) for value in plan.stopwatch.seconds.values()]
+            if plan.result is not None:
+                report.findings = [
+                    f"{finding.check}: {finding.message}"
+                    for finding in plan.result.report.findings
+                ]
+                trajectory = plan.result.trajectory
+                if trajectory is not None and outcome in (MotionReport.PASS, MotionReport.REPAIRED):
+                    report.joint_names = list(trajectory.joint_names)
+                    report.points = len(trajectory)
+                    report.duration = float(trajectory.seconds)
+        log = self.get_logger()
+        line = f"request {request.number}: {outcome}: {message}"
+        if outcome in (MotionReport.PASS, MotionReport.SUPERSEDED):
+            log.info(line)
+        elif outcome == MotionReport.FAILED:
+            log.error(line)
+        else:
+            log.warning(line)
+        if self.context.ok():
+            self._reports.publish(report)
+
+
+def _shown(text: str) -> str:
+    """A received text, fit for a log line: short and without control characters."""
+    printable = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return printable[:MAX_SHOWN_TEXT]
+
+
+def run(node_type: type[GenerateNode] = GenerateNode, args: Sequence[str] | None = None) -> int:
+    """Run the node until it is interrupted.
+
+    Args:
+        node_type: The node class.
+        args: Command line, with ROS arguments; None is the process's own.
+
+    Returns:
+        Exit status: 0 after SIGINT or SIGTERM, 1 when the node could not start.
+    """
+    rclpy.init(args=list(args) if args is not None else None)
+    node: GenerateNode | None = None
+    try:
+        node = node_type()
+        # One thread for sentences, one for joint states, one for parameter services.
+        executor = MultiThreadedExecutor(num_threads=3)
+        executor.add_node(node)
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except NextscaleError as error:
+        print(f"generate_node: {error}", file=sys.stderr)
+        return 1
+    finally:
+        if node is not None:
+            node.close()
+            node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
+
+
+def main() -> None:
+    """Entry point of `ros2 run nextscale_ros generate_node`."""
+    sys.exit(run())
+
+
+if __name__ == "__main__":
+    main()

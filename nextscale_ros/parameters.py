@@ -1,0 +1,163 @@
+"""The parameters of the generate node: what each means, its range and its default."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from nextscale_core.motion.skeleton import MAX_SECONDS, MIN_SECONDS
+
+NUM_SCALES = 4
+MAX_SEED = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class _Spec:
+    """One parameter: its default, what it means and what it may be."""
+
+    default: Any
+    description: str
+    low: float | None = None
+    high: float | None = None
+    read_only: bool = False
+
+    def descriptor(self) -> ParameterDescriptor:
+        """The same as ROS wants it; `ros2 param describe` shows it."""
+        descriptor = ParameterDescriptor(description=self.description, read_only=self.read_only)
+        if self.low is not None and self.high is not None:
+            if isinstance(self.default, float):
+                descriptor.floating_point_range = [
+                    FloatingPointRange(from_value=float(self.low), to_value=float(self.high))
+                ]
+            else:
+                descriptor.integer_range = [
+                    IntegerRange(from_value=int(self.low), to_value=int(self.high), step=1)
+                ]
+        return descriptor
+
+
+SPECS: dict[str, _Spec] = {
+    "robot": _Spec("g1", "Robot profile (`nextscale robots` lists them) or URDF.", read_only=True),
+    "model": _Spec("moscale-cmu", "Name or folder of the motion model.", read_only=True),
+    "device": _Spec("cpu", "Where the model runs: cpu, cuda or cuda:N.", read_only=True),
+    "rate": _Spec(50.0, "Points per second of the trajectory [Hz].", 5.0, 500.0, read_only=True),
+    "seconds": _Spec(
+        0.0,
+        f"Length of the motion, {MIN_SECONDS} to {MAX_SECONDS} [s]; 0: the model chooses.",
+        0.0,
+        MAX_SECONDS,
+    ),
+    "seed": _Spec(-1, "Seed of every sample; -1: a new one each time, reported.", -1, MAX_SEED),
+    "guidance": _Spec(
+        0.0, "Strength of classifier-free guidance; 0: the model's own value.", 0.0, 20.0
+    ),
+    "steps": _Spec(
+        [1, 2, 5, 10],
+        f"Passes for each of the {NUM_SCALES} scales, coarse to fine, 1 to 50 each.",
+    ),
+    "start_from_state": _Spec(
+        True, "Begin the trajectory in the measured state of the robot where it is known."
+    ),
+    "require_state": _Spec(
+        False,
+        "Refuse a sentence as long as no joint state has been received. When false, the trajectory "
+        "then begins in its own first pose.",
+    ),
+    "state_timeout": _Spec(
+        0.2, "Age up to which a measured joint state counts as current [s].", 0.01, 10.0
+    ),
+    "text_topic": _Spec("/text_command", "std_msgs/String, in.", read_only=True),
+    "command_topic": _Spec(
+        "/motion_command", "trajectory_msgs/JointTrajectory, out.", read_only=True
+    ),
+    "base_topic": _Spec(
+        "/motion_command/base", "trajectory_msgs/MultiDOFJointTrajectory, out.", read_only=True
+    ),
+    "joint_states_topic": _Spec("/joint_states", "sensor_msgs/JointState, in.", read_only=True),
+    "report_topic": _Spec("/motion_report", "nextscale_ros/MotionReport, out.", read_only=True),
+    "ready_topic": _Spec(
+        "/nextscale/ready",
+        "std_msgs/Bool, out, transient local: true once the model is loaded and warm.",
+        read_only=True,
+    ),
+    "base_frame": _Spec("odom", "Frame in which the floating base is given.", read_only=True),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The parameters that may change while the node runs, as one request sees them.
+
+    Attributes:
+        seconds: Length of the motion [s], or None: the model chooses.
+        seed: Seed, or None: a new one each time.
+        guidance: Strength of the guidance, or None: the model's own.
+        steps: Passes per scale, coarse to fine.
+        start_from_state: Begin in the measured state where it is known.
+        require_state: Refuse when no joint state was ever received.
+        state_timeout: Age up to which a joint state is current [s].
+    """
+
+    seconds: float | None = None
+    seed: int | None = None
+    guidance: float | None = None
+    steps: tuple[int, ...] = (1, 2, 5, 10)
+    start_from_state: bool = True
+    require_state: bool = False
+    state_timeout: float = 0.2
+
+
+def declare_parameters(node: Node) -> None:
+    """Declare all parameters on `node` and refuse values that make no sense from then on.
+
+    Raises:
+        rclpy.exceptions.InvalidParameterValueException: a start value is out of its range.
+        rclpy.exceptions.InvalidParameterTypeException: a start value has another type.
+    """
+    node.add_on_set_parameters_callback(_validate)
+    for name, spec in SPECS.items():
+        node.declare_parameter(name, spec.default, spec.descriptor())
+
+
+def read_settings(node: Node) -> Settings:
+    """The changeable parameters as they are now."""
+
+    def value(name: str) -> Any:
+        return node.get_parameter(name).value
+
+    return Settings(
+        seconds=value("seconds") or None,
+        seed=None if value("seed") < 0 else int(value("seed")),
+        guidance=value("guidance") or None,
+        steps=tuple(int(step) for step in value("steps")),
+        start_from_state=bool(value("start_from_state")),
+        require_state=bool(value("require_state")),
+        state_timeout=float(value("state_timeout")),
+    )
+
+
+def _validate(parameters: Sequence[Parameter]) -> SetParametersResult:
+    """What a descriptor's range cannot say."""
+    for parameter in parameters:
+        reason = ""
+        if parameter.name == "seconds" and 0.0 < parameter.value < MIN_SECONDS:
+            reason = f"seconds must be 0 or {MIN_SECONDS} to {MAX_SECONDS}, got {parameter.value}"
+        elif parameter.name == "steps":
+            steps = list(parameter.value)
+            if len(steps) != NUM_SCALES or not all(1 <= step <= 50 for step in steps):
+                reason = f"steps must be {NUM_SCALES} integers from 1 to 50, got {steps}"
+        elif parameter.name.endswith("_topic") and not parameter.value:
+            reason = f"{parameter.name} must not be empty"
+        if reason:
+            return SetParametersResult(successful=False, reason=reason)
+    return SetParametersResult(successful=True)

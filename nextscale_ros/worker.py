@@ -1,0 +1,85 @@
+"""One thread that works on the newest request only."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+Request = TypeVar("Request")
+
+
+class Ticket:
+    """Tells a running job whether it is still wanted."""
+
+    def __init__(self, worker: NewestOnlyWorker, number: int) -> None:
+        self._worker = worker
+        self.number = number
+
+    @property
+    def stale(self) -> bool:
+        """Whether a newer request has arrived, or the worker is closing."""
+        return self._worker.newest != self.number
+
+    def publish(self, action: Callable[[], None]) -> bool:
+        """Run `action` only if this job is still the newest, with no newer one let in meanwhile.
+
+        Returns:
+            Whether it ran.
+        """
+        with self._worker.gate:
+            if self.stale:
+                return False
+            action()
+            return True
+
+
+class NewestOnlyWorker(Generic[Request]):
+    """Runs `job(request, ticket)` in a thread of its own; a newer request replaces older ones.
+
+    Args:
+        job: The work. It should look at `ticket.stale` now and then, and must not raise.
+        replaced: Told of each request that was replaced before its job began.
+    """
+
+    def __init__(
+        self,
+        job: Callable[[Request, Ticket], None],
+        replaced: Callable[[Request], None],
+    ) -> None:
+        self._job = job
+        self._replaced = replaced
+        self._pending: tuple[Request, Ticket] | None = None
+        self._closed = False
+        self.newest = 0
+        self.gate = threading.RLock()
+        self._wake = threading.Condition(self.gate)
+        self._thread = threading.Thread(target=self._run, name="motion", daemon=True)
+        self._thread.start()
+
+    def submit(self, request: Request) -> None:
+        """Take a request; whatever is older becomes stale at once."""
+        with self._wake:
+            before, self.newest = self._pending, self.newest + 1
+            self._pending = (request, Ticket(self, self.newest))
+            self._wake.notify()
+        if before is not None:
+            self._replaced(before[0])
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Make everything stale and wait for the running job to notice [s]."""
+        with self._wake:
+            self._closed = True
+            self._pending = None
+            self.newest += 1
+            self._wake.notify()
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: self._closed or self._pending is not None)
+                if self._closed or self._pending is None:
+                    return
+                (request, ticket), self._pending = self._pending, None
+            self._job(request, ticket)
