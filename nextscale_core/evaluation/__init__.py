@@ -1,0 +1,1 @@
+"""Measuring motions: metrics, checks, the prompt battery, reports."""

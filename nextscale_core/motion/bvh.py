@@ -179,7 +179,8 @@ def _forward_kinematics(bvh: Bvh) -> np.ndarray:
                 # A position channel stands in the place of the offset, as Blender reads it.
                 offset[:, "XYZ".index(channel[0])] = values
             else:
-                rotation = rotation * Rotation.from_euler(channel[0].lower(), values, degrees=True)
+                turn = Rotation.from_euler(channel[0].lower(), values[:, None], degrees=True)
+                rotation = rotation * turn
         rotations.append(rotation)
         start = positions[:, joint.parent] if joint.parent >= 0 else 0.0
         positions[:, index] = start + above.apply(offset)

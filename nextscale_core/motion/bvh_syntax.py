@@ -15,8 +15,10 @@ import numpy as np
 
 from nextscale_core.exceptions import MotionFileError
 
-MAX_BYTES = 512 << 20
+MAX_BYTES = 256 << 20
 MAX_JOINTS = 2000
+MAX_FRAMES = 1_000_000
+MAX_POSITIONS = 30_000_000  # joints times frames
 MIN_FPS, MAX_FPS = 1.0, 1000.0
 CHANNELS = ("Xposition", "Yposition", "Zposition", "Xrotation", "Yrotation", "Zrotation")
 
@@ -123,6 +125,8 @@ class _Parser:
         self._parse_hierarchy(bvh)
         self._expect("MOTION")
         frames = self._parse_frames()
+        if frames * len(bvh.joints) > MAX_POSITIONS:
+            raise self._fail(f"{frames} frames of {len(bvh.joints)} joints are too many to hold")
         bvh.frame_time = self._parse_frame_time()
         bvh.values = self._parse_rows(frames, sum(len(joint.channels) for joint in bvh.joints))
         return bvh
@@ -195,7 +199,7 @@ class _Parser:
     def _parse_channels(self, rest: str) -> tuple[str, ...]:
         count, *names = rest.split() or [""]
         channels = tuple(_CHANNEL_BY_LOWER_NAME.get(name.lower(), "") for name in names)
-        if not count.isdecimal() or len(count) > 2 or int(count) != len(names) or int(count) > 6:
+        if count != str(len(names)) or len(names) > 6:
             raise self._fail(
                 f"CHANNELS needs a count of 0 to 6 and as many names, got {rest[:60]!r}"
             )
@@ -209,11 +213,11 @@ class _Parser:
         keyword, _, count = line.partition(":")
         if keyword.strip().lower() != "frames" or not count.strip().isdecimal():
             raise self._fail(f"expected 'Frames: N', got {line[:40]!r}")
-        if len(count.strip()) > 12 or int(count) < 1:
-            raise self._fail(
-                f"Frames must be at least 1 and what the file holds, got {line[:40]!r}"
-            )
-        return int(count)
+        # int() refuses numbers of thousands of digits with an error of its own.
+        frames = int(count) if len(count.strip()) < 20 else MAX_FRAMES + 1
+        if not 1 <= frames <= MAX_FRAMES:
+            raise self._fail(f"Frames must be 1 to {MAX_FRAMES}, got {line[:40]!r}")
+        return frames
 
     def _parse_frame_time(self) -> float:
         line = self._next("'Frame Time: SECONDS'")
@@ -238,6 +242,8 @@ class _Parser:
             if len(row) != channels:
                 raise self._fail(f"a frame needs {channels} numbers (all channels), got {len(row)}")
             rows.append(row)
+            if len(rows) > frames:
+                raise self._fail(f"the header says {frames} frames, more follow")
         if len(rows) != frames:
             raise self._fail(f"the header says {frames} frames, {len(rows)} follow")
         return np.array(rows)

@@ -72,10 +72,11 @@ def read_humanml3d_array(path: Path) -> MotionClip:
             return features_to_clip(array)
         if array.ndim == 3 and array.shape[1:] == (NUM_JOINTS, 3):
             joints = to_z_up(array.astype(np.float64))
+            if len(joints) < _MIN_FRAMES:
+                return MotionClip(joints, FPS)
             contacts = foot_contacts(joints)
             # The last frame has no next frame to move to: it keeps the label of the one before.
-            contacts = np.concatenate([contacts, contacts[-1:]]) if len(contacts) else None
-            return MotionClip(joints, FPS, contacts=contacts)
+            return MotionClip(joints, FPS, contacts=np.concatenate([contacts, contacts[-1:]]))
     except InvalidMotionError as error:
         raise MotionFileError(f"{path}: {error}") from error
     raise MotionFileError(

@@ -25,9 +25,12 @@ _RAISED = 0.30
 _REST = np.array([0.08, 0.02, 0.08, 0.02])
 """Height of ankle and ball on the floor where the clip cannot tell [m]."""
 
-_SLIP = 0.06
-_SLIP_TURN = np.deg2rad(15.0)
+_SLIP = 0.10
+_SLIP_TURN = np.deg2rad(20.0)
 """A foot that left its place by so much [m, rad] stands anew: shuffling is not standing."""
+
+_RELOCATE = 3
+"""Frames that a shuffling foot gets to reach its new place, one more before them."""
 
 
 @dataclass(frozen=True)
@@ -101,19 +104,21 @@ def stance_spans(touching: np.ndarray, place: np.ndarray, heading: np.ndarray) -
 
     Returns:
         Slices of at least three frames; a foot that shuffles gets a new one at each place, with
-        two free frames between.
+        free frames between in which it may go there.
     """
     spans: list[slice] = []
     edges = np.flatnonzero(np.diff(np.concatenate([[0], touching.astype(int), [0]])))
     for begin, end in zip(edges[::2], edges[1::2], strict=True):
         first = int(begin)
         for t in range(int(begin), int(end)):
+            if t < first:
+                continue
             middle = place[first : t + 1].mean(0)
             turn = np.angle(np.exp(1j * (heading[t] - heading[first])))
             if np.linalg.norm(place[t] - middle) > _SLIP or abs(turn) > _SLIP_TURN:
-                if t - first >= 3:
-                    spans.append(slice(first, t))
-                first = t + 2
+                if t - 1 - first >= 3:
+                    spans.append(slice(first, t - 1))
+                first = t + _RELOCATE
         if int(end) - first >= 3:
             spans.append(slice(first, int(end)))
     return spans

@@ -151,6 +151,7 @@ def _stand(
     pitch = -np.arcsin(np.clip(rotation[:, 2, 0], -1, 1))  # positive: toes down
     pitch = np.where(flat, 0.0, np.where(ball_down, np.maximum(pitch, 0), np.minimum(pitch, 0)))
     pitch = np.clip(ndimage.gaussian_filter1d(pitch, 0.7, mode="nearest"), -0.8, 1.2)
+    pitch[flat] = 0.0
     turn = level @ exp(pitch[:, None] * np.array([0.0, 1.0, 0.0]))
     about_toe = anchor - turn @ toe
     about_heel = rear - turn @ heel

@@ -13,7 +13,7 @@ import numpy as np
 from nextscale_core.exceptions import InvalidMotionError
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.resample import resample
-from nextscale_core.retarget.contacts import find_contacts
+from nextscale_core.retarget.contacts import Contacts, find_contacts
 from nextscale_core.retarget.feet import FootPlan, heading_left, plan_feet
 from nextscale_core.retarget.human import Body, body_of
 from nextscale_core.retarget.kinematics import LEVER, Kinematics, Poses
@@ -51,9 +51,9 @@ class Weights:
     pelvis_turn: float = 1.5
     torso_turn: float = 2.0
     foot: float = 5.0
-    stance: float = 40.0
+    stance: float = 100.0
     foot_turn: float = 1.0
-    stance_turn: float = 8.0
+    stance_turn: float = 10.0
     thigh: float = 1.0
     shank: float = 1.0
     arm: float = 2.5
@@ -71,6 +71,7 @@ class Targets:
         base: (T, 3) where the solver starts the root link [m].
         rotation: (T, 3, 3) orientation it starts the root link at.
         feet: Locked feet.
+        contacts: Which part of which human foot stands.
         body: The human it came from, resampled, in its own size.
         scale: Robot size over human size.
         fps: Frames per second [Hz].
@@ -83,6 +84,7 @@ class Targets:
     base: np.ndarray
     rotation: np.ndarray
     feet: FootPlan
+    contacts: Contacts
     body: Body
     scale: float
     fps: float
@@ -112,21 +114,8 @@ def make_targets(
         InvalidMotionError: the clip is too long, or its legs are not of human length.
     """
     weights = weights or Weights()
-    if not _RATES[0] <= clip.fps <= _RATES[1]:
-        clip = resample(clip, _SOLVE_RATE)
-    if len(clip) > MAX_FRAMES:
-        raise InvalidMotionError(
-            f"{len(clip)} frames at {clip.fps:g} Hz are too many to retarget at once; "
-            f"cut the motion into pieces of at most {MAX_FRAMES}"
-        )
-    joints = clip.joints.astype(np.float64)
-    labels = clip.contacts
-    if len(joints) < MIN_FRAMES:
-        hold = MIN_FRAMES - len(joints)
-        joints = np.concatenate([joints, np.repeat(joints[-1:], hold, axis=0)])
-        if labels is not None:
-            labels = np.concatenate([labels, np.repeat(labels[-1:], hold, axis=0)])
-    contacts = find_contacts(joints, clip.fps, labels)
+    joints, fps, labels = _at_solve_rate(clip)
+    contacts = find_contacts(joints, fps, labels)
     body = body_of(joints, contacts.flat)
     scale = kinematics.lengths.leg / _leg_length(body)
     lift = np.array([0.0, 0.0, kinematics.ankle_height - contacts.rest_height[0] * scale])
@@ -147,8 +136,34 @@ def make_targets(
     _arm_rows(rows, body, kinematics, weights)
     first, second, goal, weight = rows.stack()
     return Targets(
-        first, second, goal, weight, base, body.pelvis, feet, body, scale, clip.fps
+        first, second, goal, weight, base, body.pelvis, feet, contacts, body, scale, fps
     )
+
+
+def _at_solve_rate(clip: MotionClip) -> tuple[np.ndarray, float, np.ndarray | None]:
+    """Joints, rate and contact labels, neither too dense, too sparse, too long nor too short."""
+    joints, fps, labels = clip.joints.astype(np.float64), clip.fps, clip.contacts
+    if not _RATES[0] <= fps <= _RATES[1]:
+        frames = clip.seconds * _SOLVE_RATE
+        if frames <= MAX_FRAMES:
+            joints = resample(joints, fps, _SOLVE_RATE)
+        if labels is not None:
+            nearest = np.round(np.arange(len(joints)) * fps / _SOLVE_RATE).astype(int)
+            labels = labels[np.minimum(nearest, len(labels) - 1)]
+        fps = _SOLVE_RATE
+    else:
+        frames = len(joints)
+    if frames > MAX_FRAMES:
+        raise InvalidMotionError(
+            f"a motion of {clip.seconds:.0f} s is too long to retarget at once; "
+            f"cut it into pieces of at most {MAX_FRAMES / fps:.0f} s"
+        )
+    hold = MIN_FRAMES - len(joints)
+    if hold > 0:
+        joints = np.concatenate([joints, np.repeat(joints[-1:], hold, axis=0)])
+        if labels is not None:
+            labels = np.concatenate([labels, np.repeat(labels[-1:], hold, axis=0)])
+    return joints, fps, labels
 
 
 def _leg_length(body: Body) -> float:

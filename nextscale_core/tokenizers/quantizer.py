@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nextscale_core.tokenizers.padded import PaddedScales
 from nextscale_core.tokenizers.scales import area_matrix, linear_matrix, scale_lengths
 
 
@@ -79,6 +80,21 @@ class MultiScaleQuantizer(nn.Module):
         raised = torch.einsum("ln,bnd->bld", up, codes)
         refined = self.phi[scale](raised.transpose(1, 2)).transpose(1, 2)
         return raised + 0.5 * refined
+
+    def contribution(self, tokens: Tensor, scale: int, padded: PaddedScales) -> Tensor:
+        """Contribution u_k of one scale to a batch of clips of different lengths.
+
+        Args:
+            tokens: (B, n_k) indices; what stands on padding does not matter.
+            scale: Index k of the scale.
+            padded: Masks and maps of the batch.
+
+        Returns:
+            (B, L, D), zero on padding, equal to `upsample` of each clip alone.
+        """
+        raised = padded.up[scale] @ F.embedding(tokens, self.codebook)
+        refined = self.phi[scale](raised.transpose(1, 2)).transpose(1, 2)
+        return (raised + 0.5 * refined) * padded.latent_mask[..., None]
 
     def nearest(self, vectors: Tensor, temperature: float = 0.0) -> Tensor:
         """(..., D) vectors -> (...) index of the nearest code, or one drawn near it.

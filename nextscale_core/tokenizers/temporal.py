@@ -1,6 +1,6 @@
 """`TemporalTokenizer`: HumanML3D features -> four scales of tokens -> features (MoScale)."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: PyTorchModelHubMixin reads the type of `config`.
 
 from dataclasses import asdict, dataclass, fields
 
@@ -26,8 +26,8 @@ class TokenizerConfig:
         divisors: Temporal divisor of each scale, coarse to fine.
     """
 
-    width: int = 384
-    code_dim: int = 256
+    width: int = 256
+    code_dim: int = 128
     num_codes: int = 512
     depth: int = 3
     dilation_growth: int = 3

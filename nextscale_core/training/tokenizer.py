@@ -22,9 +22,9 @@ from nextscale_core.training.data import (
 from nextscale_core.training.loop import RunConfig, Trainer
 
 POSITION_WEIGHT = 0.5
-COMMITMENT_WEIGHT = 0.02
+COMMITMENT_WEIGHT = 0.1
 WORLD_WEIGHT = 0.5
-TEMPERATURE = 0.5
+TEMPERATURE = 0.0
 SCALE_DROPOUT = 0.1
 
 

@@ -1,0 +1,48 @@
+# make run, make test: all on a bare Debian 12 or Ubuntu with Python 3.10 to 3.12. `make help`.
+
+TEXT ?= a person waves with the right hand
+ARGS ?=
+PY = .venv/bin/python
+
+# Nothing of a sourced ROS, of another Python or of an outer environment may leak into ours.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV LD_LIBRARY_PATH AMENT_PREFIX_PATH CMAKE_PREFIX_PATH \
+	COLCON_PREFIX_PATH ROS_DISTRO ROS_VERSION RMW_IMPLEMENTATION _ROS_WHEELS_BOOTSTRAP_COMPLETE
+export TEXT PYTHON
+
+.PHONY: help setup run test lint format lock clean
+
+help:
+	@echo 'make run [TEXT="..."]  a sentence over ROS 2 to a mock robot, a picture in out/'
+	@echo '                       (ARGS="--robot g1 --seed 7" adds options, see nextscale-demo --help)'
+	@echo 'make test              every test, running ROS graphs included, and make lint'
+	@echo 'make lint              ruff and mypy'
+	@echo 'make format            ruff format'
+	@echo 'make setup             only .venv with everything in it; PYTHON=... chooses the Python'
+	@echo 'make lock              resolve requirements.lock anew'
+	@echo 'make clean             remove .venv and everything built'
+
+setup:
+	@tools/setup.sh
+
+run: setup
+	@$(PY) -m nextscale_ros.demo $(ARGS) -- "$$TEXT"
+
+test: setup
+	@$(MAKE) --no-print-directory lint
+	$(PY) -m pytest $(ARGS)
+
+lint: setup
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+format: setup
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+
+lock:
+	@tools/lock.sh
+
+clean:
+	rm -rf .venv build install log dist out *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

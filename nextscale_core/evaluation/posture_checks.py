@@ -1,0 +1,134 @@
+"""Checks on the posture of the whole body: squatting, sitting, picking up, standing still."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nextscale_core.evaluation.checks import Verdict, check
+from nextscale_core.evaluation.tracks import Tracks, runs_of
+
+
+@check
+def squat(
+    tracks: Tracks,
+    *,
+    max_height_ratio: float,
+    min_knee_deg: float,
+    min_knee_height: float = 0.2,
+    min_count: int = 1,
+) -> Verdict:
+    """Bends both knees on both feet until the pelvis is low, from standing or back to it.
+
+    Args:
+        tracks: The motion.
+        max_height_ratio: Pelvis over its standing height at the lowest point, at most.
+        min_knee_deg: Bend of both knees at that point [deg].
+        min_knee_height: Height of both knees: a person who kneels is below [m].
+        min_count: Fewest squats.
+    """
+    ratio = tracks.pelvis_height / tracks.standing_height
+    knees = np.minimum(tracks.knee_bend("left"), tracks.knee_bend("right"))
+    heights = np.minimum(tracks.joint("left_knee")[:, 2], tracks.joint("right_knee")[:, 2])
+    low = (
+        (ratio <= max_height_ratio)
+        & (knees >= np.deg2rad(min_knee_deg))
+        & (heights >= min_knee_height)
+        & (tracks.lowest_foot < 0.1)
+    )
+    stretches = runs_of(low, tracks.frames(0.1), bridge=tracks.frames(0.2))
+    upright = float(ratio.max())
+    figures = {
+        "height_ratio": float(ratio.min()),
+        "knee_deg": float(np.rad2deg(knees.max())),
+        "count": float(len(stretches)),
+    }
+    return Verdict(len(stretches) >= min_count and upright >= max_height_ratio + 0.1, figures)
+
+
+@check
+def sit(
+    tracks: Tracks,
+    *,
+    max_thigh_drop: float,
+    min_behind: float,
+    max_height_ratio: float,
+    hold_seconds: float,
+) -> Verdict:
+    """Lowers the pelvis behind the feet until the thighs lie flat, and stays there.
+
+    Args:
+        tracks: The motion.
+        max_thigh_drop: Height of the hip over its knee, both legs, at most [m].
+        min_behind: Distance of the pelvis behind the ankles, in the heading frame [m]: who squats
+            keeps the pelvis over the feet.
+        max_height_ratio: Pelvis over its standing height, at most.
+        hold_seconds: Time spent so [s].
+    """
+    drop = np.maximum(
+        *(tracks.joint(f"{s}_hip")[:, 2] - tracks.joint(f"{s}_knee")[:, 2] for s in _LEGS)
+    )
+    behind = np.minimum(
+        *(tracks.local(tracks.joint(f"{s}_ankle") - tracks.joint("pelvis"))[:, 0] for s in _LEGS)
+    )
+    ratio = tracks.pelvis_height / tracks.standing_height
+    seated = (drop <= max_thigh_drop) & (behind >= min_behind) & (ratio <= max_height_ratio)
+    longest = max((end - first for first, end in runs_of(seated)), default=0) / tracks.fps
+    figures = {"seated_seconds": longest, "height_ratio": float(ratio.min())}
+    return Verdict(longest >= hold_seconds, figures)
+
+
+_LEGS = ("left", "right")
+
+
+@check
+def pick_up(tracks: Tracks, *, max_hand_height: float, min_rise: float) -> Verdict:
+    """A hand goes down near the floor and comes up again, while the body bends or crouches.
+
+    Args:
+        tracks: The motion.
+        max_hand_height: Height of the wrist at its lowest [m].
+        min_rise: Rise of the same wrist afterwards [m].
+    """
+    lowest, rise = np.inf, 0.0
+    for side in _LEGS:
+        height = tracks.joint(f"{side}_wrist")[:, 2]
+        bottom = int(np.argmin(height))
+        gained = float(height[bottom:].max() - height[bottom])
+        if (height[bottom] <= max_hand_height, gained) > (lowest <= max_hand_height, rise):
+            lowest, rise = float(height[bottom]), gained
+    figures = {"hand_height": float(lowest), "rise": rise}
+    return Verdict(bool(lowest <= max_hand_height and rise >= min_rise), figures)
+
+
+@check
+def stand_still(
+    tracks: Tracks,
+    *,
+    min_seconds: float,
+    min_fraction: float,
+    max_root_speed: float,
+    max_hand_speed: float,
+) -> Verdict:
+    """Stands upright on both feet and hardly moves.
+
+    Args:
+        tracks: The motion.
+        min_seconds: Length of the longest still stretch [s].
+        min_fraction: All still stretches together over the clip.
+        max_root_speed: Speed of pelvis and ankles, at most [m/s].
+        max_hand_speed: Speed of the wrists, at most [m/s].
+    """
+
+    def speed(name: str) -> np.ndarray:
+        return np.linalg.norm(tracks.rate(tracks.smooth(tracks.joint(name))), axis=1)
+
+    still = tracks.pelvis_height >= 0.9 * tracks.standing_height
+    for name in ("pelvis", "left_ankle", "right_ankle"):
+        still &= speed(name) <= max_root_speed
+    for name in ("left_wrist", "right_wrist"):
+        still &= speed(name) <= max_hand_speed
+    stretches = runs_of(still, tracks.frames(0.3), bridge=tracks.frames(0.1))
+    longest = max((end - first for first, end in stretches), default=0) / tracks.fps
+    fraction = sum(end - first for first, end in stretches) / len(still)
+    figures = {"still_seconds": longest, "still_fraction": fraction}
+    return Verdict(longest >= min_seconds and fraction >= min_fraction, figures)

@@ -1,0 +1,154 @@
+"""What the battery found: rates per sentence and per kind, as JSON and as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+
+@dataclass(frozen=True)
+class SampleResult:
+    """One generated motion against its check.
+
+    Attributes:
+        sentence: What was said.
+        kind: Group of the sentence.
+        seed: Seed of the sample.
+        passed: Whether the motion shows the sentence.
+        figures: What the check measured.
+    """
+
+    sentence: str
+    kind: str
+    seed: int
+    passed: bool
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RealRate:
+    """A check against recorded clips.
+
+    Attributes:
+        passed: Clips that pass.
+        count: Clips whose captions say the sentence.
+        failures: Ids of the clips that do not pass.
+    """
+
+    passed: int
+    count: int
+    failures: tuple[str, ...] = ()
+
+    @property
+    def rate(self) -> float | None:
+        """Share that passes; None when no clip says the sentence."""
+        return self.passed / self.count if self.count else None
+
+
+@dataclass(frozen=True)
+class BatteryReport:
+    """All samples of a model, and the real clips beside them.
+
+    Attributes:
+        model: Name of the model.
+        samples: Every sample, sentence by sentence.
+        real: Sentence -> rate on recorded clips; empty when not measured.
+    """
+
+    model: str
+    samples: tuple[SampleResult, ...]
+    real: Mapping[str, RealRate] = field(default_factory=dict)
+
+    @property
+    def rate(self) -> float:
+        """Share of all samples that pass."""
+        return _rate(self.samples)
+
+    @property
+    def by_sentence(self) -> dict[str, float]:
+        """Sentence -> share of its samples that pass."""
+        return self._grouped(lambda sample: sample.sentence)
+
+    @property
+    def by_kind(self) -> dict[str, float]:
+        """Kind -> share of its samples that pass."""
+        return self._grouped(lambda sample: sample.kind)
+
+    def with_real(self, real: Mapping[str, RealRate]) -> BatteryReport:
+        """The same report with rates on recorded clips."""
+        return replace(self, real=real)
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready dictionary with everything in it."""
+        sentences = []
+        for sentence, rate in self.by_sentence.items():
+            samples = [s for s in self.samples if s.sentence == sentence]
+            entry: dict[str, Any] = {
+                "sentence": sentence,
+                "kind": samples[0].kind,
+                "rate": rate,
+                "samples": [
+                    {"seed": s.seed, "passed": s.passed, "figures": _plain(s.figures)}
+                    for s in samples
+                ],
+            }
+            if sentence in self.real:
+                real = self.real[sentence]
+                entry["real"] = {
+                    "rate": real.rate,
+                    "count": real.count,
+                    "failures": list(real.failures),
+                }
+            sentences.append(entry)
+        return {
+            "model": self.model,
+            "rate": self.rate,
+            "samples": len(self.samples),
+            "kinds": self.by_kind,
+            "sentences": sentences,
+        }
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """Table: header, one row per sentence, one per kind, one for all."""
+        header = ("sentence", "kind", "passed", "real clips")
+        rows: list[tuple[str, ...]] = [header]
+        kinds = {s.sentence: s.kind for s in self.samples}
+        for sentence, kind in kinds.items():
+            own = [s for s in self.samples if s.sentence == sentence]
+            rows.append((sentence, kind, _share(own), _real(self.real.get(sentence))))
+        for kind in dict.fromkeys(kinds.values()):
+            rows.append(("", kind, _share([s for s in self.samples if s.kind == kind]), ""))
+        rows.append(("all", "", _share(list(self.samples)), ""))
+        return rows
+
+    def markdown(self) -> str:
+        """The table in Markdown."""
+        header, *body = self.rows()
+        lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+        return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in body)])
+
+    def _grouped(self, key: Callable[[SampleResult], str]) -> dict[str, float]:
+        groups: dict[str, list[SampleResult]] = {}
+        for sample in self.samples:
+            groups.setdefault(key(sample), []).append(sample)
+        return {name: _rate(tuple(group)) for name, group in groups.items()}
+
+
+def _rate(samples: tuple[SampleResult, ...]) -> float:
+    return sum(s.passed for s in samples) / len(samples) if samples else 0.0
+
+
+def _share(samples: list[SampleResult]) -> str:
+    passed = sum(s.passed for s in samples)
+    return f"{passed}/{len(samples)} ({100 * passed / max(len(samples), 1):.0f} %)"
+
+
+def _real(real: RealRate | None) -> str:
+    if real is None or real.rate is None:
+        return "none"
+    return f"{real.passed}/{real.count} ({100 * real.rate:.0f} %)"
+
+
+def _plain(figures: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(float(value), 4) for name, value in figures.items()}

@@ -1,0 +1,300 @@
+"""MoScale: block-causal next-scale transformer over the tokens of `TemporalTokenizer`."""
+
+# No `from __future__ import annotations`: PyTorchModelHubMixin reads the type of `config`.
+
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import Optional
+
+import torch
+from huggingface_hub import PyTorchModelHubMixin
+from torch import Tensor, nn
+
+from nextscale_core.exceptions import ConfigError
+from nextscale_core.generators.transformer import Block, rope_angles
+from nextscale_core.text.encoder import TextFeatures
+from nextscale_core.tokenizers.padded import PaddedScales
+
+
+@dataclass(frozen=True)
+class MoScaleConfig:
+    """Shape of a `MoScale` transformer.
+
+    Attributes:
+        width: Channels.
+        depth: Number of blocks.
+        heads: Attention heads.
+        dropout: Dropout in training.
+        num_codes: Size of the tokenizer's codebook.
+        code_dim: Width of the tokenizer's codes.
+        num_scales: Number of scales.
+        text_dim: Width of the text features.
+        text_encoder: Name of the text encoder, see `TextEncoder`.
+    """
+
+    width: int = 384
+    depth: int = 6
+    heads: int = 6
+    dropout: float = 0.1
+    num_codes: int = 512
+    code_dim: int = 128
+    num_scales: int = 4
+    text_dim: int = 384
+    text_encoder: str = "all-MiniLM-L6-v2"
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, int) and value < 1:
+                raise ConfigError(f"generator {field.name} must be positive, got {value!r}")
+        if self.width % (2 * self.heads):
+            raise ConfigError(
+                f"width {self.width} must be a multiple of twice the heads ({self.heads})"
+            )
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"dropout must be in [0, 1), got {self.dropout}")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What the tokens are generated from, ready for the blocks.
+
+    Attributes:
+        modulation: (B, 6, W) AdaLN modulation from pooled text and length.
+        query: (B, W) start of the first scale, from the pooled text.
+        text: Per block keys and values of the text, (B, H, S, head_dim).
+        text_mask: (B, 1, 1, S) bool.
+    """
+
+    modulation: Tensor
+    query: Tensor
+    text: tuple[tuple[Tensor, Tensor], ...]
+    text_mask: Tensor
+
+
+Past = list[tuple[Tensor, Tensor]]
+
+
+class MoScale(
+    nn.Module,
+    PyTorchModelHubMixin,
+    library_name="nextscale",
+    tags=["text-to-motion", "robotics"],
+    coders={MoScaleConfig: (asdict, lambda data: MoScaleConfig(**data))},
+):
+    """Predicts the tokens of each scale from the text and all coarser scales.
+
+    A token sees its own scale whole and every coarser scale; its input is the sum of the
+    coarser scales' contributions at its place, joined with its own code where that is known
+    (MoScale, arXiv 2604.03799, section 3).
+
+    Args:
+        config: Sizes.
+    """
+
+    def __init__(self, config: MoScaleConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.width
+        self.mask_token = config.num_codes
+        self.code_embedding = nn.Embedding(config.num_codes + 1, config.code_dim)
+        self.input = nn.Linear(2 * config.code_dim, width)
+        self.level = nn.Parameter(torch.randn(config.num_scales, width) * 0.02)
+        self.text_input = nn.Linear(config.text_dim, width)
+        self.pooled_input = nn.Linear(config.text_dim, width)
+        self.null_token = nn.Parameter(torch.randn(config.text_dim) * 0.02)
+        self.null_pooled = nn.Parameter(torch.randn(config.text_dim) * 0.02)
+        self.length_input = nn.Sequential(
+            nn.Linear(64, width), nn.SiLU(), nn.Linear(width, width)
+        )
+        self.modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 6 * width))
+        self.query = nn.Linear(width, config.code_dim)
+        self.blocks = nn.ModuleList(
+            Block(width, config.heads, config.dropout) for _ in range(config.depth)
+        )
+        self.norm = nn.LayerNorm(width)
+        self.heads_out = nn.ModuleList(
+            nn.Linear(width, config.num_codes) for _ in range(config.num_scales)
+        )
+        self.duration = nn.Sequential(
+            nn.Linear(config.text_dim, 128), nn.SiLU(), nn.Dropout(0.2), nn.Linear(128, 1)
+        )
+        self.apply(self._initialize)
+        for head in self.heads_out:
+            nn.init.zeros_(head.weight)
+        nn.init.zeros_(self.modulation[1].weight)
+        nn.init.zeros_(self.modulation[1].bias)
+
+    @staticmethod
+    def _initialize(module: nn.Module) -> None:
+        if isinstance(module, nn.Linear):
+            nn.init.trunc_normal_(module.weight, std=0.02)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight, std=0.02)
+
+    def drop_text(self, text: TextFeatures, dropped: Tensor) -> TextFeatures:
+        """Replace the text of some samples by the learnt null text.
+
+        Args:
+            text: Features of B sentences.
+            dropped: (B,) bool.
+        """
+        tokens = torch.where(dropped[:, None, None], self.null_token, text.tokens)
+        mask = text.mask.clone()
+        mask[dropped] = False
+        mask[dropped, 0] = True
+        pooled = torch.where(dropped[:, None], self.null_pooled, text.pooled)
+        return TextFeatures(tokens, mask, pooled)
+
+    def condition(self, text: TextFeatures, lengths: Tensor) -> Condition:
+        """Prepare text and length for the blocks.
+
+        Args:
+            text: Features of B sentences.
+            lengths: (B,) number of latents.
+        """
+        steps = torch.arange(32, device=lengths.device)
+        angles = lengths[:, None].float() * torch.exp(-steps * math.log(200.0) / 32)
+        length = self.length_input(torch.cat([angles.sin(), angles.cos()], dim=-1))
+        pooled = self.pooled_input(text.pooled)
+        modulation = self.modulation(pooled + length).unflatten(-1, (6, self.config.width))
+        tokens = self.text_input(text.tokens)
+        return Condition(
+            modulation,
+            self.query(nn.functional.silu(pooled + length)),
+            tuple(block.cross.keys_values(tokens) for block in self.blocks),  # type: ignore
+            text.mask[:, None, None],
+        )
+
+    def embed(
+        self, tokens: Tensor, accumulated: Optional[Tensor], scale: int, condition: Condition
+    ) -> Tensor:
+        """Input of one scale.
+
+        Args:
+            tokens: (B, n_k) own tokens, `mask_token` where unknown.
+            accumulated: (B, n_k, code_dim) sum of the coarser scales at this scale's places;
+                None at the first scale, which starts from the text.
+            scale: Index k.
+            condition: From `condition`.
+
+        Returns:
+            (B, n_k, W).
+        """
+        own = self.code_embedding(tokens)
+        if accumulated is None:
+            accumulated = condition.query[:, None].expand_as(own)
+        joined = torch.cat([accumulated.to(own), own], dim=-1)
+        return self.input(joined) + self.level[scale]
+
+    def _run(
+        self,
+        x: Tensor,
+        positions: Tensor,
+        mask: Tensor,
+        condition: Condition,
+        past: Optional[list[Past]],
+    ) -> tuple[Tensor, Past]:
+        angles = rope_angles(positions, self.config.width // self.config.heads)
+        own: Past = []
+        for index, block in enumerate(self.blocks):
+            before = None
+            if past:
+                before = (
+                    torch.cat([scale[index][0] for scale in past], dim=2),
+                    torch.cat([scale[index][1] for scale in past], dim=2),
+                )
+            x, keys_values = block(
+                x,
+                condition.modulation,
+                angles,
+                mask,
+                before,
+                condition.text[index],
+                condition.text_mask,
+            )
+            own.append(keys_values)
+        return self.norm(x), own
+
+    def forward(
+        self,
+        tokens: list[Tensor],
+        accumulated: list[Optional[Tensor]],
+        padded: PaddedScales,
+        text: TextFeatures,
+    ) -> list[Tensor]:
+        """All scales at once, for training.
+
+        Args:
+            tokens: Per scale (B, n_k) own tokens with `mask_token` where unknown.
+            accumulated: Per scale (B, n_k, code_dim); None for the first.
+            padded: Masks and positions.
+            text: Features of B sentences.
+
+        Returns:
+            Per scale (B, n_k, num_codes) logits.
+        """
+        condition = self.condition(text, padded.lengths)
+        x = torch.cat(
+            [
+                self.embed(own, coarse, scale, condition)
+                for scale, (own, coarse) in enumerate(zip(tokens, accumulated, strict=True))
+            ],
+            dim=1,
+        )
+        sizes = [own.shape[1] for own in tokens]
+        mask = block_causal_mask(padded)
+        hidden, _ = self._run(x, torch.cat(padded.centers, dim=1), mask, condition, None)
+        return [
+            head(part)
+            for head, part in zip(self.heads_out, hidden.split(sizes, dim=1), strict=True)
+        ]
+
+    def step(
+        self,
+        tokens: Tensor,
+        accumulated: Optional[Tensor],
+        scale: int,
+        padded: PaddedScales,
+        condition: Condition,
+        past: list[Past],
+    ) -> tuple[Tensor, Past]:
+        """One pass over one scale, with cached keys and values of the finished ones.
+
+        Args:
+            tokens: (B, n_k) own tokens with `mask_token` where unknown.
+            accumulated: (B, n_k, code_dim); None at the first scale.
+            scale: Index k.
+            padded: Masks and positions.
+            condition: From `condition`.
+            past: Per finished scale, per block, keys and values.
+
+        Returns:
+            (B, n_k, num_codes) logits, and this scale's keys and values.
+        """
+        x = self.embed(tokens, accumulated, scale, condition)
+        allowed = torch.cat(padded.token_masks[: scale + 1], dim=1)
+        hidden, own = self._run(
+            x, padded.centers[scale], allowed[:, None, None], condition, past
+        )
+        return self.heads_out[scale](hidden), own
+
+    def predict_seconds(self, text: TextFeatures) -> Tensor:
+        """(B,) usual duration of what the sentences say [s], learnt from the captions."""
+        return self.duration(text.pooled)[:, 0].float().exp().clamp(0.5, 12.0)
+
+
+def block_causal_mask(padded: PaddedScales) -> Tensor:
+    """(B, 1, N, N) bool: a token sees its own scale whole and all coarser ones.
+
+    Padding is never seen; a padded query sees the first token, so that no row is empty.
+    """
+    masks = padded.token_masks
+    level = torch.cat(
+        [torch.full((m.shape[1],), k, device=m.device) for k, m in enumerate(masks)]
+    )
+    visible = torch.cat(masks, dim=1)
+    allowed = (level[None] <= level[:, None])[None] & visible[:, None]
+    return allowed[:, None]

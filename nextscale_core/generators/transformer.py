@@ -1,0 +1,147 @@
+"""Building blocks of the next-scale transformer."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+ROPE_BASE = 500.0
+
+
+def rope_angles(positions: Tensor, head_dim: int) -> Tensor:
+    """Rotary angles on a line of real positions shared by all scales.
+
+    Args:
+        positions: (B, N) positions, in latents; a coarse token stands at the centre of what it
+            covers, so tokens of all scales that mean the same moment share an angle.
+        head_dim: Width of one attention head.
+
+    Returns:
+        (B, 1, N, head_dim / 2) angles [rad].
+    """
+    index = torch.arange(0, head_dim, 2, device=positions.device) / head_dim
+    return (positions[..., None] * ROPE_BASE**-index)[:, None]
+
+
+def apply_rope(x: Tensor, angles: Tensor) -> Tensor:
+    """Rotate (B, H, N, head_dim) queries or keys by their angles."""
+    cos, sin = angles.cos().to(x), angles.sin().to(x)
+    first, second = x.chunk(2, dim=-1)
+    return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)
+
+
+class SelfAttention(nn.Module):
+    """Multi-head self-attention with rotary positions and normalised queries and keys."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        self.qkv = nn.Linear(width, 3 * width)
+        self.q_norm = nn.RMSNorm(width // heads, eps=1e-6)
+        self.k_norm = nn.RMSNorm(width // heads, eps=1e-6)
+        self.out = nn.Linear(width, width)
+
+    def forward(
+        self, x: Tensor, angles: Tensor, mask: Tensor, past: tuple[Tensor, Tensor] | None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Attend to the past (finished scales) and to x.
+
+        Args:
+            x: (B, N, W).
+            angles: (B, 1, N, head_dim / 2) rotary angles of x.
+            mask: (B or 1, 1, N, P + N) bool, True where attention is allowed.
+            past: Keys and values (B, H, P, head_dim) of finished scales.
+
+        Returns:
+            (B, N, W) and the keys and values of x.
+        """
+        batch, count, width = x.shape
+        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, width // self.heads)).unbind(2)
+        q = apply_rope(self.q_norm(q.transpose(1, 2)), angles)
+        k = apply_rope(self.k_norm(k.transpose(1, 2)), angles)
+        v = v.transpose(1, 2)
+        own = (k, v)
+        if past is not None:
+            k, v = torch.cat([past[0], k], dim=2), torch.cat([past[1], v], dim=2)
+        drop = self.dropout if self.training else 0.0
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=drop)
+        return self.out(mixed.transpose(1, 2).reshape(batch, count, width)), own
+
+
+class CrossAttention(nn.Module):
+    """Multi-head attention from motion tokens to text features."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        self.q = nn.Linear(width, width)
+        self.kv = nn.Linear(width, 2 * width)
+        self.out = nn.Linear(width, width)
+
+    def keys_values(self, text: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, S, W) text features -> keys and values (B, H, S, head_dim)."""
+        width = text.shape[-1]
+        k, v = self.kv(text).unflatten(-1, (2, self.heads, width // self.heads)).unbind(2)
+        return k.transpose(1, 2), v.transpose(1, 2)
+
+    def forward(self, x: Tensor, keys_values: tuple[Tensor, Tensor], mask: Tensor) -> Tensor:
+        """(B, N, W) queries against the text; mask is (B, 1, 1, S) bool."""
+        batch, count, width = x.shape
+        q = self.q(x).unflatten(-1, (self.heads, width // self.heads)).transpose(1, 2)
+        drop = self.dropout if self.training else 0.0
+        mixed = F.scaled_dot_product_attention(q, *keys_values, attn_mask=mask, dropout_p=drop)
+        return self.out(mixed.transpose(1, 2).reshape(batch, count, width))
+
+
+class Block(nn.Module):
+    """Self-attention, cross-attention and MLP, modulated by the condition (AdaLN).
+
+    One projection of the condition serves all blocks; each block adds a learnt table to it
+    (the 'single' form of AdaLN of PixArt-alpha), which saves a third of the parameters.
+    """
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width, elementwise_affine=False)
+        self.attention = SelfAttention(width, heads, dropout)
+        self.norm2 = nn.LayerNorm(width)
+        self.cross = CrossAttention(width, heads, dropout)
+        self.norm3 = nn.LayerNorm(width, elementwise_affine=False)
+        self.mlp = nn.Sequential(
+            nn.Linear(width, 4 * width),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(4 * width, width),
+        )
+        self.table = nn.Parameter(torch.zeros(6, width))
+        self.drop = nn.Dropout(dropout)
+
+    def forward(
+        self,
+        x: Tensor,
+        condition: Tensor,
+        angles: Tensor,
+        mask: Tensor,
+        past: tuple[Tensor, Tensor] | None,
+        text: tuple[Tensor, Tensor],
+        text_mask: Tensor,
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """One layer.
+
+        Args:
+            x: (B, N, W) tokens.
+            condition: (B, 6, W) shared modulation.
+            angles, mask, past: See `SelfAttention`.
+            text, text_mask: See `CrossAttention`.
+        """
+        shift1, scale1, gate1, shift3, scale3, gate3 = (
+            (condition + self.table)[:, None].unbind(2)
+        )
+        attended, own = self.attention(
+            self.norm1(x) * (1 + scale1) + shift1, angles, mask, past
+        )
+        x = x + (1 + gate1) * self.drop(attended)
+        x = x + self.drop(self.cross(self.norm2(x), text, text_mask))
+        x = x + (1 + gate3) * self.drop(self.mlp(self.norm3(x) * (1 + scale3) + shift3))
+        return x, own

@@ -1,0 +1,140 @@
+"""`Retargeter`: a human motion becomes a trajectory of the robot."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+from threadpoolctl import ThreadpoolController
+
+from nextscale_core.exceptions import RetargetError
+from nextscale_core.motion.clip import MotionClip
+from nextscale_core.retarget.kinematics import Poses, kinematics_of
+from nextscale_core.retarget.perframe import FrameSolver
+from nextscale_core.retarget.robot import Robot, RobotState
+from nextscale_core.retarget.start import depart
+from nextscale_core.retarget.targets import Targets, Weights, make_targets, start_poses
+from nextscale_core.retarget.timing import sample
+from nextscale_core.retarget.trajectory import RobotTrajectory
+from nextscale_core.retarget.wholeclip import ClipSolver, Smoothness
+from nextscale_core.stopwatch import Stopwatch
+
+_PASSES = 2
+_CALMING_PASSES = 2
+"""Further passes that smooth where the acceleration limits ask for it."""
+
+_CALM = 0.7
+"""Share of the acceleration limits that a calmed frame should use."""
+
+
+class Retargeter:
+    """Maps human motion onto a robot.
+
+    Three steps: targets (`make_targets`), solving (`FrameSolver`, then `ClipSolver` on the whole
+    clip) and timing (`sample`).
+
+    Args:
+        robot: The robot.
+        weights: Balance of the residuals.
+        smoothness: Weights of the second differences.
+    """
+
+    def __init__(
+        self,
+        robot: Robot,
+        *,
+        weights: Weights | None = None,
+        smoothness: Smoothness | None = None,
+    ):
+        self.robot = robot
+        self._kinematics = kinematics_of(robot)
+        self._weights, self._smoothness = weights or Weights(), smoothness or Smoothness()
+        margin = robot.profile.position_margin
+        lower, upper = robot.position_lower + margin, robot.position_upper - margin
+        self._frame_solver = FrameSolver(self._kinematics, lower, upper)
+        self._clip_solver = ClipSolver(self._kinematics, lower, upper)
+        self._threads = ThreadpoolController()
+
+    def retarget(
+        self,
+        clip: MotionClip,
+        *,
+        rate: float = 50.0,
+        start: RobotState | None = None,
+        stopwatch: Stopwatch | None = None,
+    ) -> RobotTrajectory:
+        """The robot's version of a motion.
+
+        Args:
+            clip: A human motion in metres, z up, floor at z = 0.
+            rate: Samples per second [Hz].
+            start: Measured state of the robot. The first sample, at time 0, then equals it; the
+                motion is shifted and turned to begin at the measured base. Without it the
+                trajectory begins at rest in the motion's first pose, and whoever executes it has
+                to bring the robot there first.
+            stopwatch: Gets the stages 'targets', 'solve' and 'resample'.
+
+        Returns:
+            A trajectory inside the position, velocity and acceleration limits that ends at rest.
+
+        Raises:
+            InvalidMotionError: the clip is not a human motion in metres, or too long.
+            RetargetError: the rate is out of range, the state does not fit the robot, or no
+                solution keeps the limits.
+        """
+        if not 1.0 <= rate <= 1000.0:
+            raise RetargetError(f"rate must be within 1 and 1000 Hz, got {rate}")
+        with self._threads.limit(limits=1, user_api="blas"):
+            with _stage(stopwatch, "targets"):
+                targets = make_targets(clip, self._kinematics, self._weights)
+            with _stage(stopwatch, "solve"):
+                poses = self.solve(targets)
+            with _stage(stopwatch, "resample"):
+                departure = None
+                if start is not None:
+                    departure, poses = depart(self.robot, poses, start)
+                samples = sample(self.robot, poses, targets.fps, rate, departure)
+        return RobotTrajectory(
+            robot=self.robot.name,
+            joint_names=self.robot.joint_names,
+            positions=samples.positions,
+            velocities=samples.velocities,
+            time_from_start=samples.times,
+            base_position=samples.base,
+            base_quaternion=samples.quaternion,
+            fps=float(rate),
+            text=clip.text,
+        )
+
+    def solve(self, targets: Targets) -> Poses:
+        """Poses of all frames, at the frames' own rate and without start, stop and retiming."""
+        start = start_poses(targets, self.robot.nominal)
+        poses = self._frame_solver.solve(targets, start)
+        for _ in range(_PASSES):
+            poses = self._clip_solver.step(targets, poses, self._smoothness)
+        weight = np.broadcast_to(self._smoothness.joints, (len(poses) - 2, self.robot.num_joints))
+        for _ in range(_CALMING_PASSES):
+            use = self._acceleration_use(poses, targets.fps)
+            if use.max() <= 1.0:
+                break
+            weight = weight * _spread(np.maximum(1.0, use) ** 2)
+            calm = Smoothness(self._smoothness.base, self._smoothness.turn, weight)
+            poses = self._clip_solver.step(targets, poses, calm)
+        return poses
+
+    def _acceleration_use(self, poses: Poses, fps: float) -> np.ndarray:
+        """(T - 2, J) accelerations of the spline over the calm share of their limits."""
+        times = np.arange(len(poses)) / fps
+        second = np.abs(CubicSpline(times, poses.joints)(times[1:-1], 2))
+        return second / (_CALM * self.robot.acceleration_limit)
+
+
+def _spread(weight: np.ndarray) -> np.ndarray:
+    """Largest of each frame and its neighbours, (T - 2, J)."""
+    padded = np.pad(weight, ((1, 1), (0, 0)), mode="edge")
+    return np.maximum(np.maximum(padded[:-2], padded[2:]), weight)
+
+
+def _stage(stopwatch: Stopwatch | None, name: str) -> AbstractContextManager[None]:
+    return nullcontext() if stopwatch is None else stopwatch.stage(name)

@@ -1,0 +1,192 @@
+"""From solved frames to a trajectory at the controller's rate, inside the limits, ending at rest.
+
+The solved frames are knots of a cubic spline Q. Time enters twice:
+
+- where the limits ask for it, the knots are moved apart, so the motion slows down there and keeps
+  its shape;
+- the spline is played as Q(s(t)), where the speed s' rises smoothly from 0 and falls smoothly to
+  0 again. Starting and stopping so leaves the path of every point of the robot as it was: no foot
+  slides and nothing leaves the position limits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import ndimage
+from scipy.interpolate import CubicSpline
+from scipy.spatial.transform import Rotation
+
+from nextscale_core.exceptions import RetargetError
+from nextscale_core.retarget.kinematics import Poses
+from nextscale_core.retarget.limits import slowdown, soft_clamp
+from nextscale_core.retarget.robot import Robot
+from nextscale_core.retarget.rotations import continuous_quaternions
+from nextscale_core.retarget.start import Departure
+
+RAMP = 0.5
+"""Time in which the motion reaches its full speed, and in which it stops [s]."""
+
+_USE = 0.98
+"""Share of the limits that a plan may use; the rest is for rounding."""
+
+_ROUNDS = 40
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A trajectory before it gets a name.
+
+    Attributes:
+        times: (N,) [s].
+        positions: (N, J) [rad].
+        velocities: (N, J) [rad/s].
+        base: (N, 3) [m].
+        quaternion: (N, 4) x y z w.
+    """
+
+    times: np.ndarray
+    positions: np.ndarray
+    velocities: np.ndarray
+    base: np.ndarray
+    quaternion: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Schedule:
+    """When each knot is passed.
+
+    Attributes:
+        intervals: (T - 1,) time between knots at full speed [s].
+        ramp: Time of the smooth start, and of the stop [s].
+    """
+
+    intervals: np.ndarray
+    ramp: float
+
+    @property
+    def knots(self) -> np.ndarray:
+        """(T,) time of each knot at full speed [s]."""
+        return np.concatenate([[0.0], np.cumsum(self.intervals)])
+
+    def play(self, times: np.ndarray, hold: float) -> tuple[np.ndarray, np.ndarray]:
+        """Place on the spline s and speed ds/dt at each time.
+
+        Args:
+            times: (N,) [s].
+            hold: The spline waits at its beginning for so long [s].
+        """
+        total, ramp = float(self.intervals.sum()), self.ramp
+        end = total + ramp
+        t = np.clip(times - hold, 0.0, end)
+        s, speed = _rise(t, ramp)
+        back, falling = _rise(end - t, ramp)
+        late = t > end / 2
+        return np.where(late, total - back, s), np.where(late, falling, speed)
+
+    def duration(self, hold: float) -> float:
+        """Time from the first sample to the end [s]."""
+        return hold + float(self.intervals.sum()) + self.ramp
+
+
+def _rise(t: np.ndarray, ramp: float) -> tuple[np.ndarray, np.ndarray]:
+    """Distance and speed when the speed follows a smooth step from 0 to 1 within `ramp`."""
+    u = np.clip(t / ramp, 0.0, 1.0)
+    rising = ramp * (u**3 - u**4 / 2)
+    return np.where(t < ramp, rising, t - ramp / 2), u * u * (3 - 2 * u)
+
+
+def sample(
+    robot: Robot, poses: Poses, fps: float, rate: float, departure: Departure | None = None
+) -> Samples:
+    """Sample solved frames at the controller's rate, slowed down where the limits ask for it.
+
+    Args:
+        robot: Whose limits.
+        poses: Solved frames, inside the position limits.
+        fps: Rate of the frames [Hz].
+        rate: Rate of the samples [Hz].
+        departure: The measured state to begin with; without it the motion begins at rest in its
+            first frame.
+
+    Raises:
+        RetargetError: the limits cannot be kept however slowly the motion is played.
+    """
+    quaternion = continuous_quaternions(Rotation.from_matrix(poses.rotation).as_quat())
+    tracks = np.concatenate([poses.base, quaternion, poses.joints], axis=1)
+    intervals = np.full(len(poses) - 1, 1.0 / fps)
+    schedule = _Schedule(intervals, ramp=min(RAMP, float(intervals.sum())))
+    for attempt in range(_ROUNDS):
+        samples = _play(robot, tracks, schedule, rate, departure)
+        need = slowdown(robot, samples.positions, samples.velocities, samples.times) / _USE
+        if need.max() <= 1.0:
+            return samples
+        hold = departure.hold if departure else 0.0
+        if departure is not None and need[samples.times[:-1] < departure.seconds].max() > 1.0:
+            departure = departure.longer(1.25)
+            hold = departure.hold
+        else:
+            schedule = _slower(schedule, samples, need, hold, uniform=attempt > _ROUNDS // 2)
+    raise RetargetError(
+        f"the motion does not keep the limits of {robot.name} even when played "
+        f"{schedule.intervals.sum() / intervals.sum():.1f} times slower"
+    )
+
+
+def _play(
+    robot: Robot,
+    tracks: np.ndarray,
+    schedule: _Schedule,
+    rate: float,
+    departure: Departure | None,
+) -> Samples:
+    hold = departure.hold if departure else 0.0
+    duration = schedule.duration(hold)
+    if departure is not None:
+        duration = max(duration, departure.seconds)
+    times = np.arange(int(np.ceil(duration * rate - 1e-9)) + 1) / rate
+    s, speed = schedule.play(times, hold)
+    spline = CubicSpline(schedule.knots, tracks)
+    values, slopes = spline(s), spline(s, 1) * speed[:, None]
+    positions, velocities = soft_clamp(
+        values[:, 7:], slopes[:, 7:], robot, robot.profile.position_margin / 2
+    )
+    quaternion = values[:, 3:7] / np.linalg.norm(values[:, 3:7], axis=1, keepdims=True)
+    samples = Samples(times, positions, velocities, values[:, :3], quaternion)
+    if departure is None:
+        return samples
+    return Samples(
+        times,
+        *departure.blend(times, positions, velocities),
+        *departure.blend_base(times, samples.positions, samples.base, samples.quaternion),
+    )
+
+
+def _slower(
+    schedule: _Schedule, samples: Samples, need: np.ndarray, hold: float, *, uniform: bool
+) -> _Schedule:
+    """Move the knots apart where the limits ask for it, and smoothly less so around."""
+    intervals = schedule.intervals
+    worst = float(need.max())
+    # Starting and stopping asks for acceleration of its own: a longer ramp asks for less.
+    ends = samples.times[[0, -1]] + [hold, 0.0]
+    at = samples.times[:-1]
+    near_end = (at < ends[0] + schedule.ramp) | (at > ends[1] - schedule.ramp)
+    ramp = schedule.ramp
+    if near_end.any() and need[near_end].max() > 1.0:
+        ramp = min(1.2 * ramp, 2.0)
+    if uniform:
+        scaled = intervals * worst * 1.01
+        return _Schedule(scaled, min(ramp, float(scaled.sum())))
+    s, _ = schedule.play(samples.times, hold)
+    first = np.clip(np.searchsorted(schedule.knots, s[:-1], side="right") - 1, 0, len(intervals) - 1)
+    last = np.clip(np.searchsorted(schedule.knots, s[1:], side="right") - 1, 0, len(intervals) - 1)
+    factor = np.ones(len(intervals))
+    np.maximum.at(factor, first, need)
+    np.maximum.at(factor, last, need)
+    # One knot moves the spline's curvature on both sides of it, hence the spread.
+    spread = np.log(ndimage.maximum_filter1d(factor, 5, mode="nearest"))
+    smooth = ndimage.gaussian_filter1d(spread, 2.0, mode="nearest")
+    scaled = intervals * np.exp(np.maximum(smooth, 0.5 * spread) * 1.1)
+    return replace(schedule, intervals=scaled, ramp=min(ramp, float(scaled.sum())))

@@ -1,0 +1,97 @@
+"""The animation: a GIF whose camera follows the body over a floor that stays where it is."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure as Page
+from PIL import Image
+from scipy.ndimage import gaussian_filter1d
+
+from nextscale_core.viz.camera import Camera, looking
+from nextscale_core.viz.figure import Figure
+from nextscale_core.viz.paint import INK, QUIET, paint_ground, paint_mesh, paint_path, paint_shadow
+
+MAX_FRAMES_PER_SECOND = 20.0
+MAX_FRAMES = 240
+_PIXELS = 440
+_DPI = 100
+_VIEW_TURN, _VIEW_ELEVATION = np.radians(-50.0), np.radians(13.0)
+_FOLLOW_SECONDS = 0.35
+_TITLE_COLUMNS, _TITLE_LINES = 52, 2
+
+
+def save_animation(figure: Figure, path: Path) -> None:
+    """Draw a figure as a looping GIF at its true speed.
+
+    Args:
+        figure: What to draw.
+        path: The .gif file.
+    """
+    stride = int(np.ceil(figure.fps / MAX_FRAMES_PER_SECOND))
+    stride = max(stride, int(np.ceil(len(figure) / MAX_FRAMES)))
+    frames = range(0, len(figure), stride)
+    # GIF counts time in hundredths of a second.
+    milliseconds = max(int(round(100.0 * stride / figure.fps)) * 10, 20)
+
+    height = _height(figure)
+    followed = gaussian_filter1d(
+        figure.root[:, :2], max(_FOLLOW_SECONDS * figure.fps, 1e-3), axis=0, mode="nearest"
+    )
+    view = looking(figure.forward[0], turn=_VIEW_TURN, elevation=_VIEW_ELEVATION)
+    colors = colormaps["viridis"](np.linspace(0.0, 0.92, len(figure)))
+
+    picture = Page(figsize=(_PIXELS / _DPI, _PIXELS / _DPI), dpi=_DPI, facecolor="white")
+    canvas = FigureCanvasAgg(picture)
+    axes = picture.add_axes((0.0, 0.0, 1.0, 1.0))
+    axes.set_axis_off()
+    half = 0.72 * height
+    axes.set(xlim=(-half, half), ylim=(-half, half), aspect="equal", autoscale_on=False)
+    lines = textwrap.wrap(
+        figure.title, _TITLE_COLUMNS, max_lines=_TITLE_LINES, placeholder=" …"
+    )  # fmt: skip
+    axes.text(
+        0.03, 0.97, "\n".join(lines), transform=axes.transAxes, fontsize=10, color=INK, va="top"
+    )  # fmt: skip
+    clock = axes.text(0.03, 0.03, "", transform=axes.transAxes, fontsize=9, color=QUIET)
+    for place, (name, color) in enumerate(reversed(figure.legend.items())):
+        axes.text(
+            0.97 - 0.13 * place, 0.03, f"● {name}", transform=axes.transAxes, fontsize=9,
+            color=color, ha="right",
+        )  # fmt: skip
+
+    images: list[Image.Image] = []
+    for frame in frames:
+        target = np.array([*followed[frame], 0.47 * height])
+        camera = Camera(target, view, distance=3.4 * height)
+        mesh = figure.mesh(frame)
+        paint_ground(axes, camera, target[:2], radius=1.35 * height)
+        paint_path(axes, camera, figure.root[: frame + 1, :2], colors[: frame + 1])
+        paint_shadow(axes, camera, mesh)
+        paint_mesh(axes, camera, mesh)
+        clock.set_text(f"{frame / figure.fps:.1f} s")
+        canvas.draw()
+        image = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba())
+        images.append(_indexed(image.convert("RGB"), images))
+        for collection in list(axes.collections):
+            collection.remove()
+    images[0].save(
+        path, save_all=True, append_images=images[1:], duration=milliseconds, loop=0, disposal=1
+    )  # fmt: skip
+
+
+def _height(figure: Figure) -> float:
+    """Height that the picture has to show: the body's, at its highest in a few frames [m]."""
+    looks = np.unique(np.linspace(0, len(figure) - 1, 6).round().astype(int))
+    return max(max(float(figure.mesh(int(frame)).vertices[:, 2].max()) for frame in looks), 0.5)
+
+
+def _indexed(image: Image.Image, before: list[Image.Image]) -> Image.Image:
+    """The image with 128 colours; all frames share the first one's, so that nothing flickers."""
+    if before:
+        return image.quantize(palette=before[0], dither=Image.Dither.NONE)
+    return image.quantize(colors=128, dither=Image.Dither.NONE)

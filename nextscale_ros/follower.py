@@ -1,0 +1,109 @@
+"""Following a trajectory between its points, as joint_trajectory_controller does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial.transform import Rotation, Slerp
+
+
+@dataclass(frozen=True)
+class JointPlan:
+    """Points to pass through.
+
+    Attributes:
+        times: (N,) strictly increasing [s], on any clock.
+        positions: (N, J) [rad].
+        velocities: (N, J) [rad/s], or None: straight lines between the points.
+    """
+
+    times: np.ndarray
+    positions: np.ndarray
+    velocities: np.ndarray | None
+
+
+class JointFollower:
+    """The commanded state of J joints over time.
+
+    A new plan takes over at once from the state at that moment: up to the new plan's first point
+    it is a spline from there, and after the last point the last position is held.
+
+    Args:
+        positions: (J,) where the joints stand at first [rad].
+    """
+
+    def __init__(self, positions: np.ndarray) -> None:
+        rest = np.array(positions, dtype=np.float64)
+        self._plan = JointPlan(np.zeros(1), rest[None], np.zeros((1, len(rest))))
+
+    def start(self, plan: JointPlan, now: float) -> None:
+        """Replace whatever is being followed, from the state at time `now` [s]."""
+        position, velocity = self.sample(now)
+        later = plan.times > now
+        # A first point at or before `now` stands for the present state; one still to come is led
+        # up to from here.
+        if later[0]:
+            times = np.concatenate([[now], plan.times])
+            positions = np.vstack([position, plan.positions])
+            velocities = None
+            if plan.velocities is not None:
+                velocities = np.vstack([velocity, plan.velocities])
+            plan = JointPlan(times, positions, velocities)
+        self._plan = plan
+
+    @property
+    def end(self) -> float:
+        """Time of the last point [s]."""
+        return float(self._plan.times[-1])
+
+    def sample(self, now: float) -> tuple[np.ndarray, np.ndarray]:
+        """Positions (J,) [rad] and velocities (J,) [rad/s] at time `now` [s]."""
+        times, positions = self._plan.times, self._plan.positions
+        velocities = self._plan.velocities
+        still = np.zeros(positions.shape[1])
+        if now >= times[-1]:
+            return positions[-1].copy(), still
+        if now <= times[0]:
+            return positions[0].copy(), still if velocities is None else velocities[0].copy()
+        i = int(np.searchsorted(times, now, side="right")) - 1
+        step = float(times[i + 1] - times[i])
+        u = (now - float(times[i])) / step
+        a, b = positions[i], positions[i + 1]
+        if velocities is None:
+            return a + u * (b - a), (b - a) / step
+        return _hermite(a, velocities[i] * step, b, velocities[i + 1] * step, u, step)
+
+
+def _hermite(
+    a: np.ndarray, da: np.ndarray, b: np.ndarray, db: np.ndarray, u: float, step: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cubic through a and b with slopes da and db per unit of u; the value and its rate in time."""
+    c = 3 * (b - a) - 2 * da - db
+    d = 2 * (a - b) + da + db
+    value = a + u * (da + u * (c + u * d))
+    slope = da + u * (2 * c + 3 * u * d)
+    return value, slope / step
+
+
+class BaseFollower:
+    """The commanded pose of the floating base over time; straight lines and great circles.
+
+    Args:
+        times: (N,) strictly increasing [s].
+        positions: (N, 3) [m].
+        quaternions: (N, 4) x y z w.
+    """
+
+    def __init__(self, times: np.ndarray, positions: np.ndarray, quaternions: np.ndarray) -> None:
+        self._times, self._positions = times, positions
+        rotations = Rotation.from_quat(quaternions)
+        self._slerp = Slerp(times, rotations) if len(times) > 1 else None
+        self._first = rotations[0]
+
+    def sample(self, now: float) -> tuple[np.ndarray, np.ndarray]:
+        """Position (3,) [m] and quaternion (4,) x y z w at time `now` [s], held at both ends."""
+        now = float(np.clip(now, self._times[0], self._times[-1]))
+        position = np.array([np.interp(now, self._times, column) for column in self._positions.T])
+        rotation = self._first if self._slerp is None else self._slerp(now)
+        return position, rotation.as_quat()

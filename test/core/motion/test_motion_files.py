@@ -1,0 +1,154 @@
+"""Motion files: npz, npy, and the door that picks the format by suffix."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from nextscale_core.exceptions import MotionFileError
+from nextscale_core.motion import MotionClip, read_motion, write_motion
+
+
+@pytest.fixture
+def clip() -> MotionClip:
+    generator = np.random.default_rng(1)
+    return MotionClip(
+        joints=generator.normal(size=(7, 22, 3)),
+        text="a person hops",
+        contacts=generator.random((7, 4)) > 0.5,
+        seed=5,
+    )
+
+
+def test_a_clip_comes_back_from_npz_as_it_was(clip: MotionClip, tmp_path: Path) -> None:
+    write_motion(clip, tmp_path / "a.npz")
+    back = read_motion(tmp_path / "a.npz")
+    np.testing.assert_array_equal(back.joints, clip.joints)
+    np.testing.assert_array_equal(back.contacts, clip.contacts)
+    assert (back.fps, back.text, back.seed) == (20.0, "a person hops", 5)
+
+
+def test_recorded_motion_has_no_seed_and_unknown_contacts_stay_unknown(tmp_path: Path) -> None:
+    write_motion(MotionClip(np.zeros((2, 22, 3))), tmp_path / "a.npz")
+    back = read_motion(tmp_path / "a.npz")
+    assert back.seed is None
+    assert back.contacts is None
+
+
+def test_an_unknown_suffix_is_refused_with_the_known_ones(clip: MotionClip, tmp_path: Path) -> None:
+    with pytest.raises(MotionFileError, match=r"\.bvh, \.npy, \.npz"):
+        read_motion(tmp_path / "a.fbx")
+    with pytest.raises(MotionFileError, match=r"\.bvh, \.npz"):
+        write_motion(clip, tmp_path / "a.fbx")
+
+
+def test_a_missing_file_is_refused_by_its_name(tmp_path: Path) -> None:
+    for suffix in (".npz", ".npy", ".bvh"):
+        with pytest.raises(MotionFileError, match=f"nowhere{suffix}"):
+            read_motion(tmp_path / f"nowhere{suffix}")
+
+
+def test_writing_into_a_missing_folder_is_a_clear_error(clip: MotionClip, tmp_path: Path) -> None:
+    for suffix in (".npz", ".bvh"):
+        with pytest.raises(MotionFileError, match="cannot write"):
+            write_motion(clip, tmp_path / "nowhere" / f"a{suffix}")
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_litter(
+    clip: MotionClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.npz"
+    write_motion(clip, path)
+    before = path.read_bytes()
+
+    def full_disk(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez_compressed", full_disk)
+    with pytest.raises(MotionFileError, match="No space left"):
+        write_motion(clip, path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"fps": 20.0}, "'joints'"),
+        ({"joints": np.zeros((2, 22, 3))}, "'fps'"),
+        ({"joints": np.zeros((2, 21, 3)), "fps": 20.0}, r"\(2, 21, 3\)"),
+        ({"joints": np.zeros((0, 22, 3)), "fps": 20.0}, r"\(0, 22, 3\)"),
+        ({"joints": np.full((2, 22, 3), np.nan), "fps": 20.0}, "NaN"),
+        ({"joints": np.full((2, 22, 3), "x"), "fps": 20.0}, "'joints' must hold numbers"),
+        ({"joints": np.zeros((2, 22, 3)), "fps": -1.0}, "fps"),
+        ({"joints": np.zeros((2, 22, 3)), "fps": [20.0, 30.0]}, "fps"),
+        ({"joints": np.zeros((2, 22, 3)), "fps": 20.0, "seed": 0.1 + np.inf}, "seed"),
+        ({"joints": np.zeros((2, 22, 3)), "fps": 20.0, "text": 3}, "text"),
+        ({"joints": np.zeros((2, 22, 3)), "fps": 20.0, "contacts": np.zeros((3, 4))}, "contacts"),
+        ({"joints": np.zeros((2, 22, 3)), "fps": 20.0, "contacts": "yes"}, "contacts"),
+    ],
+)
+def test_wrong_arrays_are_named(arrays: dict[str, object], message: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", **arrays)  # type: ignore[arg-type]
+    with pytest.raises(MotionFileError, match=message):
+        read_motion(tmp_path / "a.npz")
+
+
+def test_pickled_arrays_are_never_loaded(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", joints=np.array([object()]), fps=20.0)
+    with pytest.raises(MotionFileError, match="not a whole npz"):
+        read_motion(tmp_path / "a.npz")
+
+
+def test_a_file_that_unpacks_to_terabytes_is_refused_at_once(tmp_path: Path) -> None:
+    header = b"\x93NUMPY\x01\x00\x76\x00"
+    header += b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000, 22, 3)}"
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("joints.npy", header.ljust(127) + b"\n")
+        archive.writestr("fps.npy", header.ljust(127) + b"\n")
+    with pytest.raises(MotionFileError):
+        read_motion(tmp_path / "a.npz")
+
+
+@settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_a_cut_or_damaged_npz_is_refused_or_harmless(
+    data: st.DataObject, clip: MotionClip, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.npz"
+    write_motion(clip, path)
+    content = bytearray(path.read_bytes())
+    if data.draw(st.booleans()):
+        content = content[: data.draw(st.integers(0, len(content) - 1))]
+    else:
+        content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(bytes(content))
+    try:
+        back = read_motion(path)
+    except MotionFileError as error:
+        assert "a.npz" in str(error)
+    else:
+        assert back.joints.shape[1:] == (22, 3)
+
+
+@pytest.mark.parametrize(
+    "array", [np.zeros((3, 21, 3)), np.zeros((3, 262)), np.zeros(3), np.full((3, 22, 3), np.inf)]
+)
+def test_an_npy_that_is_not_humanml3d_is_refused(array: np.ndarray, tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", array)
+    with pytest.raises(MotionFileError, match=r"a\.npy"):
+        read_motion(tmp_path / "a.npy")
+
+
+def test_humanml3d_joints_are_turned_z_up(tmp_path: Path) -> None:
+    joints = np.zeros((3, 22, 3))
+    joints[..., :] = (1.0, 2.0, 3.0)  # left, up, forward
+    np.save(tmp_path / "a.npy", joints)
+    np.testing.assert_allclose(read_motion(tmp_path / "a.npy").joints[0, 0], (3.0, 1.0, 2.0))

@@ -1,0 +1,104 @@
+#!/bin/sh
+# Makes .venv, installs the locked packages from PyPI and builds this package into it. What is
+# already done is not done again: two stamps in .venv tell. Called by the Makefile, from the root.
+set -eu
+
+venv=.venv
+lock=requirements.lock
+supported="3.10, 3.11 or 3.12"
+
+say() { printf '%s\n' "$*"; }
+fail() {
+    printf '\nnextscale: %s\n' "$1" >&2
+    shift
+    for line in "$@"; do printf '  %s\n' "$line" >&2; done
+    exit 1
+}
+
+# version PYTHON: prints X.Y, or nothing where PYTHON does not run (a pyenv shim, for example).
+version() { "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || true; }
+is_supported() { case "$1" in 3.10 | 3.11 | 3.12) return 0 ;; *) return 1 ;; esac; }
+
+find_python() {
+    if [ -n "${PYTHON:-}" ]; then
+        found=$(version "$PYTHON")
+        is_supported "$found" && return
+        fail "PYTHON=$PYTHON is ${found:-no Python that runs}; Python $supported is needed." \
+            "ROS 2 comes from PyPI wheels here, and they are tried with these versions only."
+    fi
+    seen=""
+    for PYTHON in python3.12 python3.11 python3.10 python3; do
+        found=$(version "$PYTHON")
+        is_supported "$found" && return
+        [ -z "$found" ] || seen="$seen $PYTHON ($found)"
+    done
+    fail "no Python $supported found;${seen:- no other Python either}${seen:+ only}." \
+        "ROS 2 comes from PyPI wheels here, and they are tried with these versions only." \
+        "Debian 12, Ubuntu 22.04, 24.04:  sudo apt install python3 python3-venv python3-dev g++" \
+        "elsewhere: install one (pyenv, for example), then  make run PYTHON=/path/to/python3.11"
+}
+
+check_machine() {
+    [ "$(uname -s) $(uname -m)" = "Linux x86_64" ] || fail \
+        "the locked packages are for Linux on x86_64, this is $(uname -s) on $(uname -m)." \
+        "The core works without ROS: NEXTSCALE_NO_ROS=1 pip install ."
+    "$PYTHON" -c 'import venv, ensurepip' 2>/dev/null || fail \
+        "Python $found has no venv module." "sudo apt install python$found-venv"
+    include=$("$PYTHON" -c 'import sysconfig; print(sysconfig.get_paths()["include"])')
+    [ -f "$include/Python.h" ] || fail \
+        "Python $found has no header files ($include/Python.h), which the messages need." \
+        "sudo apt install python$found-dev"
+    command -v "${CXX:-c++}" >/dev/null || command -v g++ >/dev/null ||
+        command -v clang++ >/dev/null || fail \
+        "no C++ compiler found, which the ROS messages need." "sudo apt install g++"
+}
+
+hash_of() { cat "$@" | sha256sum | cut -d' ' -f1; }
+stamp_is() { [ -f "$1" ] && [ "$(cat "$1")" = "$2" ]; }
+
+# An environment that was moved or whose Python went away does not start any more.
+if [ -d $venv ] && ! $venv/bin/python -c '' 2>/dev/null; then
+    say "$venv does not run, making it anew"
+    rm -rf $venv
+fi
+if [ -d $venv ]; then
+    PYTHON=$venv/bin/python
+    found=$(version $PYTHON)
+    is_supported "$found" || fail "$venv has Python $found; $supported is needed." "make clean"
+else
+    find_python
+fi
+
+packages=$(hash_of $lock)
+if ! stamp_is $venv/.packages "$packages"; then
+    check_machine
+    say "installing the locked packages into $venv (Python $found); the first time takes minutes"
+    [ -d $venv ] || "$PYTHON" -m venv $venv
+    $venv/bin/python -m pip install --quiet --disable-pip-version-check "$(grep '^pip==' $lock)"
+    PYTHONUNBUFFERED=1 $venv/bin/python -m pip install --disable-pip-version-check --requirement $lock \
+        >$venv/install.log 2>&1 &
+    # A line now and then: pip's own progress bars fill a log file.
+    installer=$!
+    trap 'kill $installer 2>/dev/null || true' INT TERM
+    while kill -0 $installer 2>/dev/null; do
+        sleep 2
+        line=$(grep -E '^ *(Collecting|Downloading|Installing|Using)' $venv/install.log | tail -n 1 | cut -c1-90)
+        [ "$line" = "${last:-}" ] || say "  $line"
+        last=$line
+    done
+    wait $installer || { tail -n 30 $venv/install.log >&2; fail "pip could not install the packages; $venv/install.log has it all."; }
+    say "$packages" >$venv/.packages
+    rm -f $venv/.package
+fi
+
+# The Python code is used where it stands; only what is compiled or copied has to be built again.
+sources=$(hash_of $(find msg cmake launch config/params.yaml CMakeLists.txt package.xml setup.py \
+    pyproject.toml requirements-ros-build.txt "$0" -type f | LC_ALL=C sort))
+if ! stamp_is $venv/.package "$sources"; then
+    [ -n "${installer:-}" ] || check_machine
+    say "building the package and its ROS messages"
+    NEXTSCALE_ROS=1 $venv/bin/python -m pip install --disable-pip-version-check --quiet \
+        --no-deps --no-build-isolation --editable . >$venv/build.log 2>&1 ||
+        { tail -n 30 $venv/build.log >&2; fail "the build failed; $venv/build.log has it all."; }
+    say "$sources" >$venv/.package
+fi
