@@ -68,6 +68,8 @@ def validate_thresholds(name: str, thresholds: Mapping[str, Any]) -> None:
             raise ConfigError(f"check {name!r}: {key} must be a word, got {value!r}")
         if wanted in ("float", "int") and not is_number:
             raise ConfigError(f"check {name!r}: {key} must be a number, got {value!r}")
+        if wanted == "list":
+            _validate_steps(name, value)
     missing = [
         key
         for key, parameter in parameters.items()
@@ -90,6 +92,47 @@ def apply_check(name: str, clip: MotionClip, thresholds: Mapping[str, Any]) -> V
     """
     validate_thresholds(name, thresholds)
     return _CHECKS[name](Tracks(clip), **thresholds)
+
+
+@check
+def sequence(tracks: Tracks, *, steps: list) -> Verdict:
+    """Several events, one after the other.
+
+    Args:
+        tracks: The motion.
+        steps: Checks in order, each a mapping with `check` and `thresholds`. Each step takes the
+            shortest piece that shows it; the next one looks at what is left.
+    """
+    clip, start, done = tracks.clip, 0, 0
+    stride = tracks.frames(0.2)
+    for number, step in enumerate(steps):
+        thresholds = step.get("thresholds") or {}
+        is_last = number == len(steps) - 1
+        ends = [len(clip)] if is_last else [*range(start + stride, len(clip), stride), len(clip)]
+        end = next(
+            (
+                end
+                for end in ends
+                if end > start
+                and apply_check(step["check"], clip.slice(start, end), thresholds).passed
+            ),
+            None,
+        )
+        if end is None:
+            break
+        start, done = end, done + 1
+    return Verdict(done == len(steps), {"steps_done": float(done)})
+
+
+def _validate_steps(name: str, steps: Any) -> None:
+    if not isinstance(steps, list) or not steps:
+        raise ConfigError(f"check {name!r}: steps must be a list of checks, got {steps!r}")
+    for step in steps:
+        if not isinstance(step, dict) or not {"check"} <= set(step) <= {"check", "thresholds"}:
+            raise ConfigError(
+                f"check {name!r}: a step is a mapping with check and thresholds, got {step!r}"
+            )
+        validate_thresholds(step["check"], step.get("thresholds") or {})
 
 
 def _load() -> None:

@@ -166,3 +166,86 @@ def kick(
     enough = sum(counts[s] for s in _sides("kick", side)) >= min_count
     leads = side == "any" or counts[side] >= counts[other(side)]
     return Verdict(enough and leads, figures)
+
+
+@check
+def clap(tracks: Tracks, *, max_gap: float, min_swing: float, min_count: int = 1) -> Verdict:
+    """Both hands come together in front of the body, again and again.
+
+    Args:
+        tracks: The motion.
+        max_gap: Distance between the wrists when the palms touch [m].
+        min_swing: How far they part between two claps [m].
+        min_count: Fewest claps.
+    """
+    gap = np.linalg.norm(tracks.joint("left_wrist") - tracks.joint("right_wrist"), axis=1)
+    height = np.minimum(*(tracks.wrist_over_shoulder(s) for s in ("left", "right")))
+    count, parted = 0, False
+    widest = closest = gap[0]
+    for distance, up in zip(gap, height > -0.45, strict=True):
+        widest, closest = max(widest, distance), min(closest, distance)
+        parted |= distance >= closest + min_swing
+        if parted and up and distance <= max_gap:
+            count, parted, closest = count + 1, False, distance
+    return Verdict(count >= min_count, {"claps": float(count), "gap": float(gap.min())})
+
+
+@check
+def throw(tracks: Tracks, *, side: str, min_speed: float, min_sweep: float) -> Verdict:
+    """A hand sweeps forward past the shoulder, fast, as if it let something go.
+
+    Args:
+        tracks: The motion.
+        side: 'left', 'right' or 'any'.
+        min_speed: Fastest speed of the wrist to the front, seen from the shoulder [m/s].
+        min_sweep: Way of the wrist to the front during the sweep [m].
+    """
+    best, sweep = 0.0, 0.0
+    for s in _sides("throw", side):
+        front = tracks.smooth(tracks.wrist_local(s)[:, 0], 0.03)
+        speed = tracks.rate(front)
+        for first, end in runs_of(speed > 0.3):
+            way = float(front[min(end, len(front) - 1)] - front[first])
+            if way >= min_sweep and speed[first:end].max() > best:
+                best, sweep = float(speed[first:end].max()), way
+    return Verdict(best >= min_speed, {"speed": best, "sweep": sweep})
+
+
+@check
+def jumping_jack(
+    tracks: Tracks, *, min_spread: float, min_count: int = 1, max_count: int = 1000
+) -> Verdict:
+    """Arms swing over the head while the feet jump apart, and back.
+
+    Args:
+        tracks: The motion.
+        min_spread: Distance of the ankles from side to side when apart [m].
+        min_count: Fewest jacks.
+        max_count: Most jacks.
+    """
+    spread = np.abs(tracks.local(tracks.joint("left_ankle") - tracks.joint("right_ankle"))[:, 1])
+    up = np.logical_and(*(tracks.wrist_over_shoulder(s) > 0.1 for s in ("left", "right")))
+    apart = spread >= min_spread
+    count = sum(
+        bool(apart[max(0, first - tracks.frames(0.2)) : end + tracks.frames(0.2)].any())
+        for first, end in runs_of(up, bridge=tracks.frames(0.1))
+    )
+    return Verdict(min_count <= count <= max_count, {"count": float(count)})
+
+
+@check
+def march(tracks: Tracks, *, max_thigh_drop: float, min_count: int) -> Verdict:
+    """Knees come up high in turns.
+
+    Args:
+        tracks: The motion.
+        max_thigh_drop: Height of the hip over the knee at the top, at most [m].
+        min_count: Fewest high knees; both legs must take part.
+    """
+    counts = []
+    for s in ("left", "right"):
+        drop = tracks.joint(f"{s}_hip")[:, 2] - tracks.joint(f"{s}_knee")[:, 2]
+        lifted = tracks.ankle_height(s) > tracks.ankle_height(other(s)) + 0.1
+        counts.append(len(runs_of((drop <= max_thigh_drop) & lifted, bridge=2)))
+    figures = {"left": float(counts[0]), "right": float(counts[1])}
+    return Verdict(sum(counts) >= min_count and min(counts) > 0, figures)

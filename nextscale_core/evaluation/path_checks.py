@@ -173,6 +173,26 @@ def _widest(angle: np.ndarray, side: str) -> float:
 
 
 @check
+def figure_eight(tracks: Tracks, *, min_degrees: float, min_width: float) -> Verdict:
+    """Walks or runs a loop to the left and a loop to the right.
+
+    Args:
+        tracks: The motion.
+        min_degrees: Turn of the body to the left, and of as much to the right, while moving [deg].
+        min_width: Smaller side of the path's bounding box [m].
+    """
+    best = Verdict(False, {"turn_deg": 0.0, "width": 0.0})
+    for first, end in runs_of(tracks.speed > 0.2, tracks.frames(1.0), tracks.frames(0.5)):
+        body = np.rad2deg(tracks.smooth(tracks.heading, 0.2)[first:end])
+        turned = min(_widest(body, "left"), _widest(body, "right"))
+        width = float(np.ptp(tracks.root[first:end, :2], axis=0).min())
+        passed = turned >= min_degrees and width >= min_width
+        if (passed, turned) > (best.passed, best.figures["turn_deg"]):
+            best = Verdict(passed, {"turn_deg": turned, "width": width})
+    return best
+
+
+@check
 def jump(
     tracks: Tracks,
     *,
@@ -182,6 +202,8 @@ def jump(
     min_count: int = 1,
     max_count: int = 1000,
     same_feet: str = "no",
+    min_distance: float = 0.0,
+    min_turn_deg: float = 0.0,
 ) -> Verdict:
     """Leaves the floor with both feet and lands again.
 
@@ -194,6 +216,8 @@ def jump(
         max_count: Most such flights.
         same_feet: 'yes' when one must land on a foot one left from, as in a hop; running, where
             the other foot lands, then does not count.
+        min_distance: Way of the pelvis over the floor from take-off to landing [m].
+        min_turn_deg: Turn of the hips around each flight [deg].
     """
     if same_feet not in ("yes", "no"):
         raise ConfigError(f"jump: same_feet must be yes or no, got {same_feet!r}")
@@ -207,8 +231,12 @@ def jump(
         ratio = float(height[first:end].max()) / tracks.standing_height
         if same_feet == "yes" and not _lands_as_it_left(tracks, first, end):
             continue
-        if rise >= min_rise and seconds >= min_air_seconds and ratio >= min_height_ratio:
-            count += 1
+        around = slice(max(0, first - tracks.frames(0.2)), end + tracks.frames(0.2))
+        turned = np.rad2deg(np.ptp(tracks.hip_heading[around]))
+        span = tracks.root[[max(0, first - 1), min(end, len(height) - 1)], :2]
+        covered = float(np.linalg.norm(span[1] - span[0]))
+        high = rise >= min_rise and seconds >= min_air_seconds and ratio >= min_height_ratio
+        count += bool(high and covered >= min_distance and turned >= min_turn_deg)
         top_rise, air = max(top_rise, rise), max(air, seconds)
     figures = {"count": count, "rise": top_rise, "air_seconds": air}
     return Verdict(min_count <= count <= max_count, figures)

@@ -7,6 +7,14 @@ import numpy as np
 from nextscale_core.evaluation.checks import Verdict, check
 from nextscale_core.evaluation.tracks import Tracks, runs_of
 
+_LEGS = ("left", "right")
+
+
+def _behind(tracks: Tracks) -> np.ndarray:
+    """(T,) distance of the pelvis behind the nearer ankle, in the heading frame [m]."""
+    ankles = (tracks.joint(f"{s}_ankle") - tracks.joint("pelvis") for s in _LEGS)
+    return np.minimum(*(tracks.local(ankle)[:, 0] for ankle in ankles))
+
 
 @check
 def squat(
@@ -15,6 +23,7 @@ def squat(
     max_height_ratio: float,
     min_knee_deg: float,
     min_knee_height: float = 0.2,
+    max_behind: float = 0.2,
     min_count: int = 1,
 ) -> Verdict:
     """Bends both knees on both feet until the pelvis is low, from standing or back to it.
@@ -24,6 +33,7 @@ def squat(
         max_height_ratio: Pelvis over its standing height at the lowest point, at most.
         min_knee_deg: Bend of both knees at that point [deg].
         min_knee_height: Height of both knees: a person who kneels is below [m].
+        max_behind: Distance of the pelvis behind both ankles: who sits is farther back [m].
         min_count: Fewest squats.
     """
     ratio = tracks.pelvis_height / tracks.standing_height
@@ -34,6 +44,7 @@ def squat(
         & (knees >= np.deg2rad(min_knee_deg))
         & (heights >= min_knee_height)
         & (tracks.lowest_foot < 0.1)
+        & (_behind(tracks) <= max_behind)
     )
     stretches = runs_of(low, tracks.frames(0.1), bridge=tracks.frames(0.2))
     upright = float(ratio.max())
@@ -67,17 +78,12 @@ def sit(
     drop = np.maximum(
         *(tracks.joint(f"{s}_hip")[:, 2] - tracks.joint(f"{s}_knee")[:, 2] for s in _LEGS)
     )
-    behind = np.minimum(
-        *(tracks.local(tracks.joint(f"{s}_ankle") - tracks.joint("pelvis"))[:, 0] for s in _LEGS)
-    )
+    behind = _behind(tracks)
     ratio = tracks.pelvis_height / tracks.standing_height
     seated = (drop <= max_thigh_drop) & (behind >= min_behind) & (ratio <= max_height_ratio)
     longest = max((end - first for first, end in runs_of(seated)), default=0) / tracks.fps
     figures = {"seated_seconds": longest, "height_ratio": float(ratio.min())}
     return Verdict(longest >= hold_seconds, figures)
-
-
-_LEGS = ("left", "right")
 
 
 @check
@@ -132,3 +138,53 @@ def stand_still(
     fraction = sum(end - first for first, end in stretches) / len(still)
     figures = {"still_seconds": longest, "still_fraction": fraction}
     return Verdict(longest >= min_seconds and fraction >= min_fraction, figures)
+
+
+@check
+def kneel(tracks: Tracks, *, max_knee_height: float, max_height_ratio: float) -> Verdict:
+    """One knee or both go down to the floor.
+
+    Args:
+        tracks: The motion.
+        max_knee_height: Height of the lower knee [m].
+        max_height_ratio: Pelvis over its standing height at that time.
+    """
+    knee = np.minimum(*(tracks.joint(f"{s}_knee")[:, 2] for s in _LEGS))
+    ratio = tracks.pelvis_height / tracks.standing_height
+    figures = {"knee_height": float(knee.min()), "height_ratio": float(ratio.min())}
+    return Verdict(bool(((knee <= max_knee_height) & (ratio <= max_height_ratio)).any()), figures)
+
+
+@check
+def bend(tracks: Tracks, *, min_lean_deg: float, hold_seconds: float) -> Verdict:
+    """The trunk leans far over.
+
+    Args:
+        tracks: The motion.
+        min_lean_deg: Angle between trunk and vertical [deg].
+        hold_seconds: Time spent so [s].
+    """
+    low = tracks.torso_lean >= np.deg2rad(min_lean_deg)
+    longest = max((end - first for first, end in runs_of(low)), default=0) / tracks.fps
+    figures = {"lean_deg": float(np.rad2deg(tracks.torso_lean.max())), "seconds": longest}
+    return Verdict(longest >= hold_seconds, figures)
+
+
+@check
+def balance(tracks: Tracks, *, min_lift: float, hold_seconds: float, max_speed: float) -> Verdict:
+    """Stands on one leg for a while.
+
+    Args:
+        tracks: The motion.
+        min_lift: Height of one ankle over the other [m].
+        hold_seconds: Time spent so [s].
+        max_speed: Speed of the standing ankle [m/s].
+    """
+    longest = 0.0
+    for up, down in (_LEGS, _LEGS[::-1]):
+        stand = tracks.smooth(tracks.joint(f"{down}_ankle"))
+        held = tracks.ankle_height(up) - tracks.ankle_height(down) >= min_lift
+        held &= np.linalg.norm(tracks.rate(stand), axis=1) <= max_speed
+        stretches = runs_of(held, bridge=tracks.frames(0.1))
+        longest = max(longest, max((b - a for a, b in stretches), default=0) / tracks.fps)
+    return Verdict(longest >= hold_seconds, {"seconds": longest})

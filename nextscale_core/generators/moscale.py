@@ -32,9 +32,9 @@ class MoScaleConfig:
         text_encoder: Name of the text encoder, see `TextEncoder`.
     """
 
-    width: int = 384
+    width: int = 320
     depth: int = 6
-    heads: int = 6
+    heads: int = 5
     dropout: float = 0.1
     num_codes: int = 512
     code_dim: int = 128

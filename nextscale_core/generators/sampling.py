@@ -108,13 +108,34 @@ def nucleus(probabilities: Tensor, top_p: float) -> Tensor:
     return kept / kept.sum(-1, keepdim=True)
 
 
-def draw(probabilities: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
-    """(B, N, C) probabilities -> (B, N) codes; every sample draws from its own generator."""
-    rows = [
-        torch.multinomial(row, 1, generator=generator)[:, 0]
-        for row, generator in zip(probabilities, generators, strict=True)
-    ]
-    return torch.stack(rows)
+@dataclass(frozen=True)
+class SampleNoise:
+    """A source of randomness for each sample of a batch.
+
+    A sample draws for its own tokens only, never for padding, so that its motion does not
+    depend on how long the others in its batch are.
+
+    Attributes:
+        generators: B generators on the CPU.
+        counts: Tokens of each sample at the scale in work.
+    """
+
+    generators: Sequence[torch.Generator]
+    counts: Sequence[int]
+
+    def codes(self, probabilities: Tensor) -> Tensor:
+        """(B, N, C) probabilities -> (B, N) codes, 0 on padding."""
+        out = torch.zeros(probabilities.shape[:2], dtype=torch.long)
+        for row, (generator, n) in enumerate(zip(self.generators, self.counts, strict=True)):
+            out[row, :n] = torch.multinomial(probabilities[row, :n], 1, generator=generator)[:, 0]
+        return out
+
+    def gumbel(self, width: int) -> Tensor:
+        """(B, width) standard Gumbel noise, 0 on padding."""
+        out = torch.zeros(len(self.counts), width)
+        for row, (generator, n) in enumerate(zip(self.generators, self.counts, strict=True)):
+            out[row, :n] = -torch.empty(n).exponential_(generator=generator).log()
+        return out
 
 
 class NextScaleSampler:
@@ -176,14 +197,13 @@ class NextScaleSampler:
             open_tokens = valid & ~fixed[scale]
             masked = open_tokens.clone()
             rounds = config.steps[scale]
+            noise = SampleNoise(generators, valid.sum(1).tolist())
             for pass_index in range(rounds):
                 logits = run.logits(tokens, coarse, scale, config.guidance[scale])
-                tokens, confidence = self._predict(
-                    logits, tokens, masked, scale, config, generators
-                )
+                tokens, confidence = self._predict(logits, tokens, masked, scale, config, noise)
                 left = cosine_mask_count(open_tokens.sum(1), pass_index + 1, rounds)
-                noise = config.confidence_noise * (1 - (pass_index + 1) / rounds)
-                masked = _least_confident(confidence, masked, left, noise, generators)
+                strength = config.confidence_noise * (1 - (pass_index + 1) / rounds)
+                masked = _least_confident(confidence, masked, left, strength, noise)
                 tokens = tokens.masked_fill(masked, self.model.mask_token)
                 done += 1
                 if progress is not None:
@@ -206,11 +226,11 @@ class NextScaleSampler:
         masked: Tensor,
         scale: int,
         config: SamplingConfig,
-        generators: Sequence[torch.Generator],
+        noise: SampleNoise,
     ) -> tuple[Tensor, Tensor]:
         """Fill the masked tokens; return all tokens and the log-probability of the new ones."""
         probabilities = torch.softmax(logits.float() / config.temperature[scale], dim=-1).cpu()
-        drawn = draw(nucleus(probabilities, config.top_p), generators)
+        drawn = noise.codes(nucleus(probabilities, config.top_p))
         chosen = probabilities.gather(-1, drawn[..., None])[..., 0].clamp(min=1e-9).log()
         filled = torch.where(masked, drawn.to(tokens.device), tokens)
         return filled, chosen.to(tokens.device)
@@ -281,21 +301,12 @@ class _Run:
 
 
 def _least_confident(
-    confidence: Tensor,
-    masked: Tensor,
-    left: Tensor,
-    noise: float,
-    generators: Sequence[torch.Generator],
+    confidence: Tensor, masked: Tensor, left: Tensor, strength: float, noise: SampleNoise
 ) -> Tensor:
     """(B, N) bool: the `left` least confident of the tokens that were just predicted."""
     if not bool((left > 0).any()):
         return torch.zeros_like(masked)
-    gumbel = torch.stack(
-        [
-            -torch.empty(confidence.shape[1]).exponential_(generator=generator).log()
-            for generator in generators
-        ]
-    ).to(confidence)
-    score = (confidence + noise * gumbel).masked_fill(~masked, math.inf)
+    score = confidence + strength * noise.gumbel(confidence.shape[1]).to(confidence)
+    score = score.masked_fill(~masked, math.inf)
     rank = score.argsort(dim=1).argsort(dim=1)
     return (rank < left[:, None]) & masked

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 ROPE_BASE = 500.0
 
@@ -31,12 +32,20 @@ def apply_rope(x: Tensor, angles: Tensor) -> Tensor:
     return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)
 
 
+def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+    # On the CPU the backward pass of the fused kernel is twice as slow as plain products.
+    if q.requires_grad and q.device.type == "cpu":
+        with sdpa_kernel(SDPBackend.MATH):
+            return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+
+
 class SelfAttention(nn.Module):
     """Multi-head self-attention with rotary positions and normalised queries and keys."""
 
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
+    def __init__(self, width: int, heads: int) -> None:
         super().__init__()
-        self.heads, self.dropout = heads, dropout
+        self.heads = heads
         self.qkv = nn.Linear(width, 3 * width)
         self.q_norm = nn.RMSNorm(width // heads, eps=1e-6)
         self.k_norm = nn.RMSNorm(width // heads, eps=1e-6)
@@ -58,23 +67,22 @@ class SelfAttention(nn.Module):
         """
         batch, count, width = x.shape
         q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, width // self.heads)).unbind(2)
-        q = apply_rope(self.q_norm(q.transpose(1, 2)), angles)
-        k = apply_rope(self.k_norm(k.transpose(1, 2)), angles)
+        q = apply_rope(self.q_norm(q.transpose(1, 2).float()).to(v), angles)
+        k = apply_rope(self.k_norm(k.transpose(1, 2).float()).to(v), angles)
         v = v.transpose(1, 2)
         own = (k, v)
         if past is not None:
             k, v = torch.cat([past[0], k], dim=2), torch.cat([past[1], v], dim=2)
-        drop = self.dropout if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=drop)
+        mixed = _attend(q, k, v, mask)
         return self.out(mixed.transpose(1, 2).reshape(batch, count, width)), own
 
 
 class CrossAttention(nn.Module):
     """Multi-head attention from motion tokens to text features."""
 
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
+    def __init__(self, width: int, heads: int) -> None:
         super().__init__()
-        self.heads, self.dropout = heads, dropout
+        self.heads = heads
         self.q = nn.Linear(width, width)
         self.kv = nn.Linear(width, 2 * width)
         self.out = nn.Linear(width, width)
@@ -89,8 +97,7 @@ class CrossAttention(nn.Module):
         """(B, N, W) queries against the text; mask is (B, 1, 1, S) bool."""
         batch, count, width = x.shape
         q = self.q(x).unflatten(-1, (self.heads, width // self.heads)).transpose(1, 2)
-        drop = self.dropout if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(q, *keys_values, attn_mask=mask, dropout_p=drop)
+        mixed = _attend(q, *keys_values, mask)
         return self.out(mixed.transpose(1, 2).reshape(batch, count, width))
 
 
@@ -104,17 +111,16 @@ class Block(nn.Module):
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(width, elementwise_affine=False)
-        self.attention = SelfAttention(width, heads, dropout)
+        self.attention = SelfAttention(width, heads)
         self.norm2 = nn.LayerNorm(width)
-        self.cross = CrossAttention(width, heads, dropout)
+        self.cross = CrossAttention(width, heads)
         self.norm3 = nn.LayerNorm(width, elementwise_affine=False)
         self.mlp = nn.Sequential(
-            nn.Linear(width, 4 * width),
-            nn.GELU(),
-            nn.Dropout(dropout),
-            nn.Linear(4 * width, width),
+            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
         )
         self.table = nn.Parameter(torch.zeros(6, width))
+        # Dropout on what each branch adds, none on attention weights: those would take the
+        # slow path of scaled_dot_product_attention on the CPU.
         self.drop = nn.Dropout(dropout)
 
     def forward(

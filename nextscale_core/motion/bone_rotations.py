@@ -47,12 +47,14 @@ class PosedSkeleton:
     Attributes:
         offsets: (22, 3) position of each joint in its parent's frame in T-pose [m], x forward,
             y left, z up; the pelvis' row is zero.
-        root: (T, 3) pelvis position in the world [m].
+        positions: (T, 22, 3) position of each joint in its parent's frame [m]; the pelvis in the
+            world. Equal to the offsets but for spine1: the lumbar spine is no rigid part of the
+            pelvis.
         rotations: (T, 22, 3, 3) rotation of each joint's frame in the world; identity in T-pose.
     """
 
     offsets: np.ndarray
-    root: np.ndarray
+    positions: np.ndarray
     rotations: np.ndarray
 
     def local_rotations(self) -> np.ndarray:
@@ -64,14 +66,12 @@ class PosedSkeleton:
 
     def joints(self) -> np.ndarray:
         """(T, 22, 3) joint positions in the world [m]."""
-        positions = np.empty((len(self.root), NUM_JOINTS, 3))
-        positions[:, 0] = self.root
+        joints = self.positions.copy()
         for joint in range(1, NUM_JOINTS):
             parent = PARENTS[joint]
-            positions[:, joint] = (
-                positions[:, parent] + self.rotations[:, parent] @ self.offsets[joint]
-            )
-        return positions
+            turned = np.einsum("tij,tj->ti", self.rotations[:, parent], self.positions[:, joint])
+            joints[:, joint] = joints[:, parent] + turned
+        return joints
 
 
 def fit_bone_rotations(joints: np.ndarray) -> PosedSkeleton:
@@ -91,16 +91,20 @@ def fit_bone_rotations(joints: np.ndarray) -> PosedSkeleton:
     offsets = np.zeros((NUM_JOINTS, 3))
     for joint, child in _CHILD.items():
         offsets[child] = lengths[child] * _REST_DIRECTION[joint]
-    pelvis, offsets[[1, 2, 3]] = _fit_triangle(joints, 0, (1, 2, 3), (1, 2))
-    chest, offsets[[12, 13, 14]] = _fit_triangle(joints, 9, (12, 13, 14), (16, 17))
+    # The hips alone hold the pelvis: it must not lean with the lumbar spine.
+    pelvis, offsets[[1, 2, 3]] = _fit_triangle(joints, 0, (1, 2, 3), (1, 2), (1.0, 1.0, 0.0))
+    chest, offsets[[12, 13, 14]] = _fit_triangle(joints, 9, (12, 13, 14), (16, 17), (1.0, 1.0, 1.0))
 
     rotations = np.empty((len(joints), NUM_JOINTS, 3, 3))
-    fitted = np.empty_like(joints)
-    fitted[:, 0], rotations[:, 0] = joints[:, 0], pelvis
+    positions = np.tile(offsets, (len(joints), 1, 1))
+    positions[:, 0] = joints[:, 0]
+    positions[:, 3] = np.einsum("tji,tj->ti", pelvis, joints[:, 3] - joints[:, 0])
+    fitted = joints.copy()
+    rotations[:, 0] = pelvis
     for joint in range(1, NUM_JOINTS):
         parent = PARENTS[joint]
         above = rotations[:, parent]
-        fitted[:, joint] = fitted[:, parent] + above @ offsets[joint]
+        fitted[:, joint] = fitted[:, parent] + np.einsum("tij,tj->ti", above, positions[:, joint])
         if joint == 9:
             rotations[:, joint] = chest
         elif joint not in _CHILD:
@@ -111,7 +115,7 @@ def fit_bone_rotations(joints: np.ndarray) -> PosedSkeleton:
             rotations[:, joint] = _aim(
                 aim, hint, above, _REST_DIRECTION[joint], rest_hint, parent_weight=weight
             )
-    return PosedSkeleton(offsets, joints[:, 0], rotations)
+    return PosedSkeleton(offsets, positions, rotations)
 
 
 def _twist_hint(
@@ -155,12 +159,17 @@ def _frame(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def _fit_triangle(
-    joints: np.ndarray, base: int, children: tuple[int, ...], sides: tuple[int, int]
+    joints: np.ndarray,
+    base: int,
+    children: tuple[int, ...],
+    sides: tuple[int, int],
+    weights: tuple[float, ...],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rotation (T, 3, 3) of a rigid part and its children's constant offsets (3, 3).
 
     The offsets are the median shape seen from the part's own frame (y through the two sides, z
-    to the spine); the rotation is the least-squares one (Kabsch) from them to the positions.
+    to the spine); the rotation is the least-squares one (Kabsch) from them to the positions, each
+    child counted with its weight.
     """
     seen = joints[:, children, :] - joints[:, base : base + 1]  # (T, 3, 3)
     spine = seen[:, children.index(12 if base == 9 else 3)]
@@ -171,7 +180,7 @@ def _fit_triangle(
     body = y_z_x[..., [2, 0, 1]]
     offsets = np.median(np.einsum("tji,tcj->tci", body, seen), axis=0)
     # A light pull to the part's frame keeps the fit unique where the children lie in one line.
-    pulled = np.einsum("ci,tcj->tij", offsets, seen) + 1e-6 * np.swapaxes(body, -1, -2)
+    pulled = np.einsum("c,ci,tcj->tij", weights, offsets, seen) + 1e-6 * np.swapaxes(body, -1, -2)
     u, _, vt = np.linalg.svd(pulled)
     v, ut = np.swapaxes(vt, -1, -2), np.swapaxes(u, -1, -2)
     v[..., -1] *= np.sign(np.linalg.det(v @ ut))[:, None]

@@ -1,8 +1,9 @@
 """BVH: motions as other tools exchange them.
 
 Written: the habit of CMU, LAFAN1 and Mixamo files: centimetres, y up, facing z, a T-pose with
-identity rotations, 'Zrotation Yrotation Xrotation' on every joint, position channels on the root
-alone. Blender imports that with its defaults.
+identity rotations, 'Zrotation Yrotation Xrotation'. Every joint has position channels too, as in
+Bandai-Namco's files: the lumbar spine of real motion does not keep a fixed place in the pelvis.
+Limbs keep their length. Blender imports that with its defaults.
 
 Read: any hierarchy whose joint names belong to a known rig (`rigs.py`).
 """
@@ -25,8 +26,7 @@ from nextscale_core.motion.rigs import RigMatch, match_rig
 from nextscale_core.motion.skeleton import FPS, JOINT_INDEX, JOINT_NAMES, NUM_JOINTS, PARENTS
 
 _CENTIMETRES = 100.0
-_ROOT_CHANNELS = ("Xposition", "Yposition", "Zposition")
-_ROTATION_CHANNELS = ("Zrotation", "Yrotation", "Xrotation")
+_CHANNELS = ("Xposition", "Yposition", "Zposition", "Zrotation", "Yrotation", "Xrotation")
 # Bones that other tools draw past the last joint [m], x forward, y left, z up.
 _ENDS = {
     "head": (0.0, 0.0, 0.16),
@@ -66,15 +66,14 @@ def write_bvh(clip: MotionClip, path: Path) -> None:
     place: dict[int, int] = {-1: -1}
     for joint in order:
         place[joint] = len(joints)
-        channels = _ROTATION_CHANNELS if joint else _ROOT_CHANNELS + _ROTATION_CHANNELS
         name = JOINT_NAMES[joint]
         x, y, z = offsets[joint].tolist()
-        joints.append(BvhJoint(name, place[PARENTS[joint]], (x, y, z), channels))
+        joints.append(BvhJoint(name, place[PARENTS[joint]], (x, y, z), _CHANNELS))
         if name in _ENDS:
             x, y, z = (to_y_up(np.array(_ENDS[name])) * _CENTIMETRES).tolist()
             joints.append(BvhJoint(f"{name} end", place[joint], (x, y, z), is_end=True))
-    root = to_y_up(skeleton.root) * _CENTIMETRES
-    values = np.concatenate([root, angles[:, order].reshape(len(clip), -1)], axis=1)
+    positions = to_y_up(skeleton.positions) * _CENTIMETRES
+    values = np.concatenate([positions, angles], axis=-1)[:, order].reshape(len(clip), -1)
     write_bvh_text(Bvh(joints, 1.0 / clip.fps, values), path)
 
 

@@ -28,6 +28,7 @@ from scipy.spatial.transform import Rotation
 from nextscale_core.exceptions import MotionFileError
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.dataset import CaptionedClip
+from nextscale_core.motion.legs import STANDARD_LEG, bend_leg, floor_height
 from nextscale_core.motion.skeleton import FPS, JOINT_INDEX, NUM_JOINTS
 
 _PELVIS, _TORSO = 0, 7
@@ -42,7 +43,6 @@ _FITTED_SHANK = np.array([0.020, 0.0, -0.453])
 # The standard skeleton [m], T-pose, x forward, y left, z up: HumanML3D's bone lengths, made
 # symmetric. Left side; the right side has the opposite y.
 _HIP = np.array([-0.018, 0.064, -0.083])
-_THIGH_LENGTH, _SHANK_LENGTH = 0.392, 0.429
 _FOOT = np.array([0.131, 0.020, -0.055])
 _SPINE1 = np.array([-0.030, 0.0, 0.128])
 _SPINE2 = np.array([0.024, 0.0, 0.141])
@@ -54,7 +54,6 @@ _SHOULDER = np.array([-0.017, 0.119, 0.040])
 _UPPER_ARM = np.array([0.0, 0.260, 0.0])
 _FOREARM = np.array([0.0, 0.268, 0.0])
 
-_STANDARD_LEG = _THIGH_LENGTH + _SHANK_LENGTH
 _FITTED_LEG = -float(_FITTED_THIGH[2] + _FITTED_SHANK[2])
 
 
@@ -195,7 +194,7 @@ class CmuFolder:
     def trial_clip(self, trial: Trial) -> MotionClip:
         """The whole recording as a human motion, floor at z = 0, not canonicalised."""
         root, world = self._rotations(trial)
-        scale = _STANDARD_LEG / (_FITTED_LEG * self._subject_scale[trial.subject])
+        scale = STANDARD_LEG / (_FITTED_LEG * self._subject_scale[trial.subject])
         root = root * scale
         joints = np.zeros((trial.frames, NUM_JOINTS, 3))
 
@@ -205,14 +204,14 @@ class CmuFolder:
 
         # Only the leg offsets of step 1 are those of the mean performer: they take the
         # standard size with the factor of mean performer to standard skeleton.
-        size = _STANDARD_LEG / _FITTED_LEG
+        size = STANDARD_LEG / _FITTED_LEG
         hip_centre = root + world[_PELVIS].apply(_FITTED_HIP * [1, 0, 1]) * size
         pelvis = put("pelvis", hip_centre - world[_PELVIS].apply(_HIP * [1, 0, 1]))
         for side, bodies in _LEGS.items():
             ankle = root + self._leg(world, side, bodies) * size
             hip = put(f"{side}_hip", pelvis + world[_PELVIS].apply(_side(_HIP, side)))
             forward = world[bodies[0]].apply([1.0, 0.0, 0.0])
-            knee, ankle = _bend_leg(hip, ankle, forward)
+            knee, ankle = bend_leg(hip, ankle, forward)
             put(f"{side}_knee", knee)
             put(f"{side}_ankle", ankle)
             put(f"{side}_foot", ankle + world[bodies[2]].apply(_side(_FOOT, side)))
@@ -278,40 +277,7 @@ def read_cmu(folder: str | Path, split: str | None = None) -> Iterator[Captioned
     return CmuFolder(folder).clips(split)
 
 
-def floor_height(joints: np.ndarray) -> float:
-    """Height of the floor below a motion: a low percentile of the lower foot [m].
-
-    The lowest 3 % of the frames may lie below: noise must not lift the whole clip.
-    """
-    lowest = joints[:, [JOINT_INDEX["left_foot"], JOINT_INDEX["right_foot"]], 2].min(axis=1)
-    return float(np.percentile(lowest, 3.0))
-
-
 def _between(pelvis: Rotation, torso: Rotation) -> tuple[Rotation, Rotation]:
     """Rotations one third and two thirds of the way from the pelvis to the torso."""
     vector = (pelvis.inv() * torso).as_rotvec()
     return pelvis * Rotation.from_rotvec(vector / 3), pelvis * Rotation.from_rotvec(vector * 2 / 3)
-
-
-def _bend_leg(
-    hip: np.ndarray, ankle: np.ndarray, forward: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Knee and ankle of a leg of standard length from hip towards the wanted ankle.
-
-    Args:
-        hip: (T, 3) hips [m].
-        ankle: (T, 3) wanted ankles [m]; pulled in where out of reach.
-        forward: (T, 3) unit vectors to the front of the thigh; the knee bends that way.
-
-    Returns:
-        (T, 3) knees and (T, 3) ankles [m].
-    """
-    line = ankle - hip
-    distance = np.linalg.norm(line, axis=1, keepdims=True)
-    direction = line / np.maximum(distance, 1e-9)
-    reach = np.clip(distance, 0.12, 0.9995 * _STANDARD_LEG)
-    along = (_THIGH_LENGTH**2 - _SHANK_LENGTH**2 + reach**2) / (2 * reach)
-    across = np.sqrt(np.maximum(_THIGH_LENGTH**2 - along**2, 0.0))
-    front = forward - (forward * direction).sum(1, keepdims=True) * direction
-    front /= np.maximum(np.linalg.norm(front, axis=1, keepdims=True), 1e-9)
-    return hip + along * direction + across * front, hip + reach * direction

@@ -143,9 +143,7 @@ def _stand(
     yaw = np.angle(np.exp(1j * heading[sure]).mean())
     c, s = np.cos(yaw), np.sin(yaw)
     level = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
-    anchor = ankle[sure].mean(0) + level @ toe if flat.any() else (
-        ankle + (rotation @ toe)
-    ).mean(0)
+    anchor = ankle[sure].mean(0) + level @ toe if flat.any() else (ankle + (rotation @ toe)).mean(0)
     anchor[2] = 0.0
     rear = anchor + level @ (heel - toe)
     pitch = -np.arcsin(np.clip(rotation[:, 2, 0], -1, 1))  # positive: toes down

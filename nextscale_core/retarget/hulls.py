@@ -215,4 +215,6 @@ def _surface_points(shape: coal.CollisionGeometry) -> np.ndarray:
         vertices = getattr(shape, "points", None)
     if vertices is None:
         raise RobotError(f"collision shape {type(shape).__name__} is not supported; use a mesh")
-    return np.array([np.asarray(vertex) for vertex in (vertices() if callable(vertices) else vertices)])
+    return np.array(
+        [np.asarray(vertex) for vertex in (vertices() if callable(vertices) else vertices)]
+    )

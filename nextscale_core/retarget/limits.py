@@ -111,8 +111,6 @@ def soft_clamp(
     over = (positions - (robot.position_upper - room)) / room
     under = ((robot.position_lower + room) - positions) / room
     squeeze_over, squeeze_under = (np.exp(-np.maximum(side, 0.0)) for side in (over, under))
-    positions = np.where(
-        over > 0, robot.position_upper - room * squeeze_over, positions
-    )
+    positions = np.where(over > 0, robot.position_upper - room * squeeze_over, positions)
     positions = np.where(under > 0, robot.position_lower + room * squeeze_under, positions)
     return positions, velocities * squeeze_over * squeeze_under

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 
 import numpy as np
 from scipy.interpolate import CubicSpline
+from scipy.spatial.transform import Rotation
 from threadpoolctl import ThreadpoolController
 
 from nextscale_core.exceptions import RetargetError
 from nextscale_core.motion.clip import MotionClip
+from nextscale_core.retarget.collision import collision_model
 from nextscale_core.retarget.kinematics import Poses, kinematics_of
 from nextscale_core.retarget.perframe import FrameSolver
 from nextscale_core.retarget.robot import Robot, RobotState
@@ -23,6 +26,13 @@ from nextscale_core.stopwatch import Stopwatch
 _PASSES = 2
 _CALMING_PASSES = 2
 """Further passes that smooth where the acceleration limits ask for it."""
+
+_PARTING_PASSES = 10
+"""Further passes that part bodies that touch."""
+
+_PARTING_ROOM = 0.012
+"""Distance the solver keeps between bodies beyond the profile's [m]: for what happens between
+frames, and for the transition from the measured state."""
 
 _CALM = 0.7
 """Share of the acceleration limits that a calmed frame should use."""
@@ -54,6 +64,9 @@ class Retargeter:
         lower, upper = robot.position_lower + margin, robot.position_upper - margin
         self._frame_solver = FrameSolver(self._kinematics, lower, upper)
         self._clip_solver = ClipSolver(self._kinematics, lower, upper)
+        self._collisions = collision_model(
+            robot, robot.profile.collision_margin + _PARTING_ROOM / 2
+        )
         self._threads = ThreadpoolController()
 
     def retarget(
@@ -119,8 +132,21 @@ class Retargeter:
             if use.max() <= 1.0:
                 break
             weight = weight * _spread(np.maximum(1.0, use) ** 2)
-            calm = Smoothness(self._smoothness.base, self._smoothness.turn, weight)
+            calm = replace(self._smoothness, joints=weight)
             poses = self._clip_solver.step(targets, poses, calm)
+        return self._part(targets, poses, replace(self._smoothness, joints=weight))
+
+    def _part(self, targets: Targets, poses: Poses, smoothness: Smoothness) -> Poses:
+        """Push bodies apart that touch; pairs of earlier passes stay, or they would return."""
+        where: set[tuple[int, int]] = set()
+        wanted = self.robot.profile.collision_margin + _PARTING_ROOM
+        for _ in range(_PARTING_PASSES):
+            touching = self._collisions.close_pairs(poses.joints)
+            if touching <= where and not touching:
+                break
+            where |= touching
+            hinges = self._collisions.hinges(poses, where, wanted)
+            poses = self._clip_solver.step(targets, poses, smoothness, hinges)
         return poses
 
     def _acceleration_use(self, poses: Poses, fps: float) -> np.ndarray:

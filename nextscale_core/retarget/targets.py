@@ -60,7 +60,7 @@ class Weights:
 
 
 @dataclass(frozen=True)
-class Targets:
+class Goals:
     """M residuals over T frames: point[first] - point[second] should equal goal.
 
     Attributes:
@@ -68,6 +68,26 @@ class Targets:
         second: (M,) keypoint rows, -1 for a residual in the world.
         goal: (T, M, 3) [m].
         weight: (T, M) [1/m^2].
+    """
+
+    first: np.ndarray
+    second: np.ndarray
+    goal: np.ndarray
+    weight: np.ndarray
+
+    def residual(self, points: np.ndarray, frames: slice | int = slice(None)) -> np.ndarray:
+        """(T, M, 3) or (M, 3) differences to the goals, from keypoints (..., K, 3)."""
+        difference = points[..., self.first, :] - self.goal[frames]
+        relative = self.second >= 0
+        difference[..., relative, :] -= points[..., self.second[relative], :]
+        return difference
+
+
+@dataclass(frozen=True)
+class Targets(Goals):
+    """The goals that a human clip sets a robot.
+
+    Attributes:
         base: (T, 3) where the solver starts the root link [m].
         rotation: (T, 3, 3) orientation it starts the root link at.
         feet: Locked feet.
@@ -77,10 +97,6 @@ class Targets:
         fps: Frames per second [Hz].
     """
 
-    first: np.ndarray
-    second: np.ndarray
-    goal: np.ndarray
-    weight: np.ndarray
     base: np.ndarray
     rotation: np.ndarray
     feet: FootPlan
@@ -91,13 +107,6 @@ class Targets:
 
     def __len__(self) -> int:
         return len(self.base)
-
-    def residual(self, points: np.ndarray, frames: slice | int = slice(None)) -> np.ndarray:
-        """(T, M, 3) or (M, 3) differences to the goals, from keypoints (..., K, 3)."""
-        difference = points[..., self.first, :] - self.goal[frames]
-        relative = self.second >= 0
-        difference[..., relative, :] -= points[..., self.second[relative], :]
-        return difference
 
 
 def make_targets(
@@ -135,9 +144,7 @@ def make_targets(
     _leg_rows(rows, body, feet, kinematics, weights)
     _arm_rows(rows, body, kinematics, weights)
     first, second, goal, weight = rows.stack()
-    return Targets(
-        first, second, goal, weight, base, body.pelvis, feet, contacts, body, scale, fps
-    )
+    return Targets(first, second, goal, weight, base, body.pelvis, feet, contacts, body, scale, fps)
 
 
 def _at_solve_rate(clip: MotionClip) -> tuple[np.ndarray, float, np.ndarray | None]:
@@ -183,9 +190,7 @@ def _leg_length(body: Body) -> float:
     return value
 
 
-def _ankles(
-    body: Body, kinematics: Kinematics, lateral: np.ndarray, scale: float
-) -> np.ndarray:
+def _ankles(body: Body, kinematics: Kinematics, lateral: np.ndarray, scale: float) -> np.ndarray:
     """(T, 2, 3) ankles at the robot's size, shifted sideways by the difference in hip width."""
     centre = (body.joint("left_hip") + body.joint("right_hip")) / 2
     tracks = []

@@ -180,7 +180,9 @@ def _slower(
         scaled = intervals * worst * 1.01
         return _Schedule(scaled, min(ramp, float(scaled.sum())))
     s, _ = schedule.play(samples.times, hold)
-    first = np.clip(np.searchsorted(schedule.knots, s[:-1], side="right") - 1, 0, len(intervals) - 1)
+    first = np.clip(
+        np.searchsorted(schedule.knots, s[:-1], side="right") - 1, 0, len(intervals) - 1
+    )
     last = np.clip(np.searchsorted(schedule.knots, s[1:], side="right") - 1, 0, len(intervals) - 1)
     factor = np.ones(len(intervals))
     np.maximum.at(factor, first, need)

@@ -4,7 +4,7 @@ Minimises over the poses x_t of all frames
 
     sum_t sum_i w_ti |r_i(x_t)|^2 + posture + sum_t |L_t (x_{t+1} - 2 x_t + x_{t-1})|^2
     + ground: (height of a sole corner)^2 where below the floor
-    + hinges: (gap)^2 where two bodies come closer than allowed
+    + hinges: (distance - wanted)^2 of pairs of bodies that came too close
 
 under the position limits. Frames couple through the second differences only, so the normal
 equations are a band of half-width 2 m (m = 6 + joints) and LAPACK's banded Cholesky solves a clip
@@ -23,12 +23,12 @@ from nextscale_core.exceptions import RetargetError
 from nextscale_core.retarget.kinematics import Kinematics, Poses, attach
 from nextscale_core.retarget.perframe import POSTURE
 from nextscale_core.retarget.rotations import exp, log
-from nextscale_core.retarget.targets import Targets
+from nextscale_core.retarget.targets import Goals
 
 _DAMPING = 1e-4
 _MAX_STEP = 0.6
 _GROUND = 60.0
-_HINGE = 60.0
+_HINGE = 400.0
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Hinge:
         at_first: (3,) witness point on the first body, in its joint's frame [m].
         at_second: (3,) witness point on the second body [m].
         normal: (3,) world direction from the first body to the second.
-        gap: How much further apart they must be [m].
+        separation: Wanted distance from the first point to the second along the normal [m].
     """
 
     frame: int
@@ -51,7 +51,7 @@ class Hinge:
     at_first: np.ndarray
     at_second: np.ndarray
     normal: np.ndarray
-    gap: float
+    separation: float
 
 
 @dataclass(frozen=True)
@@ -85,26 +85,29 @@ class ClipSolver:
 
     def step(
         self,
-        targets: Targets,
+        goals: Goals,
         poses: Poses,
         smoothness: Smoothness,
         hinges: Sequence[Hinge] = (),
         reference: np.ndarray | None = None,
+        relative_to: Poses | None = None,
     ) -> Poses:
         """One Gauss-Newton step.
 
         Args:
-            targets: What each keypoint should do.
+            goals: What each keypoint should do.
             poses: The current clip.
             smoothness: Weights of the second differences.
             hinges: Bodies to move apart.
-            reference: (J,) posture that undecided joints return to [rad].
+            reference: (J,) or (T, J) posture that undecided joints return to [rad]; the
+                robot's nominal posture when None.
+            relative_to: A clip whose second differences are kept instead of made small.
 
         Raises:
             RetargetError: the equations could not be solved.
         """
         nominal = self._kinematics.robot.nominal if reference is None else reference
-        hessian, gradient = self._match(targets, poses)
+        hessian, gradient = self._match(goals, poses)
         self._keep_above_ground(poses, hessian, gradient)
         self._move_apart(poses, hinges, hessian, gradient)
         index = np.arange(self._size)
@@ -113,6 +116,8 @@ class ClipSolver:
         gradient[:, 6:] += POSTURE * (poses.joints - nominal)
         weight = _per_frame(smoothness, len(poses), self._size)
         gradient += _second_difference_gradient(poses, weight)
+        if relative_to is not None:
+            gradient -= _second_difference_gradient(relative_to, weight)
         outward, joints = gradient[:, 6:], poses.joints
         held = ((joints <= self._lower) & (outward > 0)) | ((joints >= self._upper) & (outward < 0))
         frame, joint = np.nonzero(held)
@@ -126,17 +131,17 @@ class ClipSolver:
             np.clip(joints + step[:, 6:], self._lower, self._upper),
         )
 
-    def _match(self, targets: Targets, poses: Poses) -> tuple[np.ndarray, np.ndarray]:
+    def _match(self, goals: Goals, poses: Poses) -> tuple[np.ndarray, np.ndarray]:
         """Normal matrices (T, m, m) and gradients (T, m) of the point residuals."""
         k = self._kinematics
         rotation, origin = k.forward(poses)
         points = k.points(poses, (rotation, origin))
         axes = k.axes(rotation)
-        first, second = targets.first, targets.second
+        first, second = goals.first, goals.second
         relative = second >= 0
-        r = targets.residual(points)
+        r = goals.residual(points)
         frames, count = r.shape[:2]
-        root = np.sqrt(targets.weight)[..., None]
+        root = np.sqrt(goals.weight)[..., None]
         jacobian = np.zeros((frames, count, 3, self._size))
         anchor = np.where(relative[:, None], points[:, second], poses.base[:, None])
         _cross_columns(jacobian[..., 3:6], (points[:, first] - anchor) * root)
@@ -159,9 +164,7 @@ class ClipSolver:
         weighted = (r * root).reshape(frames, 3 * count, 1)
         return transposed @ flat, (transposed @ weighted)[..., 0]
 
-    def _keep_above_ground(
-        self, poses: Poses, hessian: np.ndarray, gradient: np.ndarray
-    ) -> None:
+    def _keep_above_ground(self, poses: Poses, hessian: np.ndarray, gradient: np.ndarray) -> None:
         k = self._kinematics
         rotation, origin = k.forward(poses)
         corners = attach(poses, rotation, origin, k.owner[k.soles], k.offset[k.soles])
@@ -189,21 +192,21 @@ class ClipSolver:
         normal = np.stack([hinge.normal for hinge in hinges])
         joints = (rotation[frame], origin[frame])
         row = np.zeros((len(hinges), self._size))
+        value = -np.array([hinge.separation for hinge in hinges])
         for sign, which in ((1.0, "second"), (-1.0, "first")):
             owner = np.array([getattr(hinge, which) for hinge in hinges])
             local = np.stack([getattr(hinge, f"at_{which}") for hinge in hinges])
-            on_base = owner < 0
-            turn = np.where(on_base[:, None, None], poses.rotation[frame], joints[0][
-                np.arange(len(owner)), np.maximum(owner, 0)])
-            at = np.where(on_base[:, None], poses.base[frame], joints[1][
-                np.arange(len(owner)), np.maximum(owner, 0)])
+            number, body = np.arange(len(owner)), np.maximum(owner, 0)
+            on_base = (owner < 0)[:, None]
+            turn = np.where(on_base[..., None], poses.rotation[frame], joints[0][number, body])
+            at = np.where(on_base, poses.base[frame], joints[1][number, body])
             point = at + (turn @ local[..., None])[..., 0]
             support = np.stack([k.ancestors(int(joint)) for joint in owner])
             row += sign * self._row(poses, frame, joints, point, support, normal)
+            value += sign * (point * normal).sum(-1)
         # Moving the whole robot separates nothing.
         row[:, :6] = 0.0
-        gap = np.array([hinge.gap for hinge in hinges])
-        _add_rows(hessian, gradient, frame, row, -gap, _HINGE)
+        _add_rows(hessian, gradient, frame, row, value, _HINGE)
 
     def _row(
         self,

@@ -78,7 +78,7 @@ class TextEncoder:
         self,
         name: str = DEFAULT_ENCODER,
         device: torch.device | str = "cpu",
-        max_tokens: int = 64,
+        max_tokens: int = 40,
     ) -> None:
         self.name, self.device, self.max_tokens = name, torch.device(device), max_tokens
         source = str(_minilm_folder()) if name == DEFAULT_ENCODER else name

@@ -72,7 +72,8 @@ def _refuse_text_without_words(clean: str) -> None:
             f"write one English sentence, {_EXAMPLE}"
         )
     if not any(unicodedata.name(c, "").startswith("LATIN ") for c in letters):
-        script = unicodedata.name(letters[0], "another").split()[0].capitalize()
+        script = unicodedata.name(letters[0], "other").split()[0].capitalize()
+        script = "Chinese" if script == "Cjk" else script
         raise InvalidTextError(
             f"text {_shorten(clean)!r} is written in {script} letters, but the model reads "
             f"English; write the sentence in English, {_EXAMPLE}"

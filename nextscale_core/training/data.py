@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from nextscale_core.motion.features import (
     clip_to_features,
 )
 from nextscale_core.motion.humanml3d import read_humanml3d
+from nextscale_core.motion.resample import resample
 from nextscale_core.motion.mirror import mirror_clip, mirror_text
 from nextscale_core.text.descriptions import sentence_from_description
 
@@ -47,6 +48,13 @@ class Sample:
     weak: bool = False
 
 
+def change_speed(clip: MotionClip, factor: float) -> MotionClip:
+    """The same motion played faster (factor > 1) or slower, at the same frame rate."""
+    if factor == 1.0:
+        return clip
+    return replace(clip, joints=resample(clip.joints, clip.fps, clip.fps / factor), contacts=None)
+
+
 def _samples(
     name: str, clip: MotionClip, captions: tuple[str, ...], weak: bool, mirror: bool
 ) -> Iterator[Sample]:
@@ -58,13 +66,16 @@ def _samples(
         yield Sample(f"{name}/mirror", mirrored, tuple(map(mirror_text, captions)), weak)
 
 
-def captioned_samples(folder: str | Path, split: str, mirror: bool = False) -> list[Sample]:
+def captioned_samples(
+    folder: str | Path, split: str, mirror: bool = False, speed: float = 1.0
+) -> list[Sample]:
     """Features of the captioned clips of a split.
 
     Args:
         folder: A CMU folder (clips.jsonl) or a HumanML3D folder (new_joint_vecs/).
         split: 'train', 'val' or 'test'.
         mirror: Also add the mirror image of every clip, with left and right swapped.
+        speed: Factor by which the motion is played faster.
 
     Raises:
         MotionFileError: the folder is neither.
@@ -72,7 +83,8 @@ def captioned_samples(folder: str | Path, split: str, mirror: bool = False) -> l
     clips = list(_open(folder, split))
     out: list[Sample] = []
     for item in tqdm(clips, desc=f"features ({split})", unit="clip"):
-        out.extend(_samples(item.id, item.clip, item.captions, False, mirror))
+        clip = change_speed(item.clip, speed)
+        out.extend(_samples(item.id, clip, item.captions, False, mirror))
     return out
 
 
@@ -87,7 +99,7 @@ def _open(folder: str | Path, split: str) -> Iterator[CaptionedClip]:
     )
 
 
-def trial_samples(folder: str | Path, mirror: bool = False) -> list[Sample]:
+def trial_samples(folder: str | Path, mirror: bool = False, speed: float = 1.0) -> list[Sample]:
     """Whole CMU recordings without the frames of val and test clips.
 
     The recording's one-line description and its KIT-ML sentences become weak captions. A
@@ -110,7 +122,7 @@ def trial_samples(folder: str | Path, mirror: bool = False) -> list[Sample]:
         for first, end in [*spans, (len(clip), len(clip))]:
             if first > begin:
                 name = f"{trial.name}@{begin}"
-                piece = clip.slice(begin, first)
+                piece = change_speed(clip.slice(begin, first), speed)
                 out.extend(_samples(name, piece, captions, True, mirror))
             begin = max(begin, end)
     return out

@@ -64,11 +64,6 @@ class RunConfig:
             raise ConfigError(f"precision must be no, bf16 or fp16, got {self.precision!r}")
 
 
-def autocast_dtype(precision: str) -> str:
-    """Accelerate's name of the mixed precision."""
-    return precision
-
-
 class ExponentialAverage:
     """Exponential moving average of a module's floating-point state (parameters and buffers)."""
 
@@ -108,7 +103,6 @@ class Trainer:
         loss: Callable[[nn.Module, int], tuple[Tensor, dict[str, float]]],
         evaluate: Callable[[nn.Module], dict[str, float]],
         better: str,
-        extra_state: Callable[[], dict[str, Tensor]] | None = None,
     ) -> None:
         self.config, self.loss, self.evaluate, self.better = config, loss, evaluate, better
         set_seed(config.seed)
@@ -211,18 +205,19 @@ class Trainer:
             with (self.out / "metrics.jsonl").open("a") as stream:
                 stream.write(json.dumps(row) + "\n")
             tqdm.write(json.dumps(row))
+            self._save_weights("last")
             if figures[self.better] < self.best:
                 self.best = figures[self.better]
-                self._save_best()
+                self._save_weights("best")
         self.bare.load_state_dict(own)
         return figures
 
-    def _save_best(self) -> None:
+    def _save_weights(self, name: str) -> None:
         save = getattr(self.bare, "save_pretrained", None)
         if save is not None:
-            save(self.out / "best")
+            save(self.out / name)
         else:
-            save_file(self.bare.state_dict(), str(self.out / "best.safetensors"))
+            save_file(self.bare.state_dict(), str(self.out / f"{name}.safetensors"))
 
     def _write_config(self) -> None:
         values: dict[str, Any] = {k: str(v) if isinstance(v, Path) else v

@@ -36,7 +36,7 @@ def save_animation(figure: Figure, path: Path) -> None:
     stride = max(stride, int(np.ceil(len(figure) / MAX_FRAMES)))
     frames = range(0, len(figure), stride)
     # GIF counts time in hundredths of a second.
-    milliseconds = max(int(round(100.0 * stride / figure.fps)) * 10, 20)
+    milliseconds = max(round(100.0 * stride / figure.fps) * 10, 20)
 
     height = _height(figure)
     followed = gaussian_filter1d(
@@ -65,6 +65,7 @@ def save_animation(figure: Figure, path: Path) -> None:
         )  # fmt: skip
 
     images: list[Image.Image] = []
+    palette: Image.Image | None = None
     for frame in frames:
         target = np.array([*followed[frame], 0.47 * height])
         camera = Camera(target, view, distance=3.4 * height)
@@ -76,7 +77,9 @@ def save_animation(figure: Figure, path: Path) -> None:
         clock.set_text(f"{frame / figure.fps:.1f} s")
         canvas.draw()
         image = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba())
-        images.append(_indexed(image.convert("RGB"), images))
+        image = image.convert("RGB")
+        palette = palette or _palette(image)
+        images.append(image.quantize(palette=palette, dither=Image.Dither.NONE))
         for collection in list(axes.collections):
             collection.remove()
     images[0].save(
@@ -90,8 +93,10 @@ def _height(figure: Figure) -> float:
     return max(max(float(figure.mesh(int(frame)).vertices[:, 2].max()) for frame in looks), 0.5)
 
 
-def _indexed(image: Image.Image, before: list[Image.Image]) -> Image.Image:
-    """The image with 128 colours; all frames share the first one's, so that nothing flickers."""
-    if before:
-        return image.quantize(palette=before[0], dither=Image.Dither.NONE)
-    return image.quantize(colors=128, dither=Image.Dither.NONE)
+def _palette(image: Image.Image) -> Image.Image:
+    """128 colours that all frames share, so that nothing flickers; the background stays white."""
+    indexed = image.quantize(colors=128, dither=Image.Dither.NONE)
+    colors = np.array(indexed.getpalette(), dtype=np.uint8).reshape(-1, 3)
+    colors[colors.min(axis=1) >= 247] = 255
+    indexed.putpalette(colors.reshape(-1).tolist())
+    return indexed

@@ -52,7 +52,7 @@ def capsule(
     start_radius: float,
     end_radius: float,
     color: tuple[float, float, float],
-    sides: int = 12,
+    sides: int = 14,
 ) -> Mesh:
     """A limb: a tapered tube between two points with a round cap at each end.
 
@@ -72,12 +72,15 @@ def capsule(
     across /= np.linalg.norm(across)
     frame = np.stack([across, np.cross(axis, across), axis], axis=1)
     half = np.sqrt(0.5)
+    # Triangles about as long as wide: the painter's algorithm sorts them by their middles.
+    sections = int(np.ceil(length / max(1.2 * min(start_radius, end_radius), 1e-3)))
+    sections = min(max(sections, 1), 12)
+    shares = [section / sections for section in range(sections + 1)]
     # Radius and height of each ring, from pole to pole; the poles are rings of radius 0.
     rings = (
         (0.0, -start_radius),
         (half * start_radius, -half * start_radius),
-        (start_radius, 0.0),
-        (end_radius, length),
+        *((start_radius + s * (end_radius - start_radius), s * length) for s in shares),
         (half * end_radius, length + half * end_radius),
         (0.0, length + end_radius),
     )

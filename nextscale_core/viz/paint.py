@@ -16,7 +16,7 @@ GRID = "#e3e6ea"
 
 _LIGHT = np.array([-0.45, 0.75, 0.55])  # in the camera's axes: from the upper left, behind us
 _LIGHT = _LIGHT / np.linalg.norm(_LIGHT)
-_AMBIENT, _DIFFUSE, _FACING = 0.42, 0.48, 0.16
+_AMBIENT, _DIFFUSE, _FACING = 0.46, 0.52, 0.18
 
 
 def paint_mesh(axes: Axes, camera: Camera, mesh: Mesh, zorder: float = 3.0) -> None:

@@ -38,8 +38,6 @@ def save_strip(figure: Figure, path: Path) -> None:
     """
     frames = np.unique(np.linspace(0, len(figure) - 1, POSES).round().astype(int))
     view = looking(figure.forward[0], turn=_VIEW_TURN, elevation=_VIEW_ELEVATION)
-    # Half the true path's sideways jitter would only shift poses inside their slots: the root of
-    # every pose goes to the middle of its own slot.
     meshes = [figure.mesh(int(frame)) for frame in frames]
     camera = Camera(np.zeros(3), view)
     right = camera.axes[0]
@@ -139,10 +137,18 @@ def _draw_map(axes: Axes, figure: Figure, frames: np.ndarray, colors: np.ndarray
     )
     heading = figure.forward[frames] @ turn.T * (0.16 * half)
     axes.quiver(
-        *path[frames].T, *heading.T, color=colors, angles="xy", scale_units="xy", scale=1,
-        width=0.012, zorder=3,
+        path[frames, 0], path[frames, 1], heading[:, 0], heading[:, 1], color=colors,
+        angles="xy", scale_units="xy", scale=1, width=0.012, zorder=3,
     )  # fmt: skip
-    axes.scatter(*path[frames].T, color=colors, s=28, zorder=4, edgecolors="white", linewidths=0.7)
+    axes.scatter(
+        path[frames, 0],
+        path[frames, 1],
+        color=colors,
+        s=28,
+        zorder=4,
+        edgecolors="white",
+        linewidths=0.7,
+    )
     caption = f"from above, squares of {step:g} m"
     axes.text(
         0.02, 0.02, caption, transform=axes.transAxes, fontsize=8, color=QUIET, va="bottom"

@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 from nextscale_core.exceptions import MotionFileError
 from nextscale_core.motion import MotionClip, read_bvh, write_bvh
 from nextscale_core.motion.bone_rotations import PosedSkeleton, fit_bone_rotations
-from nextscale_core.motion.bvh_syntax import BvhJoint, read_bvh_text, write_bvh_text
+from nextscale_core.motion.bvh_syntax import Bvh, BvhJoint, read_bvh_text, write_bvh_text
 from nextscale_core.motion.skeleton import JOINT_INDEX, JOINT_NAMES, NUM_JOINTS, PARENTS
 
 _BONES = {
@@ -66,6 +66,17 @@ def _rename(name: str, rig: dict[str, str]) -> str:
     return rig.get(name, name)
 
 
+def _posed(offsets: np.ndarray, root: np.ndarray, rotations: np.ndarray) -> np.ndarray:
+    positions = np.tile(offsets, (len(root), 1, 1))
+    positions[:, 0] = root
+    return PosedSkeleton(offsets, positions, rotations).joints()
+
+
+def _table(bvh: Bvh) -> np.ndarray:
+    """(T, 22, 6) channel values by joint: x, y, z, then angles about z, y, x."""
+    return bvh.values.reshape(len(bvh.values), NUM_JOINTS, 6)
+
+
 def _random_clip(seed: int, frames: int = 40, bend: float = 0.8) -> MotionClip:
     """A body with rigid bones that moves every joint smoothly and lives above the floor."""
     generator = np.random.default_rng(seed)
@@ -84,7 +95,7 @@ def _random_clip(seed: int, frames: int = 40, bend: float = 0.8) -> MotionClip:
     for joint in range(1, NUM_JOINTS):
         parent = PARENTS[joint]
         rotations[:, joint] = rotations[:, parent] @ local[:, joint]
-    joints = PosedSkeleton(offsets, root, rotations).joints()
+    joints = _posed(offsets, root, rotations)
     joints[..., 2] -= joints[..., 2].min()
     return MotionClip(joints, text="a person does a strange dance", seed=seed)
 
@@ -113,7 +124,7 @@ def test_bones_of_changing_length_stay_within_a_centimetre_of_their_targets(tmp_
 def test_a_t_pose_has_no_rotation_and_faces_the_z_axis_with_y_up(tmp_path: Path) -> None:
     offsets = np.stack([np.zeros(3), *(np.array(_BONES[name]) for name in JOINT_NAMES[1:])])
     upright = np.broadcast_to(np.eye(3), (3, NUM_JOINTS, 3, 3))
-    joints = PosedSkeleton(offsets, np.tile([1.0, 2.0, 0.95], (3, 1)), upright).joints()
+    joints = _posed(offsets, np.tile([1.0, 2.0, 0.95], (3, 1)), upright)
     write_bvh(MotionClip(joints), tmp_path / "a.bvh")
     bvh = read_bvh_text(tmp_path / "a.bvh")
     # Position of the root in centimetres: our left is x, our up is y, our forward is z.
@@ -121,13 +132,8 @@ def test_a_t_pose_has_no_rotation_and_faces_the_z_axis_with_y_up(tmp_path: Path)
     by_name = {joint.name: joint for joint in bvh.joints}
     assert by_name["left_elbow"].offset[0] == pytest.approx(26.0, abs=1e-3)
     assert by_name["left_knee"].offset[1] == pytest.approx(-39.0, abs=1e-3)
-    angles = dict(
-        zip(
-            [j.name for j in bvh.joints if j.channels],
-            bvh.values[0, 3:].reshape(-1, 3),
-            strict=True,
-        )
-    )
+    names = [joint.name for joint in bvh.joints if joint.channels]
+    angles = dict(zip(names, _table(bvh)[0, :, 3:], strict=True))
     for name in set(JOINT_NAMES) - {"left_ankle", "right_ankle"}:
         np.testing.assert_allclose(angles[name], 0.0, atol=0.01, err_msg=name)
 
@@ -144,7 +150,7 @@ def test_the_hierarchy_has_22_joints_five_end_sites_and_one_root(tmp_path: Path)
 
 def test_written_angles_never_jump_by_half_a_turn(tmp_path: Path) -> None:
     write_bvh(_random_clip(3, frames=400), tmp_path / "a.bvh")
-    steps = np.abs(np.diff(read_bvh_text(tmp_path / "a.bvh").values[:, 3:], axis=0))
+    steps = np.abs(np.diff(_table(read_bvh_text(tmp_path / "a.bvh"))[..., 3:], axis=0))
     assert steps.max() < 90.0
 
 
@@ -187,7 +193,7 @@ def test_the_unit_is_guessed_from_the_height_of_the_body(unit: float, tmp_path: 
     for joint in bvh.joints:
         x, y, z = joint.offset
         joint.offset = (x * unit, y * unit, z * unit)
-    bvh.values[:, :3] *= unit
+    _table(bvh)[..., :3] *= unit
     write_bvh_text(bvh, tmp_path / "b.bvh")
     assert _worst(clip, read_bvh(tmp_path / "b.bvh")) < 0.01
 
@@ -204,9 +210,9 @@ def test_any_order_of_the_rotation_channels_is_understood(order: str, tmp_path: 
     clip = _random_clip(4)
     write_bvh(clip, tmp_path / "a.bvh")
     bvh = read_bvh_text(tmp_path / "a.bvh")
-    angles = bvh.values[:, 3:].reshape(-1, 3)
+    angles = _table(bvh)[..., 3:].reshape(-1, 3)
     turned = Rotation.from_euler("ZYX", angles, degrees=True).as_euler(order, degrees=True)
-    bvh.values[:, 3:] = turned.reshape(len(clip), -1)
+    _table(bvh)[..., 3:] = turned.reshape(len(clip), NUM_JOINTS, 3)
     for joint in bvh.joints:
         if joint.channels:
             joint.channels = (*joint.channels[:-3], *(f"{axis}rotation" for axis in order))
@@ -214,26 +220,36 @@ def test_any_order_of_the_rotation_channels_is_understood(order: str, tmp_path: 
     assert _worst(clip, read_bvh(tmp_path / "b.bvh")) < 0.01
 
 
-def test_position_channels_on_every_joint_replace_the_offsets(tmp_path: Path) -> None:
+def test_a_position_channel_stands_in_the_place_of_the_offset(tmp_path: Path) -> None:
     clip = _random_clip(5)
     write_bvh(clip, tmp_path / "a.bvh")
     bvh = read_bvh_text(tmp_path / "a.bvh")
-    columns, column = [], 0
     for joint in bvh.joints:
-        if joint.parent >= 0 and joint.channels:
-            columns.append(np.tile(joint.offset, (len(clip), 1)))
-            joint.channels = ("Xposition", "Yposition", "Zposition", *joint.channels)
+        if joint.channels:
             joint.offset = (1.0, 2.0, 3.0)
-        columns.append(
-            bvh.values[:, column : column + (len(joint.channels) if joint.parent < 0 else 3)]
-        )
-        if joint.is_end:
-            columns.pop()
-        else:
-            column += columns[-1].shape[1]
-    bvh.values = np.concatenate(columns, axis=1)
     write_bvh_text(bvh, tmp_path / "b.bvh")
     assert _worst(clip, read_bvh(tmp_path / "b.bvh")) < 0.01
+
+
+def test_the_offset_counts_where_a_joint_has_no_position_channels(tmp_path: Path) -> None:
+    clip = _random_clip(5)
+    write_bvh(clip, tmp_path / "a.bvh")
+    bvh = read_bvh_text(tmp_path / "a.bvh")
+    table = _table(bvh)
+    bvh.values = np.concatenate([table[:, 0, :3], table[..., 3:].reshape(len(clip), -1)], axis=1)
+    for joint in bvh.joints[1:]:
+        joint.channels = joint.channels[3:]
+    write_bvh_text(bvh, tmp_path / "b.bvh")
+    assert _worst(clip, read_bvh(tmp_path / "b.bvh")) < 0.01
+
+
+def test_a_lumbar_spine_that_bends_in_the_pelvis_is_kept(tmp_path: Path) -> None:
+    joints = _random_clip(5).joints.copy()
+    joints[:, JOINT_INDEX["spine1"]] += 0.02 * np.sin(np.arange(40) / 5.0)[:, None]
+    write_bvh(MotionClip(joints), tmp_path / "a.bvh")
+    back = read_bvh(tmp_path / "a.bvh")
+    spine1 = JOINT_INDEX["spine1"]
+    assert float(np.linalg.norm(back.joints - joints, axis=-1)[:, spine1].max()) < 0.001
 
 
 def test_a_root_above_the_hips_carries_the_motion(tmp_path: Path) -> None:

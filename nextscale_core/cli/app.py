@@ -1,0 +1,112 @@
+"""The command `nextscale`: its parts, and how it ends when something is wrong.
+
+Exit codes: 0 done; 1 failed on the way; 2 bad input; 3 the safety gate refused the motion.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+import traceback
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from nextscale_core.cli.battery import battery
+from nextscale_core.cli.generate import generate
+from nextscale_core.cli.retarget import retarget
+from nextscale_core.cli.robots import robots
+from nextscale_core.cli.train import app as train_app
+from nextscale_core.exceptions import (
+    GenerationCancelled,
+    NextscaleError,
+    RetargetError,
+    UnsafeTrajectoryError,
+)
+
+FAILED, BAD_INPUT, REFUSED = 1, 2, 3
+
+# Typer brings click along in some versions and uses the installed one in others; either way this
+# is its error for a wrong command line.
+_UsageError: Any = typer.BadParameter.__base__
+
+
+class _OneLineErrors(TyperGroup):
+    """A command group that ends with one clear line on stderr, not with a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except _UsageError as error:
+            command = error.ctx.command_path if error.ctx else "nextscale"
+            _complain(f"{error.format_message()} (see '{command} --help')")
+            raise typer.Exit(BAD_INPUT) from error
+        except NextscaleError as error:
+            if ctx.params.get("debug"):
+                traceback.print_exc()
+            _complain(str(error))
+            raise typer.Exit(_exit_code(error)) from error
+        except (typer.Exit, typer.Abort):
+            raise
+        # Bugs and broken installations: still one line, unless somebody wants to look into it.
+        except Exception as error:
+            if ctx.params.get("debug"):
+                traceback.print_exc()
+            _complain(f"{type(error).__name__}: {error} (--debug shows where)")
+            raise typer.Exit(FAILED) from error
+
+
+def _complain(message: str) -> None:
+    typer.echo(f"error: {' '.join(message.split())}", err=True)
+
+
+def _exit_code(error: NextscaleError) -> int:
+    if isinstance(error, UnsafeTrajectoryError):
+        return REFUSED
+    return FAILED if isinstance(error, (RetargetError, GenerationCancelled)) else BAD_INPUT
+
+
+def _print_version(wanted: bool) -> None:
+    if not wanted:
+        return
+    try:
+        version = importlib.metadata.version("nextscale")
+    except importlib.metadata.PackageNotFoundError:
+        version = "of a source tree that is not installed"
+    typer.echo(f"nextscale {version}")
+    raise typer.Exit
+
+
+app = typer.Typer(
+    cls=_OneLineErrors,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def _nextscale(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", callback=_print_version, is_eager=True),
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """A sentence becomes motion for a humanoid robot or avatar."""
+
+
+app.command()(generate)
+app.command()(retarget)
+app.command()(robots)
+app.command()(battery)
+app.add_typer(train_app, name="train")
+
+
+def main() -> None:
+    """Run the command line; `--debug` may stand anywhere in it."""
+    arguments = sys.argv[1:]
+    if "--debug" in arguments:
+        arguments = ["--debug", *(word for word in arguments if word != "--debug")]
+    app(args=arguments, prog_name="nextscale")

@@ -1,0 +1,51 @@
+"""What the commands print: results on stdout, progress on stderr."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+
+@contextmanager
+def progress_bar(label: str) -> Iterator[Progress]:
+    """A progress bar with one task called `label`; it disappears at the end."""
+    columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        progress.add_task(label, total=None)
+        yield progress
+
+
+def advance(progress: Progress, done: float, total: float) -> None:
+    """Show that `done` of `total` of the bar's one task are behind us."""
+    progress.update(progress.task_ids[0], completed=done, total=total)
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """A turning sign while something takes its time, such as 'loading moscale-cmu'."""
+    with Console(stderr=True).status(what):
+        yield
+
+
+def print_facts(facts: dict[str, str], files: list[Path]) -> None:
+    """Print what was made, one fact a line, and the files last."""
+    rows = [*facts.items(), *(("written", str(path)) for path in files)]
+    console = Console()
+    if not console.is_terminal:
+        # What reads a pipe wants whole lines.
+        for name, value in rows:
+            typer.echo(f"{name}: {value}")
+        return
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(name, Text(value))
+    console.print(table)

@@ -1,0 +1,55 @@
+"""From a human motion to a trajectory that the safety gate has passed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nextscale_core.exceptions import UnsafeTrajectoryError
+from nextscale_core.stopwatch import Stopwatch
+
+if TYPE_CHECKING:
+    from nextscale_core.motion.clip import MotionClip
+    from nextscale_core.retarget import Robot, RobotTrajectory, SafetyReport
+
+
+class Planner:
+    """A robot, its retargeter and its safety gate, loaded once for many motions.
+
+    Args:
+        name_or_urdf: Robot of the package, or the path of a URDF.
+        profile: YAML profile; required with a URDF.
+        rate: Samples per second [Hz].
+
+    Raises:
+        RobotError: unknown robot.
+        ConfigError: malformed profile.
+    """
+
+    def __init__(self, name_or_urdf: str, profile: Path | None, rate: float) -> None:
+        from nextscale_core.retarget import Retargeter, SafetyGate, load_robot
+
+        self.robot: Robot = load_robot(name_or_urdf, profile)
+        self._rate = rate
+        self._retargeter = Retargeter(self.robot)
+        self._gate = SafetyGate(self.robot)
+
+    def plan(
+        self, clip: MotionClip, stopwatch: Stopwatch | None = None
+    ) -> tuple[RobotTrajectory, SafetyReport]:
+        """Retarget a motion and let the gate review it.
+
+        Raises:
+            UnsafeTrajectoryError: the gate refused it; the message holds the reasons.
+            RetargetError: the motion cannot be mapped onto the robot.
+        """
+        stopwatch = stopwatch or Stopwatch()
+        wanted = self._retargeter.retarget(clip, rate=self._rate, stopwatch=stopwatch)
+        with stopwatch.stage("gate"):
+            result = self._gate.review(wanted)
+        if result.trajectory is None:
+            reasons = "; ".join(finding.message for finding in result.report.findings)
+            raise UnsafeTrajectoryError(
+                f"the safety gate refused the trajectory for {self.robot.name}: {reasons}"
+            )
+        return result.trajectory, result.report

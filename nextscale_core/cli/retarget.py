@@ -1,0 +1,56 @@
+"""`nextscale retarget`: a recorded or generated motion becomes a robot's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nextscale_core.cli.console import print_facts, working
+from nextscale_core.cli.outputs import check_outputs, write_robot
+from nextscale_core.cli.planning import Planner
+from nextscale_core.stopwatch import Stopwatch
+
+
+def retarget(
+    motion: Annotated[Path, typer.Argument(help="Motion file: .npz, .bvh, or .npy of HumanML3D.")],
+    out: Annotated[
+        list[Path] | None,
+        typer.Option("--out", "-o", help="File to write: .npz, .gif or .png; again for more."),
+    ] = None,
+    robot: Annotated[
+        str, typer.Option(help="Robot: see 'nextscale robots', or the path of a URDF.")
+    ] = "g1",
+    profile: Annotated[
+        Path | None, typer.Option(help="YAML profile of the robot; needed with a URDF.")
+    ] = None,
+    rate: Annotated[
+        float, typer.Option(min=1.0, max=1000.0, help="Samples per second [Hz].")
+    ] = 50.0,
+) -> None:
+    """Map a human motion onto a robot, inside its limits and past the safety gate.
+
+    nextscale retarget walk.bvh --robot g1 --out walk.npz --out walk.gif
+    """
+    files = out or []
+    check_outputs(files, robot=True)
+    stopwatch = Stopwatch()
+    with working(f"retargeting {motion.name} to {robot}"):
+        from nextscale_core.motion import read_motion
+
+        clip = read_motion(motion)
+        planner = Planner(robot, profile, rate)
+        trajectory, report = planner.plan(clip, stopwatch)
+        for path in files:
+            write_robot(planner.robot, trajectory, path, clip.seed)
+    print_facts(
+        {
+            "motion": f"{motion}: {clip.seconds:.2f} s, {len(clip)} frames",
+            "robot": f"{planner.robot.name}: {len(trajectory.joint_names)} joints, "
+            f"{len(trajectory)} points, {trajectory.seconds:.2f} s at {trajectory.fps:g} Hz",
+            "safety": report.line(),
+            "time": stopwatch.line(),
+        },
+        files,
+    )

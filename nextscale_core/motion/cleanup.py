@@ -1,0 +1,133 @@
+"""Clean-up of decoded motion: limb lengths, standing feet, the floor.
+
+Features hold every joint's position on its own, so a decoder's small errors show as bones that
+breathe and feet that creep. What the body cannot do is taken out here, in this order:
+
+1. every bone gets the standard length, along the direction that was decoded; the legs keep
+   their ankles where they are and bend at the knee;
+2. a foot that stands (low and slow) stays where it stands, and eases in and out of it;
+3. no foot goes below the floor.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from nextscale_core.motion.clip import MotionClip
+from nextscale_core.motion.legs import bend_leg, floor_height
+from nextscale_core.motion.skeleton import JOINT_INDEX, NUM_JOINTS, PARENTS
+
+STANDARD_BONES = np.array(
+    [
+        0.1063, 0.1063, 0.1315, 0.3920, 0.3920, 0.1430, 0.4290, 0.4290, 0.0571, 0.1435, 0.1435,
+        0.2191, 0.1424, 0.1424, 0.1029, 0.1267, 0.1267, 0.2600, 0.2600, 0.2680, 0.2680,
+    ]
+)  # fmt: skip
+"""Bone lengths of joints 1..21 to their parents [m]: HumanML3D's, made symmetric."""
+
+_STAND_SPEED = 0.30  # m/s; the ball of a standing foot is slower
+_STAND_HEIGHT = 0.06  # m above the floor
+_MIN_STAND = 3  # frames
+_EASE = 5  # frames before and after a stand
+_MAX_SHIFT = 0.10  # m; a foot that creeps further than this was stepping
+
+
+def clean_up(clip: MotionClip) -> MotionClip:
+    """Standard limb lengths, feet that stand still, nothing below the floor.
+
+    Args:
+        clip: A decoded motion, z up.
+
+    Returns:
+        The same motion, cleaned; contacts tell which foot joints stand.
+    """
+    joints = clip.joints.astype(np.float64)
+    lift = floor_height(joints)
+    joints[..., 2] -= np.clip(lift, -0.15, 0.15)
+    ankles = {side: joints[:, JOINT_INDEX[f"{side}_ankle"]].copy() for side in ("left", "right")}
+    joints = _with_standard_bones(joints)
+    stands = np.zeros((len(joints), 4), dtype=bool)
+    for column, side in enumerate(("left", "right")):
+        foot = joints[:, JOINT_INDEX[f"{side}_foot"]] - joints[:, JOINT_INDEX[f"{side}_ankle"]]
+        ball = ankles[side] + foot
+        standing = _standing(ball, clip.fps)
+        shift = _hold(ball, standing)
+        shift[:, 2] += np.maximum(0.0, -(ball + shift)[:, 2])
+        _place_leg(joints, side, ankles[side] + shift, foot)
+        stands[:, 2 * column + 1] = standing
+        ankle_height = joints[:, JOINT_INDEX[f"{side}_ankle"], 2]
+        stands[:, 2 * column] = standing & (ankle_height < _STAND_HEIGHT + 0.05)
+    return replace(clip, joints=joints, contacts=stands)
+
+
+def _with_standard_bones(joints: np.ndarray) -> np.ndarray:
+    out = joints.copy()
+    for joint in range(1, NUM_JOINTS):
+        bone = joints[:, joint] - joints[:, PARENTS[joint]]
+        length = np.maximum(np.linalg.norm(bone, axis=1, keepdims=True), 1e-6)
+        out[:, joint] = out[:, PARENTS[joint]] + bone / length * STANDARD_BONES[joint - 1]
+    return out
+
+
+def _standing(ball: np.ndarray, fps: float) -> np.ndarray:
+    """(T,) bool: the ball of the foot is low and slow for some frames."""
+    speed = np.zeros(len(ball))
+    if len(ball) > 1:
+        step = np.linalg.norm(np.diff(ball, axis=0), axis=1) * fps
+        speed = np.minimum(np.append(step, step[-1]), np.insert(step, 0, step[0]))
+    standing = (speed < _STAND_SPEED) & (ball[:, 2] < _STAND_HEIGHT)
+    for begin, end in _runs(standing):
+        if end - begin < _MIN_STAND:
+            standing[begin:end] = False
+    return standing
+
+
+def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(int)))
+    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def _hold(ball: np.ndarray, standing: np.ndarray) -> np.ndarray:
+    """(T, 3) shift that keeps the ball where it stands, eased outside of the stands."""
+    shift = np.zeros_like(ball)
+    known = np.zeros(len(ball))
+    for begin, end in _runs(standing):
+        first = begin
+        # A long creep is cut into stands of its own, so that no foot is pulled far.
+        for stop in range(begin + 1, end + 1):
+            wide = np.linalg.norm(ball[first:stop] - ball[first:stop].mean(0), axis=1).max()
+            if stop == end or wide > _MAX_SHIFT:
+                shift[first:stop] = ball[first:stop].mean(0) - ball[first:stop]
+                first = stop
+        known[begin:end] = 1.0
+    out = shift.copy()
+    total = np.where(known > 0, 1.0, 0.0)
+    for begin, end in _runs(standing):
+        for step in range(1, _EASE + 1):
+            weight = 0.5 * (1 + np.cos(np.pi * step / (_EASE + 1)))
+            for frame, edge in ((begin - step, begin), (end - 1 + step, end - 1)):
+                if 0 <= frame < len(ball) and not known[frame]:
+                    # Between two near stands both ease; the nearer one weighs more.
+                    out[frame] = (out[frame] * total[frame] + shift[edge] * weight**2) / (
+                        total[frame] + weight
+                    )
+                    total[frame] += weight
+    return out
+
+
+def _place_leg(joints: np.ndarray, side: str, ankle: np.ndarray, foot: np.ndarray) -> None:
+    hip = joints[:, JOINT_INDEX[f"{side}_hip"]]
+    knee = joints[:, JOINT_INDEX[f"{side}_knee"]]
+    old_ankle = joints[:, JOINT_INDEX[f"{side}_ankle"]]
+    # The knee bends towards where it was decoded; a straight leg says nothing of it, there the
+    # foot does.
+    line = old_ankle - hip
+    line /= np.maximum(np.linalg.norm(line, axis=1, keepdims=True), 1e-9)
+    bend = (knee - hip) - ((knee - hip) * line).sum(1, keepdims=True) * line
+    forward = bend + 0.15 * foot
+    new_knee, new_ankle = bend_leg(hip, ankle, forward)
+    joints[:, JOINT_INDEX[f"{side}_knee"]] = new_knee
+    joints[:, JOINT_INDEX[f"{side}_ankle"]] = new_ankle
+    joints[:, JOINT_INDEX[f"{side}_foot"]] = new_ankle + foot

@@ -1,0 +1,270 @@
+"""`MotionPipeline`: the one object a user holds."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from nextscale_core.exceptions import ConfigError, InvalidMotionError, ModelLoadError, NextscaleError
+from nextscale_core.generators.moscale import MoScale
+from nextscale_core.generators.sampling import NextScaleSampler, Progress, SamplingConfig
+from nextscale_core.motion.cleanup import clean_up
+from nextscale_core.motion.clip import MotionClip
+from nextscale_core.motion.features import clip_to_features, features_to_clip
+from nextscale_core.motion.skeleton import FPS, MAX_SECONDS, MIN_SECONDS
+from nextscale_core.resources import resource
+from nextscale_core.stopwatch import Stopwatch
+from nextscale_core.text.encoder import TextEncoder
+from nextscale_core.text.validation import validate_sentence
+from nextscale_core.tokenizers.temporal import TemporalTokenizer
+
+DEFAULT_MODEL = "moscale-cmu"
+_SAMPLING_FILE = "sampling.json"
+_MAX_SEED = 2**63 - 1
+
+
+class MotionPipeline:
+    """Text to human motion: text encoder, generator and tokenizer in one object.
+
+    Example:
+        >>> pipeline = MotionPipeline.from_pretrained("moscale-cmu")
+        >>> clip = pipeline.generate("a person waves with the right hand", seed=1)
+
+    Args:
+        tokenizer: Trained tokenizer.
+        generator: Trained transformer.
+        encoder: Text encoder; None loads the one that the generator was trained with.
+        sampling: Default passes, guidance and temperature.
+        name: Name shown in reports.
+    """
+
+    def __init__(
+        self,
+        tokenizer: TemporalTokenizer,
+        generator: MoScale,
+        encoder: TextEncoder | None = None,
+        sampling: SamplingConfig | None = None,
+        name: str = DEFAULT_MODEL,
+    ) -> None:
+        self.name = name
+        self.tokenizer = tokenizer.eval().requires_grad_(False)
+        self.generator = generator.eval().requires_grad_(False)
+        self.device = generator.null_token.device
+        self.encoder = encoder or TextEncoder(generator.config.text_encoder, self.device)
+        self.sampling = sampling or SamplingConfig()
+        self._sampler = NextScaleSampler(self.generator, self.tokenizer.quantizer)
+
+    @classmethod
+    def from_pretrained(
+        cls, name_or_path: str | Path = DEFAULT_MODEL, device: str = "cpu"
+    ) -> MotionPipeline:
+        """Load a model by name (of those that come with the package) or from a folder.
+
+        Args:
+            name_or_path: 'moscale-cmu', or a folder with `tokenizer/`, `generator/` and
+                optionally `sampling.json`.
+            device: 'cpu' or 'cuda'.
+
+        Raises:
+            ModelLoadError: no such model, or files that are missing, altered or do not fit.
+        """
+        folder = _model_folder(name_or_path)
+        try:
+            where = torch.device(device)
+            tokenizer = TemporalTokenizer.from_pretrained(str(folder / "tokenizer"))
+            generator = MoScale.from_pretrained(str(folder / "generator"))
+            tokenizer, generator = tokenizer.to(where), generator.to(where)
+        except NextscaleError as error:
+            raise ModelLoadError(f"the model in {folder} cannot be loaded: {error}") from error
+        except (OSError, RuntimeError, TypeError, ValueError, KeyError, SafetensorError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise ModelLoadError(f"the model in {folder} cannot be loaded: {reason}") from error
+        sampling = _read_sampling(folder / _SAMPLING_FILE)
+        name = str(name_or_path) if not Path(name_or_path).is_dir() else folder.name
+        return cls(tokenizer, generator, sampling=sampling, name=name)
+
+    def save_pretrained(self, folder: str | Path, half: bool = True) -> None:
+        """Write tokenizer, generator and sampling settings to a folder.
+
+        Args:
+            folder: Made if missing.
+            half: Keep the weights in fp16, which halves the files; they are loaded as fp32.
+        """
+        folder = Path(folder)
+        for part, module in (("tokenizer", self.tokenizer), ("generator", self.generator)):
+            state = {k: v.clone() for k, v in module.state_dict().items()}
+            (module.half() if half else module).save_pretrained(folder / part)
+            module.float().load_state_dict(state)
+        text = json.dumps(asdict(self.sampling), indent=2)
+        (folder / _SAMPLING_FILE).write_text(text + "\n")
+
+    def generate(
+        self,
+        text: str,
+        *,
+        seconds: float | None = None,
+        seed: int = 0,
+        guidance: float | None = None,
+        steps: Sequence[int] | None = None,
+        stopwatch: Stopwatch | None = None,
+        progress: Progress | None = None,
+    ) -> MotionClip:
+        """One motion for one sentence.
+
+        Args:
+            text: What the person does, in English.
+            seconds: Duration, 1 to 9.8 s; None lets the model choose from the sentence.
+            seed: The same seed gives the same motion on the same machine.
+            guidance: Strength of the text; None for the model's default.
+            steps: Passes per scale, for example (1, 2, 5, 10); None for the default.
+            stopwatch: Takes the stages 'text', 'generate' and 'decode'.
+            progress: Called with (passes done, passes in all); may raise to stop.
+
+        Returns:
+            A canonical clip at 20 fps: starts above the origin, faces +x, floor at z = 0.
+
+        Raises:
+            InvalidTextError: the sentence cannot be used.
+            ConfigError: seconds, guidance, steps or seed out of range.
+        """
+        return self.generate_batch(
+            [text],
+            seeds=[seed],
+            seconds=seconds,
+            guidance=guidance,
+            steps=steps,
+            stopwatch=stopwatch,
+            progress=progress,
+        )[0]
+
+    def generate_batch(
+        self,
+        texts: Sequence[str],
+        *,
+        seeds: Sequence[int],
+        seconds: float | None | Sequence[float | None] = None,
+        guidance: float | None = None,
+        steps: Sequence[int] | None = None,
+        stopwatch: Stopwatch | None = None,
+        progress: Progress | None = None,
+    ) -> list[MotionClip]:
+        """Several motions at once; see `generate`.
+
+        Args:
+            texts: B sentences.
+            seeds: B seeds.
+            seconds: One duration for all, or one for each; None lets the model choose.
+            guidance: See `generate`.
+            steps: See `generate`.
+            stopwatch: See `generate`.
+            progress: See `generate`.
+
+        Returns:
+            B clips.
+        """
+        watch = stopwatch or Stopwatch()
+        sentences = [validate_sentence(text) for text in texts]
+        if len(seeds) != len(sentences):
+            raise ConfigError(f"{len(sentences)} sentences need as many seeds, got {len(seeds)}")
+        numbers = [_check_seed(seed) for seed in seeds]
+        if not sentences:
+            return []
+        sampling = self.sampling.with_overrides(steps, guidance)
+        with watch.stage("text"):
+            features = self.encoder(sentences).to(self.device)
+        wanted = self._seconds(features.pooled, sentences, seconds)
+        latents = [self._latents(value) for value in wanted]
+        with watch.stage("generate"):
+            tokens = self._sampler.sample(features, latents, numbers, sampling, None, progress)
+        with watch.stage("decode"):
+            clips = [
+                self._decode(own, length, sentence, seed)
+                for own, length, sentence, seed in zip(
+                    tokens, latents, sentences, numbers, strict=True
+                )
+            ]
+        return clips
+
+    def choose_seconds(self, text: str) -> float:
+        """Duration that the model would choose for a sentence [s]."""
+        features = self.encoder([validate_sentence(text)]).to(self.device)
+        return self._seconds(features.pooled, [text], None)[0]
+
+    def encode(self, clip: MotionClip) -> tuple[Tensor, ...]:
+        """Tokens of a clip, coarse to fine; see `TemporalTokenizer.encode`."""
+        features = torch.from_numpy(clip_to_features(clip))[None].to(self.device)
+        if features.shape[1] < self.tokenizer.frames_per_latent:
+            raise InvalidMotionError(
+                f"a clip needs {self.tokenizer.frames_per_latent + 1} frames, got {len(clip)}"
+            )
+        return tuple(tokens[0] for tokens in self.tokenizer.encode(features))
+
+    def _seconds(
+        self,
+        pooled: Tensor,
+        sentences: Sequence[str],
+        seconds: float | None | Sequence[float | None],
+    ) -> list[float]:
+        if seconds is None or isinstance(seconds, int | float):
+            given: list[float | None] = [seconds] * len(sentences)
+        else:
+            given = list(seconds)
+        if len(given) != len(sentences):
+            raise ConfigError(f"{len(sentences)} sentences, but {len(given)} durations")
+        chosen = self.generator.duration(pooled)[:, 0].float().exp().tolist()
+        out = []
+        for value, guess in zip(given, chosen, strict=True):
+            if value is None:
+                value = float(np.clip(guess, MIN_SECONDS, MAX_SECONDS))
+            elif not (math.isfinite(value) and MIN_SECONDS <= value <= MAX_SECONDS):
+                raise ConfigError(
+                    f"seconds must be from {MIN_SECONDS:g} to {MAX_SECONDS:g}, got {value:g}"
+                )
+            out.append(float(value))
+        return out
+
+    def _latents(self, seconds: float) -> int:
+        frames = seconds * FPS / self.tokenizer.frames_per_latent
+        return max(int(round(frames)), 1)
+
+    @torch.no_grad()
+    def _decode(
+        self, tokens: tuple[Tensor, ...], latents: int, text: str, seed: int
+    ) -> MotionClip:
+        features = self.tokenizer.decode([t[None] for t in tokens], latents)[0]
+        clip = features_to_clip(features.float().cpu().numpy(), text=text, seed=seed)
+        return clean_up(clip)
+
+
+def _check_seed(seed: int) -> int:
+    if not isinstance(seed, int | np.integer) or not 0 <= seed <= _MAX_SEED:
+        raise ConfigError(f"seed must be a whole number from 0 to 2^63 - 1, got {seed!r}")
+    return int(seed)
+
+
+def _model_folder(name_or_path: str | Path) -> Path:
+    path = Path(name_or_path)
+    if path.is_dir():
+        return path
+    try:
+        folder = resource(f"weights/{name_or_path}")
+    except ConfigError as error:
+        raise ModelLoadError(f"no model {str(name_or_path)!r}: {error}") from error
+    return folder
+
+
+def _read_sampling(path: Path) -> SamplingConfig:
+    if not path.is_file():
+        return SamplingConfig()
+    try:
+        return SamplingConfig(**json.loads(path.read_text()))
+    except (json.JSONDecodeError, TypeError, ConfigError) as error:
+        raise ModelLoadError(f"{path} does not hold sampling settings: {error}") from error

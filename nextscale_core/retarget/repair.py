@@ -1,0 +1,167 @@
+"""What the safety gate may mend: small things, and what time or a little room can mend."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.interpolate import CubicHermiteSpline, CubicSpline, interp1d
+from scipy.spatial.transform import Rotation
+
+from nextscale_core.exceptions import RetargetError
+from nextscale_core.retarget.collision import CollisionModel
+from nextscale_core.retarget.kinematics import Kinematics, Poses, kinematics_of
+from nextscale_core.retarget.limits import slowdown
+from nextscale_core.retarget.profile import SIDES
+from nextscale_core.retarget.robot import Robot
+from nextscale_core.retarget.rotations import continuous_quaternions
+from nextscale_core.retarget.targets import Goals
+from nextscale_core.retarget.trajectory import RobotTrajectory
+from nextscale_core.retarget.wholeclip import ClipSolver, Smoothness
+
+SMALL_EXCESS = 1e-3
+"""Positions may be cut to their limits by so much [rad]; more is not rounding but a wrong plan."""
+
+_MAX_SLOWDOWN = 4.0
+_ROUNDS = 8
+_PARTING_ROUNDS = 4
+_FIRM, _SOFT = 50.0, 1.0
+"""Weights of what should stay where it is while bodies are parted [1/m^2]."""
+
+_PARTING_ROOM = 0.006
+"""Distance wanted between bodies that touched [m]."""
+
+
+def clamped(robot: Robot, trajectory: RobotTrajectory) -> RobotTrajectory:
+    """Positions cut to the limits; where a joint is cut it also stops moving outwards."""
+    lower, upper = robot.position_lower, robot.position_upper
+    q, v = trajectory.positions, trajectory.velocities
+    # A moving joint this close to its limit would swing beyond it between two samples.
+    near = (q >= upper - SMALL_EXCESS) | (q <= lower + SMALL_EXCESS)
+    return replace(
+        trajectory, positions=np.clip(q, lower, upper), velocities=np.where(near, 0.0, v)
+    )
+
+
+def stopped(trajectory: RobotTrajectory) -> RobotTrajectory:
+    """The last velocity set to exactly zero."""
+    velocities = trajectory.velocities.copy()
+    velocities[-1] = 0.0
+    return replace(trajectory, velocities=velocities)
+
+
+def slowed(robot: Robot, trajectory: RobotTrajectory) -> tuple[RobotTrajectory, float] | None:
+    """The same motion, played slower until it keeps the velocity and acceleration limits.
+
+    Returns:
+        The trajectory at its old rate and the factor by which it takes longer; None where it
+        would have to be played more than four times slower.
+    """
+    times = trajectory.time_from_start - trajectory.time_from_start[0]
+    positions, velocities = trajectory.positions, trajectory.velocities
+    factor = 1.0
+    result = trajectory
+    for _ in range(_ROUNDS):
+        need = slowdown(robot, result.positions, result.velocities, result.time_from_start)
+        if need.max() <= 1.0:
+            return result, factor
+        factor *= max(1.02 * float(need.max()), 1.02)
+        if factor > _MAX_SLOWDOWN:
+            return None
+        count = int(np.ceil(times[-1] * factor * trajectory.fps - 1e-9)) + 1
+        new = np.arange(count) / trajectory.fps
+        at = np.minimum(new / factor, times[-1])
+        path = CubicHermiteSpline(times, positions, velocities)
+        quaternion = continuous_quaternions(trajectory.base_quaternion)
+        base = interp1d(
+            times, np.concatenate([trajectory.base_position, quaternion], axis=1), axis=0
+        )(at)
+        moving = (new / factor <= times[-1])[:, None]
+        result = replace(
+            trajectory,
+            positions=path(at),
+            velocities=np.where(moving, path(at, 1) / factor, velocities[-1] / factor),
+            time_from_start=new + trajectory.time_from_start[0],
+            base_position=base[:, :3],
+            base_quaternion=base[:, 3:] / np.linalg.norm(base[:, 3:], axis=1, keepdims=True),
+        )
+    return None
+
+
+def parted(
+    robot: Robot, trajectory: RobotTrajectory, collisions: CollisionModel
+) -> RobotTrajectory | None:
+    """The same motion with touching bodies moved apart, ends untouched.
+
+    The samples are solved once more as a whole: every keypoint stays where it is, except that
+    touching bodies keep a distance.
+
+    Returns:
+        None where bodies still touch, or the ends of the trajectory themselves collide.
+    """
+    if len(trajectory) < 6 or collisions.colliding(trajectory.positions[[0, -1]]).any():
+        return None
+    kinematics = kinematics_of(robot)
+    lower = np.minimum(robot.position_lower, trajectory.positions.min(0))
+    upper = np.maximum(robot.position_upper, trajectory.positions.max(0))
+    solver = ClipSolver(kinematics, lower, upper)
+    rotation = Rotation.from_quat(trajectory.base_quaternion).as_matrix()
+    planned = Poses(trajectory.base_position, rotation, trajectory.positions)
+    goals = _stay(kinematics, planned)
+    poses = planned
+    where: set[tuple[int, int]] = set()
+    # Fifty samples a second: second differences are small, so their weight must be large.
+    smoothness = Smoothness(base=0.5, turn=0.5, joints=0.5)
+    for _ in range(_PARTING_ROUNDS):
+        touching = collisions.close_pairs(poses.joints)
+        if not touching:
+            break
+        where |= touching
+        wanted = collisions.distance + _PARTING_ROOM
+        hinges = collisions.hinges(poses, where, wanted)
+        try:
+            poses = solver.step(
+                goals, poses, smoothness, hinges, reference=planned.joints, relative_to=planned
+            )
+        except RetargetError:
+            return None
+    # The change fades out towards both ends, which must stay what they were.
+    change = np.where(_movers(collisions, kinematics, where), poses.joints - planned.joints, 0.0)
+    fade = np.minimum(np.arange(len(change)), np.arange(len(change))[::-1]) / 10.0
+    change *= np.clip(fade, 0.0, 1.0)[:, None] ** 2
+    positions = planned.joints + change
+    if collisions.colliding(positions).any():
+        return None
+    rest = np.zeros(robot.num_joints)
+    extra = CubicSpline(trajectory.time_from_start, change, bc_type=((1, rest), (1, rest)))
+    velocities = trajectory.velocities + extra(trajectory.time_from_start, 1)
+    velocities[[0, -1]] = trajectory.velocities[[0, -1]]
+    return replace(trajectory, positions=positions, velocities=velocities)
+
+
+def _movers(
+    collisions: CollisionModel, kinematics: Kinematics, where: set[tuple[int, int]]
+) -> np.ndarray:
+    """(J,) True for the joints that move the bodies of a pair relative to each other."""
+    movers = np.zeros(kinematics.robot.num_joints, dtype=bool)
+    for number in {number for _, number in where}:
+        first, second = (kinematics.ancestors(joint) for joint in collisions.joints_of(number))
+        movers |= first ^ second
+    return movers
+
+
+def _stay(kinematics: Kinematics, planned: Poses) -> Goals:
+    """Goals that leave every keypoint where it is: legs and trunk firmly, arms softly."""
+    firm = [name for name in kinematics.index if name.startswith(("pelvis", "torso"))]
+    for side in SIDES:
+        firm += [f"{side}_{part}" for part in ("knee", "ankle", "toe", "heel")]
+    soft = [f"{side}_{part}" for side in SIDES for part in ("elbow", "wrist")]
+    rows = np.array([kinematics.index[name] for name in [*firm, *soft]])
+    goal = kinematics.points(planned)[:, rows]
+    weight = np.array([_FIRM] * len(firm) + [_SOFT] * len(soft))
+    return Goals(
+        first=rows,
+        second=np.full(len(rows), -1),
+        goal=goal,
+        weight=np.broadcast_to(weight, goal.shape[:2]),
+    )

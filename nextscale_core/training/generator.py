@@ -1,0 +1,260 @@
+"""Training of MoScale: masked next-scale prediction with cross-scale corruption (HR)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nextscale_core.exceptions import ConfigError
+from nextscale_core.generators.moscale import MoScale, MoScaleConfig
+from nextscale_core.text.encoder import TextEncoder, TextFeatures
+from nextscale_core.tokenizers.padded import PaddedScales
+from nextscale_core.tokenizers.quantizer import MultiScaleQuantizer
+from nextscale_core.tokenizers.temporal import TemporalTokenizer
+from nextscale_core.training.library import Batch, TokenLibrary, build_library
+from nextscale_core.training.loop import RunConfig, Trainer
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """What the transformer is trained to do.
+
+    Attributes:
+        corruption: Largest share of coarser tokens replaced by random ones while the inputs of
+            finer scales are built (gamma_max of MoScale's hierarchical refinement); 0 for none.
+        text_drop: Share of samples whose text is replaced by the null text.
+        keep_noise: Largest share of known tokens replaced by random ones.
+        label_smoothing: Label smoothing of the cross-entropy.
+        scale_weights: Weight of each scale's mean cross-entropy.
+    """
+
+    corruption: float = 0.6
+    text_drop: float = 0.1
+    keep_noise: float = 0.1
+    label_smoothing: float = 0.05
+    scale_weights: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)
+
+    def __post_init__(self) -> None:
+        for name in ("corruption", "text_drop", "keep_noise", "label_smoothing"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name} must be from 0 to 1, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class ScaleInputs:
+    """Inputs and targets of all scales for one batch.
+
+    Attributes:
+        targets: Per scale (B, n_k) codes to predict.
+        accumulated: Per scale (B, n_k, D) sum of the (corrupted) coarser scales; None first.
+    """
+
+    targets: list[Tensor]
+    accumulated: list[Tensor | None]
+
+
+@torch.no_grad()
+def hierarchical_inputs(
+    quantizer: MultiScaleQuantizer, latents: Tensor, padded: PaddedScales, corruption: Tensor
+) -> ScaleInputs:
+    """Targets and inputs with cross-scale hierarchical refinement (MoScale, HR).
+
+    A scale's target is the code of the residual that the *corrupted* coarser scales leave, so
+    that finer scales learn to repair what coarser ones got wrong; a scale's own target is never
+    corrupted.
+
+    Args:
+        quantizer: Frozen quantiser.
+        latents: (B, L, D) encoder output, zero on padding.
+        padded: Masks and maps.
+        corruption: (B,) share of each sample's tokens to replace.
+    """
+    total = torch.zeros_like(latents)
+    targets: list[Tensor] = []
+    accumulated: list[Tensor | None] = []
+    for scale in range(padded.num_scales):
+        coarse = padded.down[scale] @ (latents - total)
+        target = quantizer.nearest(coarse)
+        targets.append(target)
+        accumulated.append(padded.down[scale] @ total if scale else None)
+        replaced = torch.rand(target.shape, device=target.device) < corruption[:, None]
+        random = torch.randint(quantizer.num_codes, target.shape, device=target.device)
+        total = total + quantizer.contribution(
+            torch.where(replaced, random, target), scale, padded
+        )
+    return ScaleInputs(targets, accumulated)
+
+
+def mask_tokens(
+    target: Tensor, valid: Tensor, mask_token: int, keep_noise: float
+) -> tuple[Tensor, Tensor]:
+    """Hide a cosine-distributed share of a scale's tokens.
+
+    Of the hidden ones 80 % become [MASK], 10 % a random code, 10 % stay; up to `keep_noise` of
+    the others are replaced by random codes too, as earlier passes make mistakes.
+
+    Returns:
+        (B, n_k) input tokens and (B, n_k) bool of tokens to predict (at least one a sample).
+    """
+    batch, count = target.shape
+    device = target.device
+    share = torch.cos(math.pi / 2 * torch.rand(batch, 1, device=device))
+    score = torch.rand(batch, count, device=device).masked_fill(~valid, 2.0)
+    rank = score.argsort(1).argsort(1)
+    number = (share * valid.sum(1, keepdim=True)).round().clamp(min=1)
+    hidden = (rank < number) & valid
+    random = torch.randint(mask_token, target.shape, device=device)
+    dice = torch.rand(batch, count, device=device)
+    tokens = torch.where(hidden & (dice < 0.8), mask_token, target)
+    tokens = torch.where(hidden & (dice >= 0.8) & (dice < 0.9), random, tokens)
+    noise = torch.rand(batch, 1, device=device) * keep_noise
+    tokens = torch.where(~hidden & (dice < noise), random, tokens)
+    return tokens, hidden
+
+
+def generator_loss(
+    model: nn.Module,
+    bare: MoScale,
+    quantizer: MultiScaleQuantizer,
+    batch: Batch,
+    objective: ObjectiveConfig,
+    train: bool = True,
+) -> tuple[Tensor, dict[str, float]]:
+    """Cross-entropy on hidden tokens, averaged within and then over the scales.
+
+    Args:
+        model: The module to call (possibly wrapped for several processes).
+        bare: The same module, unwrapped.
+        quantizer: Frozen quantiser.
+        batch: Latents and sentences.
+        objective: Settings.
+        train: Corrupt coarser scales and drop texts.
+    """
+    device = batch.latents.device
+    padded = PaddedScales.build(batch.lengths, quantizer.divisors, device)
+    size = len(batch.lengths)
+    corruption = torch.zeros(size, device=device)
+    dropped = ~batch.has_text
+    if train:
+        corruption = torch.rand(size, device=device) * objective.corruption
+        dropped = dropped | (torch.rand(size, device=device) < objective.text_drop)
+    with torch.autocast(device.type, enabled=False):
+        inputs = hierarchical_inputs(quantizer, batch.latents, padded, corruption)
+    noise = objective.keep_noise if train else 0.0
+    pairs = [
+        mask_tokens(target, valid, bare.mask_token, noise)
+        for target, valid in zip(inputs.targets, padded.token_masks, strict=True)
+    ]
+    text = bare.drop_text(batch.text, dropped)
+    logits = model([tokens for tokens, _ in pairs], inputs.accumulated, padded, text)
+    figures: dict[str, float] = {}
+    loss = batch.latents.new_zeros(())
+    smoothing = objective.label_smoothing if train else 0.0
+    for scale, (scores, (_, hidden)) in enumerate(zip(logits, pairs, strict=True)):
+        wanted = inputs.targets[scale][hidden]
+        entropy = F.cross_entropy(scores[hidden].float(), wanted, label_smoothing=smoothing)
+        loss = loss + objective.scale_weights[scale] * entropy
+        figures[f"ce{scale + 1}"] = entropy.item()
+        figures[f"acc{scale + 1}"] = float((scores[hidden].argmax(-1) == wanted).float().mean())
+    loss = loss / sum(objective.scale_weights)
+    figures["ce"] = loss.item()
+    # The duration head reads the frozen text features, so it shares nothing with the blocks.
+    timed = batch.whole & batch.has_text
+    if bool(timed.any()):
+        seconds = torch.tensor(batch.lengths, device=device)[timed].float() * 0.2
+        predicted = bare.duration(batch.text.pooled[timed])[:, 0].float()
+        duration = F.smooth_l1_loss(predicted, seconds.log())
+        loss = loss + 0.1 * duration
+        figures["duration"] = duration.item()
+    return loss, figures
+
+
+@torch.no_grad()
+def evaluate_generator(
+    model: MoScale, quantizer: MultiScaleQuantizer, library: TokenLibrary, repeats: int = 3
+) -> dict[str, float]:
+    """Mean cross-entropy and accuracy by scale on a split, with fixed masks."""
+    state = torch.get_rng_state()
+    torch.manual_seed(1234)
+    sums: dict[str, float] = {}
+    count = 0
+    for _ in range(repeats):
+        for begin in range(0, len(library.entries), 64):
+            batch = library.batch(library.entries[begin : begin + 64], first=True)
+            batch = _to(batch, model.null_token.device)
+            _, figures = generator_loss(
+                model, model, quantizer, batch, ObjectiveConfig(), train=False
+            )
+            for name, value in figures.items():
+                sums[name] = sums.get(name, 0.0) + value
+            count += 1
+    torch.set_rng_state(state)
+    return {name: value / count for name, value in sums.items()}
+
+
+def _to(batch: Batch, device: torch.device) -> Batch:
+    return replace(
+        batch,
+        latents=batch.latents.to(device),
+        text=TextFeatures(
+            batch.text.tokens.to(device), batch.text.mask.to(device), batch.text.pooled.to(device)
+        ),
+        has_text=batch.has_text.to(device),
+        whole=batch.whole.to(device),
+    )
+
+
+def train_generator(
+    data: Path,
+    tokenizer_path: str | Path,
+    run: RunConfig,
+    config: MoScaleConfig | None = None,
+    objective: ObjectiveConfig | None = None,
+) -> dict[str, float]:
+    """Train MoScale on the train split of a data folder with a frozen tokenizer.
+
+    Args:
+        data: CMU or HumanML3D folder.
+        tokenizer_path: Folder of a trained `TemporalTokenizer`.
+        run: Settings of the run.
+        config: Sizes; the code sizes are taken from the tokenizer.
+        objective: Settings of the loss.
+
+    Returns:
+        Validation figures of the last weights. `run.out/best` holds the weights with the
+        lowest validation cross-entropy, `run.out/last` the last ones.
+    """
+    tokenizer = TemporalTokenizer.from_pretrained(str(tokenizer_path)).eval().requires_grad_(False)
+    config = replace(
+        config or MoScaleConfig(),
+        num_codes=tokenizer.config.num_codes,
+        code_dim=tokenizer.config.code_dim,
+        num_scales=len(tokenizer.config.divisors),
+    )
+    objective = objective or ObjectiveConfig()
+    encoder = TextEncoder(config.text_encoder)
+    config = replace(config, text_dim=encoder.dim)
+    library = build_library(data, "train", tokenizer, encoder, seed=run.seed)
+    val = build_library(data, "val", tokenizer, encoder, augment=False, seed=run.seed)
+    torch.manual_seed(run.seed)
+    model = MoScale(config)
+    with torch.no_grad():
+        # Codes start where the tokenizer has them; [MASK] keeps its own start.
+        model.code_embedding.weight[:-1] = tokenizer.quantizer.codebook
+
+    def loss(module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
+        batch = _to(library.draw(run.batch_size), trainer.accelerator.device)
+        return generator_loss(module, trainer.bare, quantizer, batch, objective)
+
+    def evaluate(module: nn.Module) -> dict[str, float]:
+        assert isinstance(module, MoScale)
+        return evaluate_generator(module, quantizer, val)
+
+    trainer = Trainer(model, run, loss, evaluate, better="ce")
+    quantizer = tokenizer.quantizer.to(trainer.accelerator.device)
+    return trainer.fit()

@@ -1,0 +1,164 @@
+"""What the build and the installation rely on, file by file."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ET.parse(ROOT / "package.xml").getroot()
+ROS_PACKAGES = {
+    "builtin_interfaces",
+    "domain_coordinator",
+    "geometry_msgs",
+    "launch",
+    "launch_ros",
+    "nav_msgs",
+    "rcl_interfaces",
+    "rclpy",
+    "sensor_msgs",
+    "std_msgs",
+    "trajectory_msgs",
+}
+LOCK_LINE = re.compile(r"[a-z0-9][a-z0-9.-]*==\S+( ; python_full_version (<|>=) '3\.1[0-2]')?")
+
+
+def metadata() -> dict:
+    """pyproject.toml's table [project]."""
+    tomllib = pytest.importorskip("tomllib", reason="Python 3.10 cannot read TOML by itself")
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def declared(*tags: str) -> set[str]:
+    """Names in these elements of package.xml."""
+    return {element.text or "" for tag in tags for element in PACKAGE.findall(tag)}
+
+
+def imported(path: Path) -> set[str]:
+    """Top-level packages that a Python file imports."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.partition(".")[0])
+    return names
+
+
+def test_package_xml_is_format_3_of_an_ament_cmake_package() -> None:
+    assert PACKAGE.get("format") == "3"
+    assert PACKAGE.findtext("name") == "nextscale_ros"
+    assert PACKAGE.findtext("export/build_type") == "ament_cmake"
+    assert "rosidl_interface_packages" in declared("member_of_group")
+
+
+def test_package_xml_satisfies_catkin_pkg() -> None:
+    catkin_pkg = pytest.importorskip("catkin_pkg.package", reason="needs catkin_pkg")
+    warnings: list[str] = []
+    package = catkin_pkg.parse_package(str(ROOT / "package.xml"), warnings=warnings)
+    package.validate(warnings=warnings)
+    assert warnings == []
+    assert package.licenses == ["Apache-2.0"]
+
+
+def test_both_distributions_have_one_version() -> None:
+    assert PACKAGE.findtext("version") == metadata()["version"]
+
+
+def test_every_ros_package_that_is_imported_is_declared() -> None:
+    files = [*(ROOT / "nextscale_ros").glob("*.py"), *(ROOT / "launch").glob("*.py")]
+    used = set().union(*(imported(path) for path in files)) & ROS_PACKAGES
+    assert used >= {"rclpy", "trajectory_msgs", "launch_ros"}
+    assert used - declared("depend", "exec_depend") == set()
+
+
+def test_the_core_never_imports_ros() -> None:
+    for path in (ROOT / "nextscale_core").rglob("*.py"):
+        assert imported(path) & {*ROS_PACKAGES, "nextscale_ros"} == set(), path
+
+
+def test_every_message_file_is_generated() -> None:
+    cmake = (ROOT / "CMakeLists.txt").read_text()
+    interfaces = [p for folder in ("msg", "srv", "action") for p in (ROOT / folder).glob("*.*")]
+    assert interfaces
+    for path in interfaces:
+        assert f'"{path.relative_to(ROOT)}"' in cmake
+
+
+def test_the_parameter_file_holds_the_defaults() -> None:
+    parameters = pytest.importorskip("nextscale_ros.parameters", reason="needs ROS 2")
+    content = yaml.safe_load((ROOT / "config" / "params.yaml").read_text())
+    given = content["/**/generate_node"]["ros__parameters"]
+    by_launch = {"robot", "model", "device"}
+    assert given == {n: s.default for n, s in parameters.SPECS.items() if n not in by_launch}
+
+
+def test_the_lock_pins_everything_and_names_no_source() -> None:
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    pins = [line for line in lines if line and not line.startswith("#")]
+    assert [line for line in pins if not LOCK_LINE.fullmatch(line)] == []
+    assert "torch==2.13.0" in pins
+    assert [line for line in pins if line.startswith(("nvidia", "cuda", "triton"))] == []
+
+
+def test_the_lock_holds_every_requirement() -> None:
+    def normal(name: str) -> str:
+        return re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", name.strip(), maxsplit=1)[0]).lower()
+
+    project = metadata()
+    wanted = list(project["dependencies"])
+    for extra in ("ros", "test", "dev"):
+        wanted += project["optional-dependencies"][extra]
+    build = (ROOT / "requirements-ros-build.txt").read_text().splitlines()
+    wanted += [line for line in build if line and not line.startswith("#")]
+    locked = {normal(line) for line in (ROOT / "requirements.lock").read_text().splitlines()}
+    assert {normal(name) for name in wanted} - locked == set()
+
+
+def test_continuous_integration_can_start() -> None:
+    for path in (".ci/run", "tools/setup.sh", "tools/lock.sh"):
+        assert os.access(ROOT / path, os.X_OK), path
+
+
+def test_a_wheel_without_ros_is_the_core_with_its_resources(tmp_path: Path) -> None:
+    pytest.importorskip("setuptools", minversion="77", reason="needs a setuptools with PEP 639")
+    source = tmp_path / "source"
+    ignore = {".git", ".venv", "build", "weights", "out", "runs", "install", "log"}
+    for path in ROOT.iterdir():
+        if path.name not in ignore and not path.name.endswith(".egg-info"):
+            target = source / path.name
+            target.parent.mkdir(exist_ok=True)
+            subprocess.run(["cp", "-r", str(path), str(target)], check=True)
+    (source / "weights" / "tiny").mkdir(parents=True)
+    (source / "weights" / "tiny" / "config.json").write_text("{}")
+    build = ["-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "."]
+    subprocess.run(
+        [sys.executable, *build, "--wheel-dir", str(tmp_path)],
+        cwd=source,
+        env={**os.environ, "NEXTSCALE_NO_ROS": "1"},
+        check=True,
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.name.endswith("-py3-none-any.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "nextscale_core/_resources/config/robots/g1.yaml" in names
+    assert "nextscale_core/_resources/weights/tiny/config.json" in names
+    assert not [name for name in names if name.startswith(("nextscale_ros", "test", "launch"))]
+    entry_points = zipfile.ZipFile(wheel).read(
+        next(name for name in names if name.endswith("entry_points.txt"))
+    )
+    assert entry_points.decode().split() == [
+        "[console_scripts]",
+        "nextscale",
+        "=",
+        "nextscale_core.cli:main",
+    ]

@@ -1,0 +1,66 @@
+"""A ROS graph of its own for every module of tests; nodes under test are separate processes."""
+
+from __future__ import annotations
+
+import os
+
+# Before any message module is imported: a wrong field type shall raise, not pass.
+os.environ["ROS_PYTHON_CHECK_FIELDS"] = "1"
+os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+os.environ.pop("ROS_LOCALHOST_ONLY", None)
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import numpy as np
+import pytest
+import rclpy
+from rclpy.context import Context
+from rclpy.signals import SignalHandlerOptions
+from ros.graph import HERE, Graph
+
+from nextscale_core.retarget.trajectory import RobotTrajectory
+from nextscale_ros.isolation import private_graph
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graph]:
+    folder = tmp_path_factory.mktemp("graph")
+    with ExitStack() as stack:
+        env = stack.enter_context(private_graph(folder))
+        env["PYTHONPATH"] = str(HERE)
+        env["ROS_PYTHON_CHECK_FIELDS"] = "1"
+        env["OMP_NUM_THREADS"] = "1"
+        os.environ["ROS_HOME"] = env["ROS_HOME"]
+        context = Context()
+        rclpy.init(
+            context=context,
+            domain_id=int(env["ROS_DOMAIN_ID"]),
+            signal_handler_options=SignalHandlerOptions.NO,
+        )
+        stack.callback(context.try_shutdown)
+        yield Graph(env, context, folder, stack)
+
+
+@pytest.fixture
+def make_trajectory() -> Callable[..., RobotTrajectory]:
+    """A small made-up trajectory: all joints swing and come to rest."""
+
+    def make(joint_names: tuple[str, ...] = ("a", "b", "c"), points: int = 11) -> RobotTrajectory:
+        times = np.linspace(0.0, 1.0, points)
+        angle = 2 * np.pi * times
+        scale = np.linspace(0.1, 0.3, len(joint_names))
+        return RobotTrajectory(
+            robot="made-up",
+            joint_names=joint_names,
+            positions=np.outer(1 - np.cos(angle), scale),
+            velocities=np.outer(2 * np.pi * np.sin(angle) * (times < 1), scale),
+            time_from_start=times,
+            base_position=np.column_stack([times, 0 * times, 0.8 + 0 * times]),
+            base_quaternion=np.column_stack(
+                [0 * times, 0 * times, np.sin(times / 4), np.cos(times / 4)]
+            ),
+            fps=10.0,
+        )
+
+    return make

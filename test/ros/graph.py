@@ -1,0 +1,45 @@
+"""What the tests of a running graph share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rclpy.context import Context
+
+from nextscale_ros.processes import Child
+from nextscale_ros.recorder import Recorder
+
+HERE = Path(__file__).parent
+START = 120.0
+"""Patience with a node's start on a busy machine [s]."""
+REPLY = 60.0
+"""Patience with one trajectory on a busy machine [s]."""
+
+
+@dataclass
+class Graph:
+    """A domain, a context in it, and the processes started so far."""
+
+    env: dict[str, str]
+    context: Context
+    folder: Path
+    stack: ExitStack
+    children: list[Child] = field(default_factory=list)
+
+    def start(self, module: str, parameters: Mapping[str, object] | None = None) -> Child:
+        log = self.folder / f"{len(self.children)}_{module.rpartition('.')[2]}.log"
+        child = Child(module, parameters=parameters, env=self.env, log=log)
+        self.children.append(self.stack.enter_context(child))
+        return child
+
+    def recorder(self) -> Recorder:
+        recorder = Recorder(self.context)
+        self.stack.callback(recorder.destroy_node)
+        return recorder
+
+    def alive(self) -> None:
+        for child in self.children:
+            child.check()

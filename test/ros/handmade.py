@@ -1,0 +1,95 @@
+"""A motion source without a model: a standing person raises the right arm.
+
+Run as a module it is the generate node with this source. Some sentences make it misbehave:
+'wait' takes many slow passes, 'fail' raises.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from nextscale_core.motion.clip import MotionClip
+from nextscale_core.motion.skeleton import JOINT_INDEX
+from nextscale_core.stopwatch import Stopwatch
+
+STANDING = np.array(
+    [
+        [0.00, 0.00, 0.93],  # pelvis
+        [0.00, 0.08, 0.86],
+        [0.00, -0.08, 0.86],
+        [0.00, 0.00, 1.05],
+        [0.01, 0.09, 0.48],
+        [0.01, -0.09, 0.48],
+        [0.00, 0.00, 1.18],
+        [-0.02, 0.09, 0.08],
+        [-0.02, -0.09, 0.08],
+        [0.00, 0.00, 1.24],
+        [0.11, 0.10, 0.02],
+        [0.11, -0.10, 0.02],
+        [0.00, 0.00, 1.45],
+        [0.00, 0.07, 1.36],
+        [0.00, -0.07, 1.36],
+        [0.02, 0.00, 1.55],
+        [0.00, 0.18, 1.38],
+        [0.00, -0.18, 1.38],
+        [0.00, 0.20, 1.12],
+        [0.00, -0.20, 1.12],
+        [0.02, 0.20, 0.87],
+        [0.02, -0.20, 0.87],
+    ],
+    dtype=np.float32,
+)
+"""(22, 3) a person standing with hanging arms [m], facing +x."""
+
+FPS = 20.0
+
+
+def raise_arm(seconds: float) -> np.ndarray:
+    """(T, 22, 3) [m]: the right arm goes from hanging to forward and back."""
+    times = np.arange(round(seconds * FPS)) / FPS
+    joints = np.repeat(STANDING[None], len(times), axis=0)
+    angle = 0.5 * np.pi * np.sin(np.pi * times / seconds) ** 2
+    down = np.stack([np.sin(angle), 0 * angle, -np.cos(angle)], axis=1)
+    shoulder = STANDING[JOINT_INDEX["right_shoulder"]]
+    joints[:, JOINT_INDEX["right_elbow"]] = shoulder + 0.26 * down
+    joints[:, JOINT_INDEX["right_wrist"]] = shoulder + 0.51 * down
+    return joints
+
+
+class HandmadePipeline:
+    """Stands in for MotionPipeline."""
+
+    name = "handmade"
+
+    def generate(
+        self,
+        text: str,
+        *,
+        seconds: float | None = None,
+        seed: int = 0,
+        guidance: float | None = None,
+        steps: tuple[int, ...] | None = None,
+        stopwatch: Stopwatch | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> MotionClip:
+        """The same gesture for every sentence."""
+        stopwatch = stopwatch if stopwatch is not None else Stopwatch()
+        if "fail" in text:
+            raise ZeroDivisionError("made to fail")
+        total = 400 if "wait" in text else 4
+        with stopwatch.stage("generate"):
+            for done in range(1, total + 1):
+                time.sleep(0.05 if "wait" in text else 0.0)
+                if progress is not None:
+                    progress(done, total)
+        return MotionClip(raise_arm(seconds or 1.5), FPS, text, seed=seed)
+
+
+if __name__ == "__main__":
+    from nextscale_ros.generate_node import GenerateNode, run
+
+    sys.exit(run(lambda: GenerateNode(pipeline=HandmadePipeline())))

@@ -1,0 +1,219 @@
+"""The mock robot as a process: joint_trajectory_controller's manners."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from ros.graph import REPLY, START, Graph
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint, MultiDOFJointTrajectory
+
+from nextscale_core.retarget import Robot, load_robot
+from nextscale_core.retarget.trajectory import RobotTrajectory
+from nextscale_ros.conversions import base_trajectory, duration
+from nextscale_ros.message_rules import NANOSECONDS, nanoseconds
+from nextscale_ros.processes import Child
+from nextscale_ros.recorder import Recorder
+
+
+@pytest.fixture(scope="module")
+def robot() -> Robot:
+    return load_robot("g1")
+
+
+class Controller:
+    """Commands the mock robot and watches it."""
+
+    def __init__(self, recorder: Recorder, child: Child, robot: Robot) -> None:
+        self.recorder, self.child, self.robot = recorder, child, robot
+        self.commands = recorder.create_publisher(JointTrajectory, "/motion_command", 10)
+        self.bases = recorder.create_publisher(MultiDOFJointTrajectory, "/motion_command/base", 10)
+        recorder.wait(
+            lambda: (
+                self.commands.get_subscription_count() > 1
+                and self.bases.get_subscription_count() > 1
+                and bool(recorder.states)
+            ),
+            START,
+            "the mock robot",
+            child.check,
+        )
+
+    def message(self, *points: tuple[float, float]) -> JointTrajectory:
+        """Times [s] and offsets from the nominal pose of all joints [rad]; at rest in each."""
+        still = [0.0] * len(self.robot.joint_names)
+        return JointTrajectory(
+            joint_names=list(self.robot.joint_names),
+            points=[
+                JointTrajectoryPoint(
+                    positions=[float(q) for q in self.robot.nominal + offset],
+                    velocities=still,
+                    time_from_start=duration(time),
+                )
+                for time, offset in points
+            ],
+        )
+
+    def offset(self) -> float:
+        """Where the robot is now, as the mean offset from the nominal pose [rad]."""
+        return float(np.mean(np.array(self.recorder.states[-1].position) - self.robot.nominal))
+
+    def wait_for_offset(self, offset: float) -> None:
+        self.recorder.wait(
+            lambda: abs(self.offset() - offset) < 1e-6, REPLY, f"offset {offset}", self.child.check
+        )
+
+    def log(self) -> str:
+        assert self.child.log is not None
+        return self.child.log.read_text()
+
+    def wait_for_log(self, line: str, count: int = 1) -> None:
+        self.recorder.wait(lambda: self.log().count(line) >= count, REPLY, line, self.child.check)
+
+
+@pytest.fixture(scope="module")
+def mock(graph: Graph) -> Child:
+    return graph.start("nextscale_ros.mock_robot")
+
+
+@pytest.fixture
+def controller(graph: Graph, mock: Child, robot: Robot) -> Iterator[Controller]:
+    recorder = Recorder(graph.context)
+    controller = Controller(recorder, mock, robot)
+    yield controller
+    controller.commands.publish(controller.message((0.1, 0.0)))
+    controller.wait_for_offset(0.0)
+    recorder.destroy_node()
+
+
+def test_it_stands_in_its_nominal_pose_and_says_so_a_hundred_times_a_second(
+    controller: Controller, robot: Robot
+) -> None:
+    begin = len(controller.recorder.states)
+    controller.recorder.wait(
+        lambda: len(controller.recorder.states) > begin + 60, REPLY, "joint states"
+    )
+    states = controller.recorder.states[begin:]
+    stamps = np.array([nanoseconds(state.header.stamp) for state in states]) / NANOSECONDS
+    assert np.median(np.diff(stamps)) == pytest.approx(0.01, abs=0.002)
+    assert list(states[-1].name) == list(robot.joint_names)
+    np.testing.assert_allclose(states[-1].position, robot.nominal)
+    np.testing.assert_allclose(states[-1].velocity, 0.0)
+
+
+def test_it_follows_a_trajectory_and_holds_its_end(controller: Controller) -> None:
+    begin = len(controller.recorder.states)
+    controller.commands.publish(controller.message((0.2, 0.1), (0.5, 0.2)))
+    controller.wait_for_offset(0.2)
+    states = controller.recorder.states[begin:]
+    path = np.array([state.position[0] for state in states]) - controller.robot.nominal[0]
+    assert (np.diff(path) >= -1e-9).all(), "it goes there without turning back"
+    # The stamps, not the wall clock: a busy machine may deliver late.
+    stamps = np.array([nanoseconds(state.header.stamp) for state in states]) / NANOSECONDS
+    moving = np.flatnonzero((path > 1e-9) & (path < 0.2 - 1e-9))
+    assert 0.4 < stamps[moving[-1]] - stamps[moving[0]] <= 0.5
+    np.testing.assert_allclose(states[-1].velocity, 0.0)
+
+
+def test_a_new_trajectory_replaces_the_old_one_without_a_jump(controller: Controller) -> None:
+    begin = len(controller.recorder.states)
+    controller.commands.publish(controller.message((2.0, 0.5)))
+    controller.recorder.wait(lambda: controller.offset() > 0.05, REPLY, "some way")
+    controller.commands.publish(controller.message((0.3, 0.0)))
+    controller.wait_for_offset(0.0)
+    states = controller.recorder.states[begin:]
+    path = np.array([state.position[0] for state in states])
+    stamps = np.array([nanoseconds(state.header.stamp) for state in states]) / NANOSECONDS
+    assert path.max() - controller.robot.nominal[0] < 0.4
+    assert np.abs(np.diff(path) / np.diff(stamps)).max() < 5.0
+
+
+def broken(controller: Controller, how: str) -> tuple[JointTrajectory, str]:
+    """A message that must be refused, and what must be said about it."""
+    message = controller.message((0.2, 0.1), (0.4, 0.2))
+    if how == "unknown joint":
+        message.joint_names[0] = "tail"
+        return message, "unknown joints: tail"
+    if how == "missing joint":
+        message.joint_names.pop()
+        for point in message.points:
+            point.positions.pop()
+            point.velocities.pop()
+        return message, f"missing joints: {controller.robot.joint_names[-1]}"
+    if how == "time stands still":
+        message.points[1].time_from_start = message.points[0].time_from_start
+        return message, "time_from_start does not increase"
+    if how == "wrong length":
+        message.points[1].positions.append(0.0)
+        return message, "point 1: positions has"
+    if how == "moving at the end":
+        message.points[1].velocities[3] = 0.5
+        return message, "the last point moves"
+    if how == "NaN":
+        message.points[1].positions[3] = float("nan")
+        return message, "is nan"
+    if how == "long past":
+        message.header.stamp.sec = 1
+        return message, "the trajectory ended"
+    message.points = []
+    return message, "no points"
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "unknown joint",
+        "missing joint",
+        "time stands still",
+        "wrong length",
+        "moving at the end",
+        "NaN",
+        "long past",
+        "no points",
+    ],
+)
+def test_it_refuses_what_the_controller_would_refuse_and_stays(
+    controller: Controller, how: str
+) -> None:
+    before = controller.log().count("trajectory rejected")
+    message, reason = broken(controller, how)
+    controller.commands.publish(message)
+    controller.wait_for_log("trajectory rejected", before + 1)
+    assert reason in controller.log().splitlines()[-1]
+    assert controller.offset() == pytest.approx(0.0, abs=1e-9)
+
+
+def test_it_moves_its_base_along_the_base_trajectory(controller: Controller) -> None:
+    times = np.array([0.0, 0.1, 0.2])
+    plan = RobotTrajectory(
+        robot="g1",
+        joint_names=(),
+        positions=np.zeros((3, 0)),
+        velocities=np.zeros((3, 0)),
+        time_from_start=times,
+        base_position=np.array([[0.0, 0, 0.8], [0.5, 0, 0.8], [1.0, 0, 0.8]]),
+        base_quaternion=np.tile([0.0, 0, 0, 1], (3, 1)),
+        fps=10.0,
+    )
+    controller.bases.publish(base_trajectory(plan, "odom"))
+    odometry = controller.recorder.odometry
+    controller.recorder.wait(
+        lambda: bool(odometry) and odometry[-1].pose.pose.position.x == 1.0, REPLY, "odometry"
+    )
+    assert odometry[-1].header.frame_id == "odom"
+    assert odometry[-1].pose.pose.orientation.w == 1.0
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_cleanly(graph: Graph, sign: signal.Signals) -> None:
+    child = graph.start("nextscale_ros.mock_robot", {"command_topic": f"/ending_{sign.name}"})
+    graph.children.remove(child)
+    recorder = graph.recorder()
+    assert child.log is not None
+    log = child.log
+    recorder.wait(lambda: "listening" in log.read_text(), START, "the mock robot", child.check)
+    child.process.send_signal(sign)
+    assert child.process.wait(10.0) == 0, child.tail()
+    assert "Traceback" not in log.read_text()
