@@ -7,7 +7,9 @@ PY = .venv/bin/python
 # Nothing of a sourced ROS, of another Python or of an outer environment may leak into ours.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV LD_LIBRARY_PATH AMENT_PREFIX_PATH CMAKE_PREFIX_PATH \
 	COLCON_PREFIX_PATH ROS_DISTRO ROS_VERSION RMW_IMPLEMENTATION _ROS_WHEELS_BOOTSTRAP_COMPLETE
-export TEXT PYTHON
+# `value`: a sentence may hold a dollar sign.
+NEXTSCALE_TEXT := $(value TEXT)
+export NEXTSCALE_TEXT PYTHON
 
 .PHONY: help setup run test lint format lock clean
 
@@ -25,7 +27,7 @@ setup:
 	@tools/setup.sh
 
 run: setup
-	@$(PY) -m nextscale_ros.demo $(ARGS) -- "$$TEXT"
+	@$(PY) -m nextscale_ros.demo $(ARGS) -- "$$NEXTSCALE_TEXT"
 
 test: setup
 	@$(MAKE) --no-print-directory lint

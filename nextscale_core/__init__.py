@@ -1,2 +1,1 @@
 """nextscale: a sentence becomes motion for a humanoid robot or avatar."""
-

@@ -43,5 +43,5 @@ class UnsafeTrajectoryError(NextscaleError, RuntimeError):
     """The safety gate refused a trajectory; the message carries the reasons."""
 
 
-class GenerationCancelled(NextscaleError, RuntimeError):
+class GenerationCancelled(NextscaleError, RuntimeError):  # noqa: N818 (it is not a fault)
     """Generation was stopped by the caller between two passes."""

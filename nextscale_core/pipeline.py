@@ -13,7 +13,12 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from nextscale_core.exceptions import ConfigError, InvalidMotionError, ModelLoadError, NextscaleError
+from nextscale_core.exceptions import (
+    ConfigError,
+    InvalidMotionError,
+    ModelLoadError,
+    NextscaleError,
+)
 from nextscale_core.generators.moscale import MoScale
 from nextscale_core.generators.sampling import NextScaleSampler, Progress, SamplingConfig
 from nextscale_core.motion.cleanup import clean_up
@@ -150,7 +155,7 @@ class MotionPipeline:
         texts: Sequence[str],
         *,
         seeds: Sequence[int],
-        seconds: float | None | Sequence[float | None] = None,
+        seconds: float | Sequence[float | None] | None = None,
         guidance: float | None = None,
         steps: Sequence[int] | None = None,
         stopwatch: Stopwatch | None = None,
@@ -211,7 +216,7 @@ class MotionPipeline:
         self,
         pooled: Tensor,
         sentences: Sequence[str],
-        seconds: float | None | Sequence[float | None],
+        seconds: float | Sequence[float | None] | None,
     ) -> list[float]:
         if seconds is None or isinstance(seconds, int | float):
             given: list[float | None] = [seconds] * len(sentences)
@@ -233,12 +238,10 @@ class MotionPipeline:
 
     def _latents(self, seconds: float) -> int:
         frames = seconds * FPS / self.tokenizer.frames_per_latent
-        return max(int(round(frames)), 1)
+        return max(round(frames), 1)
 
     @torch.no_grad()
-    def _decode(
-        self, tokens: tuple[Tensor, ...], latents: int, text: str, seed: int
-    ) -> MotionClip:
+    def _decode(self, tokens: tuple[Tensor, ...], latents: int, text: str, seed: int) -> MotionClip:
         features = self.tokenizer.decode([t[None] for t in tokens], latents)[0]
         clip = features_to_clip(features.float().cpu().numpy(), text=text, seed=seed)
         return clean_up(clip)

@@ -26,7 +26,11 @@ def resource(relative: str) -> Path:
         if path.exists():
             return path
     parent = next(
-        (p for r in (_PACKAGE / "_resources", _PACKAGE.parent) if (p := (r / relative).parent).is_dir()),
+        (
+            p
+            for r in (_PACKAGE / "_resources", _PACKAGE.parent)
+            if (p := (r / relative).parent).is_dir()
+        ),
         None,
     )
     known = ", ".join(sorted(p.name for p in parent.iterdir())) if parent else "nothing"

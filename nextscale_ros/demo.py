@@ -74,7 +74,7 @@ def demo(
 ) -> None:
     """Send one sentence, let the mock robot execute the trajectory, draw what it did."""
     end_on_sigterm()
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     options = {"model": model, "device": device, "seconds": float(seconds), "seed": int(seed)}
     try:
         result = run_demo(text, robot, options, out, timeout, console)
@@ -94,6 +94,7 @@ def run_demo(
     out: Path,
     timeout: float,
     console: Console,
+    node_module: str = "nextscale_ros.generate_node",
 ) -> Result:
     """Do everything the module says.
 
@@ -104,6 +105,7 @@ def run_demo(
         out: Folder for the picture and the logs; made if missing.
         timeout: Patience with the start of the node [s].
         console: Takes the progress.
+        node_module: What to run as the generate node.
 
     Raises:
         NextscaleError: a step failed; the message says which and why.
@@ -119,10 +121,10 @@ def run_demo(
         )
         node_log, mock_log = logs / "generate_node.log", logs / "mock_robot.log"
         children = [
-            stack.enter_context(Child(f"nextscale_ros.{name}", parameters=p, env=env, log=log))
-            for name, p, log in (
-                ("mock_robot", {"robot": robot_name}, mock_log),
-                ("generate_node", {"robot": robot_name, **options}, node_log),
+            stack.enter_context(Child(module, parameters=parameters, env=env, log=log))
+            for module, parameters, log in (
+                ("nextscale_ros.mock_robot", {"robot": robot_name}, mock_log),
+                (node_module, {"robot": robot_name, **options}, node_log),
             )
         ]
         robot = load_robot(robot_name)
@@ -167,7 +169,8 @@ def _wait_for_command(recorder: Recorder, alive: Callable[[], None]) -> MotionRe
     recorder.wait(lambda: bool(recorder.reports), 120.0, "a report on the sentence", alive)
     report = recorder.reports[-1]
     if report.outcome not in (MotionReport.PASS, MotionReport.REPAIRED):
-        raise DemoError(f"{report.outcome}: {report.message}")
+        known = report.message.startswith(report.outcome)
+        raise DemoError(report.message if known else f"{report.outcome}: {report.message}")
     recorder.wait(
         lambda: bool(recorder.commands and recorder.bases),
         10.0,
@@ -229,9 +232,7 @@ def _summarise(result: Result, console: Console) -> None:
     table.add_row("text to trajectory", f"{result.latency:.2f} s, sent to received over DDS")
     for name, seconds in stages:
         table.add_row("", f"{name} {seconds:.3f} s")
-    table.add_row("safety", report.outcome)
-    for finding in report.findings:
-        table.add_row("", _plain(finding))
+    table.add_row("safety", _plain(report.message))
     executed = result.executed
     table.add_row(
         "executed",

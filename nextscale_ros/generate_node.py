@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import rclpy
 from builtin_interfaces.msg import Time
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
@@ -31,6 +32,7 @@ from nextscale_core.exceptions import (
     GenerationCancelled,
     InvalidTextError,
     NextscaleError,
+    RetargetError,
     UnsafeTrajectoryError,
 )
 from nextscale_core.retarget import RobotState, load_robot
@@ -69,6 +71,7 @@ class GenerateNode(Node):
     Args:
         pipeline: A motion source to use instead of the one the parameters name.
         parameter_overrides: Start values of parameters, beside those of the command line.
+        context: The ROS context to live in; None is the process's own.
 
     Raises:
         NextscaleError: robot or model cannot be loaded.
@@ -79,8 +82,11 @@ class GenerateNode(Node):
         *,
         pipeline: MotionSource | None = None,
         parameter_overrides: Sequence[rclpy.Parameter] = (),
+        context: Context | None = None,
     ) -> None:
-        super().__init__("generate_node", parameter_overrides=list(parameter_overrides))
+        super().__init__(
+            "generate_node", parameter_overrides=list(parameter_overrides), context=context
+        )
         declare_parameters(self)
         self._received = 0
         robot = load_robot(self._text("robot"))
@@ -110,7 +116,10 @@ class GenerateNode(Node):
             f"loaded {pipeline.name} and robot {robot.name} ({len(robot.joint_names)} joints) "
             f"in {time.monotonic() - begin:.1f} s, warming up"
         )
-        warm = self._planner.warm_up()
+        try:
+            warm = self._planner.warm_up().line()
+        except RetargetError as error:
+            warm = f"without a trajectory: {error}"
         self._worker = NewestOnlyWorker(self._work, self._superseded)
         self._text_subscription = self.create_subscription(
             String,
@@ -121,7 +130,7 @@ class GenerateNode(Node):
         )
         self._ready.publish(Bool(data=True))
         self.get_logger().info(
-            f"ready: listening on {self._text('text_topic')} (warm-up: {warm.line()})"
+            f"ready: listening on {self._text('text_topic')} (warm-up: {warm})"
         )
 
     def close(self) -> None:
@@ -210,7 +219,7 @@ class GenerateNode(Node):
         result = plan.result
         assert result is not None
         if result.trajectory is None:
-            raise UnsafeTrajectoryError(f"the safety gate refused it: {result.report.line()}")
+            raise UnsafeTrajectoryError(result.report.line())
         with plan.stopwatch.stage("message"):
             command = joint_trajectory(result.trajectory)
             base = base_trajectory(result.trajectory, self._text("base_frame"))
@@ -230,11 +239,7 @@ class GenerateNode(Node):
         if not self._commands.get_subscription_count():
             topic = self._text("command_topic")
             self.get_logger().warning(f"nobody listens on {topic}: the trajectory is lost")
-        message = (
-            f"{len(command.points)} points, {result.trajectory.seconds:.2f} s, "
-            f"{plan.stopwatch.line()}; {result.report.line()}"
-        )
-        self._report(request, outcome, message, plan)
+        self._report(request, outcome, result.report.line(), plan)
 
     def _superseded(self, request: Request, plan: Plan | None = None) -> None:
         self._report(request, MotionReport.SUPERSEDED, "a newer sentence arrived", plan)
@@ -271,7 +276,10 @@ class GenerateNode(Node):
                     report.points = len(trajectory)
                     report.duration = float(trajectory.seconds)
         log = self.get_logger()
-        line = f"request {request.number}: {outcome}: {message}"
+        told = message if message.startswith(outcome) else f"{outcome}: {message}"
+        line = f"request {request.number}: {told}"
+        if plan is not None and plan.stopwatch.seconds:
+            line += f" [{plan.stopwatch.line()}]"
         if outcome in (MotionReport.PASS, MotionReport.SUPERSEDED):
             log.info(line)
         elif outcome == MotionReport.FAILED:

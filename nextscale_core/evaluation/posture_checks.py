@@ -114,6 +114,7 @@ def stand_still(
     min_fraction: float,
     max_root_speed: float,
     max_hand_speed: float,
+    max_turn_speed: float = 0.5,
 ) -> Verdict:
     """Stands upright on both feet and hardly moves.
 
@@ -123,12 +124,14 @@ def stand_still(
         min_fraction: All still stretches together over the clip.
         max_root_speed: Speed of pelvis and ankles, at most [m/s].
         max_hand_speed: Speed of the wrists, at most [m/s].
+        max_turn_speed: Speed at which the hips turn, at most [rad/s].
     """
 
     def speed(name: str) -> np.ndarray:
         return np.linalg.norm(tracks.rate(tracks.smooth(tracks.joint(name))), axis=1)
 
     still = tracks.pelvis_height >= 0.9 * tracks.standing_height
+    still &= np.abs(tracks.rate(tracks.smooth(tracks.hip_heading))) <= max_turn_speed
     for name in ("pelvis", "left_ankle", "right_ankle"):
         still &= speed(name) <= max_root_speed
     for name in ("left_wrist", "right_wrist"):

@@ -1,0 +1,1 @@
+"""Text (and known tokens) to tokens."""

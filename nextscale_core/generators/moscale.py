@@ -4,7 +4,6 @@
 
 import math
 from dataclasses import asdict, dataclass, fields
-from typing import Optional
 
 import torch
 from huggingface_hub import PyTorchModelHubMixin
@@ -32,9 +31,9 @@ class MoScaleConfig:
         text_encoder: Name of the text encoder, see `TextEncoder`.
     """
 
-    width: int = 320
+    width: int = 256
     depth: int = 6
-    heads: int = 5
+    heads: int = 4
     dropout: float = 0.1
     num_codes: int = 512
     code_dim: int = 128
@@ -104,26 +103,22 @@ class MoScale(
         self.pooled_input = nn.Linear(config.text_dim, width)
         self.null_token = nn.Parameter(torch.randn(config.text_dim) * 0.02)
         self.null_pooled = nn.Parameter(torch.randn(config.text_dim) * 0.02)
-        self.length_input = nn.Sequential(
-            nn.Linear(64, width), nn.SiLU(), nn.Linear(width, width)
-        )
-        self.modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 6 * width))
+        self.length_input = nn.Sequential(nn.Linear(64, width), nn.SiLU(), nn.Linear(width, width))
+        modulation = nn.Linear(width, 6 * width)
+        self.modulation = nn.Sequential(nn.SiLU(), modulation)
         self.query = nn.Linear(width, config.code_dim)
         self.blocks = nn.ModuleList(
             Block(width, config.heads, config.dropout) for _ in range(config.depth)
         )
         self.norm = nn.LayerNorm(width)
-        self.heads_out = nn.ModuleList(
-            nn.Linear(width, config.num_codes) for _ in range(config.num_scales)
-        )
+        heads = [nn.Linear(width, config.num_codes) for _ in range(config.num_scales)]
+        self.heads_out = nn.ModuleList(heads)
         self.duration = nn.Sequential(
             nn.Linear(config.text_dim, 128), nn.SiLU(), nn.Dropout(0.2), nn.Linear(128, 1)
         )
         self.apply(self._initialize)
-        for head in self.heads_out:
-            nn.init.zeros_(head.weight)
-        nn.init.zeros_(self.modulation[1].weight)
-        nn.init.zeros_(self.modulation[1].bias)
+        for weight in (*(head.weight for head in heads), *modulation.parameters()):
+            nn.init.zeros_(weight)
 
     @staticmethod
     def _initialize(module: nn.Module) -> None:
@@ -169,7 +164,7 @@ class MoScale(
         )
 
     def embed(
-        self, tokens: Tensor, accumulated: Optional[Tensor], scale: int, condition: Condition
+        self, tokens: Tensor, accumulated: Tensor | None, scale: int, condition: Condition
     ) -> Tensor:
         """Input of one scale.
 
@@ -195,7 +190,7 @@ class MoScale(
         positions: Tensor,
         mask: Tensor,
         condition: Condition,
-        past: Optional[list[Past]],
+        past: list[Past] | None,
     ) -> tuple[Tensor, Past]:
         angles = rope_angles(positions, self.config.width // self.config.heads)
         own: Past = []
@@ -221,7 +216,7 @@ class MoScale(
     def forward(
         self,
         tokens: list[Tensor],
-        accumulated: list[Optional[Tensor]],
+        accumulated: list[Tensor | None],
         padded: PaddedScales,
         text: TextFeatures,
     ) -> list[Tensor]:
@@ -255,7 +250,7 @@ class MoScale(
     def step(
         self,
         tokens: Tensor,
-        accumulated: Optional[Tensor],
+        accumulated: Tensor | None,
         scale: int,
         padded: PaddedScales,
         condition: Condition,
@@ -276,9 +271,7 @@ class MoScale(
         """
         x = self.embed(tokens, accumulated, scale, condition)
         allowed = torch.cat(padded.token_masks[: scale + 1], dim=1)
-        hidden, own = self._run(
-            x, padded.centers[scale], allowed[:, None, None], condition, past
-        )
+        hidden, own = self._run(x, padded.centers[scale], allowed[:, None, None], condition, past)
         return self.heads_out[scale](hidden), own
 
     def predict_seconds(self, text: TextFeatures) -> Tensor:
@@ -292,9 +285,7 @@ def block_causal_mask(padded: PaddedScales) -> Tensor:
     Padding is never seen; a padded query sees the first token, so that no row is empty.
     """
     masks = padded.token_masks
-    level = torch.cat(
-        [torch.full((m.shape[1],), k, device=m.device) for k, m in enumerate(masks)]
-    )
+    level = torch.cat([torch.full((m.shape[1],), k, device=m.device) for k, m in enumerate(masks)])
     visible = torch.cat(masks, dim=1)
     allowed = (level[None] <= level[:, None])[None] & visible[:, None]
     return allowed[:, None]

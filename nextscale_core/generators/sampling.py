@@ -249,21 +249,7 @@ class _Run:
         self.padded = padded
         batch = len(padded.lengths)
         if guided:
-            self.padded = PaddedScales(
-                *(
-                    tuple(torch.cat([t, t]) for t in value)
-                    if isinstance(value, tuple)
-                    else torch.cat([value, value])
-                    for value in (
-                        padded.lengths,
-                        padded.latent_mask,
-                        padded.token_masks,
-                        padded.down,
-                        padded.up,
-                        padded.centers,
-                    )
-                )
-            )
+            self.padded = padded.twice()
             dropped = torch.arange(2 * batch, device=padded.lengths.device) >= batch
             text = model.drop_text(
                 TextFeatures(
@@ -277,9 +263,7 @@ class _Run:
         self.past: list[Past] = []
         self.current: Past = []
 
-    def logits(
-        self, tokens: Tensor, coarse: Tensor | None, scale: int, guidance: float
-    ) -> Tensor:
+    def logits(self, tokens: Tensor, coarse: Tensor | None, scale: int, guidance: float) -> Tensor:
         if self.guided:
             tokens = torch.cat([tokens, tokens])
             coarse = None if coarse is None else torch.cat([coarse, coarse])

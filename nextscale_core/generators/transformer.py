@@ -138,15 +138,14 @@ class Block(nn.Module):
         Args:
             x: (B, N, W) tokens.
             condition: (B, 6, W) shared modulation.
-            angles, mask, past: See `SelfAttention`.
-            text, text_mask: See `CrossAttention`.
+            angles: See `SelfAttention`.
+            mask: See `SelfAttention`.
+            past: See `SelfAttention`.
+            text: Keys and values, see `CrossAttention`.
+            text_mask: See `CrossAttention`.
         """
-        shift1, scale1, gate1, shift3, scale3, gate3 = (
-            (condition + self.table)[:, None].unbind(2)
-        )
-        attended, own = self.attention(
-            self.norm1(x) * (1 + scale1) + shift1, angles, mask, past
-        )
+        shift1, scale1, gate1, shift3, scale3, gate3 = (condition + self.table)[:, None].unbind(2)
+        attended, own = self.attention(self.norm1(x) * (1 + scale1) + shift1, angles, mask, past)
         x = x + (1 + gate1) * self.drop(attended)
         x = x + self.drop(self.cross(self.norm2(x), text, text_mask))
         x = x + (1 + gate3) * self.drop(self.mlp(self.norm3(x) * (1 + scale3) + shift3))

@@ -30,6 +30,7 @@ from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.dataset import CaptionedClip
 from nextscale_core.motion.legs import STANDARD_LEG, bend_leg, floor_height
 from nextscale_core.motion.skeleton import FPS, JOINT_INDEX, NUM_JOINTS
+from nextscale_core.npz import read_npz
 
 _PELVIS, _TORSO = 0, 7
 _LEGS = {"left": (1, 2, 3), "right": (4, 5, 6)}  # hip, knee, ankle bodies
@@ -123,11 +124,8 @@ class CmuFolder:
 
     @cached_property
     def _arrays(self) -> tuple[np.ndarray, np.ndarray]:
-        try:
-            with np.load(self.folder / "motion.npz", allow_pickle=False) as data:
-                root, quat = data["root"].astype(np.float64), data["quat"]
-        except (OSError, KeyError, ValueError, EOFError) as error:
-            raise MotionFileError(f"{self.folder}/motion.npz cannot be read: {error}") from error
+        arrays = read_npz(self.folder / "motion.npz", ("root", "quat"))
+        root, quat = arrays["root"].astype(np.float64), arrays["quat"]
         needed = max((t.start + t.frames for t in self.trials.values()), default=0)
         if root.shape[1:] != (3,) or quat.shape[1:] != (14, 4) or len(root) != len(quat):
             raise MotionFileError(

@@ -19,6 +19,8 @@ frames that looks into the future; the heading of the first frame is taken as ex
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
@@ -142,7 +144,7 @@ def _local_rotations(joints: np.ndarray, root: np.ndarray) -> np.ndarray:
     local = np.zeros((len(joints), NUM_JOINTS, 4))
     for chain in KINEMATIC_CHAINS:
         parent_rotation = root
-        for parent, child in zip(chain[:-1], chain[1:], strict=True):
+        for parent, child in itertools.pairwise(chain):
             bone = joints[:, child] - joints[:, parent]
             bone /= np.maximum(np.linalg.norm(bone, axis=-1, keepdims=True), 1e-12)
             rest = np.broadcast_to(_BONE_DIRECTIONS[child], bone.shape)
@@ -207,9 +209,7 @@ def clip_to_features(clip: MotionClip) -> np.ndarray:
     return features.astype(np.float32)
 
 
-def features_to_clip(
-    features: np.ndarray, text: str = "", seed: int | None = None
-) -> MotionClip:
+def features_to_clip(features: np.ndarray, text: str = "", seed: int | None = None) -> MotionClip:
     """Joint positions from features: the root is integrated, the joints are read off.
 
     Args:

@@ -9,7 +9,6 @@ from itertools import combinations
 import coal
 import numpy as np
 import pinocchio as pin
-
 from scipy.spatial.transform import Rotation
 
 from nextscale_core.retarget.hulls import link_hulls

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy import ndimage
@@ -116,7 +117,7 @@ def _lock(
     first, last = spans[0], spans[-1]
     shift[: first.start], twist[: first.start] = shift[first.start], twist[first.start]
     shift[last.stop :], twist[last.stop :] = shift[last.stop - 1], twist[last.stop - 1]
-    for before, after in zip(spans[:-1], spans[1:], strict=True):
+    for before, after in pairwise(spans):
         a, b = before.stop - 1, after.start
         u = smoothstep(np.arange(a + 1, b, dtype=float), a, b)[:, None]
         for track in (shift, twist):

@@ -144,7 +144,7 @@ class SafetyGate:
             jump = float(np.abs(trajectory.positions[0] - start.positions).max())
         height = trajectory.base_position[:, 2]
         return SafetyReport(
-            outcome=next((s for s in ("rejected", "repaired") if s in severities), "pass"),  # type: ignore[arg-type]
+            outcome=next((s for s in ("rejected", "repaired") if s in severities), "pass"),
             findings=tuple(findings),
             joints=len(trajectory.joint_names),
             samples=len(trajectory),

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 from scipy.interpolate import CubicSpline
-from scipy.spatial.transform import Rotation
 from threadpoolctl import ThreadpoolController
 
 from nextscale_core.exceptions import RetargetError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 
 def unit(vectors: np.ndarray, fallback: np.ndarray | None = None) -> np.ndarray:
@@ -25,7 +26,7 @@ def smoothstep(x: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def skew(vectors: np.ndarray) -> np.ndarray:
-    """(..., 3) -> (..., 3, 3) with skew(a) @ b = a x b."""
+    """Matrices (..., 3, 3) of the cross product with vectors (..., 3)."""
     x, y, z = np.moveaxis(vectors, -1, 0)
     zero = np.zeros_like(x)
     rows = [np.stack(row, -1) for row in ((zero, -z, y), (z, zero, -x), (-y, x, zero))]
@@ -41,8 +42,6 @@ def exp(vectors: np.ndarray) -> np.ndarray:
 
 def log(matrices: np.ndarray) -> np.ndarray:
     """Matrices (..., 3, 3) -> rotation vectors (..., 3) [rad], exact up to half a turn."""
-    from scipy.spatial.transform import Rotation
-
     flat = matrices.reshape(-1, 3, 3)
     return Rotation.from_matrix(flat).as_rotvec().reshape(*matrices.shape[:-2], 3)
 

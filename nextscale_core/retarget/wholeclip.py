@@ -229,7 +229,7 @@ class ClipSolver:
 
 
 def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """a x b over the last axis; NumPy's own is several times slower on large stacks."""
+    """Cross product over the last axis; NumPy's own is several times slower on large stacks."""
     result = np.empty(np.broadcast_shapes(a.shape, b.shape))
     result[..., 0] = a[..., 1] * b[..., 2] - a[..., 2] * b[..., 1]
     result[..., 1] = a[..., 2] * b[..., 0] - a[..., 0] * b[..., 2]

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -37,9 +38,7 @@ class TextFeatures:
 
     def to(self, device: torch.device | str) -> TextFeatures:
         """The same features on another device."""
-        return TextFeatures(
-            self.tokens.to(device), self.mask.to(device), self.pooled.to(device)
-        )
+        return TextFeatures(self.tokens.to(device), self.mask.to(device), self.pooled.to(device))
 
 
 @lru_cache(maxsize=1)
@@ -84,12 +83,13 @@ class TextEncoder:
         source = str(_minilm_folder()) if name == DEFAULT_ENCODER else name
         self._tokenizer, self._model = _load(source)
         self._model.to(self.device)
+        self._dim = int(self._model.config.hidden_size)
         self._cache: OrderedDict[str, tuple[Tensor, Tensor]] = OrderedDict()
 
     @property
     def dim(self) -> int:
         """Width D of the features."""
-        return int(self._model.config.hidden_size)
+        return self._dim
 
     def __call__(self, sentences: Sequence[str]) -> TextFeatures:
         """Encode sentences.
@@ -132,7 +132,7 @@ class TextEncoder:
             self._cache[sentence] = (features, pooled)
 
 
-def _load(source: str) -> tuple[object, nn.Module]:
+def _load(source: str) -> tuple[Any, Any]:
     # Imported here: transformers takes a second to import, which `nextscale --help` can save.
     from transformers import AutoConfig, AutoModel, AutoTokenizer, T5EncoderModel
     from transformers.utils import logging

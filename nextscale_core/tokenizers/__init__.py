@@ -1,0 +1,1 @@
+"""Motion to token scales, and back."""

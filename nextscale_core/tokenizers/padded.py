@@ -75,6 +75,21 @@ class PaddedScales:
             tuple(centers),
         )
 
+    def twice(self) -> PaddedScales:
+        """The batch followed by itself, for conditional and unconditional passes at once."""
+
+        def double(tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+            return tuple(torch.cat([t, t]) for t in tensors)
+
+        return PaddedScales(
+            torch.cat([self.lengths, self.lengths]),
+            torch.cat([self.latent_mask, self.latent_mask]),
+            double(self.token_masks),
+            double(self.down),
+            double(self.up),
+            double(self.centers),
+        )
+
     @property
     def num_scales(self) -> int:
         """Number of scales K."""

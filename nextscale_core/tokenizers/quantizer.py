@@ -55,10 +55,11 @@ class MultiScaleQuantizer(nn.Module):
     ) -> None:
         super().__init__()
         self.num_codes, self.dim, self.divisors, self.decay = num_codes, dim, divisors, decay
-        self.phi = nn.ModuleList(nn.Conv1d(dim, dim, 3, padding=1) for _ in divisors)
-        for conv in self.phi:
-            nn.init.zeros_(conv.weight)
-            nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+        convs = [nn.Conv1d(dim, dim, 3, padding=1) for _ in divisors]
+        for conv in convs:
+            for parameter in conv.parameters():
+                nn.init.zeros_(parameter)
+        self.phi = nn.ModuleList(convs)
         self.register_buffer("codebook", torch.randn(num_codes, dim) * 0.02)
         self.register_buffer("code_count", torch.ones(num_codes), persistent=False)
         self.register_buffer("code_sum", torch.zeros(num_codes, dim), persistent=False)
@@ -115,7 +116,9 @@ class MultiScaleQuantizer(nn.Module):
             index = distance.argmin(1)
         return index.reshape(vectors.shape[:-1])
 
-    def forward(self, latents: Tensor, temperature: float = 0.0, scales: int | None = None) -> Quantized:
+    def forward(
+        self, latents: Tensor, temperature: float = 0.0, scales: int | None = None
+    ) -> Quantized:
         """Quantise a batch of equally long clips.
 
         Args:

@@ -65,6 +65,8 @@ def _residual_stack(width: int, depth: int, growth: int, reverse: bool) -> nn.Se
 class _TemporalAttention(nn.Module):
     """Pre-norm self-attention over time at the latent rate, with a local position bias."""
 
+    slopes: Tensor
+
     def __init__(self, width: int, heads: int = 4) -> None:
         super().__init__()
         self.heads = heads
@@ -85,7 +87,7 @@ class _TemporalAttention(nn.Module):
         )
         steps = torch.arange(length, device=x.device)
         distance = (steps[None] - steps[:, None]).abs()
-        bias = -self.slopes[:, None, None] * distance  # type: ignore[operator]
+        bias = -self.slopes[:, None, None] * distance
         attended = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q)[None])
         mixed = self.out(attended.transpose(1, 2).reshape(batch, length, width))
         return x + mixed.transpose(1, 2)

@@ -23,8 +23,8 @@ from nextscale_core.motion.features import (
     clip_to_features,
 )
 from nextscale_core.motion.humanml3d import read_humanml3d
-from nextscale_core.motion.resample import resample
 from nextscale_core.motion.mirror import mirror_clip, mirror_text
+from nextscale_core.motion.resample import resample
 from nextscale_core.text.descriptions import sentence_from_description
 
 MIN_FRAMES = 20

@@ -84,9 +84,7 @@ def hierarchical_inputs(
         accumulated.append(padded.down[scale] @ total if scale else None)
         replaced = torch.rand(target.shape, device=target.device) < corruption[:, None]
         random = torch.randint(quantizer.num_codes, target.shape, device=target.device)
-        total = total + quantizer.contribution(
-            torch.where(replaced, random, target), scale, padded
-        )
+        total = total + quantizer.contribution(torch.where(replaced, random, target), scale, padded)
     return ScaleInputs(targets, accumulated)
 
 

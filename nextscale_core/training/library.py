@@ -141,9 +141,7 @@ class TokenLibrary:
 
 
 @torch.no_grad()
-def _encode(
-    tokenizer: TemporalTokenizer, samples: Sequence[Sample], label: str
-) -> list[Tensor]:
+def _encode(tokenizer: TemporalTokenizer, samples: Sequence[Sample], label: str) -> list[Tensor]:
     out = []
     for sample in tqdm(samples, desc=label, unit="clip"):
         frames = len(sample.features) - len(sample.features) % tokenizer.frames_per_latent
@@ -216,8 +214,9 @@ def build_library(
     names = list(samples)
     worded = [name for name in names if samples[name].captions]
     density = _density(
-        torch.stack([table.pooled[table.index[samples[name].captions[0]]] for name in worded])
-        .float()
+        torch.stack(
+            [table.pooled[table.index[samples[name].captions[0]]] for name in worded]
+        ).float()
     )
     crowd = dict(zip(worded, density.tolist(), strict=True))
     entries = []

@@ -109,7 +109,8 @@ class Trainer:
         self.accelerator = Accelerator(
             mixed_precision=config.precision, cpu=not torch.cuda.is_available()
         )
-        decay, no_decay = [], []
+        decay: list[nn.Parameter] = []
+        no_decay: list[nn.Parameter] = []
         for parameter in module.parameters():
             if parameter.requires_grad:
                 (decay if parameter.ndim >= 2 else no_decay).append(parameter)
@@ -256,9 +257,7 @@ class Trainer:
         with safe_open(str(path), framework="pt") as file:
             numbers = json.loads(file.metadata()["run"])
         tensors = load_file(str(path))
-        self.bare.load_state_dict(
-            {k[6:]: v for k, v in tensors.items() if k.startswith("model.")}
-        )
+        self.bare.load_state_dict({k[6:]: v for k, v in tensors.items() if k.startswith("model.")})
         self.average.state = {k[8:]: v for k, v in tensors.items() if k.startswith("average.")}
         self.average.updates = numbers["updates"]
         state = self.optimizer.state_dict()

@@ -67,7 +67,11 @@ class WindowSampler:
 
 
 def tokenizer_loss(
-    model: nn.Module, bare: TemporalTokenizer, features: Tensor, temperature: float, scales: int | None
+    model: nn.Module,
+    bare: TemporalTokenizer,
+    features: Tensor,
+    temperature: float,
+    scales: int | None,
 ) -> tuple[Tensor, dict[str, float]]:
     """Reconstruction + position + commitment (MoScale), and motion in the world.
 

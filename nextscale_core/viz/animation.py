@@ -66,7 +66,8 @@ def save_animation(figure: Figure, path: Path) -> None:
 
     images: list[Image.Image] = []
     palette: Image.Image | None = None
-    for frame in frames:
+    # The last frame first, for its colours alone: it holds the whole path.
+    for frame in (frames[-1], *frames):
         target = np.array([*followed[frame], 0.47 * height])
         camera = Camera(target, view, distance=3.4 * height)
         mesh = figure.mesh(frame)
@@ -78,8 +79,10 @@ def save_animation(figure: Figure, path: Path) -> None:
         canvas.draw()
         image = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba())
         image = image.convert("RGB")
-        palette = palette or _palette(image)
-        images.append(image.quantize(palette=palette, dither=Image.Dither.NONE))
+        if palette is None:
+            palette = _palette(image)
+        else:
+            images.append(image.quantize(palette=palette, dither=Image.Dither.NONE))
         for collection in list(axes.collections):
             collection.remove()
     images[0].save(

@@ -17,10 +17,10 @@ import pytest
 import rclpy
 from rclpy.context import Context
 from rclpy.signals import SignalHandlerOptions
-from ros.graph import HERE, Graph
 
 from nextscale_core.retarget.trajectory import RobotTrajectory
 from nextscale_ros.isolation import private_graph
+from ros.graph import HERE, Graph
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graph]:
     folder = tmp_path_factory.mktemp("graph")
     with ExitStack() as stack:
         env = stack.enter_context(private_graph(folder))
-        env["PYTHONPATH"] = str(HERE)
+        env["PYTHONPATH"] = str(HERE.parent)
         env["ROS_PYTHON_CHECK_FIELDS"] = "1"
         env["OMP_NUM_THREADS"] = "1"
         os.environ["ROS_HOME"] = env["ROS_HOME"]

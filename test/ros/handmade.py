@@ -36,14 +36,14 @@ STANDING = np.array(
         [0.02, 0.00, 1.55],
         [0.00, 0.18, 1.38],
         [0.00, -0.18, 1.38],
-        [0.00, 0.20, 1.12],
-        [0.00, -0.20, 1.12],
-        [0.02, 0.20, 0.87],
-        [0.02, -0.20, 0.87],
+        [0.00, 0.28, 1.14],
+        [0.00, -0.28, 1.14],
+        [0.02, 0.37, 0.90],
+        [0.02, -0.37, 0.90],
     ],
     dtype=np.float32,
 )
-"""(22, 3) a person standing with hanging arms [m], facing +x."""
+"""(22, 3) a person standing with arms hanging off the body [m], facing +x."""
 
 FPS = 20.0
 
@@ -53,7 +53,8 @@ def raise_arm(seconds: float) -> np.ndarray:
     times = np.arange(round(seconds * FPS)) / FPS
     joints = np.repeat(STANDING[None], len(times), axis=0)
     angle = 0.5 * np.pi * np.sin(np.pi * times / seconds) ** 2
-    down = np.stack([np.sin(angle), 0 * angle, -np.cos(angle)], axis=1)
+    # A little out to the side all the way, clear of the hip.
+    down = np.stack([np.sin(angle), -0.4 + 0 * angle, -np.cos(angle)], axis=1) / np.hypot(1, 0.4)
     shoulder = STANDING[JOINT_INDEX["right_shoulder"]]
     joints[:, JOINT_INDEX["right_elbow"]] = shoulder + 0.26 * down
     joints[:, JOINT_INDEX["right_wrist"]] = shoulder + 0.51 * down

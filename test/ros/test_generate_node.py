@@ -11,7 +11,6 @@ import pytest
 from rcl_interfaces.msg import Parameter as ParameterMessage
 from rcl_interfaces.srv import DescribeParameters, SetParameters
 from rclpy.parameter import Parameter
-from ros.graph import REPLY, START, Graph
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
@@ -21,13 +20,14 @@ from nextscale_ros.msg import MotionReport
 from nextscale_ros.parameters import SPECS
 from nextscale_ros.processes import Child
 from nextscale_ros.recorder import Recorder
+from ros.graph import REPLY, START, Graph
 
 GOOD = (MotionReport.PASS, MotionReport.REPAIRED)
 
 
 @pytest.fixture(scope="module")
 def node(graph: Graph) -> Child:
-    return graph.start("handmade")
+    return graph.start("ros.handmade")
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +130,7 @@ def test_the_length_can_be_set(client: Recorder) -> None:
     [
         ("", "empty"),
         ("  \n ", "empty"),
-        ("walk " * 2000, "10000 characters"),
+        ("walk " * 2000, "9999 characters long, at most 500"),
         ("walk\x07forward", "control character U+0007"),
         ("一个人向前走", "English"),
         ("12345 !!!", "no word"),
@@ -300,7 +300,7 @@ def test_the_node_ends_cleanly_in_the_middle_of_its_work(
     graph: Graph, sign: signal.Signals
 ) -> None:
     topic = f"/ending_{sign.name}"
-    child = graph.start("handmade", {"text_topic": topic})
+    child = graph.start("ros.handmade", {"text_topic": topic})
     graph.children.remove(child)
     recorder = graph.recorder()
     text = recorder.create_publisher(String, topic, 10)
@@ -315,7 +315,7 @@ def test_the_node_ends_cleanly_in_the_middle_of_its_work(
 
 
 def test_an_unknown_robot_ends_the_node_with_a_clear_line(graph: Graph) -> None:
-    child = graph.start("handmade", {"robot": "r2d2"})
+    child = graph.start("ros.handmade", {"robot": "r2d2"})
     graph.children.remove(child)
     assert child.process.wait(START) == 1
     assert "r2d2" in child.tail() and "Traceback" not in child.tail()

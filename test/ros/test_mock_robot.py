@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from ros.graph import REPLY, START, Graph
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint, MultiDOFJointTrajectory
 
 from nextscale_core.retarget import Robot, load_robot
@@ -16,6 +15,7 @@ from nextscale_ros.conversions import base_trajectory, duration
 from nextscale_ros.message_rules import NANOSECONDS, nanoseconds
 from nextscale_ros.processes import Child
 from nextscale_ros.recorder import Recorder
+from ros.graph import REPLY, START, Graph
 
 
 @pytest.fixture(scope="module")

@@ -86,7 +86,16 @@ def test_who_stands_still_does_nothing_else(motions, sentence):
 
 @pytest.mark.parametrize(
     "sentence",
-    ["walks forward", "walks backward", "runs", "walks in a circle", "hops", "squats", "sits down"],
+    (
+        "walks forward",
+        "walks backward",
+        "runs",
+        "walks in a circle",
+        "hops",
+        "squats",
+        "sits down",
+        "turns around",
+    ),
 )
 def test_who_moves_for_most_of_the_time_does_not_stand_still(motions, sentence):
     assert not shows(motions[sentence], "stands still")

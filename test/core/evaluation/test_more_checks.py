@@ -61,8 +61,8 @@ def motions(puppet, walking, circle_walk, jumping):
         "jogs forward": walking(2.2),
         "steps sideways to the left": walking(0.6, "left"),
         "steps sideways to the right": walking(0.6, "right"),
-        "walks forward and turns left": puppet(heading=lambda t: min(t, 1.5)),
-        "walks forward and turns right": puppet(heading=lambda t: -min(t, 1.5)),
+        "turns left": puppet(heading=lambda t: min(t, 1.5)),
+        "turns right": puppet(heading=lambda t: -min(t, 1.5)),
         "jumps forward": jumping(speed=1.0),
         "jumps on the spot": jumping(),
         "jumps twice": jumping(at=(1.0, 2.5)),
@@ -147,8 +147,8 @@ def test_who_only_stands_shows_none_of_it(motions, sentence):
         ("clockwise circle", "walks in a counterclockwise circle"),
         ("steps sideways to the left", "steps sideways to the right"),
         ("steps sideways to the right", "steps sideways to the left"),
-        ("walks forward and turns left", "walks forward and turns right"),
-        ("walks forward and turns right", "walks forward and turns left"),
+        ("turns left", "turns right"),
+        ("turns right", "turns left"),
         ("walks quickly", "walks slowly"),
         ("walks slowly", "walks quickly"),
         ("walks", "jogs forward"),
@@ -180,11 +180,11 @@ def test_one_thing_is_not_taken_for_another(motions, done, said):
 
 def test_the_order_of_a_sequence_counts(walking, jumping):
     def then(*names: str) -> dict:
+        walk = {"direction": "forward", "min_distance": 1.5, "min_speed": 0.5, "max_speed": 2.0}
         known = {
-            "walk": ("travel", dict(direction="forward", min_distance=1.5, min_speed=0.5,
-                                    max_speed=2.0)),
-            "jump": ("jump", dict(min_rise=0.2, min_air_seconds=0.2)),
-        }  # fmt: skip
+            "walk": ("travel", walk),
+            "jump": ("jump", {"min_rise": 0.2, "min_air_seconds": 0.2}),
+        }
         return {"steps": [{"check": known[n][0], "thresholds": known[n][1]} for n in names]}
 
     clip = joined(walking(1.0, seconds=3.0), jumping())

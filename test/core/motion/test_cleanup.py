@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import numpy as np
+
+from nextscale_core.motion.cleanup import STANDARD_BONES, clean_up
+from nextscale_core.motion.clip import MotionClip
+from nextscale_core.motion.cmu import read_cmu
+from nextscale_core.motion.skeleton import JOINT_INDEX, bone_lengths
+
+
+def noisy(clip: MotionClip, size: float, seed: int = 0) -> MotionClip:
+    rng = np.random.default_rng(seed)
+    return MotionClip(clip.joints + rng.normal(size=clip.joints.shape) * size)
+
+
+def test_limbs_get_standard_lengths(shared):
+    clip = next(read_cmu(shared / "data" / "cmu", "val")).clip
+    cleaned = clean_up(noisy(clip, 0.02))
+    assert np.abs(bone_lengths(cleaned.joints) - STANDARD_BONES).max() < 1e-4
+
+
+def test_a_standing_foot_stays_where_it_stands(shared):
+    for item in read_cmu(shared / "data" / "cmu", "val"):
+        cleaned = clean_up(item.clip)
+        for column, name in ((1, "left_foot"), (3, "right_foot")):
+            foot = cleaned.joints[:, JOINT_INDEX[name], :2]
+            standing = cleaned.contacts[:-1, column] & cleaned.contacts[1:, column]
+            speed = np.linalg.norm(np.diff(foot, axis=0), axis=1)[standing] * 20
+            if len(speed) > 5:
+                assert speed.mean() < 0.01
+
+
+def test_recorded_motion_hardly_changes(shared):
+    for item in read_cmu(shared / "data" / "cmu", "val"):
+        change = np.linalg.norm(clean_up(item.clip).joints - item.clip.joints, axis=-1)
+        assert change.mean() < 0.01
+
+
+def test_no_foot_goes_below_the_floor(shared):
+    clip = next(read_cmu(shared / "data" / "cmu", "val")).clip
+    sunk = clean_up(MotionClip(clip.joints - [0, 0, 0.03]))
+    feet = sunk.joints[:, [JOINT_INDEX["left_foot"], JOINT_INDEX["right_foot"]], 2]
+    assert feet.min() > -0.002
+
+
+def test_one_frame_is_enough(shared):
+    clip = next(read_cmu(shared / "data" / "cmu", "val")).clip
+    assert len(clean_up(clip.slice(0, 1))) == 1

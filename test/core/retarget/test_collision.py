@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pinocchio as pin
+import pytest
+
+from nextscale_core.retarget import Robot
+from nextscale_core.retarget.collision import CollisionModel, collision_model
+from nextscale_core.retarget.hulls import cache_dir, link_hulls
+from nextscale_core.retarget.robot import with_profile
+
+from .test_gate import crossed_arms
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("NEXTSCALE_CACHE", str(tmp_path))
+    return tmp_path
+
+
+def test_a_standing_robot_touches_nothing_and_crossed_arms_do(g1: Robot) -> None:
+    collisions = collision_model(g1)
+    assert collisions.colliding(np.stack([g1.nominal, crossed_arms(g1)])).tolist() == [False, True]
+    touches = collisions.touches(crossed_arms(g1)[None])
+    assert touches and all(touch.depth > 0 for touch in touches)
+    assert any("left_" in touch.first + touch.second for touch in touches)
+
+
+def test_the_broad_phase_finds_what_pair_by_pair_search_finds(g1: Robot) -> None:
+    collisions = collision_model(g1)
+    generator = np.random.default_rng(9)
+    postures = generator.uniform(g1.position_lower, g1.position_upper, (60, g1.num_joints))
+    found = collisions.close_pairs(postures)
+    data = pin.GeometryData(collisions._geometry)
+    model_data = g1.model.createData()
+    expected = {
+        (row, number)
+        for row, q in enumerate(collisions._upright(postures))
+        for number, hit in enumerate(collisions._touching(q, model_data, data))
+        if hit
+    }
+    assert found == expected and expected
+
+
+def test_neighbours_are_not_checked_and_limbs_are(g1: Robot) -> None:
+    pairs = {frozenset(pair) for pair in collision_model(g1).pairs}
+    assert frozenset(("left_knee_link", "left_hip_yaw_link")) not in pairs
+    assert frozenset(("left_knee_link", "right_knee_link")) in pairs
+    assert frozenset(("torso_link", "right_elbow_link")) in pairs
+
+
+def test_ignored_pairs_are_not_checked(g1: Robot) -> None:
+    robot = with_profile(g1, collision_ignore=(("left_knee_link", "right_knee_link"),))
+    pairs = {frozenset(pair) for pair in CollisionModel(robot).pairs}
+    assert frozenset(("left_knee_link", "right_knee_link")) not in pairs
+
+
+def test_a_safety_distance_finds_more(g1: Robot) -> None:
+    generator = np.random.default_rng(10)
+    postures = generator.uniform(g1.position_lower, g1.position_upper, (150, g1.num_joints))
+    near = collision_model(g1, 0.05).colliding(postures)
+    touching = collision_model(g1).colliding(postures)
+    assert near[touching].all()
+    assert near.sum() > touching.sum()
+
+
+def test_hulls_enclose_their_links_and_come_from_the_cache(g1: Robot, cache: Path) -> None:
+    built = link_hulls(g1)
+    files = list((cache / "hulls").iterdir())
+    assert len(files) == 1 and files[0].suffix == ".npz"
+    stamp = files[0].stat().st_mtime_ns
+    read = link_hulls(g1)
+    assert files[0].stat().st_mtime_ns == stamp, "the second call only reads"
+    assert [hull.link for hull in read] == [hull.link for hull in built]
+    for a, b in zip(built, read, strict=True):
+        assert np.array_equal(a.vertices, b.vertices)
+        assert np.array_equal(a.triangles, b.triangles)
+
+
+def test_hull_facets_face_outward(g1: Robot) -> None:
+    for hull in link_hulls(g1):
+        a, b, c = (hull.vertices[hull.triangles[:, corner]] for corner in range(3))
+        outward = (np.cross(b - a, c - a) * (a - hull.vertices.mean(0))).sum(-1)
+        assert (outward > -1e-12).all(), hull.link
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04 cut short", b"\x00" * 4096])
+def test_a_broken_cache_is_built_again(g1: Robot, cache: Path, content: bytes) -> None:
+    good = link_hulls(g1)
+    (path,) = (cache / "hulls").iterdir()
+    path.write_bytes(content)
+    again = link_hulls(g1)
+    assert [hull.link for hull in again] == [hull.link for hull in good]
+    assert path.read_bytes() != content, "the broken file is replaced"
+
+
+def test_a_cache_with_nonsense_is_built_again(g1: Robot, cache: Path) -> None:
+    good = link_hulls(g1)
+    (path,) = (cache / "hulls").iterdir()
+    np.savez(
+        path,
+        links=np.array(["left_knee_link"]),
+        vertices0=np.full((4, 3), np.nan),
+        triangles0=np.zeros((4, 3), dtype=int),
+    )
+    assert len(link_hulls(g1)) == len(good)
+
+
+def test_an_unwritable_cache_is_survived(
+    g1: Robot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("a file where a folder should be")
+    monkeypatch.setenv("NEXTSCALE_CACHE", str(blocked))
+    assert len(link_hulls(g1)) > 20
+
+
+def test_another_description_gets_another_cache_entry(
+    g1: Robot, cache: Path, tmp_path: Path
+) -> None:
+    from nextscale_core.retarget.robot import build_robot
+
+    link_hulls(g1)
+    copy = tmp_path / "copy.urdf"
+    copy.write_text(g1.urdf_path.read_text() + "\n<!-- changed -->\n")
+    link_hulls(build_robot(copy, g1.profile, g1.mesh_dirs))
+    assert len(list((cache / "hulls").iterdir())) == 2
+
+
+def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NEXTSCALE_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    assert cache_dir() == Path("/somewhere/nextscale")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache_dir() == Path.home() / ".cache" / "nextscale"

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from nextscale_core.exceptions import ConfigError
+from nextscale_core.resources import resource
+from nextscale_core.retarget import read_profile
+
+
+@pytest.fixture
+def tree() -> dict[str, Any]:
+    return yaml.safe_load(resource("config/robots/g1.yaml").read_text())
+
+
+def _written(tree: dict[str, Any], folder: Path) -> Path:
+    path = folder / "robot.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    return path
+
+
+def test_the_profile_of_the_g1_is_read_whole() -> None:
+    profile = read_profile(resource("config/robots/g1.yaml"))
+    assert profile.name == "g1"
+    assert profile.left["knee"] == "left_knee_joint"
+    assert profile.sole.toe == (0.12, 0.0, -0.035)
+    assert profile.acceleration["default"] == 100.0
+
+
+def test_an_unknown_key_is_named_with_the_nearest_right_one(
+    tree: dict[str, Any], tmp_path: Path
+) -> None:
+    tree["parts"]["torsoo"] = tree["parts"].pop("torso")
+    with pytest.raises(ConfigError, match=r"robot\.yaml.*parts\.torsoo.*did you mean 'torso'"):
+        read_profile(_written(tree, tmp_path))
+
+
+def test_a_missing_body_part_is_named(tree: dict[str, Any], tmp_path: Path) -> None:
+    del tree["parts"]["right"]["elbow"]
+    with pytest.raises(ConfigError, match=r"parts\.right\.elbow is missing"):
+        read_profile(_written(tree, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (("limits", "acceleration"), {"default": -1}, r"acceleration\.default must be positive"),
+        (("limits", "acceleration"), {"knee": 3}, r"acceleration\.default is missing"),
+        (("sole", "toe"), [0.1, 0.2], r"sole\.toe must be \[x, y, z\]"),
+        (("sole", "toe"), [-0.5, 0, 0], r"sole\.toe must lie in front"),
+        (("sole", "half_width"), "wide", r"sole\.half_width must be a number"),
+        (("sole", "half_width"), float("nan"), r"sole\.half_width must be a number"),
+        (("parts", "pelvis"), 7, r"parts\.pelvis must be a name"),
+        (("parts", "left"), ["hip"], r"parts\.left must be a mapping"),
+        (("min_stance_width",), -0.1, r"min_stance_width must be in"),
+        (("collision", "ignore"), [["a", "b", "c"]], r"collision\.ignore must be a list"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_key(
+    tree: dict[str, Any], tmp_path: Path, place: tuple[str, ...], value: object, message: str
+) -> None:
+    branch = tree
+    for key in place[:-1]:
+        branch = branch[key]
+    branch[place[-1]] = value
+    with pytest.raises(ConfigError, match=message):
+        read_profile(_written(tree, tmp_path))
+
+
+@pytest.mark.parametrize("text", ["", "- a\n- b\n", "name: [unclosed", "\x00"])
+def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "robot.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match="robot.yaml"):
+        read_profile(path)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_profile(tmp_path / "nowhere.yaml")

@@ -1,0 +1,112 @@
+"""`make run`, from inside: sentence, node, trajectory, mock robot, picture."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nextscale_core.exceptions import ConfigError
+from nextscale_core.resources import resource
+from ros.graph import HERE, START
+
+ROOT = HERE.parents[1]
+TEXT = "a person raises the right arm"
+
+
+def weights_are_here() -> bool:
+    try:
+        return resource("weights/moscale-cmu").is_dir()
+    except ConfigError:
+        return False
+
+
+def demo(out: Path, *arguments: str, text: str = TEXT) -> subprocess.Popen[str]:
+    """The demo as a process of its own; with the hand-made source unless told otherwise."""
+    module = "nextscale_ros.demo" if "--model" in arguments else "ros.handmade_demo"
+    env = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'test'}", "COLUMNS": "120"}
+    return subprocess.Popen(
+        [sys.executable, "-m", module, "--out", str(out), *arguments, "--", text],
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Exit status and output."""
+    output, _ = process.communicate(timeout=2 * START)
+    return process.returncode, output
+
+
+def processes_of(out: Path) -> list[str]:
+    """Command lines of running processes that log below `out`."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if (folder / "fd" / "1").readlink().is_relative_to(out):
+                found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+        except OSError:
+            continue
+    return found
+
+
+def assert_shows_something(picture: Path) -> None:
+    pixels = np.asarray(Image.open(picture).convert("L"))
+    assert pixels.size > 100_000
+    assert pixels.std() > 5.0
+
+
+def test_a_sentence_is_executed_and_drawn(tmp_path: Path) -> None:
+    status, output = finish(demo(tmp_path))
+    assert status == 0, output
+    assert "29 joints" in output
+    for stage in ("generate", "gate", "message"):
+        assert stage in output
+    assert_shows_something(tmp_path / "a_person_raises_the_right_arm.png")
+    assert processes_of(tmp_path) == []
+
+
+def test_a_bad_sentence_fails_with_the_reason(tmp_path: Path) -> None:
+    status, output = finish(demo(tmp_path, text="12345"))
+    assert status == 1
+    assert "bad_input" in output and "no word" in output
+    assert processes_of(tmp_path) == []
+
+
+def test_an_unknown_robot_fails_with_the_reason(tmp_path: Path) -> None:
+    status, output = finish(demo(tmp_path, "--robot", "r2d2"))
+    assert status == 1
+    assert "r2d2" in output and "Traceback" not in output
+    assert processes_of(tmp_path) == []
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_no_process_is_left_behind_when_it_is_interrupted(
+    tmp_path: Path, sign: signal.Signals
+) -> None:
+    process = demo(tmp_path)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "ready" in line:
+            break
+    assert len(processes_of(tmp_path)) == 2
+    process.send_signal(sign)
+    status, _ = finish(process)
+    assert status == 128 + sign
+    assert processes_of(tmp_path) == []
+
+
+@pytest.mark.skipif(not weights_are_here(), reason="weights/moscale-cmu is not in this checkout")
+def test_the_trained_model_speaks_to_the_robot(tmp_path: Path) -> None:
+    text = "a person waves with the right hand"
+    status, output = finish(demo(tmp_path, "--model", "moscale-cmu", "--seed", "1", text=text))
+    assert status == 0, output
+    assert_shows_something(tmp_path / "a_person_waves_with_the_right_hand.png")

@@ -1,0 +1,106 @@
+"""A trajectory that the safety gate, or the check of the message, refuses is never published."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from rclpy.executors import MultiThreadedExecutor
+
+from nextscale_core.retarget import (
+    Finding,
+    GateResult,
+    Robot,
+    RobotTrajectory,
+    SafetyGate,
+    SafetyReport,
+)
+from nextscale_ros import planner
+from nextscale_ros.generate_node import GenerateNode
+from nextscale_ros.msg import MotionReport
+from nextscale_ros.recorder import Recorder
+from ros.graph import REPLY, Graph
+from ros.handmade import HandmadePipeline
+
+Review = Callable[[RobotTrajectory], GateResult]
+
+
+def refuse(trajectory: RobotTrajectory) -> GateResult:
+    finding = Finding("made_up", "the moon is full", 1.0, 0.0, "rejected")
+    return GateResult(None, SafetyReport("rejected", (finding,)))
+
+
+def let_pass_what_still_moves_at_the_end(trajectory: RobotTrajectory) -> GateResult:
+    velocities = trajectory.velocities.copy()
+    velocities[-1, 0] = 1.0
+    return GateResult(replace(trajectory, velocities=velocities), SafetyReport("pass"))
+
+
+def let_pass_a_nan(trajectory: RobotTrajectory) -> GateResult:
+    positions = trajectory.positions.copy()
+    positions[3, 2] = np.nan
+    return GateResult(replace(trajectory, positions=positions), SafetyReport("pass"))
+
+
+def break_down(trajectory: RobotTrajectory) -> GateResult:
+    raise MemoryError("made to break down")
+
+
+@contextmanager
+def node_with_gate(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch, review: Review
+) -> Iterator[Recorder]:
+    """The node in this process with a gate that changes its mind after the warm-up."""
+    ready = threading.Event()
+
+    class MadeUpGate:
+        def __init__(self, robot: Robot) -> None:
+            self._gate = SafetyGate(robot)
+
+        def review(self, trajectory: RobotTrajectory, *, start: object = None) -> GateResult:
+            return review(trajectory) if ready.is_set() else self._gate.review(trajectory)
+
+    monkeypatch.setattr(planner, "SafetyGate", MadeUpGate)
+    node = GenerateNode(pipeline=HandmadePipeline(), context=graph.context)
+    ready.set()
+    executor = MultiThreadedExecutor(num_threads=2, context=graph.context)
+    executor.add_node(node)
+    thread = threading.Thread(target=executor.spin, daemon=True)
+    thread.start()
+    recorder = Recorder(graph.context)
+    try:
+        recorder.wait(lambda: recorder.connected(mock=False), REPLY, "the node")
+        yield recorder
+    finally:
+        node.close()
+        executor.shutdown()
+        thread.join(REPLY)
+        recorder.destroy_node()
+        node.destroy_node()
+
+
+@pytest.mark.parametrize(
+    ("review", "outcome", "reason"),
+    [
+        (refuse, MotionReport.REJECTED, "the moon is full"),
+        (let_pass_what_still_moves_at_the_end, MotionReport.REJECTED, "the last point moves"),
+        (let_pass_a_nan, MotionReport.REJECTED, "point 3: positions[2] is nan"),
+        (break_down, MotionReport.FAILED, "MemoryError: made to break down"),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else "",
+)
+def test_what_is_refused_is_reported_with_the_reason_and_not_published(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch, review: Review, outcome: str, reason: str
+) -> None:
+    with node_with_gate(graph, monkeypatch, review) as recorder:
+        recorder.say("a person raises the right arm")
+        recorder.wait(lambda: bool(recorder.reports), REPLY, "the report")
+        report = recorder.reports[0]
+        assert report.outcome == outcome
+        assert reason in report.message
+        assert report.points == 0 and not report.joint_names
+        assert not recorder.commands and not recorder.bases
