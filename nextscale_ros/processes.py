@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import site
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -50,8 +51,9 @@ class Child:
         environment["PYTHONUNBUFFERED"] = "1"
         # The child must find the package where this process found it, also from another folder.
         root = str(Path(__file__).resolve().parents[1])
-        before = environment.get("PYTHONPATH")
-        environment["PYTHONPATH"] = os.pathsep.join([root, before] if before else [root])
+        if root not in site.getsitepackages():
+            before = environment.get("PYTHONPATH")
+            environment["PYTHONPATH"] = os.pathsep.join([root, before] if before else [root])
         output = None if log is None else log.open("wb")
         try:
             # A session of its own: Ctrl-C reaches us first, and we end the children in order.

@@ -11,6 +11,7 @@ Source: Guo et al., "Generating Diverse and Natural 3D Human Motions from Text",
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -71,12 +72,12 @@ def read_humanml3d_array(path: Path) -> MotionClip:
         if array.ndim == 2 and array.shape[1] == NUM_FEATURES:
             return features_to_clip(array)
         if array.ndim == 3 and array.shape[1:] == (NUM_JOINTS, 3):
-            joints = to_z_up(array.astype(np.float64))
-            if len(joints) < _MIN_FRAMES:
-                return MotionClip(joints, FPS)
-            contacts = foot_contacts(joints)
+            clip = MotionClip(to_z_up(array.astype(np.float64)), FPS)
+            if len(clip) < _MIN_FRAMES:
+                return clip
+            contacts = foot_contacts(clip.joints.astype(np.float64))
             # The last frame has no next frame to move to: it keeps the label of the one before.
-            return MotionClip(joints, FPS, contacts=np.concatenate([contacts, contacts[-1:]]))
+            return replace(clip, contacts=np.concatenate([contacts, contacts[-1:]]))
     except InvalidMotionError as error:
         raise MotionFileError(f"{path}: {error}") from error
     raise MotionFileError(

@@ -123,7 +123,7 @@ def match_rig(names: Sequence[str]) -> RigMatch:
     if fewest_missing:
         shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
         raise MotionFileError(
-            f"the joint names fit no known rig ({', '.join(rig.name for rig in _RIGS)}); nearest "
+            f"the joint names fit no known rig ({'; '.join(rig.name for rig in _RIGS)}); nearest "
             f"is {match.rig}, which lacks {', '.join(fewest_missing)}; the file has: {shown}"
         )
     return match

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from nextscale_core.motion.humanml3d import read_humanml3d
 from nextscale_core.motion.mirror import mirror_clip, mirror_text
 from nextscale_core.motion.resample import resample
 from nextscale_core.text.descriptions import sentence_from_description
+from nextscale_core.training.annotations import annotated_clips
 
 MIN_FRAMES = 20
 """Shortest training sample, 1 s."""
@@ -91,7 +93,8 @@ def captioned_samples(
 def _open(folder: str | Path, split: str) -> Iterator[CaptionedClip]:
     folder = Path(folder)
     if (folder / "clips.jsonl").is_file():
-        return CmuFolder(folder).clips(split)
+        clips = CmuFolder(folder).clips(split)
+        return itertools.chain(clips, annotated_clips(folder)) if split == "train" else clips
     if (folder / "new_joint_vecs").is_dir():
         return read_humanml3d(folder, split)
     raise MotionFileError(

@@ -50,7 +50,7 @@ def waving_clip(frames: int = 60, speed: float = 1.5) -> MotionClip:
     time = np.arange(frames) / 20.0
     angle = 0.6 * np.sin(2 * np.pi * speed * time)
     shoulder = joints[:, JOINT_INDEX["right_shoulder"]]
-    elbow = [*shoulder, 0.05, -0.25, 0.0]
+    elbow = shoulder + np.array([0.05, -0.25, 0.0])
     fore = np.stack([0.05 + 0 * angle, np.sin(angle), np.cos(angle)], -1)
     joints[:, JOINT_INDEX["right_elbow"]] = elbow
     joints[:, JOINT_INDEX["right_wrist"]] = elbow + 0.26 * fore

@@ -74,7 +74,7 @@ def test_a_wrong_value_is_named_with_its_key(
 def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "robot.yaml"
     path.write_text(text)
-    with pytest.raises(ConfigError, match="robot.yaml"):
+    with pytest.raises(ConfigError, match=r"robot\.yaml"):
         read_profile(path)
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -59,7 +61,7 @@ def test_a_foot_whose_toes_point_down_still_has_a_steady_frame() -> None:
             [np.cos(tilt), 0.0, -np.sin(tilt)]
         )
         frames.append(body_of(joints, np.zeros((8, 2), dtype=bool)).feet[0, 0])
-    steps = [degrees(a, b) for a, b in zip(frames[:-1], frames[1:], strict=True)]
+    steps = [degrees(a, b) for a, b in pairwise(frames)]
     assert max(steps) < 5
     assert all(frame[1, 1] > 0.8 for frame in frames), "its left axis stays on the left"
 
@@ -124,7 +126,7 @@ def test_standing_feet_are_flat_on_the_floor_and_as_wide_as_the_robots_hips(g1: 
 def test_a_floor_that_is_not_at_zero_is_found(g1: Robot) -> None:
     kinematics = kinematics_of(g1)
     clip = standing_clip()
-    raised = MotionClip(clip.joints + [0.0, 0.0, 0.15])
+    raised = MotionClip(clip.joints + np.array([0.0, 0.0, 0.15]))
     assert np.allclose(
         make_targets(raised, kinematics).base, make_targets(clip, kinematics).base, atol=1e-3
     )

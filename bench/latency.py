@@ -1,0 +1,85 @@
+"""From the sentence to the checked trajectory: seconds by stage, on this machine.
+
+    python bench/latency.py [--robot g1] [--seconds 6] [--repeats 10] [--threads 2]
+
+Prints a table of medians with the 10th and 90th percentile, and the ratio of 18 passes to 4 in
+the same run. Absolute times depend on the machine; the ratios travel.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from nextscale_core.pipeline import MotionPipeline
+from nextscale_core.retarget import Retargeter, SafetyGate, load_robot
+from nextscale_core.stopwatch import Stopwatch
+
+SENTENCE = "a person walks forward and waves with the right hand"
+PASSES = {"18 passes": (1, 2, 5, 10), "4 passes": (1, 1, 1, 1)}
+
+
+def measure(
+    pipeline: MotionPipeline, robot_name: str, steps: tuple[int, ...], seconds: float, repeats: int
+) -> tuple[list[Stopwatch], list[str]]:
+    """Stopwatches and gate outcomes of warm runs."""
+    robot = load_robot(robot_name)
+    retargeter, gate = Retargeter(robot), SafetyGate(robot)
+    watches, outcomes = [], []
+    for run in range(-2, repeats):
+        watch = Stopwatch()
+        clip = pipeline.generate(
+            SENTENCE, seconds=seconds, seed=max(run, 0), steps=steps, stopwatch=watch
+        )
+        with watch.stage("retarget"):
+            trajectory = retargeter.retarget(clip, rate=50.0)
+        with watch.stage("gate"):
+            result = gate.review(trajectory)
+        if run >= 0:
+            watches.append(watch)
+            outcomes.append(result.report.outcome)
+    return watches, outcomes
+
+
+def main() -> None:
+    """Run the benchmark and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--robot", default="g1")
+    parser.add_argument("--model", default="moscale-cmu")
+    parser.add_argument("--seconds", type=float, default=6.0)
+    parser.add_argument("--repeats", type=int, default=10)
+    parser.add_argument("--threads", type=int, default=0)
+    options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    pipeline = MotionPipeline.from_pretrained(options.model)
+    table = Table("stage", *(f"{name} [s]" for name in PASSES), title=f"{options.seconds:g} s motion")
+    columns, totals = [], []
+    for name, steps in PASSES.items():
+        watches, outcomes = measure(
+            pipeline, options.robot, steps, options.seconds, options.repeats
+        )
+        cells = {}
+        for stage in watches[0].seconds:
+            cells[stage] = [watch.seconds[stage] for watch in watches]
+        cells["total"] = [watch.total for watch in watches]
+        columns.append(cells)
+        totals.append(statistics.median(cells["total"]))
+        print(f"{name}: gate outcomes {', '.join(sorted(set(outcomes)))}")
+    for stage in columns[0]:
+        row = []
+        for cells in columns:
+            low, high = np.percentile(cells[stage], [10, 90])
+            row.append(f"{statistics.median(cells[stage]):.3f} ({low:.3f} to {high:.3f})")
+        table.add_row(stage, *row)
+    Console().print(table)
+    print(f"total, 18 passes to 4: {totals[0] / totals[1]:.2f}x")
+
+
+if __name__ == "__main__":
+    main()

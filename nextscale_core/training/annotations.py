@@ -1,0 +1,93 @@
+"""Captions that we wrote for spans of CMU recordings.
+
+Many recordings hold a dozen actions under one line. `config/captions/cmu.yaml` names spans of
+single actions in them, written by looking at the motion; it holds words and frame numbers only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from nextscale_core.exceptions import ConfigError
+from nextscale_core.motion.clip import MotionClip
+from nextscale_core.motion.cmu import CmuFolder, floor_height
+from nextscale_core.motion.dataset import CaptionedClip
+from nextscale_core.resources import resource
+
+ANNOTATIONS = "config/captions/cmu.yaml"
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """A captioned span of a recording.
+
+    Attributes:
+        trial: 'subject_take'.
+        start: First frame at 20 fps.
+        end: Frame after the last.
+        captions: Sentences.
+    """
+
+    trial: str
+    start: int
+    end: int
+    captions: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.end:
+            raise ConfigError(f"annotation of {self.trial}: no frames in {self.start}..{self.end}")
+        if not self.captions or any(not isinstance(c, str) or not c for c in self.captions):
+            raise ConfigError(f"annotation of {self.trial}@{self.start}: a caption is missing")
+
+
+def read_annotations(path: Path | None = None) -> tuple[Annotation, ...]:
+    """Read annotations.
+
+    Args:
+        path: YAML list of {trial, start, end, captions}; None for the one in the package.
+
+    Raises:
+        ConfigError: bad YAML, or a row with a missing, unknown or wrong key.
+    """
+    path = path or resource(ANNOTATIONS)
+    try:
+        rows = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not YAML: {error}") from error
+    if not isinstance(rows, list):
+        raise ConfigError(f"{path} must hold a list of annotations")
+    out = []
+    for number, row in enumerate(rows, start=1):
+        try:
+            out.append(Annotation(**{**row, "captions": tuple(row["captions"])}))
+        except (TypeError, KeyError) as error:
+            raise ConfigError(f"{path}, entry {number}: {error}") from error
+    return tuple(out)
+
+
+def annotated_clips(folder: Path, path: Path | None = None) -> Iterator[CaptionedClip]:
+    """Clips of the annotated spans of a CMU folder, all in the train split.
+
+    Spans that touch a val or test clip are left out, whatever the file says; so are those of
+    trials that the folder does not have.
+    """
+    data = CmuFolder(folder)
+    held_out = data.spans("val", "test")
+    whole: dict[str, MotionClip] = {}
+    for item in read_annotations(path):
+        trial = data.trials.get(item.trial)
+        if trial is None or item.end > trial.frames:
+            continue
+        if any(item.start < b and a < item.end for a, b in held_out.get(item.trial, [])):
+            continue
+        if item.trial not in whole:
+            whole[item.trial] = data.trial_clip(trial)
+        joints = whole[item.trial].joints[item.start : item.end].copy()
+        joints[..., 2] -= floor_height(joints)
+        clip = MotionClip(joints, text=item.captions[0])
+        name = f"{item.trial}#{item.start}-{item.end}"
+        yield CaptionedClip(name, "train", item.captions, clip)

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from nextscale_core.exceptions import ModelLoadError
+from nextscale_core.text import encoder as module
+from nextscale_core.text.encoder import TextEncoder
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return TextEncoder()
+
+
+def test_every_word_piece_has_features(encoder):
+    features = encoder(["a person walks", "jump"])
+    assert features.tokens.shape[-1] == encoder.dim == 384
+    assert features.mask.sum(1).tolist() == [5, 3]
+    assert (features.tokens[~features.mask] == 0).all()
+
+
+def test_features_do_not_depend_on_the_batch(encoder):
+    alone = TextEncoder()(["jump"])
+    together = encoder(["jump", "a person walks slowly in a wide circle to the left"])
+    assert torch.allclose(alone.tokens[0], together.tokens[0, :3], atol=1e-4)
+
+
+def test_sentences_of_like_meaning_are_near(encoder):
+    walk, stroll, punch = encoder(
+        ["a person walks forward", "someone is walking ahead", "a person throws a punch"]
+    ).pooled
+    assert walk @ stroll > walk @ punch + 0.2
+
+
+def test_left_and_right_differ(encoder):
+    left, right = encoder(["wave the left hand", "wave the right hand"]).pooled
+    assert left @ right < 0.999
+
+
+def test_a_repeated_sentence_is_not_encoded_again(encoder, monkeypatch):
+    encoder(["a person hops"])
+    monkeypatch.setattr(encoder, "_encode", lambda sentences: pytest.fail("encoded again"))
+    encoder(["a person hops"])
+
+
+def test_a_missing_encoder_names_itself(tmp_path):
+    with pytest.raises(ModelLoadError, match="nowhere"):
+        TextEncoder(str(tmp_path / "nowhere"))
+
+
+def test_altered_weights_are_refused(tmp_path, monkeypatch):
+    package = tmp_path / "altered"
+    (package / "model").mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "model" / "model.safetensors").write_bytes(b"not the official weights")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(module, "_MINILM_PACKAGE", "altered")
+    module._minilm_folder.cache_clear()
+    with pytest.raises(ModelLoadError, match="SHA-256"):
+        TextEncoder()
+    module._minilm_folder.cache_clear()

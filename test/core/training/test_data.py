@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nextscale_core.exceptions import ConfigError, MotionFileError
+from nextscale_core.motion.cmu import CmuFolder
+from nextscale_core.training.annotations import Annotation, annotated_clips, read_annotations
+from nextscale_core.training.data import captioned_samples, feature_statistics, trial_samples
+
+
+def test_no_frame_of_val_or_test_is_trained_on(shared):
+    folder = shared / "data" / "cmu"
+    held_out = CmuFolder(folder).spans("val", "test")
+    for sample in trial_samples(folder):
+        trial, begin = sample.id.split("@")
+        # Features lack the last frame of their piece.
+        first, end = int(begin), int(begin) + len(sample.features) + 1
+        for a, b in held_out.get(trial, []):
+            assert end <= a or b <= first
+
+
+def test_recordings_with_held_out_clips_have_no_caption(shared):
+    folder = shared / "data" / "cmu"
+    held_out = CmuFolder(folder).spans("val", "test")
+    for sample in trial_samples(folder):
+        if sample.id.split("@")[0] in held_out:
+            assert sample.captions == ()
+
+
+def test_our_own_captions_never_touch_held_out_clips(shared):
+    folder = shared / "data" / "cmu"
+    data = CmuFolder(folder)
+    held_out = data.spans("val", "test")
+    for item in read_annotations():
+        assert item.end <= data.trials[item.trial].frames
+        for a, b in held_out.get(item.trial, []):
+            assert item.end <= a or b <= item.start, item
+
+
+def test_mirrored_samples_swap_left_and_right_in_words(shared):
+    samples = {s.id: s for s in captioned_samples(shared / "data" / "cmu", "val", mirror=True)}
+    swapped = 0
+    for name, sample in samples.items():
+        if name.endswith("/mirror"):
+            continue
+        mirrored = samples[f"{name}/mirror"]
+        for ours, theirs in zip(sample.captions, mirrored.captions, strict=True):
+            if "left hand" in ours:
+                assert "right hand" in theirs
+                swapped += 1
+    assert swapped > 0
+
+
+def test_statistics_share_one_spread_in_a_group(shared):
+    mean, std = feature_statistics(captioned_samples(shared / "data" / "cmu", "val"))
+    assert mean.shape == std.shape == (263,)
+    assert np.unique(std[4:67]).size == 1
+    assert (std > 0).all()
+
+
+def test_a_folder_of_nothing_is_refused(tmp_path):
+    with pytest.raises(MotionFileError, match="neither"):
+        captioned_samples(tmp_path, "train")
+
+
+def test_a_held_out_span_is_left_out_whatever_the_file_says(shared, tmp_path):
+    folder = shared / "data" / "cmu"
+    trial, spans = next(iter(CmuFolder(folder).spans("test").items()))
+    path = tmp_path / "own.yaml"
+    path.write_text(
+        f'- {{trial: "{trial}", start: {spans[0][0]}, end: {spans[0][1]}, captions: [a]}}\n'
+    )
+    assert list(annotated_clips(folder, path)) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{}", "- {trial: a}", "- {trial: a, start: 3, end: 2, captions: [x]}", "- [", "- 7"],
+)
+def test_bad_annotation_files_are_refused(tmp_path, text):
+    path = tmp_path / "own.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError):
+        read_annotations(path)
+
+
+def test_an_annotation_needs_words():
+    with pytest.raises(ConfigError, match="caption"):
+        Annotation("01_01", 0, 30, ())
