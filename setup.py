@@ -60,6 +60,9 @@ def with_ros() -> bool:
     """Whether this build includes the ROS package."""
     if WITHOUT_ROS:
         return False
+    if "egg_info" in sys.argv:
+        # pip asks what the build needs; it has not been installed yet.
+        return True
     reason = reason_for_core_only()
     if reason and DEMAND_ROS:
         raise SystemExit(f"nextscale: the ROS messages cannot be built: {reason}")
@@ -161,11 +164,8 @@ class BuildMessages(Command):
             self.run_command("install_data")
 
     def get_source_files(self) -> list[str]:
-        """What an sdist needs for this step."""
-        folders = ("cmake", "launch", "msg")
-        files = [path for folder in folders for path in (ROOT / folder).rglob("*")]
-        files += [ROOT / n for n in ("CMakeLists.txt", "package.xml", "requirements-ros-build.txt")]
-        return [str(path.relative_to(ROOT)) for path in files if path.is_file()]
+        """Nothing: MANIFEST.in lists what an sdist needs for this step."""
+        return []
 
     def get_outputs(self) -> list[str]:
         """The generated Python files of a wheel."""

@@ -129,9 +129,7 @@ class GenerateNode(Node):
             callback_group=MutuallyExclusiveCallbackGroup(),
         )
         self._ready.publish(Bool(data=True))
-        self.get_logger().info(
-            f"ready: listening on {self._text('text_topic')} (warm-up: {warm})"
-        )
+        self.get_logger().info(f"ready: listening on {self._text('text_topic')} (warm-up: {warm})")
 
     def close(self) -> None:
         """Give up the work at hand; the node can be destroyed then."""
@@ -236,7 +234,8 @@ class GenerateNode(Node):
         outcome = MotionReport.PASS
         if result.report.outcome == "repaired":
             outcome = MotionReport.REPAIRED
-        if not self._commands.get_subscription_count():
+        plan.listeners = self._commands.get_subscription_count()
+        if not plan.listeners:
             topic = self._text("command_topic")
             self.get_logger().warning(f"nobody listens on {topic}: the trajectory is lost")
         self._report(request, outcome, result.report.line(), plan)
@@ -275,6 +274,7 @@ class GenerateNode(Node):
                     report.joint_names = list(trajectory.joint_names)
                     report.points = len(trajectory)
                     report.duration = float(trajectory.seconds)
+                    report.listeners = plan.listeners
         log = self.get_logger()
         told = message if message.startswith(outcome) else f"{outcome}: {message}"
         line = f"request {request.number}: {told}"

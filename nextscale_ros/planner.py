@@ -49,12 +49,14 @@ class Plan:
         stopwatch: Seconds by stage.
         start: The measured state the trajectory begins in, or None.
         result: The safety gate's answer; None until it was asked.
+        listeners: Subscribers that the trajectory was sent to.
     """
 
     seed: int
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
     start: RobotState | None = None
     result: GateResult | None = None
+    listeners: int = 0
 
 
 class Planner:

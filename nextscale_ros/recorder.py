@@ -10,6 +10,7 @@ from nav_msgs.msg import Odometry
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, String
 from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
@@ -50,11 +51,13 @@ class Recorder(Node):
         self.odometry: list[Odometry] = []
         self._text = self.create_publisher(String, "/text_command", 10)
         self.create_subscription(Bool, "/nextscale/ready", self._on_ready, LATCHED)
-        self.create_subscription(JointTrajectory, "/motion_command", self._on_command, 10)
-        self.create_subscription(
-            MultiDOFJointTrajectory, "/motion_command/base", self.bases.append, 10
-        )
-        self.create_subscription(MotionReport, "/motion_report", self.reports.append, 10)
+        self._answers = [
+            self.create_subscription(JointTrajectory, "/motion_command", self._on_command, 10),
+            self.create_subscription(
+                MultiDOFJointTrajectory, "/motion_command/base", self.bases.append, 10
+            ),
+            self.create_subscription(MotionReport, "/motion_report", self.reports.append, 10),
+        ]
         self.create_subscription(JointState, "/joint_states", self.states.append, 100)
         self.create_subscription(Odometry, "/odom", self.odometry.append, 100)
         self._executor = SingleThreadedExecutor(context=context)
@@ -72,16 +75,12 @@ class Recorder(Node):
         return time.monotonic()
 
     def connected(self, mock: bool = True) -> bool:
-        """Whether the generate node is ready, hears us and is heard; the mock robot likewise."""
-        own = 1
+        """Whether the generate node is ready, hears us and is heard; and the mock robot is."""
         return (
             self.ready
             and self._text.get_subscription_count() > 0
-            and self.count_publishers("/motion_command") > 0
-            and self.count_publishers("/motion_report") > 0
-            and (
-                not mock or (self.count_subscribers("/motion_command") > own and bool(self.states))
-            )
+            and all(_is_matched(subscription) for subscription in self._answers)
+            and (not mock or bool(self.states))
         )
 
     def wait(
@@ -108,6 +107,12 @@ class Recorder(Node):
             if time.monotonic() > deadline:
                 raise DemoTimeoutError(f"waited {timeout:.0f} s in vain for {what}")
             self._executor.spin_once(timeout_sec=0.05)
+
+    def listen(self, seconds: float) -> None:
+        """Serve messages for a while [s]."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self._executor.spin_once(timeout_sec=max(deadline - time.monotonic(), 0.0))
 
     def executed(self, robot: str, text: str) -> RobotTrajectory:
         """The robot's motion since the recording began, from /joint_states and /odom.
@@ -156,3 +161,9 @@ class Recorder(Node):
                 ]
             ),
         )
+
+
+def _is_matched(subscription: Subscription) -> bool:
+    """Whether somebody publishes to it; Humble cannot tell, and the graph has to do there."""
+    count = getattr(subscription, "get_publisher_count", None)
+    return count is None or count() > 0

@@ -56,9 +56,13 @@ check_machine() {
 hash_of() { cat "$@" | sha256sum | cut -d' ' -f1; }
 stamp_is() { [ -f "$1" ] && [ "$(cat "$1")" = "$2" ]; }
 
-# An environment that was moved or whose Python went away does not start any more.
-if [ -d $venv ] && ! $venv/bin/python -c '' 2>/dev/null; then
-    say "$venv does not run, making it anew"
+# An environment that was moved, whose Python went away or that was left half made is of no use.
+usable() {
+    $venv/bin/python -c '' 2>/dev/null &&
+        { [ -f $venv/.packages ] || $venv/bin/python -m pip --version >/dev/null 2>&1; }
+}
+if [ -d $venv ] && ! usable; then
+    say "$venv cannot be used, making it anew"
     rm -rf $venv
 fi
 if [ -d $venv ]; then

@@ -16,6 +16,7 @@ Placed like this, a foot that stands still in the data stands still in the resul
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -260,6 +261,48 @@ class CmuFolder:
             text = captions[0] if captions else ""
             yield CaptionedClip(row["id"], row["split"], captions, MotionClip(joints, FPS, text))
 
+    def training_clips(self) -> Iterator[CaptionedClip]:
+        """The train split without clips whose motion is also that of a val or test clip."""
+        held_out = self.held_out()
+        shared = {
+            row["id"]
+            for row in self._read_lines("clips.jsonl")
+            if row["split"] == "train"
+            and row["trial"] in self._copies
+            and overlaps(held_out.get(row["trial"], []), row["first_frame"], row["end_frame"])
+        }
+        return (clip for clip in self.clips("train") if clip.id not in shared)
+
+    def held_out(self) -> dict[str, list[tuple[int, int]]]:
+        """Frame spans of val and test clips by trial, also in trials that copy another one."""
+        spans = self.spans("val", "test")
+        out = {trial: list(own) for trial, own in spans.items()}
+        for trial, own in spans.items():
+            for copy in self._copies.get(trial, ()):
+                out.setdefault(copy, []).extend(own)
+        return {trial: sorted(set(own)) for trial, own in out.items()}
+
+    @cached_property
+    def _copies(self) -> dict[str, tuple[str, ...]]:
+        """Trials that are the same recording under another name.
+
+        CMU holds some recordings twice (subjects 91 and 105, 77 and 139). Two takes of one
+        action differ by 4 degrees and more on average, copies by 0.3 (their rounding).
+        """
+        quat = self._arrays[1]
+        by_length: dict[int, list[Trial]] = {}
+        for trial in self.trials.values():
+            by_length.setdefault(trial.frames, []).append(trial)
+        pairs: dict[str, list[str]] = {}
+        for frames, trials in by_length.items():
+            rows = [quat[t.start : t.start + frames] / 32767.0 for t in trials]
+            for (a, p), (b, q) in itertools.combinations(zip(trials, rows, strict=True), 2):
+                alike = np.abs((p[:, 1:] * q[:, 1:]).sum(-1)).clip(max=1.0)
+                if np.degrees(2 * np.arccos(alike)).mean() < 1.0:
+                    pairs.setdefault(a.name, []).append(b.name)
+                    pairs.setdefault(b.name, []).append(a.name)
+        return {name: tuple(copies) for name, copies in pairs.items()}
+
     def spans(self, *splits: str) -> dict[str, list[tuple[int, int]]]:
         """Frame spans [first, end) of the clips of some splits, by trial."""
         spans: dict[str, list[tuple[int, int]]] = {}
@@ -268,6 +311,11 @@ class CmuFolder:
                 span = (int(row["first_frame"]), int(row["end_frame"]))
                 spans.setdefault(row["trial"], []).append(span)
         return spans
+
+
+def overlaps(spans: list[tuple[int, int]], start: int, end: int) -> bool:
+    """Whether frames [start, end) touch one of the spans [first, last)."""
+    return any(start < b and a < end for a, b in spans)
 
 
 def read_cmu(folder: str | Path, split: str | None = None) -> Iterator[CaptionedClip]:

@@ -21,7 +21,7 @@ MAX_SAMPLES = 200_000
 START_TOLERANCE = 1e-3
 """The first sample may be so far from the measured state [rad]."""
 
-REST_TOLERANCE = 1e-6
+REST_TOLERANCE = 1e-9
 """Last velocities up to this count as zero [rad/s]."""
 
 DEEP = 0.03

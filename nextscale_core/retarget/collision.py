@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import combinations
 
@@ -16,9 +16,12 @@ from nextscale_core.retarget.kinematics import Poses
 from nextscale_core.retarget.robot import Robot
 from nextscale_core.retarget.wholeclip import Hinge
 
-_LET_GO = 0.03
+_LET_GO = 0.008
 """A pair that is this much further apart than wanted is left alone again [m]. Nearer ones are held
 at the wanted distance: let go at once, they would be pulled back into each other."""
+
+_SHALLOW = 0.012
+"""Nearest points of bodies that are deeper inside each other do not tell the way out [m]."""
 
 _SAMPLES = 200
 _ALWAYS = 0.9
@@ -42,6 +45,51 @@ class Touch:
     depth: float
 
 
+@dataclass(frozen=True)
+class _Near:
+    """Two bodies of a pair in one frame.
+
+    Attributes:
+        frame: Which frame.
+        distance: Between the bodies; negative inside each other [m].
+        normal: (3,) from the first to the second, in the first body's frame.
+        points: Nearest points, each in its body's frame [m].
+        turn: World orientations of both bodies.
+        origin: World positions of both bodies [m].
+    """
+
+    frame: int
+    distance: float
+    normal: np.ndarray
+    points: tuple[np.ndarray, np.ndarray]
+    turn: tuple[np.ndarray, np.ndarray]
+    origin: tuple[np.ndarray, np.ndarray]
+
+
+def _steady(nears: list[_Near]) -> list[_Near]:
+    """Give deep frames of each unbroken run the direction of the shallow ones beside them."""
+    frames = np.array([near.frame for near in nears])
+    result: list[_Near] = []
+    for run in np.split(np.arange(len(nears)), np.flatnonzero(np.diff(frames) > 3) + 1):
+        depth = np.array([-nears[i].distance for i in run])
+        sure = depth < _SHALLOW
+        if not sure.any():
+            sure[depth.argmin()] = True
+        known = np.stack([nears[i].normal for i in run[sure]])
+        at = frames[run[sure]]
+        for i, trusted in zip(run, sure, strict=True):
+            if trusted:
+                result.append(nears[i])
+                continue
+            normal = np.array([np.interp(frames[i], at, known[:, axis]) for axis in range(3)])
+            length = float(np.linalg.norm(normal))
+            if length < 0.3:
+                nearest = int(np.abs(at - frames[i]).argmin())
+                normal, length = known[nearest], 1.0
+            result.append(replace(nears[i], normal=normal / length))
+    return result
+
+
 class CollisionModel:
     """Self-collision of a robot on the convex hulls of its links.
 
@@ -62,6 +110,7 @@ class CollisionModel:
         self._geometry = pin.GeometryModel()
         self._owners: list[int] = []
         self._links: list[str] = []
+        self._vertices: list[np.ndarray] = []
         for hull in link_hulls(robot):
             frame = robot.model.frames[robot.model.getFrameId(hull.link, pin.FrameType.BODY)]
             vertices = coal.StdVec_Vec3s()
@@ -77,6 +126,7 @@ class CollisionModel:
             )
             self._owners.append(parent)
             self._links.append(hull.link)
+            self._vertices.append(hull.vertices)
         self._select_pairs()
         self._data = robot.model.createData()
         self._geometry_data = pin.GeometryData(self._geometry)
@@ -112,10 +162,15 @@ class CollisionModel:
             ]
         )
         drop = touching[:2].any(0) | (touching[2:].mean(0) > _ALWAYS)
-        for pair in [
-            p for p, out in zip(list(self._geometry.collisionPairs), drop, strict=True) if out
-        ]:
-            self._geometry.removeCollisionPair(pair)
+        # As numbers: pinocchio's pairs are views that move when one before them is removed.
+        kept = [
+            (int(pair.first), int(pair.second))
+            for pair, out in zip(self._geometry.collisionPairs, drop, strict=True)
+            if not out
+        ]
+        self._geometry.removeAllCollisionPairs()
+        for a, b in kept:
+            self._geometry.addCollisionPair(pin.CollisionPair(a, b))
 
     def _upright(self, positions: np.ndarray) -> np.ndarray:
         base, quaternion = (
@@ -159,43 +214,86 @@ class CollisionModel:
         }
 
     def hinges(self, poses: Poses, where: set[tuple[int, int]], separation: float) -> list[Hinge]:
-        """What a whole-clip solve should keep apart, from the nearest points of given pairs.
+        """What a whole-clip solve should keep apart, for given pairs.
+
+        The shortest way out of a deep collision may lead to the other side of a body, and another
+        way in the next frame. So each pair leaves a body on the side where it came in.
 
         Args:
             poses: The clip.
             where: (frame, number in `pairs`), as `close_pairs` gives them.
             separation: Wanted distance between the bodies [m].
         """
-        model, hinges = self.robot.model, []
         quaternion = Rotation.from_matrix(poses.rotation).as_quat()
         configurations = self.robot.configurations(poses.base, quaternion, poses.joints)
+        runs: dict[int, list[_Near]] = {}
         placed = -1
         for t, number in sorted(where):
             if t != placed:
                 pin.updateGeometryPlacements(
-                    model, self._data, self._geometry, self._geometry_data, configurations[t]
+                    self.robot.model,
+                    self._data,
+                    self._geometry,
+                    self._geometry_data,
+                    configurations[t],
                 )
                 placed = t
-            result = pin.computeDistance(self._geometry, self._geometry_data, number)
+            runs.setdefault(number, []).append(self._nearest(t, number))
+        hinges = []
+        for number, nears in runs.items():
             pair = self._geometry.collisionPairs[number]
-            first, second = self._owners[pair.first], self._owners[pair.second]
-            one, two = result.getNearestPoint1(), result.getNearestPoint2()
-            # The bodies carry half of the safety distance each: it counts as touched already.
-            missing = separation - self.distance - float(result.min_distance)
-            if missing > -_LET_GO:
-                normal = np.array(result.normal)
-                hinges.append(
-                    Hinge(
-                        frame=t,
-                        first=first - 2,
-                        second=second - 2,
-                        at_first=self._data.oMi[first].actInv(one),
-                        at_second=self._data.oMi[second].actInv(two),
-                        normal=normal,
-                        separation=float(normal @ (two - one)) + missing,
-                    )
-                )
+            for near in _steady(nears):
+                hinge = self._hinge(near, int(pair.first), int(pair.second), separation)
+                if hinge is not None:
+                    hinges.append(hinge)
         return hinges
+
+    def _nearest(self, frame: int, number: int) -> _Near:
+        """Nearest points of a pair at the placements that are set now."""
+        pair = self._geometry.collisionPairs[number]
+        result = pin.computeDistance(self._geometry, self._geometry_data, number)
+        placements = [self._data.oMi[self._owners[body]] for body in (pair.first, pair.second)]
+        return _Near(
+            frame=frame,
+            # The bodies carry half of the safety distance each.
+            distance=float(result.min_distance) + self.distance,
+            normal=placements[0].rotation.T @ np.array(result.normal),
+            points=(
+                placements[0].actInv(result.getNearestPoint1()),
+                placements[1].actInv(result.getNearestPoint2()),
+            ),
+            turn=(placements[0].rotation.copy(), placements[1].rotation.copy()),
+            origin=(placements[0].translation.copy(), placements[1].translation.copy()),
+        )
+
+    def _hinge(self, near: _Near, first: int, second: int, separation: float) -> Hinge | None:
+        normal = near.turn[0] @ near.normal
+        one, two = near.points
+        distance = near.distance
+        if distance < -_SHALLOW:
+            # Along a direction that is not the shortest, the outermost vertices count.
+            one, two = (
+                self._vertices[body][int((side * self._vertices[body] @ turn.T @ normal).argmax())]
+                for body, turn, side in zip((first, second), near.turn, (1.0, -1.0), strict=True)
+            )
+        place = [
+            turn @ point + origin
+            for turn, point, origin in zip(near.turn, (one, two), near.origin, strict=True)
+        ]
+        apart = float(normal @ (place[1] - place[0]))
+        if distance < -_SHALLOW:
+            distance = apart
+        if separation - distance < -_LET_GO:
+            return None
+        return Hinge(
+            frame=near.frame,
+            first=self._owners[first] - 2,
+            second=self._owners[second] - 2,
+            at_first=np.asarray(one),
+            at_second=np.asarray(two),
+            normal=normal,
+            separation=apart + separation - distance,
+        )
 
     def joints_of(self, number: int) -> tuple[int, int]:
         """Joints that carry the bodies of pair `number`, -1 for the base."""

@@ -15,6 +15,9 @@ from nextscale_core.retarget.report import Finding, GateResult, SafetyReport
 from nextscale_core.retarget.robot import Robot, RobotState
 from nextscale_core.retarget.trajectory import RobotTrajectory
 
+_MENDING_ROUNDS = 3
+"""One repair may ask for another: a motion played slower is sampled elsewhere."""
+
 SMALL_SPEED = 1e-3
 """Last velocities up to this are set to zero [rad/s]."""
 
@@ -62,10 +65,27 @@ class SafetyGate:
         if wrong:
             return GateResult(None, _unread(trajectory, wrong))
         mended: list[Finding] = []
-        trajectory = self._mend_collisions(trajectory, mended)
-        trajectory = self._mend_rounding(trajectory, start, mended)
-        trajectory = self._mend_speed(trajectory, mended)
-        # What was mended is judged again as if it had come from outside.
+        wrong, touching = self._judge(trajectory, start)
+        for _ in range(_MENDING_ROUNDS):
+            if not wrong:
+                break
+            before = trajectory
+            trajectory = self._mend_collisions(trajectory, mended)
+            trajectory = self._mend_rounding(trajectory, start, mended)
+            trajectory = self._mend_speed(trajectory, mended)
+            trajectory = self._mend_rounding(trajectory, start, mended)
+            if trajectory is before:
+                break
+            # What was mended is judged again as if it had come from outside.
+            wrong, touching = self._judge(trajectory, start)
+        notes, depth = checks.note_floor(self.robot, trajectory)
+        report = self._report(trajectory, start, [*wrong, *mended, *notes], touching, depth)
+        return GateResult(None if wrong else trajectory, report)
+
+    def _judge(
+        self, trajectory: RobotTrajectory, start: RobotState | None
+    ) -> tuple[list[Finding], int]:
+        """Everything that is wrong, and the number of samples in which bodies touch."""
         collisions, touching = checks.check_collisions(self._collisions, trajectory)
         wrong = [
             *checks.check_positions(self.robot, trajectory, start),
@@ -75,9 +95,7 @@ class SafetyGate:
             *checks.check_end(self.robot, trajectory),
             *collisions,
         ]
-        notes, depth = checks.note_floor(self.robot, trajectory)
-        report = self._report(trajectory, start, [*wrong, *mended, *notes], touching, depth)
-        return GateResult(None if wrong else trajectory, report)
+        return wrong, touching
 
     def _mend_rounding(
         self, trajectory: RobotTrajectory, start: RobotState | None, mended: list[Finding]
@@ -88,11 +106,10 @@ class SafetyGate:
             trajectory = repair.clamped(self.robot, trajectory)
             mended.append(_mended(found, "positions cut to their limits"))
         last = float(np.abs(trajectory.velocities[-1]).max())
-        if 0.0 < last <= SMALL_SPEED:
-            found_end = checks.check_end(self.robot, trajectory)
+        if checks.REST_TOLERANCE < last <= SMALL_SPEED:
+            found_end = checks.check_end(self.robot, trajectory)[0]
             trajectory = repair.stopped(trajectory)
-            if found_end:
-                mended.append(_mended(found_end[0], "last velocity set to zero"))
+            mended.append(_mended(found_end, "last velocity set to zero"))
         return trajectory
 
     def _mend_collisions(

@@ -22,7 +22,7 @@ from nextscale_core.retarget.robot import Robot
 
 _log = logging.getLogger(__name__)
 
-_FORMAT = "hulls 1"
+_FORMAT = "hulls 2"
 _DIRECTIONS = 256
 """Directions in which the outermost vertex of a link is kept; the loss is a millimetre or two."""
 
@@ -155,8 +155,10 @@ def _build(robot: Robot) -> list[Hull]:
     points: dict[str, list[np.ndarray]] = {}
     for item in geometry.geometryObjects:
         link = robot.model.frames[item.parentFrame].name
-        local = _surface_points(item.geometry) * np.asarray(item.meshScale)
-        placed = local @ item.placement.rotation.T + item.placement.translation
+        # The scale of a mesh is in its vertices already.
+        placed = (
+            _surface_points(item.geometry) @ item.placement.rotation.T + item.placement.translation
+        )
         points.setdefault(link, []).append(placed)
     hulls = []
     for link, parts in points.items():

@@ -24,12 +24,16 @@ SMALL_EXCESS = 1e-3
 
 _MAX_SLOWDOWN = 4.0
 _ROUNDS = 8
-_PARTING_ROUNDS = 4
+_PARTING_ROUNDS = 8
+_PARTING_DAMPING = 0.3
 _FIRM, _SOFT = 50.0, 1.0
 """Weights of what should stay where it is while bodies are parted [1/m^2]."""
 
-_PARTING_ROOM = 0.006
+_PARTING_ROOM = 0.01
 """Distance wanted between bodies that touched [m]."""
+
+_LIMIT_ROOM = 0.004
+"""Parting bodies brings no joint closer to its limits than this [rad]."""
 
 
 def clamped(robot: Robot, trajectory: RobotTrajectory) -> RobotTrajectory:
@@ -102,8 +106,9 @@ def parted(
     if len(trajectory) < 6 or collisions.colliding(trajectory.positions[[0, -1]]).any():
         return None
     kinematics = kinematics_of(robot)
-    lower = np.minimum(robot.position_lower, trajectory.positions.min(0))
-    upper = np.maximum(robot.position_upper, trajectory.positions.max(0))
+    # Only what is close to a limit already may stay close to it.
+    lower = np.minimum(robot.position_lower + _LIMIT_ROOM, trajectory.positions)
+    upper = np.maximum(robot.position_upper - _LIMIT_ROOM, trajectory.positions)
     solver = ClipSolver(kinematics, lower, upper)
     rotation = Rotation.from_quat(trajectory.base_quaternion).as_matrix()
     planned = Poses(trajectory.base_position, rotation, trajectory.positions)
@@ -111,7 +116,7 @@ def parted(
     poses = planned
     where: set[tuple[int, int]] = set()
     # Fifty samples a second: second differences are small, so their weight must be large.
-    smoothness = Smoothness(base=0.5, turn=0.5, joints=0.5)
+    smoothness = Smoothness(base=5.0, turn=5.0, joints=5.0)
     for _ in range(_PARTING_ROUNDS):
         touching = collisions.close_pairs(poses.joints)
         if not touching:
@@ -121,7 +126,13 @@ def parted(
         hinges = collisions.hinges(poses, where, wanted)
         try:
             poses = solver.step(
-                goals, poses, smoothness, hinges, reference=planned.joints, relative_to=planned
+                goals,
+                poses,
+                smoothness,
+                hinges,
+                reference=planned.joints,
+                relative_to=planned,
+                damping=_PARTING_DAMPING,
             )
         except RetargetError:
             return None

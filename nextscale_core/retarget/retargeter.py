@@ -26,12 +26,18 @@ _PASSES = 2
 _CALMING_PASSES = 2
 """Further passes that smooth where the acceleration limits ask for it."""
 
-_PARTING_PASSES = 10
+_PARTING_PASSES = 8
 """Further passes that part bodies that touch."""
+
+_PARTING_DAMPING = 0.4
+"""Shorter steps while bodies are parted: where they touch changes with every step."""
 
 _PARTING_ROOM = 0.012
 """Distance the solver keeps between bodies beyond the profile's [m]: for what happens between
 frames, and for the transition from the measured state."""
+
+_CALM_ENOUGH = 2.0
+"""Parted clips are calmed down to this multiple of the calm share; time does the rest."""
 
 _CALM = 0.7
 """Share of the acceleration limits that a calmed frame should use."""
@@ -133,19 +139,32 @@ class Retargeter:
             weight = weight * _spread(np.maximum(1.0, use) ** 2)
             calm = replace(self._smoothness, joints=weight)
             poses = self._clip_solver.step(targets, poses, calm)
-        return self._part(targets, poses, replace(self._smoothness, joints=weight))
+        return self._part(targets, poses, weight)
 
-    def _part(self, targets: Targets, poses: Poses, smoothness: Smoothness) -> Poses:
-        """Push bodies apart that touch; pairs of earlier passes stay, or they would return."""
+    def _part(self, targets: Targets, poses: Poses, weight: np.ndarray) -> Poses:
+        """Push bodies apart that touch.
+
+        Pairs of earlier passes stay, or they would return. The same passes calm what parting
+        stirs up; a clip in which nothing ever touches is left as it is.
+        """
         where: set[tuple[int, int]] = set()
         wanted = self.robot.profile.collision_margin + _PARTING_ROOM
-        for _ in range(_PARTING_PASSES):
+        for number in range(_PARTING_PASSES):
             touching = self._collisions.close_pairs(poses.joints)
-            if touching <= where and not touching:
+            use = self._acceleration_use(poses, targets.fps)
+            calm = use.max() <= _CALM_ENOUGH or number >= _PARTING_PASSES // 2
+            if not touching and (calm or not where):
                 break
             where |= touching
-            hinges = self._collisions.hinges(poses, where, wanted)
-            poses = self._clip_solver.step(targets, poses, smoothness, hinges)
+            if number:
+                weight = weight * _spread(np.clip(use, 1.0, 3.0))
+            poses = self._clip_solver.step(
+                targets,
+                poses,
+                replace(self._smoothness, joints=weight),
+                self._collisions.hinges(poses, where, wanted),
+                damping=_PARTING_DAMPING,
+            )
         return poses
 
     def _acceleration_use(self, poses: Poses, fps: float) -> np.ndarray:

@@ -74,14 +74,14 @@ class ClipSolver:
 
     Args:
         kinematics: The robot's keypoints.
-        lower: (J,) lower position limits to keep [rad].
-        upper: (J,) upper position limits to keep [rad].
+        lower: (J,) or (T, J) lower position limits to keep [rad].
+        upper: (J,) or (T, J) upper position limits to keep [rad].
     """
 
     def __init__(self, kinematics: Kinematics, lower: np.ndarray, upper: np.ndarray):
         self._kinematics = kinematics
         self._lower, self._upper = lower, upper
-        self._size = 6 + len(lower)
+        self._size = 6 + kinematics.robot.num_joints
 
     def step(
         self,
@@ -91,6 +91,7 @@ class ClipSolver:
         hinges: Sequence[Hinge] = (),
         reference: np.ndarray | None = None,
         relative_to: Poses | None = None,
+        damping: float = _DAMPING,
     ) -> Poses:
         """One Gauss-Newton step.
 
@@ -102,6 +103,7 @@ class ClipSolver:
             reference: (J,) or (T, J) posture that undecided joints return to [rad]; the
                 robot's nominal posture when None.
             relative_to: A clip whose second differences are kept instead of made small.
+            damping: Weight of the step itself [1/m^2, 1/rad^2]; more makes shorter steps.
 
         Raises:
             RetargetError: the equations could not be solved.
@@ -111,7 +113,7 @@ class ClipSolver:
         self._keep_above_ground(poses, hessian, gradient)
         self._move_apart(poses, hinges, hessian, gradient)
         index = np.arange(self._size)
-        hessian[:, index, index] += _DAMPING
+        hessian[:, index, index] += damping
         hessian[:, index[6:], index[6:]] += POSTURE
         gradient[:, 6:] += POSTURE * (poses.joints - nominal)
         weight = _per_frame(smoothness, len(poses), self._size)

@@ -14,8 +14,9 @@ import yaml
 
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.motion.clip import MotionClip
-from nextscale_core.motion.cmu import CmuFolder, floor_height
+from nextscale_core.motion.cmu import CmuFolder, overlaps
 from nextscale_core.motion.dataset import CaptionedClip
+from nextscale_core.motion.legs import floor_height
 from nextscale_core.resources import resource
 
 ANNOTATIONS = "config/captions/cmu.yaml"
@@ -72,17 +73,17 @@ def read_annotations(path: Path | None = None) -> tuple[Annotation, ...]:
 def annotated_clips(folder: Path, path: Path | None = None) -> Iterator[CaptionedClip]:
     """Clips of the annotated spans of a CMU folder, all in the train split.
 
-    Spans that touch a val or test clip are left out, whatever the file says; so are those of
-    trials that the folder does not have.
+    Spans that touch the motion of a val or test clip are left out, whatever the file says; so
+    are those of trials that the folder does not have.
     """
     data = CmuFolder(folder)
-    held_out = data.spans("val", "test")
+    held_out = data.held_out()
     whole: dict[str, MotionClip] = {}
     for item in read_annotations(path):
         trial = data.trials.get(item.trial)
         if trial is None or item.end > trial.frames:
             continue
-        if any(item.start < b and a < item.end for a, b in held_out.get(item.trial, [])):
+        if overlaps(held_out.get(item.trial, []), item.start, item.end):
             continue
         if item.trial not in whole:
             whole[item.trial] = data.trial_clip(trial)

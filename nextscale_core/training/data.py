@@ -93,8 +93,10 @@ def captioned_samples(
 def _open(folder: str | Path, split: str) -> Iterator[CaptionedClip]:
     folder = Path(folder)
     if (folder / "clips.jsonl").is_file():
-        clips = CmuFolder(folder).clips(split)
-        return itertools.chain(clips, annotated_clips(folder)) if split == "train" else clips
+        data = CmuFolder(folder)
+        if split != "train":
+            return data.clips(split)
+        return itertools.chain(data.training_clips(), annotated_clips(folder))
     if (folder / "new_joint_vecs").is_dir():
         return read_humanml3d(folder, split)
     raise MotionFileError(
@@ -112,7 +114,7 @@ def trial_samples(folder: str | Path, mirror: bool = False, speed: float = 1.0) 
     if not (Path(folder) / "trials.jsonl").is_file():
         return []
     data = CmuFolder(folder)
-    held_out = data.spans("val", "test")
+    held_out = data.held_out()
     out: list[Sample] = []
     for trial in tqdm(list(data.trials.values()), desc="features (trials)", unit="trial"):
         clip = data.trial_clip(trial)

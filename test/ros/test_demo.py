@@ -12,19 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nextscale_core.exceptions import ConfigError
-from nextscale_core.resources import resource
 from ros.graph import HERE, START
 
 ROOT = HERE.parents[1]
 TEXT = "a person raises the right arm"
-
-
-def weights_are_here() -> bool:
-    try:
-        return resource("weights/moscale-cmu").is_dir()
-    except ConfigError:
-        return False
 
 
 def demo(out: Path, *arguments: str, text: str = TEXT) -> subprocess.Popen[str]:
@@ -104,9 +95,8 @@ def test_no_process_is_left_behind_when_it_is_interrupted(
     assert processes_of(tmp_path) == []
 
 
-@pytest.mark.skipif(not weights_are_here(), reason="weights/moscale-cmu is not in this checkout")
-def test_the_trained_model_speaks_to_the_robot(tmp_path: Path) -> None:
+def test_the_trained_model_speaks_to_the_robot(tmp_path: Path, trained_model: Path) -> None:
     text = "a person waves with the right hand"
-    status, output = finish(demo(tmp_path, "--model", "moscale-cmu", "--seed", "1", text=text))
+    status, output = finish(demo(tmp_path, "--model", trained_model.name, "--seed", "1", text=text))
     assert status == 0, output
     assert_shows_something(tmp_path / "a_person_waves_with_the_right_hand.png")

@@ -55,8 +55,7 @@ def ask(client: Recorder, text: str) -> MotionReport:
 
 def command_count(client: Recorder) -> int:
     """Trajectories heard, after a moment for one that should not come."""
-    deadline = time.monotonic() + 0.3
-    client.wait(lambda: time.monotonic() > deadline, 1.0, "nothing")
+    client.listen(0.3)
     return len(client.commands)
 
 
@@ -228,8 +227,7 @@ class FakeRobot:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             self.publisher.publish(JointState(name=self.names, position=list(positions)))
-            beat = time.monotonic() + 0.01
-            self.client.wait(lambda beat=beat: time.monotonic() > beat, 1.0, "the next beat")
+            self.client.listen(0.01)
 
     def ask(self, text: str, positions: Sequence[float]) -> MotionReport:
         """Send a sentence while standing there."""
@@ -279,9 +277,7 @@ def test_nan_and_unknown_joints_in_the_joint_states_do_no_harm(
 
 
 def test_with_joint_states_that_have_stopped_the_sentence_is_refused(client: Recorder) -> None:
-    # The states of the test before are older than state_timeout by now, or will be in a moment.
-    deadline = time.monotonic() + 0.5
-    client.wait(lambda: time.monotonic() > deadline, 1.0, "the states to age")
+    client.listen(0.5)
     report = ask(client, "a person raises the right arm")
     assert report.outcome == MotionReport.FAILED
     assert "s old, the limit is 0.20 s" in report.message

@@ -6,7 +6,7 @@ import numpy as np
 import pinocchio as pin
 import pytest
 
-from nextscale_core.retarget import Robot
+from nextscale_core.retarget import Robot, load_robot
 from nextscale_core.retarget.collision import CollisionModel, collision_model
 from nextscale_core.retarget.hulls import cache_dir, link_hulls
 from nextscale_core.retarget.robot import with_profile
@@ -134,3 +134,13 @@ def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatc
     assert cache_dir() == Path("/somewhere/nextscale")
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert cache_dir() == Path.home() / ".cache" / "nextscale"
+
+
+def test_links_that_touch_by_construction_are_not_checked() -> None:
+    talos = load_robot("talos")
+    collisions = CollisionModel(talos)
+    zero = np.clip(0.0, talos.position_lower, talos.position_upper)
+    assert not collisions.colliding(np.stack([talos.nominal, zero])).any()
+    pairs = {frozenset(pair) for pair in collisions.pairs}
+    assert frozenset(("leg_left_4_link", "leg_left_6_link")) not in pairs, "they overlap standing"
+    assert frozenset(("leg_left_4_link", "leg_right_4_link")) in pairs

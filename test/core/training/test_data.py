@@ -11,7 +11,7 @@ from nextscale_core.training.data import captioned_samples, feature_statistics, 
 
 def test_no_frame_of_val_or_test_is_trained_on(shared):
     folder = shared / "data" / "cmu"
-    held_out = CmuFolder(folder).spans("val", "test")
+    held_out = CmuFolder(folder).held_out()
     for sample in trial_samples(folder):
         trial, begin = sample.id.split("@")
         # Features lack the last frame of their piece.
@@ -22,7 +22,7 @@ def test_no_frame_of_val_or_test_is_trained_on(shared):
 
 def test_recordings_with_held_out_clips_have_no_caption(shared):
     folder = shared / "data" / "cmu"
-    held_out = CmuFolder(folder).spans("val", "test")
+    held_out = CmuFolder(folder).held_out()
     for sample in trial_samples(folder):
         if sample.id.split("@")[0] in held_out:
             assert sample.captions == ()
@@ -31,11 +31,20 @@ def test_recordings_with_held_out_clips_have_no_caption(shared):
 def test_our_own_captions_never_touch_held_out_clips(shared):
     folder = shared / "data" / "cmu"
     data = CmuFolder(folder)
-    held_out = data.spans("val", "test")
+    held_out = data.held_out()
     for item in read_annotations():
         assert item.end <= data.trials[item.trial].frames
         for a, b in held_out.get(item.trial, []):
             assert item.end <= a or b <= item.start, item
+
+
+def test_a_copy_of_a_held_out_recording_is_held_out_too(shared):
+    data = CmuFolder(shared / "data" / "cmu")
+    # Subjects 91 and 105 are one person's recordings under two names.
+    assert "91_05" in data.spans("test", "val") and "105_05" not in data.spans("test", "val")
+    assert data.held_out()["105_05"] == data.spans("test", "val")["91_05"]
+    trained = {clip.id for clip in data.training_clips()}
+    assert trained < {clip.id for clip in data.clips("train")}
 
 
 def test_mirrored_samples_swap_left_and_right_in_words(shared):
