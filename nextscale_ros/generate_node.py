@@ -14,14 +14,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import rclpy
 from builtin_interfaces.msg import Time
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.context import Context
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import JointState
@@ -43,8 +42,12 @@ from nextscale_ros.msg import MotionReport
 from nextscale_ros.parameters import Settings, declare_parameters, read_settings
 from nextscale_ros.planner import MotionSource, Plan, Planner, choose_seed
 from nextscale_ros.qos import LATCHED
+from nextscale_ros.serving import serve
 from nextscale_ros.state import RobotStateError, RobotStateMemory
 from nextscale_ros.worker import NewestOnlyWorker, Ticket
+
+THREADS = 3
+"""One for sentences, one for joint states, one for parameter services."""
 
 MAX_SHOWN_TEXT = 200
 """Characters of a received text that a report or a log line repeats."""
@@ -131,9 +134,10 @@ class GenerateNode(Node):
         self._ready.publish(Bool(data=True))
         self.get_logger().info(f"ready: listening on {self._text('text_topic')} (warm-up: {warm})")
 
-    def close(self) -> None:
-        """Give up the work at hand; the node can be destroyed then."""
+    def destroy_node(self) -> None:
+        """Give up the work at hand, then everything else."""
         self._worker.close()
+        super().destroy_node()
 
     def _text(self, parameter: str) -> str:
         return str(self.get_parameter(parameter).value)
@@ -296,42 +300,9 @@ def _shown(text: str) -> str:
     return printable[:MAX_SHOWN_TEXT]
 
 
-def run(
-    make_node: Callable[[], GenerateNode] = GenerateNode, args: Sequence[str] | None = None
-) -> int:
-    """Run the node until it is interrupted.
-
-    Args:
-        make_node: Makes the node; called once ROS is initialised.
-        args: Command line, with ROS arguments; None is the process's own.
-
-    Returns:
-        Exit status: 0 after SIGINT or SIGTERM, 1 when the node could not start.
-    """
-    rclpy.init(args=list(args) if args is not None else None)
-    node: GenerateNode | None = None
-    try:
-        node = make_node()
-        # One thread for sentences, one for joint states, one for parameter services.
-        executor = MultiThreadedExecutor(num_threads=3)
-        executor.add_node(node)
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except NextscaleError as error:
-        print(f"generate_node: {error}", file=sys.stderr)
-        return 1
-    finally:
-        if node is not None:
-            node.close()
-            node.destroy_node()
-        rclpy.try_shutdown()
-    return 0
-
-
 def main() -> None:
     """Entry point of `ros2 run nextscale_ros generate_node`."""
-    sys.exit(run())
+    sys.exit(serve(GenerateNode, THREADS))
 
 
 if __name__ == "__main__":

@@ -11,21 +11,19 @@ import sys
 from collections.abc import Sequence
 
 import numpy as np
-import rclpy
 from builtin_interfaces.msg import Time
 from nav_msgs.msg import Odometry
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
-from nextscale_core.exceptions import NextscaleError
 from nextscale_core.retarget import load_robot
 from nextscale_ros.conversions import base_poses
 from nextscale_ros.follower import BaseFollower, JointFollower, JointPlan
 from nextscale_ros.message_rules import NANOSECONDS, check_joint_trajectory, nanoseconds
+from nextscale_ros.serving import serve
 
 JUMP = 0.05
 """Distance of a first point due at once from the present state that earns a warning [rad]."""
@@ -161,37 +159,9 @@ class MockRobot(Node):
         self._odometry.publish(odometry)
 
 
-def run(args: Sequence[str] | None = None) -> int:
-    """Run the robot until it is interrupted.
-
-    Args:
-        args: Command line, with ROS arguments; None is the process's own.
-
-    Returns:
-        Exit status: 0 after SIGINT or SIGTERM, 1 when the robot could not be loaded.
-    """
-    rclpy.init(args=list(args) if args is not None else None)
-    node: MockRobot | None = None
-    try:
-        node = MockRobot()
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except NextscaleError as error:
-        print(f"mock_robot: {error}", file=sys.stderr)
-        return 1
-    finally:
-        if node is not None:
-            node.destroy_node()
-        rclpy.try_shutdown()
-    return 0
-
-
 def main() -> None:
     """Entry point of `ros2 run nextscale_ros mock_robot`."""
-    sys.exit(run())
+    sys.exit(serve(MockRobot, threads=1))
 
 
 if __name__ == "__main__":

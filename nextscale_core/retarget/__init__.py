@@ -1,5 +1,6 @@
 """Human motion onto robots: profiles, targets, solvers, timing and the safety gate."""
 
+from nextscale_core.retarget.files import read_trajectory, write_trajectory
 from nextscale_core.retarget.gate import SafetyGate
 from nextscale_core.retarget.profile import RobotProfile, read_profile
 from nextscale_core.retarget.report import Finding, GateResult, SafetyReport
@@ -20,4 +21,6 @@ __all__ = [
     "list_robots",
     "load_robot",
     "read_profile",
+    "read_trajectory",
+    "write_trajectory",
 ]

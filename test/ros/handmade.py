@@ -91,6 +91,7 @@ class HandmadePipeline:
 
 
 if __name__ == "__main__":
-    from nextscale_ros.generate_node import GenerateNode, run
+    from nextscale_ros.generate_node import THREADS, GenerateNode
+    from nextscale_ros.serving import serve
 
-    sys.exit(run(lambda: GenerateNode(pipeline=HandmadePipeline())))
+    sys.exit(serve(lambda: GenerateNode(pipeline=HandmadePipeline()), THREADS))

@@ -76,7 +76,6 @@ def node_with_gate(
         recorder.wait(lambda: recorder.connected(mock=False), REPLY, "the node")
         yield recorder
     finally:
-        node.close()
         executor.shutdown()
         thread.join(REPLY)
         recorder.destroy_node()

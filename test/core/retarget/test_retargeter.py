@@ -146,6 +146,20 @@ def test_an_unknown_base_is_taken_to_stand_on_the_floor(g1: Robot, retargeter: R
     assert lowest.min() > -0.005 and lowest.max() < 0.01
 
 
+def test_a_joint_that_moves_towards_its_limit_stops_before_it(
+    g1: Robot, retargeter: Retargeter, gate: SafetyGate
+) -> None:
+    elbow = g1.joint_names.index("left_elbow_joint")
+    positions, velocities = g1.nominal.copy(), np.zeros(29)
+    positions[elbow] = g1.position_upper[elbow] - 0.05
+    velocities[elbow] = 1.5
+    start = RobotState(positions, velocities)
+    trajectory = retargeter.retarget(waving_clip(), start=start)
+    assert trajectory.velocities[0, elbow] == pytest.approx(1.5)
+    assert_within_limits(g1, trajectory)
+    assert gate.review(trajectory, start=start).trajectory is not None
+
+
 def test_a_state_of_another_robot_is_refused(retargeter: Retargeter) -> None:
     with pytest.raises(RetargetError, match="has 12 joints"):
         retargeter.retarget(standing_clip(), start=RobotState(np.zeros(12)))
