@@ -58,7 +58,9 @@ def main() -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     pipeline = MotionPipeline.from_pretrained(options.model)
-    table = Table("stage", *(f"{name} [s]" for name in PASSES), title=f"{options.seconds:g} s motion")
+    table = Table(
+        "stage", *(f"{name} [s]" for name in PASSES), title=f"{options.seconds:g} s motion"
+    )
     columns, totals = [], []
     for name, steps in PASSES.items():
         watches, outcomes = measure(

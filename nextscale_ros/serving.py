@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 
 import rclpy
-from rclpy.executors import MultiThreadedExecutor
+from rclpy.executors import Executor, MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
@@ -54,7 +54,9 @@ def serve(make_node: Callable[[], Node], threads: int, args: Sequence[str] | Non
         signal_handler_options=SignalHandlerOptions.NO,
     )
     node: Node | None = None
-    executor = MultiThreadedExecutor(num_threads=threads)
+    executor: Executor = SingleThreadedExecutor()
+    if threads > 1:
+        executor = MultiThreadedExecutor(num_threads=threads)
     try:
         node = make_node()
         executor.add_node(node)

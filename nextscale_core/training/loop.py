@@ -143,11 +143,12 @@ class Trainer:
         """Train to the end, resuming from the run's checkpoint if there is one.
 
         Returns:
-            The best validation figures.
+            The validation figures of the last weights.
         """
         self._resume()
         self._write_config()
         figures: dict[str, float] = {}
+        result: dict[str, float] = {}
         began, saved = time.monotonic() - self.spent, time.monotonic()
         main = self.accelerator.is_main_process
         bar = tqdm(
@@ -163,12 +164,13 @@ class Trainer:
             if self.step % 20 == 0:
                 bar.set_postfix({k: f"{v:.3f}" for k, v in figures.items()})
             if self.step % self.config.eval_every == 0:
-                self._validate(figures)
+                result = self._validate(figures)
             if main and time.monotonic() - saved > self.config.save_minutes * 60:
                 self._save_checkpoint()
                 saved = time.monotonic()
         bar.close()
-        result = self._validate(figures)
+        if self.step % self.config.eval_every or not result:
+            result = self._validate(figures)
         if main:
             self._save_checkpoint()
         return result

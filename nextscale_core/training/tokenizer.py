@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nextscale_core.exceptions import MotionFileError
 from nextscale_core.motion.features import CONTACTS, POSITIONS
 from nextscale_core.motion.features_torch import features_to_joints
 from nextscale_core.motion.skeleton import CONTACT_JOINTS
@@ -37,6 +38,9 @@ class WindowSampler:
         weights: How often each length is used.
         frames: Frames in a batch.
         seed: Seed of the order.
+
+    Raises:
+        MotionFileError: no sample is as long as the shortest window.
     """
 
     def __init__(
@@ -47,10 +51,19 @@ class WindowSampler:
         frames: int = 4096,
         seed: int = 0,
     ) -> None:
-        self.samples, self.windows, self.frames = samples, windows, frames
-        self.weights = np.asarray(weights) / sum(weights)
-        self.rng = np.random.default_rng(seed)
+        self.samples, self.frames = samples, frames
         self.lengths = np.array([len(s.features) for s in samples])
+        longest = int(self.lengths.max(initial=0))
+        usable = [(w, p) for w, p in zip(windows, weights, strict=True) if w <= longest]
+        if not usable:
+            raise MotionFileError(
+                f"no motion is long enough to train on: the longest has {longest} frames, "
+                f"{min(windows)} are needed"
+            )
+        self.windows = [window for window, _ in usable]
+        self.weights = np.array([weight for _, weight in usable])
+        self.weights /= self.weights.sum()
+        self.rng = np.random.default_rng(seed)
 
     def __call__(self) -> Tensor:
         """(B, window, 263) features."""

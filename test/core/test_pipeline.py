@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from nextscale_core.exceptions import (
+    ConfigError,
+    GenerationCancelled,
+    InvalidTextError,
+    ModelLoadError,
+)
+from nextscale_core.generators.moscale import MoScale, MoScaleConfig
+from nextscale_core.generators.sampling import SamplingConfig
+from nextscale_core.motion.cleanup import STANDARD_BONES
+from nextscale_core.motion.features import heading_yaw
+from nextscale_core.motion.skeleton import bone_lengths
+from nextscale_core.pipeline import MotionPipeline
+from nextscale_core.stopwatch import Stopwatch
+from nextscale_core.tokenizers.temporal import TemporalTokenizer, TokenizerConfig
+
+TEXT = "a person walks forward"
+
+
+@pytest.fixture(scope="module")
+def pipeline():
+    """A tiny pipeline of random weights: it moves nobody well, but by all the rules."""
+    torch.manual_seed(0)
+    tokenizer = TemporalTokenizer(TokenizerConfig(width=32, code_dim=16, num_codes=32, depth=1))
+    generator = MoScale(MoScaleConfig(width=32, depth=1, heads=2, num_codes=32, code_dim=16))
+    return MotionPipeline(tokenizer, generator, name="tiny")
+
+
+@pytest.fixture(scope="module")
+def trained(trained_model):
+    return MotionPipeline.from_pretrained(trained_model)
+
+
+@pytest.mark.parametrize(("seconds", "frames"), [(1.0, 20), (3.3, 64), (9.8, 196)])
+def test_a_motion_has_the_length_asked_for(pipeline, seconds, frames):
+    clip = pipeline.generate(TEXT, seconds=seconds)
+    assert abs(len(clip) - frames) <= 2
+    assert clip.fps == 20.0
+    assert clip.text == TEXT
+
+
+def test_the_same_seed_gives_the_same_motion(pipeline):
+    one, two = (pipeline.generate(TEXT, seed=5, seconds=2) for _ in range(2))
+    other = pipeline.generate(TEXT, seed=6, seconds=2)
+    assert np.array_equal(one.joints, two.joints)
+    assert not np.array_equal(one.joints, other.joints)
+
+
+def test_a_motion_is_the_same_alone_and_in_a_batch(pipeline):
+    texts = [TEXT, "a person squats down slowly and stands up", "someone jumps"]
+    together = pipeline.generate_batch(texts, seeds=[1, 2, 3], seconds=[2.0, 5.0, 3.0])
+    for text, seed, seconds, clip in zip(texts, (1, 2, 3), (2.0, 5.0, 3.0), together, strict=True):
+        alone = pipeline.generate(text, seed=seed, seconds=seconds)
+        assert np.allclose(alone.joints, clip.joints, atol=1e-3)
+
+
+def test_limbs_have_human_lengths_and_the_seed_is_kept(pipeline):
+    clip = pipeline.generate(TEXT, seed=9, seconds=3)
+    assert np.abs(bone_lengths(clip.joints) - STANDARD_BONES).max() < 1e-3
+    assert clip.seed == 9
+
+
+def test_without_a_length_the_model_chooses_one(pipeline):
+    clip = pipeline.generate(TEXT)
+    assert 1.0 <= clip.seconds <= 9.8
+    assert abs(clip.seconds - pipeline.choose_seconds(TEXT)) <= 0.2
+
+
+def test_the_stages_are_timed_and_the_passes_counted(pipeline):
+    watch, seen = Stopwatch(), []
+    pipeline.generate(
+        TEXT, seconds=2, steps=(1, 1, 2, 3), stopwatch=watch, progress=lambda *a: seen.append(a)
+    )
+    assert list(watch.seconds) == ["text", "generate", "decode"]
+    assert seen == [(k, 7) for k in range(1, 8)]
+
+
+def test_a_caller_can_stop_the_work(pipeline):
+    def stop(done, total):
+        raise GenerationCancelled("newer sentence")
+
+    with pytest.raises(GenerationCancelled):
+        pipeline.generate(TEXT, progress=stop)
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\x07", "12 34", "x" * 10_000, "人が歩く"])
+def test_bad_text_is_refused(pipeline, text):
+    with pytest.raises(InvalidTextError):
+        pipeline.generate(text)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"seconds": 0.5},
+        {"seconds": 30.0},
+        {"seconds": float("nan")},
+        {"guidance": -1.0},
+        {"guidance": 1e9},
+        {"steps": (1, 2)},
+        {"steps": (0, 1, 1, 1)},
+        {"seed": -1},
+        {"seed": 1.5},
+    ],
+)
+def test_options_out_of_range_are_refused(pipeline, options):
+    with pytest.raises(ConfigError):
+        pipeline.generate(TEXT, **options)
+
+
+def test_every_sentence_needs_a_seed(pipeline):
+    with pytest.raises(ConfigError, match="seeds"):
+        pipeline.generate_batch([TEXT, TEXT], seeds=[1])
+
+
+def test_no_sentences_give_no_motions(pipeline):
+    assert pipeline.generate_batch([], seeds=[]) == []
+
+
+def test_a_saved_pipeline_comes_back(pipeline, tmp_path):
+    pipeline.save_pretrained(tmp_path / "tiny", half=False)
+    again = MotionPipeline.from_pretrained(tmp_path / "tiny")
+    assert again.name == "tiny"
+    assert again.sampling == pipeline.sampling
+    one = pipeline.generate(TEXT, seconds=2)
+    assert np.allclose(one.joints, again.generate(TEXT, seconds=2).joints, atol=1e-4)
+
+
+def test_saving_in_half_precision_leaves_the_pipeline_as_it_was(pipeline, tmp_path):
+    before = {k: v.clone() for k, v in pipeline.generator.state_dict().items()}
+    pipeline.save_pretrained(tmp_path / "half")
+    for name, value in pipeline.generator.state_dict().items():
+        assert value.dtype == before[name].dtype
+        assert torch.equal(value, before[name])
+
+
+def test_an_unknown_model_is_named(tmp_path):
+    with pytest.raises(ModelLoadError, match="no-such-model"):
+        MotionPipeline.from_pretrained("no-such-model")
+    with pytest.raises(ModelLoadError):
+        MotionPipeline.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("part", ["tokenizer", "generator"])
+def test_cut_or_foreign_weights_are_refused(pipeline, tmp_path, part):
+    pipeline.save_pretrained(tmp_path)
+    weights = tmp_path / part / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ModelLoadError):
+        MotionPipeline.from_pretrained(tmp_path)
+    weights.write_bytes(whole)
+    config = tmp_path / part / "config.json"
+    values = json.loads(config.read_text())
+    config.write_text(json.dumps(values | {"width": 64}))
+    with pytest.raises(ModelLoadError):
+        MotionPipeline.from_pretrained(tmp_path)
+
+
+def test_bad_sampling_settings_are_refused(pipeline, tmp_path):
+    pipeline.save_pretrained(tmp_path)
+    (tmp_path / "sampling.json").write_text('{"steps": [0, 0, 0, 0]}')
+    with pytest.raises(ModelLoadError, match=r"sampling\.json"):
+        MotionPipeline.from_pretrained(tmp_path)
+
+
+def test_guidance_overrides_keep_the_ratio_of_the_scales():
+    config = SamplingConfig(guidance=(4.0, 4.0, 2.0, 1.0)).with_overrides(guidance=2.0)
+    assert config.guidance == (2.0, 2.0, 1.0, 0.5)
+
+
+def test_the_trained_model_walks_forward(trained):
+    clips = trained.generate_batch([TEXT] * 4, seeds=range(4), seconds=4.0)
+    forward = [clip.joints[-1, 0, 0] - clip.joints[0, 0, 0] for clip in clips]
+    assert np.median(forward) > 1.0
+
+
+def test_the_trained_model_stands_upright_on_the_floor(trained):
+    for clip in trained.generate_batch(["a person waves"] * 4, seeds=range(4)):
+        assert 0.75 < np.median(clip.joints[:, 0, 2]) < 1.1
+        lowest = clip.joints[..., 2].min(1)
+        assert lowest.min() > -0.03 and np.median(lowest) < 0.08
+        assert abs(float(heading_yaw(clip.joints[:1])[0])) < 0.5
+
+
+def test_the_trained_model_keeps_standing_feet_still(trained):
+    clip = trained.generate(TEXT, seed=1, seconds=5)
+    for column, joint in ((1, 10), (3, 11)):
+        standing = clip.contacts[:-1, column] & clip.contacts[1:, column]
+        speed = np.linalg.norm(np.diff(clip.joints[:, joint, :2], axis=0), axis=1) * 20
+        assert standing.any()
+        assert speed[standing].mean() < 0.02
