@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import FrameType
 
 import rclpy
@@ -66,7 +67,7 @@ def serve(make_node: Callable[[], Node], threads: int, args: Sequence[str] | Non
     except KeyboardInterrupt:
         pass
     except NextscaleError as error:
-        print(f"{sys.argv[0].rpartition('/')[2]}: {error}", file=sys.stderr)
+        print(f"{Path(sys.argv[0]).stem}: {error}", file=sys.stderr)
         return 1
     finally:
         executor.shutdown(timeout_sec=1.0)
