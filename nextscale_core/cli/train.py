@@ -70,6 +70,39 @@ def tokenizer(
 
 
 @app.command()
+def decoder(
+    data: Data,
+    out: Out,
+    tokenizer: Annotated[Path, typer.Option(help="Folder of a trained tokenizer.")],
+    steps: Steps = 1000,
+    learning_rate: Rate = 4e-4,
+    eval_every: EvalEvery = 250,
+    max_minutes: Minutes = 0.0,
+    seed: Seed = 0,
+    precision: Precision = "bf16",
+    threads: Threads = 0,
+) -> None:
+    """Fine-tune a tokenizer's decoder on fast actions; its tokens stay as they are."""
+    from nextscale_core.training.decoder import train_decoder
+    from nextscale_core.training.loop import RunConfig
+
+    _use_threads(threads)
+    run = RunConfig(
+        out=out,
+        steps=steps,
+        learning_rate=learning_rate,
+        warmup=min(50, steps),
+        weight_decay=0.01,
+        ema=0.995,
+        eval_every=eval_every,
+        max_minutes=max_minutes,
+        seed=seed,
+        precision=precision,
+    )
+    _finish(run, train_decoder(data, tokenizer, run))
+
+
+@app.command()
 def generator(
     data: Data,
     out: Out,

@@ -116,6 +116,10 @@ class TextEncoder:
             self._cache.popitem(last=False)
         return TextFeatures(tokens, mask, torch.stack([pooled for _, pooled in rows]))
 
+    def clear_cache(self) -> None:
+        """Forget the sentences encoded so far."""
+        self._cache.clear()
+
     @torch.no_grad()
     def _encode(self, sentences: list[str]) -> None:
         batch = self._tokenizer(

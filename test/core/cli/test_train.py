@@ -53,10 +53,12 @@ def test_training_goes_from_data_to_a_model_that_generates(data, tmp_path):
     run("train", "tokenizer", "--data", data, "--out", runs / "t", "--steps", 4, "--width", 16,
         "--code-dim", 8, "--codes", 16, "--frames", 256, "--eval-every", 2,
         "--precision", "no")  # fmt: skip
+    run("train", "decoder", "--data", data, "--out", runs / "d", "--tokenizer",
+        runs / "t" / "best", "--steps", 2, "--eval-every", 2, "--precision", "no")  # fmt: skip
     run("train", "generator", "--data", data, "--out", runs / "g", "--tokenizer",
         runs / "t" / "best", "--steps", 4, "--width", 16, "--depth", 1, "--heads", 2,
         "--batch-size", 4, "--eval-every", 2, "--precision", "no")  # fmt: skip
-    run("train", "pack", "--tokenizer", runs / "t" / "best", "--generator", runs / "g" / "last",
+    run("train", "pack", "--tokenizer", runs / "d" / "last", "--generator", runs / "g" / "last",
         "--out", model)  # fmt: skip
     run("generate", "a person swings", "--model", model, "--seconds", 2, "--out",
         tmp_path / "swing.npz")  # fmt: skip
