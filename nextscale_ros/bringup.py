@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from nextscale_ros.processes import Child, ChildError, end_on_sigterm
+from nextscale_ros.processes import Child, ChildError, end_on_signals
 
 
 def bring_up(
@@ -23,7 +23,7 @@ def bring_up(
     log_level: Annotated[str, typer.Option(help="debug, info, warn or error.")] = "info",
 ) -> None:
     """Start the generate node, and the mock robot beside it, until Ctrl-C."""
-    end_on_sigterm()
+    end_on_signals()
     arguments = ["--log-level", log_level]
     if params_file is not None:
         arguments += ["--params-file", str(params_file)]

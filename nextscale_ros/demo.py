@@ -31,7 +31,7 @@ from nextscale_core.viz import draw_robot
 from nextscale_ros.isolation import private_graph
 from nextscale_ros.message_rules import NANOSECONDS, nanoseconds
 from nextscale_ros.msg import MotionReport
-from nextscale_ros.processes import Child, end_on_sigterm
+from nextscale_ros.processes import Child, end_on_signals
 from nextscale_ros.recorder import DemoTimeoutError, Recorder
 
 DEFAULT_TEXT = "a person waves with the right hand"
@@ -76,7 +76,7 @@ def demo(
     timeout: Annotated[float, typer.Option(help="Patience with the model's start [s].")] = 300.0,
 ) -> None:
     """Send one sentence, let the mock robot execute the trajectory, draw what it did."""
-    end_on_sigterm()
+    end_on_signals()
     console = Console(highlight=False, soft_wrap=True)
     options = {"model": model, "device": device, "seconds": float(seconds), "seed": int(seed)}
     try:

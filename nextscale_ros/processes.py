@@ -115,10 +115,13 @@ class Child:
         return self.process.wait()
 
 
-def end_on_sigterm() -> None:
-    """Let SIGTERM unwind the stack as Ctrl-C does, so that `with` blocks end the children."""
+def end_on_signals() -> None:
+    """Let SIGTERM and SIGINT unwind the stack, so that `with` blocks end the children."""
 
     def leave(signum: int, frame: object) -> None:
         raise SystemExit(128 + signum)
 
     signal.signal(signal.SIGTERM, leave)
+    # A shell that starts us in the background of a script leaves SIGINT ignored; whoever sends
+    # it all the same wants us to end.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
