@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import math
 from collections.abc import Sequence
@@ -84,8 +86,10 @@ class MotionPipeline:
         folder = _model_folder(name_or_path)
         try:
             where = torch.device(device)
-            tokenizer = TemporalTokenizer.from_pretrained(str(folder / "tokenizer"))
-            generator = MoScale.from_pretrained(str(folder / "generator"))
+            # The hub's mixin prints a line for each part, which a pipe would take for output.
+            with contextlib.redirect_stdout(io.StringIO()):
+                tokenizer = TemporalTokenizer.from_pretrained(str(folder / "tokenizer"))
+                generator = MoScale.from_pretrained(str(folder / "generator"))
             tokenizer, generator = tokenizer.to(where), generator.to(where)
         except NextscaleError as error:
             raise ModelLoadError(f"the model in {folder} cannot be loaded: {error}") from error

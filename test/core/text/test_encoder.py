@@ -2,6 +2,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel
 
 from nextscale_core.exceptions import ModelLoadError
 from nextscale_core.text import encoder as module
@@ -60,3 +64,17 @@ def test_altered_weights_are_refused(tmp_path, monkeypatch):
     with pytest.raises(ModelLoadError, match="SHA-256"):
         TextEncoder()
     module._minilm_folder.cache_clear()
+
+
+def test_a_t5_encoder_in_a_local_folder_serves_too(tmp_path):
+    words = {"<pad>": 0, "</s>": 1, "<unk>": 2, "a": 3, "person": 4, "jumps": 5}
+    tokenizer = Tokenizer(WordLevel(words, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = Whitespace()
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+    ).save_pretrained(tmp_path)
+    config = T5Config(vocab_size=8, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
+    T5EncoderModel(config).save_pretrained(tmp_path)
+    features = TextEncoder(str(tmp_path))(["a person jumps", "a person"])
+    assert features.tokens.shape == (2, 3, 16)
+    assert features.mask.sum(1).tolist() == [3, 2]
