@@ -7,7 +7,8 @@ for every sentence), `ready_topic` (std_msgs/Bool, out, latched).
 
 The newest sentence wins: what is still being made for an older one is given up. The trajectory
 begins in the measured state of the robot where that is known; before any joint state was received
-it begins in its own first pose; once joint states have stopped coming, sentences are refused.
+it begins in its own first pose, with time to come there; once joint states have stopped coming,
+sentences are refused.
 """
 
 from __future__ import annotations

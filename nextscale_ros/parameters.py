@@ -71,7 +71,7 @@ SPECS: dict[str, _Spec] = {
     "require_state": _Spec(
         False,
         "Refuse a sentence as long as no joint state has been received. When false, the trajectory "
-        "then begins in its own first pose.",
+        "then begins in its own first pose, with time to come there.",
     ),
     "state_timeout": _Spec(
         0.2, "Age up to which a measured joint state counts as current [s].", 0.01, 10.0

@@ -9,7 +9,14 @@ from typing import Protocol
 
 from nextscale_core.exceptions import GenerationCancelled
 from nextscale_core.motion.clip import MotionClip
-from nextscale_core.retarget import GateResult, Retargeter, Robot, RobotState, SafetyGate
+from nextscale_core.retarget import (
+    GateResult,
+    Retargeter,
+    Robot,
+    RobotState,
+    SafetyGate,
+    with_approach,
+)
 from nextscale_core.stopwatch import Stopwatch
 from nextscale_ros.parameters import MAX_SEED, Settings
 
@@ -120,6 +127,8 @@ class Planner:
         trajectory = self._retargeter.retarget(
             clip, rate=self._rate, start=plan.start, stopwatch=plan.stopwatch
         )
+        if plan.start is None:
+            trajectory = with_approach(self.robot, trajectory)
         if stale():
             raise GenerationCancelled("cancelled after retargeting")
         with plan.stopwatch.stage("gate"):

@@ -1,5 +1,6 @@
 """Human motion onto robots: profiles, targets, solvers, timing and the safety gate."""
 
+from nextscale_core.retarget.approach import approach_seconds, with_approach
 from nextscale_core.retarget.files import read_trajectory, write_trajectory
 from nextscale_core.retarget.gate import SafetyGate
 from nextscale_core.retarget.profile import RobotProfile, read_profile
@@ -18,9 +19,11 @@ __all__ = [
     "RobotTrajectory",
     "SafetyGate",
     "SafetyReport",
+    "approach_seconds",
     "list_robots",
     "load_robot",
     "read_profile",
     "read_trajectory",
+    "with_approach",
     "write_trajectory",
 ]

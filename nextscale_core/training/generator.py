@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.generators.moscale import MoScale, MoScaleConfig
-from nextscale_core.text.encoder import TextEncoder, TextFeatures
+from nextscale_core.text.encoder import TextEncoder
 from nextscale_core.tokenizers.padded import PaddedScales
 from nextscale_core.tokenizers.quantizer import MultiScaleQuantizer
 from nextscale_core.tokenizers.temporal import TemporalTokenizer
@@ -199,9 +199,7 @@ def _to(batch: Batch, device: torch.device) -> Batch:
     return replace(
         batch,
         latents=batch.latents.to(device),
-        text=TextFeatures(
-            batch.text.tokens.to(device), batch.text.mask.to(device), batch.text.pooled.to(device)
-        ),
+        text=batch.text.to(device),
         has_text=batch.has_text.to(device),
         whole=batch.whole.to(device),
     )

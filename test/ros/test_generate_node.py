@@ -93,6 +93,8 @@ def test_a_sentence_becomes_a_trajectory_that_a_controller_accepts(
     assert check_joint_trajectory(command, robot.joint_names) == []
     assert len(base.points) == len(command.points) == report.points
     assert list(report.joint_names) == list(command.joint_names) == list(robot.joint_names)
+    # Nobody knows where the robot is: it gets time to come to the first pose.
+    assert command.points[0].time_from_start.sec + command.points[0].time_from_start.nanosec > 0
     last, base_last = command.points[-1], base.points[-1]
     assert last.time_from_start == base_last.time_from_start
     assert report.duration == pytest.approx(

@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -99,11 +98,3 @@ def wave(retargeter: Retargeter) -> RobotTrajectory:
         positions=trajectory.positions.copy(),
         velocities=trajectory.velocities.copy(),
     )
-
-
-@pytest.fixture(scope="session")
-def shared() -> Path:
-    path = Path(os.environ.get("NEXTSCALE_SHARED", Path(__file__).parents[4] / "shared"))
-    if not (path / "data").is_dir():
-        pytest.skip(f"no shared data in {path} (set NEXTSCALE_SHARED)")
-    return path
