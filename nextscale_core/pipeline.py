@@ -22,7 +22,12 @@ from nextscale_core.exceptions import (
     NextscaleError,
 )
 from nextscale_core.generators.moscale import MoScale
-from nextscale_core.generators.sampling import NextScaleSampler, Progress, SamplingConfig
+from nextscale_core.generators.sampling import (
+    NextScaleSampler,
+    Progress,
+    SamplingConfig,
+    default_sampling,
+)
 from nextscale_core.motion.cleanup import clean_up
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.features import clip_to_features, features_to_clip
@@ -66,7 +71,7 @@ class MotionPipeline:
         self.generator = generator.eval().requires_grad_(False)
         self.device = generator.null_token.device
         self.encoder = encoder or TextEncoder(generator.config.text_encoder, self.device)
-        self.sampling = sampling or SamplingConfig()
+        self.sampling = sampling or default_sampling(generator.config.num_scales)
         self._sampler = NextScaleSampler(self.generator, self.tokenizer.quantizer)
 
     @classmethod
@@ -96,7 +101,7 @@ class MotionPipeline:
         except (OSError, RuntimeError, TypeError, ValueError, KeyError, SafetensorError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise ModelLoadError(f"the model in {folder} cannot be loaded: {reason}") from error
-        sampling = _read_sampling(folder / _SAMPLING_FILE)
+        sampling = _read_sampling(folder / _SAMPLING_FILE, generator.config.num_scales)
         name = str(name_or_path) if not Path(name_or_path).is_dir() else folder.name
         return cls(tokenizer, generator, sampling=sampling, name=name)
 
@@ -133,7 +138,7 @@ class MotionPipeline:
             seconds: Duration, 1 to 9.8 s; None lets the model choose from the sentence.
             seed: The same seed gives the same motion on the same machine.
             guidance: Strength of the text; None for the model's default.
-            steps: Passes per scale, for example (1, 2, 5, 10); None for the default.
+            steps: Passes per scale, for example (6, 5, 4, 2, 1); None for the model's own.
             stopwatch: Takes the stages 'text', 'generate' and 'decode'.
             progress: Called with (passes done, passes in all); may raise to stop.
 
@@ -268,9 +273,9 @@ def _model_folder(name_or_path: str | Path) -> Path:
     return folder
 
 
-def _read_sampling(path: Path) -> SamplingConfig:
+def _read_sampling(path: Path, scales: int) -> SamplingConfig:
     if not path.is_file():
-        return SamplingConfig()
+        return default_sampling(scales)
     try:
         return SamplingConfig(**json.loads(path.read_text()))
     except (json.JSONDecodeError, TypeError, ConfigError) as error:

@@ -17,7 +17,6 @@ from rclpy.parameter import Parameter
 
 from nextscale_core.motion.skeleton import MAX_SECONDS, MIN_SECONDS
 
-NUM_SCALES = 4
 MAX_SEED = 2**31 - 1
 
 
@@ -62,8 +61,9 @@ SPECS: dict[str, _Spec] = {
         0.0, "Strength of classifier-free guidance; 0: the model's own value.", 0.0, 20.0
     ),
     "steps": _Spec(
-        [1, 2, 5, 10],
-        f"Passes for each of the {NUM_SCALES} scales, coarse to fine, 1 to 50 each.",
+        [0],
+        "Passes for each of the model's scales, coarse to fine, 1 to 50 each; 0 alone: the "
+        "model's own.",
     ),
     "start_from_state": _Spec(
         True, "Begin the trajectory in the measured state of the robot where it is known."
@@ -102,7 +102,7 @@ class Settings:
         seconds: Length of the motion [s], or None: the model chooses.
         seed: Seed, or None: a new one each time.
         guidance: Strength of the guidance, or None: the model's own.
-        steps: Passes per scale, coarse to fine.
+        steps: Passes per scale, coarse to fine, or None: the model's own.
         start_from_state: Begin in the measured state where it is known.
         require_state: Refuse when no joint state was ever received.
         state_timeout: Age up to which a joint state is current [s].
@@ -111,7 +111,7 @@ class Settings:
     seconds: float | None = None
     seed: int | None = None
     guidance: float | None = None
-    steps: tuple[int, ...] = (1, 2, 5, 10)
+    steps: tuple[int, ...] | None = None
     start_from_state: bool = True
     require_state: bool = False
     state_timeout: float = 0.2
@@ -139,7 +139,7 @@ def read_settings(node: Node) -> Settings:
         seconds=value("seconds") or None,
         seed=None if value("seed") < 0 else int(value("seed")),
         guidance=value("guidance") or None,
-        steps=tuple(int(step) for step in value("steps")),
+        steps=tuple(int(step) for step in value("steps") if step) or None,
         start_from_state=bool(value("start_from_state")),
         require_state=bool(value("require_state")),
         state_timeout=float(value("state_timeout")),
@@ -154,8 +154,8 @@ def _validate(parameters: Sequence[Parameter]) -> SetParametersResult:
             reason = f"seconds must be 0 or {MIN_SECONDS} to {MAX_SECONDS}, got {parameter.value}"
         elif parameter.name == "steps":
             steps = list(parameter.value)
-            if len(steps) != NUM_SCALES or not all(1 <= step <= 50 for step in steps):
-                reason = f"steps must be {NUM_SCALES} integers from 1 to 50, got {steps}"
+            if steps != [0] and not (steps and all(1 <= step <= 50 for step in steps)):
+                reason = f"steps must be one integer from 1 to 50 per scale, or 0, got {steps}"
         elif parameter.name.endswith("_topic") and not parameter.value:
             reason = f"{parameter.name} must not be empty"
         if reason:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from nextscale_core.pipeline import MotionPipeline
 
 DEFAULT_MODEL = "moscale-cmu"
-NUM_SCALES = 4
 
 # The limits of `nextscale_core.motion.skeleton`, which is not imported here: --help is to be fast.
 _MIN_SECONDS, _MAX_SECONDS = 1.0, 9.8
@@ -24,17 +23,17 @@ _MAX_SEED = 2**31 - 1
 
 
 def parse_steps(value: str | None) -> tuple[int, ...] | None:
-    """Passes per scale from text such as '1,2,5,10'.
+    """Passes per scale from text such as '6,5,4,2,1'.
 
     Raises:
-        typer.BadParameter: not four positive whole numbers.
+        typer.BadParameter: not a list of positive whole numbers; how many the model needs, it says itself.
     """
     if value is None:
         return None
     parts = [part.strip() for part in value.split(",")]
-    if len(parts) != NUM_SCALES or not all(p.isdecimal() and 0 < int(p) < 1000 for p in parts):
+    if not all(part.isdecimal() and 0 < int(part) < 1000 for part in parts):
         raise typer.BadParameter(
-            f"{value!r} must be {NUM_SCALES} whole numbers from 1, one per scale, such as 1,2,5,10",
+            f"{value!r} must be whole numbers from 1, one per scale, such as 6,5,4,2,1",
             param_hint="--steps",
         )
     return tuple(int(part) for part in parts)
@@ -66,7 +65,7 @@ def generate(
     ] = 0,
     model: Annotated[str, typer.Option(help="Name or folder of the model.")] = DEFAULT_MODEL,
     steps: Annotated[
-        str | None, typer.Option(help="Passes per scale, coarse to fine, such as 1,2,5,10.")
+        str | None, typer.Option(help="Passes per scale, coarse to fine, such as 6,5,4,2,1.")
     ] = None,
     guidance: Annotated[
         float | None, typer.Option(min=0.0, max=20.0, help="How closely the text is followed.")

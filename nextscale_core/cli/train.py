@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,9 +24,24 @@ Minutes = Annotated[
     float, typer.Option("--max-minutes", min=0, help="Stop after that long; 0 for no limit.")
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the run.")]
-Precision = Annotated[str, typer.Option("--precision", help="no, bf16 or fp16.")]
+Precision = Annotated[
+    str,
+    typer.Option(
+        "--precision", help="no, bf16, fp16, or auto: bf16 where the processor is fast at it."
+    ),
+]
 Rate = Annotated[float, typer.Option("--learning-rate", help="Peak learning rate.")]
 EvalEvery = Annotated[int, typer.Option("--eval-every", min=1, help="Steps between validations.")]
+SaveMinutes = Annotated[
+    float, typer.Option("--save-minutes", min=0, help="Minutes between checkpoints.")
+]
+OnBadData = Annotated[
+    str,
+    typer.Option("--on-bad-data", help="refuse: end at a broken file or line; skip: leave it out."),
+]
+Frames = Annotated[
+    int, typer.Option("--frames", "--batch-size", min=1, help="Frames in a batch, over all GPUs.")
+]
 Threads = Annotated[
     int, typer.Option("--threads", min=0, help="CPU threads; 0 leaves the choice to torch.")
 ]
@@ -39,12 +55,14 @@ def tokenizer(
     width: Annotated[int, typer.Option(help="Channels of encoder and decoder.")] = 256,
     code_dim: Annotated[int, typer.Option(help="Width of a code.")] = 128,
     codes: Annotated[int, typer.Option(help="Codes in the codebook.")] = 512,
-    frames: Annotated[int, typer.Option(help="Frames in a batch.")] = 4096,
+    frames: Frames = 3072,
     learning_rate: Rate = 4e-4,
     eval_every: EvalEvery = 200,
+    save_minutes: SaveMinutes = 3.0,
     max_minutes: Minutes = 0.0,
     seed: Seed = 0,
-    precision: Precision = "bf16",
+    precision: Precision = "auto",
+    on_bad_data: OnBadData = "refuse",
     threads: Threads = 0,
 ) -> None:
     """Train the motion tokenizer (MoScale's four-scale residual VQ-VAE)."""
@@ -61,12 +79,14 @@ def tokenizer(
         weight_decay=0.01,
         ema=0.995,
         eval_every=eval_every,
+        save_minutes=save_minutes,
         max_minutes=max_minutes,
         seed=seed,
         precision=precision,
+        on_bad_data=on_bad_data,
     )
     config = TokenizerConfig(width=width, code_dim=code_dim, num_codes=codes)
-    _finish(run, train_tokenizer(data, run, config, frames))
+    _fit(run, lambda: train_tokenizer(data, run, config, frames))
 
 
 @app.command()
@@ -75,11 +95,14 @@ def decoder(
     out: Out,
     tokenizer: Annotated[Path, typer.Option(help="Folder of a trained tokenizer.")],
     steps: Steps = 1000,
+    frames: Frames = 3072,
     learning_rate: Rate = 4e-4,
     eval_every: EvalEvery = 250,
+    save_minutes: SaveMinutes = 3.0,
     max_minutes: Minutes = 0.0,
     seed: Seed = 0,
-    precision: Precision = "bf16",
+    precision: Precision = "auto",
+    on_bad_data: OnBadData = "refuse",
     threads: Threads = 0,
 ) -> None:
     """Fine-tune a tokenizer's decoder on fast actions; its tokens stay as they are."""
@@ -95,11 +118,13 @@ def decoder(
         weight_decay=0.01,
         ema=0.995,
         eval_every=eval_every,
+        save_minutes=save_minutes,
         max_minutes=max_minutes,
         seed=seed,
         precision=precision,
+        on_bad_data=on_bad_data,
     )
-    _finish(run, train_decoder(data, tokenizer, run))
+    _fit(run, lambda: train_decoder(data, tokenizer, run, frames))
 
 
 @app.command()
@@ -111,7 +136,7 @@ def generator(
     width: Annotated[int, typer.Option(help="Channels.")] = 256,
     depth: Annotated[int, typer.Option(help="Blocks.")] = 6,
     heads: Annotated[int, typer.Option(help="Attention heads.")] = 4,
-    batch_size: Annotated[int, typer.Option(min=1, help="Motions in a batch.")] = 64,
+    batch_size: Annotated[int, typer.Option(min=1, help="Motions in a batch, over all GPUs.")] = 64,
     corruption: Annotated[
         float, typer.Option(help="Largest share of corrupted coarser tokens (HR); 0 for none.")
     ] = 0.6,
@@ -120,9 +145,11 @@ def generator(
     ] = "all-MiniLM-L6-v2",
     learning_rate: Rate = 6e-4,
     eval_every: EvalEvery = 250,
+    save_minutes: SaveMinutes = 3.0,
     max_minutes: Minutes = 0.0,
     seed: Seed = 0,
-    precision: Precision = "bf16",
+    precision: Precision = "auto",
+    on_bad_data: OnBadData = "refuse",
     threads: Threads = 0,
 ) -> None:
     """Train the MoScale transformer on a trained tokenizer's tokens."""
@@ -139,13 +166,15 @@ def generator(
         warmup=min(200, steps),
         ema=0.998,
         eval_every=eval_every,
+        save_minutes=save_minutes,
         max_minutes=max_minutes,
         seed=seed,
         precision=precision,
+        on_bad_data=on_bad_data,
     )
     config = MoScaleConfig(width=width, depth=depth, heads=heads, text_encoder=text_encoder)
     objective = ObjectiveConfig(corruption=corruption)
-    _finish(run, train_generator(data, tokenizer, run, config, objective))
+    _fit(run, lambda: train_generator(data, tokenizer, run, config, objective))
 
 
 @app.command()
@@ -175,6 +204,16 @@ def _use_threads(threads: int) -> None:
         torch.set_num_threads(threads)
 
 
-def _finish(run: RunConfig, figures: dict[str, float]) -> None:
-    typer.echo(json.dumps({name: round(value, 4) for name, value in figures.items()}))
-    typer.echo(f"the best weights are in {run.out / 'best'}, the last ones in {run.out / 'last'}")
+def _fit(run: RunConfig, train: Callable[[], dict[str, float]]) -> None:
+    """Train, and say where the weights are or how to go on."""
+    from nextscale_core.training.processes import TrainingStopped, is_main_process
+
+    try:
+        figures = train()
+    except TrainingStopped as stopped:
+        if is_main_process():
+            typer.echo(f"{stopped}; the same command goes on from there", err=True)
+        raise typer.Exit(stopped.exit_code) from stopped
+    if is_main_process():
+        typer.echo(json.dumps({name: round(value, 4) for name, value in figures.items()}))
+        typer.echo(f"the best weights are in {run.out / 'best'}, the last in {run.out / 'last'}")

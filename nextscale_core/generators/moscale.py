@@ -37,7 +37,7 @@ class MoScaleConfig:
     dropout: float = 0.1
     num_codes: int = 512
     code_dim: int = 128
-    num_scales: int = 4
+    num_scales: int = 5
     text_dim: int = 384
     text_encoder: str = "all-MiniLM-L6-v2"
 
@@ -69,6 +69,19 @@ class Condition:
     query: Tensor
     text: tuple[tuple[Tensor, Tensor], ...]
     text_mask: Tensor
+
+
+@dataclass(frozen=True)
+class MoScaleOutput:
+    """What `MoScale.forward` predicts.
+
+    Attributes:
+        logits: Per scale (B, n_k, num_codes).
+        log_seconds: (B,) logarithm of the duration that the sentence suggests [log s].
+    """
+
+    logits: list[Tensor]
+    log_seconds: Tensor
 
 
 Past = list[tuple[Tensor, Tensor]]
@@ -219,17 +232,14 @@ class MoScale(
         accumulated: list[Tensor | None],
         padded: PaddedScales,
         text: TextFeatures,
-    ) -> list[Tensor]:
-        """All scales at once, for training.
+    ) -> MoScaleOutput:
+        """All scales at once, or the coarsest ones, for training.
 
         Args:
             tokens: Per scale (B, n_k) own tokens with `mask_token` where unknown.
             accumulated: Per scale (B, n_k, code_dim); None for the first.
-            padded: Masks and positions.
+            padded: Masks and positions of these scales.
             text: Features of B sentences.
-
-        Returns:
-            Per scale (B, n_k, num_codes) logits.
         """
         condition = self.condition(text, padded.lengths)
         x = torch.cat(
@@ -242,10 +252,9 @@ class MoScale(
         sizes = [own.shape[1] for own in tokens]
         mask = block_causal_mask(padded)
         hidden, _ = self._run(x, torch.cat(padded.centers, dim=1), mask, condition, None)
-        return [
-            head(part)
-            for head, part in zip(self.heads_out, hidden.split(sizes, dim=1), strict=True)
-        ]
+        parts = zip(self.heads_out[: len(sizes)], hidden.split(sizes, dim=1), strict=True)
+        logits = [head(part) for head, part in parts]
+        return MoScaleOutput(logits, self.duration(text.pooled)[:, 0])
 
     def step(
         self,

@@ -24,7 +24,8 @@ class SamplingConfig:
     """How tokens are drawn.
 
     Attributes:
-        steps: Passes at each scale, coarse to fine; (1, 2, 5, 10) are MoScale's 18.
+        steps: Passes at each scale, coarse to fine; (1, 2, 5, 10) are MoScale's 18. See
+            `default_sampling` for better ones.
         guidance: Strength t of logits = (1 + t) conditional - t unconditional, per scale.
         temperature: Temperature of the logits, per scale.
         top_p: Probability mass kept by nucleus sampling.
@@ -81,8 +82,24 @@ class SamplingConfig:
         return config
 
 
+def default_sampling(scales: int) -> SamplingConfig:
+    """Settings for a model with so many scales, where its folder names none.
+
+    Most passes go to the coarse scales. With one pass there (MoScale's first number) tokens are
+    drawn independently: of "walks in a circle", which may turn left or right, each draws its own
+    turn and the person walks straight (docs/training.md has the figures).
+    """
+    passes = (6, 5, 4, 2) + (1,) * scales
+    guidance = (4.0, 4.0, 3.0, 2.5) + (2.0,) * scales
+    return SamplingConfig(passes[:scales], guidance[:scales], (1.0,) * scales)
+
+
 def cosine_mask_count(total: Tensor, done: int, rounds: int) -> Tensor:
     """Tokens that stay masked after `done` of `rounds` passes: ceil(n cos(pi/2 done/rounds)).
+
+    Every pass decides at least one token, so that as many passes as tokens decide one at a time:
+    at the coarsest scale, where few tokens hold the whole plan, each then knows the others. The
+    bare cosine would spend the first passes on nothing and decide the last ones in pairs.
 
     Args:
         total: (B,) tokens to predict in each sample.
@@ -91,7 +108,8 @@ def cosine_mask_count(total: Tensor, done: int, rounds: int) -> Tensor:
     """
     share = math.cos(math.pi / 2 * done / rounds) if done < rounds else 0.0
     # A hair is taken off before rounding up, lest 1e-17 keep a token masked.
-    return torch.ceil(total * share - 1e-6).clamp(min=0).long()
+    left = torch.ceil(total * share - 1e-6).long()
+    return torch.minimum(left, total - done).clamp(min=0)
 
 
 def nucleus(probabilities: Tensor, top_p: float) -> Tensor:
@@ -130,10 +148,11 @@ class SampleNoise:
             out[row, :n] = torch.multinomial(probabilities[row, :n], 1, generator=generator)[:, 0]
         return out
 
-    def gumbel(self, width: int) -> Tensor:
-        """(B, width) standard Gumbel noise, 0 on padding."""
+    def gumbel(self, width: int, rows: Sequence[int]) -> Tensor:
+        """(B, width) standard Gumbel noise for some rows, 0 on padding and in other rows."""
         out = torch.zeros(len(self.counts), width)
-        for row, (generator, n) in enumerate(zip(self.generators, self.counts, strict=True)):
+        for row in rows:
+            generator, n = self.generators[row], self.counts[row]
             out[row, :n] = -torch.empty(n).exponential_(generator=generator).log()
         return out
 
@@ -290,7 +309,9 @@ def _least_confident(
     """(B, N) bool: the `left` least confident of the tokens that were just predicted."""
     if not bool((left > 0).any()):
         return torch.zeros_like(masked)
-    score = confidence + strength * noise.gumbel(confidence.shape[1]).to(confidence)
+    # A sample whose tokens are all decided draws nothing more, whatever the others need.
+    rows = (left > 0).nonzero()[:, 0].tolist()
+    score = confidence + strength * noise.gumbel(confidence.shape[1], rows).to(confidence)
     score = score.masked_fill(~masked, math.inf)
     rank = score.argsort(dim=1).argsort(dim=1)
     return (rank < left[:, None]) & masked

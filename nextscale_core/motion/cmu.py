@@ -215,10 +215,12 @@ class CmuFolder:
             put(f"{side}_ankle", ankle)
             put(f"{side}_foot", ankle + world[bodies[2]].apply(_side(_FOOT, side)))
 
-        lower, middle = _between(world[_PELVIS], world[_TORSO])
-        spine1 = put("spine1", pelvis + lower.apply(_SPINE1))
-        spine2 = put("spine2", spine1 + middle.apply(_SPINE2))
-        spine3 = put("spine3", spine2 + world[_TORSO].apply(_SPINE3))
+        # In SMPL the lowest joint of the spine hangs on the pelvis; the three above it share
+        # the way to the torso.
+        lower, upper = _between(world[_PELVIS], world[_TORSO])
+        spine1 = put("spine1", pelvis + world[_PELVIS].apply(_SPINE1))
+        spine2 = put("spine2", spine1 + lower.apply(_SPINE2))
+        spine3 = put("spine3", spine2 + upper.apply(_SPINE3))
         neck = put("neck", spine3 + world[_TORSO].apply(_NECK))
         put("head", neck + world[_TORSO].apply(_HEAD))
         for side, (shoulder_body, elbow_body) in _ARMS.items():

@@ -42,12 +42,14 @@ class Sample:
         features: (T, 263) float32 HumanML3D features.
         captions: Sentences; empty for motion without words.
         weak: The captions describe the whole recording from which this is cut.
+        kind: What a rule saw in it, for captions written by rule; else empty.
     """
 
     id: str
     features: np.ndarray
     captions: tuple[str, ...]
     weak: bool = False
+    kind: str = ""
 
 
 def change_speed(clip: MotionClip, factor: float) -> MotionClip:

@@ -15,30 +15,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nextscale_core.motion.features import CONTACTS, POSITIONS, VELOCITIES
+from nextscale_core.motion.features import CONTACTS, POSITIONS
 from nextscale_core.motion.features_torch import features_to_joints
-from nextscale_core.motion.skeleton import CONTACT_JOINTS, FPS, JOINT_INDEX, NUM_JOINTS
+from nextscale_core.motion.skeleton import FPS
 from nextscale_core.tokenizers.temporal import TemporalTokenizer
 from nextscale_core.training.data import Sample, captioned_samples
+from nextscale_core.training.limbs import limb_speeds
 from nextscale_core.training.loop import RunConfig, Trainer
-from nextscale_core.training.tokenizer import evaluate_tokenizer
+from nextscale_core.training.tokenizer import evaluate_tokenizer, world_terms
 
-LIMBS = tuple(
-    JOINT_INDEX[f"{side}_{part}"]
-    for part in ("ankle", "foot", "elbow", "wrist")
-    for side in ("left", "right")
-)
 WINDOWS = (8, 16, 24, 49)
 WINDOW_SHARES = (0.25, 0.35, 0.20, 0.20)
 LATENTS = 768
 """Latents in a batch."""
-
-
-def limb_speed(features: np.ndarray) -> float:
-    """95th percentile of the fastest limb's speed against the root [m/s]."""
-    velocity = features[:, VELOCITIES].reshape(-1, NUM_JOINTS, 3)
-    relative = velocity[:, LIMBS] - velocity[:, :1]
-    return float(np.percentile(np.linalg.norm(relative, axis=-1).max(1), 95) * FPS)
 
 
 class LatentWindows:
@@ -55,7 +44,9 @@ class LatentWindows:
     ) -> None:
         self.samples = [s for s in samples if len(s.features) >= 4 * min(WINDOWS)]
         self.latents = [self._quantized(s, tokenizer) for s in self.samples]
-        self.weights = np.array([1.0 + limb_speed(s.features) for s in self.samples])
+        self.weights = np.array(
+            [1.0 + np.percentile(limb_speeds(s.features), 95) for s in self.samples]
+        )
         self.rng = np.random.default_rng(seed)
 
     @staticmethod
@@ -97,13 +88,9 @@ def decoder_loss(
     position = (decoded[..., POSITIONS] - wanted[..., POSITIONS]).abs().mean()
     made = features_to_joints(tokenizer.denormalize(decoded)).diff(dim=1) * FPS
     real = features_to_joints(features).diff(dim=1) * FPS
-    error = (made - real).norm(dim=-1)
-    haste = 1 + real.norm(dim=-1).clamp(max=6.0)
-    limbs = (error * haste)[:, :, LIMBS].mean()
-    feet = list(CONTACT_JOINTS)
-    resting = features[:, :-1, CONTACTS, None]
-    skate = ((made - real)[:, :, feet] * resting).abs().mean()
-    loss = reconstruction + position + 0.3 * error.mean() + 0.15 * limbs + 0.3 * skate
+    skate, limbs = world_terms(made, real, features[..., CONTACTS])
+    error = (made - real).norm(dim=-1).mean()
+    loss = reconstruction + position + 0.3 * error + 0.15 * limbs + 0.3 * skate
     return loss, {"loss": loss.item(), "rec": reconstruction.item(), "limbs": limbs.item()}
 
 

@@ -6,17 +6,19 @@ import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.generators.moscale import MoScale, MoScaleConfig
-from nextscale_core.text.encoder import TextEncoder
+from nextscale_core.text.encoder import TextEncoder, TextFeatures
 from nextscale_core.tokenizers.padded import PaddedScales
 from nextscale_core.tokenizers.quantizer import MultiScaleQuantizer
 from nextscale_core.tokenizers.temporal import TemporalTokenizer
-from nextscale_core.training.library import Batch, TokenLibrary, build_library
+from nextscale_core.training.entries import Batch
+from nextscale_core.training.library import LibraryConfig, TokenLibrary, build_library
 from nextscale_core.training.loop import RunConfig, Trainer
 
 
@@ -29,18 +31,21 @@ class ObjectiveConfig:
             finer scales are built (gamma_max of MoScale's hierarchical refinement); 0 for none.
         text_drop: Share of samples whose text is replaced by the null text.
         keep_noise: Largest share of known tokens replaced by random ones.
+        word_drop: Share of a sentence's tokens that are hidden in training.
         label_smoothing: Label smoothing of the cross-entropy.
-        scale_weights: Weight of each scale's mean cross-entropy.
+        finest_every: The finest scale, which holds a third of the tokens and least of the
+            sentence, takes part in that share of the steps.
     """
 
     corruption: float = 0.6
     text_drop: float = 0.1
     keep_noise: float = 0.1
+    word_drop: float = 0.1
     label_smoothing: float = 0.05
-    scale_weights: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)
+    finest_every: float = 0.6
 
     def __post_init__(self) -> None:
-        for name in ("corruption", "text_drop", "keep_noise", "label_smoothing"):
+        for name in ("corruption", "text_drop", "keep_noise", "word_drop", "label_smoothing"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} must be from 0 to 1, got {getattr(self, name)}")
 
@@ -115,6 +120,13 @@ def mask_tokens(
     return tokens, hidden
 
 
+def drop_words(text: TextFeatures, share: float) -> TextFeatures:
+    """Hide a share of each sentence's tokens; every sentence keeps at least its first."""
+    hidden = torch.rand(text.mask.shape, device=text.mask.device) < share
+    hidden[:, 0] = False
+    return TextFeatures(text.tokens, text.mask & ~hidden, text.pooled)
+
+
 def generator_loss(
     model: nn.Module,
     bare: MoScale,
@@ -122,6 +134,7 @@ def generator_loss(
     batch: Batch,
     objective: ObjectiveConfig,
     train: bool = True,
+    scales: int | None = None,
 ) -> tuple[Tensor, dict[str, float]]:
     """Cross-entropy on hidden tokens, averaged within and then over the scales.
 
@@ -132,15 +145,18 @@ def generator_loss(
         batch: Latents and sentences.
         objective: Settings.
         train: Corrupt coarser scales and drop texts.
+        scales: Scales that take part, the coarsest first; None for all.
     """
     device = batch.latents.device
-    padded = PaddedScales.build(batch.lengths, quantizer.divisors, device)
+    padded = PaddedScales.build(batch.lengths, quantizer.divisors[:scales], device)
     size = len(batch.lengths)
     corruption = torch.zeros(size, device=device)
     dropped = ~batch.has_text
+    text = batch.text
     if train:
         corruption = torch.rand(size, device=device) * objective.corruption
         dropped = dropped | (torch.rand(size, device=device) < objective.text_drop)
+        text = drop_words(text, objective.word_drop)
     with torch.autocast(device.type, enabled=False):
         inputs = hierarchical_inputs(quantizer, batch.latents, padded, corruption)
     noise = objective.keep_noise if train else 0.0
@@ -148,28 +164,26 @@ def generator_loss(
         mask_tokens(target, valid, bare.mask_token, noise)
         for target, valid in zip(inputs.targets, padded.token_masks, strict=True)
     ]
-    text = bare.drop_text(batch.text, dropped)
-    logits = model([tokens for tokens, _ in pairs], inputs.accumulated, padded, text)
+    output = model(
+        [tokens for tokens, _ in pairs], inputs.accumulated, padded, bare.drop_text(text, dropped)
+    )
     figures: dict[str, float] = {}
     loss = batch.latents.new_zeros(())
     smoothing = objective.label_smoothing if train else 0.0
-    for scale, (scores, (_, hidden)) in enumerate(zip(logits, pairs, strict=True)):
+    for scale, (scores, (_, hidden)) in enumerate(zip(output.logits, pairs, strict=True)):
         wanted = inputs.targets[scale][hidden]
         entropy = F.cross_entropy(scores[hidden].float(), wanted, label_smoothing=smoothing)
-        loss = loss + objective.scale_weights[scale] * entropy
+        loss = loss + entropy / padded.num_scales
         figures[f"ce{scale + 1}"] = entropy.item()
         figures[f"acc{scale + 1}"] = float((scores[hidden].argmax(-1) == wanted).float().mean())
-    loss = loss / sum(objective.scale_weights)
     figures["ce"] = loss.item()
     # The duration head reads the frozen text features, so it shares nothing with the blocks.
-    timed = batch.whole & batch.has_text
-    if bool(timed.any()):
-        seconds = torch.tensor(batch.lengths, device=device)[timed].float() * 0.2
-        predicted = bare.duration(batch.text.pooled[timed])[:, 0].float()
-        duration = F.smooth_l1_loss(predicted, seconds.log())
-        loss = loss + 0.1 * duration
-        figures["duration"] = duration.item()
-    return loss, figures
+    timed = batch.whole & ~dropped
+    seconds = torch.tensor(batch.lengths, device=device).float() * 0.2
+    error = F.smooth_l1_loss(output.log_seconds.float(), seconds.log(), reduction="none")
+    duration = (error * timed).sum() / timed.sum().clamp(min=1)
+    figures["duration"] = duration.item()
+    return loss + 0.1 * duration, figures
 
 
 @torch.no_grad()
@@ -183,7 +197,7 @@ def evaluate_generator(
     count = 0
     for _ in range(repeats):
         for begin in range(0, len(library.entries), 64):
-            batch = library.batch(library.entries[begin : begin + 64], first=True)
+            batch = library.first(library.entries[begin : begin + 64])
             batch = _to(batch, model.null_token.device)
             _, figures = generator_loss(
                 model, model, quantizer, batch, ObjectiveConfig(), train=False
@@ -211,6 +225,9 @@ def train_generator(
     run: RunConfig,
     config: MoScaleConfig | None = None,
     objective: ObjectiveConfig | None = None,
+    *,
+    library: LibraryConfig | None = None,
+    cache: Path | None = None,
 ) -> dict[str, float]:
     """Train MoScale on the train split of a data folder with a frozen tokenizer.
 
@@ -220,6 +237,8 @@ def train_generator(
         run: Settings of the run.
         config: Sizes; the code sizes are taken from the tokenizer.
         objective: Settings of the loss.
+        library: What to train on.
+        cache: Folder that keeps the encoded library for the next run.
 
     Returns:
         Validation figures of the last weights. `run.out/best` holds the weights with the
@@ -235,8 +254,9 @@ def train_generator(
     objective = objective or ObjectiveConfig()
     encoder = TextEncoder(config.text_encoder)
     config = replace(config, text_dim=encoder.dim)
-    library = build_library(data, "train", tokenizer, encoder, seed=run.seed)
-    val = build_library(data, "val", tokenizer, encoder, augment=False, seed=run.seed)
+    source = build_library(data, "train", tokenizer, encoder, library, cache)
+    val = build_library(data, "val", tokenizer, encoder, cache=cache)
+    source.rng = np.random.default_rng(run.seed)
     torch.manual_seed(run.seed)
     model = MoScale(config)
     with torch.no_grad():
@@ -244,8 +264,10 @@ def train_generator(
         model.code_embedding.weight[:-1] = tokenizer.quantizer.codebook
 
     def loss(module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
-        batch = _to(library.draw(run.batch_size), trainer.accelerator.device)
-        return generator_loss(module, trainer.bare, quantizer, batch, objective)
+        batch = _to(source.draw(run.batch_size), trainer.accelerator.device)
+        coarse = source.rng.random() >= objective.finest_every
+        scales = config.num_scales - 1 if coarse and config.num_scales > 1 else None
+        return generator_loss(module, trainer.bare, quantizer, batch, objective, scales=scales)
 
     def evaluate(module: nn.Module) -> dict[str, float]:
         assert isinstance(module, MoScale)

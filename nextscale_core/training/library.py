@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,87 +14,26 @@ from torch import Tensor
 from tqdm import tqdm
 
 from nextscale_core.text.augmentation import paraphrases
-from nextscale_core.text.encoder import TextEncoder, TextFeatures
+from nextscale_core.text.encoder import TextEncoder
 from nextscale_core.tokenizers.temporal import TemporalTokenizer
 from nextscale_core.training.data import Sample, captioned_samples, trial_samples
+from nextscale_core.training.entries import Batch, Entry, SentenceTable
+from nextscale_core.training.library_cache import library_digest, load_library, save_library
+from nextscale_core.training.narrated import narrated_samples
 
 MAX_LATENTS = 49
 """196 frames, the longest motion."""
 MIN_LATENTS = 5
-
-
-@dataclass(frozen=True)
-class Entry:
-    """Latents of one motion and the features of its captions.
-
-    Attributes:
-        latents: Variants (small changes of speed), each (L, D).
-        captions: Indices into the library's table of encoded sentences; empty without words.
-        weak: The captions describe more than these latents.
-        weight: How often the entry is drawn, relative to others.
-    """
-
-    latents: tuple[Tensor, ...]
-    captions: tuple[int, ...]
-    weak: bool
-    weight: float
-
-
-@dataclass
-class Batch:
-    """A drawn batch.
-
-    Attributes:
-        latents: (B, L, D), zero on padding.
-        lengths: Latents of each sample.
-        text: Features of B sentences.
-        has_text: (B,) bool; False where the sample is motion without words.
-        whole: (B,) bool; True where the sentence describes exactly this motion.
-    """
-
-    latents: Tensor
-    lengths: list[int]
-    text: TextFeatures
-    has_text: Tensor
-    whole: Tensor
-
-
-@dataclass
-class SentenceTable:
-    """Encoded sentences in half precision, each once."""
-
-    rows: list[Tensor] = field(default_factory=list)
-    pooled: list[Tensor] = field(default_factory=list)
-    index: dict[str, int] = field(default_factory=dict)
-
-    def add(self, sentences: Sequence[str], encoder: TextEncoder) -> None:
-        """Encode the sentences that are not there yet."""
-        fresh = sorted({s for s in sentences if s not in self.index}, key=len)
-        for begin in tqdm(range(0, len(fresh), 128), desc="sentences", unit="batch"):
-            chunk = fresh[begin : begin + 128]
-            features = encoder(chunk)
-            for row, sentence in enumerate(chunk):
-                self.index[sentence] = len(self.rows)
-                self.rows.append(features.tokens[row, features.mask[row]].half())
-                self.pooled.append(features.pooled[row])
-
-    def features(self, indices: Sequence[int]) -> TextFeatures:
-        """Padded features of the sentences at the given indices."""
-        rows = [self.rows[i] for i in indices]
-        longest = max(map(len, rows))
-        tokens = torch.zeros(len(rows), longest, rows[0].shape[-1])
-        mask = torch.zeros(len(rows), longest, dtype=torch.bool)
-        for place, row in enumerate(rows):
-            tokens[place, : len(row)] = row.float()
-            mask[place, : len(row)] = True
-        return TextFeatures(tokens, mask, torch.stack([self.pooled[i].float() for i in indices]))
+_BUCKETS = 8
+"""Batches drawn at once and sorted by length."""
 
 
 class TokenLibrary:
     """Draws batches of latents with sentences.
 
     Rare actions are drawn more often than their share (weight = density of similar captions to
-    the power `-balance`), since a third of the recordings only walk.
+    the power `-balance`), since a third of the recordings only walk. Several batches are drawn at
+    once and sorted by length, so that little of a batch is padding.
 
     Args:
         entries: Motions.
@@ -105,28 +46,53 @@ class TokenLibrary:
         self.rng = np.random.default_rng(seed)
         weights = np.array([entry.weight for entry in entries])
         self.weights = weights / weights.sum()
+        self._waiting: list[list[int]] = []
 
-    def draw(self, size: int) -> Batch:
-        """A random batch of motions with one sentence each."""
-        chosen = self.rng.choice(len(self.entries), size=size, p=self.weights)
-        return self.batch([self.entries[i] for i in chosen])
+    def draw(self, size: int, rank: int = 0, ranks: int = 1) -> Batch:
+        """A random batch of motions with one sentence each.
 
-    def batch(self, entries: Sequence[Entry], first: bool = False) -> Batch:
-        """Latents and sentences of some entries; the first variant and sentence if `first`."""
+        Args:
+            size: Motions in the batch of all processes together.
+            rank: Number of this process; it gets every `ranks`-th motion of the batch.
+            ranks: Number of processes.
+        """
+        if not self._waiting or len(self._waiting[0]) != size:
+            drawn = self.rng.choice(len(self.entries), size=_BUCKETS * size, p=self.weights)
+            lengths = [min(len(self.entries[i].latents[0]), MAX_LATENTS) for i in drawn]
+            # Ties in a random order, lest the same motions meet in every batch.
+            order = np.lexsort([self.rng.random(len(drawn)), lengths])
+            batches = drawn[order].reshape(_BUCKETS, size)
+            self._waiting = [batches[i].tolist() for i in self.rng.permutation(_BUCKETS)]
+        chosen = self._waiting.pop()
+        # Variants and sentences are drawn for the whole batch, so that all processes stay in step.
+        picks = self.rng.random((size, 3))
+        entries = [self.entries[i] for i in chosen[rank::ranks]]
+        return self._batch(entries, picks[rank::ranks])
+
+    def state_dict(self) -> dict[str, Any]:
+        """State of the order, to resume with the same batches (JSON-ready)."""
+        return {"rng": self.rng.bit_generator.state, "waiting": self._waiting}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue the order of `state_dict`."""
+        self.rng.bit_generator.state = state["rng"]
+        self._waiting = [list(batch) for batch in state["waiting"]]
+
+    def first(self, entries: Sequence[Entry]) -> Batch:
+        """The entries as they are: first variant, first sentence, from their beginning."""
+        return self._batch(entries, np.zeros((len(entries), 3)))
+
+    def _batch(self, entries: Sequence[Entry], picks: np.ndarray) -> Batch:
+        """Latents and sentences; `picks` (B, 3) in [0, 1) choose variant, sentence and start."""
         latents, captions, whole = [], [], []
-        for entry in entries:
-            pick = 0 if first else int(self.rng.integers(len(entry.latents)))
-            values = entry.latents[pick]
-            begin = 0
-            if len(values) > MAX_LATENTS:
-                room = len(values) - MAX_LATENTS
-                begin = 0 if first or not entry.weak else int(self.rng.integers(room + 1))
-            cut = len(values) > MAX_LATENTS + 2
-            latents.append(values[begin : begin + MAX_LATENTS])
+        for entry, (variant, sentence, start) in zip(entries, picks.tolist(), strict=True):
+            values = entry.latents[int(variant * len(entry.latents))]
+            room = max(len(values) - MAX_LATENTS, 0)
+            begin = int(start * (room + 1)) if entry.weak else 0
+            latents.append(values[begin : begin + MAX_LATENTS].float())
             has = len(entry.captions) > 0
-            choice = 0 if first or not has else int(self.rng.integers(len(entry.captions)))
-            captions.append(entry.captions[choice] if has else 0)
-            whole.append(has and not cut)
+            captions.append(entry.captions[int(sentence * len(entry.captions))] if has else 0)
+            whole.append(has and not entry.weak and len(values) <= MAX_LATENTS + 2)
         lengths = [len(values) for values in latents]
         padded = torch.zeros(len(latents), max(lengths), latents[0].shape[-1])
         for row, values in enumerate(latents):
@@ -146,7 +112,8 @@ def _encode(tokenizer: TemporalTokenizer, samples: Sequence[Sample], label: str)
     for sample in tqdm(samples, desc=label, unit="clip"):
         frames = len(sample.features) - len(sample.features) % tokenizer.frames_per_latent
         features = torch.from_numpy(sample.features[None, :frames])
-        out.append(tokenizer._encode_latents(tokenizer.normalize(features))[0])
+        latents = tokenizer._encode_latents(tokenizer.normalize(features))[0]
+        out.append(latents.half())
     return out
 
 
@@ -156,81 +123,151 @@ def _density(pooled: Tensor) -> Tensor:
     return likeness.sum(1)
 
 
+@dataclass(frozen=True)
+class LibraryConfig:
+    """What a training library is made of.
+
+    Attributes:
+        augment: Mirror images, changes of speed, paraphrases, whole recordings, narrations.
+        paraphrases: Paraphrases of each caption.
+        speeds: Factors of speed.
+        balance: Exponent that favours rare captions and rare kinds; 0 draws all alike.
+        shares: Share of draws that goes to captioned clips, to narrated windows (captions by
+            rule, see `training.narration`) and to whole recordings.
+        seed: Seed of paraphrases and of the order.
+    """
+
+    augment: bool = True
+    paraphrases: int = 3
+    speeds: tuple[float, ...] = (0.9, 1.0, 1.12)
+    balance: float = 0.45
+    shares: tuple[float, float, float] = (0.5, 0.32, 0.18)
+    seed: int = 0
+
+
 def build_library(
     data: Path,
     split: str,
     tokenizer: TemporalTokenizer,
     encoder: TextEncoder,
-    *,
-    augment: bool = True,
-    paraphrase_count: int = 3,
-    speeds: tuple[float, ...] = (0.9, 1.0, 1.12),
-    balance: float = 0.45,
-    seed: int = 0,
+    config: LibraryConfig | None = None,
+    cache: Path | None = None,
 ) -> TokenLibrary:
     """Encode a split of a data folder.
 
     Args:
         data: CMU or HumanML3D folder.
-        split: 'train' adds whole recordings as weakly captioned motion.
+        split: 'train' adds whole recordings and narrated windows where the folder has them.
         tokenizer: Frozen tokenizer, in eval mode.
         encoder: Text encoder.
-        augment: Mirror images, changes of speed and paraphrases.
-        paraphrase_count: Paraphrases of each caption.
-        speeds: Factors of speed.
-        balance: Exponent that favours rare captions; 0 draws all alike.
-        seed: Seed of paraphrases and of the order.
+        config: What to put in; by default everything for 'train', the bare clips otherwise.
+        cache: Folder that keeps the library for the next run with the same tokenizer, data,
+            settings and rules; None for none.
     """
-    rng = np.random.default_rng(seed)
-    factors = (1.0, *(s for s in speeds if s != 1.0)) if augment else (1.0,)
-    variants: dict[str, list[Tensor]] = {}
-    samples: dict[str, Sample] = {}
-    for factor in factors:
-        found = captioned_samples(data, split, mirror=augment, speed=factor)
-        if split == "train" and augment:
-            found += trial_samples(data, mirror=True, speed=factor)
-        for sample, latents in zip(
-            found, _encode(tokenizer, found, f"latents ({split}, x{factor:g})"), strict=True
-        ):
-            if len(latents) >= MIN_LATENTS:
-                samples.setdefault(sample.id, sample)
-                variants.setdefault(sample.id, []).append(latents)
+    config = config or LibraryConfig(augment=split == "train")
+    path = cache and cache / f"library-{split}-{library_digest(data, tokenizer, encoder, config)}"
+    if path and path.with_suffix(".safetensors").is_file():
+        entries, table = load_library(path.with_suffix(".safetensors"))
+        return TokenLibrary(entries, table, config.seed)
+    entries, table = _build(data, split, tokenizer, encoder, config)
+    if path:
+        save_library(path.with_suffix(".safetensors"), entries, table)
+    return TokenLibrary(entries, table, config.seed)
 
+
+def _sources(data: Path, split: str, config: LibraryConfig) -> list[dict[str, list[Sample]]]:
+    """Per source (captioned, narrated, recordings) the samples by id, one per speed."""
+    factors = [1.0, *(s for s in config.speeds if s != 1.0)] if config.augment else [1.0]
+    whole = config.augment and split == "train"
+    captioned: dict[str, list[Sample]] = {}
+    recordings: dict[str, list[Sample]] = {}
+    narrated: dict[str, list[Sample]] = {}
+
+    def put(found: list[Sample], into: dict[str, list[Sample]]) -> None:
+        for sample in found:
+            into.setdefault(sample.id, []).append(sample)
+
+    for factor in factors:
+        put(captioned_samples(data, split, mirror=config.augment, speed=factor), captioned)
+        if whole:
+            put(trial_samples(data, mirror=True, speed=factor), recordings)
+    if whole:
+        # Narrations speak of speed and of angles: these are not played faster or slower.
+        put(narrated_samples(data, mirror=True, seed=config.seed), narrated)
+    return [captioned, narrated, recordings]
+
+
+def _build(
+    data: Path,
+    split: str,
+    tokenizer: TemporalTokenizer,
+    encoder: TextEncoder,
+    config: LibraryConfig,
+) -> tuple[list[Entry], SentenceTable]:
+    rng = np.random.default_rng(config.seed)
     table = SentenceTable()
-    texts = {
-        name: tuple(
-            dict.fromkeys(
-                text
-                for caption in sample.captions
-                for text in (
-                    caption,
-                    *(paraphrases(caption, rng) for _ in range(paraphrase_count * augment)),
-                )
+    entries: list[Entry] = []
+    sources = _sources(data, split, config)
+    counts = (config.paraphrases, min(config.paraphrases, 1), config.paraphrases)
+    for source, count, share in zip(sources, counts, config.shares, strict=True):
+        flat = [sample for samples in source.values() for sample in samples]
+        latents = iter(_encode(tokenizer, flat, f"latents ({split})"))
+        texts: list[tuple[str, ...]] = []
+        kept: list[tuple[Sample, tuple[Tensor, ...]]] = []
+        for samples in source.values():
+            variants = [z for z in (next(latents) for _ in samples) if len(z) >= MIN_LATENTS]
+            if not variants:
+                continue
+            kept.append((samples[0], tuple(variants)))
+            texts.append(_wordings(samples[0].captions, count * config.augment, rng))
+        table.add([text for own in texts for text in own], encoder)
+        weights = _weights([sample for sample, _ in kept], [z for _, z in kept], table, config)
+        scale = share / sum(weights) if weights else 0.0
+        for (sample, variants), own, weight in zip(kept, texts, weights, strict=True):
+            captions = tuple(table.index[text] for text in own)
+            entries.append(Entry(variants, captions, sample.weak, weight * scale))
+    if not table.rows:
+        table.add(["a person moves"], encoder)
+    return entries, table
+
+
+def _wordings(captions: tuple[str, ...], count: int, rng: np.random.Generator) -> tuple[str, ...]:
+    """The captions, each followed by so many paraphrases, without repetitions."""
+    texts = ((c, *(paraphrases(c, rng) for _ in range(count))) for c in captions)
+    return tuple(dict.fromkeys(text for own in texts for text in own))
+
+
+def _weights(
+    samples: list[Sample],
+    latents: list[tuple[Tensor, ...]],
+    table: SentenceTable,
+    config: LibraryConfig,
+) -> list[float]:
+    """How often each sample of one source is drawn."""
+    kinds = Counter(sample.kind for sample in samples)
+    worded = [sample for sample in samples if sample.captions and not sample.kind]
+    crowd: dict[str, float] = {}
+    if worded:
+        rows = [table.pooled[table.index[sample.captions[0]]] for sample in worded]
+        crowd = dict(
+            zip(
+                (sample.id for sample in worded),
+                _density(torch.stack(rows).float()).tolist(),
+                strict=True,
             )
         )
-        for name, sample in samples.items()
-    }
-    table.add([text for own in texts.values() for text in own] or ["a person moves"], encoder)
-    names = list(samples)
-    worded = [name for name in names if samples[name].captions]
-    density = _density(
-        torch.stack(
-            [table.pooled[table.index[samples[name].captions[0]]] for name in worded]
-        ).float()
-    )
-    crowd = dict(zip(worded, density.tolist(), strict=True))
-    entries = []
-    for name in names:
-        sample = samples[name]
-        length = len(variants[name][0])
-        if not sample.captions:
+    weights = []
+    for sample, variants in zip(samples, latents, strict=True):
+        length = len(variants[0])
+        if sample.kind:
+            weight = kinds[sample.kind] ** -min(1.5 * config.balance, 1.0)
+        elif not sample.captions:
             weight = 0.15 * length / MAX_LATENTS
         else:
-            weight = max(crowd[name], 1.0) ** -balance
+            weight = max(crowd[sample.id], 1.0) ** -config.balance
             if sample.weak:
                 # A one-line description of a long recording lists things that a window of it
                 # need not show.
                 weight *= 0.8 if length <= MAX_LATENTS + 2 else 0.1
-        captions = tuple(table.index[text] for text in texts[name])
-        entries.append(Entry(tuple(variants[name]), captions, sample.weak, weight))
-    return TokenLibrary(entries, table, seed)
+        weights.append(weight)
+    return weights

@@ -28,8 +28,12 @@ TEXT = "a person walks forward"
 def pipeline():
     """A tiny pipeline of random weights: it moves nobody well, but by all the rules."""
     torch.manual_seed(0)
-    tokenizer = TemporalTokenizer(TokenizerConfig(width=32, code_dim=16, num_codes=32, depth=1))
-    generator = MoScale(MoScaleConfig(width=32, depth=1, heads=2, num_codes=32, code_dim=16))
+    tokenizer = TemporalTokenizer(
+        TokenizerConfig(width=32, code_dim=16, num_codes=32, depth=1, divisors=(8, 4, 2, 1))
+    )
+    generator = MoScale(
+        MoScaleConfig(width=32, depth=1, heads=2, num_codes=32, code_dim=16, num_scales=4)
+    )
     return MotionPipeline(tokenizer, generator, name="tiny")
 
 

@@ -1,0 +1,27 @@
+"""How fast hands and feet move: what makes a recording a kick rather than a stroll."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.ndimage import maximum_filter1d
+
+from nextscale_core.motion.features import VELOCITIES
+from nextscale_core.motion.skeleton import FPS, JOINT_INDEX, NUM_JOINTS
+
+LIMBS = tuple(
+    JOINT_INDEX[f"{side}_{part}"]
+    for part in ("ankle", "foot", "elbow", "wrist")
+    for side in ("left", "right")
+)
+
+
+def limb_speeds(features: np.ndarray) -> np.ndarray:
+    """(T,) highest speed of a limb against the root within half a second [m/s].
+
+    Args:
+        features: (T, 263) HumanML3D features.
+    """
+    velocity = features[:, VELOCITIES].reshape(-1, NUM_JOINTS, 3)
+    relative = velocity[:, LIMBS] - velocity[:, :1]
+    fastest = np.linalg.norm(relative, axis=-1).max(1) * FPS
+    return np.asarray(maximum_filter1d(fastest, round(0.5 * FPS)))

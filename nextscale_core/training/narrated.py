@@ -1,0 +1,38 @@
+"""Training samples with captions written by rule from what the motion measures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nextscale_core.motion.features import clip_to_features
+from nextscale_core.motion.mirror import mirror_clip, mirror_text
+from nextscale_core.training.data import MIN_FRAMES, Sample
+from nextscale_core.training.narration import narrated_clips
+
+
+def narrated_samples(folder: str | Path, mirror: bool = False, seed: int = 0) -> list[Sample]:
+    """Features of the windows of a CMU folder that the rules of `narration` can describe.
+
+    Windows never touch frames of val or test clips. Empty for a folder without trials.
+
+    Args:
+        folder: CMU folder.
+        mirror: Also add the mirror image of every window, with left and right swapped.
+        seed: Seed of wording and of the windows' places.
+    """
+    folder = Path(folder)
+    if not (folder / "trials.jsonl").is_file():
+        return []
+    out: list[Sample] = []
+    for narrated in narrated_clips(folder, seed=seed):
+        clip, captions = narrated.clip, narrated.captions
+        if len(clip) < MIN_FRAMES + 1:
+            continue
+        kind = narrated.kind.replace("_", " ")
+        out.append(Sample(narrated.id, clip_to_features(clip), captions, kind=kind))
+        if mirror:
+            mirrored = clip_to_features(mirror_clip(clip))
+            own = tuple(map(mirror_text, captions))
+            name = f"{narrated.id}/mirror"
+            out.append(Sample(name, mirrored, own, kind=mirror_text(kind)))
+    return out
