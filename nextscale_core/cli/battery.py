@@ -27,12 +27,15 @@ def battery(
         Path | None,
         typer.Option(help="YAML with sentences and checks; the package's own when not given."),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Samples per sentence: seeds 0, 1, ...")] = 4,
+    seeds: Annotated[int, typer.Option(min=1, help="Samples per sentence: seeds 0, 1, ...")] = 8,
     data: Annotated[
         Path | None,
         typer.Option(help="Folder with recorded clips: adds their pass rate to the table."),
     ] = None,
     core: Annotated[bool, typer.Option("--core", help="Only the sentences marked core.")] = False,
+    other_words: Annotated[
+        bool, typer.Option("--other-words", help="The same sentences, said differently.")
+    ] = False,
     device: Annotated[str, typer.Option(help="Torch device of the model.")] = "cpu",
     markdown: Annotated[
         Path | None, typer.Option(help="File for the table in Markdown.", dir_okay=False)
@@ -42,7 +45,7 @@ def battery(
     # Loading torch takes seconds: `nextscale --help` must not wait for it.
     from nextscale_core.pipeline import MotionPipeline
 
-    items = load_battery(prompts, core=core)
+    items = load_battery(prompts, core=core, other_words=other_words)
     console = Console()
     real = real_rates(recorded_clips(data), items) if data else {}
     pipeline = MotionPipeline.from_pretrained(model, device=device)

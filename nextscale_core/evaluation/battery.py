@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -75,6 +75,7 @@ class BatteryItem:
         thresholds: Keyword arguments of the check.
         real: Which recorded clips say the sentence; None when no query is given.
         core: Part of the short battery.
+        other_words: The same said differently.
     """
 
     sentence: str
@@ -83,14 +84,22 @@ class BatteryItem:
     thresholds: dict[str, Any] = field(default_factory=dict)
     real: CaptionQuery | None = None
     core: bool = False
+    other_words: tuple[str, ...] = ()
+
+    def reworded(self) -> tuple[BatteryItem, ...]:
+        """One item for each of the other wordings."""
+        return tuple(replace(self, sentence=words, other_words=()) for words in self.other_words)
 
 
-def load_battery(path: str | Path | None = None, *, core: bool = False) -> tuple[BatteryItem, ...]:
+def load_battery(
+    path: str | Path | None = None, *, core: bool = False, other_words: bool = False
+) -> tuple[BatteryItem, ...]:
     """Read and validate a battery.
 
     Args:
         path: A YAML file; None for the one that comes with the package.
         core: Only the sentences marked `core: true`.
+        other_words: The other wordings of the sentences in place of the sentences.
 
     Raises:
         ConfigError: the file is missing, is no YAML, or has an unknown key, check or threshold.
@@ -113,12 +122,15 @@ def load_battery(path: str | Path | None = None, *, core: bool = False) -> tuple
             items.append(_item(row))
         except ConfigError as error:
             raise ConfigError(f"battery {path}, sentence {number}: {error}") from error
+    if other_words:
+        items = [other for item in items for other in item.reworded()]
     doubled = {i.sentence for i in items if sum(j.sentence == i.sentence for j in items) > 1}
     if doubled:
         raise ConfigError(f"battery {path} holds {min(doubled)!r} twice")
     chosen = tuple(item for item in items if item.core or not core)
     if not chosen:
-        raise ConfigError(f"battery {path} holds no {'core ' if core else ''}sentence")
+        which = "core " * core + "sentence" + " in other words" * other_words
+        raise ConfigError(f"battery {path} holds no {which}")
     return chosen
 
 
@@ -202,7 +214,8 @@ def _views(
 
 
 def _item(row: object) -> BatteryItem:
-    row = _mapping(row, {"sentence", "kind", "check"}, {"thresholds", "real", "core"})
+    optional = {"thresholds", "real", "core", "other_words"}
+    row = _mapping(row, {"sentence", "kind", "check"}, optional)
     for key in ("sentence", "kind", "check"):
         if not isinstance(row[key], str) or not row[key].strip():
             raise ConfigError(f"{key} must be text, got {row[key]!r}")
@@ -214,7 +227,12 @@ def _item(row: object) -> BatteryItem:
     if not isinstance(core, bool):
         raise ConfigError(f"core must be true or false, got {core!r}")
     real = _query(row["real"]) if row.get("real") is not None else None
-    return BatteryItem(row["sentence"], row["kind"], row["check"], thresholds, real, core)
+    words = row.get("other_words") or []
+    if not isinstance(words, list) or any(not isinstance(w, str) or not w.strip() for w in words):
+        raise ConfigError(f"other_words must be a list of sentences, got {words!r}")
+    return BatteryItem(
+        row["sentence"], row["kind"], row["check"], thresholds, real, core, tuple(words)
+    )
 
 
 def _query(row: object) -> CaptionQuery:

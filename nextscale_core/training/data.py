@@ -28,9 +28,11 @@ from nextscale_core.motion.mirror import mirror_clip, mirror_text
 from nextscale_core.motion.resample import resample
 from nextscale_core.text.descriptions import sentence_from_description
 from nextscale_core.training.annotations import annotated_clips
+from nextscale_core.training.ranks import is_main_process
 
 MIN_FRAMES = 20
 """Shortest training sample, 1 s."""
+_QUIET = not is_main_process()
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def captioned_samples(
     """
     clips = list(_open(folder, split))
     out: list[Sample] = []
-    for item in tqdm(clips, desc=f"features ({split})", unit="clip"):
+    for item in tqdm(clips, desc=f"features ({split})", unit="clip", disable=_QUIET):
         clip = change_speed(item.clip, speed)
         out.extend(_samples(item.id, clip, item.captions, False, mirror))
     return out
@@ -118,7 +120,8 @@ def trial_samples(folder: str | Path, mirror: bool = False, speed: float = 1.0) 
     data = CmuFolder(folder)
     held_out = data.held_out()
     out: list[Sample] = []
-    for trial in tqdm(list(data.trials.values()), desc="features (trials)", unit="trial"):
+    trials = list(data.trials.values())
+    for trial in tqdm(trials, desc="features (trials)", unit="trial", disable=_QUIET):
         clip = data.trial_clip(trial)
         spans = sorted(held_out.get(trial.name, []))
         captions: tuple[str, ...] = ()

@@ -8,6 +8,7 @@ more, and encoder, codebook and therefore all tokens stay: a generator trained o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,19 +16,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nextscale_core.motion.bad_data import on_bad_data
 from nextscale_core.motion.features import CONTACTS, POSITIONS
 from nextscale_core.motion.features_torch import features_to_joints
 from nextscale_core.motion.skeleton import FPS
 from nextscale_core.tokenizers.temporal import TemporalTokenizer
-from nextscale_core.training.data import Sample, captioned_samples
+from nextscale_core.training.data import Sample, captioned_samples, trial_samples
 from nextscale_core.training.limbs import limb_speeds
 from nextscale_core.training.loop import RunConfig, Trainer
-from nextscale_core.training.tokenizer import evaluate_tokenizer, world_terms
+from nextscale_core.training.run import weights_digest
+from nextscale_core.training.tokenizer import (
+    CONTACT_WEIGHT,
+    contact_loss,
+    evaluate_tokenizer,
+    world_terms,
+)
 
 WINDOWS = (8, 16, 24, 49)
 WINDOW_SHARES = (0.25, 0.35, 0.20, 0.20)
-LATENTS = 768
-"""Latents in a batch."""
 
 
 class LatentWindows:
@@ -37,11 +43,17 @@ class LatentWindows:
         samples: Captioned motions.
         tokenizer: Frozen tokenizer, in eval mode.
         seed: Seed of the order.
+        latents: Latents in a batch.
     """
 
     def __init__(
-        self, samples: Sequence[Sample], tokenizer: TemporalTokenizer, seed: int = 0
+        self,
+        samples: Sequence[Sample],
+        tokenizer: TemporalTokenizer,
+        seed: int = 0,
+        latents: int = 768,
     ) -> None:
+        self.size = latents
         self.samples = [s for s in samples if len(s.features) >= 4 * min(WINDOWS)]
         self.latents = [self._quantized(s, tokenizer) for s in self.samples]
         self.weights = np.array(
@@ -63,7 +75,7 @@ class LatentWindows:
         if not room.any():
             length, room = min(WINDOWS), np.array([len(z) - min(WINDOWS) + 1 for z in self.latents])
         share = self.weights * (room > 0)
-        chosen = self.rng.choice(len(room), size=max(LATENTS // length, 4), p=share / share.sum())
+        chosen = self.rng.choice(len(room), size=max(self.size // length, 4), p=share / share.sum())
         starts = [int(self.rng.integers(room[i])) for i in chosen]
         latents = [self.latents[i][s : s + length] for i, s in zip(chosen, starts, strict=True)]
         features = [
@@ -76,51 +88,90 @@ class LatentWindows:
 def decoder_loss(
     decoded: Tensor, features: Tensor, tokenizer: TemporalTokenizer
 ) -> tuple[Tensor, dict[str, float]]:
-    """Features, positions, and velocities in the world in which fast limbs count more.
+    """Features, joint distances, and velocities in the world in which fast limbs count more.
 
     Args:
         decoded: (B, T, 263) normalised output of the decoder.
         features: (B, T, 263) wanted features, not normalised.
         tokenizer: For the normalisation.
     """
+    plain = tokenizer.denormalize(decoded)
     wanted = tokenizer.normalize(features)
     reconstruction = F.smooth_l1_loss(decoded, wanted)
-    position = (decoded[..., POSITIONS] - wanted[..., POSITIONS]).abs().mean()
-    made = features_to_joints(tokenizer.denormalize(decoded)).diff(dim=1) * FPS
+    apart = (plain[..., POSITIONS] - features[..., POSITIONS]).unflatten(-1, (-1, 3))
+    distance = (apart.square().sum(-1) + 1e-8).sqrt().mean()
+    made = features_to_joints(plain).diff(dim=1) * FPS
     real = features_to_joints(features).diff(dim=1) * FPS
     skate, limbs = world_terms(made, real, features[..., CONTACTS])
     error = (made - real).norm(dim=-1).mean()
-    loss = reconstruction + position + 0.3 * error + 0.15 * limbs + 0.3 * skate
+    loss = reconstruction + 10 * distance + 0.1 * error + 0.1 * limbs + 0.3 * skate
+    loss = loss + CONTACT_WEIGHT * contact_loss(plain, features)
     return loss, {"loss": loss.item(), "rec": reconstruction.item(), "limbs": limbs.item()}
 
 
-def train_decoder(data: Path, tokenizer_path: str | Path, run: RunConfig) -> dict[str, float]:
+class DecoderOnly(nn.Module):
+    """A tokenizer of which only the decoder is called, and learns.
+
+    Args:
+        tokenizer: A trained tokenizer; its other parts are frozen.
+    """
+
+    def __init__(self, tokenizer: TemporalTokenizer) -> None:
+        super().__init__()
+        self.tokenizer = tokenizer.requires_grad_(False)
+        self.tokenizer.decoder.requires_grad_(True)
+        self.config = tokenizer.config
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """(B, L, D) quantised latents -> (B, 4 L, 263) normalised features."""
+        return self.tokenizer._decode_latents(latents)
+
+    def save_pretrained(self, folder: Path) -> None:
+        """Write the tokenizer, whole."""
+        self.tokenizer.save_pretrained(folder)
+
+
+def train_decoder(
+    data: Path, tokenizer_path: str | Path, run: RunConfig, frames: int = 3072
+) -> dict[str, float]:
     """Fine-tune the decoder of a trained tokenizer; its tokens do not change.
 
     Args:
         data: CMU or HumanML3D folder.
         tokenizer_path: Folder of a trained `TemporalTokenizer`.
-        run: Settings of the run; `batch_size` is not used, a batch has `LATENTS` latents.
+        run: Settings of the run; the batch is given in frames, not in samples.
+        frames: Frames in a batch.
 
     Returns:
         Validation figures of the last weights; `run.out/last` holds them.
     """
+    run = replace(run, batch_size=frames)
     tokenizer = TemporalTokenizer.from_pretrained(str(tokenizer_path)).eval()
-    tokenizer.requires_grad_(False)
-    windows = LatentWindows(captioned_samples(data, "train", mirror=True), tokenizer, run.seed)
-    val = captioned_samples(data, "val")
-    tokenizer.decoder.requires_grad_(True)
+    with on_bad_data(run.on_bad_data):
+        samples = captioned_samples(data, "train", mirror=True) + trial_samples(data, mirror=True)
+        val = captioned_samples(data, "val")
+    windows = LatentWindows(samples, tokenizer, run.seed, frames // tokenizer.frames_per_latent)
 
     def loss(module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
         device = trainer.accelerator.device
-        latents, features = (tensor.to(device) for tensor in windows.draw())
-        decoded = trainer.bare.decoder(latents.transpose(1, 2)).transpose(1, 2)
+        latents, features = windows.draw()
+        rows, weight = trainer.shard.rows(len(latents)), trainer.shard.weight(len(latents))
+        decoded = module(latents[rows].to(device))
         with torch.autocast(device.type, enabled=False):
-            return decoder_loss(decoded.float(), features, trainer.bare)
+            total, figures = decoder_loss(decoded.float(), features[rows].to(device), tokenizer)
+        return total * weight, figures
 
     def evaluate(module: nn.Module) -> dict[str, float]:
-        assert isinstance(module, TemporalTokenizer)
-        return evaluate_tokenizer(module, val, trainer.accelerator.device)
+        assert isinstance(module, DecoderOnly)
+        return evaluate_tokenizer(module.tokenizer, val, trainer.accelerator.device)
 
-    trainer = Trainer(tokenizer, run, loss, evaluate, better="mpjpe_mm")
+    trainer = Trainer(
+        DecoderOnly(tokenizer),
+        run,
+        loss,
+        evaluate,
+        better="mpjpe_mm",
+        stateful={"windows": windows.rng},
+        about={"data": data.resolve().name, "tokenizer": weights_digest(tokenizer)},
+    )
     return trainer.fit()

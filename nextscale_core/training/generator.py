@@ -264,7 +264,9 @@ def train_generator(
         model.code_embedding.weight[:-1] = tokenizer.quantizer.codebook
 
     def loss(module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
-        batch = _to(source.draw(run.batch_size), trainer.accelerator.device)
+        shard = trainer.shard
+        drawn = source.draw(run.batch_size, shard.rank, shard.processes)
+        batch = _to(drawn, trainer.accelerator.device)
         coarse = source.rng.random() >= objective.finest_every
         scales = config.num_scales - 1 if coarse and config.num_scales > 1 else None
         return generator_loss(module, trainer.bare, quantizer, batch, objective, scales=scales)
@@ -273,6 +275,9 @@ def train_generator(
         assert isinstance(module, MoScale)
         return evaluate_generator(module, quantizer, val)
 
-    trainer = Trainer(model, run, loss, evaluate, better="ce")
+    about = {"objective": objective, "library": library or LibraryConfig(), "data": data.name}
+    trainer = Trainer(
+        model, run, loss, evaluate, better="ce", stateful={"library": source}, about=about
+    )
     quantizer = tokenizer.quantizer.to(trainer.accelerator.device)
     return trainer.fit()

@@ -244,7 +244,7 @@ def _weights(
     config: LibraryConfig,
 ) -> list[float]:
     """How often each sample of one source is drawn."""
-    kinds = Counter(sample.kind for sample in samples)
+    kinds = Counter(part for sample in samples for part in sample.kind.split("+"))
     worded = [sample for sample in samples if sample.captions and not sample.kind]
     crowd: dict[str, float] = {}
     if worded:
@@ -260,7 +260,10 @@ def _weights(
     for sample, variants in zip(samples, latents, strict=True):
         length = len(variants[0])
         if sample.kind:
-            weight = kinds[sample.kind] ** -min(1.5 * config.balance, 1.0)
+            # Single actions teach their words best; sequences of three are many, each once.
+            parts = sample.kind.split("+")
+            rarity = [kinds[part] ** -min(1.4 * config.balance, 1.0) for part in parts]
+            weight = sum(rarity) / len(parts) ** 1.5
         elif not sample.captions:
             weight = 0.15 * length / MAX_LATENTS
         else:

@@ -9,6 +9,9 @@ from nextscale_core.motion.mirror import mirror_clip, mirror_text
 from nextscale_core.training.data import MIN_FRAMES, Sample
 from nextscale_core.training.narration import narrated_clips
 
+PER_KIND = 300
+"""Windows of one kind at most; of walking forward there are thousands."""
+
 
 def narrated_samples(folder: str | Path, mirror: bool = False, seed: int = 0) -> list[Sample]:
     """Features of the windows of a CMU folder that the rules of `narration` can describe.
@@ -24,11 +27,11 @@ def narrated_samples(folder: str | Path, mirror: bool = False, seed: int = 0) ->
     if not (folder / "trials.jsonl").is_file():
         return []
     out: list[Sample] = []
-    for narrated in narrated_clips(folder, seed=seed):
+    for narrated in narrated_clips(folder, per_kind=PER_KIND, seed=seed):
         clip, captions = narrated.clip, narrated.captions
         if len(clip) < MIN_FRAMES + 1:
             continue
-        kind = narrated.kind.replace("_", " ")
+        kind = narrated.id.split("/")[1].replace("_", " ")
         out.append(Sample(narrated.id, clip_to_features(clip), captions, kind=kind))
         if mirror:
             mirrored = clip_to_features(mirror_clip(clip))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nextscale_core.exceptions import MotionFileError
+from nextscale_core.motion.bad_data import on_bad_data
 from nextscale_core.motion.features import CONTACTS, POSITIONS
 from nextscale_core.motion.features_torch import features_to_joints
 from nextscale_core.motion.skeleton import CONTACT_JOINTS, FPS
@@ -124,9 +126,7 @@ def tokenizer_loss(
     speed_made, speed_real = made.diff(dim=1) * FPS, real.diff(dim=1) * FPS
     world = F.smooth_l1_loss(speed_made, speed_real, beta=0.2)
     skate, limbs = world_terms(speed_made, speed_real, features[..., CONTACTS])
-    contact = F.binary_cross_entropy_with_logits(
-        8 * (bare.denormalize(decoded)[..., CONTACTS] - 0.5), features[..., CONTACTS]
-    )
+    contact = contact_loss(bare.denormalize(decoded), features)
     loss = (
         reconstruction
         + POSITION_WEIGHT * position
@@ -143,6 +143,17 @@ def tokenizer_loss(
         "limbs": limbs.item(),
         "contact": contact.item(),
     }
+
+
+def contact_loss(decoded: Tensor, features: Tensor) -> Tensor:
+    """Cross-entropy of contact labels whose distance from one half is taken as the logit / 8.
+
+    Args:
+        decoded: (B, T, 263) features as the decoder has them, not normalised.
+        features: (B, T, 263) wanted features.
+    """
+    logits = 8 * (decoded[..., CONTACTS] - 0.5)
+    return F.binary_cross_entropy_with_logits(logits, features[..., CONTACTS])
 
 
 def world_terms(made: Tensor, real: Tensor, contacts: Tensor) -> tuple[Tensor, Tensor]:
@@ -215,8 +226,10 @@ def train_tokenizer(
         Validation figures of the last weights; the best are in `run.out/best`.
     """
     config = config or TokenizerConfig()
-    samples = trial_samples(data, mirror=True) or captioned_samples(data, "train", mirror=True)
-    val = captioned_samples(data, "val")
+    run = replace(run, batch_size=frames)
+    with on_bad_data(run.on_bad_data):
+        samples = trial_samples(data, mirror=True) or captioned_samples(data, "train", mirror=True)
+        val = captioned_samples(data, "val")
     torch.manual_seed(run.seed)
     model = TemporalTokenizer(config)
     mean, std = feature_statistics(samples)
@@ -232,12 +245,22 @@ def train_tokenizer(
             scales = int(generator.integers(1, len(config.divisors)))
         # The draw cools down so that the last steps train what inference does.
         heat = TEMPERATURE * max(0.0, 1 - step / (0.6 * run.steps))
-        features = sampler().to(trainer.accelerator.device)
-        return tokenizer_loss(module, bare, features, heat, scales)
+        batch = sampler()
+        features = batch[trainer.shard.rows(len(batch))].to(trainer.accelerator.device)
+        total, figures = tokenizer_loss(module, bare, features, heat, scales)
+        return total * trainer.shard.weight(len(batch)), figures
 
     def evaluate(module: nn.Module) -> dict[str, float]:
         assert isinstance(module, TemporalTokenizer)
         return evaluate_tokenizer(module, val, trainer.accelerator.device)
 
-    trainer = Trainer(model, run, loss, evaluate, better="mpjpe_mm")
+    trainer = Trainer(
+        model,
+        run,
+        loss,
+        evaluate,
+        better="mpjpe_mm",
+        stateful={"windows": sampler.rng, "scales": generator},
+        about={"data": data.resolve().name},
+    )
     return trainer.fit()

@@ -56,6 +56,25 @@ class Dancer:
         ]
 
 
+def test_other_words_stand_in_for_the_sentence_with_the_same_check(tmp_path):
+    row = {**ROW, "other_words": ["someone faces the other way", "he turns his back"]}
+    path = written(tmp_path, row, {**ROW, "sentence": "turn"})
+    items = load_battery(path, other_words=True)
+    assert [item.sentence for item in items] == row["other_words"]
+    assert all(item.check == "turn" and item.thresholds == ROW["thresholds"] for item in items)
+    assert [item.sentence for item in load_battery(path)] == [ROW["sentence"], "turn"]
+    with pytest.raises(ConfigError, match="no sentence in other words"):
+        load_battery(written(tmp_path, ROW), other_words=True)
+    with pytest.raises(ConfigError, match="other_words must be a list"):
+        load_battery(written(tmp_path, {**ROW, "other_words": "he turns"}))
+
+
+def test_every_sentence_of_ours_has_other_words():
+    ours = load_battery()
+    assert all(len(item.other_words) >= 2 for item in ours)
+    assert {i.sentence for i in ours}.isdisjoint(w for i in ours for w in i.other_words)
+
+
 def test_every_sentence_is_asked_with_every_seed(puppet, tmp_path):
     items = load_battery(written(tmp_path, ROW, {**ROW, "sentence": "turn", "kind": "posture"}))
     dancer, steps = Dancer(puppet), []

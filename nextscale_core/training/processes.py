@@ -1,0 +1,144 @@
+"""Several processes that train one model: who is who, who takes which rows, and how all stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from types import FrameType, TracebackType
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
+from torch import nn
+
+from nextscale_core.exceptions import ConfigError, NextscaleError
+
+
+class TrainingStopped(NextscaleError, RuntimeError):  # noqa: N818 (it is not a fault)
+    """A signal ended the training; a checkpoint was saved.
+
+    Attributes:
+        exit_code: What a shell expects of a program that this signal ended.
+    """
+
+    def __init__(self, message: str, signum: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signum
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The part of every batch that is one process's.
+
+    All processes draw the same batch from samplers of the same seed and each takes its rows:
+    together they see exactly the batches of a single process.
+
+    Attributes:
+        rank: Number of this process.
+        processes: Number of all.
+    """
+
+    rank: int = 0
+    processes: int = 1
+
+    def rows(self, total: int) -> slice:
+        """Rows of this process in a batch of `total` rows.
+
+        Raises:
+            ConfigError: a process would get none.
+        """
+        if total < self.processes:
+            raise ConfigError(
+                f"a batch of {total} rows cannot be shared by {self.processes} processes; "
+                "use a larger batch or fewer processes"
+            )
+        first = self.rank * total // self.processes
+        return slice(first, (self.rank + 1) * total // self.processes)
+
+    def weight(self, total: int) -> float:
+        """Factor of a mean over this process's rows.
+
+        Gradients are averaged over the processes; with this factor the average is the mean over
+        the batch also where the rows do not come out even.
+        """
+        rows = self.rows(total)
+        return (rows.stop - rows.start) * self.processes / total
+
+
+class Signals:
+    """Turns SIGTERM and Ctrl-C into a wish to stop, while it is entered.
+
+    A second signal, two seconds later or more, ends the program at once: launchers repeat the
+    first one to their children within milliseconds.
+    """
+
+    def __init__(self) -> None:
+        self.received = 0
+        self._at = 0.0
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Signals:
+        # Only the main thread may set handlers; elsewhere the caller decides when to stop.
+        if threading.current_thread() is threading.main_thread():
+            for signum in (signal.SIGTERM, signal.SIGINT):
+                # What was started to ignore a signal (nohup, background jobs) still does.
+                if signal.getsignal(signum) is not signal.SIG_IGN:
+                    self._before[signum] = signal.signal(signum, self._receive)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for signum, handler in self._before.items():
+            signal.signal(signum, handler)
+
+    def _receive(self, signum: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if self.received and now - self._at > 2.0:
+            raise KeyboardInterrupt
+        if not self.received:
+            self.received, self._at = signum, now
+
+
+def agree(values: list[float], device: torch.device) -> list[float]:
+    """The largest of each value over all processes."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return values
+    tensor = torch.tensor(values, dtype=torch.float64, device=device)
+    dist.all_reduce(tensor, op=dist.ReduceOp.MAX)
+    return [float(value) for value in tensor.tolist()]
+
+
+@torch.no_grad()
+def share_buffers(module: nn.Module) -> None:
+    """Give all processes the main one's buffers; parameters are shared by their wrapper."""
+    if dist.is_available() and dist.is_initialized():
+        for buffer in module.buffers():
+            dist.broadcast(buffer, 0)
+
+
+def make_accelerator(precision: str) -> Accelerator:
+    """One process or several, on GPUs if there are any."""
+    # accelerate keeps the precision of a process's first run for all later ones.
+    if AcceleratorState._shared_state:
+        AcceleratorState._reset_state()
+    return Accelerator(
+        mixed_precision=precision,
+        cpu=not torch.cuda.is_available(),
+        kwargs_handlers=[
+            # A step may leave out scales and with them their parameters. Buffers that change in
+            # training (the codebook) change alike in all processes.
+            DistributedDataParallelKwargs(find_unused_parameters=True, broadcast_buffers=False),
+            # The others wait while the main process evaluates.
+            InitProcessGroupKwargs(timeout=timedelta(hours=2)),
+        ],
+    )
