@@ -65,7 +65,7 @@ def tokenizer(
     on_bad_data: OnBadData = "refuse",
     threads: Threads = 0,
 ) -> None:
-    """Train the motion tokenizer (MoScale's four-scale residual VQ-VAE)."""
+    """Train the motion tokenizer (MoScale's residual VQ-VAE, with a fifth scale)."""
     from nextscale_core.tokenizers.temporal import TokenizerConfig
     from nextscale_core.training.loop import RunConfig
     from nextscale_core.training.tokenizer import train_tokenizer
@@ -140,6 +140,9 @@ def generator(
     corruption: Annotated[
         float, typer.Option(help="Largest share of corrupted coarser tokens (HR); 0 for none.")
     ] = 0.6,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder that keeps the encoded data for the next run.")
+    ] = None,
     text_encoder: Annotated[
         str, typer.Option(help="all-MiniLM-L6-v2, a local folder or a cached hub name.")
     ] = "all-MiniLM-L6-v2",
@@ -174,7 +177,7 @@ def generator(
     )
     config = MoScaleConfig(width=width, depth=depth, heads=heads, text_encoder=text_encoder)
     objective = ObjectiveConfig(corruption=corruption)
-    _fit(run, lambda: train_generator(data, tokenizer, run, config, objective))
+    _fit(run, lambda: train_generator(data, tokenizer, run, config, objective, cache=cache))
 
 
 @app.command()
@@ -206,7 +209,8 @@ def _use_threads(threads: int) -> None:
 
 def _fit(run: RunConfig, train: Callable[[], dict[str, float]]) -> None:
     """Train, and say where the weights are or how to go on."""
-    from nextscale_core.training.processes import TrainingStopped, is_main_process
+    from nextscale_core.training.processes import TrainingStopped
+    from nextscale_core.training.ranks import is_main_process
 
     try:
         figures = train()

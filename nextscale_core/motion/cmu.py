@@ -17,9 +17,7 @@ Placed like this, a foot that stands still in the data stands still in the resul
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -28,10 +26,10 @@ from scipy.spatial.transform import Rotation
 
 from nextscale_core.exceptions import MotionFileError
 from nextscale_core.motion.clip import MotionClip
+from nextscale_core.motion.cmu_rows import CmuFiles, Trial, read_cmu_files
 from nextscale_core.motion.dataset import CaptionedClip
 from nextscale_core.motion.legs import STANDARD_LEG, bend_leg, floor_height
 from nextscale_core.motion.skeleton import FPS, JOINT_INDEX, NUM_JOINTS
-from nextscale_core.npz import read_npz
 
 _PELVIS, _TORSO = 0, 7
 _LEGS = {"left": (1, 2, 3), "right": (4, 5, 6)}  # hip, knee, ankle bodies
@@ -59,28 +57,6 @@ _FOREARM = np.array([0.0, 0.268, 0.0])
 _FITTED_LEG = -float(_FITTED_THIGH[2] + _FITTED_SHANK[2])
 
 
-@dataclass(frozen=True)
-class Trial:
-    """One recording.
-
-    Attributes:
-        name: 'subject_take', e.g. '13_11'.
-        start: First row in the arrays.
-        frames: Number of frames at 20 fps.
-        descriptions: CMU's one-line description, then captions from KIT-ML if any.
-    """
-
-    name: str
-    start: int
-    frames: int
-    descriptions: tuple[str, ...]
-
-    @property
-    def subject(self) -> int:
-        """Number of the performer."""
-        return int(self.name.split("_")[0])
-
-
 def _side(offset: np.ndarray, side: str) -> np.ndarray:
     return offset if side == "left" else offset * np.array([1.0, -1.0, 1.0])
 
@@ -100,44 +76,15 @@ class CmuFolder:
         for name in ("motion.npz", "trials.jsonl", "clips.jsonl"):
             if not (self.folder / name).is_file():
                 raise MotionFileError(f"{self.folder} is no CMU folder: it has no {name}")
-        self.trials = {trial.name: trial for trial in self._read_trials()}
-
-    def _read_lines(self, name: str) -> list[dict]:
-        rows = []
-        for number, line in enumerate((self.folder / name).read_text().splitlines(), start=1):
-            if not line.strip():
-                continue
-            try:
-                rows.append(json.loads(line))
-            except json.JSONDecodeError as error:
-                raise MotionFileError(
-                    f"{self.folder / name}, line {number}: {error.msg}"
-                ) from error
-        return rows
-
-    def _read_trials(self) -> Iterator[Trial]:
-        for row in self._read_lines("trials.jsonl"):
-            try:
-                texts = (row["description"], *row.get("kit_captions", []))
-                yield Trial(row["trial"], int(row["start"]), int(row["frames"]), texts)
-            except (KeyError, TypeError, ValueError) as error:
-                raise MotionFileError(f"{self.folder}/trials.jsonl: bad row {row}") from error
 
     @cached_property
-    def _arrays(self) -> tuple[np.ndarray, np.ndarray]:
-        arrays = read_npz(self.folder / "motion.npz", ("root", "quat"))
-        root, quat = arrays["root"].astype(np.float64), arrays["quat"]
-        needed = max((t.start + t.frames for t in self.trials.values()), default=0)
-        if root.shape[1:] != (3,) or quat.shape[1:] != (14, 4) or len(root) != len(quat):
-            raise MotionFileError(
-                f"{self.folder}/motion.npz: root {root.shape} and quat {quat.shape} should be "
-                "(N, 3) and (N, 14, 4)"
-            )
-        if len(root) < needed:
-            raise MotionFileError(
-                f"{self.folder}/motion.npz holds {len(root)} frames, trials.jsonl names {needed}"
-            )
-        return root, quat
+    def _files(self) -> CmuFiles:
+        return read_cmu_files(self.folder)
+
+    @property
+    def trials(self) -> dict[str, Trial]:
+        """The recordings by name."""
+        return self._files.trials
 
     @cached_property
     def _subject_scale(self) -> dict[int, float]:
@@ -157,7 +104,7 @@ class CmuFolder:
         }
 
     def _rotations(self, trial: Trial) -> tuple[np.ndarray, list[Rotation]]:
-        root, quat = self._arrays
+        root, quat = self._files.root, self._files.quat
         rows = slice(trial.start, trial.start + trial.frames)
         local = [Rotation.from_quat(quat[rows, body] / 32767.0) for body in range(14)]
         parents = (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 9, 7, 11, 12)
@@ -243,41 +190,37 @@ class CmuFolder:
             MotionFileError: a clip names an unknown trial or frames outside of it.
         """
         cache: dict[str, MotionClip] = {}
-        for row in self._read_lines("clips.jsonl"):
-            if split is not None and row.get("split") != split:
+        for row in self._files.clips:
+            if split is not None and row.split != split:
                 continue
-            try:
-                trial = self.trials[row["trial"]]
-                begin, end = int(row["first_frame"]), int(row["end_frame"])
-                if not 0 <= begin < end <= trial.frames:
-                    raise ValueError(f"frames [{begin}, {end}) are outside of the trial")
-                captions = tuple(row["captions"])
-            except (KeyError, ValueError, TypeError) as error:
-                raise MotionFileError(
-                    f"{self.folder}/clips.jsonl, clip {row.get('id')}: {error}"
-                ) from error
-            if trial.name not in cache:
-                cache[trial.name] = self.trial_clip(trial)
-            joints = cache[trial.name].joints[begin:end].copy()
+            if row.trial not in cache:
+                cache[row.trial] = self.trial_clip(self.trials[row.trial])
+            joints = cache[row.trial].joints[row.first : row.end].copy()
             joints[..., 2] -= floor_height(joints)
-            text = captions[0] if captions else ""
-            yield CaptionedClip(row["id"], row["split"], captions, MotionClip(joints, FPS, text))
+            text = row.captions[0] if row.captions else ""
+            yield CaptionedClip(row.id, row.split, row.captions, MotionClip(joints, FPS, text))
 
     def training_clips(self) -> Iterator[CaptionedClip]:
         """The train split without clips whose motion is also that of a val or test clip."""
         held_out = self.held_out()
         shared = {
-            row["id"]
-            for row in self._read_lines("clips.jsonl")
-            if row["split"] == "train"
-            and row["trial"] in self._copies
-            and overlaps(held_out.get(row["trial"], []), row["first_frame"], row["end_frame"])
+            row.id
+            for row in self._files.clips
+            if row.split == "train"
+            and row.trial in self._copies
+            and overlaps(held_out.get(row.trial, []), row.first, row.end)
         }
         return (clip for clip in self.clips("train") if clip.id not in shared)
 
     def held_out(self) -> dict[str, list[tuple[int, int]]]:
-        """Frame spans of val and test clips by trial, also in trials that copy another one."""
+        """Frame spans of val and test clips by trial, also in trials that copy another one.
+
+        Where a broken line was left out that may have been a val or test clip, its whole trial
+        counts as held out.
+        """
         spans = self.spans("val", "test")
+        for name in self._files.doubtful & set(self.trials):
+            spans.setdefault(name, []).append((0, self.trials[name].frames))
         out = {trial: list(own) for trial, own in spans.items()}
         for trial, own in spans.items():
             for copy in self._copies.get(trial, ()):
@@ -291,7 +234,7 @@ class CmuFolder:
         CMU holds some recordings twice (subjects 91 and 105, 77 and 139). Two takes of one
         action differ by 4 degrees and more on average, copies by 0.3 (their rounding).
         """
-        quat = self._arrays[1]
+        quat = self._files.quat
         by_length: dict[int, list[Trial]] = {}
         for trial in self.trials.values():
             by_length.setdefault(trial.frames, []).append(trial)
@@ -308,10 +251,9 @@ class CmuFolder:
     def spans(self, *splits: str) -> dict[str, list[tuple[int, int]]]:
         """Frame spans [first, end) of the clips of some splits, by trial."""
         spans: dict[str, list[tuple[int, int]]] = {}
-        for row in self._read_lines("clips.jsonl"):
-            if row["split"] in splits:
-                span = (int(row["first_frame"]), int(row["end_frame"]))
-                spans.setdefault(row["trial"], []).append(span)
+        for row in self._files.clips:
+            if row.split in splits:
+                spans.setdefault(row.trial, []).append((row.first, row.end))
         return spans
 
 

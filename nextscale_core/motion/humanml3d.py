@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from nextscale_core.exceptions import InvalidMotionError, MotionFileError
+from nextscale_core.motion.bad_data import bad_data
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.dataset import CaptionedClip
 from nextscale_core.motion.features import NUM_FEATURES, features_to_clip, foot_contacts, to_z_up
@@ -33,7 +34,8 @@ def read_humanml3d(folder: str | Path, split: str) -> Iterator[CaptionedClip]:
     A caption that names a span of the motion (start and end in seconds) becomes a clip of its
     own with the id 'NAME@start-end', as in HumanML3D's training code. Captions of the whole
     motion stay together. Names on the list whose motion is not in the folder are skipped, as
-    HumanML3D's own lists hold some; a damaged motion or caption file is an error.
+    HumanML3D's own lists hold some; a damaged motion or a damaged or missing caption file is an
+    error, or leaves the whole name out where broken data is skipped (`on_bad_data`).
 
     Args:
         folder: Folder with `texts/`, the split lists and `new_joint_vecs/` or `new_joints/`.
@@ -54,9 +56,14 @@ def read_humanml3d(folder: str | Path, split: str) -> Iterator[CaptionedClip]:
         if not name or name != Path(name).name:
             continue
         motion_path = motions / f"{name}.npy"
-        text_path = folder / "texts" / f"{name}.txt"
-        if motion_path.is_file() and text_path.is_file():
-            yield from _clips_of(name, split, motion_path, text_path)
+        if not motion_path.is_file():
+            continue
+        try:
+            clips = _clips_of(name, split, motion_path, folder / "texts" / f"{name}.txt")
+        except MotionFileError as error:
+            bad_data(error)
+            continue
+        yield from clips
 
 
 def read_humanml3d_array(path: Path) -> MotionClip:
@@ -68,6 +75,9 @@ def read_humanml3d_array(path: Path) -> MotionClip:
     array = read_npy(path)
     if array.dtype.kind not in "iuf":
         raise MotionFileError(f"{path} must hold numbers, got {array.dtype}")
+    if not np.isfinite(array).all():
+        frame = int(np.argwhere(~np.isfinite(array))[0, 0])
+        raise MotionFileError(f"{path} holds NaN or infinity, first in frame {frame}")
     try:
         if array.ndim == 2 and array.shape[1] == NUM_FEATURES:
             return features_to_clip(array)
@@ -86,13 +96,17 @@ def read_humanml3d_array(path: Path) -> MotionClip:
     )
 
 
-def _clips_of(name: str, split: str, motion_path: Path, text_path: Path) -> Iterator[CaptionedClip]:
+def _clips_of(name: str, split: str, motion_path: Path, text_path: Path) -> list[CaptionedClip]:
+    """All clips of one name: both files are read and checked whole first."""
     clip = read_humanml3d_array(motion_path)
     spans: dict[tuple[float, float], list[str]] = {}
     for number, line in enumerate(_read_lines(text_path), start=1):
         if line:
             caption, start, end = _parse_caption(text_path, number, line)
             spans.setdefault((start, end), []).append(caption)
+    if not spans:
+        raise MotionFileError(f"{text_path} holds no caption of {motion_path.name}")
+    out = []
     for (start, end), captions in spans.items():
         whole = start == end == 0.0
         first, stop = (0, len(clip)) if whole else (int(start * FPS), int(end * FPS))
@@ -100,7 +114,8 @@ def _clips_of(name: str, split: str, motion_path: Path, text_path: Path) -> Iter
             continue
         part_name = name if whole else f"{name}@{start:g}-{end:g}"
         part = clip.slice(first, stop).with_text(captions[0])
-        yield CaptionedClip(part_name, split, tuple(captions), part)
+        out.append(CaptionedClip(part_name, split, tuple(captions), part))
+    return out
 
 
 def _parse_caption(path: Path, number: int, line: str) -> tuple[str, float, float]:

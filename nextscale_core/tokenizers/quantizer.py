@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nextscale_core.tokenizers.padded import PaddedScales
+from nextscale_core.tokenizers.rows import GlobalRows, from_main, summed
 from nextscale_core.tokenizers.scales import area_matrix, linear_matrix, scale_lengths
 
 
@@ -166,27 +167,32 @@ class MultiScaleQuantizer(nn.Module):
 
     @torch.no_grad()
     def _initialize(self, vectors: Tensor) -> None:
-        flat = vectors.reshape(-1, self.dim).float()
-        pick = torch.randint(len(flat), (self.num_codes,))
-        codes = flat[pick] + 0.01 * flat.std() * torch.randn(self.num_codes, self.dim)
+        rows = GlobalRows([vectors.reshape(-1, self.dim).float()])
+        picked = rows.pick(self.num_codes)
+        noise = from_main(torch.randn(self.num_codes, self.dim).to(picked))
+        codes = picked + 0.01 * rows.spread() * noise
         self.codebook.copy_(codes)
         self.code_sum.copy_(codes)
         self.initialized.fill_(True)
 
     @torch.no_grad()
     def _update(self, seen: list[tuple[Tensor, Tensor]]) -> None:
-        """Move every code to the moving average of what chose it; replace dead codes."""
-        flat = torch.cat([vectors.reshape(-1, self.dim).float() for vectors, _ in seen])
-        index = torch.cat([chosen.reshape(-1) for _, chosen in seen])
-        count = torch.bincount(index, minlength=self.num_codes).to(flat)
-        total = torch.zeros_like(self.code_sum).index_add_(0, index, flat)
+        """Move every code to the moving average of what chose it; replace dead codes.
+
+        Where several processes train, all of them see the sums over the whole batch, and their
+        codebooks stay the same to the last bit.
+        """
+        chunks = [vectors.reshape(-1, self.dim).float() for vectors, _ in seen]
+        flat, index = torch.cat(chunks), torch.cat([chosen.reshape(-1) for _, chosen in seen])
+        count = summed(torch.bincount(index, minlength=self.num_codes).to(flat))
+        total = summed(torch.zeros_like(self.code_sum).index_add_(0, index, flat))
         self.code_count.mul_(self.decay).add_(count, alpha=1 - self.decay)
         self.code_sum.mul_(self.decay).add_(total, alpha=1 - self.decay)
         self.codebook.copy_(self.code_sum / self.code_count.clamp(min=1e-5)[:, None])
         self.usage.mul_(self.decay).add_(count, alpha=1 - self.decay)
         dead = (self.usage < 0.03).nonzero()[:, 0]
         if len(dead):
-            pick = flat[torch.randint(len(flat), (len(dead),))]
+            pick = GlobalRows(chunks).pick(len(dead))
             self.codebook[dead] = pick
             self.code_sum[dead] = pick
             self.code_count[dead] = 1.0

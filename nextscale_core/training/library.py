@@ -71,7 +71,10 @@ class TokenLibrary:
 
     def state_dict(self) -> dict[str, Any]:
         """State of the order, to resume with the same batches (JSON-ready)."""
-        return {"rng": self.rng.bit_generator.state, "waiting": self._waiting}
+        return {
+            "rng": self.rng.bit_generator.state,
+            "waiting": [list(batch) for batch in self._waiting],
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue the order of `state_dict`."""

@@ -177,6 +177,8 @@ def _lobes(yaw: np.ndarray) -> tuple[list[float], list[int]]:
             turning.append(extreme)
             extreme = index
     turning.append(extreme)
+    if len(turning) > 2 and abs(yaw[turning[1]] - yaw[0]) < 25.0:
+        del turning[0]
     lobes = [float(yaw[b] - yaw[a]) for a, b in itertools.pairwise(turning)]
     return lobes, turning
 
@@ -187,11 +189,8 @@ def _two_rounds(path: np.ndarray, yaw: np.ndarray, borders: list[int]) -> bool:
     rounds = [fit_circle(path[a : b + 1]) for a, b in spans]
     for (a, b), (centre, radius) in zip(spans, rounds, strict=True):
         reach = np.linalg.norm(path[a : b + 1] - centre, axis=1)
-        if (
-            reach.std() > 0.3 * radius
-            or oblong(path[a : b + 1]) < 0.5
-            or not _RADIUS[0] < radius < _RADIUS[1]
-        ):
+        flat = abs(yaw[b] - yaw[a]) > _LOBE and oblong(path[a : b + 1]) < 0.5
+        if flat or reach.std() > 0.3 * radius or not _RADIUS[0] < radius < _RADIUS[1]:
             return False
     (one, r), (two, q) = rounds
     return bool(np.linalg.norm(one - two) > 0.75 * (r + q))

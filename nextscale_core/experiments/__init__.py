@@ -1,0 +1,1 @@
+"""The rows of docs/experiments.md: what is trained, how it is measured, what comes out."""
