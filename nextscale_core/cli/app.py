@@ -14,6 +14,8 @@ import typer
 from typer.core import TyperGroup
 
 from nextscale_core.cli.battery import battery
+from nextscale_core.cli.evaluate import evaluate
+from nextscale_core.cli.experiments import app as experiments_app
 from nextscale_core.cli.generate import generate
 from nextscale_core.cli.retarget import retarget
 from nextscale_core.cli.robots import robots
@@ -101,7 +103,9 @@ app.command()(generate)
 app.command()(retarget)
 app.command()(robots)
 app.command()(battery)
+app.command()(evaluate)
 app.add_typer(train_app, name="train")
+app.add_typer(experiments_app, name="experiment")
 
 
 def main() -> None:

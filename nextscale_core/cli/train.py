@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nextscale_core.cli.train_evaluator import evaluator
+
 if TYPE_CHECKING:
     from nextscale_core.training.loop import RunConfig
 
@@ -133,7 +135,7 @@ def generator(
     out: Out,
     tokenizer: Annotated[Path, typer.Option(help="Folder of a trained tokenizer.")],
     steps: Steps = 6000,
-    width: Annotated[int, typer.Option(help="Channels.")] = 256,
+    width: Annotated[int, typer.Option(help="Channels.")] = 192,
     depth: Annotated[int, typer.Option(help="Blocks.")] = 6,
     heads: Annotated[int, typer.Option(help="Attention heads.")] = 4,
     batch_size: Annotated[int, typer.Option(min=1, help="Motions in a batch, over all GPUs.")] = 64,
@@ -178,6 +180,9 @@ def generator(
     config = MoScaleConfig(width=width, depth=depth, heads=heads, text_encoder=text_encoder)
     objective = ObjectiveConfig(corruption=corruption)
     _fit(run, lambda: train_generator(data, tokenizer, run, config, objective, cache=cache))
+
+
+app.command()(evaluator)
 
 
 @app.command()

@@ -26,6 +26,8 @@ class EvaluationRow:
         jerk_ratio: Jerk divided by that of the recorded clips.
         bone_deviation_mm: See `physics.Physics` [mm].
         mpjpe_mm: Root-aligned error of the reconstruction [mm]; reconstruction only.
+        duration_error_s: Mean distance of the duration that the model chooses for a caption
+            to the recording's [s], over the captions; models that choose one only.
     """
 
     r_precision: tuple[Figure, Figure, Figure]
@@ -40,6 +42,7 @@ class EvaluationRow:
     jerk_ratio: Figure | None
     bone_deviation_mm: Figure
     mpjpe_mm: Figure | None = None
+    duration_error_s: Figure | None = None
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ class EvaluationReport:
         ]
         body: list[tuple[str, ...]] = [
             ("motion", "foot skating [%]", "speed in contact [m/s]", "below floor [mm]",
-             "jerk / real", "bones vary [mm]", "MPJPE [mm]")
+             "jerk / real", "bones vary [mm]", "MPJPE [mm]", "duration off [s]")
         ]  # fmt: skip
         for name, row in self.rows().items():
             fits = (*row.r_precision, row.fid, row.mm_dist, row.diversity, row.multimodality)
@@ -95,6 +98,7 @@ class EvaluationReport:
                     _cell(row.jerk_ratio, 2),
                     _cell(row.bone_deviation_mm, 1),
                     _cell(row.mpjpe_mm, 1),
+                    _cell(row.duration_error_s, 2),
                 )
             )
         return text, body

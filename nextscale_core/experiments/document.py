@@ -105,7 +105,7 @@ def _costs(rows: Sequence[Row], measured: Sequence[list[Result]]) -> str:
             first, strength = budgets[0], row.sampling.guidance[0]
             cells = [
                 f"{first['parameters'] / 1e6:.2f} M",
-                str(first["steps"]),
+                f"{first['steps']} x {first['settings']['batch_size']}",
                 mean_and_std([b["train_seconds"] / 60 for b in budgets], 1, 1),
                 f"{first['reconstruction_mpjpe_mm']:.1f}",
                 str(first["passes"]),

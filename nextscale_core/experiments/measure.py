@@ -48,6 +48,7 @@ class Measurer:
         self.measuring = models.study.measuring
         self._choices: dict[tuple, tuple[float, dict[str, float]]] = {}
         self._clips = lru_cache(maxsize=None)(self._read_clips)
+        self._tokenizer_facts = lru_cache(maxsize=None)(self._read_tokenizer_facts)
         # Of the weights, not the name: an evaluator that was trained again is another one.
         words = embed_texts(evaluator, ["a person walks forward and sits down"])
         digest = hashlib.sha256(np.round(words, 4).tobytes()).hexdigest()[:16]
@@ -130,16 +131,17 @@ class Measurer:
         """Passes and scales, and what the row's tokenizer loses on the test clips [mm]."""
         if row.kind == "retrieval":
             return {}
-        passes: int | str = "one a token"
-        if row.kind == "moscale":
-            tokenizer = self.models.tokenizer
-            passes = sum(self.models.sampling(row).steps)
-        else:
+        moscale = row.kind == "moscale"
+        passes = sum(self.models.sampling(row).steps) if moscale else "one a token"
+        return {"passes": passes, **self._tokenizer_facts(moscale)}
+
+    def _read_tokenizer_facts(self, several_scales: bool) -> dict[str, Any]:
+        tokenizer = self.models.tokenizer
+        if not several_scales:
             tokenizer = load(TemporalTokenizer, self.models.single_scale().folder).eval()
         samples = [Sample(c.id, c.features, c.captions) for c in self._clips("test", None)]
         figures = evaluate_tokenizer(tokenizer, samples, torch.device("cpu"))
         return {
-            "passes": passes,
             "divisors": list(tokenizer.config.divisors),
             "reconstruction_mpjpe_mm": round(figures["mpjpe_mm"], 2),
         }

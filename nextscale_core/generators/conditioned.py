@@ -52,7 +52,7 @@ class TextConditioned(nn.Module):
         width: Channels.
         depth: Number of blocks.
         heads: Attention heads.
-        dropout: Dropout in training.
+        dropout: Share of samples for which a branch of a block is left out in training.
         text_dim: Width of the text features.
         code_dim: Width of the tokenizer's codes.
     """

@@ -10,7 +10,7 @@ from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
 from nextscale_core.exceptions import ConfigError
-from nextscale_core.generators.transformer import Block, rope_angles
+from nextscale_core.generators.transformer import Block, attention_bias, rope_angles
 from nextscale_core.text.encoder import TextFeatures
 from nextscale_core.tokenizers.padded import PaddedScales
 
@@ -23,7 +23,7 @@ class MoScaleConfig:
         width: Channels.
         depth: Number of blocks.
         heads: Attention heads.
-        dropout: Dropout in training.
+        dropout: Share of samples for which a branch of a block is left out in training.
         num_codes: Size of the tokenizer's codebook.
         code_dim: Width of the tokenizer's codes.
         num_scales: Number of scales.
@@ -31,7 +31,7 @@ class MoScaleConfig:
         text_encoder: Name of the text encoder, see `TextEncoder`.
     """
 
-    width: int = 256
+    width: int = 192
     depth: int = 6
     heads: int = 4
     dropout: float = 0.1
@@ -250,7 +250,8 @@ class MoScale(
             dim=1,
         )
         sizes = [own.shape[1] for own in tokens]
-        mask = block_causal_mask(padded)
+        # As numbers to add, made once for all blocks.
+        mask = attention_bias(block_causal_mask(padded)).to(x.dtype)
         hidden, _ = self._run(x, torch.cat(padded.centers, dim=1), mask, condition, None)
         parts = zip(self.heads_out[: len(sizes)], hidden.split(sizes, dim=1), strict=True)
         logits = [head(part) for head, part in parts]

@@ -36,7 +36,7 @@ class NextTokenConfig:
         width: Channels.
         depth: Number of blocks.
         heads: Attention heads.
-        dropout: Dropout in training.
+        dropout: Share of samples for which a branch of a block is left out in training.
         num_codes: Size of the tokenizer's codebook.
         code_dim: Width of the tokenizer's codes.
         text_dim: Width of the text features.

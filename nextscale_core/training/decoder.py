@@ -152,14 +152,14 @@ def train_decoder(
         val = captioned_samples(data, "val")
     windows = LatentWindows(samples, tokenizer, run.seed, frames // tokenizer.frames_per_latent)
 
-    def loss(module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
+    def batch_loss(module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
         device = trainer.accelerator.device
         latents, features = windows.draw()
-        rows, weight = trainer.shard.rows(len(latents)), trainer.shard.weight(len(latents))
+        rows = trainer.shard.rows(len(latents))
         decoded = module(latents[rows].to(device))
         with torch.autocast(device.type, enabled=False):
-            total, figures = decoder_loss(decoded.float(), features[rows].to(device), tokenizer)
-        return total * weight, figures
+            loss, figures = decoder_loss(decoded.float(), features[rows].to(device), tokenizer)
+        return trainer.shard.whole(len(latents), loss, figures)
 
     def evaluate(module: nn.Module) -> dict[str, float]:
         assert isinstance(module, DecoderOnly)
@@ -168,7 +168,7 @@ def train_decoder(
     trainer = Trainer(
         DecoderOnly(tokenizer),
         run,
-        loss,
+        batch_loss,
         evaluate,
         better="mpjpe_mm",
         stateful={"windows": windows.rng},

@@ -42,7 +42,7 @@ class ObjectiveConfig:
     keep_noise: float = 0.1
     word_drop: float = 0.1
     label_smoothing: float = 0.05
-    finest_every: float = 0.6
+    finest_every: float = 0.5
 
     def __post_init__(self) -> None:
         for name in ("corruption", "text_drop", "keep_noise", "word_drop", "label_smoothing"):

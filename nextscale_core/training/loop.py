@@ -206,7 +206,7 @@ class Trainer:
 
     def _show(self, bar: Any) -> None:
         figures = self.means["show"].take(self.accelerator.device)
-        bar.set_postfix({k: f"{v:.3f}" for k, v in figures.items()})
+        bar.set_postfix({k: f"{v:.3g}" for k, v in figures.items()})
         if self.scalars:
             self.scalars.show("train", figures, self.step)
 
@@ -246,7 +246,9 @@ class Trainer:
         figures: dict[str, float] = {}
         if self.average and self.scalars:
             # Whatever the evaluation draws, training goes on with its own random numbers.
-            with self.average.lent_to(self.bare), torch.random.fork_rng():
+            device = self.accelerator.device
+            devices = [device] if device.type == "cuda" else []
+            with self.average.lent_to(self.bare), torch.random.fork_rng(devices):
                 self.bare.eval()
                 with torch.no_grad(), self.accelerator.autocast():
                     figures = self.evaluate(self.bare)
@@ -272,7 +274,9 @@ class Trainer:
         save_weights(self.bare, self.out, name, {**self.settings, "step": self.step})
 
     def _save_checkpoint(self) -> None:
-        """Called in all processes: each has a random state of its own."""
+        """Called in all processes: each has a random state and means of its own."""
+        for means in self.means.values():
+            means.share(self.accelerator.device)
         tensors = random_states(self.accelerator)
         if self.average:
             scaler = self.accelerator.scaler
@@ -292,6 +296,9 @@ class Trainer:
 
     def _resume(self) -> None:
         checkpoint = read_checkpoint(self.out)
+        step = float(checkpoint.facts["step"]) if checkpoint else 0.0
+        if agree([step], self.accelerator.device) != [step]:
+            raise ConfigError(f"not all processes see the same checkpoint in {self.out}")
         if checkpoint is None:
             return
         facts = checkpoint.facts

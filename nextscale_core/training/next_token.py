@@ -183,7 +183,11 @@ def train_next_token(
         evaluate,
         better="ce",
         stateful={"library": source},
-        about={"data": data.resolve().name, "objective": objective},
+        about={
+            "objective": objective,
+            "library": library or LibraryConfig(),
+            "data": data.resolve().name,
+        },
     )
     quantizer = tokenizer.quantizer.to(trainer.accelerator.device)
     return trainer.fit()

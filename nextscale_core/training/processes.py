@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from types import FrameType, TracebackType
@@ -15,7 +16,7 @@ import torch.distributed as dist
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
-from torch import nn
+from torch import Tensor, nn
 
 from nextscale_core.exceptions import ConfigError, NextscaleError
 
@@ -62,13 +63,25 @@ class Shard:
         return slice(first, (self.rank + 1) * total // self.processes)
 
     def weight(self, total: int) -> float:
-        """Factor of a mean over this process's rows.
-
-        Gradients are averaged over the processes; with this factor the average is the mean over
-        the batch also where the rows do not come out even.
-        """
+        """Factor of a mean over this process's rows in the mean over all processes."""
         rows = self.rows(total)
         return (rows.stop - rows.start) * self.processes / total
+
+    def whole(
+        self, total: int, loss: Tensor, figures: Mapping[str, float]
+    ) -> tuple[Tensor, dict[str, float]]:
+        """Weight means over this process's rows so that their mean over processes is the batch's.
+
+        Gradients and figures are averaged over the processes, of which some have a row more than
+        others.
+
+        Args:
+            total: Rows of the batch.
+            loss: Mean loss over this process's rows.
+            figures: Means over this process's rows.
+        """
+        weight = self.weight(total)
+        return loss * weight, {name: value * weight for name, value in figures.items()}
 
 
 class Signals:

@@ -27,16 +27,20 @@ class Means:
             self.sums[name] = self.sums.get(name, 0.0) + value
             self.counts[name] = self.counts.get(name, 0) + 1
 
+    def share(self, device: torch.device) -> None:
+        """Take the mean over all processes, which must have the same figures, for one's own."""
+        if self.sums and dist.is_available() and dist.is_initialized():
+            sums = torch.tensor(list(self.sums.values()), dtype=torch.float64, device=device)
+            dist.all_reduce(sums)
+            values = (sums / dist.get_world_size()).tolist()
+            self.sums = dict(zip(self.sums, values, strict=True))
+
     def take(self, device: torch.device) -> dict[str, float]:
-        """Means since the last call, over all processes, which must have the same figures."""
-        names = list(self.sums)
-        values = torch.tensor([self.sums[n] / self.counts[n] for n in names], dtype=torch.float64)
-        if names and dist.is_available() and dist.is_initialized():
-            values = values.to(device)
-            dist.all_reduce(values)
-            values = values / dist.get_world_size()
+        """Means since the last call, over all processes."""
+        self.share(device)
+        means = {name: total / self.counts[name] for name, total in self.sums.items()}
         self.sums, self.counts = {}, {}
-        return dict(zip(names, values.tolist(), strict=True))
+        return means
 
     def state_dict(self) -> dict[str, Any]:
         """The interval so far, JSON-ready."""

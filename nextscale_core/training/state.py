@@ -89,9 +89,10 @@ def restore_random(
         # More processes than before: the new ones draw what no other draws.
         torch.manual_seed(seed + 1_000_003 * (step + 1) + rank)
         return
-    torch.set_rng_state(states["cpu"][rank])
+    # Torch reads a state from the start of its storage, wherever the row begins.
+    torch.set_rng_state(states["cpu"][rank].clone())
     if "cuda" in states and accelerator.device.type == "cuda":
-        torch.cuda.set_rng_state(states["cuda"][rank])
+        torch.cuda.set_rng_state(states["cuda"][rank].clone())
 
 
 def save_weights(module: nn.Module, out: Path, name: str, settings: Mapping[str, Any]) -> None:

@@ -238,7 +238,7 @@ def train_tokenizer(
     sampler = WindowSampler(samples, frames=frames, seed=run.seed)
     generator = np.random.default_rng(run.seed + 1)
 
-    def loss(module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
+    def batch_loss(module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
         bare = trainer.bare
         scales = None
         if generator.random() < SCALE_DROPOUT:
@@ -247,8 +247,8 @@ def train_tokenizer(
         heat = TEMPERATURE * max(0.0, 1 - step / (0.6 * run.steps))
         batch = sampler()
         features = batch[trainer.shard.rows(len(batch))].to(trainer.accelerator.device)
-        total, figures = tokenizer_loss(module, bare, features, heat, scales)
-        return total * trainer.shard.weight(len(batch)), figures
+        loss, figures = tokenizer_loss(module, bare, features, heat, scales)
+        return trainer.shard.whole(len(batch), loss, figures)
 
     def evaluate(module: nn.Module) -> dict[str, float]:
         assert isinstance(module, TemporalTokenizer)
@@ -257,7 +257,7 @@ def train_tokenizer(
     trainer = Trainer(
         model,
         run,
-        loss,
+        batch_loss,
         evaluate,
         better="mpjpe_mm",
         stateful={"windows": sampler.rng, "scales": generator},

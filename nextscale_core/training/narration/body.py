@@ -119,3 +119,7 @@ class Body:
             and np.percentile(self.hand_speed[side][start:end], 90) < 1.2
             and np.ptp(hand[:, 2]) < 0.3
         )
+
+    def swings(self, side: str, start: int, end: int) -> bool:
+        """Whether a lifted foot does more than being held."""
+        return bool(np.percentile(self.foot_speed[side][start:end], 80) > 0.8)

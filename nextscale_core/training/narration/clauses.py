@@ -156,11 +156,21 @@ def _walking_turn(phase: Phase) -> tuple[Clauses, Clauses]:
     )
 
 
-def curve_clauses(phase: Phase) -> tuple[Clauses, Clauses]:
-    """Clauses for a way that bends evenly."""
+def curve_clauses(phase: Phase, alone: bool = True) -> tuple[Clauses, Clauses]:
+    """Clauses for a way that bends evenly.
+
+    Args:
+        phase: The curve.
+        alone: Nothing else is told in the sentence.
+    """
     side, size = phase.side, abs(phase.degrees)
     clock = "counterclockwise" if side == "left" else "clockwise"
     verb = "runs" if phase.gait == "run" else "walks"
+    if size < 150 and not alone:
+        return (f"{verb} in a curve to the {side}", f"curves to the {side}"), (
+            f"veers {side}",
+            f"{verb} along a curve to the {side}",
+        )
     if size < 150:
         return (f"{verb} in a curve to the {side}", f"{verb} and curves to the {side}"), (
             f"{verb} forward, curving to the {side}",

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import re
 
+_DANCES = (
+    r"danc|salsa|macarena|jete|pirouette|arabesque|ballet|attitude/|chicken|moonwalk|mickey"
+    r"|roadrunner|dinosaur|russian|lambada"
+)
 # Recordings in which a path tells little of what one sees, or the floor is not flat.
 _OTHER_THINGS = re.compile(
-    r"danc|salsa|macarena|jete|pirouette|arabesque|ballet|dribbl|basketball|ledge|under"
-    r"|(?<!run jump )over\b"
-    r"|roll\b|dive|chicken|dinosaur|crawl|roadrunner|flamingo|mickey|moonwalk|broom|sweep|wash"
-    r"|beam|obstacle|balance object|spastic|crouch|bent|hobble|rug|fall|mummy|zombie|frankenstein"
-    r"|push|pull|carry|object|laundry|ball\b|football|scramble|seat|arm in arm|hold hands|link arms"
-    r"|2 subjects|navigate busy|step on|up and over|stretch walk|wild|crossover|cross legs|cat walk"
-    r"|sneak|stealth|creep|duck under|swing\b|smok|drink|drunk|stumble|clumsy|evasive"
-    r"|wide leg|russian|lambada|side twist|dance, twist|swings|vignettes|stomach|achey",
+    _DANCES + r"|dribbl|basketball|ledge|under|(?<!run jump )over\b|roll\b|dive|crawl|broom|sweep"
+    r"|wash|beam|obstacle|balance object|spastic|hobble|rug|fall|mummy|frankenstein|push|pull"
+    r"|carry|object|laundry|ball\b|football|scramble|seat|hold hands|link arms|2 subjects"
+    r"|navigate busy|steop on|step on|stretch walk|wild|crossover|cross legs|cat walk|sneak"
+    r"|stealth|creep|swing\b|swings|smok|drink|drunk|stumble|clumsy|evasive|wide leg|side twist"
+    r"|vignettes|stomach|achey",
+    re.IGNORECASE,
+)
+# Recordings in which hands and trunk do what no rule here knows.
+_OTHER_ACTS = re.compile(
+    _DANCES + r"|wash|window|drink|soda|beer|smok|bottle|broom|sweep|carry|basketball shoot"
+    r"|free throw|lay up|jump shot|dribbl|crawl|chug|coffee|conversation|search|high five"
+    r"|slap hands|putting on|hair|nail|gun|swing\b|push|pull",
     re.IGNORECASE,
 )
 _STYLES: tuple[tuple[str, str], ...] = (
@@ -28,9 +37,11 @@ _STYLES: tuple[tuple[str, str], ...] = (
     (r"careful", "carefully"),
     (r"happy|excited", "happily"),
     (r"sexy|graceful lady", "with swinging hips"),
+    (r"zombie", "like a zombie"),
 )
+# Recordings in which every walk has a manner, told or not.
 _NEVER_PLAIN = re.compile(
-    r"limp|hurt ?leg|wounded leg|bad ?leg|old man|toes|ball walk|sexy|graceful|gangly"
+    r"limp|hurt ?leg|wounded leg|bad ?leg|old man|toes|ball walk|sexy|graceful|gangly|zombie"
     r"|strong man|muscular|pigeon|duck footed|legs apart|knees bent|leaning|stiff arms",
     re.IGNORECASE,
 )
@@ -90,3 +101,13 @@ def jumps_are_plain(description: str, seconds: float) -> bool:
     if speaks(description, r"jack|rain\b"):
         return False
     return not description or not acrobatic or seconds > 25.0
+
+
+def acts_are_plain(description: str) -> bool:
+    """Whether arms and trunk in this recording do things that plain words tell."""
+    return _OTHER_ACTS.search(_spaced(description)) is None
+
+
+def is_chicken_dance(description: str) -> bool:
+    """The one dance with claps of the hands."""
+    return speaks(description, r"chicken dance")

@@ -18,6 +18,7 @@ from nextscale_core.motion.dataset import CaptionedClip
 from nextscale_core.motion.legs import floor_height
 from nextscale_core.motion.resample import resample
 from nextscale_core.training.narration import guards
+from nextscale_core.training.narration.acting import action_windows
 from nextscale_core.training.narration.airborne import jump_windows
 from nextscale_core.training.narration.jumps import find_jumps
 from nextscale_core.training.narration.loops import find_loops
@@ -91,18 +92,13 @@ def narrate(
         Windows in order of time; those that overlap by more than half were dropped, common kinds
         before rare ones.
     """
-    if len(whole) < SHORTEST * whole.fps or guards.tells_of_other_things(description):
+    if len(whole) < SHORTEST * whole.fps:
         return []
     rng = np.random.default_rng([seed, zlib.crc32(name.encode()), offset])
     signals = Signals(whole)
-    evidence, told = guards.gait_told(description), guards.pace_told(description)
-    loops = find_loops(signals, evidence, guards.speaks(description, r"figure|\b8\b"))
-    windows = loop_windows(signals, loops)
-    jumps, perhaps = find_jumps(signals)
-    phases = find_phases(signals, jumps, perhaps, evidence)
-    windows += phase_windows(signals, phases, told, rng)
-    if guards.jumps_are_plain(description, whole.seconds):
-        windows += jump_windows(signals, jumps, perhaps, phases, evidence, rng)
+    windows = action_windows(signals, description)
+    if not guards.tells_of_other_things(description):
+        windows += _on_the_way(signals, description, rng)
     voice = Voice(rng)
     style, needed = guards.style_of(description), guards.style_is_needed(description)
     out = []
@@ -118,10 +114,26 @@ def narrate(
     return sorted(out, key=lambda n: n.start)
 
 
+def _on_the_way(signals: Signals, description: str, rng: np.random.Generator) -> list[Window]:
+    """Windows of walks, runs, turns, loops and jumps."""
+    evidence, told = guards.gait_told(description), guards.pace_told(description)
+    loops = find_loops(signals, evidence, guards.speaks(description, r"figure|\b8\b"))
+    windows = loop_windows(signals, loops)
+    jumps, perhaps = find_jumps(signals)
+    phases = find_phases(signals, jumps, perhaps, evidence)
+    windows += phase_windows(signals, phases, told, rng)
+    seconds = signals.seconds(0, len(signals))
+    if guards.jumps_are_plain(description, seconds):
+        windows += jump_windows(signals, jumps, perhaps, phases, evidence, rng)
+    return windows
+
+
 def _rank(window: Window) -> tuple[float, float]:
     """Rare and telling windows first."""
-    if window.kind.startswith(("circle", "figure")):
+    if window.kind.startswith(("circle", "figure", "back_and_forth", "run_jump")):
         return (0, -len(window.plain))
+    if window.kind.startswith(("jump", "hop")):
+        return (0.5, len(window.plain))
     common = len(window.plain) == 1 and window.kind in _COMMON
     return (2 if common else 1, -len(window.plain) - 0.1 * (window.end - window.start) / 20)
 
@@ -169,25 +181,30 @@ def _captions(window: Window, voice: Voice, style: str, needed: bool) -> tuple[s
     return tuple(found)
 
 
-def narrations(folder: str | Path, seed: int = 0) -> list[Narration]:
-    """Narrated windows of all recordings of a CMU folder, without a frame of val or test clips.
+def narrations(
+    folder: str | Path, seed: int = 0, trials: Iterable[str] | None = None
+) -> list[Narration]:
+    """Narrated windows of the recordings of a CMU folder, without a frame of val or test clips.
 
     Args:
         folder: A CMU folder.
         seed: Of the choice of words and of trims.
+        trials: Names of recordings; None for all.
 
     Raises:
         MotionFileError: the folder is no CMU folder or is malformed.
     """
-    return [narration for narration, _ in _narrated(CmuFolder(folder), seed)]
+    return [narration for narration, _ in _narrated(CmuFolder(folder), seed, trials)]
 
 
-def _narrated(data: CmuFolder, seed: int) -> Iterator[tuple[Narration, MotionClip]]:
+def _narrated(
+    data: CmuFolder, seed: int, trials: Iterable[str] | None = None
+) -> Iterator[tuple[Narration, MotionClip]]:
     held_out = data.held_out()
-    for trial in tqdm(list(data.trials.values()), desc="narration", unit="trial"):
+    wanted = None if trials is None else set(trials)
+    chosen = [t for t in data.trials.values() if wanted is None or t.name in wanted]
+    for trial in tqdm(chosen, desc="narration", unit="trial"):
         description = trial.descriptions[0] if trial.descriptions else ""
-        if guards.tells_of_other_things(description):
-            continue
         whole = data.trial_clip(trial)
         begin = 0
         for first, end in [*sorted(held_out.get(trial.name, [])), (len(whole), len(whole))]:

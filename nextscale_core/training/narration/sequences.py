@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from nextscale_core.training.narration.clauses import (
@@ -11,6 +13,7 @@ from nextscale_core.training.narration.clauses import (
     pace,
     turn_clauses,
 )
+from nextscale_core.training.narration.manners import manner_of, with_manner
 from nextscale_core.training.narration.phases import Phase
 from nextscale_core.training.narration.signals import Signals
 
@@ -19,6 +22,13 @@ _PAUSE = 0.9  # a stand shorter than this between two things is not told [s]
 _STILL = 0.35  # fastest limb in a stand that is told on its own [m/s]
 _CALM = 0.9  # fastest limb in a stand inside a sequence [m/s]
 _SMALL_TURN = 62.0  # [deg]
+_TO_AND_FRO = (
+    "walks back and forth",
+    "paces back and forth",
+    "walks to and fro",
+    "walks back and forth, turning around at each end",
+)
+_WALKING_TURN = 0.6  # way during a turn that is none on the spot [m]
 _ON_THE_WAY = 0.7  # way during a turn after which nobody starts to walk [m]
 _BACK = 35.0  # 'walks back' goes against the first way within this angle [deg]
 
@@ -36,8 +46,15 @@ def describe(signals: Signals, inside: list[Phase], told: str) -> Told | None:
     Returns:
         None where something in the row is not clear enough to be told.
     """
+    if len(inside) == 1 and inside[0].kind in ("go", "curve") and inside[0].gait == "walk":
+        return _alone(signals, inside[0], told)
     units = _units(signals, inside)
-    if units is None or not 1 <= len(units) <= _MOST_UNITS:
+    if units is None:
+        return None
+    if _to_and_fro(signals, units):
+        return "back_and_forth", (_TO_AND_FRO[:2],), (_TO_AND_FRO,)
+    turns_only = len(units) > 2 and all(unit.kind in ("turn", "curve") for unit in units)
+    if not 1 <= len(units) <= _MOST_UNITS or turns_only:
         return None
     names, plain, more = [], [], []
     for index in range(len(units)):
@@ -49,6 +66,32 @@ def describe(signals: Signals, inside: list[Phase], told: str) -> Told | None:
         plain.append(short)
         more.append(long or short)
     return _kind(names), tuple(plain), tuple(more)
+
+
+def _to_and_fro(signals: Signals, units: list[Phase]) -> bool:
+    """Ways forward with turns of about a half between, two of them at least."""
+    turns = [unit for unit in units if unit.kind == "turn"]
+    ways = [unit for unit in units if unit.kind == "go"]
+    if len(turns) < 2 or len(ways) < 2 or len(units) != len(turns) + len(ways):
+        return False
+    walks = all(w.gait == "walk" and w.direction == "forward" and w.length > 0.6 for w in ways)
+    halves = all(145.0 <= abs(turn.degrees) <= 222.0 for turn in turns)
+    against = [_towards(signals, a) @ _towards(signals, b) for a, b in itertools.pairwise(ways)]
+    return walks and halves and max(against) < -np.cos(np.radians(_BACK))
+
+
+def _alone(signals: Signals, phase: Phase, told: str) -> Told | None:
+    """One walk, with the manner in which the body is carried."""
+    manner = manner_of(signals, phase.start, phase.end)
+    told_of = None if manner is None else _tell(signals, [phase], 0, told)
+    if told_of is None or manner is None:
+        return None
+    name, (plain, more) = told_of
+    style, phrases = manner
+    if not style:
+        return name, (plain,), (more or plain,)
+    name = name.removesuffix("_slow").removesuffix("_fast")
+    return f"{name}_{style}", (with_manner(plain, phrases),), (with_manner(more, phrases),)
 
 
 def _kind(names: list[str]) -> str:
@@ -95,13 +138,17 @@ def _tell(
         # much would be said among other things.
         if 222.0 < size < 320.0 or size > 420.0 or (size < _SMALL_TURN and len(units) > 2):
             return None
-        return _turn_name(phase), turn_clauses(phase, alone=len(units) == 1)
+        on_the_way = phase.length > _WALKING_TURN
+        if on_the_way and (not phase.gait or (size < _SMALL_TURN and len(units) == 1)):
+            return None
+        alone = not any(unit.kind in ("go", "curve") for unit in units)
+        return _turn_name(phase), turn_clauses(phase, alone)
     if phase.kind == "curve":
         if abs(phase.degrees) > 235.0:
             return None
         runs = "run_" if phase.gait == "run" else ""
         shape = "half_circle" if abs(phase.degrees) >= 150 else "curve"
-        return f"{runs}{shape}_{phase.side}", curve_clauses(phase)
+        return f"{runs}{shape}_{phase.side}", curve_clauses(phase, len(units) == 1)
     if phase.kind == "stand":
         return _stand(signals, units, index)
     if phase.kind == "go":

@@ -8,6 +8,7 @@ import numpy as np
 
 from nextscale_core.training.narration.clauses import Clauses, loop_clauses
 from nextscale_core.training.narration.loops import Loop
+from nextscale_core.training.narration.manners import manner_of, with_manner
 from nextscale_core.training.narration.phases import Phase
 from nextscale_core.training.narration.sequences import describe
 from nextscale_core.training.narration.signals import Signals
@@ -46,13 +47,17 @@ def loop_windows(signals: Signals, loops: list[Loop]) -> list[Window]:
     """A window for each loop in which the body moves as in ordinary walking or running."""
     out = []
     for loop in loops:
-        if not signals.ordinary(loop.start, loop.end, loop.gait):
+        runs = loop.gait == "run"
+        manner = None if runs else manner_of(signals, loop.start, loop.end)
+        if not signals.ordinary(loop.start, loop.end, "run") if runs else manner is None:
             continue
         side = "left" if loop.degrees > 0 else "right"
         kind = "figure_eight" if loop.kind == "eight" else f"circle_{side}"
         if loop.gait == "run":
             kind = "figure_eight_run" if loop.kind == "eight" else f"circle_run_{side}"
         plain, more = loop_clauses(loop)
+        if manner is not None and manner[1]:
+            plain, more = with_manner(plain, manner[1]), with_manner(more, manner[1])
         out.append(Window(kind, loop.start, loop.end, (plain,), (more,), loop.play))
     return out
 

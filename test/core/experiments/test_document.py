@@ -49,7 +49,7 @@ def result(row: str, seed: int, top: float, **more) -> Result:
     figures = {"r_precision_1": top, "fid": 2.0 + top, "foot_skate_ratio": 0.051}
     budget = {
         "parameters": 1_780_000, "steps": 800, "train_seconds": 300.0, "motion_seconds": 0.1,
-        "passes": 18, "reconstruction_mpjpe_mm": 40.04,
+        "passes": 18, "settings": {"batch_size": 32}, "reconstruction_mpjpe_mm": 40.04,
     }  # fmt: skip
     values = {
         "settings": {"steps": 800}, "budget": budget, "guidance": 0.5, "val": {}, "test": figures,
@@ -111,7 +111,7 @@ def test_tables_replace_what_stood_between_their_markers(runs, document):
     assert line(first, "| retrieval | 1 ").endswith("| 5.1 | - |")
     assert "not run yet" in line(first, "| later |")
     assert "| 0.700 ± 0.000 |" in line(first, "| recorded motions |")
-    assert "| 1.78 M | 800 | 5.0 ± 0.0 | 40.0 | 18 | 2, 2, 2 | 0.10 ± 0.00 |" in first
+    assert "| 1.78 M | 800 x 32 | 5.0 ± 0.0 | 40.0 | 18 | 2, 2, 2 | 0.10 ± 0.00 |" in first
     assert "data cmu; test clips 100" in first
 
 
