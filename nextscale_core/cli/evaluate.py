@@ -34,6 +34,8 @@ def evaluate(
     generations: Annotated[
         int, typer.Option(min=1, help="Motions made for each clip; the repeats draw from them.")
     ] = 3,
+    captions: Annotated[int, typer.Option(min=1, help="Captions for MultiModality.")] = 10,
+    motions: Annotated[int, typer.Option(min=2, help="Motions of each of these captions.")] = 10,
     evaluator: Annotated[
         str,
         typer.Option(help="Name or folder of an evaluator, or FILE.py:FUNCTION that makes one."),
@@ -75,6 +77,8 @@ def evaluate(
         judge,
         repeats=repeats,
         generations=generations,
+        captions=captions,
+        motions=motions,
         seed=seed,
         batch=batch,
         reconstruct=pipeline_reconstruction(first),

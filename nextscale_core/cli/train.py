@@ -145,6 +145,9 @@ def generator(
     cache: Annotated[
         Path | None, typer.Option(help="Folder that keeps the encoded data for the next run.")
     ] = None,
+    initial: Annotated[
+        Path | None, typer.Option(help="Folder of a trained generator to go on from.")
+    ] = None,
     text_encoder: Annotated[
         str, typer.Option(help="all-MiniLM-L6-v2, a local folder or a cached hub name.")
     ] = "all-MiniLM-L6-v2",
@@ -179,7 +182,12 @@ def generator(
     )
     config = MoScaleConfig(width=width, depth=depth, heads=heads, text_encoder=text_encoder)
     objective = ObjectiveConfig(corruption=corruption)
-    _fit(run, lambda: train_generator(data, tokenizer, run, config, objective, cache=cache))
+    _fit(
+        run,
+        lambda: train_generator(
+            data, tokenizer, run, config, objective, cache=cache, initial=initial
+        ),
+    )
 
 
 app.command()(evaluator)

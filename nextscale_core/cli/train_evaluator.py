@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +11,7 @@ import typer
 def evaluator(
     data: Annotated[Path, typer.Option("--data", help="CMU folder or HumanML3D folder.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the run; made if missing.")],
-    steps: Annotated[int, typer.Option("--steps", min=1, help="Optimiser steps.")] = 1200,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Optimiser steps.")] = 1000,
     width: Annotated[int, typer.Option(help="Channels of both encoders.")] = 192,
     dim: Annotated[int, typer.Option(help="Width of the common space.")] = 128,
     batch_size: Annotated[int, typer.Option(min=2, help="Pairs in a batch.")] = 64,
@@ -26,7 +25,7 @@ def evaluator(
         float, typer.Option("--max-minutes", min=0, help="Stop after that long; 0 for no limit.")
     ] = 0.0,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the run.")] = 0,
-    precision: Annotated[str, typer.Option("--precision", help="no, bf16 or fp16.")] = "no",
+    precision: Annotated[str, typer.Option("--precision", help="auto, no, bf16 or fp16.")] = "no",
     threads: Annotated[
         int, typer.Option("--threads", min=0, help="CPU threads; 0 leaves the choice to torch.")
     ] = 0,
@@ -36,14 +35,14 @@ def evaluator(
 
     The best weights, in fp16, are ready for `nextscale evaluate --evaluator OUT/evaluator`.
     """
-    import torch
-
+    # Here, as `train` imports this file.
+    from nextscale_core.cli.train import _fit, _use_threads
     from nextscale_core.evaluation.evaluator_model import EvaluatorConfig
     from nextscale_core.training.evaluator import pack_evaluator, train_evaluator
     from nextscale_core.training.loop import RunConfig
+    from nextscale_core.training.ranks import is_main_process
 
-    if threads:
-        torch.set_num_threads(threads)
+    _use_threads(threads)
     run = RunConfig(
         out=out,
         steps=steps,
@@ -57,7 +56,8 @@ def evaluator(
         seed=seed,
         precision=precision,
     )
-    figures = train_evaluator(data, run, EvaluatorConfig(name=name, width=width, dim=dim))
-    pack_evaluator(out / "best", out / "evaluator")
-    typer.echo(json.dumps({key: round(value, 4) for key, value in figures.items()}))
-    typer.echo(f"wrote {out / 'evaluator'}; use it with --evaluator {out / 'evaluator'}")
+    config = EvaluatorConfig(name=name, width=width, dim=dim)
+    _fit(run, lambda: train_evaluator(data, run, config))
+    if is_main_process():
+        pack_evaluator(out / "best", out / "evaluator")
+        typer.echo(f"wrote {out / 'evaluator'}; use it with --evaluator {out / 'evaluator'}")

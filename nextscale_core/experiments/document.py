@@ -113,7 +113,7 @@ def _costs(rows: Sequence[Row], measured: Sequence[list[Result]]) -> str:
             ]
         motion = mean_and_std([b["motion_seconds"] for b in budgets], 1, 2)
         body.append([row.label, *cells, motion])
-    return _markdown([*heads, "s a motion"], body) if body else ""
+    return _markdown([*heads, "CPU s a motion"], body) if body else ""
 
 
 def _notes(rows: Sequence[Row], measured: Sequence[list[Result]]) -> str:

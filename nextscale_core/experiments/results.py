@@ -21,7 +21,8 @@ class Result:
         row: Name of the row.
         seed: Seed of training and sampling.
         settings: All that decided the figures; results are compared only where these agree.
-        budget: Steps, seconds and parameters of the training, and seconds per motion.
+        budget: Steps, seconds and parameters of the training, and processor
+            seconds per motion.
         guidance: Factor on the guidance that val chose.
         val: Figures on val, by name.
         test: Figures on test, by name.

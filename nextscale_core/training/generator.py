@@ -219,6 +219,16 @@ def _to(batch: Batch, device: torch.device) -> Batch:
     )
 
 
+def _from_weights(folder: Path, wanted: MoScaleConfig) -> MoScale:
+    """A trained generator whose codes are those of the tokenizer in use."""
+    model = MoScale.from_pretrained(str(folder))
+    for name in ("num_codes", "code_dim", "num_scales", "text_dim"):
+        own, other = getattr(model.config, name), getattr(wanted, name)
+        if own != other:
+            raise ConfigError(f"{folder} has {name} {own}, this tokenizer and text need {other}")
+    return model
+
+
 def train_generator(
     data: Path,
     tokenizer_path: str | Path,
@@ -228,6 +238,7 @@ def train_generator(
     *,
     library: LibraryConfig | None = None,
     cache: Path | None = None,
+    initial: Path | None = None,
 ) -> dict[str, float]:
     """Train MoScale on the train split of a data folder with a frozen tokenizer.
 
@@ -239,6 +250,8 @@ def train_generator(
         objective: Settings of the loss.
         library: What to train on.
         cache: Folder that keeps the encoded library for the next run.
+        initial: Folder of a generator to go on from, trained on the same tokenizer's tokens;
+            its sizes take the place of `config`.
 
     Returns:
         Validation figures of the last weights. `run.out/best` holds the weights with the
@@ -258,10 +271,13 @@ def train_generator(
     val = build_library(data, "val", tokenizer, encoder, cache=cache)
     source.rng = np.random.default_rng(run.seed)
     torch.manual_seed(run.seed)
-    model = MoScale(config)
-    with torch.no_grad():
-        # Codes start where the tokenizer has them; [MASK] keeps its own start.
-        model.code_embedding.weight[:-1] = tokenizer.quantizer.codebook
+    if initial is not None:
+        model = _from_weights(initial, config)
+    else:
+        model = MoScale(config)
+        with torch.no_grad():
+            # Codes start where the tokenizer has them; [MASK] keeps its own start.
+            model.code_embedding.weight[:-1] = tokenizer.quantizer.codebook
 
     def loss(module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
         shard = trainer.shard
@@ -275,7 +291,12 @@ def train_generator(
         assert isinstance(module, MoScale)
         return evaluate_generator(module, quantizer, val)
 
-    about = {"objective": objective, "library": library or LibraryConfig(), "data": data.name}
+    about = {
+        "objective": objective,
+        "library": library or LibraryConfig(),
+        "data": data.resolve().name,
+        "initial": initial.resolve().name if initial else None,
+    }
     trainer = Trainer(
         model, run, loss, evaluate, better="ce", stateful={"library": source}, about=about
     )

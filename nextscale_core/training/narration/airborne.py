@@ -20,6 +20,7 @@ _STEP = 0.35  # way of the pelvis in such a pause that is no step yet [m]
 _MARGIN = (0.6, 1.1)  # told or not, this much is seen before and after [s]
 _APPROACH = (0.7, 2.6)  # length of a run-up that is told [s]
 _AFTER = (1.0, 2.4)  # length of what is told after a landing [s]
+_RUN_OUT = 0.9  # [s]
 _ROOM = 0.2  # seen before and after the jumps of a part of a row [s]
 _FOLLOWS = 0.9  # a way that begins within this time of a landing is told with it [s]
 _CROUCH, _DEEP_CROUCH = 0.72, 0.60  # pelvis against standing before take-off
@@ -80,6 +81,9 @@ def jump_windows(
             for follow in (None, after) if after is not None else (None,):
                 start = approach.start if approach is not None else part.start
                 end = follow.end if follow is not None else part.end
+                if approach is not None and follow is None and part.jumps[-1] is row[-1]:
+                    # Who jumps from a run runs on for a few steps.
+                    end = min(part.jumps[-1].end + signals.frames(_RUN_OUT), len(signals))
                 window = _window(signals, part.jumps, flights, approach, follow, (start, end))
                 if window is not None and not perhaps[start:end].any():
                     out.append(window)
@@ -148,7 +152,7 @@ def _approach(
     if seconds < 0.3 or length < 0.5:
         return None
     speed = float(np.median(signals.speed[start:end]))
-    if speed > (1.5 if evidence == "run" else 1.9):
+    if max(jump.speed, speed) > (1.5 if evidence == "run" else 1.9):
         return _Part("run", start, end, ("runs", "runs forward", "takes a run-up"))
     walks = gait_of(signals, start, end, evidence) == "walk"
     if walks and speed < 1.5 and seconds > 0.9 and signals.ordinary(start, end, "walk"):

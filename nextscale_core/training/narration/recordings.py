@@ -182,19 +182,20 @@ def _captions(window: Window, voice: Voice, style: str, needed: bool) -> tuple[s
 
 
 def narrations(
-    folder: str | Path, seed: int = 0, trials: Iterable[str] | None = None
+    folder: str | Path | CmuFolder, seed: int = 0, trials: Iterable[str] | None = None
 ) -> list[Narration]:
     """Narrated windows of the recordings of a CMU folder, without a frame of val or test clips.
 
     Args:
-        folder: A CMU folder.
+        folder: A CMU folder, or one that is open already.
         seed: Of the choice of words and of trims.
         trials: Names of recordings; None for all.
 
     Raises:
         MotionFileError: the folder is no CMU folder or is malformed.
     """
-    return [narration for narration, _ in _narrated(CmuFolder(folder), seed, trials)]
+    data = folder if isinstance(folder, CmuFolder) else CmuFolder(folder)
+    return [narration for narration, _ in _narrated(data, seed, trials)]
 
 
 def _narrated(

@@ -19,7 +19,7 @@ from nextscale_core.motion.features import to_y_up
 KEYS = {
     "r_precision", "fid", "mm_dist", "diversity", "multimodality", "foot_skate_ratio",
     "contact_speed_mps", "ground_penetration_mm", "jerk_mps3", "jerk_ratio",
-    "bone_deviation_mm", "mpjpe_mm",
+    "bone_deviation_mm", "mpjpe_mm", "duration_error_s",
 }  # fmt: skip
 QUICK = {"repeats": 3, "generations": 2, "captions": 3, "motions": 2, "progress": False}
 
@@ -195,7 +195,7 @@ def command():
 def test_the_command_measures_the_trained_model(command, data, tmp_path, trained_model):
     report, table = tmp_path / "new" / "report.json", tmp_path / "table.md"
     result = command("--data", data, "--model", trained_model, "--repeats", 2, "--generations", 1,
-                     "--json", report, "--markdown", table)  # fmt: skip
+                     "--captions", 2, "--motions", 2, "--json", report, "--markdown", table)  # fmt: skip
     assert result.exit_code == 0, result.output
     told = json.loads(report.read_text())
     assert set(told) == {"real", "reconstruction", "models", "settings"}

@@ -95,7 +95,7 @@ def puppet(
     put("pelvis", pelvis)
     heights = {"spine1": 0.12, "spine2": 0.26, "spine3": 0.32, "neck": 0.53, "head": 0.63}
     for name, up in heights.items():
-        put(name, pelvis + [0, 0, up])
+        put(name, pelvis + np.array([0, 0, up]))
     for side, sign, swing in (("left", 1, phase), ("right", -1, phase + np.pi)):
         hip = put(f"{side}_hip", pelvis + world(none, 0.07 * sign * ones, -0.08 * ones))
         reach, lift = 0.28 * pace * np.sin(swing), 0.1 * pace * np.maximum(np.cos(swing), 0)

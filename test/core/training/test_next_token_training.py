@@ -87,7 +87,7 @@ def test_a_sequence_is_learnt_by_heart_and_drawn_again(parts):
     )
     assert torch.equal(drawn, tokens[0])
     # The words' duration is learnt beside it: 12 latents are 2.4 s.
-    assert float(model.predict_seconds(batch.text)) == pytest.approx(2.4, rel=0.1)
+    assert model.predict_seconds(batch.text).item() == pytest.approx(2.4, rel=0.1)
 
 
 def test_a_single_scale_tokenizer_starts_from_the_trained_encoder_and_decoder():
