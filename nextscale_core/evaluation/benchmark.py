@@ -199,4 +199,4 @@ def _settings(bench: Bench, data: Path, split: str) -> dict[str, Any]:
 
 
 # The name under which experiments/measure.py imports it.
-_model_row = measure_model
+model_row = measure_model

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from nextscale_core.evaluation.battery import load_battery, run_battery
-from nextscale_core.evaluation.benchmark import _model_row
+from nextscale_core.evaluation.benchmark import model_row
 from nextscale_core.evaluation.evaluation_report import EvaluationRow
 from nextscale_core.evaluation.evaluator import Evaluator, embed_texts
 from nextscale_core.evaluation.metrics import Figure
@@ -76,7 +76,7 @@ class Measurer:
         model = _Timed(self.models.pipeline(row, seed, guidance))
         clips = self._clips("test", row.verbs)
         bench = Bench(clips, self.evaluator, self._plan(seed))
-        test = figures_of(_model_row(bench, row.name, model, True))
+        test = figures_of(model_row(bench, row.name, model, True))
         real = figures_of(bench.row(bench.recorded(bench.real)))
         budget["motion_seconds"] = round(model.seconds / max(model.count, 1), 4)
         budget |= self._token_facts(row)
@@ -111,7 +111,7 @@ class Measurer:
             for factor in factors:
                 model = _Timed(self.models.pipeline(row, seed, factor))
                 label = f"{row.name} on val, guidance x{factor:g}"
-                figures = figures_of(_model_row(bench, label, model, True))
+                figures = figures_of(model_row(bench, label, model, True))
                 # Two motions of one caption say nothing of MultiModality.
                 figures.pop("multimodality", None)
                 found.append((factor, figures))

@@ -46,6 +46,11 @@ def on_bad_data(policy: str) -> Iterator[list[str]]:
         _warn(f"{len(told)} broken {'thing was' if len(told) == 1 else 'things were'} left out")
 
 
+def policy_in_force() -> str:
+    """'refuse', or 'skip' inside of `on_bad_data("skip")`."""
+    return "refuse" if _skipped.get() is None else "skip"
+
+
 def bad_data(error: MotionFileError) -> None:
     """Raise the error, or tell it once where broken data is skipped."""
     told = _skipped.get()

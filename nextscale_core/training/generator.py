@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.generators.moscale import MoScale, MoScaleConfig
+from nextscale_core.motion.bad_data import on_bad_data
 from nextscale_core.text.encoder import TextEncoder, TextFeatures
 from nextscale_core.tokenizers.padded import PaddedScales
 from nextscale_core.tokenizers.quantizer import MultiScaleQuantizer
@@ -20,6 +21,7 @@ from nextscale_core.tokenizers.temporal import TemporalTokenizer
 from nextscale_core.training.entries import Batch
 from nextscale_core.training.library import LibraryConfig, TokenLibrary, build_library
 from nextscale_core.training.loop import RunConfig, Trainer
+from nextscale_core.training.run import weights_digest
 
 
 @dataclass(frozen=True)
@@ -267,8 +269,9 @@ def train_generator(
     objective = objective or ObjectiveConfig()
     encoder = TextEncoder(config.text_encoder)
     config = replace(config, text_dim=encoder.dim)
-    source = build_library(data, "train", tokenizer, encoder, library, cache)
-    val = build_library(data, "val", tokenizer, encoder, cache=cache)
+    with on_bad_data(run.on_bad_data):
+        source = build_library(data, "train", tokenizer, encoder, library, cache)
+        val = build_library(data, "val", tokenizer, encoder, cache=cache)
     source.rng = np.random.default_rng(run.seed)
     torch.manual_seed(run.seed)
     if initial is not None:
@@ -295,6 +298,7 @@ def train_generator(
         "objective": objective,
         "library": library or LibraryConfig(),
         "data": data.resolve().name,
+        "tokenizer": weights_digest(tokenizer),
         "initial": initial.resolve().name if initial else None,
     }
     trainer = Trainer(

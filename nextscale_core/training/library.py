@@ -60,7 +60,7 @@ class TokenLibrary:
             drawn = self.rng.choice(len(self.entries), size=_BUCKETS * size, p=self.weights)
             lengths = [min(len(self.entries[i].latents[0]), MAX_LATENTS) for i in drawn]
             # Ties in a random order, lest the same motions meet in every batch.
-            order = np.lexsort([self.rng.random(len(drawn)), lengths])
+            order = np.lexsort((self.rng.random(len(drawn)), np.array(lengths)))
             batches = drawn[order].reshape(_BUCKETS, size)
             self._waiting = [batches[i].tolist() for i in self.rng.permutation(_BUCKETS)]
         chosen = self._waiting.pop()
@@ -226,9 +226,9 @@ def _build(
         table.add([text for own in texts for text in own], encoder)
         weights = _weights([sample for sample, _ in kept], [z for _, z in kept], table, config)
         scale = share / sum(weights) if weights else 0.0
-        for (sample, variants), own, weight in zip(kept, texts, weights, strict=True):
+        for (sample, latent_variants), own, weight in zip(kept, texts, weights, strict=True):
             captions = tuple(table.index[text] for text in own)
-            entries.append(Entry(variants, captions, sample.weak, weight * scale))
+            entries.append(Entry(latent_variants, captions, sample.weak, weight * scale))
     if not table.rows:
         table.add(["a person moves"], encoder)
     return entries, table

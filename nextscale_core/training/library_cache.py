@@ -13,6 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 import nextscale_core
+from nextscale_core.motion.bad_data import policy_in_force
 from nextscale_core.resources import resource
 from nextscale_core.text.encoder import TextEncoder
 from nextscale_core.tokenizers.temporal import TemporalTokenizer
@@ -30,15 +31,15 @@ def library_digest(
     digest = hashlib.sha256()
     for name, value in sorted(tokenizer.state_dict().items()):
         digest.update(name.encode() + value.detach().cpu().float().numpy().tobytes())
-    for path in sorted(p for p in data.iterdir() if p.is_file()):
-        digest.update(f"{path.name} {path.stat().st_size}".encode())
+    for path in sorted(p for p in data.rglob("*") if p.is_file()):
+        digest.update(f"{path.relative_to(data)} {path.stat().st_size}".encode())
     package = Path(nextscale_core.__file__).parent
     patterns = ("motion/*", "text/*", "training/narrat*", "training/narrat*/*")
     rules = [p for pattern in patterns for p in package.glob(pattern) if p.suffix == ".py"]
     rules += [package / "training" / f"{name}.py" for name in ("data", "annotations", "library")]
     for path in (*sorted(rules), resource(ANNOTATIONS)):
         digest.update(path.read_bytes())
-    digest.update(f"{encoder.name} {config}".encode())
+    digest.update(f"{encoder.name} {config} {policy_in_force()}".encode())
     return digest.hexdigest()[:16]
 
 

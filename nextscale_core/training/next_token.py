@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.generators.next_token import NextToken, NextTokenConfig
+from nextscale_core.motion.bad_data import on_bad_data
 from nextscale_core.text.encoder import TextEncoder
 from nextscale_core.tokenizers.quantizer import MultiScaleQuantizer
 from nextscale_core.tokenizers.temporal import TemporalTokenizer
@@ -19,6 +20,7 @@ from nextscale_core.training.entries import Batch
 from nextscale_core.training.generator import drop_words
 from nextscale_core.training.library import LibraryConfig, TokenLibrary, build_library
 from nextscale_core.training.loop import RunConfig, Trainer
+from nextscale_core.training.run import weights_digest
 
 
 @dataclass(frozen=True)
@@ -159,8 +161,9 @@ def train_next_token(
     objective = objective or NextTokenObjective()
     encoder = TextEncoder(config.text_encoder)
     config = replace(config, text_dim=encoder.dim)
-    source = build_library(data, "train", tokenizer, encoder, library, cache)
-    val = build_library(data, "val", tokenizer, encoder, cache=cache)
+    with on_bad_data(run.on_bad_data):
+        source = build_library(data, "train", tokenizer, encoder, library, cache)
+        val = build_library(data, "val", tokenizer, encoder, cache=cache)
     source.rng = np.random.default_rng(run.seed)
     torch.manual_seed(run.seed)
     model = NextToken(config)
@@ -187,6 +190,7 @@ def train_next_token(
             "objective": objective,
             "library": library or LibraryConfig(),
             "data": data.resolve().name,
+            "tokenizer": weights_digest(tokenizer),
         },
     )
     quantizer = tokenizer.quantizer.to(trainer.accelerator.device)

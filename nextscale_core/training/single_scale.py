@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from nextscale_core.motion.bad_data import on_bad_data
 from nextscale_core.tokenizers.temporal import TemporalTokenizer
 from nextscale_core.training.data import captioned_samples, trial_samples
 from nextscale_core.training.loop import RunConfig, Trainer
@@ -49,8 +50,9 @@ def train_single_scale(
         Validation figures of the last weights; the best are in `run.out/best`.
     """
     run = replace(run, batch_size=frames)
-    samples = trial_samples(data, mirror=True) or captioned_samples(data, "train", mirror=True)
-    val = captioned_samples(data, "val")
+    with on_bad_data(run.on_bad_data):
+        samples = trial_samples(data, mirror=True) or captioned_samples(data, "train", mirror=True)
+        val = captioned_samples(data, "val")
     torch.manual_seed(run.seed)
     model = single_scale_from(TemporalTokenizer.from_pretrained(str(tokenizer_path)))
     sampler = WindowSampler(samples, frames=frames, seed=run.seed)

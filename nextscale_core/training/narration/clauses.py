@@ -185,8 +185,13 @@ def curve_clauses(phase: Phase, alone: bool = True) -> tuple[Clauses, Clauses]:
     )
 
 
-def loop_clauses(loop: Loop) -> tuple[Clauses, Clauses]:
-    """Clauses for a circle or a figure of eight."""
+def loop_clauses(loop: Loop, corners: bool = False) -> tuple[Clauses, Clauses]:
+    """Clauses for a circle or a figure of eight.
+
+    Args:
+        loop: The loop.
+        corners: It is nearer to a square.
+    """
     runs = loop.gait == "run"
     verbs = ("runs", "jogs") if runs else ("walks",)
     side = "left" if loop.degrees > 0 else "right"
@@ -213,6 +218,8 @@ def loop_clauses(loop: Loop) -> tuple[Clauses, Clauses]:
             if abs(loop.degrees) > 330
             else f"{verb} around {clock}",
         ]
+        if corners:
+            more = [f"{verb} in a square", f"{verb} around in a square to the {side}", *more[:2]]
         if abs(loop.degrees) > 600:
             more += [f"{verb} in circles", f"{verb} around in circles to the {side}"]
     if not runs and loop.speed < 0.62:

@@ -13,7 +13,8 @@ _ARMS_SHARE = 0.85
 _OUT, _AHEAD, _LEVEL = 0.34, 0.36, 0.3  # of the wrist from the shoulder [m]
 _STOOP, _UPRIGHT = (32.0, 80.0), 30.0  # trunk [deg]
 _CROUCH, _TALL = 0.84, 0.87  # pelvis against standing
-_HIGH_KNEE = -0.14  # of the knee against the hip [m]
+# Knee against the hip [m]: in every step of a march, and where one lift is more than a step.
+_HIGH_KNEE, _NO_STEP = -0.14, -0.04
 
 
 def manner_of(signals: Signals, start: int, end: int) -> tuple[str, tuple[str, ...]] | None:
@@ -78,6 +79,6 @@ def _knees(signals: Signals, start: int, end: int) -> tuple[str, tuple[str, ...]
         peaks.append(lift[found])
     if min(map(len, peaks)) >= 2 and min(float(p.min()) for p in peaks) > _HIGH_KNEE:
         return "march", ("with high knees", "lifting the knees high", "raising the knees high")
-    if any(len(p) and p.max() > _HIGH_KNEE for p in peaks):
+    if any(len(p) and p.max() > _NO_STEP for p in peaks):
         return None
     return "", ()

@@ -117,8 +117,10 @@ def narrate(
 def _on_the_way(signals: Signals, description: str, rng: np.random.Generator) -> list[Window]:
     """Windows of walks, runs, turns, loops and jumps."""
     evidence, told = guards.gait_told(description), guards.pace_told(description)
-    loops = find_loops(signals, evidence, guards.speaks(description, r"figure|\b8\b"))
-    windows = loop_windows(signals, loops)
+    eight = guards.speaks(description, r"figure (8|eight)|\b8\b")
+    loops = find_loops(signals, evidence, eight)
+    corners = guards.speaks(description, r"right angle|digital")
+    windows = loop_windows(signals, loops, eight or guards.speaks(description, "circle"), corners)
     jumps, perhaps = find_jumps(signals)
     phases = find_phases(signals, jumps, perhaps, evidence)
     windows += phase_windows(signals, phases, told, rng)

@@ -43,19 +43,30 @@ class Window:
     play: float = 1.0
 
 
-def loop_windows(signals: Signals, loops: list[Loop]) -> list[Window]:
-    """A window for each loop in which the body moves as in ordinary walking or running."""
+def loop_windows(
+    signals: Signals, loops: list[Loop], told: bool = False, corners: bool = False
+) -> list[Window]:
+    """A window for each loop in which the body moves as in ordinary walking or running.
+
+    Args:
+        signals: Of the recording.
+        loops: Its loops.
+        told: The description speaks of a loop: then the loop is what one sees, whatever the arms
+            do.
+        corners: The description speaks of right angles.
+    """
     out = []
     for loop in loops:
         runs = loop.gait == "run"
         manner = None if runs else manner_of(signals, loop.start, loop.end)
-        if not signals.ordinary(loop.start, loop.end, "run") if runs else manner is None:
+        usual = signals.ordinary(loop.start, loop.end, "run") if runs else manner is not None
+        if not usual and not told:
             continue
         side = "left" if loop.degrees > 0 else "right"
         kind = "figure_eight" if loop.kind == "eight" else f"circle_{side}"
         if loop.gait == "run":
             kind = "figure_eight_run" if loop.kind == "eight" else f"circle_run_{side}"
-        plain, more = loop_clauses(loop)
+        plain, more = loop_clauses(loop, corners)
         if manner is not None and manner[1]:
             plain, more = with_manner(plain, manner[1]), with_manner(more, manner[1])
         out.append(Window(kind, loop.start, loop.end, (plain,), (more,), loop.play))

@@ -194,8 +194,10 @@ def command():
 
 def test_the_command_measures_the_trained_model(command, data, tmp_path, trained_model):
     report, table = tmp_path / "new" / "report.json", tmp_path / "table.md"
-    result = command("--data", data, "--model", trained_model, "--repeats", 2, "--generations", 1,
-                     "--captions", 2, "--motions", 2, "--json", report, "--markdown", table)  # fmt: skip
+    few = ("--repeats", 2, "--generations", 1, "--captions", 2, "--motions", 2)
+    result = command(
+        "--data", data, "--model", trained_model, *few, "--json", report, "--markdown", table
+    )
     assert result.exit_code == 0, result.output
     told = json.loads(report.read_text())
     assert set(told) == {"real", "reconstruction", "models", "settings"}
