@@ -26,7 +26,7 @@ def parse_steps(value: str | None) -> tuple[int, ...] | None:
     """Passes per scale from text such as '6,5,4,2,1'.
 
     Raises:
-        typer.BadParameter: not a list of positive whole numbers. How many a model needs, it says itself.
+        typer.BadParameter: not positive whole numbers. How many are needed, the model says.
     """
     if value is None:
         return None

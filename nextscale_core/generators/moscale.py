@@ -2,7 +2,6 @@
 
 # No `from __future__ import annotations`: PyTorchModelHubMixin reads the type of `config`.
 
-import math
 from dataclasses import asdict, dataclass, fields
 
 import torch
@@ -10,7 +9,8 @@ from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
 from nextscale_core.exceptions import ConfigError
-from nextscale_core.generators.transformer import Block, attention_bias, rope_angles
+from nextscale_core.generators.conditioned import Condition, Past, TextConditioned
+from nextscale_core.generators.transformer import attention_bias
 from nextscale_core.text.encoder import TextFeatures
 from nextscale_core.tokenizers.padded import PaddedScales
 
@@ -55,23 +55,6 @@ class MoScaleConfig:
 
 
 @dataclass(frozen=True)
-class Condition:
-    """What the tokens are generated from, ready for the blocks.
-
-    Attributes:
-        modulation: (B, 6, W) AdaLN modulation from pooled text and length.
-        query: (B, W) start of the first scale, from the pooled text.
-        text: Per block keys and values of the text, (B, H, S, head_dim).
-        text_mask: (B, 1, 1, S) bool.
-    """
-
-    modulation: Tensor
-    query: Tensor
-    text: tuple[tuple[Tensor, Tensor], ...]
-    text_mask: Tensor
-
-
-@dataclass(frozen=True)
 class MoScaleOutput:
     """What `MoScale.forward` predicts.
 
@@ -84,11 +67,8 @@ class MoScaleOutput:
     log_seconds: Tensor
 
 
-Past = list[tuple[Tensor, Tensor]]
-
-
 class MoScale(
-    nn.Module,
+    TextConditioned,
     PyTorchModelHubMixin,
     library_name="nextscale",
     tags=["text-to-motion", "robotics"],
@@ -105,76 +85,23 @@ class MoScale(
     """
 
     def __init__(self, config: MoScaleConfig) -> None:
-        super().__init__()
+        super().__init__(
+            config.width,
+            config.depth,
+            config.heads,
+            config.dropout,
+            config.text_dim,
+            config.code_dim,
+        )
         self.config = config
         width = config.width
         self.mask_token = config.num_codes
         self.code_embedding = nn.Embedding(config.num_codes + 1, config.code_dim)
         self.input = nn.Linear(2 * config.code_dim, width)
         self.level = nn.Parameter(torch.randn(config.num_scales, width) * 0.02)
-        self.text_input = nn.Linear(config.text_dim, width)
-        self.pooled_input = nn.Linear(config.text_dim, width)
-        self.null_token = nn.Parameter(torch.randn(config.text_dim) * 0.02)
-        self.null_pooled = nn.Parameter(torch.randn(config.text_dim) * 0.02)
-        self.length_input = nn.Sequential(nn.Linear(64, width), nn.SiLU(), nn.Linear(width, width))
-        modulation = nn.Linear(width, 6 * width)
-        self.modulation = nn.Sequential(nn.SiLU(), modulation)
-        self.query = nn.Linear(width, config.code_dim)
-        self.blocks = nn.ModuleList(
-            Block(width, config.heads, config.dropout) for _ in range(config.depth)
-        )
-        self.norm = nn.LayerNorm(width)
         heads = [nn.Linear(width, config.num_codes) for _ in range(config.num_scales)]
         self.heads_out = nn.ModuleList(heads)
-        self.duration = nn.Sequential(
-            nn.Linear(config.text_dim, 128), nn.SiLU(), nn.Dropout(0.2), nn.Linear(128, 1)
-        )
-        self.apply(self._initialize)
-        for weight in (*(head.weight for head in heads), *modulation.parameters()):
-            nn.init.zeros_(weight)
-
-    @staticmethod
-    def _initialize(module: nn.Module) -> None:
-        if isinstance(module, nn.Linear):
-            nn.init.trunc_normal_(module.weight, std=0.02)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-        elif isinstance(module, nn.Embedding):
-            nn.init.normal_(module.weight, std=0.02)
-
-    def drop_text(self, text: TextFeatures, dropped: Tensor) -> TextFeatures:
-        """Replace the text of some samples by the learnt null text.
-
-        Args:
-            text: Features of B sentences.
-            dropped: (B,) bool.
-        """
-        tokens = torch.where(dropped[:, None, None], self.null_token, text.tokens)
-        mask = text.mask.clone()
-        mask[dropped] = False
-        mask[dropped, 0] = True
-        pooled = torch.where(dropped[:, None], self.null_pooled, text.pooled)
-        return TextFeatures(tokens, mask, pooled)
-
-    def condition(self, text: TextFeatures, lengths: Tensor) -> Condition:
-        """Prepare text and length for the blocks.
-
-        Args:
-            text: Features of B sentences.
-            lengths: (B,) number of latents.
-        """
-        steps = torch.arange(32, device=lengths.device)
-        angles = lengths[:, None].float() * torch.exp(-steps * math.log(200.0) / 32)
-        length = self.length_input(torch.cat([angles.sin(), angles.cos()], dim=-1))
-        pooled = self.pooled_input(text.pooled)
-        modulation = self.modulation(pooled + length).unflatten(-1, (6, self.config.width))
-        tokens = self.text_input(text.tokens)
-        return Condition(
-            modulation,
-            self.query(nn.functional.silu(pooled + length)),
-            tuple(block.cross.keys_values(tokens) for block in self.blocks),  # type: ignore
-            text.mask[:, None, None],
-        )
+        self.initialize(*heads)
 
     def embed(
         self, tokens: Tensor, accumulated: Tensor | None, scale: int, condition: Condition
@@ -196,35 +123,6 @@ class MoScale(
             accumulated = condition.query[:, None].expand_as(own)
         joined = torch.cat([accumulated.to(own), own], dim=-1)
         return self.input(joined) + self.level[scale]
-
-    def _run(
-        self,
-        x: Tensor,
-        positions: Tensor,
-        mask: Tensor,
-        condition: Condition,
-        past: list[Past] | None,
-    ) -> tuple[Tensor, Past]:
-        angles = rope_angles(positions, self.config.width // self.config.heads)
-        own: Past = []
-        for index, block in enumerate(self.blocks):
-            before = None
-            if past:
-                before = (
-                    torch.cat([scale[index][0] for scale in past], dim=2),
-                    torch.cat([scale[index][1] for scale in past], dim=2),
-                )
-            x, keys_values = block(
-                x,
-                condition.modulation,
-                angles,
-                mask,
-                before,
-                condition.text[index],
-                condition.text_mask,
-            )
-            own.append(keys_values)
-        return self.norm(x), own
 
     def forward(
         self,
@@ -252,7 +150,7 @@ class MoScale(
         sizes = [own.shape[1] for own in tokens]
         # As numbers to add, made once for all blocks.
         mask = attention_bias(block_causal_mask(padded)).to(x.dtype)
-        hidden, _ = self._run(x, torch.cat(padded.centers, dim=1), mask, condition, None)
+        hidden, _ = self.run_blocks(x, torch.cat(padded.centers, dim=1), mask, condition, None)
         parts = zip(self.heads_out[: len(sizes)], hidden.split(sizes, dim=1), strict=True)
         logits = [head(part) for head, part in parts]
         return MoScaleOutput(logits, self.duration(text.pooled)[:, 0])
@@ -281,12 +179,9 @@ class MoScale(
         """
         x = self.embed(tokens, accumulated, scale, condition)
         allowed = torch.cat(padded.token_masks[: scale + 1], dim=1)
-        hidden, own = self._run(x, padded.centers[scale], allowed[:, None, None], condition, past)
+        mask = allowed[:, None, None]
+        hidden, own = self.run_blocks(x, padded.centers[scale], mask, condition, past)
         return self.heads_out[scale](hidden), own
-
-    def predict_seconds(self, text: TextFeatures) -> Tensor:
-        """(B,) usual duration of what the sentences say [s], learnt from the captions."""
-        return self.duration(text.pooled)[:, 0].float().exp().clamp(0.5, 12.0)
 
 
 def block_causal_mask(padded: PaddedScales) -> Tensor:

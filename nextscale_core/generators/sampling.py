@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from nextscale_core.exceptions import ConfigError
+from nextscale_core.generators.conditioned import Past
 from nextscale_core.generators.known import KnownTokens, stack_known
-from nextscale_core.generators.moscale import MoScale, Past
+from nextscale_core.generators.moscale import MoScale
 from nextscale_core.text.encoder import TextFeatures
 from nextscale_core.tokenizers.padded import PaddedScales
 from nextscale_core.tokenizers.quantizer import MultiScaleQuantizer

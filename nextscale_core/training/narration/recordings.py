@@ -119,7 +119,7 @@ def _on_the_way(signals: Signals, description: str, rng: np.random.Generator) ->
     evidence, told = guards.gait_told(description), guards.pace_told(description)
     eight = guards.speaks(description, r"figure (8|eight)|\b8\b")
     loops = find_loops(signals, evidence, eight)
-    corners = guards.speaks(description, r"right angle|digital")
+    corners = guards.speaks(description, "right angle")
     windows = loop_windows(signals, loops, eight or guards.speaks(description, "circle"), corners)
     jumps, perhaps = find_jumps(signals)
     phases = find_phases(signals, jumps, perhaps, evidence)
@@ -132,7 +132,9 @@ def _on_the_way(signals: Signals, description: str, rng: np.random.Generator) ->
 
 def _rank(window: Window) -> tuple[float, float]:
     """Rare and telling windows first."""
-    if window.kind.startswith(("circle", "figure", "back_and_forth", "run_jump")):
+    if window.kind.startswith("figure"):
+        return (-1, 0)
+    if window.kind.startswith(("circle", "back_and_forth", "run_jump")):
         return (0, -len(window.plain))
     if window.kind.startswith(("jump", "hop")):
         return (0.5, len(window.plain))
