@@ -21,12 +21,15 @@ class Entry:
         captions: Indices into the library's table of encoded sentences; empty without words.
         weak: The captions describe more than these latents.
         weight: How often the entry is drawn, relative to others.
+        timed: The motion lasts as long as people would say it does; a window cut by a rule
+            does not, and teaches the duration nothing.
     """
 
     latents: tuple[Tensor, ...]
     captions: tuple[int, ...]
     weak: bool
     weight: float
+    timed: bool = True
 
 
 @dataclass

@@ -95,7 +95,8 @@ class TokenLibrary:
             latents.append(values[begin : begin + MAX_LATENTS].float())
             has = len(entry.captions) > 0
             captions.append(entry.captions[int(sentence * len(entry.captions))] if has else 0)
-            whole.append(has and not entry.weak and len(values) <= MAX_LATENTS + 2)
+            fits = len(values) <= MAX_LATENTS + 2
+            whole.append(has and entry.timed and not entry.weak and fits)
         lengths = [len(values) for values in latents]
         padded = torch.zeros(len(latents), max(lengths), latents[0].shape[-1])
         for row, values in enumerate(latents):
@@ -228,7 +229,8 @@ def _build(
         scale = share / sum(weights) if weights else 0.0
         for (sample, latent_variants), own, weight in zip(kept, texts, weights, strict=True):
             captions = tuple(table.index[text] for text in own)
-            entries.append(Entry(latent_variants, captions, sample.weak, weight * scale))
+            timed = not sample.kind
+            entries.append(Entry(latent_variants, captions, sample.weak, weight * scale, timed))
     if not table.rows:
         table.add(["a person moves"], encoder)
     return entries, table

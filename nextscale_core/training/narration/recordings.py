@@ -158,7 +158,13 @@ def _without_overlaps(windows: list[Window]) -> list[Window]:
 
 
 def _too_close(a: Window, b: Window) -> bool:
-    """More than half in common; of one kind, with more than half of the shorter window."""
+    """More than half in common; of one kind, with more than half of the shorter window.
+
+    A circle may lie in a figure of eight: both are rare, and each is what one sees.
+    """
+    loops = [w.kind.startswith(("circle", "figure")) for w in (a, b)]
+    if all(loops) and a.kind != b.kind:
+        return False
     shared = max(min(a.end, b.end) - max(a.start, b.start), 0)
     lengths = (a.end - a.start, b.end - b.start)
     whole = min(lengths) if a.kind == b.kind else sum(lengths) - shared

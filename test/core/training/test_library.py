@@ -32,7 +32,8 @@ def entries(count: int = 40) -> list[Entry]:
         length = int(rng.integers(5, 80))
         latents = number + torch.arange(length)[:, None].expand(length, DIM) / 1024
         captions = () if number % 5 == 0 else (number % 6, (number + 1) % 6)
-        out.append(Entry((latents.float(),), captions, number % 3 == 0, 1.0 + number % 2))
+        weak, weight, timed = number % 3 == 0, 1.0 + number % 2, number % 4 != 1
+        out.append(Entry((latents.float(),), captions, weak, weight, timed))
     return out
 
 
@@ -104,7 +105,7 @@ def test_only_whole_captioned_motions_teach_the_duration(library):
     batch = library.first(library.entries)
     for entry, whole in zip(library.entries, batch.whole.tolist(), strict=True):
         fits = len(entry.latents[0]) <= MAX_LATENTS + 2
-        assert whole == (bool(entry.captions) and not entry.weak and fits)
+        assert whole == (bool(entry.captions) and entry.timed and not entry.weak and fits)
 
 
 def test_a_library_on_disk_comes_back(library, tmp_path):
