@@ -190,7 +190,7 @@ def test_parameters_are_answered_while_a_motion_is_being_made(client: Recorder) 
     [
         ("seconds", 0.5, "seconds must be 0 or 1.0 to 9.8"),
         ("seconds", 11.0, "range"),
-        ("steps", [], "one integer from 1 to 50 per scale"),
+        ("steps", [51], "one integer from 1 to 50 per scale"),
         ("steps", [1, 2, 5, 0], "one integer from 1 to 50 per scale"),
         ("guidance", -1.0, "range"),
         ("state_timeout", 0.0, "range"),
