@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -30,8 +29,8 @@ from nextscale_core.generators.sampling import (
 )
 from nextscale_core.motion.cleanup import clean_up
 from nextscale_core.motion.clip import MotionClip
+from nextscale_core.motion.durations import Seconds, for_each, settle
 from nextscale_core.motion.features import clip_to_features, features_to_clip
-from nextscale_core.motion.skeleton import FPS, MAX_SECONDS, MIN_SECONDS
 from nextscale_core.resources import resource
 from nextscale_core.stopwatch import Stopwatch
 from nextscale_core.text.encoder import TextEncoder
@@ -164,7 +163,7 @@ class MotionPipeline:
         texts: Sequence[str],
         *,
         seeds: Sequence[int],
-        seconds: float | Sequence[float | None] | None = None,
+        seconds: Seconds = None,
         guidance: float | None = None,
         steps: Sequence[int] | None = None,
         stopwatch: Stopwatch | None = None,
@@ -195,12 +194,12 @@ class MotionPipeline:
         with watch.stage("text"):
             features = self.encoder(sentences).to(self.device)
         wanted = self._seconds(features.pooled, sentences, seconds)
-        latents = [self._latents(value) for value in wanted]
+        latents = [self.tokenizer.latents_for(value) for value in wanted]
         with watch.stage("generate"):
             tokens = self._sampler.sample(features, latents, numbers, sampling, None, progress)
         with watch.stage("decode"):
             clips = [
-                self._decode(own, length, sentence, seed)
+                decode_clip(self.tokenizer, own, length, sentence, seed)
                 for own, length, sentence, seed in zip(
                     tokens, latents, sentences, numbers, strict=True
                 )
@@ -225,35 +224,29 @@ class MotionPipeline:
         self,
         pooled: Tensor,
         sentences: Sequence[str],
-        seconds: float | Sequence[float | None] | None,
+        seconds: Seconds,
     ) -> list[float]:
-        if seconds is None or isinstance(seconds, int | float):
-            given: list[float | None] = [seconds] * len(sentences)
-        else:
-            given = list(seconds)
+        given = for_each(seconds, len(sentences))
         if len(given) != len(sentences):
             raise ConfigError(f"{len(sentences)} sentences, but {len(given)} durations")
         chosen = self.generator.duration(pooled)[:, 0].float().exp().tolist()
-        out = []
-        for value, guess in zip(given, chosen, strict=True):
-            if value is None:
-                value = float(np.clip(guess, MIN_SECONDS, MAX_SECONDS))
-            elif not (math.isfinite(value) and MIN_SECONDS <= value <= MAX_SECONDS):
-                raise ConfigError(
-                    f"seconds must be from {MIN_SECONDS:g} to {MAX_SECONDS:g}, got {value:g}"
-                )
-            out.append(float(value))
-        return out
+        return settle(given, chosen)
 
-    def _latents(self, seconds: float) -> int:
-        frames = seconds * FPS / self.tokenizer.frames_per_latent
-        return max(round(frames), 1)
 
-    @torch.no_grad()
-    def _decode(self, tokens: tuple[Tensor, ...], latents: int, text: str, seed: int) -> MotionClip:
-        features = self.tokenizer.decode([t[None] for t in tokens], latents)[0]
-        clip = features_to_clip(features.float().cpu().numpy(), text=text, seed=seed)
-        return clean_up(clip)
+def decode_clip(
+    tokenizer: TemporalTokenizer, tokens: tuple[Tensor, ...], latents: int, text: str, seed: int
+) -> MotionClip:
+    """What users get of tokens: decoded and cleaned up.
+
+    Args:
+        tokenizer: The tokenizer of these tokens.
+        tokens: One (n_k,) tensor per scale.
+        latents: Number of latents of the motion.
+        text: Kept in the clip.
+        seed: Kept in the clip.
+    """
+    features = tokenizer.decode([t[None] for t in tokens], latents)[0]
+    return clean_up(features_to_clip(features.float().cpu().numpy(), text=text, seed=seed))
 
 
 def _check_seed(seed: int) -> int:

@@ -2,51 +2,33 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from nextscale_core.cli.train_evaluator import evaluator
-
-if TYPE_CHECKING:
-    from nextscale_core.training.loop import RunConfig
+from nextscale_core.cli.training import (
+    Data,
+    EvalEvery,
+    Frames,
+    Minutes,
+    OnBadData,
+    Out,
+    Precision,
+    Rate,
+    SaveMinutes,
+    Seed,
+    Steps,
+    Threads,
+    fit,
+    use_threads,
+)
 
 app = typer.Typer(
     help="Train a tokenizer or a generator; an interrupted run resumes where it stopped.",
     no_args_is_help=True,
 )
-
-Data = Annotated[Path, typer.Option("--data", help="CMU folder (clips.jsonl) or HumanML3D folder.")]
-Out = Annotated[Path, typer.Option("--out", help="Folder of the run; made if missing.")]
-Steps = Annotated[int, typer.Option("--steps", min=1, help="Optimiser steps.")]
-Minutes = Annotated[
-    float, typer.Option("--max-minutes", min=0, help="Stop after that long; 0 for no limit.")
-]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the run.")]
-Precision = Annotated[
-    str,
-    typer.Option(
-        "--precision", help="no, bf16, fp16, or auto: bf16 where the processor is fast at it."
-    ),
-]
-Rate = Annotated[float, typer.Option("--learning-rate", help="Peak learning rate.")]
-EvalEvery = Annotated[int, typer.Option("--eval-every", min=1, help="Steps between validations.")]
-SaveMinutes = Annotated[
-    float, typer.Option("--save-minutes", min=0, help="Minutes between checkpoints.")
-]
-OnBadData = Annotated[
-    str,
-    typer.Option("--on-bad-data", help="refuse: end at a broken file or line; skip: leave it out."),
-]
-Frames = Annotated[
-    int, typer.Option("--frames", "--batch-size", min=1, help="Frames in a batch, over all GPUs.")
-]
-Threads = Annotated[
-    int, typer.Option("--threads", min=0, help="CPU threads; 0 leaves the choice to torch.")
-]
 
 
 @app.command()
@@ -72,7 +54,7 @@ def tokenizer(
     from nextscale_core.training.loop import RunConfig
     from nextscale_core.training.tokenizer import train_tokenizer
 
-    _use_threads(threads)
+    use_threads(threads)
     run = RunConfig(
         out=out,
         steps=steps,
@@ -88,7 +70,7 @@ def tokenizer(
         on_bad_data=on_bad_data,
     )
     config = TokenizerConfig(width=width, code_dim=code_dim, num_codes=codes)
-    _fit(run, lambda: train_tokenizer(data, run, config, frames))
+    fit(run, lambda: train_tokenizer(data, run, config, frames))
 
 
 @app.command()
@@ -111,7 +93,7 @@ def decoder(
     from nextscale_core.training.decoder import train_decoder
     from nextscale_core.training.loop import RunConfig
 
-    _use_threads(threads)
+    use_threads(threads)
     run = RunConfig(
         out=out,
         steps=steps,
@@ -126,7 +108,7 @@ def decoder(
         precision=precision,
         on_bad_data=on_bad_data,
     )
-    _fit(run, lambda: train_decoder(data, tokenizer, run, frames))
+    fit(run, lambda: train_decoder(data, tokenizer, run, frames))
 
 
 @app.command()
@@ -165,7 +147,7 @@ def generator(
     from nextscale_core.training.generator import ObjectiveConfig, train_generator
     from nextscale_core.training.loop import RunConfig
 
-    _use_threads(threads)
+    use_threads(threads)
     run = RunConfig(
         out=out,
         steps=steps,
@@ -182,7 +164,7 @@ def generator(
     )
     config = MoScaleConfig(width=width, depth=depth, heads=heads, text_encoder=text_encoder)
     objective = ObjectiveConfig(corruption=corruption)
-    _fit(
+    fit(
         run,
         lambda: train_generator(
             data, tokenizer, run, config, objective, cache=cache, initial=initial
@@ -211,26 +193,3 @@ def pack(
     )
     pipeline.save_pretrained(out)
     typer.echo(f"wrote {out}; use it with --model {out}")
-
-
-def _use_threads(threads: int) -> None:
-    if threads:
-        import torch
-
-        torch.set_num_threads(threads)
-
-
-def _fit(run: RunConfig, train: Callable[[], dict[str, float]]) -> None:
-    """Train, and say where the weights are or how to go on."""
-    from nextscale_core.training.processes import TrainingStopped
-    from nextscale_core.training.ranks import is_main_process
-
-    try:
-        figures = train()
-    except TrainingStopped as stopped:
-        if is_main_process():
-            typer.echo(f"{stopped}; the same command goes on from there", err=True)
-        raise typer.Exit(stopped.exit_code) from stopped
-    if is_main_process():
-        typer.echo(json.dumps({name: round(value, 4) for name, value in figures.items()}))
-        typer.echo(f"the best weights are in {run.out / 'best'}, the last in {run.out / 'last'}")

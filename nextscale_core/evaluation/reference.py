@@ -118,6 +118,8 @@ def pipeline_reconstruction(pipeline: MotionPipeline) -> Reconstruct:
     """Encoding and decoding by a pipeline, with its clean-up."""
     import torch
 
+    from nextscale_core.pipeline import decode_clip
+
     def reconstruct(clip: MotionClip) -> Reconstruction:
         features = clip_to_features(clip)
         tokens = pipeline.encode(clip)
@@ -128,6 +130,7 @@ def pipeline_reconstruction(pipeline: MotionPipeline) -> Reconstruct:
         # The root is aligned on the ground and counts as exact, one joint of 22.
         mpjpe = float(error) * (NUM_JOINTS - 1) / NUM_JOINTS * 1000
         # The pipeline's own way from tokens to a clip, so that the row shows what users get.
-        return Reconstruction(pipeline._decode(tokens, latents, clip.text, 0), mpjpe, len(delta))
+        shown = decode_clip(pipeline.tokenizer, tokens, latents, clip.text, 0)
+        return Reconstruction(shown, mpjpe, len(delta))
 
     return reconstruct

@@ -18,6 +18,7 @@ from torch import Tensor
 from nextscale_core.exceptions import ConfigError, MotionFileError
 from nextscale_core.motion.cleanup import clean_up
 from nextscale_core.motion.clip import MotionClip
+from nextscale_core.motion.durations import Seconds, for_each
 from nextscale_core.motion.features import features_to_clip
 from nextscale_core.motion.skeleton import FPS
 from nextscale_core.text.encoder import TextEncoder
@@ -84,7 +85,7 @@ class RetrievalBaseline:
         texts: Sequence[str],
         *,
         seeds: Sequence[int],
-        seconds: float | Sequence[float | None] | None = None,
+        seconds: Seconds = None,
     ) -> list[MotionClip]:
         """The nearest recorded motion of every sentence.
 
@@ -103,10 +104,7 @@ class RetrievalBaseline:
             ConfigError: other numbers of seeds or durations than of sentences.
         """
         sentences = [validate_sentence(text) for text in texts]
-        if seconds is None or isinstance(seconds, int | float):
-            wanted: list[float | None] = [seconds] * len(sentences)
-        else:
-            wanted = list(seconds)
+        wanted = for_each(seconds, len(sentences))
         if not len(sentences) == len(seeds) == len(wanted):
             raise ConfigError(
                 f"{len(sentences)} sentences need as many seeds and durations, "

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.generators.next_token import NextToken, NextTokenSampler, NextTokenSampling
-from nextscale_core.motion.cleanup import clean_up
 from nextscale_core.motion.clip import MotionClip
-from nextscale_core.motion.features import features_to_clip
-from nextscale_core.motion.skeleton import FPS, MAX_SECONDS, MIN_SECONDS
+from nextscale_core.motion.durations import Seconds, for_each, settle
+from nextscale_core.pipeline import decode_clip
 from nextscale_core.text.encoder import TextEncoder
 from nextscale_core.text.validation import validate_sentence
 from nextscale_core.tokenizers.temporal import TemporalTokenizer
@@ -56,7 +54,7 @@ class NextTokenPipeline:
         texts: Sequence[str],
         *,
         seeds: Sequence[int],
-        seconds: float | Sequence[float | None] | None = None,
+        seconds: Seconds = None,
     ) -> list[MotionClip]:
         """Several motions at once, from the same steps as `MotionPipeline.generate_batch`.
 
@@ -69,10 +67,7 @@ class NextTokenPipeline:
             B clips.
         """
         sentences = [validate_sentence(text) for text in texts]
-        if seconds is None or isinstance(seconds, int | float):
-            given: list[float | None] = [seconds] * len(sentences)
-        else:
-            given = list(seconds)
+        given = for_each(seconds, len(sentences))
         if not len(sentences) == len(seeds) == len(given):
             raise ConfigError(
                 f"{len(sentences)} sentences need as many seeds and durations, "
@@ -82,19 +77,10 @@ class NextTokenPipeline:
             return []
         features = self.encoder(sentences).to(self.device)
         guesses = self.generator.predict_seconds(features).tolist()
-        latents = []
-        for value, guess in zip(given, guesses, strict=True):
-            own = float(np.clip(guess, MIN_SECONDS, MAX_SECONDS)) if value is None else value
-            if not MIN_SECONDS <= own <= MAX_SECONDS:
-                raise ConfigError(
-                    f"seconds must be from {MIN_SECONDS:g} to {MAX_SECONDS:g}, got {own:g}"
-                )
-            latents.append(max(round(own * FPS / self.tokenizer.frames_per_latent), 1))
+        latents = [self.tokenizer.latents_for(value) for value in settle(given, guesses)]
         numbers = [int(seed) for seed in seeds]
         tokens = self._sampler.sample(features, latents, numbers, self.sampling)
-        clips = []
-        for own_tokens, length, text, seed in zip(tokens, latents, sentences, numbers, strict=True):
-            decoded = self.tokenizer.decode([own_tokens[None]], length)[0]
-            clip = features_to_clip(decoded.float().cpu().numpy(), text=text, seed=seed)
-            clips.append(clean_up(clip))
-        return clips
+        return [
+            decode_clip(self.tokenizer, (own,), length, text, seed)
+            for own, length, text, seed in zip(tokens, latents, sentences, numbers, strict=True)
+        ]

@@ -3,15 +3,54 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor, nn
 
+from nextscale_core.exceptions import ConfigError
 from nextscale_core.generators.transformer import Block, rope_angles
 from nextscale_core.text.encoder import TextFeatures
 
 LENGTH_FEATURES = 64
+
+
+@dataclass(frozen=True)
+class TransformerConfig:
+    """Shape that all token transformers have.
+
+    Attributes:
+        width: Channels.
+        depth: Number of blocks.
+        heads: Attention heads.
+        dropout: Share of samples for which a branch of a block is left out in training.
+        num_codes: Size of the tokenizer's codebook.
+        code_dim: Width of the tokenizer's codes.
+        text_dim: Width of the text features.
+        text_encoder: Name of the text encoder, see `TextEncoder`.
+    """
+
+    width: int = 192
+    depth: int = 6
+    heads: int = 4
+    dropout: float = 0.1
+    num_codes: int = 512
+    code_dim: int = 128
+    text_dim: int = 384
+    text_encoder: str = "all-MiniLM-L6-v2"
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, int) and value < 1:
+                raise ConfigError(f"generator {field.name} must be positive, got {value!r}")
+        if self.width % (2 * self.heads):
+            raise ConfigError(
+                f"width {self.width} must be a multiple of twice the heads ({self.heads})"
+            )
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"dropout must be in [0, 1), got {self.dropout}")
+
 
 Past = list[tuple[Tensor, Tensor]]
 """Keys and values of finished tokens, per block, each (B, H, P, head_dim)."""

@@ -2,56 +2,32 @@
 
 # No `from __future__ import annotations`: PyTorchModelHubMixin reads the type of `config`.
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 
 import torch
 from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
-from nextscale_core.exceptions import ConfigError
-from nextscale_core.generators.conditioned import Condition, Past, TextConditioned
+from nextscale_core.generators.conditioned import (
+    Condition,
+    Past,
+    TextConditioned,
+    TransformerConfig,
+)
 from nextscale_core.generators.transformer import attention_bias
 from nextscale_core.text.encoder import TextFeatures
 from nextscale_core.tokenizers.padded import PaddedScales
 
 
 @dataclass(frozen=True)
-class MoScaleConfig:
+class MoScaleConfig(TransformerConfig):
     """Shape of a `MoScale` transformer.
 
     Attributes:
-        width: Channels.
-        depth: Number of blocks.
-        heads: Attention heads.
-        dropout: Share of samples for which a branch of a block is left out in training.
-        num_codes: Size of the tokenizer's codebook.
-        code_dim: Width of the tokenizer's codes.
         num_scales: Number of scales.
-        text_dim: Width of the text features.
-        text_encoder: Name of the text encoder, see `TextEncoder`.
     """
 
-    width: int = 192
-    depth: int = 6
-    heads: int = 4
-    dropout: float = 0.1
-    num_codes: int = 512
-    code_dim: int = 128
     num_scales: int = 5
-    text_dim: int = 384
-    text_encoder: str = "all-MiniLM-L6-v2"
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, int) and value < 1:
-                raise ConfigError(f"generator {field.name} must be positive, got {value!r}")
-        if self.width % (2 * self.heads):
-            raise ConfigError(
-                f"width {self.width} must be a multiple of twice the heads ({self.heads})"
-            )
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(f"dropout must be in [0, 1), got {self.dropout}")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ given, there is no end token; every place knows how many tokens are still to com
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 
 import torch
 from huggingface_hub import PyTorchModelHubMixin
@@ -22,6 +22,7 @@ from nextscale_core.generators.conditioned import (
     Condition,
     Past,
     TextConditioned,
+    TransformerConfig,
     count_features,
 )
 from nextscale_core.generators.sampling import nucleus
@@ -29,40 +30,10 @@ from nextscale_core.text.encoder import TextFeatures
 
 
 @dataclass(frozen=True)
-class NextTokenConfig:
-    """Shape of a `NextToken` transformer.
-
-    Attributes:
-        width: Channels.
-        depth: Number of blocks.
-        heads: Attention heads.
-        dropout: Share of samples for which a branch of a block is left out in training.
-        num_codes: Size of the tokenizer's codebook.
-        code_dim: Width of the tokenizer's codes.
-        text_dim: Width of the text features.
-        text_encoder: Name of the text encoder, see `TextEncoder`.
-    """
+class NextTokenConfig(TransformerConfig):
+    """Shape of a `NextToken` transformer; see `TransformerConfig`."""
 
     width: int = 256
-    depth: int = 6
-    heads: int = 4
-    dropout: float = 0.1
-    num_codes: int = 512
-    code_dim: int = 128
-    text_dim: int = 384
-    text_encoder: str = "all-MiniLM-L6-v2"
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, int) and value < 1:
-                raise ConfigError(f"generator {field.name} must be positive, got {value!r}")
-        if self.width % (2 * self.heads):
-            raise ConfigError(
-                f"width {self.width} must be a multiple of twice the heads ({self.heads})"
-            )
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(f"dropout must be in [0, 1), got {self.dropout}")
 
 
 @dataclass(frozen=True)

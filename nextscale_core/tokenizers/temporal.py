@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.motion.features import NUM_FEATURES
+from nextscale_core.motion.skeleton import FPS
 from nextscale_core.tokenizers.quantizer import MultiScaleQuantizer, Quantized
 
 
@@ -163,6 +164,10 @@ class TemporalTokenizer(
         self.quantizer = MultiScaleQuantizer(config.num_codes, config.code_dim, config.divisors)
         self.register_buffer("feature_mean", torch.zeros(NUM_FEATURES))
         self.register_buffer("feature_std", torch.ones(NUM_FEATURES))
+
+    def latents_for(self, seconds: float) -> int:
+        """Number of latents of a motion of that duration [s], at least 1."""
+        return max(round(seconds * FPS / self.frames_per_latent), 1)
 
     def normalize(self, features: Tensor) -> Tensor:
         """Features to zero mean and unit spread."""

@@ -61,15 +61,23 @@ def change_speed(clip: MotionClip, factor: float) -> MotionClip:
     return replace(clip, joints=resample(clip.joints, clip.fps, clip.fps / factor), contacts=None)
 
 
-def _samples(
-    name: str, clip: MotionClip, captions: tuple[str, ...], weak: bool, mirror: bool
+def samples_of(
+    name: str,
+    clip: MotionClip,
+    captions: tuple[str, ...],
+    *,
+    mirror: bool,
+    weak: bool = False,
+    kind: str = "",
 ) -> Iterator[Sample]:
+    """A motion as a sample, and its mirror image if wanted; none if it is too short."""
     if len(clip) < MIN_FRAMES + 1:
         return
-    yield Sample(name, clip_to_features(clip), captions, weak)
+    yield Sample(name, clip_to_features(clip), captions, weak, kind)
     if mirror:
         mirrored = clip_to_features(mirror_clip(clip))
-        yield Sample(f"{name}/mirror", mirrored, tuple(map(mirror_text, captions)), weak)
+        own = tuple(map(mirror_text, captions))
+        yield Sample(f"{name}/mirror", mirrored, own, weak, mirror_text(kind))
 
 
 def captioned_samples(
@@ -90,7 +98,7 @@ def captioned_samples(
     out: list[Sample] = []
     for item in tqdm(clips, desc=f"features ({split})", unit="clip", disable=_QUIET):
         clip = change_speed(item.clip, speed)
-        out.extend(_samples(item.id, clip, item.captions, False, mirror))
+        out.extend(samples_of(item.id, clip, item.captions, mirror=mirror))
     return out
 
 
@@ -133,7 +141,7 @@ def trial_samples(folder: str | Path, mirror: bool = False, speed: float = 1.0) 
             if first > begin:
                 name = f"{trial.name}@{begin}"
                 piece = change_speed(clip.slice(begin, first), speed)
-                out.extend(_samples(name, piece, captions, True, mirror))
+                out.extend(samples_of(name, piece, captions, mirror=mirror, weak=True))
             begin = max(begin, end)
     return out
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -49,6 +49,16 @@ class Batch:
     text: TextFeatures
     has_text: Tensor
     whole: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on another device."""
+        return replace(
+            self,
+            latents=self.latents.to(device),
+            text=self.text.to(device),
+            has_text=self.has_text.to(device),
+            whole=self.whole.to(device),
+        )
 
 
 @dataclass

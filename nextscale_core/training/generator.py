@@ -6,20 +6,18 @@ import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.generators.moscale import MoScale, MoScaleConfig
-from nextscale_core.motion.bad_data import on_bad_data
 from nextscale_core.text.encoder import TextEncoder, TextFeatures
 from nextscale_core.tokenizers.padded import PaddedScales
 from nextscale_core.tokenizers.quantizer import MultiScaleQuantizer
 from nextscale_core.tokenizers.temporal import TemporalTokenizer
 from nextscale_core.training.entries import Batch
-from nextscale_core.training.library import LibraryConfig, TokenLibrary, build_library
+from nextscale_core.training.library import LibraryConfig, TokenLibrary, open_libraries
 from nextscale_core.training.loop import RunConfig, Trainer
 from nextscale_core.training.run import weights_digest
 
@@ -129,6 +127,22 @@ def drop_words(text: TextFeatures, share: float) -> TextFeatures:
     return TextFeatures(text.tokens, text.mask & ~hidden, text.pooled)
 
 
+def duration_loss(log_seconds: Tensor, batch: Batch, dropped: Tensor) -> Tensor:
+    """Error of the chosen durations where the sentence is seen and describes all of the motion.
+
+    The duration head reads the frozen text features, so it shares nothing with the blocks.
+
+    Args:
+        log_seconds: (B,) what the head says [log s].
+        batch: On the device of `log_seconds`.
+        dropped: (B,) bool, samples whose sentence is hidden.
+    """
+    timed = batch.whole & ~dropped
+    seconds = torch.tensor(batch.lengths, device=log_seconds.device).float() * 0.2
+    error = F.smooth_l1_loss(log_seconds.float(), seconds.log(), reduction="none")
+    return (error * timed).sum() / timed.sum().clamp(min=1)
+
+
 def generator_loss(
     model: nn.Module,
     bare: MoScale,
@@ -179,11 +193,7 @@ def generator_loss(
         figures[f"ce{scale + 1}"] = entropy.item()
         figures[f"acc{scale + 1}"] = float((scores[hidden].argmax(-1) == wanted).float().mean())
     figures["ce"] = loss.item()
-    # The duration head reads the frozen text features, so it shares nothing with the blocks.
-    timed = batch.whole & ~dropped
-    seconds = torch.tensor(batch.lengths, device=device).float() * 0.2
-    error = F.smooth_l1_loss(output.log_seconds.float(), seconds.log(), reduction="none")
-    duration = (error * timed).sum() / timed.sum().clamp(min=1)
+    duration = duration_loss(output.log_seconds, batch, dropped)
     figures["duration"] = duration.item()
     return loss + 0.1 * duration, figures
 
@@ -200,7 +210,7 @@ def evaluate_generator(
     for _ in range(repeats):
         for begin in range(0, len(library.entries), 64):
             batch = library.first(library.entries[begin : begin + 64])
-            batch = _to(batch, model.null_token.device)
+            batch = batch.to(model.null_token.device)
             _, figures = generator_loss(
                 model, model, quantizer, batch, ObjectiveConfig(), train=False
             )
@@ -209,16 +219,6 @@ def evaluate_generator(
             count += 1
     torch.set_rng_state(state)
     return {name: value / count for name, value in sums.items()}
-
-
-def _to(batch: Batch, device: torch.device) -> Batch:
-    return replace(
-        batch,
-        latents=batch.latents.to(device),
-        text=batch.text.to(device),
-        has_text=batch.has_text.to(device),
-        whole=batch.whole.to(device),
-    )
 
 
 def _from_weights(folder: Path, wanted: MoScaleConfig) -> MoScale:
@@ -269,10 +269,7 @@ def train_generator(
     objective = objective or ObjectiveConfig()
     encoder = TextEncoder(config.text_encoder)
     config = replace(config, text_dim=encoder.dim)
-    with on_bad_data(run.on_bad_data):
-        source = build_library(data, "train", tokenizer, encoder, library, cache)
-        val = build_library(data, "val", tokenizer, encoder, cache=cache)
-    source.rng = np.random.default_rng(run.seed)
+    source, val = open_libraries(data, tokenizer, encoder, run, library, cache)
     torch.manual_seed(run.seed)
     if initial is not None:
         model = _from_weights(initial, config)
@@ -285,7 +282,7 @@ def train_generator(
     def loss(module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
         shard = trainer.shard
         drawn = source.draw(run.batch_size, shard.rank, shard.processes)
-        batch = _to(drawn, trainer.accelerator.device)
+        batch = drawn.to(trainer.accelerator.device)
         coarse = source.rng.random() >= objective.finest_every
         scales = config.num_scales - 1 if coarse and config.num_scales > 1 else None
         return generator_loss(module, trainer.bare, quantizer, batch, objective, scales=scales)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from nextscale_core.motion.bad_data import on_bad_data
 from nextscale_core.text.augmentation import paraphrases
 from nextscale_core.text.encoder import TextEncoder
 from nextscale_core.tokenizers.temporal import TemporalTokenizer
@@ -20,6 +21,7 @@ from nextscale_core.training.data import Sample, captioned_samples, trial_sample
 from nextscale_core.training.entries import Batch, Entry, SentenceTable
 from nextscale_core.training.library_cache import library_digest, load_library, save_library
 from nextscale_core.training.narrated import narrated_samples
+from nextscale_core.training.run import RunConfig
 
 MAX_LATENTS = 49
 """196 frames, the longest motion."""
@@ -177,6 +179,23 @@ def build_library(
     if path:
         save_library(path.with_suffix(".safetensors"), entries, table)
     return TokenLibrary(entries, table, config.seed)
+
+
+def open_libraries(
+    data: Path,
+    tokenizer: TemporalTokenizer,
+    encoder: TextEncoder,
+    run: RunConfig,
+    config: LibraryConfig | None = None,
+    cache: Path | None = None,
+) -> tuple[TokenLibrary, TokenLibrary]:
+    """What a run trains on and what it is validated on, broken data treated as the run says."""
+    with on_bad_data(run.on_bad_data):
+        source = build_library(data, "train", tokenizer, encoder, config, cache)
+        val = build_library(data, "val", tokenizer, encoder, cache=cache)
+    # The library's own seed decides what is in it; the order is the run's.
+    source.rng = np.random.default_rng(run.seed)
+    return source, val
 
 
 def _sources(data: Path, split: str, config: LibraryConfig) -> list[dict[str, list[Sample]]]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nextscale_core.motion.features import clip_to_features
-from nextscale_core.motion.mirror import mirror_clip, mirror_text
-from nextscale_core.training.data import MIN_FRAMES, Sample
+from nextscale_core.training.data import Sample, samples_of
 from nextscale_core.training.narration import narrated_clips
 
 PER_KIND = 300
@@ -28,14 +26,8 @@ def narrated_samples(folder: str | Path, mirror: bool = False, seed: int = 0) ->
         return []
     out: list[Sample] = []
     for narrated in narrated_clips(folder, per_kind=PER_KIND, seed=seed):
-        clip, captions = narrated.clip, narrated.captions
-        if len(clip) < MIN_FRAMES + 1:
-            continue
         kind = narrated.id.split("/")[1].replace("_", " ")
-        out.append(Sample(narrated.id, clip_to_features(clip), captions, kind=kind))
-        if mirror:
-            mirrored = clip_to_features(mirror_clip(clip))
-            own = tuple(map(mirror_text, captions))
-            name = f"{narrated.id}/mirror"
-            out.append(Sample(name, mirrored, own, kind=mirror_text(kind)))
+        out.extend(
+            samples_of(narrated.id, narrated.clip, narrated.captions, mirror=mirror, kind=kind)
+        )
     return out

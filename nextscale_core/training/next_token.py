@@ -5,20 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.generators.next_token import NextToken, NextTokenConfig
-from nextscale_core.motion.bad_data import on_bad_data
 from nextscale_core.text.encoder import TextEncoder
 from nextscale_core.tokenizers.quantizer import MultiScaleQuantizer
 from nextscale_core.tokenizers.temporal import TemporalTokenizer
 from nextscale_core.training.entries import Batch
-from nextscale_core.training.generator import drop_words
-from nextscale_core.training.library import LibraryConfig, TokenLibrary, build_library
+from nextscale_core.training.generator import drop_words, duration_loss
+from nextscale_core.training.library import LibraryConfig, TokenLibrary, open_libraries
 from nextscale_core.training.loop import RunConfig, Trainer
 from nextscale_core.training.run import weights_digest
 
@@ -72,11 +70,12 @@ def next_token_loss(
         train: Corrupt the input and drop texts.
     """
     device = bare.null_token.device
-    latents, text = batch.latents.to(device), batch.text.to(device)
+    batch = batch.to(device)
+    text = batch.text
     lengths = torch.tensor(batch.lengths, device=device)
-    dropped = ~batch.has_text.to(device)
+    dropped = ~batch.has_text
     with torch.autocast(device.type, enabled=False):
-        targets = quantizer.nearest(latents)
+        targets = quantizer.nearest(batch.latents)
     tokens, smoothing = targets, 0.0
     if train:
         tokens = corrupt(targets, objective.corruption, quantizer.num_codes)
@@ -87,12 +86,7 @@ def next_token_loss(
     valid = torch.arange(targets.shape[1], device=device) < lengths[:, None]
     scores, wanted = output.logits[valid].float(), targets[valid]
     entropy = F.cross_entropy(scores, wanted, label_smoothing=smoothing)
-    # The duration head reads the frozen text features, so it shares nothing with the blocks.
-    timed = batch.whole.to(device) & ~dropped
-    error = F.smooth_l1_loss(
-        output.log_seconds.float(), (lengths.float() * 0.2).log(), reduction="none"
-    )
-    duration = (error * timed).sum() / timed.sum().clamp(min=1)
+    duration = duration_loss(output.log_seconds, batch, dropped)
     figures = {
         "ce": entropy.item(),
         "acc": float((scores.argmax(-1) == wanted).float().mean()),
@@ -161,10 +155,7 @@ def train_next_token(
     objective = objective or NextTokenObjective()
     encoder = TextEncoder(config.text_encoder)
     config = replace(config, text_dim=encoder.dim)
-    with on_bad_data(run.on_bad_data):
-        source = build_library(data, "train", tokenizer, encoder, library, cache)
-        val = build_library(data, "val", tokenizer, encoder, cache=cache)
-    source.rng = np.random.default_rng(run.seed)
+    source, val = open_libraries(data, tokenizer, encoder, run, library, cache)
     torch.manual_seed(run.seed)
     model = NextToken(config)
     with torch.no_grad():

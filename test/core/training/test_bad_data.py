@@ -38,7 +38,7 @@ def empty(folder):
 
 def write_objects(folder):
     array = np.array([{"a": 1}], dtype=object)
-    np.save(folder / "new_joint_vecs" / "000001.npy", array, allow_pickle=True)
+    np.save(folder / "new_joint_vecs" / "000001.npy", array)
 
 
 def drop_text(folder):
