@@ -172,6 +172,33 @@ def generator(
     )
 
 
+@app.command()
+def duration(
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", help="Folder of the generator to write.")],
+    generator: Annotated[Path, typer.Option(help="Folder of a trained generator.")],
+    seed: Seed = 0,
+    on_bad_data: OnBadData = "refuse",
+    threads: Threads = 0,
+) -> None:
+    """Fit anew how long the motion of a sentence lasts; all else of the generator stays.
+
+    'train generator' does the same before its own steps.
+    """
+    from nextscale_core.generators.moscale import MoScale
+    from nextscale_core.motion.bad_data import on_bad_data as reading
+    from nextscale_core.text.encoder import TextEncoder
+    from nextscale_core.training.duration import DurationConfig, teach_duration
+
+    use_threads(threads)
+    model = MoScale.from_pretrained(str(generator))
+    with reading(on_bad_data):
+        encoder = TextEncoder(model.config.text_encoder)
+        error = teach_duration(model, data, encoder, DurationConfig(seed=seed))
+    model.save_pretrained(out)
+    typer.echo(f"wrote {out}; off by {error:.2f} s on the captions it learnt from")
+
+
 app.command()(evaluator)
 
 

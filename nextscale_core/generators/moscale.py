@@ -30,19 +30,6 @@ class MoScaleConfig(TransformerConfig):
     num_scales: int = 5
 
 
-@dataclass(frozen=True)
-class MoScaleOutput:
-    """What `MoScale.forward` predicts.
-
-    Attributes:
-        logits: Per scale (B, n_k, num_codes).
-        log_seconds: (B,) logarithm of the duration that the sentence suggests [log s].
-    """
-
-    logits: list[Tensor]
-    log_seconds: Tensor
-
-
 class MoScale(
     TextConditioned,
     PyTorchModelHubMixin,
@@ -106,7 +93,7 @@ class MoScale(
         accumulated: list[Tensor | None],
         padded: PaddedScales,
         text: TextFeatures,
-    ) -> MoScaleOutput:
+    ) -> list[Tensor]:
         """All scales at once, or the coarsest ones, for training.
 
         Args:
@@ -114,6 +101,9 @@ class MoScale(
             accumulated: Per scale (B, n_k, code_dim); None for the first.
             padded: Masks and positions of these scales.
             text: Features of B sentences.
+
+        Returns:
+            Per scale (B, n_k, num_codes) logits.
         """
         condition = self.condition(text, padded.lengths)
         x = torch.cat(
@@ -128,8 +118,7 @@ class MoScale(
         mask = attention_bias(block_causal_mask(padded)).to(x.dtype)
         hidden, _ = self.run_blocks(x, torch.cat(padded.centers, dim=1), mask, condition, None)
         parts = zip(self.heads_out[: len(sizes)], hidden.split(sizes, dim=1), strict=True)
-        logits = [head(part) for head, part in parts]
-        return MoScaleOutput(logits, self.duration(text.pooled)[:, 0])
+        return [head(part) for head, part in parts]
 
     def step(
         self,

@@ -59,19 +59,6 @@ class NextTokenSampling:
             raise ConfigError(f"top_p must be in (0, 1], got {self.top_p}")
 
 
-@dataclass(frozen=True)
-class NextTokenOutput:
-    """What `NextToken.forward` predicts.
-
-    Attributes:
-        logits: (B, N, num_codes); those at place t depend on tokens before t only.
-        log_seconds: (B,) logarithm of the duration that the sentence suggests [log s].
-    """
-
-    logits: Tensor
-    log_seconds: Tensor
-
-
 class NextToken(
     TextConditioned,
     PyTorchModelHubMixin,
@@ -101,13 +88,16 @@ class NextToken(
         self.head = nn.Linear(config.width, config.num_codes)
         self.initialize(self.head)
 
-    def forward(self, tokens: Tensor, lengths: Tensor, text: TextFeatures) -> NextTokenOutput:
+    def forward(self, tokens: Tensor, lengths: Tensor, text: TextFeatures) -> Tensor:
         """All places at once, for training.
 
         Args:
             tokens: (B, N) codes; what stands on padding does not matter.
             lengths: (B,) number of tokens of each sample.
             text: Features of B sentences.
+
+        Returns:
+            (B, N, num_codes) logits; those at place t depend on tokens before t only.
         """
         condition = self.condition(text, lengths)
         count = tokens.shape[1]
@@ -116,7 +106,7 @@ class NextToken(
         x = self._embed(previous, places, lengths)
         causal = places[None] <= places[:, None]
         hidden, _ = self.run_blocks(x, _rows(places, len(tokens)), causal[None, None], condition)
-        return NextTokenOutput(self.head(hidden), self.duration(text.pooled)[:, 0])
+        return self.head(hidden)
 
     def step(
         self,

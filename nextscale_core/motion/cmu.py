@@ -201,14 +201,15 @@ class CmuFolder:
             yield CaptionedClip(row.id, row.split, row.captions, MotionClip(joints, FPS, text))
 
     def training_clips(self) -> Iterator[CaptionedClip]:
-        """The train split without clips whose motion is also that of a val or test clip."""
+        """The train split without clips that share frames with a val or test clip.
+
+        HumanML3D cut some recordings into clips that overlap; others are copies.
+        """
         held_out = self.held_out()
         shared = {
             row.id
             for row in self._files.clips
-            if row.split == "train"
-            and row.trial in self._copies
-            and overlaps(held_out.get(row.trial, []), row.first, row.end)
+            if row.split == "train" and overlaps(held_out.get(row.trial, []), row.first, row.end)
         }
         return (clip for clip in self.clips("train") if clip.id not in shared)
 

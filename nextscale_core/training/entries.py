@@ -21,15 +21,12 @@ class Entry:
         captions: Indices into the library's table of encoded sentences; empty without words.
         weak: The captions describe more than these latents.
         weight: How often the entry is drawn, relative to others.
-        timed: The motion lasts as long as people would say it does; a window cut by a rule
-            does not, and teaches the duration nothing.
     """
 
     latents: tuple[Tensor, ...]
     captions: tuple[int, ...]
     weak: bool
     weight: float
-    timed: bool = True
 
 
 @dataclass
@@ -41,14 +38,12 @@ class Batch:
         lengths: Latents of each sample.
         text: Features of B sentences.
         has_text: (B,) bool; False where the sample is motion without words.
-        whole: (B,) bool; True where the sentence describes exactly this motion.
     """
 
     latents: Tensor
     lengths: list[int]
     text: TextFeatures
     has_text: Tensor
-    whole: Tensor
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
@@ -57,7 +52,6 @@ class Batch:
             latents=self.latents.to(device),
             text=self.text.to(device),
             has_text=self.has_text.to(device),
-            whole=self.whole.to(device),
         )
 
 

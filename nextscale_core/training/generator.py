@@ -16,6 +16,7 @@ from nextscale_core.text.encoder import TextEncoder, TextFeatures
 from nextscale_core.tokenizers.padded import PaddedScales
 from nextscale_core.tokenizers.quantizer import MultiScaleQuantizer
 from nextscale_core.tokenizers.temporal import TemporalTokenizer
+from nextscale_core.training.duration import teach_duration
 from nextscale_core.training.entries import Batch
 from nextscale_core.training.library import LibraryConfig, TokenLibrary, open_libraries
 from nextscale_core.training.loop import RunConfig, Trainer
@@ -127,22 +128,6 @@ def drop_words(text: TextFeatures, share: float) -> TextFeatures:
     return TextFeatures(text.tokens, text.mask & ~hidden, text.pooled)
 
 
-def duration_loss(log_seconds: Tensor, batch: Batch, dropped: Tensor) -> Tensor:
-    """Error of the chosen durations where the sentence is seen and describes all of the motion.
-
-    The duration head reads the frozen text features, so it shares nothing with the blocks.
-
-    Args:
-        log_seconds: (B,) what the head says [log s].
-        batch: On the device of `log_seconds`.
-        dropped: (B,) bool, samples whose sentence is hidden.
-    """
-    timed = batch.whole & ~dropped
-    seconds = torch.tensor(batch.lengths, device=log_seconds.device).float() * 0.2
-    error = F.smooth_l1_loss(log_seconds.float(), seconds.log(), reduction="none")
-    return (error * timed).sum() / timed.sum().clamp(min=1)
-
-
 def generator_loss(
     model: nn.Module,
     bare: MoScale,
@@ -180,22 +165,20 @@ def generator_loss(
         mask_tokens(target, valid, bare.mask_token, noise)
         for target, valid in zip(inputs.targets, padded.token_masks, strict=True)
     ]
-    output = model(
+    predicted = model(
         [tokens for tokens, _ in pairs], inputs.accumulated, padded, bare.drop_text(text, dropped)
     )
     figures: dict[str, float] = {}
     loss = batch.latents.new_zeros(())
     smoothing = objective.label_smoothing if train else 0.0
-    for scale, (scores, (_, hidden)) in enumerate(zip(output.logits, pairs, strict=True)):
+    for scale, (scores, (_, hidden)) in enumerate(zip(predicted, pairs, strict=True)):
         wanted = inputs.targets[scale][hidden]
         entropy = F.cross_entropy(scores[hidden].float(), wanted, label_smoothing=smoothing)
         loss = loss + entropy / padded.num_scales
         figures[f"ce{scale + 1}"] = entropy.item()
         figures[f"acc{scale + 1}"] = float((scores[hidden].argmax(-1) == wanted).float().mean())
     figures["ce"] = loss.item()
-    duration = duration_loss(output.log_seconds, batch, dropped)
-    figures["duration"] = duration.item()
-    return loss + 0.1 * duration, figures
+    return loss, figures
 
 
 @torch.no_grad()
@@ -278,6 +261,7 @@ def train_generator(
         with torch.no_grad():
             # Codes start where the tokenizer has them; [MASK] keeps its own start.
             model.code_embedding.weight[:-1] = tokenizer.quantizer.codebook
+    teach_duration(model, data, encoder)
 
     def loss(module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
         shard = trainer.shard

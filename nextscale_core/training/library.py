@@ -89,7 +89,7 @@ class TokenLibrary:
 
     def _batch(self, entries: Sequence[Entry], picks: np.ndarray) -> Batch:
         """Latents and sentences; `picks` (B, 3) in [0, 1) choose variant, sentence and start."""
-        latents, captions, whole = [], [], []
+        latents, captions = [], []
         for entry, (variant, sentence, start) in zip(entries, picks.tolist(), strict=True):
             values = entry.latents[int(variant * len(entry.latents))]
             room = max(len(values) - MAX_LATENTS, 0)
@@ -97,8 +97,6 @@ class TokenLibrary:
             latents.append(values[begin : begin + MAX_LATENTS].float())
             has = len(entry.captions) > 0
             captions.append(entry.captions[int(sentence * len(entry.captions))] if has else 0)
-            fits = len(values) <= MAX_LATENTS + 2
-            whole.append(has and entry.timed and not entry.weak and fits)
         lengths = [len(values) for values in latents]
         padded = torch.zeros(len(latents), max(lengths), latents[0].shape[-1])
         for row, values in enumerate(latents):
@@ -108,7 +106,6 @@ class TokenLibrary:
             lengths,
             self.table.features(captions),
             torch.tensor([len(entry.captions) > 0 for entry in entries]),
-            torch.tensor(whole),
         )
 
 
@@ -123,7 +120,7 @@ def _encode(tokenizer: TemporalTokenizer, samples: Sequence[Sample], label: str)
     return out
 
 
-def _density(pooled: Tensor) -> Tensor:
+def density(pooled: Tensor) -> Tensor:
     """(N,) number of captions that say nearly the same, each counted by its likeness."""
     likeness = (pooled @ pooled.T - 0.6).clamp(min=0) / 0.4
     return likeness.sum(1)
@@ -248,8 +245,7 @@ def _build(
         scale = share / sum(weights) if weights else 0.0
         for (sample, latent_variants), own, weight in zip(kept, texts, weights, strict=True):
             captions = tuple(table.index[text] for text in own)
-            timed = not sample.kind
-            entries.append(Entry(latent_variants, captions, sample.weak, weight * scale, timed))
+            entries.append(Entry(latent_variants, captions, sample.weak, weight * scale))
     if not table.rows:
         table.add(["a person moves"], encoder)
     return entries, table
@@ -276,7 +272,7 @@ def _weights(
         crowd = dict(
             zip(
                 (sample.id for sample in worded),
-                _density(torch.stack(rows).float()).tolist(),
+                density(torch.stack(rows).float()).tolist(),
                 strict=True,
             )
         )

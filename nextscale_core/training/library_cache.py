@@ -53,7 +53,6 @@ def save_library(path: Path, entries: list[Entry], table: SentenceTable) -> None
         "captions": torch.tensor([i for entry in entries for i in entry.captions]),
         "caption_counts": torch.tensor([len(entry.captions) for entry in entries]),
         "weak": torch.tensor([entry.weak for entry in entries]),
-        "timed": torch.tensor([entry.timed for entry in entries]),
         "weights": torch.tensor([entry.weight for entry in entries], dtype=torch.float64),
         "tokens": torch.cat(table.rows),
         "token_counts": torch.tensor([len(row) for row in table.rows]),
@@ -76,18 +75,14 @@ def load_library(path: Path) -> tuple[list[Entry], SentenceTable]:
         table = SentenceTable(
             rows, list(get("pooled")), {text: i for i, text in enumerate(sentences)}
         )
-        columns = (
-            get(name).tolist()
-            for name in ("variants", "caption_counts", "weak", "weights", "timed")
-        )
+        columns = (get(name).tolist() for name in ("variants", "caption_counts", "weak", "weights"))
         entries = [
             Entry(
                 tuple(next(latents) for _ in range(variants)),
                 tuple(next(captions) for _ in range(count)),
                 weak,
                 weight,
-                timed,
             )
-            for variants, count, weak, weight, timed in zip(*columns, strict=True)
+            for variants, count, weak, weight in zip(*columns, strict=True)
         ]
     return entries, table

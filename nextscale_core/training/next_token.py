@@ -14,8 +14,9 @@ from nextscale_core.generators.next_token import NextToken, NextTokenConfig
 from nextscale_core.text.encoder import TextEncoder
 from nextscale_core.tokenizers.quantizer import MultiScaleQuantizer
 from nextscale_core.tokenizers.temporal import TemporalTokenizer
+from nextscale_core.training.duration import teach_duration
 from nextscale_core.training.entries import Batch
-from nextscale_core.training.generator import drop_words, duration_loss
+from nextscale_core.training.generator import drop_words
 from nextscale_core.training.library import LibraryConfig, TokenLibrary, open_libraries
 from nextscale_core.training.loop import RunConfig, Trainer
 from nextscale_core.training.run import weights_digest
@@ -82,17 +83,15 @@ def next_token_loss(
         dropped = dropped | (torch.rand(len(dropped), device=device) < objective.text_drop)
         text = drop_words(text, objective.word_drop)
         smoothing = objective.label_smoothing
-    output = model(tokens, lengths, bare.drop_text(text, dropped))
+    predicted = model(tokens, lengths, bare.drop_text(text, dropped))
     valid = torch.arange(targets.shape[1], device=device) < lengths[:, None]
-    scores, wanted = output.logits[valid].float(), targets[valid]
+    scores, wanted = predicted[valid].float(), targets[valid]
     entropy = F.cross_entropy(scores, wanted, label_smoothing=smoothing)
-    duration = duration_loss(output.log_seconds, batch, dropped)
     figures = {
         "ce": entropy.item(),
         "acc": float((scores.argmax(-1) == wanted).float().mean()),
-        "duration": duration.item(),
     }
-    return entropy + 0.1 * duration, figures
+    return entropy, figures
 
 
 @torch.no_grad()
@@ -161,6 +160,7 @@ def train_next_token(
     with torch.no_grad():
         # Codes start where the tokenizer has them, as in `train_generator`.
         model.code_embedding.weight.copy_(tokenizer.quantizer.codebook)
+    teach_duration(model, data, encoder)
 
     def loss(module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
         batch = source.draw(run.batch_size, trainer.shard.rank, trainer.shard.processes)

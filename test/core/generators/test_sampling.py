@@ -117,11 +117,11 @@ def test_a_scale_never_sees_a_finer_one(model):
     sizes = [m.shape[1] for m in padded.token_masks]
     tokens = [torch.randint(24, (2, n)) for n in sizes]
     coarse = [None, *(torch.randn(2, n, 8) for n in sizes[1:])]
-    before = model(tokens, coarse, padded, features(2)).logits
+    before = model(tokens, coarse, padded, features(2))
     for scale in range(1, 4):
         changed = [t.clone() for t in tokens]
         changed[scale] = (changed[scale] + 1) % 24
-        after = model(changed, coarse, padded, features(2)).logits
+        after = model(changed, coarse, padded, features(2))
         for finer in range(scale):
             assert torch.allclose(before[finer], after[finer], atol=1e-5)
         assert not torch.allclose(before[scale], after[scale], atol=1e-3)
@@ -142,7 +142,7 @@ def test_cached_steps_equal_the_full_pass(model):
     sizes = [m.shape[1] for m in padded.token_masks]
     tokens = [torch.randint(25, (2, n)) for n in sizes]
     coarse = [None, *(torch.randn(2, n, 8) for n in sizes[1:])]
-    whole = model(tokens, coarse, padded, features(2)).logits
+    whole = model(tokens, coarse, padded, features(2))
     condition, past = model.condition(features(2), padded.lengths), []
     for scale in range(4):
         logits, own = model.step(tokens[scale], coarse[scale], scale, padded, condition, past)

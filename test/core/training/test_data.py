@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -45,6 +47,23 @@ def test_a_copy_of_a_held_out_recording_is_held_out_too(shared):
     assert data.held_out()["105_05"] == data.spans("test", "val")["91_05"]
     trained = {clip.id for clip in data.training_clips()}
     assert trained < {clip.id for clip in data.clips("train")}
+
+
+def test_no_training_clip_shares_frames_with_a_held_out_one(shared):
+    data = CmuFolder(shared / "data" / "cmu")
+    rows = [json.loads(line) for line in (data.folder / "clips.jsonl").read_text().splitlines()]
+    held_out = data.held_out()
+    clean = {
+        row["id"]
+        for row in rows
+        if row["split"] == "train"
+        and not any(
+            row["first_frame"] < b and a < row["end_frame"]
+            for a, b in held_out.get(row["trial"], [])
+        )
+    }
+    assert {clip.id for clip in data.training_clips()} == clean
+    assert len(clean) < sum(row["split"] == "train" for row in rows)
 
 
 def test_mirrored_samples_swap_left_and_right_in_words(shared):

@@ -32,8 +32,8 @@ def entries(count: int = 40) -> list[Entry]:
         length = int(rng.integers(5, 80))
         latents = number + torch.arange(length)[:, None].expand(length, DIM) / 1024
         captions = () if number % 5 == 0 else (number % 6, (number + 1) % 6)
-        weak, weight, timed = number % 3 == 0, 1.0 + number % 2, number % 4 != 1
-        out.append(Entry((latents.float(),), captions, weak, weight, timed))
+        weak, weight = number % 3 == 0, 1.0 + number % 2
+        out.append(Entry((latents.float(),), captions, weak, weight))
     return out
 
 
@@ -101,13 +101,6 @@ def test_frequent_motions_are_drawn_by_their_weight(library):
     assert counts[1] / counts[0] == pytest.approx(2.0, rel=0.2)
 
 
-def test_only_whole_captioned_motions_teach_the_duration(library):
-    batch = library.first(library.entries)
-    for entry, whole in zip(library.entries, batch.whole.tolist(), strict=True):
-        fits = len(entry.latents[0]) <= MAX_LATENTS + 2
-        assert whole == (bool(entry.captions) and entry.timed and not entry.weak and fits)
-
-
 def test_a_library_on_disk_comes_back(library, tmp_path):
     path = tmp_path / "library.safetensors"
     save_library(path, library.entries, library.table)
@@ -119,7 +112,6 @@ def test_a_library_on_disk_comes_back(library, tmp_path):
         assert same(one, two)
         assert torch.equal(one.text.tokens, two.text.tokens)
         assert torch.equal(one.text.pooled, two.text.pooled)
-        assert torch.equal(one.whole, two.whole)
     assert [p.name for p in tmp_path.iterdir()] == ["library.safetensors"]
 
 
