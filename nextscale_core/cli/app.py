@@ -18,7 +18,7 @@ from nextscale_core.cli.evaluate import evaluate
 from nextscale_core.cli.experiments import app as experiments_app
 from nextscale_core.cli.generate import generate
 from nextscale_core.cli.retarget import retarget
-from nextscale_core.cli.robots import robots
+from nextscale_core.cli.robots import app as robots_app
 from nextscale_core.cli.train import app as train_app
 from nextscale_core.exceptions import (
     GenerationCancelled,
@@ -101,9 +101,9 @@ def _nextscale(
 
 app.command()(generate)
 app.command()(retarget)
-app.command()(robots)
 app.command()(battery)
 app.command()(evaluate)
+app.add_typer(robots_app, name="robots")
 app.add_typer(train_app, name="train")
 app.add_typer(experiments_app, name="experiment")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,16 +21,23 @@ class Planner:
         name_or_urdf: Robot of the package, or the path of a URDF.
         profile: YAML profile; required with a URDF.
         rate: Samples per second [Hz].
+        joints: Which joints move (see `load_robot`); None for what the profile says.
 
     Raises:
         RobotError: unknown robot.
         ConfigError: malformed profile.
     """
 
-    def __init__(self, name_or_urdf: str, profile: Path | None, rate: float) -> None:
+    def __init__(
+        self,
+        name_or_urdf: str,
+        profile: Path | None,
+        rate: float,
+        joints: str | Sequence[str] | None = None,
+    ) -> None:
         from nextscale_core.retarget import Retargeter, SafetyGate, load_robot
 
-        self.robot: Robot = load_robot(name_or_urdf, profile)
+        self.robot: Robot = load_robot(name_or_urdf, profile, joints)
         self._rate = rate
         self._retargeter = Retargeter(self.robot)
         self._gate = SafetyGate(self.robot)

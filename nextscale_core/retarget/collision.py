@@ -103,6 +103,8 @@ class CollisionModel:
 
     Attributes:
         pairs: Link names of the pairs that are checked.
+        touching_nominal: Pairs that are left out because they touch in the nominal posture, though
+            they do not in the zero posture nor nearly always.
     """
 
     def __init__(self, robot: Robot, distance: float = 0.0):
@@ -113,8 +115,9 @@ class CollisionModel:
         self._vertices: list[np.ndarray] = []
         for hull in link_hulls(robot):
             frame = robot.model.frames[robot.model.getFrameId(hull.link, pin.FrameType.BODY)]
+            placed = hull.vertices @ frame.placement.rotation.T + frame.placement.translation
             vertices = coal.StdVec_Vec3s()
-            vertices.extend(list(hull.vertices))
+            vertices.extend(list(placed))
             triangles = coal.StdVec_Triangle()
             triangles.extend([coal.Triangle(*map(int, corner)) for corner in hull.triangles])
             shape = coal.Convex(vertices, triangles)
@@ -126,7 +129,7 @@ class CollisionModel:
             )
             self._owners.append(parent)
             self._links.append(hull.link)
-            self._vertices.append(hull.vertices)
+            self._vertices.append(placed)
         self._select_pairs()
         self._data = robot.model.createData()
         self._geometry_data = pin.GeometryData(self._geometry)
@@ -159,9 +162,16 @@ class CollisionModel:
             [
                 self._touching(q, data, geometry_data)
                 for q in self._upright(np.concatenate([calm, postures]))
-            ]
+            ],
+            dtype=bool,
         )
         drop = touching[:2].any(0) | (touching[2:].mean(0) > _ALWAYS)
+        posed = touching[0] & ~touching[1] & (touching[2:].mean(0) <= _ALWAYS)
+        self.touching_nominal = tuple(
+            (self._links[pair.first], self._links[pair.second])
+            for pair, so in zip(list(self._geometry.collisionPairs), posed, strict=True)
+            if so
+        )
         # As numbers: pinocchio's pairs are views that move when one before them is removed.
         kept = [
             (int(pair.first), int(pair.second))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import tempfile
 import warnings
 import xml.etree.ElementTree as ElementTree
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,11 +18,13 @@ import pinocchio as pin
 from scipy.spatial import ConvexHull, QhullError
 
 from nextscale_core.exceptions import RobotError
+from nextscale_core.retarget.cache import cache_dir
 from nextscale_core.retarget.robot import Robot
+from nextscale_core.retarget.sources import find_mesh
 
 _log = logging.getLogger(__name__)
 
-_FORMAT = "hulls 2"
+_FORMAT = "hulls 3"
 _DIRECTIONS = 256
 """Directions in which the outermost vertex of a link is kept; the loss is a millimetre or two."""
 
@@ -33,22 +35,13 @@ class Hull:
 
     Attributes:
         link: Name of the link.
-        vertices: (V, 3) in the frame of the joint that carries the link [m].
+        vertices: (V, 3) in the frame of the link [m].
         triangles: (F, 3) vertex rows.
     """
 
     link: str
     vertices: np.ndarray
     triangles: np.ndarray
-
-
-def cache_dir() -> Path:
-    """Folder for what can be computed again: NEXTSCALE_CACHE, or the user's cache folder."""
-    given = os.environ.get("NEXTSCALE_CACHE")
-    if given:
-        return Path(given)
-    root = os.environ.get("XDG_CACHE_HOME")
-    return (Path(root) if root else Path.home() / ".cache") / "nextscale"
 
 
 def link_hulls(robot: Robot) -> list[Hull]:
@@ -68,14 +61,13 @@ def link_hulls(robot: Robot) -> list[Hull]:
 
 
 def _key(robot: Robot) -> str:
-    """Hash of everything the hulls depend on: URDF, meshes, locked joints."""
+    """Hash of everything the hulls depend on: URDF and meshes."""
     digest = hashlib.sha256(_FORMAT.encode())
     text = robot.urdf_path.read_bytes()
-    digest.update(text)
-    digest.update(repr(sorted(robot.profile.locked.items())).encode())
+    digest.update(text + robot.profile.urdf.mesh_up.encode())
     for name in sorted(_mesh_names(text)):
         digest.update(name.encode())
-        mesh = _resolve(name, robot)
+        mesh = find_mesh(name, robot.urdf_path, robot.mesh_dirs)
         if mesh is not None:
             digest.update(hashlib.sha256(mesh.read_bytes()).digest())
     return digest.hexdigest()[:24]
@@ -83,15 +75,8 @@ def _key(robot: Robot) -> str:
 
 def _mesh_names(urdf: bytes) -> set[str]:
     root = ElementTree.fromstring(urdf)
-    return {mesh.get("filename", "") for mesh in root.findall("./link/collision/geometry/mesh")}
-
-
-def _resolve(name: str, robot: Robot) -> Path | None:
-    if name.startswith("package://"):
-        places = [folder / name.removeprefix("package://") for folder in robot.mesh_dirs]
-    else:
-        places = [robot.urdf_path.parent / name.removeprefix("file://")]
-    return next((place for place in places if place.is_file()), None)
+    kind = "visual" if root.find("./link/collision") is None else "collision"
+    return {mesh.get("filename", "") for mesh in root.findall(f"./link/{kind}/geometry/mesh")}
 
 
 def _read(path: Path, robot: Robot) -> list[Hull] | None:
@@ -140,31 +125,61 @@ def _write(path: Path, hulls: list[Hull]) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def _build(robot: Robot) -> list[Hull]:
+def link_points(
+    model: pin.Model, urdf: Path, mesh_dirs: Sequence[Path], mesh_up: str = "z"
+) -> dict[str, np.ndarray]:
+    """Points whose hull is (nearly) that of each link's geometry.
+
+    A URDF without any collision geometry, such as that of an avatar, is judged by what is seen.
+
+    Args:
+        model: The model of the URDF.
+        urdf: The description.
+        mesh_dirs: Folders that `package://` is resolved in.
+        mesh_up: As in `UrdfSource`.
+
+    Returns:
+        (P, 3) points in the frame of each link that has geometry [m].
+
+    Raises:
+        RobotError: a mesh that the URDF names is missing or cannot be read.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            geometry = pin.buildGeomFromUrdf(
-                robot.model,
-                str(robot.urdf_path),
-                pin.GeometryType.COLLISION,
-                package_dirs=[str(folder) for folder in robot.mesh_dirs],
-            )
+            for kind in (pin.GeometryType.COLLISION, pin.GeometryType.VISUAL):
+                folders = [str(folder) for folder in mesh_dirs]
+                geometry = pin.buildGeomFromUrdf(model, str(urdf), kind, package_dirs=folders)
+                if len(geometry.geometryObjects):
+                    break
     except (ValueError, RuntimeError) as error:
-        raise RobotError(f"{robot.name}: collision geometry cannot be loaded: {error}") from error
+        raise RobotError(f"collision geometry cannot be loaded: {error}") from error
     points: dict[str, list[np.ndarray]] = {}
     for item in geometry.geometryObjects:
-        link = robot.model.frames[item.parentFrame].name
+        frame = model.frames[item.parentFrame]
+        placement = frame.placement.actInv(item.placement) * mesh_turn(item, mesh_up)
         # The scale of a mesh is in its vertices already.
-        placed = (
-            _surface_points(item.geometry) @ item.placement.rotation.T + item.placement.translation
+        placed = _surface_points(item.geometry) @ placement.rotation.T + placement.translation
+        points.setdefault(frame.name, []).append(placed)
+    return {link: np.concatenate(parts) for link, parts in points.items()}
+
+
+def mesh_turn(item: pin.GeometryObject, mesh_up: str) -> pin.SE3:
+    """How a geometry is turned in its own frame: a COLLADA mesh drawn with y up stands up."""
+    turn = pin.SE3.Identity()
+    if mesh_up == "y" and item.meshPath.lower().endswith(".dae"):
+        turn.rotation = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
+    return turn
+
+
+def _build(robot: Robot) -> list[Hull]:
+    try:
+        points = link_points(
+            robot.model, robot.urdf_path, robot.mesh_dirs, robot.profile.urdf.mesh_up
         )
-        points.setdefault(link, []).append(placed)
-    hulls = []
-    for link, parts in points.items():
-        hull = _hull(link, np.concatenate(parts))
-        if hull is not None:
-            hulls.append(hull)
+    except RobotError as error:
+        raise RobotError(f"{robot.name}: {error}") from error
+    hulls = [hull for link, at in points.items() if (hull := _hull(link, at)) is not None]
     if not hulls:
         raise RobotError(f"{robot.name}: the URDF has no collision geometry")
     return hulls

@@ -12,7 +12,8 @@ from functools import lru_cache
 import numpy as np
 import pinocchio as pin
 
-from nextscale_core.retarget.profile import SIDES
+from nextscale_core.retarget.description import part_frames
+from nextscale_core.retarget.profile import LIMB_PARTS, SIDES
 from nextscale_core.retarget.robot import Robot
 from nextscale_core.retarget.rotations import skew
 
@@ -103,41 +104,39 @@ class Kinematics:
         zero = robot.configurations(
             np.zeros((1, 3)), np.array([[0, 0, 0, 1.0]]), np.zeros((1, robot.num_joints))
         )[0]
-        pin.framesForwardKinematics(model, data, zero)
+        pin.forwardKinematics(model, data, zero)
+        frames = part_frames(model, profile)
         names: list[str] = []
         owners: list[int] = []
         offsets: list[np.ndarray] = []
 
-        def add(name: str, joint: int, world: np.ndarray) -> None:
+        def add(name: str, part: str, away: np.ndarray) -> None:
+            """A point so far away from the origin of a part, as seen in the zero posture."""
+            frame = model.frames[frames[part]]
             names.append(name)
-            owners.append(joint - 2)
-            offsets.append(np.array(data.oMi[int(joint)].actInv(world)))
+            owners.append(int(frame.parentJoint) - 2)
+            offsets.append(np.array(frame.placement.act(robot.upright[part].T @ away)))
 
-        def add_levers(name: str, joint: int, origin: np.ndarray) -> None:
+        def add_levers(name: str, part: str) -> None:
             for axis, direction in zip("xyz", np.eye(3), strict=True):
-                add(f"{name}_{axis}", joint, origin + LEVER * direction)
+                add(f"{name}_{axis}", part, LEVER * direction)
 
         for part in ("pelvis", "torso"):
-            frame = model.frames[model.getFrameId(getattr(profile, part))]
-            origin = data.oMi[int(frame.parentJoint)].act(frame.placement.translation)
-            add(part, frame.parentJoint, origin)
-            add_levers(part, frame.parentJoint, origin)
+            add(part, part, np.zeros(3))
+            add_levers(part, part)
         sole = profile.sole
         for side in SIDES:
-            limb = profile.limb(side)
-            for part in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist"):
-                joint = model.getJointId(limb[part])
-                add(f"{side}_{part}", joint, data.oMi[joint].translation)
-            ankle = model.getJointId(limb["ankle"])
-            origin = data.oMi[ankle].translation
-            add_levers(f"{side}_foot", ankle, origin)
+            for part in LIMB_PARTS:
+                add(f"{side}_{part}", f"{side}_{part}", np.zeros(3))
+            ankle = f"{side}_ankle"
+            add_levers(f"{side}_foot", ankle)
             mirror = np.array([1.0, 1.0 if side == "left" else -1.0, 1.0])
-            add(f"{side}_toe", ankle, origin + mirror * sole.toe)
-            add(f"{side}_heel", ankle, origin + mirror * sole.heel)
+            add(f"{side}_toe", ankle, mirror * sole.toe)
+            add(f"{side}_heel", ankle, mirror * sole.heel)
             corners = [(end, y) for end in (sole.toe, sole.heel) for y in (1.0, -1.0)]
             for number, (end, y) in enumerate(corners):
                 corner = mirror * end + [0.0, y * sole.half_width, 0.0]
-                add(f"{side}_sole{number}", ankle, origin + corner)
+                add(f"{side}_sole{number}", ankle, corner)
 
         self.index = {name: row for row, name in enumerate(names)}
         self.owner = np.array(owners)

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-import difflib
-import math
-from collections.abc import Collection, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from nextscale_core.exceptions import ConfigError
+from nextscale_core.retarget.profile_keys import Keys, nearest
 
 SIDES = ("left", "right")
 LIMB_PARTS = ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")
+
+ALL_JOINTS, UPPER_BODY = "all", "upper_body"
+"""Words for which joints move, beside patterns of joint names."""
+
+_DIRECTIONS = {
+    sign + axis: tuple(float(number) * (axis == name) for name in "xyz")
+    for sign, number in (("", 1), ("-", -1))
+    for axis in "xyz"
+}
 
 
 @dataclass(frozen=True)
@@ -25,11 +34,14 @@ class UrdfSource:
         path: Absolute, or relative to the distribution's share folder, or to the profile file.
         distribution: Name of the pip distribution that carries it, or '' for a plain file.
         install: Command that installs the distribution, for the error message.
+        mesh_up: 'z', or 'y' where the COLLADA meshes were drawn with y up and the description
+            relies on readers that turn them.
     """
 
     path: str = ""
     distribution: str = ""
     install: str = ""
+    mesh_up: str = "z"
 
 
 @dataclass(frozen=True)
@@ -45,6 +57,35 @@ class Sole:
     toe: tuple[float, float, float]
     heel: tuple[float, float, float]
     half_width: float
+
+
+@dataclass(frozen=True)
+class Axes:
+    """How the root link lies in the robot that stands at zero.
+
+    Attributes:
+        forward: The root link's axis that points forward: 'x', '-x', 'y', ...
+        up: The one that points up.
+
+    Raises:
+        ConfigError: no such axis, or both along the same line.
+    """
+
+    forward: str = "x"
+    up: str = "z"
+
+    def __post_init__(self) -> None:
+        for key in ("forward", "up"):
+            value = getattr(self, key)
+            if value not in _DIRECTIONS:
+                raise ConfigError(f"axes.{key} must be one of {', '.join(_DIRECTIONS)}: {value!r}")
+        if self.forward[-1] == self.up[-1]:
+            raise ConfigError(f"axes.forward {self.forward!r} and axes.up {self.up!r} are one line")
+
+    def rotation(self) -> np.ndarray:
+        """(3, 3) from the root link's axes to x forward, y left, z up."""
+        forward, up = (np.array(_DIRECTIONS[key], dtype=float) for key in (self.forward, self.up))
+        return np.stack([forward, np.cross(up, forward), up])
 
 
 @dataclass(frozen=True)
@@ -68,12 +109,16 @@ class RobotProfile:
         locked: Joints held at a position and left out of trajectories [rad].
         acceleration: Acceleration limits [rad/s^2]; 'default' for joints not named.
         velocity: Velocity limits stricter than the URDF's [rad/s].
+        position: Position limits in the place of the URDF's [rad].
         position_margin: Distance the plan keeps to the URDF's position limits [rad].
         collision_margin: Bodies may come this close [m].
         collision_ignore: Pairs of links that touch by construction.
+        axes: How the root link lies in the standing robot.
+        joints: Which joints move: 'all', 'upper_body' or patterns; the others are held in the
+            nominal posture, where they are no part of a trajectory.
 
     Raises:
-        ConfigError: a value out of range or a missing body part; the message names the key.
+        ConfigError: values out of range or missing body parts; the message names every key.
     """
 
     name: str
@@ -92,32 +137,47 @@ class RobotProfile:
     position_margin: float = 0.02
     collision_margin: float = 0.0
     collision_ignore: tuple[tuple[str, str], ...] = ()
+    position: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    axes: Axes = field(default_factory=Axes)
+    joints: str | tuple[str, ...] = ALL_JOINTS
 
     def __post_init__(self) -> None:
+        wrong = list(self._problems())
+        if wrong:
+            raise ConfigError(f"{self.name}: {'; '.join(wrong)}")
+
+    def _problems(self) -> Iterator[str]:
         for side in SIDES:
-            limb = getattr(self, side)
             for part in LIMB_PARTS:
-                if part not in limb:
-                    raise ConfigError(f"{self.name}: parts.{side}.{part} is missing")
+                if part not in self.limb(side):
+                    yield f"parts.{side}.{part} is missing"
         for key in ("acceleration", "velocity"):
             for joint, value in getattr(self, key).items():
                 if not value > 0:
-                    raise ConfigError(
-                        f"{self.name}: limits.{key}.{joint} must be positive, got {value}"
-                    )
+                    yield f"limits.{key}.{joint} must be positive, got {value}"
+        for joint, (lower, upper) in self.position.items():
+            if not lower < upper:
+                yield f"limits.position.{joint} must be [lower, upper], got [{lower}, {upper}]"
+        if self.urdf.mesh_up not in ("y", "z"):
+            yield f"urdf.mesh_up must be y or z, got {self.urdf.mesh_up!r}"
         if "default" not in self.acceleration:
-            raise ConfigError(f"{self.name}: limits.acceleration.default is missing")
+            yield "limits.acceleration.default is missing"
         if not self.sole.half_width > 0:
-            raise ConfigError(f"{self.name}: sole.half_width must be positive")
+            yield "sole.half_width must be positive"
         if not self.sole.toe[0] > self.sole.heel[0]:
-            raise ConfigError(
-                f"{self.name}: sole.toe must lie in front of sole.heel, "
+            yield (
+                "sole.toe must lie in front of sole.heel, "
                 f"got x = {self.sole.toe[0]} and {self.sole.heel[0]}"
             )
         for key in ("min_stance_width", "position_margin", "collision_margin"):
             value = getattr(self, key)
             if not 0 <= value < 1:
-                raise ConfigError(f"{self.name}: {key} must be in [0, 1), got {value}")
+                yield f"{key} must be in [0, 1), got {value}"
+        if isinstance(self.joints, str) and self.joints not in (ALL_JOINTS, UPPER_BODY):
+            yield (
+                f"joints must be {ALL_JOINTS!r}, {UPPER_BODY!r} or a list of patterns, "
+                f"got {self.joints!r}; {nearest(self.joints, (ALL_JOINTS, UPPER_BODY))}"
+            )
 
     def limb(self, side: str) -> Mapping[str, str]:
         """Joint names of one side ('left' or 'right')."""
@@ -147,117 +207,46 @@ def read_profile(path: Path | str) -> RobotProfile:
 
 
 def _profile(tree: dict[str, Any]) -> RobotProfile:
-    _known(
+    keys = Keys(
         tree,
-        "",
-        {"name", "description", "urdf", "parts", "sole", "min_stance_width"}
-        | {"nominal", "locked", "limits", "collision"},
+        [
+            *("name", "description", "urdf", "axes", "parts", "sole", "min_stance_width"),
+            *("nominal", "locked", "joints", "limits", "collision"),
+        ],
     )
-    parts = _mapping(tree, "parts", required=True)
-    _known(parts, "parts.", {"pelvis", "torso", *SIDES})
-    limbs = {side: _mapping(parts, side, "parts.", required=True) for side in SIDES}
-    for side, limb in limbs.items():
-        _known(limb, f"parts.{side}.", set(LIMB_PARTS))
-    sole = _mapping(tree, "sole", required=True)
-    _known(sole, "sole.", {"toe", "heel", "half_width"})
-    limits = _mapping(tree, "limits")
-    _known(limits, "limits.", {"acceleration", "velocity", "position_margin"})
-    collision = _mapping(tree, "collision")
-    _known(collision, "collision.", {"margin", "ignore"})
-    urdf = _mapping(tree, "urdf")
-    _known(urdf, "urdf.", {"distribution", "path", "install"})
-    return RobotProfile(
-        name=_string(tree, "name", ""),
-        description=str(tree.get("description", "")),
-        urdf=UrdfSource(**{key: str(value) for key, value in urdf.items()}),
-        pelvis=_string(parts, "pelvis", "parts."),
-        torso=_string(parts, "torso", "parts."),
-        left={part: _string(limbs["left"], part, "parts.left.") for part in LIMB_PARTS},
-        right={part: _string(limbs["right"], part, "parts.right.") for part in LIMB_PARTS},
-        sole=Sole(
-            toe=_point(sole, "toe"),
-            heel=_point(sole, "heel"),
-            half_width=_number(sole, "half_width", "sole."),
+    parts = keys.branch("parts", ("pelvis", "torso", *SIDES), required=True)
+    limbs = {side: parts.branch(side, LIMB_PARTS, required=True) for side in SIDES}
+    sole = keys.branch("sole", ("toe", "heel", "half_width"), required=True)
+    limits = keys.branch("limits", ("acceleration", "velocity", "position", "position_margin"))
+    collision = keys.branch("collision", ("margin", "ignore"))
+    urdf = keys.branch("urdf", ("distribution", "path", "install", "mesh_up"))
+    axes = keys.branch("axes", ("forward", "up"))
+    values: dict[str, Any] = {
+        "name": keys.name("name"),
+        "description": keys.text("description"),
+        "urdf": UrdfSource(
+            urdf.text("path"),
+            urdf.text("distribution"),
+            urdf.text("install"),
+            urdf.text("mesh_up") or "z",
         ),
-        min_stance_width=_number(tree, "min_stance_width", "", 0.12),
-        nominal=_numbers(tree, "nominal", ""),
-        locked=_numbers(tree, "locked", ""),
-        acceleration=_numbers(limits, "acceleration", "limits.", {"default": 60.0}),
-        velocity=_numbers(limits, "velocity", "limits."),
-        position_margin=_number(limits, "position_margin", "limits.", 0.02),
-        collision_margin=_number(collision, "margin", "collision.", 0.0),
-        collision_ignore=_pairs(collision),
-    )
-
-
-def nearest(name: str, known: Collection[str]) -> str:
-    """End of an error message: the nearest right name, or all of them where none is near.
-
-    Args:
-        name: What was given.
-        known: What would have been right.
-    """
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}"
-
-
-def _known(tree: Mapping[str, Any], prefix: str, allowed: set[str]) -> None:
-    for key in tree:
-        if key not in allowed:
-            raise ConfigError(f"unknown key {prefix}{key}; {nearest(str(key), allowed)}")
-
-
-def _mapping(
-    tree: Mapping[str, Any], key: str, prefix: str = "", *, required: bool = False
-) -> dict[str, Any]:
-    value = tree.get(key)
-    if value is None:
-        if required:
-            raise ConfigError(f"{prefix}{key} is missing")
-        return {}
-    if not isinstance(value, dict):
-        raise ConfigError(f"{prefix}{key} must be a mapping, got {value!r}")
-    return value
-
-
-def _string(tree: Mapping[str, Any], key: str, prefix: str) -> str:
-    value = tree.get(key)
-    if not isinstance(value, str) or not value:
-        problem = "is missing" if value is None else f"must be a name, got {value!r}"
-        raise ConfigError(f"{prefix}{key} {problem}")
-    return value
-
-
-def _number(tree: Mapping[str, Any], key: str, prefix: str, default: float | None = None) -> float:
-    value = tree.get(key, default)
-    if value is None:
-        raise ConfigError(f"{prefix}{key} is missing")
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise ConfigError(f"{prefix}{key} must be a number, got {value!r}")
-    return float(value)
-
-
-def _numbers(
-    tree: Mapping[str, Any], key: str, prefix: str, default: dict[str, float] | None = None
-) -> dict[str, float]:
-    values = _mapping(tree, key, prefix)
-    if not values:
-        return dict(default or {})
-    return {str(joint): _number(values, joint, f"{prefix}{key}.") for joint in values}
-
-
-def _point(sole: Mapping[str, Any], key: str) -> tuple[float, float, float]:
-    value = sole.get(key)
-    if not isinstance(value, list) or len(value) != 3:
-        raise ConfigError(f"sole.{key} must be [x, y, z] in metres, got {value!r}")
-    x, y, z = (_number({key: number}, key, "sole.") for number in value)
-    return x, y, z
-
-
-def _pairs(collision: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    value = collision.get("ignore") or []
-    if not isinstance(value, list) or any(
-        not isinstance(pair, list) or len(pair) != 2 for pair in value
-    ):
-        raise ConfigError(f"collision.ignore must be a list of [link, link], got {value!r}")
-    return tuple((str(a), str(b)) for a, b in value)
+        "pelvis": parts.name("pelvis"),
+        "torso": parts.name("torso"),
+        "left": {part: limbs["left"].name(part) for part in LIMB_PARTS},
+        "right": {part: limbs["right"].name(part) for part in LIMB_PARTS},
+        "sole": Sole(sole.point("toe"), sole.point("heel"), sole.number("half_width")),
+        "min_stance_width": keys.number("min_stance_width", 0.12),
+        "nominal": keys.numbers("nominal"),
+        "locked": keys.numbers("locked"),
+        "joints": keys.words("joints", ALL_JOINTS),
+        "acceleration": limits.numbers("acceleration", {"default": 60.0}),
+        "velocity": limits.numbers("velocity"),
+        "position": limits.intervals("position"),
+        "position_margin": limits.number("position_margin", 0.02),
+        "collision_margin": collision.number("margin", 0.0),
+        "collision_ignore": collision.pairs("ignore"),
+    }
+    forward, up = axes.text("forward") or "x", axes.text("up") or "z"
+    if keys.problems:
+        raise ConfigError("; ".join(keys.problems))
+    return RobotProfile(axes=Axes(forward, up), **values)

@@ -16,6 +16,7 @@ from nextscale_core.retarget.kinematics import Poses, kinematics_of
 from nextscale_core.retarget.perframe import FrameSolver
 from nextscale_core.retarget.robot import Robot, RobotState
 from nextscale_core.retarget.start import depart
+from nextscale_core.retarget.subset import for_moving_joints
 from nextscale_core.retarget.targets import Targets, Weights, make_targets, start_poses
 from nextscale_core.retarget.timing import sample
 from nextscale_core.retarget.trajectory import RobotTrajectory
@@ -106,8 +107,13 @@ class Retargeter:
         with self._threads.limit(limits=1, user_api="blas"):
             with _stage(stopwatch, "targets"):
                 targets = make_targets(clip, self._kinematics, self._weights)
+                if self.robot.held:
+                    targets = for_moving_joints(targets, self._kinematics, start)
             with _stage(stopwatch, "solve"):
                 poses = self.solve(targets)
+                if self.robot.base_held:
+                    # The solver left the base where it was, but for rounding.
+                    poses = replace(poses, base=targets.base, rotation=targets.rotation)
             with _stage(stopwatch, "resample"):
                 departure = None
                 if start is not None:

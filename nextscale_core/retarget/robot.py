@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pinocchio as pin
+from scipy.spatial.transform import Rotation
 
 from nextscale_core.exceptions import ConfigError, RobotError
 from nextscale_core.resources import resource
-from nextscale_core.retarget.profile import (
-    LIMB_PARTS,
-    SIDES,
-    RobotProfile,
-    nearest,
-    read_profile,
+from nextscale_core.retarget.description import (
+    expand,
+    held_joints,
+    joint_limits,
+    joint_names,
+    name_problems,
+    orientations,
+    read_model,
+    reduced,
+    stand_up,
 )
-
-_REVOLUTE = ("JointModelRX", "JointModelRY", "JointModelRZ", "JointModelRevoluteUnaligned")
-_CONTINUOUS = ("JointModelRUBX", "JointModelRUBY", "JointModelRUBZ")
+from nextscale_core.retarget.profile import RobotProfile, read_profile
+from nextscale_core.retarget.sources import find_urdf, keep_description, package_roots
+from nextscale_core.retarget.state import RobotState as RobotState
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,16 +35,23 @@ class Robot:
 
     Attributes:
         name: Name of the profile.
-        joint_names: J actuated joints that are not locked, in the order of the description.
+        joint_names: J actuated joints that are neither locked nor held, in the order of the
+            description.
         position_lower: (J,) lower position limits [rad].
         position_upper: (J,) upper position limits [rad].
         velocity_limit: (J,) [rad/s].
         acceleration_limit: (J,) [rad/s^2].
         nominal: (J,) standing posture inside the limits [rad].
         profile: What the URDF does not say.
-        model: pinocchio model; joint 1 is the free flyer, joint 2 + j is `joint_names[j]`.
+        model: pinocchio model; joint 1 is the free flyer, joint 2 + j is `joint_names[j]`. Its
+            base frame lies in the origin of the root link with x forward, y left and z up when
+            the robot stands at zero, whatever the root link's own axes are.
         urdf_path: The description.
         mesh_dirs: Folders that `package://` is resolved in.
+        held: Where the joints are that the profile's `joints` leaves out [rad].
+        base_held: True where joints of a leg are held: then the base stays where it is.
+        upright: (3, 3) orientation of each body part ('torso', 'left_ankle', ...) from the base,
+            of the robot that stands at zero with nothing held.
     """
 
     name: str
@@ -55,11 +65,24 @@ class Robot:
     model: pin.Model
     urdf_path: Path
     mesh_dirs: tuple[Path, ...]
+    held: Mapping[str, float] = field(default_factory=dict)
+    base_held: bool = False
+    upright: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def num_joints(self) -> int:
         """J, the number of joints in a trajectory."""
         return len(self.joint_names)
+
+    def root_quaternion(self, base_quaternion: np.ndarray) -> np.ndarray:
+        """Orientation of the URDF's own root link, (..., 4) x y z w.
+
+        Args:
+            base_quaternion: (..., 4) orientation of the base, x forward and z up at zero; what
+                trajectories and states hold.
+        """
+        turn = Rotation.from_matrix(self.profile.axes.rotation())
+        return (Rotation.from_quat(base_quaternion) * turn).as_quat()
 
     def configurations(
         self, base_position: np.ndarray, base_quaternion: np.ndarray, positions: np.ndarray
@@ -86,143 +109,135 @@ class Robot:
         return q
 
 
-@dataclass(frozen=True)
-class RobotState:
-    """Where the robot is when a trajectory begins.
-
-    Attributes:
-        positions: (J,) measured joint positions, in the order of `Robot.joint_names` [rad].
-        velocities: (J,) measured joint velocities [rad/s]; None means at rest.
-        base_position: (3,) root link in the world [m], or None when unknown.
-        base_quaternion: (4,) root link in the world, x y z w, or None when unknown.
-
-    Raises:
-        RobotError: arrays of the wrong length, NaN, or a quaternion that is not one.
-    """
-
-    positions: np.ndarray
-    velocities: np.ndarray | None = None
-    base_position: np.ndarray | None = None
-    base_quaternion: np.ndarray | None = None
-
-    def __post_init__(self) -> None:
-        positions = np.asarray(self.positions, dtype=np.float64)
-        if positions.ndim != 1:
-            raise RobotError(f"state positions must have shape (J,), got {positions.shape}")
-        shapes = {
-            "positions": positions.shape,
-            "velocities": positions.shape,
-            "base_position": (3,),
-            "base_quaternion": (4,),
-        }
-        for name, shape in shapes.items():
-            value = getattr(self, name)
-            if value is None:
-                continue
-            array = np.asarray(value, dtype=np.float64)
-            if array.shape != shape:
-                raise RobotError(f"state {name} must have shape {shape}, got {array.shape}")
-            if not np.isfinite(array).all():
-                raise RobotError(f"state {name} holds NaN or infinity")
-            object.__setattr__(self, name, array)
-        if self.base_quaternion is not None:
-            norm = float(np.linalg.norm(self.base_quaternion))
-            if abs(norm - 1) > 0.01:
-                raise RobotError(f"state base_quaternion must have norm 1, got {norm:.3f}")
-            object.__setattr__(self, "base_quaternion", self.base_quaternion / norm)
-
-
 def list_robots() -> list[str]:
     """Names of the robots that come with the package, sorted."""
     return sorted(path.stem for path in resource("config/robots").glob("*.yaml"))
 
 
-def load_robot(name_or_urdf: str, profile: Path | None = None) -> Robot:
+def load_robot(
+    name_or_urdf: str, profile: Path | None = None, joints: str | Sequence[str] | None = None
+) -> Robot:
     """Load a robot by its name, or any URDF with a profile.
 
     Args:
-        name_or_urdf: One of `list_robots()`, or the path of a URDF file.
-        profile: YAML profile; required with a path, optional with a name (it then replaces the
+        name_or_urdf: One of `list_robots()`, the path of a URDF file, or the path of a profile
+            that says itself where its URDF is.
+        profile: YAML profile; required with a URDF, optional with a name (it then replaces the
             one that comes with the package).
+        joints: Which joints move, instead of what the profile says: 'all', 'upper_body' or
+            patterns of joint names. The others are held in the nominal posture (see `hold_at`).
 
     Raises:
         RobotError: unknown robot (the message lists the known), missing package (the message
-            says how to install it), or a profile that names a joint or link the URDF lacks.
+            says how to install it), or a profile that names joints or links the URDF lacks.
         ConfigError: the profile itself is malformed.
     """
+    if isinstance(joints, Sequence) and not isinstance(joints, str):
+        joints = tuple(joints)
     if name_or_urdf in list_robots():
         path = profile or resource(f"config/robots/{name_or_urdf}.yaml")
-        return _load_known(str(path), Path(path).stat().st_mtime_ns)
+        return _load_known(str(path), Path(path).stat().st_mtime_ns, joints)
     urdf = Path(name_or_urdf)
+    if urdf.suffix.lower() in (".yaml", ".yml") and urdf.is_file() and profile is None:
+        return _load_known(str(urdf.resolve()), urdf.stat().st_mtime_ns, joints)
     if urdf.suffix.lower() in (".urdf", ".xml") or urdf.is_file():
         if not urdf.is_file():
             raise RobotError(f"no URDF file {name_or_urdf}")
         if profile is None:
-            raise RobotError(f"a URDF path needs a profile file: load_robot({name_or_urdf!r}, ...)")
-        return build_robot(urdf, read_profile(profile), _package_roots(urdf))
+            raise RobotError(
+                f"a URDF path needs a profile file: load_robot({name_or_urdf!r}, ...); "
+                f"'nextscale robots draft {name_or_urdf}' writes a first one"
+            )
+        return build_robot(urdf, _chosen(read_profile(profile), joints), package_roots(urdf))
     raise RobotError(f"unknown robot {name_or_urdf!r}; known: {', '.join(list_robots())}")
 
 
 @lru_cache(maxsize=8)
-def _load_known(path: str, _changed: int) -> Robot:
+def _load_known(path: str, _changed: int, joints: str | tuple[str, ...] | None) -> Robot:
     profile = read_profile(path)
-    source = profile.urdf
-    if not source.path:
+    if not profile.urdf.path:
         raise ConfigError(f"{Path(path).name}: urdf.path is missing")
-    if not source.distribution:
-        urdf = Path(path).parent / source.path
-        return build_robot(urdf, profile, _package_roots(urdf))
-    root = _distribution_share(source.distribution, source.install)
-    return build_robot(root / source.path, profile, (root.parent,))
+    urdf, mesh_dirs = find_urdf(profile.urdf, Path(path))
+    return build_robot(urdf, _chosen(profile, joints), mesh_dirs)
 
 
-def _distribution_share(distribution: str, install: str) -> Path:
-    """Folder `share/<distribution>` of an installed pip distribution."""
-    hint = f"install it with: {install}" if install else "install it with pip"
-    try:
-        files = importlib.metadata.distribution(distribution).files or []
-    except importlib.metadata.PackageNotFoundError:
-        raise RobotError(f"the package {distribution} is not installed; {hint}") from None
-    for file in files:
-        if file.parts[-2:] == (distribution, "package.xml"):
-            return Path(str(file.locate())).resolve().parent
-    raise RobotError(f"the package {distribution} holds no robot descriptions; {hint}")
+def load_robot_description(
+    xml: str,
+    profile: Path | RobotProfile,
+    joints: str | Sequence[str] | None = None,
+    mesh_dirs: Sequence[Path] = (),
+) -> Robot:
+    """Load a robot from the text of a URDF, such as the topic `robot_description` carries.
+
+    Meshes named `package://...` are looked for in `mesh_dirs` and where the environment of a
+    sourced ROS workspace says.
+
+    Args:
+        xml: The URDF.
+        profile: YAML profile, or one already read.
+        joints: Which joints move; as for `load_robot`.
+        mesh_dirs: Folders that hold packages.
+
+    Raises:
+        RobotError: the text is no URDF, or does not fit the profile.
+        ConfigError: the profile itself is malformed.
+    """
+    if not xml.strip():
+        raise RobotError("the robot description is empty")
+    if not isinstance(profile, RobotProfile):
+        profile = read_profile(profile)
+    urdf = keep_description(xml)
+    return build_robot(urdf, _chosen(profile, joints), (*mesh_dirs, *package_roots(urdf)))
 
 
-def _package_roots(urdf: Path) -> tuple[Path, ...]:
-    """Folders above a URDF: `package://x/...` is below one of them."""
-    return tuple(urdf.resolve().parents)[:5]
+def _chosen(profile: RobotProfile, joints: str | Sequence[str] | None) -> RobotProfile:
+    """The profile with another choice of moving joints."""
+    if joints is None:
+        return profile
+    return replace(profile, joints=joints if isinstance(joints, str) else tuple(joints))
 
 
-def build_robot(urdf: Path, profile: RobotProfile, mesh_dirs: tuple[Path, ...]) -> Robot:
+def build_robot(
+    urdf: Path,
+    profile: RobotProfile,
+    mesh_dirs: tuple[Path, ...],
+    held_at: Mapping[str, float] | None = None,
+) -> Robot:
     """Build a robot from a URDF file and a profile.
 
     Args:
         urdf: The description.
         profile: Which link is what; every name in it is checked against the URDF.
         mesh_dirs: Folders that `package://` is resolved in.
+        held_at: Where joints that `profile.joints` leaves out are held [rad]; the nominal posture
+            for those that are not in it.
 
     Raises:
-        RobotError: the URDF cannot be parsed, lacks a named joint or link, has limits that make
-            no sense, or joints that are neither revolute, continuous, fixed nor locked.
+        RobotError: the URDF cannot be parsed, lacks named joints or links, has limits that make
+            no sense, or joints that are neither revolute, continuous, fixed nor locked. The
+            message holds everything that is wrong.
     """
-    try:
-        model = pin.buildModelFromUrdf(str(urdf), pin.JointModelFreeFlyer())
-    except (ValueError, RuntimeError) as error:
-        raise RobotError(f"{urdf} cannot be read as a URDF: {error}") from error
-    names = list(model.names)[2:]
-    _check_names(model, names, profile)
-    locked = _expand(profile, "locked", names)
-    if locked:
-        reference = pin.neutral(model)
-        for joint, value in locked.items():
-            reference[model.joints[model.getJointId(joint)].idx_q] = value
-        ids = [model.getJointId(joint) for joint in locked]
-        model = pin.buildReducedModel(model, ids, reference)
-        names = list(model.names)[2:]
-    lower, upper, velocity = _limits(model, names, profile)
-    nominal = np.array([_expand(profile, "nominal", names).get(name, 0.0) for name in names])
-    acceleration = _expand(profile, "acceleration", names)
+    model = read_model(urdf)
+    stand_up(model, profile.axes)
+    wrong = name_problems(model, profile)
+    if wrong:
+        raise RobotError(f"{profile.name}: {'; '.join(wrong)}")
+    model = reduced(model, expand(profile.locked, joint_names(model)))
+    upright = orientations(model, profile)
+    held, base_held = held_joints(model, profile)
+    names = joint_names(model)
+    limits, wrong = joint_limits(model, profile, but=held)
+    if wrong:
+        raise RobotError(f"{profile.name}: {'; '.join(wrong)}")
+    nominal = expand(profile.nominal, names)
+    at = {
+        name: float((held_at or {}).get(name, np.clip(nominal.get(name, 0.0), *limits[name][:2])))
+        for name in held
+    }
+    model = reduced(model, at)
+    names = joint_names(model)
+    lower, upper, velocity = (np.array([limits[name][n] for name in names]) for n in range(3))
+    acceleration = expand(profile.acceleration, names)
     default = profile.acceleration["default"]
     return Robot(
         name=profile.name,
@@ -231,88 +246,15 @@ def build_robot(urdf: Path, profile: RobotProfile, mesh_dirs: tuple[Path, ...]) 
         position_upper=upper,
         velocity_limit=velocity,
         acceleration_limit=np.array([acceleration.get(name, default) for name in names]),
-        nominal=np.clip(nominal, lower, upper),
+        nominal=np.clip([nominal.get(name, 0.0) for name in names], lower, upper),
         profile=profile,
         model=model,
         urdf_path=Path(urdf),
         mesh_dirs=mesh_dirs,
+        held=at,
+        base_held=base_held,
+        upright=upright,
     )
-
-
-def _expand(profile: RobotProfile, key: str, names: list[str]) -> dict[str, float]:
-    """Value per joint of one of the profile's pattern tables; a later pattern wins."""
-    table: Mapping[str, float] = getattr(profile, key)
-    values: dict[str, float] = {}
-    for pattern, value in table.items():
-        values.update({name: value for name in names if fnmatchcase(name, pattern)})
-    return values
-
-
-def _check_names(model: pin.Model, names: list[str], profile: RobotProfile) -> None:
-    links = {frame.name for frame in model.frames if frame.type == pin.FrameType.BODY}
-    for key in ("pelvis", "torso"):
-        link = getattr(profile, key)
-        if link not in links:
-            raise RobotError(
-                f"{profile.name}: parts.{key}: no link {link!r}; {nearest(link, links)}"
-            )
-    for pair in profile.collision_ignore:
-        for link in pair:
-            if link not in links:
-                raise RobotError(
-                    f"{profile.name}: collision.ignore: no link {link!r}; {nearest(link, links)}"
-                )
-    for side in SIDES:
-        for part in LIMB_PARTS:
-            joint = profile.limb(side)[part]
-            if joint not in names:
-                raise RobotError(
-                    f"{profile.name}: parts.{side}.{part}: no joint {joint!r}; "
-                    f"{nearest(joint, names)}"
-                )
-            if any(fnmatchcase(joint, pattern) for pattern in profile.locked):
-                raise RobotError(
-                    f"{profile.name}: parts.{side}.{part}: joint {joint!r} is also locked"
-                )
-    for key in ("nominal", "locked", "acceleration", "velocity"):
-        for pattern in getattr(profile, key):
-            if pattern != "default" and not any(fnmatchcase(name, pattern) for name in names):
-                raise RobotError(
-                    f"{profile.name}: {key}: no joint matches {pattern!r}; "
-                    f"{nearest(pattern, names)}"
-                )
-
-
-def _limits(
-    model: pin.Model, names: list[str], profile: RobotProfile
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    lower, upper, velocity = (np.empty(len(names)) for _ in range(3))
-    stricter = _expand(profile, "velocity", names)
-    for j, name in enumerate(names):
-        joint = model.joints[j + 2]
-        kind = joint.shortname()
-        if kind in _CONTINUOUS:
-            lower[j], upper[j] = -4 * np.pi, 4 * np.pi
-        elif kind in _REVOLUTE:
-            lower[j] = model.lowerPositionLimit[joint.idx_q]
-            upper[j] = model.upperPositionLimit[joint.idx_q]
-        else:
-            raise RobotError(
-                f"{profile.name}: joint {name!r} is of type {kind}; "
-                "only revolute joints can move, lock it in the profile"
-            )
-        velocity[j] = min(model.velocityLimit[joint.idx_v], stricter.get(name, np.inf))
-        if not upper[j] - lower[j] > 2 * profile.position_margin:
-            raise RobotError(
-                f"{profile.name}: joint {name!r} may move from {lower[j]} to {upper[j]} rad only; "
-                "lock it in the profile"
-            )
-        if not 0 < velocity[j] < np.inf:
-            raise RobotError(
-                f"{profile.name}: joint {name!r} has velocity limit {velocity[j]} rad/s; "
-                "set a positive one in limits.velocity"
-            )
-    return lower, upper, velocity
 
 
 def with_profile(robot: Robot, **changes: object) -> Robot:
@@ -324,3 +266,22 @@ def with_profile(robot: Robot, **changes: object) -> Robot:
     """
     changed: RobotProfile = replace(robot.profile, **changes)  # type: ignore[arg-type]
     return build_robot(robot.urdf_path, changed, robot.mesh_dirs)
+
+
+def hold_at(robot: Robot, measured: Mapping[str, float]) -> Robot:
+    """The same robot with its held joints where they were measured.
+
+    Args:
+        robot: A robot of which only some joints move.
+        measured: Positions by joint name [rad]; joints that are not held do not matter.
+
+    Raises:
+        RobotError: a held joint was not measured, or holds NaN.
+    """
+    missing = [name for name in robot.held if not np.isfinite(measured.get(name, np.nan))]
+    if missing:
+        raise RobotError(f"{robot.name}: no measured position of {', '.join(missing)}")
+    wanted = {name: float(measured[name]) for name in robot.held}
+    if wanted == robot.held:
+        return robot
+    return build_robot(robot.urdf_path, robot.profile, robot.mesh_dirs, wanted)

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from nextscale_core.exceptions import RobotError
+from nextscale_core.retarget.hulls import mesh_turn
 from nextscale_core.retarget.trajectory import RobotTrajectory
 from nextscale_core.viz.figure import Color, Figure
 from nextscale_core.viz.mesh import Mesh, capsule, ellipsoid, one_color, simplified
@@ -83,7 +84,8 @@ def _parts(robot: Robot, detail: float) -> list[tuple[int, pin.SE3, Mesh]]:
     for shape in geometry.geometryObjects:
         mesh = _mesh_of(shape, detail)
         if mesh is not None and len(mesh.triangles):
-            parts.append((int(shape.parentJoint), shape.placement.copy(), mesh))
+            placement = shape.placement * mesh_turn(shape, robot.profile.urdf.mesh_up)
+            parts.append((int(shape.parentJoint), placement, mesh))
     return parts
 
 
@@ -95,7 +97,8 @@ def _mesh_of(shape: pin.GeometryObject, detail: float) -> Mesh | None:
         color = (red, green, blue)
     kind = type(geometry).__name__
     if kind.startswith("BVHModel"):
-        vertices = np.array(geometry.vertices()) * np.asarray(shape.meshScale)
+        # The scale of a mesh is in its vertices already.
+        vertices = np.array(geometry.vertices())
         indices = [geometry.tri_indices(i) for i in range(geometry.num_tris)]
         triangles = np.array([(t[0], t[1], t[2]) for t in indices], dtype=np.int64)
         return simplified(Mesh(vertices, triangles, one_color(color, triangles)), detail)

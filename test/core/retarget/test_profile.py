@@ -56,6 +56,13 @@ def test_a_missing_body_part_is_named(tree: dict[str, Any], tmp_path: Path) -> N
         (("parts", "pelvis"), 7, r"parts\.pelvis must be a name"),
         (("parts", "left"), ["hip"], r"parts\.left must be a mapping"),
         (("min_stance_width",), -0.1, r"min_stance_width must be in"),
+        (("limits", "position"), {"*_knee_joint": [1.0, 0.5]}, r"position\.\*_knee_joint must be"),
+        (("limits", "position"), {"*_knee_joint": 1.0}, r"must be \[lower, upper\]"),
+        (("axes",), {"forward": "w"}, r"axes\.forward must be one of"),
+        (("axes",), {"forward": "z", "up": "-z"}, r"are one line"),
+        (("joints",), "uper_body", r"did you mean 'upper_body'"),
+        (("joints",), {"a": 1}, r"joints must be a word or a list"),
+        (("urdf", "mesh_up"), "x", r"urdf\.mesh_up must be y or z"),
         (("collision", "ignore"), [["a", "b", "c"]], r"collision\.ignore must be a list"),
     ],
 )
@@ -81,3 +88,27 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         read_profile(tmp_path / "nowhere.yaml")
+
+
+def test_everything_wrong_is_said_at_once(tree: dict[str, Any], tmp_path: Path) -> None:
+    tree["sole"]["half_width"] = "wide"
+    tree["nominal"]["*_elbow_joint"] = None
+    tree["limitss"] = {}
+    del tree["parts"]["left"]["hip"]
+    with pytest.raises(ConfigError) as caught:
+        read_profile(_written(tree, tmp_path))
+    for word in ("half_width", r"_elbow_joint", "did you mean 'limits'", "parts.left.hip"):
+        assert word in str(caught.value)
+
+
+def test_a_missing_mapping_is_one_complaint(tree: dict[str, Any], tmp_path: Path) -> None:
+    del tree["sole"]
+    with pytest.raises(ConfigError) as caught:
+        read_profile(_written(tree, tmp_path))
+    assert str(caught.value).count("sole") == 1
+
+
+def test_which_joints_move_is_a_word_or_patterns(tree: dict[str, Any], tmp_path: Path) -> None:
+    assert read_profile(_written(tree, tmp_path)).joints == "all"
+    tree["joints"] = ["*_elbow_joint", "waist_*"]
+    assert read_profile(_written(tree, tmp_path)).joints == ("*_elbow_joint", "waist_*")

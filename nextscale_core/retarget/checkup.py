@@ -1,0 +1,241 @@
+"""Everything that is missing or odd in a URDF and a profile, found at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pinocchio as pin
+
+from nextscale_core.exceptions import NextscaleError
+from nextscale_core.resources import resource
+from nextscale_core.retarget.checkup_posture import posture_remarks
+from nextscale_core.retarget.checkup_shape import (
+    mass_remarks,
+    mesh_remarks,
+    mesh_up_remarks,
+)
+from nextscale_core.retarget.checkup_symmetry import symmetry_remarks
+from nextscale_core.retarget.description import (
+    CONTINUOUS,
+    REVOLUTE,
+    chain,
+    expand,
+    joint_limits,
+    joint_names,
+    link_masses,
+    name_problems,
+    read_model,
+    reduced,
+    stand_up,
+)
+from nextscale_core.retarget.profile import SIDES, RobotProfile, read_profile
+from nextscale_core.retarget.remarks import Remark, error, ok, some, warning
+from nextscale_core.retarget.robot import build_robot, list_robots
+from nextscale_core.retarget.sources import find_urdf, package_roots
+
+_WIDE = 2 * np.pi
+"""A revolute joint with limits beyond this has none [rad]."""
+
+_ENDLESS_SPEED = 40.0
+"""No joint of a humanoid turns faster [rad/s]."""
+
+
+@dataclass(frozen=True)
+class Checkup:
+    """What was found.
+
+    Attributes:
+        robot: Name of the robot, or of the URDF file.
+        remarks: Errors, warnings and what is right, in the order of looking.
+    """
+
+    robot: str
+    remarks: tuple[Remark, ...]
+
+    @property
+    def errors(self) -> tuple[Remark, ...]:
+        """What keeps the robot from being used."""
+        return tuple(remark for remark in self.remarks if remark.severity == "error")
+
+    @property
+    def warnings(self) -> tuple[Remark, ...]:
+        """What is odd."""
+        return tuple(remark for remark in self.remarks if remark.severity == "warning")
+
+
+def check_robot(name_or_urdf: str, profile: Path | None = None) -> Checkup:
+    """Look at a robot of the package, or at a URDF with or without a profile.
+
+    Nothing is raised for what is wrong with URDF or profile: that is what the result says.
+
+    Args:
+        name_or_urdf: One of `list_robots()`, the path of a URDF, or the path of a profile that
+            says where its URDF is.
+        profile: YAML profile. Without one, only the URDF is looked at.
+    """
+    if name_or_urdf in list_robots():
+        profile = profile or resource(f"config/robots/{name_or_urdf}.yaml")
+        name_or_urdf = ""
+    elif Path(name_or_urdf).suffix.lower() in (".yaml", ".yml"):
+        profile, name_or_urdf = Path(name_or_urdf), ""
+    read, remarks = _read(profile)
+    urdf = Path(name_or_urdf) if name_or_urdf else None
+    folders: tuple[Path, ...] = ()
+    if urdf is None and read is not None and profile is not None:
+        if read.urdf.path:
+            try:
+                urdf, folders = find_urdf(read.urdf, profile)
+            except NextscaleError as problem:
+                remarks.append(error("urdf", str(problem)))
+        else:
+            remarks.append(error("profile", "urdf.path is missing", "say where the URDF is"))
+    name = read.name if read else Path(name_or_urdf or profile or "?").stem
+    if urdf is None:
+        return Checkup(name, tuple(remarks))
+    return Checkup(name, (*remarks, *_remarks(urdf, read, folders or package_roots(urdf))))
+
+
+def _read(path: Path | None) -> tuple[RobotProfile | None, list[Remark]]:
+    if path is None:
+        return None, [
+            warning("profile", "no profile given", "'nextscale robots draft URDF' writes a first")
+        ]
+    try:
+        return read_profile(path), [ok("profile", f"{path.name} can be read")]
+    except NextscaleError as problem:
+        return None, [error("profile", line) for line in str(problem).split("; ")]
+
+
+def _remarks(urdf: Path, profile: RobotProfile | None, folders: Sequence[Path]) -> Iterator[Remark]:
+    if not urdf.is_file():
+        yield error("urdf", f"no file {urdf}")
+        return
+    try:
+        model, masses = read_model(urdf), link_masses(urdf)
+    except NextscaleError as problem:
+        yield error("urdf", str(problem), "xacro files must be expanded first: 'xacro FILE'")
+        return
+    yield ok("urdf", f"{urdf.name}: {model.njoints - 2} joints, {len(masses)} links with a mass")
+    yield from mass_remarks(model)
+    missing = list(mesh_remarks(urdf, folders))
+    yield from missing
+    whole = not any(remark.severity == "error" for remark in missing)
+    if whole:
+        yield from mesh_up_remarks(model, urdf, profile, folders)
+    if profile is None:
+        yield from _bare_limits(model)
+        return
+    stand_up(model, profile.axes)
+    wrong = name_problems(model, profile)
+    yield from (error("names", line) for line in wrong)
+    if wrong:
+        return
+    yield ok("names", "every name in the profile is in the URDF")
+    order = list(_order(model, profile))
+    yield from order
+    locked = list(_locked(model, profile))
+    yield from locked
+    if order or any(remark.severity == "error" for remark in locked):
+        return
+    moving = reduced(model, expand(profile.locked, joint_names(model)))
+    limits, wrong = joint_limits(moving, profile)
+    yield from (error("limits", line) for line in wrong)
+    if wrong:
+        return
+    yield from _odd_limits(moving, profile, limits)
+    yield from symmetry_remarks(moving, profile, limits)
+    robot = build_robot(urdf, profile, tuple(folders))
+    yield from posture_remarks(robot, moving, limits, shapes=whole)
+
+
+def _bare_limits(model: pin.Model) -> Iterator[Remark]:
+    for name in joint_names(model):
+        joint = model.joints[model.getJointId(name)]
+        if joint.shortname() not in REVOLUTE + CONTINUOUS:
+            yield warning(
+                "limits", f"joint {name} is of type {joint.shortname()}", "lock it in the profile"
+            )
+            continue
+        speed = float(model.velocityLimit[joint.idx_v])
+        if not 0 < speed < np.inf:
+            yield warning(
+                "limits",
+                f"joint {name} has velocity limit {speed:g} rad/s",
+                "set one in limits.velocity, or lock the joint",
+            )
+
+
+def _order(model: pin.Model, profile: RobotProfile) -> Iterator[Remark]:
+    """Hip, knee and ankle follow each other in the tree; so do shoulder, elbow and wrist."""
+    for side in SIDES:
+        limb = profile.limb(side)
+        for parts in (("hip", "knee", "ankle"), ("shoulder", "elbow", "wrist")):
+            line = chain(model, limb[parts[2]])
+            rows = [line.index(limb[part]) if limb[part] in line else -1 for part in parts]
+            if not 0 <= rows[0] < rows[1] < rows[2]:
+                yield error(
+                    "names",
+                    f"{side} {', '.join(parts)} ({', '.join(limb[part] for part in parts)}) do "
+                    "not follow each other along one limb",
+                    f"the joints before {limb[parts[2]]} are {', '.join(line[:-1]) or 'none'}",
+                )
+
+
+def _locked(model: pin.Model, profile: RobotProfile) -> Iterator[Remark]:
+    locked = expand(profile.locked, joint_names(model))
+    instead = expand(profile.position, joint_names(model))
+    for name, value in locked.items():
+        joint = model.joints[model.getJointId(name)]
+        if joint.shortname() not in REVOLUTE:
+            continue
+        lower, upper = instead.get(
+            name,
+            (model.lowerPositionLimit[joint.idx_q], model.upperPositionLimit[joint.idx_q]),
+        )
+        if not lower - 1e-3 <= value <= upper + 1e-3:
+            yield error(
+                "locked",
+                f"{name} is locked at {value:g} rad, outside its limits {lower:g} to {upper:g}",
+                f"lock it at {float(np.clip(value, lower, upper)):g}",
+            )
+    if locked:
+        yield ok("locked", f"{len(locked)} joints are held where the profile says")
+
+
+def _odd_limits(
+    model: pin.Model, profile: RobotProfile, limits: dict[str, tuple[float, float, float]]
+) -> Iterator[Remark]:
+    wide = [name for name, (low, high, _) in limits.items() if low < -_WIDE or high > _WIDE]
+    fast = [name for name, limit in limits.items() if limit[2] > _ENDLESS_SPEED]
+    wide = [n for n in wide if model.joints[model.getJointId(n)].shortname() in REVOLUTE]
+    if wide:
+        yield warning(
+            "limits",
+            f"{len(wide)} joints turn further than once around: {some(wide)}",
+            "set limits.position",
+        )
+    if fast:
+        yield warning(
+            "limits",
+            f"{len(fast)} joints may turn faster than {_ENDLESS_SPEED:g} rad/s: {some(fast)}",
+            "no motor does; set limits.velocity",
+        )
+    beyond = []
+    for name, (lower, upper) in expand(profile.position, joint_names(model)).items():
+        joint = model.joints[model.getJointId(name)]
+        if joint.shortname() in REVOLUTE and (
+            lower < model.lowerPositionLimit[joint.idx_q] - 1e-6
+            or upper > model.upperPositionLimit[joint.idx_q] + 1e-6
+        ):
+            beyond.append(name)
+    if beyond:
+        yield warning(
+            "limits",
+            f"the profile lets {len(beyond)} joints go beyond the URDF's limits: {some(beyond)}",
+            "right only where the URDF is wrong",
+        )
+    if not (wide or fast or beyond):
+        yield ok("limits", f"{len(limits)} joints have position and velocity limits")

@@ -1,0 +1,301 @@
+"""A first profile for a URDF that nobody has described, to be looked over by a person."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pinocchio as pin
+from scipy.optimize import least_squares
+
+from nextscale_core.exceptions import RobotError
+from nextscale_core.retarget.anatomy import Anatomy, find_anatomy, trunk
+from nextscale_core.retarget.description import (
+    CONTINUOUS,
+    REVOLUTE,
+    joint_names,
+    link_masses,
+    read_model,
+    stand_up,
+)
+from nextscale_core.retarget.footprint import Footprint, footprint, joint_points, mesh_up_of
+from nextscale_core.retarget.patterns import grouped
+from nextscale_core.retarget.profile import SIDES, RobotProfile, Sole, UrdfSource
+from nextscale_core.retarget.sources import package_roots
+
+_KNEE = 0.3
+"""Bend of the knees in the drafted posture [rad]."""
+
+_FASTEST, _SLOWEST, _CAUTIOUS = 40.0, 0.5, 3.0
+"""Velocity limits above the first mean that nobody set one; the third is put there. Leg joints
+below the second slow down every step [rad/s]."""
+
+_ROTOR, _SHARE, _HIGHEST = 0.02, 2 / 3, 60.0
+"""Rotor inertia [kg m^2], share of effort / inertia, and cap [rad/s^2] of acceleration limits."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A profile that was guessed.
+
+    Attributes:
+        profile: The guess.
+        notes: What a person should look at, one line each.
+        moving: Joints that move.
+    """
+
+    profile: RobotProfile
+    notes: tuple[str, ...]
+    moving: tuple[str, ...]
+
+
+def draft_profile(
+    urdf: Path,
+    name: str | None = None,
+    mesh_dirs: Sequence[Path] | None = None,
+    *,
+    beside: Path | None = None,
+) -> Draft:
+    """Guess a profile from the geometry and the names of a URDF.
+
+    Args:
+        urdf: The description.
+        name: Name of the robot; the URDF's own when None.
+        mesh_dirs: Folders that `package://` is resolved in; those above the URDF when None.
+        beside: The profile file to be: a URDF in or below its folder is named from there.
+
+    Raises:
+        RobotError: the URDF cannot be read, or is no humanoid with two legs and two arms.
+    """
+    folders = package_roots(urdf) if mesh_dirs is None else tuple(mesh_dirs)
+    model, notes = read_model(urdf), []
+    mesh_up = mesh_up_of(model, urdf, folders)
+    try:
+        shapes = joint_points(model, urdf, folders, mesh_up)
+    except RobotError as error:
+        shapes = {}
+        notes.append(f"{error}; the soles are guessed from the length of the legs")
+    anatomy = find_anatomy(model, {joint: points.mean(0) for joint, points in shapes.items()})
+    notes += anatomy.notes
+    stand_up(model, anatomy.axes)
+    turn = anatomy.axes.rotation()
+    sole = _sole(model, anatomy, {joint: at @ turn.T for joint, at in shapes.items()}, notes)
+    moving = _moving(model, anatomy)
+    locked = {joint: 0.0 for joint in joint_names(model) if joint not in moving}
+    lower, upper = _ranges(model)
+    locked = {
+        joint: round(float(np.clip(0.0, lower.get(joint, 0.0), upper.get(joint, 0.0))), 3)
+        for joint in locked
+    }
+    notes += _sluggish(model, anatomy)
+    hips = [_place(model, anatomy.limbs[side]["hip"])[1] for side in SIDES]
+    profile = RobotProfile(
+        name=name or re.sub(r"\W+", "_", model.name).strip("_").lower() or "robot",
+        description=f"{model.name}, {len(moving)} of {model.njoints - 2} joints, drafted",
+        urdf=UrdfSource(path=_seen_from(urdf, beside), mesh_up=mesh_up),
+        axes=anatomy.axes,
+        pelvis=_link(model, urdf, anatomy.pelvis),
+        torso=_link(model, urdf, anatomy.torso),
+        left=anatomy.limbs["left"],
+        right=anatomy.limbs["right"],
+        sole=sole,
+        min_stance_width=round(max(2.4 * sole.half_width, 0.8 * abs(hips[0] - hips[1])), 2),
+        nominal=_nominal(model, anatomy, notes),
+        locked=grouped(locked, joint_names(model)),
+        acceleration={"default": _HIGHEST, **grouped(_slow(model, moving), joint_names(model))},
+        velocity=grouped(_unlimited(model, moving), joint_names(model)),
+    )
+    return Draft(profile, tuple(notes), tuple(moving))
+
+
+def _seen_from(urdf: Path, beside: Path | None) -> str:
+    whole = urdf.resolve()
+    folder = None if beside is None else beside.resolve().parent
+    inside = folder is not None and whole.is_relative_to(folder)
+    return str(whole.relative_to(folder)) if folder is not None and inside else str(whole)
+
+
+def _place(model: pin.Model, joint: str) -> np.ndarray:
+    """Origin of a joint at zero, from the base [m]."""
+    data = model.createData()
+    pin.forwardKinematics(model, data, pin.neutral(model))
+    return np.array(data.oMi[model.getJointId(joint)].translation)
+
+
+def _link(model: pin.Model, urdf: Path, joint: int) -> str:
+    """The heaviest link that a joint carries: a massless root gives way to the body behind it."""
+    links = [
+        frame
+        for frame in model.frames
+        if frame.parentJoint == joint and frame.type == pin.FrameType.BODY
+    ]
+    mass = link_masses(urdf)
+    return max(links, key=lambda frame: mass.get(frame.name, 0.0)).name
+
+
+def _moving(model: pin.Model, anatomy: Anatomy) -> list[str]:
+    limbs = {
+        joint for side in SIDES for joint in (*anatomy.legs[side], *anatomy.arms[side])
+    } | trunk(model, anatomy)
+    return [joint for joint in joint_names(model) if joint in limbs and _can_move(model, joint)]
+
+
+def _can_move(model: pin.Model, joint: str) -> bool:
+    number = model.getJointId(joint)
+    kind = model.joints[number].shortname()
+    if kind in CONTINUOUS:
+        return True
+    row = model.joints[number].idx_q
+    span = model.upperPositionLimit[row] - model.lowerPositionLimit[row]
+    return kind in REVOLUTE and bool(span > 0.05)
+
+
+def _ranges(model: pin.Model) -> tuple[dict[str, float], dict[str, float]]:
+    """Position limits of the revolute joints [rad]."""
+    lower, upper = {}, {}
+    for joint in joint_names(model):
+        kind = model.joints[model.getJointId(joint)]
+        if kind.shortname() in REVOLUTE:
+            lower[joint] = float(model.lowerPositionLimit[kind.idx_q])
+            upper[joint] = float(model.upperPositionLimit[kind.idx_q])
+        elif kind.shortname() in CONTINUOUS:
+            lower[joint], upper[joint] = -2 * np.pi, 2 * np.pi
+    return lower, upper
+
+
+def _sole(
+    model: pin.Model, anatomy: Anatomy, shapes: Mapping[str, np.ndarray], notes: list[str]
+) -> Sole:
+    """Sole from the shape of the feet, or from the length of the legs where they have none."""
+    prints: list[Footprint] = []
+    for side, sign in zip(SIDES, (1.0, -1.0), strict=True):
+        joint = anatomy.limbs[side]["ankle"]
+        if joint in shapes:
+            away = (shapes[joint] - _place(model, joint)) * [1.0, sign, 1.0]
+            prints.append(footprint(away))
+    if not prints:
+        leg = abs(
+            float(_place(model, anatomy.limbs["left"]["hip"])[2])
+            - float(_place(model, anatomy.limbs["left"]["ankle"])[2])
+        )
+        if not any("guessed from the length" in note for note in notes):
+            notes.append(
+                "the feet have no shape: the soles are guessed from the length of the legs"
+            )
+        front, back, low = (round(share * leg, 3) for share in (0.17, -0.08, -0.12))
+        return Sole((front, 0.0, low), (back, 0.0, low), round(0.06 * leg, 3))
+    front, back, low, middle, half = np.mean(
+        [[p.front, p.back, p.low, p.middle, p.half_width] for p in prints], axis=0
+    )
+    middle = 0.0 if abs(middle) < 0.005 else middle
+    toe, heel = ([round(float(v), 4) for v in (x, middle, low)] for x in (front, back))
+    return Sole((toe[0], toe[1], toe[2]), (heel[0], heel[1], heel[2]), round(float(half), 4))
+
+
+def _nominal(model: pin.Model, anatomy: Anatomy, notes: list[str]) -> dict[str, float]:
+    """Knees a little bent, soles flat, arms hanging with the forearms a little forward."""
+    lower, upper = _ranges(model)
+    values: dict[str, float] = {}
+    data = model.createData()
+    pin.computeJointJacobians(model, data, pin.neutral(model))
+    for side in SIDES:
+        # Turned about the axis to the left, a positive angle bends knees like a human's.
+        for joint, angle in zip(anatomy.pitch[side], (-0.5, 1.0, -0.5), strict=True):
+            number = model.getJointId(joint)
+            axis = data.J[3:, model.joints[number].idx_v]
+            wanted = _KNEE * angle * np.sign(axis[1])
+            value = float(np.clip(wanted, lower[joint] + 0.02, upper[joint] - 0.02))
+            if abs(value - wanted) > 0.1:
+                notes.append(
+                    f"{joint} should stand at {wanted:.2f} rad, its limits are "
+                    f"{lower[joint]:g} to {upper[joint]:g}: are they right? (limits.position)"
+                )
+            values[joint] = value
+        values.update(_hanging(model, anatomy, side, lower, upper))
+    return {joint: round(value, 2) for joint, value in values.items() if abs(value) > 0.02}
+
+
+def _hanging(
+    model: pin.Model,
+    anatomy: Anatomy,
+    side: str,
+    lower: Mapping[str, float],
+    upper: Mapping[str, float],
+) -> dict[str, float]:
+    """Angles of the arm joints for which the arm hangs calmly."""
+    arm = anatomy.arms[side]
+    arm = tuple(joint for joint in arm[: arm.index(anatomy.limbs[side]["wrist"])] if joint in lower)
+    plain = [joint for joint in arm if model.joints[model.getJointId(joint)].nq == 1]
+    rows = [model.joints[model.getJointId(joint)].idx_q for joint in plain]
+    parts = [model.getJointId(anatomy.limbs[side][p]) for p in ("shoulder", "elbow", "wrist")]
+    outward = 0.15 if side == "left" else -0.15
+    data = model.createData()
+
+    def miss(angles: np.ndarray) -> np.ndarray:
+        q = pin.neutral(model)
+        q[rows] = angles
+        pin.forwardKinematics(model, data, q)
+        shoulder, elbow, wrist = (data.oMi[part].translation for part in parts)
+        upper_arm, forearm = elbow - shoulder, wrist - elbow
+        wanted = np.array([0.0, outward, -1.0]), np.array([0.35, outward, -1.0])
+        return np.concatenate(
+            [
+                upper_arm / np.linalg.norm(upper_arm) - wanted[0] / np.linalg.norm(wanted[0]),
+                forearm / np.linalg.norm(forearm) - wanted[1] / np.linalg.norm(wanted[1]),
+                0.03 * angles,
+            ]
+        )
+
+    low = np.array([lower[joint] for joint in plain]) + 0.02
+    high = np.maximum(np.array([upper[joint] for joint in plain]) - 0.02, low + 1e-6)
+    best = min(
+        (
+            least_squares(miss, np.clip(start, low, high), bounds=(low, high))
+            for start in _starts(low, high)
+        ),
+        key=lambda result: float(result.cost),
+    )
+    return dict(zip(plain, best.x.tolist(), strict=True))
+
+
+def _starts(low: np.ndarray, high: np.ndarray) -> list[np.ndarray]:
+    """Where the search for a hanging arm begins: zero and a few postures in the limits."""
+    generator = np.random.default_rng(0)
+    near = np.clip(low, -2.0, 0.0), np.clip(high, 0.0, 2.0)
+    return [np.zeros(len(low)), *generator.uniform(near[0], near[1] + 1e-9, (4, len(low)))]
+
+
+def _sluggish(model: pin.Model, anatomy: Anatomy) -> list[str]:
+    """Notes on leg joints whose velocity limit slows every step down."""
+    notes = []
+    for joint in (joint for side in SIDES for joint in anatomy.legs[side]):
+        speed = float(model.velocityLimit[model.joints[model.getJointId(joint)].idx_v])
+        if 0 < speed < _SLOWEST:
+            notes.append(f"{joint} turns no faster than {speed:g} rad/s: think of locking it")
+    return notes
+
+
+def _slow(model: pin.Model, moving: Sequence[str]) -> dict[str, float]:
+    """Acceleration limits of joints that cannot reach the cap [rad/s^2]."""
+    inertia = np.diag(pin.crba(model, model.createData(), pin.neutral(model)))
+    slow = {}
+    for joint in moving:
+        row = model.joints[model.getJointId(joint)].idx_v
+        effort = float(model.effortLimit[row])
+        limit = _SHARE * effort / (float(inertia[row]) + _ROTOR)
+        # Without an effort limit, or with a placeholder for an inertia, this says nothing.
+        if 5.0 <= limit < _HIGHEST:
+            slow[joint] = float(round(limit))
+    return slow
+
+
+def _unlimited(model: pin.Model, moving: Sequence[str]) -> dict[str, float]:
+    """Joints whose velocity limit is missing or no limit at all [rad/s]."""
+    speed = {
+        joint: float(model.velocityLimit[model.joints[model.getJointId(joint)].idx_v])
+        for joint in moving
+    }
+    return {joint: _CAUTIOUS for joint, v in speed.items() if not 0 < v <= _FASTEST}
