@@ -73,7 +73,7 @@ def test_the_same_seed_gives_the_same_head_whatever_it_was_before():
 
 
 def test_captions_of_recorded_clips_and_of_single_actions_have_their_shares(shared):
-    flat = DurationConfig(balance=0.0)
+    flat = DurationConfig(single_actions=0.1, balance=0.0)
     found = duration_lessons(shared / "data" / "cmu", TextEncoder(), flat)
     assert len(found.pooled) == len(found.seconds) == len(found.weights) > 3000
     assert found.weights.sum().item() == pytest.approx(1.0, abs=1e-4)
