@@ -229,7 +229,7 @@ class MotionPipeline:
         given = for_each(seconds, len(sentences))
         if len(given) != len(sentences):
             raise ConfigError(f"{len(sentences)} sentences, but {len(given)} durations")
-        chosen = self.generator.duration(pooled)[:, 0].float().exp().tolist()
+        chosen = self.generator.seconds_of(pooled).tolist()
         return settle(given, chosen)
 
 

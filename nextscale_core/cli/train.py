@@ -186,15 +186,13 @@ def duration(
     'train generator' does the same before its own steps.
     """
     from nextscale_core.generators.moscale import MoScale
-    from nextscale_core.motion.bad_data import on_bad_data as reading
     from nextscale_core.text.encoder import TextEncoder
     from nextscale_core.training.duration import DurationConfig, teach_duration
 
     use_threads(threads)
     model = MoScale.from_pretrained(str(generator))
-    with reading(on_bad_data):
-        encoder = TextEncoder(model.config.text_encoder)
-        error = teach_duration(model, data, encoder, DurationConfig(seed=seed))
+    encoder = TextEncoder(model.config.text_encoder)
+    error = teach_duration(model, data, encoder, DurationConfig(seed=seed), policy=on_bad_data)
     model.save_pretrained(out)
     typer.echo(f"wrote {out}; off by {error:.2f} s on the captions it learnt from")
 

@@ -88,18 +88,12 @@ class TextConditioned(nn.Module):
     pieces by cross-attention; a small head of its own tells the usual duration.
 
     Args:
-        width: Channels.
-        depth: Number of blocks.
-        heads: Attention heads.
-        dropout: Share of samples for which a branch of a block is left out in training.
-        text_dim: Width of the text features.
-        code_dim: Width of the tokenizer's codes.
+        config: Sizes.
     """
 
-    def __init__(
-        self, width: int, depth: int, heads: int, dropout: float, text_dim: int, code_dim: int
-    ) -> None:
+    def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
+        width, text_dim = config.width, config.text_dim
         self.text_input = nn.Linear(text_dim, width)
         self.pooled_input = nn.Linear(text_dim, width)
         self.null_token = nn.Parameter(torch.randn(text_dim) * 0.02)
@@ -108,13 +102,15 @@ class TextConditioned(nn.Module):
             nn.Linear(LENGTH_FEATURES, width), nn.SiLU(), nn.Linear(width, width)
         )
         self.modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 6 * width))
-        self.query = nn.Linear(width, code_dim)
-        self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(depth))
+        self.query = nn.Linear(width, config.code_dim)
+        self.blocks = nn.ModuleList(
+            Block(width, config.heads, config.dropout) for _ in range(config.depth)
+        )
         self.norm = nn.LayerNorm(width)
         self.duration = nn.Sequential(
             nn.Linear(text_dim, 128), nn.SiLU(), nn.Dropout(0.2), nn.Linear(128, 1)
         )
-        self._head_dim = width // heads
+        self._head_dim = width // config.heads
 
     def initialize(self, *silent: nn.Linear) -> None:
         """Start all weights small, and at zero those of the modulation and of `silent` heads.
@@ -199,7 +195,11 @@ class TextConditioned(nn.Module):
 
     def predict_seconds(self, text: TextFeatures) -> Tensor:
         """(B,) usual duration of what the sentences say [s], learnt from the captions."""
-        return self.duration(text.pooled)[:, 0].float().exp().clamp(0.5, 12.0)
+        return self.seconds_of(text.pooled).clamp(0.5, 12.0)
+
+    def seconds_of(self, pooled: Tensor) -> Tensor:
+        """(B,) durations [s] of sentences with pooled features (B, text_dim), without bounds."""
+        return self.duration(pooled)[:, 0].float().exp()
 
 
 def _small_weights(module: nn.Module) -> None:

@@ -48,14 +48,7 @@ class MoScale(
     """
 
     def __init__(self, config: MoScaleConfig) -> None:
-        super().__init__(
-            config.width,
-            config.depth,
-            config.heads,
-            config.dropout,
-            config.text_dim,
-            config.code_dim,
-        )
+        super().__init__(config)
         self.config = config
         width = config.width
         self.mask_token = config.num_codes

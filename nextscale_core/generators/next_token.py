@@ -73,14 +73,7 @@ class NextToken(
     """
 
     def __init__(self, config: NextTokenConfig) -> None:
-        super().__init__(
-            config.width,
-            config.depth,
-            config.heads,
-            config.dropout,
-            config.text_dim,
-            config.code_dim,
-        )
+        super().__init__(config)
         self.config = config
         self.code_embedding = nn.Embedding(config.num_codes, config.code_dim)
         self.input = nn.Linear(config.code_dim, config.width)

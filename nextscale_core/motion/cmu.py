@@ -17,7 +17,7 @@ Placed like this, a foot that stands still in the data stands still in the resul
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 
@@ -26,10 +26,11 @@ from scipy.spatial.transform import Rotation
 
 from nextscale_core.exceptions import MotionFileError
 from nextscale_core.motion.clip import MotionClip
-from nextscale_core.motion.cmu_rows import CmuFiles, Trial, read_cmu_files
+from nextscale_core.motion.cmu_rows import ClipRow, CmuFiles, Trial, read_cmu_files
 from nextscale_core.motion.dataset import CaptionedClip
 from nextscale_core.motion.legs import STANDARD_LEG, bend_leg, floor_height
 from nextscale_core.motion.skeleton import FPS, JOINT_INDEX, NUM_JOINTS
+from nextscale_core.motion.standard import STANDARD_OFFSETS
 
 _PELVIS, _TORSO = 0, 7
 _LEGS = {"left": (1, 2, 3), "right": (4, 5, 6)}  # hip, knee, ankle bodies
@@ -40,19 +41,17 @@ _FITTED_HIP = np.array([0.038, 0.105, -0.093])
 _FITTED_THIGH = np.array([0.010, 0.0, -0.401])
 _FITTED_SHANK = np.array([0.020, 0.0, -0.453])
 
-# The standard skeleton [m], T-pose, x forward, y left, z up: HumanML3D's bone lengths, made
-# symmetric. Left side; the right side has the opposite y.
-_HIP = np.array([-0.018, 0.064, -0.083])
-_FOOT = np.array([0.131, 0.020, -0.055])
-_SPINE1 = np.array([-0.030, 0.0, 0.128])
-_SPINE2 = np.array([0.024, 0.0, 0.141])
-_SPINE3 = np.array([0.003, 0.0, 0.057])
-_NECK = np.array([-0.030, 0.0, 0.217])
-_HEAD = np.array([0.048, 0.0, 0.091])
-_COLLAR = np.array([-0.018, 0.076, 0.119])
-_SHOULDER = np.array([-0.017, 0.119, 0.040])
-_UPPER_ARM = np.array([0.0, 0.260, 0.0])
-_FOREARM = np.array([0.0, 0.268, 0.0])
+_HIP = np.array(STANDARD_OFFSETS["hip"])
+_FOOT = np.array(STANDARD_OFFSETS["foot"])
+_SPINE1 = np.array(STANDARD_OFFSETS["spine1"])
+_SPINE2 = np.array(STANDARD_OFFSETS["spine2"])
+_SPINE3 = np.array(STANDARD_OFFSETS["spine3"])
+_NECK = np.array(STANDARD_OFFSETS["neck"])
+_HEAD = np.array(STANDARD_OFFSETS["head"])
+_COLLAR = np.array(STANDARD_OFFSETS["collar"])
+_SHOULDER = np.array(STANDARD_OFFSETS["shoulder"])
+_UPPER_ARM = np.array(STANDARD_OFFSETS["elbow"])
+_FOREARM = np.array(STANDARD_OFFSETS["wrist"])
 
 _FITTED_LEG = -float(_FITTED_THIGH[2] + _FITTED_SHANK[2])
 
@@ -189,10 +188,11 @@ class CmuFolder:
         Raises:
             MotionFileError: a clip names an unknown trial or frames outside of it.
         """
+        return self._clips(row for row in self._files.clips if split in (None, row.split))
+
+    def _clips(self, rows: Iterable[ClipRow]) -> Iterator[CaptionedClip]:
         cache: dict[str, MotionClip] = {}
-        for row in self._files.clips:
-            if split is not None and row.split != split:
-                continue
+        for row in rows:
             if row.trial not in cache:
                 cache[row.trial] = self.trial_clip(self.trials[row.trial])
             joints = cache[row.trial].joints[row.first : row.end].copy()
@@ -201,17 +201,21 @@ class CmuFolder:
             yield CaptionedClip(row.id, row.split, row.captions, MotionClip(joints, FPS, text))
 
     def training_clips(self) -> Iterator[CaptionedClip]:
-        """The train split without clips that share frames with a val or test clip.
+        """The train split without clips that share frames with a val or test clip."""
+        return self._clips(self.training_rows())
+
+    def training_rows(self) -> list[ClipRow]:
+        """Captions and spans of `training_clips`, without their motion.
 
         HumanML3D cut some recordings into clips that overlap; others are copies.
         """
         held_out = self.held_out()
-        shared = {
-            row.id
+        return [
+            row
             for row in self._files.clips
-            if row.split == "train" and overlaps(held_out.get(row.trial, []), row.first, row.end)
-        }
-        return (clip for clip in self.clips("train") if clip.id not in shared)
+            if row.split == "train"
+            and not overlaps(held_out.get(row.trial, []), row.first, row.end)
+        ]
 
     def held_out(self) -> dict[str, list[tuple[int, int]]]:
         """Frame spans of val and test clips by trial, also in trials that copy another one.

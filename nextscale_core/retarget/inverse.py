@@ -14,7 +14,7 @@ import numpy as np
 
 from nextscale_core.exceptions import InvalidMotionError, RobotError
 from nextscale_core.motion.clip import MotionClip
-from nextscale_core.motion.legs import SHANK_LENGTH, THIGH_LENGTH
+from nextscale_core.motion.legs import SHANK_LENGTH, STANDARD_LEG, THIGH_LENGTH
 from nextscale_core.motion.skeleton import FPS
 from nextscale_core.retarget.feet import heading_left
 from nextscale_core.retarget.inverse_samples import (
@@ -28,7 +28,6 @@ from nextscale_core.retarget.inverse_samples import (
 from nextscale_core.retarget.inverse_skeleton import (
     ANKLE_HEIGHT,
     HIP_HALF_WIDTH,
-    LEG_LENGTH,
     TOE_OUT,
     Orientations,
     pose_human,
@@ -165,7 +164,7 @@ def robot_to_human(
     poses = found.poses
     points = points @ poses.rotation.transpose(0, 2, 1) + poses.base[:, None]
     hinges = kinematics.axes(poses.rotation[:, None] @ turns)
-    scale = kinematics.lengths.leg / LEG_LENGTH
+    scale = kinematics.lengths.leg / STANDARD_LEG
     human = pose_human(_seen(kinematics, points, hinges, scale))
     clip = MotionClip(human, fps, contacts=sole_contacts(kinematics, points, fps))
     return HumanHistory(clip, poses, worst, found.sources, ACCURACY[worst], scale, tuple(warnings))

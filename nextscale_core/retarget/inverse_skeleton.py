@@ -11,29 +11,12 @@ from functools import lru_cache
 
 import numpy as np
 
-from nextscale_core.motion.legs import SHANK_LENGTH, THIGH_LENGTH, bend_leg
+from nextscale_core.motion.legs import bend_leg
 from nextscale_core.motion.skeleton import JOINT_INDEX, NUM_JOINTS
+from nextscale_core.motion.standard import STANDARD_OFFSETS
 from nextscale_core.retarget.human import body_of
 from nextscale_core.retarget.profile import SIDES
 from nextscale_core.retarget.rotations import exp, frame_from, log
-
-_OFFSETS: dict[str, tuple[float, float, float]] = {
-    "hip": (-0.018, 0.064, -0.083),
-    "knee": (0.0, 0.0, -THIGH_LENGTH),
-    "ankle": (0.0, 0.0, -SHANK_LENGTH),
-    "foot": (0.131, 0.020, -0.055),
-    "spine1": (-0.030, 0.0, 0.128),
-    "spine2": (0.024, 0.0, 0.141),
-    "spine3": (0.003, 0.0, 0.057),
-    "neck": (-0.030, 0.0, 0.217),
-    "head": (0.048, 0.0, 0.091),
-    "collar": (-0.018, 0.076, 0.119),
-    "shoulder": (-0.017, 0.119, 0.040),
-    "elbow": (0.0, 0.260, 0.0),
-    "wrist": (0.0, 0.268, 0.0),
-}
-"""Each joint from its parent in the T-pose, left side (x forward, y left, z up) [m]: the offsets
-that `motion.cmu` poses recordings with."""
 
 _MIRROR = np.array([1.0, -1.0, 1.0])
 _FURTHER = 1.37
@@ -83,19 +66,16 @@ def offset(name: str, side: str = "left") -> np.ndarray:
         name: Joint without its side, e.g. 'hip'.
         side: 'left' or 'right'; joints of the spine have only one.
     """
-    return np.array(_OFFSETS[name]) * (1.0 if side == "left" else _MIRROR)
+    return np.array(STANDARD_OFFSETS[name]) * (1.0 if side == "left" else _MIRROR)
 
 
-ANKLE_HEIGHT = -_OFFSETS["foot"][2]
+ANKLE_HEIGHT = -STANDARD_OFFSETS["foot"][2]
 """Ankle above the floor of the standing standard skeleton [m]."""
 
-TOE_OUT = float(np.arctan2(_OFFSETS["foot"][1], _OFFSETS["foot"][0]))
+TOE_OUT = float(np.arctan2(STANDARD_OFFSETS["foot"][1], STANDARD_OFFSETS["foot"][0]))
 """Ball of the foot sideways of where the foot looks, seen from the ankle [rad]."""
 
-LEG_LENGTH = THIGH_LENGTH + SHANK_LENGTH
-"""Thigh and shank of the standard skeleton [m]."""
-
-HIP_HALF_WIDTH = _OFFSETS["hip"][1]
+HIP_HALF_WIDTH = STANDARD_OFFSETS["hip"][1]
 """Hip joint from the middle of the body [m]."""
 
 

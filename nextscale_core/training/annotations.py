@@ -70,23 +70,29 @@ def read_annotations(path: Path | None = None) -> tuple[Annotation, ...]:
     return tuple(out)
 
 
-def annotated_clips(folder: Path, path: Path | None = None) -> Iterator[CaptionedClip]:
-    """Clips of the annotated spans of a CMU folder, all in the train split.
+def annotations_of(data: CmuFolder, path: Path | None = None) -> list[Annotation]:
+    """The annotations that a CMU folder has motion for.
 
     Spans that touch the motion of a val or test clip are left out, whatever the file says; so
     are those of trials that the folder does not have.
     """
-    data = CmuFolder(folder)
     held_out = data.held_out()
+    return [
+        item
+        for item in read_annotations(path)
+        if (trial := data.trials.get(item.trial)) is not None
+        and item.end <= trial.frames
+        and not overlaps(held_out.get(item.trial, []), item.start, item.end)
+    ]
+
+
+def annotated_clips(folder: Path, path: Path | None = None) -> Iterator[CaptionedClip]:
+    """Clips of `annotations_of` a CMU folder, all in the train split."""
+    data = CmuFolder(folder)
     whole: dict[str, MotionClip] = {}
-    for item in read_annotations(path):
-        trial = data.trials.get(item.trial)
-        if trial is None or item.end > trial.frames:
-            continue
-        if overlaps(held_out.get(item.trial, []), item.start, item.end):
-            continue
+    for item in annotations_of(data, path):
         if item.trial not in whole:
-            whole[item.trial] = data.trial_clip(trial)
+            whole[item.trial] = data.trial_clip(data.trials[item.trial])
         joints = whole[item.trial].joints[item.start : item.end].copy()
         joints[..., 2] -= floor_height(joints)
         clip = MotionClip(joints, text=item.captions[0])

@@ -6,9 +6,7 @@ time, before a generator's own training, and stays as it is from then on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -16,15 +14,15 @@ from torch import Tensor
 
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.generators.conditioned import TextConditioned
-from nextscale_core.motion.bad_data import policy_in_force
+from nextscale_core.motion.bad_data import on_bad_data
 from nextscale_core.motion.cmu import CmuFolder
-from nextscale_core.motion.dataset import CaptionedClip
 from nextscale_core.motion.humanml3d import read_humanml3d
+from nextscale_core.motion.skeleton import FPS
 from nextscale_core.text.encoder import TextEncoder
-from nextscale_core.training.annotations import annotated_clips
+from nextscale_core.training.annotations import annotations_of
+from nextscale_core.training.entries import SentenceTable
 from nextscale_core.training.library import density
 
-_CHUNK = 128
 Pair = tuple[str, float]
 
 
@@ -73,43 +71,50 @@ class DurationLessons:
     weights: Tensor
 
 
-def duration_lessons(data: Path, encoder: TextEncoder, config: DurationConfig) -> DurationLessons:
+def duration_lessons(
+    data: Path, encoder: TextEncoder, config: DurationConfig, table: SentenceTable | None = None
+) -> DurationLessons:
     """The captions of the train split with their durations.
 
     Args:
         data: CMU or HumanML3D folder; the latter has none of our own captions.
         encoder: The generator's text encoder.
         config: Decides how often each caption is drawn.
+        table: Sentences that are encoded already; the others are added to it.
     """
-    groups = _captions(data.resolve(), policy_in_force())
+    table = SentenceTable() if table is None else table
+    groups = _captions(data)
     shares = (1 - config.single_actions, config.single_actions) if groups[1] else (1.0, 0.0)
     pooled, seconds, weights = [], [], []
     for group, share in zip(groups, shares, strict=True):
         if not group:
             continue
-        rows = [
-            encoder([text for text, _ in group[begin : begin + _CHUNK]]).pooled.cpu().float()
-            for begin in range(0, len(group), _CHUNK)
-        ]
-        pooled.append(torch.cat(rows))
+        table.add([text for text, _ in group], encoder)
+        rows = torch.stack([table.pooled[table.index[text]].float() for text, _ in group])
+        pooled.append(rows)
         seconds += [value for _, value in group]
-        rarity = density(pooled[-1]).clamp(min=1.0) ** -config.balance
+        rarity = density(rows).clamp(min=1.0) ** -config.balance
         weights.append(share * rarity / rarity.sum())
     if not seconds:
         raise ConfigError(f"{data} holds no captioned training clip")
     return DurationLessons(torch.cat(pooled), torch.tensor(seconds), torch.cat(weights))
 
 
-@lru_cache(maxsize=2)
-def _captions(data: Path, _policy: str) -> tuple[list[Pair], list[Pair]]:
+def _captions(data: Path) -> tuple[list[Pair], list[Pair]]:
     """Captions with seconds: of the train split's clips, and our own of single actions."""
     if not (data / "clips.jsonl").is_file():
-        return _pairs(read_humanml3d(data, "train")), []
-    return _pairs(CmuFolder(data).training_clips()), _pairs(annotated_clips(data))
-
-
-def _pairs(clips: Iterable[CaptionedClip]) -> list[Pair]:
-    return [(caption, item.clip.seconds) for item in clips for caption in item.captions]
+        clips = read_humanml3d(data, "train")
+        return [(text, item.clip.seconds) for item in clips for text in item.captions], []
+    folder = CmuFolder(data)
+    rows = folder.training_rows()
+    return (
+        [(text, (row.end - row.first) / FPS) for row in rows for text in row.captions],
+        [
+            (text, (item.end - item.start) / FPS)
+            for item in annotations_of(folder)
+            for text in item.captions
+        ],
+    )
 
 
 def fit_duration(
@@ -148,7 +153,7 @@ def fit_duration(
         head.train()
         for _ in range(config.steps):
             rows = torch.multinomial(lessons.weights, config.batch_size, replacement=True)
-            guess = head(lessons.pooled[rows].to(device))[:, 0].exp()
+            guess = model.seconds_of(lessons.pooled[rows].to(device))
             error = (guess - lessons.seconds[rows].to(device)).abs().mean()
             optimizer.zero_grad()
             error.backward()
@@ -165,7 +170,24 @@ def teach_duration(
     data: Path,
     encoder: TextEncoder,
     config: DurationConfig | None = None,
+    *,
+    table: SentenceTable | None = None,
+    policy: str = "refuse",
 ) -> float:
-    """`fit_duration` on the train split of a data folder; returns the error [s]."""
+    """`fit_duration` on the train split of a data folder.
+
+    Args:
+        model: As for `fit_duration`.
+        data: CMU or HumanML3D folder.
+        encoder: The model's text encoder.
+        config: Settings.
+        table: As for `duration_lessons`.
+        policy: What to do about broken data, as in `RunConfig.on_bad_data`.
+
+    Returns:
+        The error [s].
+    """
     config = config or DurationConfig()
-    return fit_duration(model, duration_lessons(data, encoder, config), config)
+    with on_bad_data(policy):
+        lessons = duration_lessons(data, encoder, config, table)
+    return fit_duration(model, lessons, config)

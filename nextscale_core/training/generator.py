@@ -261,7 +261,7 @@ def train_generator(
         with torch.no_grad():
             # Codes start where the tokenizer has them; [MASK] keeps its own start.
             model.code_embedding.weight[:-1] = tokenizer.quantizer.codebook
-    teach_duration(model, data, encoder)
+    teach_duration(model, data, encoder, table=source.table, policy=run.on_bad_data)
 
     def loss(module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
         shard = trainer.shard

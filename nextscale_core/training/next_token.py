@@ -160,7 +160,7 @@ def train_next_token(
     with torch.no_grad():
         # Codes start where the tokenizer has them, as in `train_generator`.
         model.code_embedding.weight.copy_(tokenizer.quantizer.codebook)
-    teach_duration(model, data, encoder)
+    teach_duration(model, data, encoder, table=source.table, policy=run.on_bad_data)
 
     def loss(module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
         batch = source.draw(run.batch_size, trainer.shard.rank, trainer.shard.processes)

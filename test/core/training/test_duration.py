@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from nextscale_core.exceptions import ConfigError
+from nextscale_core.exceptions import ConfigError, MotionFileError
 from nextscale_core.generators.moscale import MoScale, MoScaleConfig
 from nextscale_core.text.encoder import TextEncoder, TextFeatures
 from nextscale_core.training.duration import (
@@ -11,7 +11,9 @@ from nextscale_core.training.duration import (
     DurationLessons,
     duration_lessons,
     fit_duration,
+    teach_duration,
 )
+from nextscale_core.training.entries import SentenceTable
 
 SMALL = MoScaleConfig(width=16, depth=1, heads=2, num_codes=8, code_dim=4, num_scales=2, text_dim=6)
 QUICK = DurationConfig(steps=300, learning_rate=1e-2)
@@ -85,3 +87,33 @@ def test_captions_of_recorded_clips_and_of_single_actions_have_their_shares(shar
 def test_a_share_of_all_is_refused():
     with pytest.raises(ConfigError, match="single_actions"):
         DurationConfig(single_actions=1.0)
+
+
+class Words:
+    """Encodes a sentence by its length; counts what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def __call__(self, texts: list[str]) -> TextFeatures:
+        self.asked += texts
+        pooled = torch.nn.functional.one_hot(torch.tensor([len(t) % 6 for t in texts]), 6).float()
+        tokens = torch.zeros(len(texts), 1, 6)
+        return TextFeatures(tokens, torch.ones(len(texts), 1, dtype=torch.bool), pooled)
+
+
+def test_broken_data_is_refused_or_left_out_as_the_run_says(humanml3d, caplog):
+    (humanml3d / "new_joint_vecs" / "000001.npy").write_bytes(b"")
+    model, quick = MoScale(SMALL), DurationConfig(steps=5)
+    with pytest.raises(MotionFileError, match=r"000001\.npy"):
+        teach_duration(model, humanml3d, Words(), quick)
+    assert teach_duration(model, humanml3d, Words(), quick, policy="skip") > 0
+    assert "000001.npy" in caplog.text
+
+
+def test_sentences_that_are_encoded_already_are_not_encoded_again(humanml3d):
+    table, first, again = SentenceTable(), Words(), Words()
+    one = duration_lessons(humanml3d, first, DurationConfig(), table)
+    two = duration_lessons(humanml3d, again, DurationConfig(), table)
+    assert first.asked and not again.asked
+    assert torch.equal(one.pooled, two.pooled) and torch.equal(one.seconds, two.seconds)
