@@ -1,6 +1,6 @@
 # make run, make test: all on a bare Debian 12 or Ubuntu with Python 3.10 to 3.12. `make help`.
 
-TEXT ?= a person waves with the right hand
+TEXT ?=
 ARGS ?=
 PY = .venv/bin/python
 
@@ -14,7 +14,8 @@ export NEXTSCALE_TEXT PYTHON
 .PHONY: help setup run test lint format lock clean
 
 help:
-	@echo 'make run [TEXT="..."]  a sentence over ROS 2 to a mock robot, a picture in out/'
+	@echo 'make run               three sentences over ROS 2 to a mock robot that executes them as'
+	@echo '                       one motion, a picture in out/; TEXT="..." sends that one instead'
 	@echo '                       (ARGS="--robot g1 --seed 7" adds options, see nextscale-demo --help)'
 	@echo 'make test              every test, running ROS graphs included, and make lint'
 	@echo 'make lint              ruff and mypy'
@@ -27,7 +28,7 @@ setup:
 	@tools/setup.sh
 
 run: setup
-	@$(PY) -m nextscale_ros.demo $(ARGS) -- "$$NEXTSCALE_TEXT"
+	@$(PY) -m nextscale_ros.demo $(ARGS) -- $${NEXTSCALE_TEXT:+"$$NEXTSCALE_TEXT"}
 
 test: setup
 	@$(MAKE) --no-print-directory lint

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from nextscale_core.completion.methods import CompletionMethods
 from nextscale_core.exceptions import (
     ConfigError,
     InvalidMotionError,
@@ -27,6 +27,7 @@ from nextscale_core.generators.sampling import (
     SamplingConfig,
     default_sampling,
 )
+from nextscale_core.generators.seeds import check_seed
 from nextscale_core.motion.cleanup import clean_up
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.durations import Seconds, for_each, settle
@@ -39,10 +40,9 @@ from nextscale_core.tokenizers.temporal import TemporalTokenizer
 
 DEFAULT_MODEL = "moscale-cmu"
 _SAMPLING_FILE = "sampling.json"
-_MAX_SEED = 2**63 - 1
 
 
-class MotionPipeline:
+class MotionPipeline(CompletionMethods):
     """Text to human motion: text encoder, generator and tokenizer in one object.
 
     Example:
@@ -71,7 +71,7 @@ class MotionPipeline:
         self.device = generator.null_token.device
         self.encoder = encoder or TextEncoder(generator.config.text_encoder, self.device)
         self.sampling = sampling or default_sampling(generator.config.num_scales)
-        self._sampler = NextScaleSampler(self.generator, self.tokenizer.quantizer)
+        self.sampler = NextScaleSampler(self.generator, self.tokenizer.quantizer)
 
     @classmethod
     def from_pretrained(
@@ -187,7 +187,7 @@ class MotionPipeline:
         sentences = [validate_sentence(text) for text in texts]
         if len(seeds) != len(sentences):
             raise ConfigError(f"{len(sentences)} sentences need as many seeds, got {len(seeds)}")
-        numbers = [_check_seed(seed) for seed in seeds]
+        numbers = [check_seed(seed) for seed in seeds]
         if not sentences:
             return []
         sampling = self.sampling.with_overrides(steps, guidance)
@@ -196,7 +196,7 @@ class MotionPipeline:
         wanted = self._seconds(features.pooled, sentences, seconds)
         latents = [self.tokenizer.latents_for(value) for value in wanted]
         with watch.stage("generate"):
-            tokens = self._sampler.sample(features, latents, numbers, sampling, None, progress)
+            tokens = self.sampler.sample(features, latents, numbers, sampling, None, progress)
         with watch.stage("decode"):
             clips = [
                 decode_clip(self.tokenizer, own, length, sentence, seed)
@@ -247,12 +247,6 @@ def decode_clip(
     """
     features = tokenizer.decode([t[None] for t in tokens], latents)[0]
     return clean_up(features_to_clip(features.float().cpu().numpy(), text=text, seed=seed))
-
-
-def _check_seed(seed: int) -> int:
-    if not isinstance(seed, int | np.integer) or not 0 <= seed <= _MAX_SEED:
-        raise ConfigError(f"seed must be a whole number from 0 to 2^63 - 1, got {seed!r}")
-    return int(seed)
 
 
 def _model_folder(name_or_path: str | Path) -> Path:

@@ -15,6 +15,7 @@ from trajectory_msgs.msg import (
 )
 
 from nextscale_core.exceptions import RetargetError
+from nextscale_core.retarget import Robot
 from nextscale_core.retarget.trajectory import RobotTrajectory
 from nextscale_ros.message_rules import NANOSECONDS, nanoseconds
 
@@ -56,7 +57,7 @@ def joint_trajectory(trajectory: RobotTrajectory, stamp: Time | None = None) -> 
 
 
 def base_trajectory(
-    trajectory: RobotTrajectory, frame: str, stamp: Time | None = None
+    trajectory: RobotTrajectory, frame: str, stamp: Time | None = None, robot: Robot | None = None
 ) -> MultiDOFJointTrajectory:
     """The floating base that belongs to the joints, point by point at the same times.
 
@@ -64,14 +65,19 @@ def base_trajectory(
         trajectory: N base poses [m], quaternions x y z w.
         frame: Name of the world frame, z up.
         stamp: As for the joints.
+        robot: Whose base it is; its root link may lie otherwise than x forward, z up. None: it
+            does not.
     """
     message = MultiDOFJointTrajectory(joint_names=[BASE_JOINT])
     message.header.frame_id = frame
     if stamp is not None:
         message.header.stamp = stamp
+    quaternions = trajectory.base_quaternion
+    if robot is not None:
+        quaternions = robot.root_quaternion(quaternions)
     for p, q, t in zip(
         trajectory.base_position.tolist(),
-        trajectory.base_quaternion.tolist(),
+        quaternions.tolist(),
         trajectory.time_from_start,
         strict=True,
     ):

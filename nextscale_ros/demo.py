@@ -1,18 +1,17 @@
-"""`nextscale-demo`: one sentence through the whole system, on a ROS graph of its own.
+"""`nextscale-demo`: sentences through the whole system, on a ROS graph of its own.
 
-Starts the generate node and the mock robot as separate processes, sends the sentence over DDS,
-receives the trajectory, lets the mock robot execute it and draws what the robot did. The exit
-status is 0 only if all of that happened.
+Starts the generate node and the mock robot as separate processes, sends the sentences over DDS,
+each while the one before is still executed, receives the trajectories, lets the mock robot execute
+them as one motion and draws what the robot did. The exit status is 0 only if all of that happened.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -22,28 +21,25 @@ import typer
 from rclpy.signals import SignalHandlerOptions
 from rich.console import Console
 from rich.table import Table
-from trajectory_msgs.msg import JointTrajectory
 
 from nextscale_core.exceptions import NextscaleError
-from nextscale_core.retarget import load_robot
+from nextscale_core.retarget import Robot, load_robot
 from nextscale_core.retarget.trajectory import RobotTrajectory
 from nextscale_core.viz import draw_robot
 from nextscale_ros.isolation import private_graph
 from nextscale_ros.message_rules import NANOSECONDS, nanoseconds
-from nextscale_ros.msg import MotionReport
 from nextscale_ros.processes import Child, end_on_signals
 from nextscale_ros.recorder import DemoTimeoutError, Recorder
+from nextscale_ros.session import Answer, DemoError, Seam, Session, seams
 
-DEFAULT_TEXT = "a person waves with the right hand"
-LISTENERS = 2
-"""The mock robot and the demo."""
-SENDINGS = 10
-ARRIVED = 0.005
-"""How near the robot must come to the last point of the trajectory [rad]."""
+DEFAULT_TEXTS = (
+    "a person walks forward",
+    "a person waves with the right hand",
+    "a person turns around",
+)
 
-
-class DemoError(NextscaleError, RuntimeError):
-    """The demo could not show what it should."""
+STILL = 0.7
+"""So much of the time before the first motion is drawn [s]."""
 
 
 @dataclass(frozen=True)
@@ -51,36 +47,52 @@ class Result:
     """What the demo saw.
 
     Attributes:
-        report: The node's report on the sentence.
+        answers: What came of each sentence.
+        seams: How well each trajectory's first point fits the robot's motion.
         executed: The motion of the mock robot.
-        latency: From sending the sentence to receiving the trajectory, over DDS [s].
         final_error: Distance to the last commanded point at the end [rad].
         picture: The drawing of the executed motion.
     """
 
-    report: MotionReport
+    answers: tuple[Answer, ...]
+    seams: tuple[Seam, ...]
     executed: RobotTrajectory
-    latency: float
     final_error: float
     picture: Path
 
 
 def demo(
-    text: Annotated[str, typer.Argument(help="What the robot should do.")] = DEFAULT_TEXT,
+    texts: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="What the robot should do, one sentence after the other; default: "
+            + ", ".join(f"'{text}'" for text in DEFAULT_TEXTS)
+            + "."
+        ),
+    ] = None,
     robot: Annotated[str, typer.Option(help="Robot profile or URDF.")] = "g1",
     model: Annotated[str, typer.Option(help="Name or folder of the motion model.")] = "moscale-cmu",
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
     seconds: Annotated[float, typer.Option(help="Length [s]; 0: the model chooses.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Seed; -1: a new one.")] = -1,
+    interrupt: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            help="Send the next sentence so long after the last motion began [s]; default: so "
+            "that it takes over about 1 s before that motion's end.",
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the picture and the logs.")] = Path("out"),
     timeout: Annotated[float, typer.Option(help="Patience with the model's start [s].")] = 300.0,
 ) -> None:
-    """Send one sentence, let the mock robot execute the trajectory, draw what it did."""
+    """Send sentences, let the mock robot execute them as one motion, draw what it did."""
     end_on_signals()
     console = Console(highlight=False, soft_wrap=True)
     options = {"model": model, "device": device, "seconds": float(seconds), "seed": int(seed)}
+    said = tuple(texts or DEFAULT_TEXTS)
     try:
-        result = run_demo(text, robot, options, out, timeout, console)
+        result = run_demo(said, robot, options, out, timeout, console, interrupt)
     except NextscaleError as error:
         console.print(f"[bold red]failed:[/] {_plain(str(error))}")
         raise typer.Exit(1) from None
@@ -91,23 +103,25 @@ def demo(
 
 
 def run_demo(
-    text: str,
+    texts: Sequence[str],
     robot_name: str,
     options: dict[str, object],
     out: Path,
     timeout: float,
     console: Console,
+    interrupt: float | None = None,
     node_module: str = "nextscale_ros.generate_node",
 ) -> Result:
     """Do everything the module says.
 
     Args:
-        text: The sentence.
+        texts: The sentences.
         robot_name: Robot profile or URDF.
         options: Further parameters of the generate node.
         out: Folder for the picture and the logs; made if missing.
         timeout: Patience with the start of the node [s].
         console: Takes the progress.
+        interrupt: When to send the next sentence; see `Session.until_it_is_time`.
         node_module: What to run as the generate node.
 
     Raises:
@@ -146,107 +160,119 @@ def run_demo(
         except DemoTimeoutError as error:
             raise DemoError(f"{error}\n{children[1].tail()}") from error
         console.print("      ready: model loaded and warm, mock robot standing")
-
-        console.print(f"[2/5] sending on /text_command: {_plain(repr(text))}")
-        latency, report = _send(recorder, text, alive)
-        _, command = recorder.commands[-1]
-        console.print(
-            f"[3/5] received on /motion_command: {len(command.points)} points, "
-            f"{len(command.joint_names)} joints, {_end(command):.2f} s ({latency:.2f} s after)"
-        )
-        final_error = _watch_execution(recorder, alive, console)
-        executed = recorder.executed(robot.name, text)
+        session = Session(recorder, alive)
+        for number, text in enumerate(texts):
+            _say(session, recorder, text, number, len(texts), interrupt, console)
+        with console.status(f"[4/5] the mock robot executes it, {_left(session):.1f} s"):
+            final_error = session.until_it_rests()
+        executed = recorder.executed(robot.name, "; ".join(texts))
+        begin = nanoseconds(recorder.states[0].header.stamp) / NANOSECONDS
     # The children have ended here; drawing does not need them.
-    picture = out / f"{_file_name(text)}.png"
-    console.print(f"[5/5] drawing the executed motion: {picture}")
-    draw_robot(robot, executed, picture)
-    if not picture.is_file():
-        raise DemoError(f"no picture was written to {picture}")
-    return Result(report, executed, latency, final_error, picture)
-
-
-def _send(recorder: Recorder, text: str, alive: Callable[[], None]) -> tuple[float, MotionReport]:
-    """Send the sentence until node, mock robot and we are all connected with each other.
-
-    The nodes find each other at their own pace, and only the generate node knows whom it reaches.
-
-    Returns:
-        Seconds from sending to receiving the trajectory, and the node's report.
-    """
-    for _ in range(SENDINGS):
-        for heard in (recorder.reports, recorder.commands, recorder.bases):
-            heard.clear()
-        sent = recorder.say(text)
-        recorder.wait(lambda: bool(recorder.reports), 120.0, "a report on the sentence", alive)
-        report = recorder.reports[-1]
-        if report.outcome not in (MotionReport.PASS, MotionReport.REPAIRED):
-            known = report.message.startswith(report.outcome)
-            raise DemoError(report.message if known else f"{report.outcome}: {report.message}")
-        if report.listeners >= LISTENERS:
-            recorder.wait(
-                lambda: bool(recorder.commands and recorder.bases),
-                10.0,
-                "the trajectory on /motion_command",
-                alive,
-            )
-            return recorder.commands[-1][0] - sent, report
-        recorder.listen(1.0)
-    raise DemoError(f"/motion_command has {report.listeners} listeners, {LISTENERS} should listen")
-
-
-def _end(command: JointTrajectory) -> float:
-    """Time of the last point [s]."""
-    return nanoseconds(command.points[-1].time_from_start) / NANOSECONDS
-
-
-def _watch_execution(recorder: Recorder, alive: Callable[[], None], console: Console) -> float:
-    """Record until the robot stands in the last point; the distance left [rad]."""
-    began, command = recorder.commands[-1]
-    end = _end(command)
-    last = dict(zip(command.joint_names, command.points[-1].positions, strict=True))
-    # What was recorded while the node was starting and thinking is not part of the motion.
-    recorder.states.clear()
-    recorder.odometry.clear()
-
-    def error() -> float:
-        if not recorder.states:
-            return float("inf")
-        state = recorder.states[-1]
-        return float(max(abs(q - last[n]) for n, q in zip(state.name, state.position, strict=True)))
-
-    with console.status(f"[4/5] the mock robot executes it, {end:.1f} s"):
-        try:
-            recorder.wait(
-                lambda: time.monotonic() - began > end and error() < ARRIVED,
-                end + 10.0,
-                "the mock robot to reach the last point",
-                alive,
-            )
-        except DemoTimeoutError as failure:
-            raise DemoError(f"{failure}: {error():.3f} rad are left") from failure
-    moved = np.ptp([state.position for state in recorder.states], axis=0).max()
+    moved = np.ptp(executed.positions, axis=0).max()
     console.print(
-        f"[4/5] the mock robot has executed it: {len(recorder.states)} joint states recorded, "
+        f"[4/5] the mock robot has executed it: {len(executed)} joint states recorded, "
         f"largest joint movement {np.degrees(moved):.0f} degrees"
     )
-    return error()
+    answers = tuple(session.answers)
+    fits = seams(answers, executed, begin)
+    picture = out / f"{_file_name('_then_'.join(texts))}.png"
+    console.print(f"[5/5] drawing the executed motion: {picture}")
+    _draw(robot, executed, answers, fits, begin, picture)
+    if not picture.is_file():
+        raise DemoError(f"no picture was written to {picture}")
+    return Result(answers, fits, executed, final_error, picture)
+
+
+def _say(
+    session: Session,
+    recorder: Recorder,
+    text: str,
+    number: int,
+    count: int,
+    interrupt: float | None,
+    console: Console,
+) -> None:
+    """Send one sentence at its time, and tell what came of it."""
+    if number:
+        session.until_it_is_time(interrupt)
+    left = f", {_left(session):.1f} s before the robot would rest" if number else ""
+    console.print(f"[2/5] sending on /text_command: {_plain(repr(text))}{left}")
+    answer = session.say(text) if number else session.first(text)
+    if count == 1:
+        # What was recorded while the node was thinking is not part of the motion.
+        recorder.states.clear()
+        recorder.odometry.clear()
+    command = answer.command
+    console.print(
+        f"[3/5] received on /motion_command: {len(command.points)} points, "
+        f"{len(command.joint_names)} joints, {answer.end - answer.begin:.2f} s "
+        f"({answer.latency:.2f} s after)"
+    )
+
+
+def _left(session: Session) -> float:
+    """Time until the end of the last trajectory [s]."""
+    return max(session.answers[-1].end - session.now(), 0.0)
+
+
+def _draw(
+    robot: Robot,
+    executed: RobotTrajectory,
+    answers: Sequence[Answer],
+    fits: Sequence[Seam],
+    begin: float,
+    picture: Path,
+) -> None:
+    """One sentence: what the robot did; several: with the seams between them."""
+    if len(answers) == 1:
+        draw_robot(robot, executed, picture)
+        return
+    from nextscale_core.viz.session import Spoken, draw_session
+
+    spoken = [
+        Spoken(
+            answer.text,
+            answer.sent - begin,
+            answer.received - begin,
+            fit.position_jump,
+            fit.velocity_jump,
+        )
+        for answer, fit in zip(answers, fits, strict=True)
+    ]
+    # Nobody wants to look at a robot that stands and waits for the first sentence's motion.
+    idle = int(np.searchsorted(executed.time_from_start, spoken[0].begin - STILL))
+    shown = replace(
+        executed,
+        positions=executed.positions[idle:],
+        velocities=executed.velocities[idle:],
+        time_from_start=executed.time_from_start[idle:],
+        base_position=executed.base_position[idle:],
+        base_quaternion=executed.base_quaternion[idle:],
+    )
+    draw_session(robot, shown, spoken, picture)
 
 
 def _summarise(result: Result, console: Console) -> None:
     """What happened, in a few lines."""
-    report = result.report
     table = Table(show_header=False, box=None, padding=(0, 2))
-    table.add_row("sentence", _plain(report.text))
-    table.add_row("model, robot, seed", f"{report.model}, {report.robot}, {report.seed}")
-    table.add_row(
-        "trajectory",
-        f"{len(report.joint_names)} joints, {report.points} points, {report.duration:.2f} s",
-    )
-    stages = zip(report.stage_names, report.stage_seconds, strict=True)
-    table.add_row("text to trajectory", f"{result.latency:.2f} s, sent to received over DDS")
-    for name, seconds in stages:
-        table.add_row("", f"{name} {seconds:.3f} s")
-    table.add_row("safety", _plain(report.message))
+    for answer, seam in zip(result.answers, result.seams, strict=True):
+        report = answer.report
+        table.add_row("sentence", _plain(report.text))
+        table.add_row("model, robot, seed", f"{report.model}, {report.robot}, {report.seed}")
+        table.add_row(
+            "trajectory",
+            f"{len(report.joint_names)} joints, {report.points} points, {report.duration:.2f} s",
+        )
+        table.add_row("text to trajectory", f"{answer.latency:.2f} s, sent to received over DDS")
+        for name, seconds in zip(report.stage_names, report.stage_seconds, strict=True):
+            table.add_row("", f"{name} {seconds:.3f} s")
+        table.add_row("safety", _plain(report.message))
+        if len(result.answers) > 1:
+            table.add_row(
+                "seam",
+                f"first point {seam.position_jump:.5f} rad and {seam.velocity_jump:.4f} rad/s "
+                "from the measured state",
+            )
     executed = result.executed
     table.add_row(
         "executed",

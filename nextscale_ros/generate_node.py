@@ -1,14 +1,15 @@
 """The generate node: a sentence on /text_command becomes a trajectory on /motion_command.
 
 Topics, by parameter: `text_topic` (std_msgs/String, in), `joint_states_topic`
-(sensor_msgs/JointState, in), `command_topic` (trajectory_msgs/JointTrajectory, out), `base_topic`
+(sensor_msgs/JointState, in), `odometry_topic` (nav_msgs/Odometry, in), `imu_topic`
+(sensor_msgs/Imu, in), `command_topic` (trajectory_msgs/JointTrajectory, out), `base_topic`
 (trajectory_msgs/MultiDOFJointTrajectory, out), `report_topic` (nextscale_ros/MotionReport, out, one
 for every sentence), `ready_topic` (std_msgs/Bool, out, latched).
 
-The newest sentence wins: what is still being made for an older one is given up. The trajectory
-begins in the measured state of the robot where that is known; before any joint state was received
-it begins in its own first pose, with time to come there; once joint states have stopped coming,
-sentences are refused.
+The newest sentence wins: what is still being made for an older one is given up. A motion goes on
+from what the robot did in the last second (parameter `continuation`), and its trajectory begins in
+the measured state. While joint states are absent or stale, sentences are refused (parameter
+`state_policy`).
 """
 
 from __future__ import annotations
@@ -22,9 +23,8 @@ import rclpy
 from builtin_interfaces.msg import Time
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.context import Context
+from rclpy.duration import Duration
 from rclpy.node import Node
-from rclpy.qos import qos_profile_sensor_data
-from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, String
 from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
@@ -35,20 +35,22 @@ from nextscale_core.exceptions import (
     RetargetError,
     UnsafeTrajectoryError,
 )
-from nextscale_core.retarget import RobotState, load_robot
 from nextscale_core.text import validate_sentence
 from nextscale_ros.conversions import base_trajectory, joint_trajectory
-from nextscale_ros.message_rules import check_joint_trajectory
+from nextscale_ros.inputs import RobotInputs
+from nextscale_ros.message_rules import NANOSECONDS, check_joint_trajectory, nanoseconds
 from nextscale_ros.msg import MotionReport
-from nextscale_ros.parameters import Settings, declare_parameters, read_settings
-from nextscale_ros.planner import MotionSource, Plan, Planner, choose_seed
+from nextscale_ros.parameters import chosen_robot, declare_parameters, read_settings
+from nextscale_ros.plan import MotionSource, Plan
+from nextscale_ros.planner import Planner, choose_seed
+from nextscale_ros.published import PublishedPlan
 from nextscale_ros.qos import LATCHED
 from nextscale_ros.serving import serve
-from nextscale_ros.state import RobotStateError, RobotStateMemory
+from nextscale_ros.situation import Situation
 from nextscale_ros.worker import NewestOnlyWorker, Ticket
 
-THREADS = 3
-"""One for sentences, one for joint states, one for parameter services."""
+THREADS = 4
+"""One for sentences, one for joint states, one for the base, one for parameter services."""
 
 MAX_SHOWN_TEXT = 200
 """Characters of a received text that a report or a log line repeats."""
@@ -93,20 +95,14 @@ class GenerateNode(Node):
         )
         declare_parameters(self)
         self._received = 0
-        robot = load_robot(self._text("robot"))
-        self._memory = RobotStateMemory(robot.joint_names)
+        robot = chosen_robot(self)
         self._reports = self.create_publisher(MotionReport, self._text("report_topic"), 10)
         self._commands = self.create_publisher(JointTrajectory, self._text("command_topic"), 1)
         self._bases = self.create_publisher(MultiDOFJointTrajectory, self._text("base_topic"), 1)
         self._ready = self.create_publisher(Bool, self._text("ready_topic"), LATCHED)
         # Joint states first: the robot's state is known when the first sentence is served.
-        self._state_subscription = self.create_subscription(
-            JointState,
-            self._text("joint_states_topic"),
-            self._on_joint_state,
-            qos_profile_sensor_data,
-            callback_group=MutuallyExclusiveCallbackGroup(),
-        )
+        self._inputs = RobotInputs(self, robot)
+        self._situation = Situation(robot, self._inputs, self.get_logger().warning)
         begin = time.monotonic()
         if pipeline is None:
             # Torch takes seconds to import; with another motion source it is not needed.
@@ -145,13 +141,6 @@ class GenerateNode(Node):
 
     # -- callbacks: short, so that the node stays responsive while a motion is being made
 
-    def _on_joint_state(self, message: JointState) -> None:
-        complaints = self._memory.update(
-            message.name, message.position, message.velocity, time.monotonic()
-        )
-        for complaint in complaints:
-            self.get_logger().warning(complaint)
-
     def _on_text(self, message: String) -> None:
         self._received += 1
         stamp = self.get_clock().now().to_msg()
@@ -175,14 +164,9 @@ class GenerateNode(Node):
         try:
             settings = read_settings(self)
             plan.seed = choose_seed(settings)
-            self._measured(settings)
-            self._planner.fill(
-                plan,
-                request.text,
-                settings,
-                lambda: self._measured(settings),
-                lambda: ticket.stale,
-            )
+            # A robot whose state is unknown is known to be unknown before any work is done.
+            self._situation.now(settings)
+            self._planner.fill(plan, request.text, settings, self._situation, lambda: ticket.stale)
             self._publish(request, plan, ticket)
         except GenerationCancelled:
             self._superseded(request, plan)
@@ -194,23 +178,6 @@ class GenerateNode(Node):
             self._report(request, MotionReport.FAILED, str(error), plan)
         except Exception as error:
             self._report_unexpected(request, error, plan)
-
-    def _measured(self, settings: Settings) -> RobotState | None:
-        """The state to begin in, or None where the plan's own first pose will do.
-
-        Raises:
-            RobotStateError: the state is required or was known before, and is not known now.
-        """
-        if not settings.start_from_state:
-            return None
-        if self._memory.empty:
-            if settings.require_state:
-                topic = self._text("joint_states_topic")
-                raise RobotStateError(
-                    f"no joint state received on {topic} yet (parameter require_state is true)"
-                )
-            return None
-        return self._memory.current(time.monotonic(), settings.state_timeout)
 
     def _publish(self, request: Request, plan: Plan, ticket: Ticket) -> None:
         """Send the trajectory if the gate passed it and nothing newer has arrived.
@@ -224,15 +191,25 @@ class GenerateNode(Node):
         if result.trajectory is None:
             raise UnsafeTrajectoryError(result.report.line())
         with plan.stopwatch.stage("message"):
-            command = joint_trajectory(result.trajectory)
-            base = base_trajectory(result.trajectory, self._text("base_frame"))
-            problems = check_joint_trajectory(command, self._planner.robot.joint_names)
+            begin = self._begin(plan)
+            stamp = None if begin is None else self._stamp(begin)
+            command = joint_trajectory(result.trajectory, stamp)
+            base = base_trajectory(
+                result.trajectory, self._text("base_frame"), stamp, self._planner.robot
+            )
+            now = None if stamp is None else nanoseconds(self._stamp(time.monotonic()))
+            problems = check_joint_trajectory(command, self._planner.robot.joint_names, now)
         if problems:
             raise UnsafeTrajectoryError(f"a controller would refuse it: {'; '.join(problems)}")
+
+        trajectory = result.trajectory
 
         def send() -> None:
             self._bases.publish(base)
             self._commands.publish(command)
+            self._situation.published(
+                PublishedPlan(trajectory, time.monotonic() if begin is None else begin)
+            )
 
         if not ticket.publish(send):
             raise GenerationCancelled("a newer sentence arrived before publishing")
@@ -244,6 +221,28 @@ class GenerateNode(Node):
             topic = self._text("command_topic")
             self.get_logger().warning(f"nobody listens on {topic}: the trajectory is lost")
         self._report(request, outcome, result.report.line(), plan)
+
+    @staticmethod
+    def _begin(plan: Plan) -> float | None:
+        """When the trajectory begins, by `time.monotonic()` [s]; None: when it arrives.
+
+        A robot that moves has gone on since it was measured: what the trajectory says about that
+        time is past, and controllers skip it. A robot that stands has missed nothing and begins
+        now; it is told when that is, so that its progress is known when the next sentence comes.
+        """
+        if plan.begin is None or plan.start is None or not plan.measured:
+            return None
+        return plan.begin if plan.moving else time.monotonic()
+
+    def _stamp(self, begin: float) -> Time:
+        """A time by `time.monotonic()` [s] on the robot's clock, else on ours."""
+        seconds = self._situation.stamp(begin)
+        if seconds is None:
+            ago = Duration(nanoseconds=int((time.monotonic() - begin) * NANOSECONDS))
+            ours: Time = (self.get_clock().now() - ago).to_msg()
+            return ours
+        sec, nanosec = divmod(round(seconds * NANOSECONDS), NANOSECONDS)
+        return Time(sec=int(sec), nanosec=int(nanosec))
 
     def _superseded(self, request: Request, plan: Plan | None = None) -> None:
         self._report(request, MotionReport.SUPERSEDED, "a newer sentence arrived", plan)
@@ -274,6 +273,7 @@ class GenerateNode(Node):
                 report.findings = [
                     f"{finding.check}: {finding.message}" for finding in plan.result.report.findings
                 ]
+                report.findings += [f"continuation: {note}" for note in plan.notes]
                 trajectory = plan.result.trajectory
                 if trajectory is not None and outcome in (MotionReport.PASS, MotionReport.REPAIRED):
                     report.joint_names = list(trajectory.joint_names)

@@ -19,14 +19,15 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
-from nextscale_core.retarget import load_robot
 from nextscale_ros.conversions import base_poses
 from nextscale_ros.follower import BaseFollower, JointFollower, JointPlan
 from nextscale_ros.message_rules import NANOSECONDS, check_joint_trajectory, nanoseconds
+from nextscale_ros.parameters import SPECS, chosen_robot
 from nextscale_ros.serving import serve
 
 JUMP = 0.05
-"""Distance of a first point due at once from the present state that earns a warning [rad]."""
+"""Distance of what a new trajectory asks for at once from the present state that earns a warning
+[rad]."""
 
 
 class MockRobot(Node):
@@ -41,14 +42,16 @@ class MockRobot(Node):
 
     def __init__(self, *, parameter_overrides: Sequence[Parameter] = ()) -> None:
         super().__init__("mock_robot", parameter_overrides=list(parameter_overrides))
-        robot = load_robot(
-            self._declare("robot", "g1", "Robot profile (`nextscale robots` lists them) or URDF.")
-        )
+        for name in ("robot", "profile", "joints"):
+            spec = SPECS[name]
+            self.declare_parameter(name, spec.default, spec.descriptor())
+        robot = chosen_robot(self)
         command = self._declare("command_topic", "/motion_command", "JointTrajectory, in.")
         base = self._declare("base_topic", "/motion_command/base", "MultiDOFJointTrajectory, in.")
         states = self._declare("joint_states_topic", "/joint_states", "JointState, out.")
         odometry = self._declare("odometry_topic", "/odom", "Odometry of the base, out.")
-        self._child_frame = self._declare("base_link", "pelvis", "Child frame of the odometry.")
+        root = robot.model.frames[2].name
+        self._child_frame = self._declare("base_link", root, "Child frame of the odometry.")
         rate = self.declare_parameter(
             "state_rate",
             100.0,
@@ -61,6 +64,8 @@ class MockRobot(Node):
         # Times since now keep their nanoseconds in a float; times since 1970 do not.
         self._epoch = self._now()
         self._names = list(robot.joint_names)
+        # A real robot says where its held joints are, too.
+        self._held = dict(robot.held)
         self._joints = JointFollower(robot.nominal)
         self._base: BaseFollower | None = None
         self._base_frame = "odom"
@@ -103,14 +108,15 @@ class MockRobot(Node):
             velocities = np.array([point.velocities for point in message.points])[:, order]
         times = self._times(message, now)
         here = self._seconds(now)
-        jump = np.abs(positions[0] - self._joints.sample(here)[0])
-        if times[0] <= here and jump.max() > JUMP:
+        before = self._joints.sample(here)[0]
+        self._joints.start(JointPlan(times, positions, velocities), here)
+        jump = np.abs(self._joints.sample(here)[0] - before)
+        if jump.max() > JUMP:
             joint = int(jump.argmax())
             self.get_logger().warning(
-                f"the first point is due now and {jump[joint]:.3f} rad away at "
-                f"{self._names[joint]}: a real robot would jerk"
+                f"what is due now is {jump[joint]:.3f} rad away at {self._names[joint]}: a real "
+                "robot would jerk"
             )
-        self._joints.start(JointPlan(times, positions, velocities), here)
         self._moving = True
         self.get_logger().info(f"following {len(times)} points for {times[-1] - here:.2f} s")
 
@@ -135,7 +141,9 @@ class MockRobot(Node):
         now = self._seconds(stamp.nanoseconds)
         positions, velocities = self._joints.sample(now)
         state = JointState(
-            name=self._names, position=positions.tolist(), velocity=velocities.tolist()
+            name=[*self._names, *self._held],
+            position=[*positions.tolist(), *self._held.values()],
+            velocity=[*velocities.tolist(), *[0.0] * len(self._held)],
         )
         state.header.stamp = stamp.to_msg()
         self._states.publish(state)

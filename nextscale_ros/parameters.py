@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rcl_interfaces.msg import (
@@ -16,8 +17,18 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from nextscale_core.motion.skeleton import MAX_SECONDS, MIN_SECONDS
+from nextscale_core.retarget import Robot, load_robot
 
 MAX_SEED = 2**31 - 1
+
+STATE_POLICIES = ("reject", "assume_nominal")
+CONTINUATIONS = ("from_state", "from_plan", "off")
+BASE_SOURCES = ("odometry", "tf", "none")
+
+MAX_HISTORY = 2.5
+"""Longest past that a motion continues [s]: past and new motion share the model's length."""
+
+_MAY_BE_EMPTY = ("imu_topic",)
 
 
 @dataclass(frozen=True)
@@ -29,10 +40,15 @@ class _Spec:
     low: float | None = None
     high: float | None = None
     read_only: bool = False
+    choices: tuple[str, ...] = ()
 
     def descriptor(self) -> ParameterDescriptor:
         """The same as ROS wants it; `ros2 param describe` shows it."""
-        descriptor = ParameterDescriptor(description=self.description, read_only=self.read_only)
+        descriptor = ParameterDescriptor(
+            description=self.description,
+            read_only=self.read_only,
+            additional_constraints=f"one of: {', '.join(self.choices)}" if self.choices else "",
+        )
         if self.low is not None and self.high is not None:
             if isinstance(self.default, float):
                 descriptor.floating_point_range = [
@@ -47,6 +63,15 @@ class _Spec:
 
 SPECS: dict[str, _Spec] = {
     "robot": _Spec("g1", "Robot profile (`nextscale robots` lists them) or URDF.", read_only=True),
+    "profile": _Spec(
+        "", "YAML profile of the robot; needed with a URDF, else the robot's own.", read_only=True
+    ),
+    "joints": _Spec(
+        [""],
+        "Joints that move: 'all', 'upper_body', or patterns of names; empty: what the profile "
+        "says. The others stay where they are measured.",
+        read_only=True,
+    ),
     "model": _Spec("moscale-cmu", "Name or folder of the motion model.", read_only=True),
     "device": _Spec("cpu", "Where the model runs: cpu, cuda or cuda:N.", read_only=True),
     "rate": _Spec(50.0, "Points per second of the trajectory [Hz].", 5.0, 500.0, read_only=True),
@@ -68,10 +93,27 @@ SPECS: dict[str, _Spec] = {
     "start_from_state": _Spec(
         True, "Begin the trajectory in the measured state of the robot where it is known."
     ),
-    "require_state": _Spec(
-        False,
-        "Refuse a sentence as long as no joint state has been received. When false, the trajectory "
-        "then begins in its own first pose, with time to come there.",
+    "state_policy": _Spec(
+        "reject",
+        "Where joint states are absent or stale: 'reject' publishes nothing and says why, "
+        "'assume_nominal' takes the robot to stand in its nominal posture.",
+        choices=STATE_POLICIES,
+    ),
+    "continuation": _Spec(
+        "from_state",
+        "How a sentence goes on from what the robot does: 'from_state' from its measured states, "
+        "'from_plan' from the trajectory published last, 'off' as a motion of its own.",
+        choices=CONTINUATIONS,
+    ),
+    "history": _Spec(
+        1.0, "How much of the robot's past a new motion continues [s].", 0.5, MAX_HISTORY
+    ),
+    "base_source": _Spec(
+        "odometry",
+        "Where the floating base comes from: 'odometry' (odometry_topic), 'tf' (base_frame to the "
+        "root link) or 'none'. Without it the soles tell (see docs/safety.md).",
+        read_only=True,
+        choices=BASE_SOURCES,
     ),
     "state_timeout": _Spec(
         0.2, "Age up to which a measured joint state counts as current [s].", 0.01, 10.0
@@ -84,6 +126,13 @@ SPECS: dict[str, _Spec] = {
         "/motion_command/base", "trajectory_msgs/MultiDOFJointTrajectory, out.", read_only=True
     ),
     "joint_states_topic": _Spec("/joint_states", "sensor_msgs/JointState, in.", read_only=True),
+    "odometry_topic": _Spec("/odom", "nav_msgs/Odometry of the base, in.", read_only=True),
+    "imu_topic": _Spec(
+        "",
+        "sensor_msgs/Imu, in: orientation where the base is not measured; empty: none.",
+        read_only=True,
+    ),
+    "imu_link": _Spec("", "Link that the IMU sits on; empty: the root link.", read_only=True),
     "report_topic": _Spec("/motion_report", "nextscale_ros/MotionReport, out.", read_only=True),
     "ready_topic": _Spec(
         "/nextscale/ready",
@@ -104,7 +153,9 @@ class Settings:
         guidance: Strength of the guidance, or None: the model's own.
         steps: Passes per scale, coarse to fine, or None: the model's own.
         start_from_state: Begin in the measured state where it is known.
-        require_state: Refuse when no joint state was ever received.
+        state_policy: What to do where joint states are absent or stale.
+        continuation: What a sentence continues.
+        history: How much of the past a motion continues [s].
         state_timeout: Age up to which a joint state is current [s].
     """
 
@@ -113,7 +164,9 @@ class Settings:
     guidance: float | None = None
     steps: tuple[int, ...] | None = None
     start_from_state: bool = True
-    require_state: bool = False
+    state_policy: str = "reject"
+    continuation: str = "from_state"
+    history: float = 1.0
     state_timeout: float = 0.2
 
 
@@ -141,7 +194,9 @@ def read_settings(node: Node) -> Settings:
         guidance=value("guidance") or None,
         steps=tuple(int(step) for step in value("steps") if step) or None,
         start_from_state=bool(value("start_from_state")),
-        require_state=bool(value("require_state")),
+        state_policy=str(value("state_policy")),
+        continuation=str(value("continuation")),
+        history=float(value("history")),
         state_timeout=float(value("state_timeout")),
     )
 
@@ -157,7 +212,36 @@ def _validate(parameters: Sequence[Parameter]) -> SetParametersResult:
             if steps != [0] and not (steps and all(1 <= step <= 50 for step in steps)):
                 reason = f"steps must be one integer from 1 to 50 per scale, or 0, got {steps}"
         elif parameter.name.endswith("_topic") and not parameter.value:
-            reason = f"{parameter.name} must not be empty"
+            if parameter.name not in _MAY_BE_EMPTY:
+                reason = f"{parameter.name} must not be empty"
+        else:
+            reason = _not_a_choice(parameter)
         if reason:
             return SetParametersResult(successful=False, reason=reason)
     return SetParametersResult(successful=True)
+
+
+def _not_a_choice(parameter: Parameter) -> str:
+    """What is wrong with a parameter that has to be one of a few words; '' if nothing is."""
+    choices = SPECS[parameter.name].choices if parameter.name in SPECS else ()
+    if not choices or parameter.value in choices:
+        return ""
+    return f"{parameter.name} must be {' or '.join(choices)}, got {parameter.value!r}"
+
+
+def chosen_robot(node: Node) -> Robot:
+    """The robot that the parameters `robot`, `profile` and `joints` name.
+
+    Raises:
+        NextscaleError: it cannot be loaded.
+    """
+
+    def value(name: str) -> Any:
+        return node.get_parameter(name).value
+
+    joints: str | list[str] | None = [text for text in value("joints") if text] or None
+    if joints in (["all"], ["upper_body"]):
+        joints = joints[0]
+    return load_robot(
+        str(value("robot")), Path(value("profile")) if value("profile") else None, joints
+    )

@@ -3,67 +3,55 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Protocol
+import time
+from collections.abc import Callable, Mapping
 
-from nextscale_core.exceptions import GenerationCancelled
+import numpy as np
+
+from nextscale_core.exceptions import (
+    GenerationCancelled,
+    InvalidMotionError,
+    RetargetError,
+    RobotError,
+)
 from nextscale_core.motion.clip import MotionClip
+from nextscale_core.motion.skeleton import MAX_SECONDS
 from nextscale_core.retarget import (
-    GateResult,
     Retargeter,
     Robot,
-    RobotState,
     SafetyGate,
+    hold_at,
     with_approach,
 )
+from nextscale_core.retarget.past import Prefix, prefix_of, with_base
 from nextscale_core.stopwatch import Stopwatch
 from nextscale_ros.parameters import MAX_SEED, Settings
+from nextscale_ros.plan import MotionSource, Nowhere, Plan, Surroundings
+from nextscale_ros.situation import Now
 
 WARM_UP_TEXT = "a person stands still"
 WARM_UP_SECONDS = 2.0
 
+LONGEST_AHEAD = 1.5
+"""So far ahead a plan under way is believed at most [s]."""
 
-class MotionSource(Protocol):
-    """What the planner needs of `nextscale_core.pipeline.MotionPipeline`."""
+_SKIPPED = 0.5
+"""At most so much of the new motion is skipped because its time is past [s]."""
 
-    @property
-    def name(self) -> str:
-        """Name of the model."""
-        ...
+SLOW = 0.05
+"""A robot none of whose joints is faster than this stands [rad/s]."""
 
-    def generate(
-        self,
-        text: str,
-        *,
-        seconds: float | None = None,
-        seed: int = 0,
-        guidance: float | None = None,
-        steps: tuple[int, ...] | None = None,
-        stopwatch: Stopwatch | None = None,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> MotionClip:
-        """A motion for the sentence."""
-        ...
+_ATTEMPTS = 3
+"""How often a trajectory is made until one does not come too late."""
 
+_RESERVE, _ON_ITS_WAY = 1.3, 0.35
+"""Share of the usual time that finishing a trajectory may take, and time to send it [s]."""
 
-@dataclass
-class Plan:
-    """What came of one sentence.
+_JERK = 0.03
+"""A trajectory that would make a joint jump further than this comes too late [rad]."""
 
-    Attributes:
-        seed: Seed of the sample.
-        stopwatch: Seconds by stage.
-        start: The measured state the trajectory begins in, or None.
-        result: The safety gate's answer; None until it was asked.
-        listeners: Subscribers that the trajectory was sent to.
-    """
-
-    seed: int
-    stopwatch: Stopwatch = field(default_factory=Stopwatch)
-    start: RobotState | None = None
-    result: GateResult | None = None
-    listeners: int = 0
+_MOVED = 0.02
+"""Held joints further from where they were are looked at anew [rad]."""
 
 
 class Planner:
@@ -81,11 +69,18 @@ class Planner:
         self._rate = rate
         self._retargeter = Retargeter(robot)
         self._gate = SafetyGate(robot)
+        self._seconds = 1.0
+        """What a sentence takes, running mean [s]."""
+        self._finishing = 0.5
+        """What is left to do once the motion is made: of late, at most [s]."""
 
     def warm_up(self) -> Stopwatch:
         """Go the whole way once, so that the first sentence does not pay for it."""
         plan = Plan(seed=0)
-        self.fill(plan, WARM_UP_TEXT, Settings(seconds=WARM_UP_SECONDS), lambda: None)
+        self.fill(plan, WARM_UP_TEXT, Settings(seconds=WARM_UP_SECONDS), Nowhere())
+        begin = time.monotonic()
+        self.fill(plan, WARM_UP_TEXT, Settings(), Nowhere())
+        self._seconds = time.monotonic() - begin
         return plan.stopwatch
 
     def fill(
@@ -93,7 +88,7 @@ class Planner:
         plan: Plan,
         text: str,
         settings: Settings,
-        measured: Callable[[], RobotState | None],
+        surroundings: Surroundings,
         stale: Callable[[], bool] = lambda: False,
     ) -> None:
         """Do the work and write it into `plan`, which stays readable when this raises.
@@ -102,37 +97,171 @@ class Planner:
             plan: Takes the stages, the start state and the result.
             text: A sentence that `validate_sentence` has passed.
             settings: Length, guidance and so on.
-            measured: Gives the robot's state, or None; asked as late as possible.
+            surroundings: Tells where the robot is; asked for it as late as possible.
             stale: Whether the work has become pointless.
 
         Raises:
             GenerationCancelled: `stale` said so.
-            NextscaleError: generation or retargeting failed, or `measured` raised it.
+            NextscaleError: generation or retargeting failed, or `surroundings` raised it.
         """
+        began = time.monotonic()
 
         def progress(done: int, total: int) -> None:
             if stale():
                 raise GenerationCancelled(f"cancelled after pass {done} of {total}")
 
-        clip = self.pipeline.generate(
+        prefix = self._prefix(plan, settings, surroundings)
+        clip = self._motion(plan, text, settings, prefix, progress)
+        if stale():
+            raise GenerationCancelled("cancelled after generating")
+        for attempt in range(_ATTEMPTS):
+            ahead = _RESERVE * self._finishing + _ON_ITS_WAY
+            now = surroundings.now(settings, min(self._whole_steps(ahead), LONGEST_AHEAD))
+            at = time.monotonic()
+            self._finish(plan, clip, prefix, now)
+            if stale():
+                raise GenerationCancelled("cancelled after retargeting")
+            took = time.monotonic() - at
+            # Being late makes a robot jerk; being early costs a moment.
+            self._finishing = max(took, 0.8 * self._finishing + 0.2 * took)
+            if self._in_time(plan, now):
+                break
+            plan.notes.append(f"attempt {attempt + 1} took {took:.2f} s and came too late")
+        self._seconds += 0.3 * (time.monotonic() - began - self._seconds)
+
+    def _whole_steps(self, seconds: float) -> float:
+        """A time that is a whole number of the trajectory's steps [s]."""
+        return float(np.ceil(seconds * self._rate)) / self._rate
+
+    def _finish(self, plan: Plan, clip: MotionClip, prefix: Prefix | None, now: Now | None) -> None:
+        """From the human motion to the reviewed trajectory."""
+        if now is None:
+            self._begin(plan, clip, now)
+            return
+        plan.start = with_base(self.robot, now.state, now.past)
+        plan.begin = now.since
+        plan.measured = now.real
+        speeds = now.measured.velocities
+        still = speeds is None or float(np.abs(speeds).max()) < SLOW
+        plan.moving = now.lead is not None or not still
+        self._hold(now.held, plan)
+        if prefix is not None:
+            self._join(plan, clip, prefix, now)
+        else:
+            self._begin(plan, clip, now)
+
+    @staticmethod
+    def _in_time(plan: Plan, now: Now | None) -> bool:
+        """Whether a controller that gets the trajectory now would not jump."""
+        made = None if plan.result is None else plan.result.trajectory
+        if now is None or now.lead is None or made is None:
+            return True
+        return now.lead.missed_by(made, time.monotonic() + _ON_ITS_WAY / 2) < _JERK
+
+    def _prefix(self, plan: Plan, settings: Settings, surroundings: Surroundings) -> Prefix | None:
+        """The motion to continue, or None."""
+        past = surroundings.past(settings, min(self._seconds, LONGEST_AHEAD))
+        if past is None:
+            return None
+        with plan.stopwatch.stage("history"):
+            try:
+                prefix = prefix_of(self.robot, past, settings.history)
+            except (InvalidMotionError, RobotError, RetargetError) as error:
+                plan.notes.append(f"nothing is continued: {error}")
+                return None
+        plan.notes += prefix.human.warnings
+        return prefix
+
+    def _motion(
+        self,
+        plan: Plan,
+        text: str,
+        settings: Settings,
+        prefix: Prefix | None,
+        progress: Callable[[int, int], None],
+    ) -> MotionClip:
+        """The human motion, its past included where there is one."""
+        seconds = settings.seconds
+        if prefix is None:
+            return self.pipeline.generate(
+                text,
+                seconds=seconds,
+                seed=plan.seed,
+                guidance=settings.guidance,
+                steps=settings.steps,
+                stopwatch=plan.stopwatch,
+                progress=progress,
+            )
+        known = prefix.human.clip
+        if seconds is not None:
+            seconds = min(seconds + known.seconds, MAX_SECONDS)
+        plan.continued = True
+        return self.pipeline.complete(
+            known,
+            None,
             text,
-            seconds=settings.seconds,
+            seconds=seconds,
             seed=plan.seed,
             guidance=settings.guidance,
             steps=settings.steps,
             stopwatch=plan.stopwatch,
             progress=progress,
         )
-        plan.start = measured()
+
+    def _join(self, plan: Plan, clip: MotionClip, prefix: Prefix, now: Now) -> None:
+        """Go over from what the robot does into a motion that continues it."""
+        seam = (len(prefix.human) - 1) / clip.fps
+        # A robot that stands has missed nothing; one that moves has gone on meanwhile. What was
+        # asked for is not skipped only because this machine was slow.
+        late = float(np.clip(now.time - prefix.begin, 0.0, seam + _SKIPPED))
+        begin = seam if prefix.at_rest else min(late, clip.seconds - 1.0)
+        try:
+            self._review(plan, clip, begin, now)
+        except RetargetError as error:
+            plan.notes.append(f"the motion begins anew instead of being joined: {error}")
+        if plan.result is not None and plan.result.trajectory is not None:
+            return
+        if plan.result is not None:
+            plan.notes.append(
+                f"the motion begins anew instead of being joined: {plan.result.report.line()}"
+            )
+        rest = MotionClip(
+            clip.joints[int(seam * clip.fps) :],
+            clip.fps,
+            clip.text,
+            seed=clip.seed,
+            contacts=None if clip.contacts is None else clip.contacts[int(seam * clip.fps) :],
+        )
+        self._begin(plan, rest, now)
+
+    def _begin(self, plan: Plan, clip: MotionClip, now: Now | None) -> None:
+        """A motion of its own, from the measured state where it is known."""
+        self._review(plan, clip, None, now)
+
+    def _review(self, plan: Plan, clip: MotionClip, begin: float | None, now: Now | None) -> None:
+        plan.result = None
         trajectory = self._retargeter.retarget(
-            clip, rate=self._rate, start=plan.start, stopwatch=plan.stopwatch
+            clip, rate=self._rate, start=plan.start, begin=begin, stopwatch=plan.stopwatch
         )
         if plan.start is None:
             trajectory = with_approach(self.robot, trajectory)
-        if stale():
-            raise GenerationCancelled("cancelled after retargeting")
+        start = plan.start
+        if now is not None and now.lead is not None:
+            trajectory = now.lead.followed_by(trajectory, now.time)
+            start = now.measured
         with plan.stopwatch.stage("gate"):
-            plan.result = self._gate.review(trajectory, start=plan.start)
+            plan.result = self._gate.review(trajectory, start=start)
+
+    def _hold(self, measured: Mapping[str, float], plan: Plan) -> None:
+        """Held joints are where they are measured, not where the profile thinks they are."""
+        held = self.robot.held
+        if not held or not set(held) <= set(measured):
+            return
+        if max(abs(measured[name] - at) for name, at in held.items()) < _MOVED:
+            return
+        with plan.stopwatch.stage("held joints"):
+            self.robot = hold_at(self.robot, measured)
+            self._retargeter, self._gate = Retargeter(self.robot), SafetyGate(self.robot)
 
 
 def choose_seed(settings: Settings) -> int:

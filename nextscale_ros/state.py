@@ -1,16 +1,34 @@
-"""Where the robot is now, pieced together from joint state messages."""
+"""Where the robot is now and where it was, pieced together from joint state messages."""
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from nextscale_core.exceptions import NextscaleError
 from nextscale_core.retarget import RobotState
+from nextscale_core.retarget.past import MAX_GAP
+from nextscale_ros.ring import Ring
+from nextscale_ros.stamps import StampClock
+
+KEPT = 3.0
+"""How far back joint states are remembered [s]."""
+
+FASTEST = 1000
+"""Joint states per second that a memory is made for [Hz]; faster ones reach back less far."""
+
+MAX_LAYOUTS = 16
+"""Different lists of joint names that are remembered; robots have one to four."""
+
+MAX_COMPLAINTS = 100
+"""Different complaints made; a sender that invents names must not fill memory and log."""
+
+
+_CARRIED = 0.05
+"""Joints heard before the others are taken to have gone on for at most so long [s]."""
 
 
 class RobotStateError(NextscaleError, RuntimeError):
@@ -18,27 +36,70 @@ class RobotStateError(NextscaleError, RuntimeError):
 
 
 @dataclass(frozen=True)
-class _Reading:
-    position: float
-    velocity: float | None
-    time: float
+class JointHistory:
+    """Measured joint positions over time.
+
+    Attributes:
+        times: (N,) increasing, on the clock of the memory [s].
+        positions: (N, J) in the order of the memory's joints [rad].
+    """
+
+    times: np.ndarray
+    positions: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+
+@dataclass
+class _Layout:
+    """Messages with one list of names.
+
+    Attributes:
+        source: (M,) places in the message of the joints the robot has.
+        target: (M,) places of these joints in the robot.
+        rows: Their positions over time; NaN where a value was broken.
+        clock: Maps the stamps of these messages to the memory's clock.
+    """
+
+    source: np.ndarray
+    target: np.ndarray
+    rows: Ring
+    clock: StampClock = field(default_factory=StampClock)
 
 
 class RobotStateMemory:
-    """The last reading of every joint, from messages with any order or subset of names.
+    """The last reading of every joint and the last seconds of all.
 
-    Thread-safe: joint states arrive while a trajectory is being made.
+    Messages may name the joints in any order, or some of them only; several publishers may share
+    the robot. Thread-safe: joint states arrive while a trajectory is being made.
 
     Args:
         joint_names: The joints of the robot, in the order of every array returned.
+
+    Attributes:
+        messages: Messages taken over so far.
+        refused: Messages of which nothing could be used.
     """
 
     def __init__(self, joint_names: Sequence[str]) -> None:
         self._names = tuple(joint_names)
-        self._known = frozenset(joint_names)
-        self._readings: dict[str, _Reading] = {}
+        self._place = {name: index for index, name in enumerate(self._names)}
+        count = len(self._names)
+        self._position = np.full(count, np.nan)
+        self._velocity = np.full(count, np.nan)
+        self._time = np.full(count, -np.inf)
+        self._measured = np.full(count, -np.inf)
+        self._layouts: dict[tuple[str, ...], _Layout] = {}
         self._complaints: set[str] = set()
         self._lock = threading.Lock()
+        self.messages = 0
+        self.refused = 0
+
+    @property
+    def joint_names(self) -> tuple[str, ...]:
+        """The joints that are remembered."""
+        return self._names
 
     def update(
         self,
@@ -46,6 +107,8 @@ class RobotStateMemory:
         positions: Sequence[float],
         velocities: Sequence[float],
         time: float,
+        stamp: float = 0.0,
+        own: float = np.nan,
     ) -> list[str]:
         """Take over what is usable of one message.
 
@@ -54,73 +117,186 @@ class RobotStateMemory:
             positions: As many positions [rad]; values that are not finite are left out.
             velocities: As many velocities [rad/s], or none.
             time: When the message arrived, on a clock that never steps back [s].
+            stamp: When the joints were measured, on any clock [s]; 0 where it is not said.
+            own: `time` on our own clock for stamps [s]; NaN where there is none.
 
         Returns:
             Complaints about this message that have not been made before.
         """
-        complaints = []
+        complaints: list[str] = []
+        with self._lock:
+            at = (time, stamp, own)
+            used = self._take(tuple(names), positions, velocities, at, complaints)
+            self.messages += 1
+            self.refused += not used
+            fresh = [text for text in complaints if text not in self._complaints]
+            if len(self._complaints) >= MAX_COMPLAINTS:
+                return []
+            self._complaints.update(fresh)
+        return fresh
+
+    def _take(
+        self,
+        names: tuple[str, ...],
+        positions: Sequence[float],
+        velocities: Sequence[float],
+        when: tuple[float, float, float],
+        complaints: list[str],
+    ) -> bool:
+        """Whether anything of the message could be used."""
         if len(positions) != len(names):
             complaints.append(
                 f"a joint state has {len(positions)} positions for {len(names)} names; left out"
             )
-            names = ()
-        speeds: Sequence[float] = velocities if len(velocities) == len(names) else ()
-        unknown = sorted(set(names) - self._known)
+            return False
+        layout = self._layouts.get(names)
+        if layout is None:
+            layout = self._new_layout(names, complaints)
+        if not len(layout.target):
+            return False
+        values = np.asarray(positions, dtype=np.float64)[layout.source]
+        speeds = np.full(len(values), np.nan)
+        if len(velocities) == len(names):
+            speeds = np.asarray(velocities, dtype=np.float64)[layout.source]
+        sound = np.isfinite(values)
+        if not sound.all():
+            broken = sorted(self._names[i] for i in layout.target[~sound])
+            complaints.append(f"joint states are not finite for {broken}; left out")
+        time, stamp, own = when
+        at = layout.clock.local(stamp, time, own)
+        where = layout.target[sound]
+        self._measured[where] = at
+        self._position[where] = values[sound]
+        self._velocity[where] = np.where(np.isfinite(speeds), speeds, np.nan)[sound]
+        self._time[where] = time
+        if not sound.any():
+            return False
+        layout.rows.add(at, np.where(sound, values, np.nan))
+        return True
+
+    def _new_layout(self, names: tuple[str, ...], complaints: list[str]) -> _Layout:
+        unknown = sorted(set(names) - set(self._names))
         if unknown:
             complaints.append(f"joint states name joints unknown to the robot: {unknown}; left out")
-        broken = []
-        with self._lock:
-            for index, name in enumerate(names):
-                if name not in self._known:
-                    continue
-                if not math.isfinite(positions[index]):
-                    broken.append(name)
-                    continue
-                speed = float(speeds[index]) if len(speeds) else math.nan
-                self._readings[name] = _Reading(
-                    float(positions[index]), speed if math.isfinite(speed) else None, time
-                )
-            if broken:
-                complaints.append(f"joint states are not finite for {sorted(broken)}; left out")
-            fresh = [text for text in complaints if text not in self._complaints]
-            self._complaints.update(fresh)
-        return fresh
+        # Of a joint named twice the last value counts, as it would in a dictionary.
+        place = {name: index for index, name in enumerate(names) if name in self._place}
+        source = np.array(list(place.values()), dtype=np.intp)
+        target = np.array([self._place[name] for name in place], dtype=np.intp)
+        if len(self._layouts) >= MAX_LAYOUTS:
+            complaints.append(
+                f"joint states name their joints in more than {MAX_LAYOUTS} ways; the history of "
+                "the ways not heard for longest is forgotten"
+            )
+            oldest = min(self._layouts, key=lambda key: self._layouts[key].rows.last)
+            del self._layouts[oldest]
+        layout = _Layout(source, target, Ring(int(KEPT * FASTEST), len(target)))
+        self._layouts[names] = layout
+        return layout
 
     @property
     def empty(self) -> bool:
         """Whether no joint of the robot was ever heard of."""
         with self._lock:
-            return not self._readings
+            return not np.isfinite(self._time).any()
+
+    def age(self, time: float) -> float:
+        """Age of the oldest of the joints' last readings [s]; infinite where one is missing."""
+        with self._lock:
+            return float(time - self._measured.min())
 
     def current(self, time: float, timeout: float) -> RobotState:
-        """The state of the whole robot.
+        """The state of the whole robot; see `read`."""
+        return self.read(time, timeout)[0]
+
+    def read(self, time: float, timeout: float) -> tuple[RobotState, float]:
+        """The state of the whole robot, and when it was so.
 
         Args:
             time: Now, on the clock of `update` [s].
             timeout: Greatest age of a reading [s].
 
+        Returns:
+            The state, and when its newest joint was measured, on the same clock [s]; joints that
+            were measured before are taken to have gone on with their velocities since.
+
         Raises:
             RobotStateError: a joint was never measured, or its reading is too old.
         """
         with self._lock:
-            readings = dict(self._readings)
-        missing = [name for name in self._names if name not in readings]
+            position, velocity = self._position.copy(), self._velocity.copy()
+            heard, measured = self._time.copy(), self._measured.copy()
+        missing = [name for name, at in zip(self._names, heard, strict=True) if at == -np.inf]
         if missing:
             shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
             raise RobotStateError(
                 f"{len(missing)} of {len(self._names)} joints have not been measured: {shown}"
             )
-        age, oldest = max((time - readings[name].time, name) for name in self._names)
+        oldest = int(measured.argmin())
+        age = time - measured[oldest]
         if age > timeout:
             raise RobotStateError(
-                f"the last state of {oldest} is {age:.2f} s old, the limit is {timeout:.2f} s "
-                "(parameter state_timeout)"
+                f"the last state of {self._names[oldest]} is {age:.2f} s old, the limit is "
+                f"{timeout:.2f} s (parameter state_timeout)"
             )
-        ordered = [readings[name] for name in self._names]
-        speeds = [reading.velocity for reading in ordered]
-        return RobotState(
-            positions=np.array([reading.position for reading in ordered]),
-            velocities=None if None in speeds else np.array(speeds, dtype=np.float64),
-            base_position=None,
-            base_quaternion=None,
-        )
+        newest = float(measured.max())
+        if not np.isfinite(velocity).all():
+            return RobotState(positions=position), newest
+        since = np.minimum(newest - measured, _CARRIED)
+        return RobotState(position + velocity * since, velocity), newest
+
+    def stamp(self, time: float) -> float | None:
+        """What the clock of the joint states shows at a time [s]; None where they say no time."""
+        with self._lock:
+            layouts = self._ordered()
+            return layouts[-1].clock.stamp(time) if layouts else None
+
+    def history(self, since: float) -> JointHistory:
+        """All joints at the times of the joint states since a moment.
+
+        Joints that come in other messages are brought to the same times by straight lines, which
+        bridge no pause longer than `MAX_GAP`.
+
+        Args:
+            since: Begin, on the clock of `update` [s].
+
+        Returns:
+            Times at which every joint was known; none where some joint was not measured.
+        """
+        with self._lock:
+            parts = [(layout.target, *layout.rows.since(since)) for layout in self._ordered()]
+        streams: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in self._names]
+        for target, at, rows in parts:
+            for joint, column in zip(target, rows.T, strict=True):
+                sound = np.isfinite(column)
+                streams[joint].append((at[sound], column[sound]))
+        empty = JointHistory(np.empty(0), np.empty((0, len(self._names))))
+        merged = [_merged(stream) for stream in streams]
+        if not merged or not all(len(at) for at, _ in merged):
+            return empty
+        times = max((at for at, _ in merged), key=len)
+        values = np.stack([_between(times, at, column) for at, column in merged], axis=1)
+        whole = np.isfinite(values).all(axis=1)
+        return JointHistory(times[whole], values[whole]) if whole.any() else empty
+
+    def _ordered(self) -> list[_Layout]:
+        """Layouts, the one heard last at the end, so that its joints win."""
+        return sorted(self._layouts.values(), key=lambda layout: layout.rows.last)
+
+
+def _merged(stream: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """One joint's times and positions from all messages that named it; the last win."""
+    if len(stream) == 1:
+        return stream[0]
+    at = np.concatenate([np.empty(0), *(part[0] for part in stream)])
+    column = np.concatenate([np.empty(0), *(part[1] for part in stream)])
+    # Of equal times, `unique` keeps the first: the one heard last, where the order is turned.
+    times, first = np.unique(at[::-1], return_index=True)
+    return times, column[::-1][first]
+
+
+def _between(times: np.ndarray, at: np.ndarray, column: np.ndarray) -> np.ndarray:
+    """A joint's positions at other times; NaN outside of what was heard and in its pauses."""
+    after = np.clip(np.searchsorted(at, times), 0, len(at) - 1)
+    pause = at[after] - at[np.maximum(after - 1, 0)]
+    inside = (pause <= MAX_GAP) | (at[after] == times)
+    return np.where(inside, np.interp(times, at, column, left=np.nan, right=np.nan), np.nan)

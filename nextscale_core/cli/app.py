@@ -14,12 +14,16 @@ import typer
 from typer.core import TyperGroup
 
 from nextscale_core.cli.battery import battery
+from nextscale_core.cli.complete import complete
+from nextscale_core.cli.edit import edit
 from nextscale_core.cli.evaluate import evaluate
 from nextscale_core.cli.experiments import app as experiments_app
 from nextscale_core.cli.generate import generate
 from nextscale_core.cli.retarget import retarget
 from nextscale_core.cli.robots import app as robots_app
+from nextscale_core.cli.sequence import sequence
 from nextscale_core.cli.train import app as train_app
+from nextscale_core.cli.view import view
 from nextscale_core.exceptions import (
     GenerationCancelled,
     NextscaleError,
@@ -100,9 +104,13 @@ def _nextscale(
 
 
 app.command()(generate)
+app.command()(complete)
+app.command()(edit)
+app.command()(sequence)
 app.command()(retarget)
 app.command()(battery)
 app.command()(evaluate)
+app.command()(view)
 app.add_typer(robots_app, name="robots")
 app.add_typer(train_app, name="train")
 app.add_typer(experiments_app, name="experiment")

@@ -9,7 +9,7 @@ import typer
 
 from nextscale_core.cli.console import advance, print_facts, progress_bar, working
 from nextscale_core.cli.outputs import check_outputs, write_human, write_robot
-from nextscale_core.cli.planning import Planner
+from nextscale_core.cli.planning import Planner, chosen_joints
 from nextscale_core.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
@@ -80,6 +80,13 @@ def generate(
     rate: Annotated[
         float, typer.Option(min=1.0, max=1000.0, help="Samples per second for the robot [Hz].")
     ] = 50.0,
+    upper_body: Annotated[
+        bool, typer.Option("--upper-body", help="Hold the robot's legs: the upper body moves.")
+    ] = False,
+    joints: Annotated[
+        list[str] | None,
+        typer.Option("--joints", help="Move only joints like '*_shoulder_*'; again for more."),
+    ] = None,
     prompts: Annotated[
         Path | None,
         typer.Option(help="Text file, one sentence a line; # begins a comment line."),
@@ -94,9 +101,17 @@ def generate(
 
     nextscale generate "a person squats" --robot g1 --out squat.npz
 
+    nextscale generate "a person waves" --robot g1 --upper-body --out wave_g1.npz
+
     nextscale generate --prompts sentences.txt --samples 4 --out motions/
     """
     passes = parse_steps(steps)
+    choice = chosen_joints(upper_body, joints)
+    if choice is not None and robot is None:
+        raise typer.BadParameter(
+            "--upper-body and --joints say which joints of a robot move; give --robot too",
+            param_hint="--robot",
+        )
     if (text is None) == (prompts is None):
         raise typer.BadParameter("give either a sentence or --prompts FILE", param_hint="TEXT")
     if prompts is not None:
@@ -115,7 +130,7 @@ def generate(
         generate_many(
             options,
             load_pipeline=lambda: load_pipeline(model, device),
-            load_planner=None if robot is None else lambda: Planner(robot, profile, rate),
+            load_planner=None if robot is None else lambda: Planner(robot, profile, rate, choice),
         )
         return
 
@@ -124,7 +139,7 @@ def generate(
     sentence = validate_sentence(text or "")
     files = out or []
     check_outputs(files, robot=robot is not None)
-    planner = None if robot is None else Planner(robot, profile, rate)
+    planner = None if robot is None else Planner(robot, profile, rate, choice)
     pipeline = load_pipeline(model, device)
     stopwatch = Stopwatch()
     with progress_bar("generating") as bar:

@@ -6,12 +6,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nextscale_core.exceptions import UnsafeTrajectoryError
+from nextscale_core.exceptions import RobotError, UnsafeTrajectoryError
 from nextscale_core.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from nextscale_core.motion.clip import MotionClip
     from nextscale_core.retarget import Robot, RobotTrajectory, SafetyReport
+
+
+def chosen_joints(upper_body: bool, joints: list[str] | None) -> str | list[str] | None:
+    """Which joints move, from --upper-body and --joints; None for what the profile says.
+
+    Raises:
+        RobotError: both are given.
+    """
+    if upper_body and joints:
+        raise RobotError("--upper-body and --joints both say which joints move; give one of them")
+    return "upper_body" if upper_body else joints or None
 
 
 class Planner:
@@ -43,16 +54,23 @@ class Planner:
         self._gate = SafetyGate(self.robot)
 
     def plan(
-        self, clip: MotionClip, stopwatch: Stopwatch | None = None
+        self, clip: MotionClip, stopwatch: Stopwatch | None = None, rounds: int = 1
     ) -> tuple[RobotTrajectory, SafetyReport]:
         """Retarget a motion and let the gate review it.
+
+        Args:
+            clip: A human motion.
+            stopwatch: Gets the stages.
+            rounds: How often a motion that repeats is played.
 
         Raises:
             UnsafeTrajectoryError: the gate refused it; the message holds the reasons.
             RetargetError: the motion cannot be mapped onto the robot.
         """
         stopwatch = stopwatch or Stopwatch()
-        wanted = self._retargeter.retarget(clip, rate=self._rate, stopwatch=stopwatch)
+        wanted = self._retargeter.retarget(
+            clip, rate=self._rate, rounds=rounds, stopwatch=stopwatch
+        )
         with stopwatch.stage("gate"):
             result = self._gate.review(wanted)
         if result.trajectory is None:

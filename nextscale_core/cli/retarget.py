@@ -9,8 +9,7 @@ import typer
 
 from nextscale_core.cli.console import print_facts, working
 from nextscale_core.cli.outputs import check_outputs, write_robot
-from nextscale_core.cli.planning import Planner
-from nextscale_core.exceptions import RobotError
+from nextscale_core.cli.planning import Planner, chosen_joints
 from nextscale_core.stopwatch import Stopwatch
 
 
@@ -29,6 +28,9 @@ def retarget(
     rate: Annotated[
         float, typer.Option(min=1.0, max=1000.0, help="Samples per second [Hz].")
     ] = 50.0,
+    rounds: Annotated[
+        int, typer.Option(min=1, help="Play a motion that repeats so often, walks going on.")
+    ] = 1,
     upper_body: Annotated[
         bool, typer.Option("--upper-body", help="Hold the legs: only the upper body moves.")
     ] = False,
@@ -42,19 +44,19 @@ def retarget(
     nextscale retarget walk.bvh --robot g1 --out walk.npz --out walk.gif
 
     nextscale retarget wave.npz --robot g1 --upper-body --out wave_g1.npz
+
+    nextscale retarget walk.bvh --robot g1 --rounds 4 --out walk_on.npz
     """
     files = out or []
     check_outputs(files, robot=True)
-    if upper_body and joints:
-        raise RobotError("--upper-body and --joints both say which joints move; give one of them")
-    choice = "upper_body" if upper_body else joints or None
+    choice = chosen_joints(upper_body, joints)
     stopwatch = Stopwatch()
     with working(f"retargeting {motion.name} to {robot}"):
         from nextscale_core.motion import read_motion
 
         clip = read_motion(motion)
         planner = Planner(robot, profile, rate, choice)
-        trajectory, report = planner.plan(clip, stopwatch)
+        trajectory, report = planner.plan(clip, stopwatch, rounds)
         for path in files:
             write_robot(planner.robot, trajectory, path, clip.seed)
     print_facts(

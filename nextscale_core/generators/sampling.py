@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.generators.conditioned import Past
-from nextscale_core.generators.known import KnownTokens, stack_known
+from nextscale_core.generators.known import Known, known_at_scale
 from nextscale_core.generators.moscale import MoScale
 from nextscale_core.text.encoder import TextFeatures
 from nextscale_core.tokenizers.padded import PaddedScales
@@ -181,7 +181,7 @@ class NextScaleSampler:
         latents: Sequence[int],
         seeds: Sequence[int],
         config: SamplingConfig,
-        known: Sequence[KnownTokens | None] | None = None,
+        known: Sequence[Known | None] | None = None,
         progress: Progress | None = None,
     ) -> list[tuple[Tensor, ...]]:
         """Tokens for a batch of sentences.
@@ -191,7 +191,7 @@ class NextScaleSampler:
             latents: Number of latents of each motion.
             seeds: Seed of each motion; a motion does not depend on the others in its batch.
             config: Passes, guidance, temperature.
-            known: Given tokens of each motion, or None.
+            known: Given tokens or latents of each motion, or None.
             progress: Called with (passes done, passes in all); may raise to stop.
 
         Returns:
@@ -200,8 +200,7 @@ class NextScaleSampler:
         device = self.model.null_token.device
         batch = len(latents)
         padded = PaddedScales.build(list(latents), self.quantizer.divisors, device)
-        sizes = tuple(mask.shape[1] for mask in padded.token_masks)
-        given, fixed = stack_known(list(known or [None] * batch), sizes, device)
+        given = list(known or [None] * batch)
         generators = [torch.Generator(device="cpu").manual_seed(int(seed)) for seed in seeds]
         guided = any(g > 0 for g in config.guidance)
         run = _Run(self.model, text, padded, guided)
@@ -212,14 +211,17 @@ class NextScaleSampler:
         out: list[Tensor] = []
         for scale in range(padded.num_scales):
             valid = padded.token_masks[scale]
-            tokens = torch.where(fixed[scale], given[scale], self.model.mask_token)
+            own = known_at_scale(given, self.quantizer, scale, valid.shape[1], accumulated)
+            tokens = torch.where(own.known, own.tokens, self.model.mask_token)
             coarse = padded.down[scale] @ accumulated if scale else None
-            open_tokens = valid & ~fixed[scale]
+            open_tokens = valid & ~own.known
             masked = open_tokens.clone()
             rounds = config.steps[scale]
             noise = SampleNoise(generators, valid.sum(1).tolist())
             for pass_index in range(rounds):
                 logits = run.logits(tokens, coarse, scale, config.guidance[scale])
+                if own.evidence is not None:
+                    logits = logits + own.evidence
                 tokens, confidence = self._predict(logits, tokens, masked, scale, config, noise)
                 left = cosine_mask_count(open_tokens.sum(1), pass_index + 1, rounds)
                 strength = config.confidence_noise * (1 - (pass_index + 1) / rounds)

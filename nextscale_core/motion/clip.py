@@ -34,7 +34,7 @@ class MotionClip:
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        joints = np.asarray(self.joints, dtype=np.float32)
+        joints = _numbers(self.joints)
         if joints.ndim != 3 or joints.shape[1:] != (NUM_JOINTS, 3) or len(joints) == 0:
             raise InvalidMotionError(
                 f"joints must have shape (T, {NUM_JOINTS}, 3) with T >= 1, got {joints.shape}"
@@ -42,12 +42,10 @@ class MotionClip:
         if not np.isfinite(joints).all():
             frame = int(np.argwhere(~np.isfinite(joints))[0, 0])
             raise InvalidMotionError(f"joints hold NaN or infinity, first in frame {frame}")
-        if not (np.isfinite(self.fps) and self.fps > 0):
-            raise InvalidMotionError(f"fps must be a positive number, got {self.fps}")
         object.__setattr__(self, "joints", joints)
-        object.__setattr__(self, "fps", float(self.fps))
+        object.__setattr__(self, "fps", _rate(self.fps))
         if self.contacts is not None:
-            contacts = np.asarray(self.contacts).astype(bool)
+            contacts = _labels(self.contacts)
             if contacts.shape != (len(joints), 4):
                 raise InvalidMotionError(
                     f"contacts must have shape ({len(joints)}, 4), got {contacts.shape}"
@@ -70,3 +68,46 @@ class MotionClip:
         """Frames [start, stop) as a clip of their own (world frame unchanged)."""
         contacts = None if self.contacts is None else self.contacts[start:stop]
         return replace(self, joints=self.joints[start:stop], contacts=contacts)
+
+
+def _numbers(joints: object) -> np.ndarray:
+    """As float32; what is too large for it becomes infinity.
+
+    Raises:
+        InvalidMotionError: rows of different lengths, text or complex numbers.
+    """
+    try:
+        array = np.asarray(joints)
+        if np.iscomplexobj(array):
+            raise TypeError("complex numbers")
+        with np.errstate(over="ignore"):
+            return array.astype(np.float32, copy=False)
+    except (TypeError, ValueError) as error:
+        raise InvalidMotionError(f"joints must be an array of real numbers: {error}") from error
+
+
+def _rate(fps: object) -> float:
+    """Frames per second.
+
+    Raises:
+        InvalidMotionError: not a positive finite number.
+    """
+    try:
+        value = float(fps)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        value = np.nan
+    if not (np.isfinite(value) and value > 0):
+        raise InvalidMotionError(f"fps must be a positive number, got {fps!r}")
+    return value
+
+
+def _labels(contacts: object) -> np.ndarray:
+    """As truth values.
+
+    Raises:
+        InvalidMotionError: rows of different lengths, or no truth values.
+    """
+    try:
+        return np.asarray(contacts).astype(bool)
+    except (TypeError, ValueError) as error:
+        raise InvalidMotionError(f"contacts must be an array of truth values: {error}") from error

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from nextscale_core.exceptions import RetargetError
 from nextscale_core.retarget.robot import Robot
 from nextscale_core.retarget.trajectory import RobotTrajectory
 
@@ -32,6 +33,11 @@ def with_approach(robot: Robot, trajectory: RobotTrajectory) -> RobotTrajectory:
     Args:
         robot: The robot.
         trajectory: A trajectory that begins at rest.
+
+    Raises:
+        RetargetError: the trajectory has no samples.
     """
+    if not len(trajectory):
+        raise RetargetError("a trajectory without samples has no first pose to come to")
     times = trajectory.time_from_start - trajectory.time_from_start[0] + approach_seconds(robot)
     return replace(trajectory, time_from_start=times)

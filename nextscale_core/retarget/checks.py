@@ -5,24 +5,32 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from nextscale_core.retarget.collision import CollisionModel
+from nextscale_core.retarget.between import with_places_between
+from nextscale_core.retarget.collision import CollisionModel, Touch
 from nextscale_core.retarget.kinematics import Poses, kinematics_of
 from nextscale_core.retarget.limits import segment_accelerations, segment_extremes
 from nextscale_core.retarget.report import Finding
 from nextscale_core.retarget.robot import Robot, RobotState
-from nextscale_core.retarget.trajectory import RobotTrajectory
+from nextscale_core.retarget.start import FURTHEST_OUTSIDE
+from nextscale_core.retarget.trajectory import MAX_SAMPLES, RobotTrajectory
 
 ROUNDING = 1e-6
 """Violations smaller than this are rounding, not violations (rad, rad/s, share of a limit)."""
 
-MAX_SAMPLES = 200_000
-"""Longer trajectories are refused unread: an hour at 50 Hz."""
-
 START_TOLERANCE = 1e-3
 """The first sample may be so far from the measured state [rad]."""
 
+_PERIOD = 0.02
+"""Period of a trajectory with a single sample [s]."""
+
 REST_TOLERANCE = 1e-9
 """Last velocities up to this count as zero [rad/s]."""
+
+LEAVING_DEPTH, LEAVING_TIME = 0.01, 0.5
+"""Bodies that are measured to touch, but not deeper than this [m], may take so long to part [s]."""
+
+_NOT_DEEPER = 1e-5
+"""Bodies that come closer by less than this are not said to [m]."""
 
 DEEP = 0.03
 """Soles further below the floor than this are worth a note [m]."""
@@ -107,7 +115,8 @@ def position_excess(
     """
     lower, upper = robot.position_lower, robot.position_upper
     if start is not None:
-        lower, upper = np.minimum(lower, start.positions), np.maximum(upper, start.positions)
+        lower = np.clip(start.positions, lower - FURTHEST_OUTSIDE, lower)
+        upper = np.clip(start.positions, upper, upper + FURTHEST_OUTSIDE)
     low, high = trajectory.positions.copy(), trajectory.positions.copy()
     if len(trajectory) > 1:
         between_low, between_high, _ = segment_extremes(
@@ -209,7 +218,9 @@ def check_start(
         ]
     measured = np.zeros_like(jump) if start.velocities is None else start.velocities
     change = np.abs(trajectory.velocities[0] - measured)
-    allowed = robot.acceleration_limit * max(lead, 1.0 / trajectory.fps)
+    # What the rate says is not trusted: a low one would allow any change.
+    first = float(np.diff(trajectory.time_from_start[:2]).sum()) or _PERIOD
+    allowed = robot.acceleration_limit * max(lead, min(first, 1.0 / trajectory.fps))
     joint = int((change / allowed).argmax())
     if change[joint] > allowed[joint]:
         return [
@@ -221,7 +232,33 @@ def check_start(
                 float(allowed[joint]),
             )
         ]
-    return []
+    return _check_lead(robot, trajectory, start.positions, measured)
+
+
+def _check_lead(
+    robot: Robot, trajectory: RobotTrajectory, positions: np.ndarray, velocities: np.ndarray
+) -> list[Finding]:
+    """Acceleration of the controller's cubic to a first sample that is elsewhere and later."""
+    lead = float(trajectory.time_from_start[0])
+    away = np.abs(trajectory.positions[0] - positions) > START_TOLERANCE
+    if lead == 0 or not away.any():
+        return []
+    ends = np.stack([positions, trajectory.positions[0]])
+    slopes = np.stack([velocities, trajectory.velocities[0]])
+    push = np.abs(segment_accelerations(ends, slopes, np.array([0.0, lead]))).max((0, 1))
+    use = np.where(away, push / robot.acceleration_limit, 0.0)
+    joint = int(use.argmax())
+    if use[joint] <= 1 + ROUNDING:
+        return []
+    return [
+        Finding(
+            "start",
+            f"{robot.joint_names[joint]} needs {push[joint]:.2f} rad/s^2 to come from the measured "
+            f"state to the first sample at {lead:.2f} s",
+            float(push[joint]),
+            float(robot.acceleration_limit[joint]),
+        )
+    ]
 
 
 def check_end(robot: Robot, trajectory: RobotTrajectory) -> list[Finding]:
@@ -241,25 +278,84 @@ def check_end(robot: Robot, trajectory: RobotTrajectory) -> list[Finding]:
 
 
 def check_collisions(
-    collisions: CollisionModel, trajectory: RobotTrajectory
+    collisions: CollisionModel, trajectory: RobotTrajectory, start: RobotState | None = None
 ) -> tuple[list[Finding], int]:
-    """Self-collision in every sample; also the number of samples in which bodies touch."""
-    touches = collisions.touches(trajectory.positions)
+    """Self-collision in every sample, and between those that are far apart.
+
+    Bodies that touch in the measured state already may do so for as long as they part: hulls are
+    larger than bodies, and holding still would not part them.
+
+    Also the number of samples in which, or after which, bodies touch.
+    """
+    places, sample = trajectory.positions, np.arange(len(trajectory))
+    # Far outside the limits, a trajectory is refused whatever it does between its samples.
+    if position_excess(collisions.robot, trajectory, None).max() <= FURTHEST_OUTSIDE:
+        places, sample = with_places_between(trajectory)
+    touches = collisions.touches(places)
+    if start is not None:
+        parting = _parting(touches, trajectory.time_from_start[sample])
+        touches = [touch for touch in touches if touch not in parting]
     if not touches:
         return [], 0
     worst = max(touches, key=lambda touch: touch.depth)
-    samples = len({touch.sample for touch in touches})
+    samples = len({int(sample[touch.sample]) for touch in touches})
+    at = trajectory.time_from_start[sample[worst.sample]]
     pairs = len({(touch.first, touch.second) for touch in touches})
     more = f", and {pairs - 1} more pairs" if pairs > 1 else ""
     return [
         Finding(
             "self_collision",
             f"{worst.first} and {worst.second} are {worst.depth * 1000:.0f} mm inside each other "
-            f"at {trajectory.time_from_start[worst.sample]:.2f} s ({samples} samples{more})",
+            f"at {at:.2f} s ({samples} samples{more})",
             worst.depth,
             0.0,
         )
     ], samples
+
+
+def _parting(touches: list[Touch], times: np.ndarray) -> set[Touch]:
+    """Touches of bodies that touch from the first place on and only ever part.
+
+    Args:
+        touches: Touches by place.
+        times: (P,) time of each place [s].
+    """
+    by_pair: dict[tuple[str, str], dict[int, Touch]] = {}
+    for touch in touches:
+        by_pair.setdefault((touch.first, touch.second), {})[touch.sample] = touch
+    allowed: set[Touch] = set()
+    for places in by_pair.values():
+        depth = LEAVING_DEPTH
+        for place in range(len(times)):
+            here = places.get(place)
+            late = times[place] - times[0] > LEAVING_TIME
+            if here is None or late or here.depth > depth + _NOT_DEEPER:
+                break
+            allowed.add(here)
+            depth = here.depth
+    return allowed
+
+
+def note_leaving(
+    collisions: CollisionModel, trajectory: RobotTrajectory, start: RobotState | None
+) -> list[Finding]:
+    """A note on bodies that touch in the measured state."""
+    if start is None:
+        return []
+    touches = collisions.touches(trajectory.positions[:1])
+    if not touches:
+        return []
+    worst = max(touches, key=lambda touch: touch.depth)
+    return [
+        Finding(
+            "self_collision",
+            f"in the measured state {worst.first} and {worst.second} are "
+            f"{worst.depth * 1000:.0f} mm inside each other; they part",
+            worst.depth,
+            0.0,
+            "note",
+        )
+    ]
 
 
 def note_floor(robot: Robot, trajectory: RobotTrajectory) -> tuple[list[Finding], float]:

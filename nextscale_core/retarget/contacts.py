@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy import ndimage
 
 from nextscale_core.motion.skeleton import CONTACT_JOINTS
+from nextscale_core.retarget.rotations import smoothstep
 
 _SPEED = 0.35
 """A foot slower than this stands [m/s]; steps that slide a little must count, swings must not."""
@@ -26,11 +28,18 @@ _REST = np.array([0.08, 0.02, 0.08, 0.02])
 """Height of ankle and ball on the floor where the clip cannot tell [m]."""
 
 _SLIP = 0.10
+"""A foot that leaves the middle of its place by so much [m] stands anew: shuffling is not
+standing."""
+
 _SLIP_TURN = np.deg2rad(20.0)
-"""A foot that left its place by so much [m, rad] stands anew: shuffling is not standing."""
+"""A foot may look so far past the human's before it turns on the spot [rad]."""
 
 _RELOCATE = 3
-"""Frames that a shuffling foot gets to reach its new place, one more before them."""
+"""Frames that a shuffling foot gets to reach its new place, one more before them; half of the
+frames in which it turns."""
+
+_SHORTEST = 2
+"""Frames of the shortest stance."""
 
 
 @dataclass(frozen=True)
@@ -94,16 +103,15 @@ def _debounce(standing: np.ndarray, fps: float) -> np.ndarray:
     return ndimage.binary_opening(padded, np.tile(column, (drop, 1)))[drop:-drop]
 
 
-def stance_spans(touching: np.ndarray, place: np.ndarray, heading: np.ndarray) -> list[slice]:
+def stance_spans(touching: np.ndarray, place: np.ndarray) -> list[slice]:
     """Spans over which one foot stands in one place.
 
     Args:
         touching: (T,) bool, any part of the foot on the floor.
         place: (T, 2) horizontal place of the foot [m].
-        heading: (T,) direction of the foot [rad].
 
     Returns:
-        Slices of at least three frames; a foot that shuffles gets a new one at each place, with
+        Slices of at least two frames; a foot that shuffles gets a new one at each place, with
         free frames between in which it may go there.
     """
     spans: list[slice] = []
@@ -113,12 +121,37 @@ def stance_spans(touching: np.ndarray, place: np.ndarray, heading: np.ndarray) -
         for t in range(int(begin), int(end)):
             if t < first:
                 continue
-            middle = place[first : t + 1].mean(0)
-            turn = np.angle(np.exp(1j * (heading[t] - heading[first])))
-            if np.linalg.norm(place[t] - middle) > _SLIP or abs(turn) > _SLIP_TURN:
-                if t - 1 - first >= 3:
+            near = place[first : t + 1]
+            middle = (near.min(0) + near.max(0)) / 2
+            if np.linalg.norm(near - middle, axis=1).max() > _SLIP:
+                if t - 1 - first >= _SHORTEST:
                     spans.append(slice(first, t - 1))
                 first = t + _RELOCATE
-        if int(end) - first >= 3:
+        if int(end) - first >= _SHORTEST:
             spans.append(slice(first, int(end)))
     return spans
+
+
+def steady_heading(heading: np.ndarray) -> np.ndarray:
+    """(T,) heading of a standing foot that turns rarely: in steps, and only where it must [rad].
+
+    Args:
+        heading: (T,) direction of the human's foot, unwrapped [rad].
+    """
+    frames = len(heading)
+    steps: list[int] = []
+    first = 0
+    for t in range(frames):
+        if np.ptp(heading[first : t + 1]) > 2 * _SLIP_TURN:
+            steps.append(t)
+            first = t
+    value = heading.copy()
+    for begin, end in pairwise([0, *steps, frames]):
+        value[begin:end] = heading[begin:end].mean()
+    result = value.copy()
+    for step in steps:
+        # The turn takes a few frames about the step, as far as the spans on both sides reach.
+        a, b = max(step - _RELOCATE, 0), min(step + _RELOCATE - 1, frames - 1)
+        u = smoothstep(np.arange(a, b + 1, dtype=float), a, b)
+        result[a : b + 1] += (value[step] - value[step - 1]) * (u - (np.arange(a, b + 1) >= step))
+    return result

@@ -28,6 +28,9 @@ CONTINUOUS = ("JointModelRUBX", "JointModelRUBY", "JointModelRUBZ", "JointModelR
 _TURNS = 4 * np.pi
 """A continuous joint may turn so far to either side [rad]."""
 
+_FURTHEST = 100.0
+"""A joint further from its parent than this is a slip of the pen [m]."""
+
 _Value = TypeVar("_Value")
 
 
@@ -37,9 +40,30 @@ def read_model(urdf: Path) -> pin.Model:
     Raises:
         RobotError: the file cannot be read as a URDF.
     """
+    _read_xml(urdf)
     try:
-        return pin.buildModelFromUrdf(str(urdf), pin.JointModelFreeFlyer())
+        model = pin.buildModelFromUrdf(str(urdf), pin.JointModelFreeFlyer())
     except (ValueError, RuntimeError) as error:
+        raise RobotError(f"{urdf} cannot be read as a URDF: {error}") from error
+    for joint in range(2, model.njoints):
+        if not np.abs(model.jointPlacements[joint].homogeneous).max() < _FURTHEST:
+            raise RobotError(f"{urdf}: joint {model.names[joint]!r} lies nowhere near its parent")
+        data = model.joints[joint].createData()
+        model.joints[joint].calc(data, pin.neutral(model), np.zeros(model.nv))
+        if model.joints[joint].nv == 1 and not abs(np.linalg.norm(data.S) - 1) < 1e-6:
+            raise RobotError(f"{urdf}: the axis of joint {model.names[joint]!r} has no direction")
+    return model
+
+
+def _read_xml(urdf: Path) -> ElementTree.Element:
+    """The root of a URDF. The parser of the model forgives what the readers of its parts do not.
+
+    Raises:
+        RobotError: the file cannot be read, or is no whole XML in a known encoding.
+    """
+    try:
+        return ElementTree.parse(urdf).getroot()
+    except (ElementTree.ParseError, LookupError, ValueError, OSError) as error:
         raise RobotError(f"{urdf} cannot be read as a URDF: {error}") from error
 
 
@@ -47,17 +71,18 @@ def link_masses(urdf: Path) -> dict[str, float]:
     """Mass of each link that states one [kg].
 
     Raises:
-        RobotError: the file is no XML.
+        RobotError: the file is no XML, or a mass no number.
     """
-    try:
-        root = ElementTree.parse(urdf).getroot()
-    except (ElementTree.ParseError, OSError) as error:
-        raise RobotError(f"{urdf} cannot be read as a URDF: {error}") from error
     masses = {}
-    for link in root.findall("./link"):
+    for link in _read_xml(urdf).findall("./link"):
         mass = link.find("./inertial/mass")
-        if mass is not None:
-            masses[link.get("name", "")] = float(mass.get("value", "0"))
+        if mass is None:
+            continue
+        name, value = link.get("name", ""), mass.get("value", "0")
+        try:
+            masses[name] = float(value)
+        except ValueError:
+            raise RobotError(f"{urdf}: link {name!r} has mass {value!r}, not a number") from None
     return masses
 
 

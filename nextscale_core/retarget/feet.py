@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from scipy import ndimage
 
-from nextscale_core.retarget.contacts import Contacts, stance_spans
+from nextscale_core.retarget.contacts import Contacts, stance_spans, steady_heading
 from nextscale_core.retarget.profile import SIDES, Sole
 from nextscale_core.retarget.rotations import exp, log, smoothstep, unit
 
@@ -103,15 +103,15 @@ def _lock(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """One foot: the correction that locks it is carried smoothly through the swings."""
     frames = len(ankle)
-    heading = np.arctan2(rotation[:, 1, 0], rotation[:, 0, 0])
-    touching = heel_down | ball_down
-    spans = stance_spans(touching, ankle[:, :2], heading)
+    heading = np.unwrap(np.arctan2(rotation[:, 1, 0], rotation[:, 0, 0]))
+    lain = _lain_down(ankle, rotation, heel_down, ball_down, heading, points)
+    spans = stance_spans(heel_down | ball_down, lain)
     if not spans:
         return ankle.copy(), rotation.copy(), np.zeros(frames)
     place, turn = ankle.copy(), rotation.copy()
     for span in spans:
         place[span], turn[span] = _stand(
-            ankle[span], rotation[span], heel_down[span], ball_down[span], heading[span], points
+            lain[span], rotation[span], heel_down[span], ball_down[span], heading[span], points
         )
     shift, twist = place - ankle, log(turn @ rotation.transpose(0, 2, 1))
     first, last = spans[0], spans[-1]
@@ -129,32 +129,60 @@ def _lock(
     return ankle + shift, exp(twist) @ rotation, np.maximum(ramp * ramp, 0.8 * standing)
 
 
-def _stand(
+def _lain_down(
     ankle: np.ndarray,
     rotation: np.ndarray,
     heel_down: np.ndarray,
     ball_down: np.ndarray,
     heading: np.ndarray,
     points: tuple[np.ndarray, np.ndarray],
+) -> np.ndarray:
+    """(T, 2) where the ankle would be if the foot were laid flat about the part that stands."""
+    toe, heel = points
+    about = np.where((ball_down & ~heel_down)[:, None], toe, heel)
+    rolled = (heel_down ^ ball_down)[:, None]
+    shift = (rotation @ about[..., None] - _about_z(heading) @ about[..., None])[..., 0]
+    return (ankle + np.where(rolled, shift, 0.0))[:, :2]
+
+
+def _stand(
+    lain: np.ndarray,
+    rotation: np.ndarray,
+    heel_down: np.ndarray,
+    ball_down: np.ndarray,
+    heading: np.ndarray,
+    points: tuple[np.ndarray, np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Ankle and sole over one stance: flat, or turning about the toe or the heel."""
+    """Ankle and sole over one stance: flat, or rolling over the toe or the heel.
+
+    `lain` are the places of the ankle of the foot laid flat. A flat foot that has to turn turns
+    about the point below the ankle, where its load is; one that stands on its ball turns about
+    that.
+    """
     toe, heel = points
     flat = heel_down & ball_down
     sure = flat if flat.any() else np.ones(len(flat), dtype=bool)
-    yaw = np.angle(np.exp(1j * heading[sure]).mean())
-    c, s = np.cos(yaw), np.sin(yaw)
-    level = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
-    anchor = ankle[sure].mean(0) + level @ toe if flat.any() else (ankle + (rotation @ toe)).mean(0)
-    anchor[2] = 0.0
-    rear = anchor + level @ (heel - toe)
+    level = _about_z(steady_heading(heading))
+    front, back = level @ toe, level @ heel
+    on_ball = ball_down & ~heel_down
+    turned = np.diff(front[:, :2], axis=0) * (on_ball[1:] & on_ball[:-1])[:, None]
+    rest = np.zeros((len(lain), 3))
+    rest[1:, :2] = -np.cumsum(turned, axis=0)
+    rest[:, :2] += (lain - rest[:, :2])[sure].mean(0)
+    rest[:, 2] = -toe[2]
     pitch = -np.arcsin(np.clip(rotation[:, 2, 0], -1, 1))  # positive: toes down
     pitch = np.where(flat, 0.0, np.where(ball_down, np.maximum(pitch, 0), np.minimum(pitch, 0)))
     pitch = np.clip(ndimage.gaussian_filter1d(pitch, 0.7, mode="nearest"), -0.8, 1.2)
     pitch[flat] = 0.0
     turn = level @ exp(pitch[:, None] * np.array([0.0, 1.0, 0.0]))
-    about_toe = anchor - turn @ toe
-    about_heel = rear - turn @ heel
+    about_toe = rest + front - turn @ toe
+    about_heel = rest + back - turn @ heel
     return np.where(pitch[:, None] >= 0, about_toe, about_heel), turn
+
+
+def _about_z(angle: np.ndarray) -> np.ndarray:
+    """(T, 3, 3) turns about the vertical by angles (T,) [rad]."""
+    return exp(angle[:, None] * np.array([0.0, 0.0, 1.0]))
 
 
 def heading_left(pelvis: np.ndarray) -> np.ndarray:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from nextscale_core.exceptions import RobotError
 from nextscale_core.retarget import checks, repair
 from nextscale_core.retarget.collision import collision_model
-from nextscale_core.retarget.limits import limit_use
+from nextscale_core.retarget.limits import limit_use, slowdown
 from nextscale_core.retarget.report import Finding, GateResult, SafetyReport
 from nextscale_core.retarget.robot import Robot, RobotState
+from nextscale_core.retarget.sharing import alone_with
 from nextscale_core.retarget.trajectory import RobotTrajectory
 
 _MENDING_ROUNDS = 3
@@ -30,6 +30,8 @@ class SafetyGate:
     the measured state, rest at the end, self-collision. Reported only: soles below the floor and
     odd heights of the base, which no joint controller executes.
 
+    Threads may share a gate: they wait for each other.
+
     Args:
         robot: The robot whose limits hold.
     """
@@ -37,7 +39,6 @@ class SafetyGate:
     def __init__(self, robot: Robot):
         self.robot = robot
         self._collisions = collision_model(robot, robot.profile.collision_margin)
-        self._threads = ThreadpoolController()
 
     def review(self, trajectory: RobotTrajectory, *, start: RobotState | None = None) -> GateResult:
         """Check a trajectory.
@@ -57,7 +58,7 @@ class SafetyGate:
                 f"the measured state has {len(start.positions)} joints, "
                 f"{self.robot.name} has {self.robot.num_joints}"
             )
-        with self._threads.limit(limits=1, user_api="blas"):
+        with alone_with(self.robot):
             return self._review(trajectory, start)
 
     def _review(self, trajectory: RobotTrajectory, start: RobotState | None) -> GateResult:
@@ -67,10 +68,10 @@ class SafetyGate:
         mended: list[Finding] = []
         wrong, touching = self._judge(trajectory, start)
         for _ in range(_MENDING_ROUNDS):
-            if not wrong:
+            if not wrong or self._beyond_repair(trajectory, start, wrong):
                 break
             before = trajectory
-            trajectory = self._mend_collisions(trajectory, mended)
+            trajectory = self._mend_collisions(trajectory, start, mended)
             trajectory = self._mend_rounding(trajectory, start, mended)
             trajectory = self._mend_speed(trajectory, mended)
             trajectory = self._mend_rounding(trajectory, start, mended)
@@ -79,14 +80,31 @@ class SafetyGate:
             # What was mended is judged again as if it had come from outside.
             wrong, touching = self._judge(trajectory, start)
         notes, depth = checks.note_floor(self.robot, trajectory)
+        if not wrong:
+            notes += checks.note_leaving(self._collisions, trajectory, start)
         report = self._report(trajectory, start, [*wrong, *mended, *notes], touching, depth)
         return GateResult(None if wrong else trajectory, report)
+
+    def _beyond_repair(
+        self, trajectory: RobotTrajectory, start: RobotState | None, wrong: list[Finding]
+    ) -> bool:
+        """Whether something is wrong that no repair mends: then none is tried, which takes long."""
+        if any(finding.check == "start" for finding in wrong):
+            return True
+        excess = checks.position_excess(self.robot, trajectory, start).max()
+        last = np.abs(trajectory.velocities[-1]).max() / repair.MAX_SLOWDOWN
+        if not (excess <= repair.SMALL_EXCESS and last <= SMALL_SPEED):
+            return True
+        motion = (trajectory.positions, trajectory.velocities, trajectory.time_from_start)
+        return len(trajectory) > 1 and not (
+            slowdown(self.robot, *motion).max() <= repair.MAX_SLOWDOWN
+        )
 
     def _judge(
         self, trajectory: RobotTrajectory, start: RobotState | None
     ) -> tuple[list[Finding], int]:
         """Everything that is wrong, and the number of samples in which bodies touch."""
-        collisions, touching = checks.check_collisions(self._collisions, trajectory)
+        collisions, touching = checks.check_collisions(self._collisions, trajectory, start)
         wrong = [
             *checks.check_positions(self.robot, trajectory, start),
             *checks.check_velocities(self.robot, trajectory),
@@ -113,9 +131,9 @@ class SafetyGate:
         return trajectory
 
     def _mend_collisions(
-        self, trajectory: RobotTrajectory, mended: list[Finding]
+        self, trajectory: RobotTrajectory, start: RobotState | None, mended: list[Finding]
     ) -> RobotTrajectory:
-        found, _ = checks.check_collisions(self._collisions, trajectory)
+        found, _ = checks.check_collisions(self._collisions, trajectory, start)
         if not found:
             return trajectory
         parted = repair.parted(self.robot, trajectory, self._collisions)

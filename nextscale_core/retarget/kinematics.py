@@ -13,9 +13,9 @@ import numpy as np
 import pinocchio as pin
 
 from nextscale_core.retarget.description import part_frames
+from nextscale_core.retarget.forward import ForwardKinematics, Frames
 from nextscale_core.retarget.profile import LIMB_PARTS, SIDES
 from nextscale_core.retarget.robot import Robot
-from nextscale_core.retarget.rotations import skew
 
 LEVER = 0.2
 """Distance at which a lever point stands for an orientation [m]."""
@@ -75,6 +75,9 @@ class Kinematics:
         hip_offset: (2, 3) left and right hip, from the base at zero posture [m].
         ankle_height: Ankle above the sole [m].
         soles: Rows of the eight sole corners, left foot first.
+        tree: Forward kinematics of whole clips.
+        body: (K,) row of each keypoint's body in `Frames`.
+        local: (K, 3) keypoint in the turned frame of its body in `Frames` [m].
     """
 
     def __init__(self, robot: Robot):
@@ -83,20 +86,20 @@ class Kinematics:
         count = robot.num_joints
         placements = [model.jointPlacements[j + 2] for j in range(count)]
         self._parent = np.array([model.parents[j + 2] - 2 for j in range(count)])
-        self._shift = np.stack([placement.translation for placement in placements])
-        turn = np.stack([placement.rotation for placement in placements])
         self._axis = _joint_axes(model, count)
-        k = skew(self._axis)
-        # Rodrigues: placement @ exp(angle * axis) = fixed + sin * sine - cos * cosine
-        self._fixed, self._sine, self._cosine = turn @ (np.eye(3) + k @ k), turn @ k, turn @ k @ k
-        depth = np.zeros(count, dtype=int)
+        self.tree = ForwardKinematics(
+            self._parent,
+            np.stack([placement.translation for placement in placements]),
+            np.stack([placement.rotation for placement in placements]),
+            self._axis,
+        )
         self._ancestors = np.eye(count, dtype=bool)
         for j, parent in enumerate(self._parent):
             if parent >= 0:
-                depth[j] = depth[parent] + 1
                 self._ancestors[j] |= self._ancestors[parent]
-        self._levels = [np.flatnonzero(depth == level) for level in range(int(depth.max()) + 1)]
         self._define_keypoints()
+        self.body = self.owner + 1
+        self.local = self.tree.local(self.body, self.offset)
 
     def _define_keypoints(self) -> None:
         robot, model, profile = self.robot, self.robot.model, self.robot.profile
@@ -168,21 +171,16 @@ class Kinematics:
 
     def forward(self, poses: Poses) -> tuple[np.ndarray, np.ndarray]:
         """World frames of all joints: rotations (T, J, 3, 3) and origins (T, J, 3) [m]."""
-        frames, count = poses.joints.shape
-        sine = np.sin(poses.joints)[..., None, None]
-        cosine = np.cos(poses.joints)[..., None, None]
-        local = self._fixed + sine * self._sine - cosine * self._cosine
-        rotation = np.empty((frames, count, 3, 3))
-        origin = np.empty((frames, count, 3))
-        for level in self._levels:
-            parent = self._parent[level]
-            if parent[0] < 0:
-                above, at = poses.rotation[:, None], poses.base[:, None]
-            else:
-                above, at = rotation[:, parent], origin[:, parent]
-            rotation[:, level] = above @ local[:, level]
-            origin[:, level] = at + (above @ self._shift[level][..., None])[..., 0]
-        return rotation, origin
+        frames = self.frames(poses)
+        count = poses.joints.shape[1]
+        turned = self.tree.own[1:] @ frames.columns[1:].reshape(count, 3, -1)
+        rotation = turned.reshape(count, 3, 3, -1).transpose(3, 0, 2, 1)
+        origin = frames.origin[1:].transpose(2, 0, 1)
+        return np.ascontiguousarray(rotation), np.ascontiguousarray(origin)
+
+    def frames(self, poses: Poses) -> Frames:
+        """World frames of base and joints as the solvers need them: time last."""
+        return self.tree(poses.base, poses.rotation, poses.joints)
 
     def points(
         self, poses: Poses, joints: tuple[np.ndarray, np.ndarray] | None = None
@@ -193,8 +191,10 @@ class Kinematics:
             poses: Base and joints.
             joints: `forward(poses)`, when the caller has it already.
         """
-        rotation, origin = self.forward(poses) if joints is None else joints
-        return attach(poses, rotation, origin, self.owner, self.offset)
+        if joints is not None:
+            return attach(poses, *joints, self.owner, self.offset)
+        points = self.frames(poses).place(self.body, self.local)
+        return np.ascontiguousarray(points.transpose(2, 0, 1))
 
     def axes(self, rotation: np.ndarray) -> np.ndarray:
         """World directions of the joint axes, (T, J, 3), from joint rotations (T, J, 3, 3)."""
@@ -206,10 +206,8 @@ class Kinematics:
 
     def lowest_sole(self, poses: Poses) -> np.ndarray:
         """Height of the lowest sole corner in each frame, (T,) [m]."""
-        rotation, origin = self.forward(poses)
-        rows = self.soles
-        corners = attach(poses, rotation, origin, self.owner[rows], self.offset[rows])
-        return corners[..., 2].min(-1)
+        corners = self.frames(poses).place(self.body[self.soles], self.local[self.soles])
+        return corners[:, 2].min(0)
 
 
 def attach(
@@ -239,6 +237,24 @@ def attach(
     turned = (rotation[:, body] @ offset[~on_base][..., None])[..., 0]
     points[:, ~on_base] = origin[:, body] + turned
     return points
+
+
+def lever_triples(kinematics: Kinematics, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """(R, 3) rows of residuals that are three levers of one body, at right angles, alike long."""
+    owner, offset = kinematics.owner, kinematics.offset
+    relative = np.flatnonzero(second >= 0)
+    rows: dict[tuple[int, int], list[int]] = {}
+    for row in relative[owner[first[relative]] == owner[second[relative]]]:
+        rows.setdefault((int(second[row]), int(owner[first[row]])), []).append(int(row))
+    found = []
+    for (origin, _), members in rows.items():
+        if len(members) != 3:
+            continue
+        levers = offset[first[members]] - offset[origin]
+        square = levers @ levers.T
+        if np.allclose(square, square[0, 0] * np.eye(3), atol=1e-9):
+            found.append(members)
+    return np.array(found, dtype=int).reshape(-1, 3)
 
 
 def _joint_axes(model: pin.Model, count: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from scipy.linalg import lapack
 from scipy.spatial.transform import Rotation
 
 from nextscale_core.exceptions import RetargetError
-from nextscale_core.retarget.kinematics import Kinematics, Poses
+from nextscale_core.retarget.kinematics import Kinematics, Poses, lever_triples
 from nextscale_core.retarget.targets import Targets
 
 POSTURE = 1e-3
@@ -22,6 +22,9 @@ POSTURE = 1e-3
 _DAMPING = 1e-4
 _MAX_STEP = 0.6
 _FIRST_STEPS = 30
+
+_PLUS, _MINUS = [5, 6, 1], [7, 2, 3]
+"""Where a flat outer product of two vectors holds the terms of their cross product."""
 
 
 class FrameSolver:
@@ -37,14 +40,8 @@ class FrameSolver:
         self._kinematics = kinematics
         self._robot = kinematics.robot
         self._lower, self._upper = lower, upper
-        self._data = self._robot.model.createData()
-        owners = sorted({int(owner) + 2 for owner in kinematics.owner})
-        self._bodies = owners
-        self._body_of = np.array([owners.index(int(owner) + 2) for owner in kinematics.owner])
-        base = np.ones((len(kinematics.owner), 6))
-        self._moves = np.concatenate([base, kinematics.support], axis=1)[:, None, :]
         model = self._robot.model
-        self._entries = np.array([model.joints[j + 2].idx_q for j in range(self._robot.num_joints)])
+        self._data = model.createData()
         self._plain = all(model.joints[j + 2].nq == 1 for j in range(self._robot.num_joints))
 
     def solve(self, targets: Targets, start: Poses, steps: int = 1) -> Poses:
@@ -58,75 +55,125 @@ class FrameSolver:
         Raises:
             RetargetError: the equations could not be solved.
         """
+        rows = _Rows(self._kinematics, targets, self._data)
         quaternion = Rotation.from_matrix(start.rotation[0]).as_quat()
         base, joints = start.base[0].copy(), start.joints[0].copy()
         frames = len(targets)
         bases, quaternions = np.empty((frames, 3)), np.empty((frames, 4))
         angles = np.empty((frames, len(joints)))
-        root = np.sqrt(targets.weight)
         for t in range(frames):
             for _ in range(steps if t else _FIRST_STEPS):
-                base, quaternion, joints, size = self._step(
-                    targets, t, root[t], base, quaternion, joints
-                )
+                base, quaternion, joints, size = self._step(rows, t, base, quaternion, joints)
                 if size < 1e-3:
                     break
             bases[t], quaternions[t], angles[t] = base, quaternion, joints
         return Poses(bases, Rotation.from_quat(quaternions).as_matrix(), angles)
 
     def _step(
-        self,
-        targets: Targets,
-        t: int,
-        root: np.ndarray,
-        base: np.ndarray,
-        quaternion: np.ndarray,
-        joints: np.ndarray,
+        self, rows: _Rows, t: int, base: np.ndarray, quaternion: np.ndarray, joints: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
         model, robot = self._robot.model, self._robot
         if self._plain:
             q = np.concatenate([base, quaternion, joints])
         else:
             q = robot.configurations(base[None], quaternion[None], joints[None])[0]
-        points, jacobian = self._points(q)
-        r = targets.residual(points, t)
-        relative = targets.second >= 0
-        rows = jacobian[targets.first]
-        rows[relative] -= jacobian[targets.second[relative]]
-        a = (rows * root[:, None, None]).reshape(-1, model.nv)
-        b = (r * root[:, None]).reshape(-1)
-        hessian, gradient = a.T @ a, a.T @ b
+        pin.computeJointJacobians(model, self._data, q)
+        a, b = rows.at(t)
+        hessian, gradient = a.T @ a, b @ a
         diagonal = hessian.reshape(-1)[:: model.nv + 1]
         diagonal += _DAMPING
         diagonal[6:] += POSTURE
         gradient[6:] += POSTURE * (joints - robot.nominal)
         outward = gradient[6:]
         held = ((joints <= self._lower) & (outward > 0)) | ((joints >= self._upper) & (outward < 0))
-        # A held joint weighs so much that it stays: cheaper than removing its row and column.
-        diagonal[6:][held] += 1e8
-        gradient[6:][held] = 0.0
-        _, step, info = lapack.dposv(hessian, -gradient)
+        if held.any():
+            # A held joint weighs so much that it stays: cheaper than removing its row and column.
+            diagonal[6:][held] += 1e8
+            outward[held] = 0.0
+        _, step, info = lapack.dposv(hessian, -gradient, overwrite_a=1, overwrite_b=1)
         if info:
             raise RetargetError(f"frame {t}: the equations of motion matching are singular")
-        step = np.clip(step, -_MAX_STEP, _MAX_STEP)
-        moved = pin.integrate(model, q, np.concatenate([step[:6], np.zeros(model.nv - 6)]))
-        joints = np.clip(joints + step[6:], self._lower, self._upper)
-        return moved[:3], moved[3:7], joints, float(np.abs(step).max())
+        size = float(np.abs(step).max())
+        if size > _MAX_STEP:
+            step = np.minimum(np.maximum(step, -_MAX_STEP), _MAX_STEP)
+        twist = np.zeros(model.nv)
+        twist[:6] = step[:6]
+        moved = pin.integrate(model, q, twist)
+        joints = np.minimum(np.maximum(joints + step[6:], self._lower), self._upper)
+        return moved[:3], moved[3:7], joints, size
 
-    def _points(self, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Keypoints (K, 3) [m] and their Jacobians (K, 3, nv) by pinocchio's tangent."""
-        data = self._data
-        pin.computeJointJacobians(self._robot.model, data, q)
-        placements = [data.oMi[body] for body in self._bodies]
-        rotation = np.stack([placement.rotation for placement in placements])
-        origin = np.stack([placement.translation for placement in placements])
-        offset = self._kinematics.offset[..., None]
-        points = origin[self._body_of] + (rotation[self._body_of] @ offset)[..., 0]
-        x, y, z = points.T[..., None]
-        linear, angular = data.J[:3], data.J[3:]
-        jacobian = np.empty((len(points), 3, data.J.shape[1]))
-        jacobian[:, 0] = linear[0] + angular[1] * z - angular[2] * y
-        jacobian[:, 1] = linear[1] + angular[2] * x - angular[0] * z
-        jacobian[:, 2] = linear[2] + angular[0] * y - angular[1] * x
-        jacobian *= self._moves
-        return points, jacobian
+
+class _Rows:
+    """The weighted Jacobian and residuals of one frame after the other.
+
+    A residual is a row of signs over the keypoints it needs. Levers of one body that share a
+    weight become one rotation, as in `Equations`.
+
+    Args:
+        kinematics: The robot's keypoints.
+        targets: What they should do.
+        data: Where pinocchio leaves placements and Jacobians; read anew at every frame.
+    """
+
+    def __init__(self, kinematics: Kinematics, targets: Targets, data: pin.Data):
+        k, first, second = kinematics, targets.first, targets.second
+        self._data = data
+        root = np.sqrt(targets.weight)
+        triples = lever_triples(k, first, second)
+        if any((root[:, row] != root[:, [lead]]).any() for lead, *row in triples):
+            triples = triples[:0]
+        rows = np.setdiff1d(np.arange(len(first)), triples)
+        used = np.unique(np.concatenate([first[rows], second[rows][second[rows] >= 0]]))
+        signs = np.zeros((len(rows), len(used)))
+        signs[np.arange(len(rows)), np.searchsorted(used, first[rows])] += 1.0
+        relative = np.flatnonzero(second[rows] >= 0)
+        signs[relative, np.searchsorted(used, second[rows][relative])] -= 1.0
+        self._signs = signs
+        self._mixed = root[:, rows, None] * signs
+        self._root, self._goal = root[:, rows, None], targets.goal[:, rows]
+        lead = triples[:, 0]
+        turned = k.owner[first[lead]]
+        owner = np.concatenate([k.owner[used], turned])
+        bodies = np.unique(owner)
+        self._rotations = [data.oMi[int(body) + 2] for body in bodies]
+        which = np.searchsorted(bodies, owner)
+        self._body, self._turned = which[: len(used)], which[len(used) :]
+        self._offset = k.offset[used][..., None]
+        levers = k.offset[first[triples]] - k.offset[second[lead]][:, None]
+        length = np.linalg.norm(levers[:, :1], axis=-1)
+        self._levers = levers
+        self._turn_goal = targets.goal[:, triples].transpose(0, 1, 3, 2)
+        self._pull = (root[:, lead] / (np.sqrt(2) * length[:, 0]))[..., None]
+        above = np.stack([k.ancestors(int(joint)) for joint in owner])
+        moves = np.concatenate([np.ones((len(owner), 6)), above], axis=1)
+        self._moves = moves[: len(used), None]
+        strength = np.sqrt(2) * length[:, 0] * root[:, lead]
+        self._strength = strength[..., None, None] * moves[len(used) :, None]
+        self._lever = np.zeros((len(used), 3, 6))
+        self._lever[:, [0, 1, 2], [0, 1, 2]] = 1.0
+
+    def at(self, t: int) -> tuple[np.ndarray, np.ndarray]:
+        """Jacobian (R, nv) by pinocchio's tangent and residuals (R,) of frame t."""
+        jacobian = self._data.J
+        rotation = np.array([placement.rotation for placement in self._rotations])
+        origin = np.array([placement.translation for placement in self._rotations])
+        points = origin[self._body] + (rotation[self._body] @ self._offset)[..., 0]
+        lever = self._lever
+        x, y, z = points.T
+        lever[:, 0, 4], lever[:, 0, 5] = z, -y
+        lever[:, 1, 3], lever[:, 1, 5] = -z, x
+        lever[:, 2, 3], lever[:, 2, 4] = y, -x
+        count, nv = len(points), jacobian.shape[1]
+        moved = (lever.reshape(-1, 6) @ jacobian).reshape(count, 3, nv)
+        moved *= self._moves
+        a = (self._mixed[t] @ moved.reshape(count, -1)).reshape(-1, nv)
+        b = (self._signs @ points - self._goal[t]) * self._root[t]
+        # Sum of goal x lever over the levers, from the sum of their outer products.
+        world = self._levers @ rotation[self._turned].transpose(0, 2, 1)
+        outer = (self._turn_goal[t] @ world).reshape(-1, 9)
+        pull = (outer[:, _PLUS] - outer[:, _MINUS]) * self._pull[t]
+        turns = self._strength[t] * jacobian[3:]
+        return (
+            np.concatenate([a, turns.reshape(-1, nv)]),
+            np.concatenate([b.reshape(-1), pull.reshape(-1)]),
+        )

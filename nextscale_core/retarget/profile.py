@@ -147,6 +147,8 @@ class RobotProfile:
             raise ConfigError(f"{self.name}: {'; '.join(wrong)}")
 
     def _problems(self) -> Iterator[str]:
+        if not self.name.isprintable() or set("/\\") & set(self.name) or len(self.name) > 64:
+            yield "name must be up to 64 characters that a file name may have"
         for side in SIDES:
             for part in LIMB_PARTS:
                 if part not in self.limb(side):
@@ -196,7 +198,8 @@ def read_profile(path: Path | str) -> RobotProfile:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"robot profile {path} cannot be read: {error}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # An impossible date is a ValueError, and nesting without end runs out of stack.
         raise ConfigError(f"robot profile {path} is not valid YAML: {error}") from error
     if not isinstance(tree, dict):
         raise ConfigError(f"robot profile {path} must be a mapping with name, parts, sole, ...")

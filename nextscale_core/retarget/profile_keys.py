@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Collection, Mapping
 from typing import Any
+
+_LARGEST = 1e300
+"""Whole numbers may be larger than any float."""
 
 
 def nearest(name: str, known: Collection[str]) -> str:
@@ -15,7 +17,9 @@ def nearest(name: str, known: Collection[str]) -> str:
         name: What was given.
         known: What would have been right.
     """
-    close = difflib.get_close_matches(name, list(known), n=1)
+    # Patterns for both sides are meant like '*_knee', so they are compared with such.
+    both = {f"*{one[one.index('_') :]}" for one in known if "_" in one and name.startswith("*")}
+    close = difflib.get_close_matches(name, [*known, *sorted(both)], n=1)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}"
 
 
@@ -89,7 +93,7 @@ class Keys:
         elif (
             isinstance(value, bool)
             or not isinstance(value, (int, float))
-            or not math.isfinite(value)
+            or not -_LARGEST < value < _LARGEST
         ):
             self._wrong(f"{self._prefix}{key} must be a number, got {value!r}")
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from scipy import ndimage
 from scipy.interpolate import CubicHermiteSpline, CubicSpline, interp1d
 from scipy.spatial.transform import Rotation
 
@@ -16,18 +17,21 @@ from nextscale_core.retarget.profile import SIDES
 from nextscale_core.retarget.robot import Robot
 from nextscale_core.retarget.rotations import continuous_quaternions
 from nextscale_core.retarget.targets import Goals
-from nextscale_core.retarget.trajectory import RobotTrajectory
+from nextscale_core.retarget.trajectory import MAX_SAMPLES, RobotTrajectory
 from nextscale_core.retarget.wholeclip import ClipSolver, Smoothness
 
 SMALL_EXCESS = 1e-3
 """Positions may be cut to their limits by so much [rad]; more is not rounding but a wrong plan."""
 
-_MAX_SLOWDOWN = 4.0
+MAX_SLOWDOWN = 4.0
 _ROUNDS = 8
 _PARTING_ROUNDS = 8
 _PARTING_DAMPING = 0.3
 _FIRM, _SOFT = 50.0, 1.0
 """Weights of what should stay where it is while bodies are parted [1/m^2]."""
+
+_BESIDE = 20
+"""So many samples beside those that touch give way with them."""
 
 _PARTING_ROOM = 0.01
 """Distance wanted between bodies that touched [m]."""
@@ -59,10 +63,12 @@ def slowed(robot: Robot, trajectory: RobotTrajectory) -> tuple[RobotTrajectory, 
 
     Returns:
         The trajectory at its old rate and the factor by which it takes longer; None where it
-        would have to be played more than four times slower.
+        would have to be played more than four times slower, or would have too many samples.
     """
     times = trajectory.time_from_start - trajectory.time_from_start[0]
     positions, velocities = trajectory.positions, trajectory.velocities
+    # A rate below that of the samples would lose what is between.
+    rate = max(trajectory.fps, 1.0 / float(np.median(np.diff(times))))
     factor = 1.0
     result = trajectory
     for _ in range(_ROUNDS):
@@ -70,10 +76,13 @@ def slowed(robot: Robot, trajectory: RobotTrajectory) -> tuple[RobotTrajectory, 
         if need.max() <= 1.0:
             return result, factor
         factor *= max(1.02 * float(need.max()), 1.02)
-        if factor > _MAX_SLOWDOWN:
+        if not factor <= MAX_SLOWDOWN:
             return None
-        count = int(np.ceil(times[-1] * factor * trajectory.fps - 1e-9)) + 1
-        new = np.arange(count) / trajectory.fps
+        wanted = times[-1] * factor * rate
+        # NaN comes from numbers so large that their products overflow.
+        if not wanted < MAX_SAMPLES:
+            return None
+        new = np.arange(int(np.ceil(wanted - 1e-9)) + 1) / rate
         at = np.minimum(new / factor, times[-1])
         path = CubicHermiteSpline(times, positions, velocities)
         quaternion = continuous_quaternions(trajectory.base_quaternion)
@@ -117,11 +126,17 @@ def parted(
     where: set[tuple[int, int]] = set()
     # Fifty samples a second: second differences are small, so their weight must be large.
     smoothness = Smoothness(base=5.0, turn=5.0, joints=5.0)
+    near = np.ones(len(poses), dtype=bool)
     for _ in range(_PARTING_ROUNDS):
-        touching = collisions.close_pairs(poses.joints)
-        if not touching:
+        rows = np.flatnonzero(near)
+        found = collisions.close_pairs(poses.joints[rows])
+        if not found:
             break
-        where |= touching
+        where |= {(int(rows[row]), number) for row, number in found}
+        # Samples far from those that touched stay as they are.
+        near[:] = False
+        near[[sample for sample, _ in where]] = True
+        near = ndimage.binary_dilation(near, iterations=_BESIDE)
         wanted = collisions.distance + _PARTING_ROOM
         hinges = collisions.hinges(poses, where, wanted)
         try:
@@ -133,6 +148,7 @@ def parted(
                 reference=planned.joints,
                 relative_to=planned,
                 damping=_PARTING_DAMPING,
+                frames=near,
             )
         except RetargetError:
             return None

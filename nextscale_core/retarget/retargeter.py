@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
+from scipy import ndimage
 from scipy.interpolate import CubicSpline
-from threadpoolctl import ThreadpoolController
 
 from nextscale_core.exceptions import RetargetError
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.retarget.collision import collision_model
+from nextscale_core.retarget.join import Joined, joined
 from nextscale_core.retarget.kinematics import Poses, kinematics_of
+from nextscale_core.retarget.loop import close_cycle
 from nextscale_core.retarget.perframe import FrameSolver
 from nextscale_core.retarget.robot import Robot, RobotState
-from nextscale_core.retarget.start import depart
+from nextscale_core.retarget.sharing import alone_with
+from nextscale_core.retarget.start import depart, require_takeover
 from nextscale_core.retarget.subset import for_moving_joints
-from nextscale_core.retarget.targets import Targets, Weights, make_targets, start_poses
+from nextscale_core.retarget.targets import MAX_FRAMES, Targets, Weights, make_targets, start_poses
 from nextscale_core.retarget.timing import sample
 from nextscale_core.retarget.trajectory import RobotTrajectory
 from nextscale_core.retarget.wholeclip import ClipSolver, Smoothness
@@ -37,6 +42,12 @@ _PARTING_ROOM = 0.012
 """Distance the solver keeps between bodies beyond the profile's [m]: for what happens between
 frames, and for the transition from the measured state."""
 
+_NO_CYCLE = 0.15
+"""Ends of a cycle further apart than this do not lead into each other [m]."""
+
+_BESIDE = 8
+"""So many frames beside those that touch or rush are solved anew with them."""
+
 _CALM_ENOUGH = 2.0
 """Parted clips are calmed down to this multiple of the calm share; time does the rest."""
 
@@ -49,6 +60,8 @@ class Retargeter:
 
     Three steps: targets (`make_targets`), solving (`FrameSolver`, then `ClipSolver` on the whole
     clip) and timing (`sample`).
+
+    Threads may share a retargeter: they wait for each other.
 
     Args:
         robot: The robot.
@@ -73,7 +86,6 @@ class Retargeter:
         self._collisions = collision_model(
             robot, robot.profile.collision_margin + _PARTING_ROOM / 2
         )
-        self._threads = ThreadpoolController()
 
     def retarget(
         self,
@@ -81,6 +93,8 @@ class Retargeter:
         *,
         rate: float = 50.0,
         start: RobotState | None = None,
+        begin: float | None = None,
+        rounds: int = 1,
         stopwatch: Stopwatch | None = None,
     ) -> RobotTrajectory:
         """The robot's version of a motion.
@@ -92,6 +106,11 @@ class Retargeter:
                 motion is shifted and turned to begin at the measured base. Without it the
                 trajectory begins at rest in the motion's first pose, and whoever executes it has
                 to bring the robot there first.
+            begin: Time in the clip at which the robot is in `start` [s]: the motion is under way,
+                and the trajectory goes on from there with the measured velocities, standing feet
+                where they stand. None: the motion begins, from rest or from `start`.
+            rounds: How often a motion that repeats is played, going on from where it is: whole
+                steps of a walk, found by `close_cycle`. 1 plays the whole motion once as it is.
             stopwatch: Gets the stages 'targets', 'solve' and 'resample'.
 
         Returns:
@@ -99,26 +118,46 @@ class Retargeter:
 
         Raises:
             InvalidMotionError: the clip is not a human motion in metres, or too long.
-            RetargetError: the rate is out of range, the state does not fit the robot, or no
-                solution keeps the limits.
+            RetargetError: the rate is out of range, the state does not fit the robot, the clip is
+                over at `begin`, `rounds` is below 1, the motion does not repeat, or no solution
+                keeps the limits.
         """
         if not 1.0 <= rate <= 1000.0:
             raise RetargetError(f"rate must be within 1 and 1000 Hz, got {rate}")
-        with self._threads.limit(limits=1, user_api="blas"):
+        if rounds < 1:
+            raise RetargetError(f"rounds must be at least 1, got {rounds}")
+        if rounds > 1 and begin is not None:
+            raise RetargetError(
+                "a motion that is under way cannot be repeated: give begin or rounds"
+            )
+        if start is not None:
+            require_takeover(self.robot, start)
+        with alone_with(self.robot):
             with _stage(stopwatch, "targets"):
                 targets = make_targets(clip, self._kinematics, self._weights)
+                past = None
+                if begin is not None:
+                    if start is None:
+                        raise RetargetError("begin needs start: the state the robot is in by then")
+                    past = joined(targets, self._kinematics, start, begin)
+                    targets = past.targets
                 if self.robot.held:
                     targets = for_moving_joints(targets, self._kinematics, start)
             with _stage(stopwatch, "solve"):
-                poses = self.solve(targets)
+                poses = self.solve(targets, past)
                 if self.robot.base_held:
                     # The solver left the base where it was, but for rounding.
                     poses = replace(poses, base=targets.base, rotation=targets.rotation)
+                if rounds > 1:
+                    poses = self._repeated(poses, targets.fps, rounds)
             with _stage(stopwatch, "resample"):
                 departure = None
-                if start is not None:
+                if start is not None and past is None:
                     departure, poses = depart(self.robot, poses, start)
-                samples = sample(self.robot, poses, targets.fps, rate, departure)
+                running, twist = (None, None) if past is None else (start, past.twist)
+                if self.robot.base_held:
+                    twist = np.zeros(6)
+                samples = sample(self.robot, poses, targets.fps, rate, departure, running, twist)
         return RobotTrajectory(
             robot=self.robot.name,
             joint_names=self.robot.joint_names,
@@ -131,12 +170,24 @@ class Retargeter:
             text=clip.text,
         )
 
-    def solve(self, targets: Targets) -> Poses:
-        """Poses of all frames, at the frames' own rate and without start, stop and retiming."""
-        start = start_poses(targets, self.robot.nominal)
+    def solve(self, targets: Targets, past: Joined | None = None) -> Poses:
+        """Poses of all frames, at the frames' own rate and without start, stop and retiming.
+
+        Args:
+            targets: What each keypoint should do.
+            past: Where the robot is in the first frame; None: wherever the targets begin.
+        """
+        with alone_with(self.robot):
+            return self._solve(targets, past)
+
+    def _solve(self, targets: Targets, past: Joined | None) -> Poses:
+        start = start_poses(targets, self.robot.nominal if past is None else past.state.positions)
         poses = self._frame_solver.solve(targets, start)
+        step = self._clip_solver.step
+        if past is not None:
+            step = partial(step, reference=past.posture, pull=past.pull)
         for _ in range(_PASSES):
-            poses = self._clip_solver.step(targets, poses, self._smoothness)
+            poses = step(targets, poses, self._smoothness)
         weight = np.broadcast_to(self._smoothness.joints, (len(poses) - 2, self.robot.num_joints))
         for _ in range(_CALMING_PASSES):
             use = self._acceleration_use(poses, targets.fps)
@@ -144,10 +195,28 @@ class Retargeter:
                 break
             weight = weight * _spread(np.maximum(1.0, use) ** 2)
             calm = replace(self._smoothness, joints=weight)
-            poses = self._clip_solver.step(targets, poses, calm)
-        return self._part(targets, poses, weight)
+            restless = _around(np.pad((use > 1.0).any(1), 1))
+            poses = step(targets, poses, calm, frames=restless)
+        return self._part(targets, poses, weight, step)
 
-    def _part(self, targets: Targets, poses: Poses, weight: np.ndarray) -> Poses:
+    def _repeated(self, poses: Poses, fps: float, rounds: int) -> Poses:
+        """The part of a motion that repeats, so many times."""
+        cycle = close_cycle(self._kinematics, poses, fps)
+        if cycle.mismatch > _NO_CYCLE:
+            raise RetargetError(
+                f"the motion does not repeat: the most alike ends of a part of it are "
+                f"{cycle.mismatch:.2f} m apart, at most {_NO_CYCLE:g} m can be closed"
+            )
+        if len(cycle.poses) * rounds > MAX_FRAMES:
+            raise RetargetError(
+                f"{rounds} rounds of {cycle.seconds:.1f} s are too long to plan at once; "
+                f"at most {MAX_FRAMES // len(cycle.poses)} fit"
+            )
+        return cycle.unroll(rounds)
+
+    def _part(
+        self, targets: Targets, poses: Poses, weight: np.ndarray, step: Callable[..., Poses]
+    ) -> Poses:
         """Push bodies apart that touch.
 
         Pairs of earlier passes stay, or they would return. The same passes calm what parting
@@ -155,21 +224,34 @@ class Retargeter:
         """
         where: set[tuple[int, int]] = set()
         wanted = self.robot.profile.collision_margin + _PARTING_ROOM
+        frames = np.ones(len(poses), dtype=bool)
         for number in range(_PARTING_PASSES):
-            touching = self._collisions.close_pairs(poses.joints)
+            rows = np.flatnonzero(frames)
+            touching = {
+                (int(rows[row]), pair)
+                for row, pair in self._collisions.close_pairs(poses.joints[rows])
+            }
             use = self._acceleration_use(poses, targets.fps)
-            calm = use.max() <= _CALM_ENOUGH or number >= _PARTING_PASSES // 2
-            if not touching and (calm or not where):
-                break
             where |= touching
+            unsolved = np.zeros(len(poses), dtype=bool)
+            unsolved[[frame for frame, _ in touching]] = True
+            if where and number < _PARTING_PASSES // 2:
+                unsolved[1:-1] |= (use > _CALM_ENOUGH).any(1)
+            if not unsolved.any():
+                break
+            # Elsewhere nothing touches, and nothing has to be solved again.
+            frames = _around(unsolved)
             if number:
-                weight = weight * _spread(np.clip(use, 1.0, 3.0))
-            poses = self._clip_solver.step(
+                stirred = np.where(frames[1:-1, None], np.clip(use, 1.0, 3.0), 1.0)
+                weight = weight * _spread(stirred)
+            here = {(frame, pair) for frame, pair in where if frames[frame]}
+            poses = step(
                 targets,
                 poses,
                 replace(self._smoothness, joints=weight),
-                self._collisions.hinges(poses, where, wanted),
+                self._collisions.hinges(poses, here, wanted),
                 damping=_PARTING_DAMPING,
+                frames=frames,
             )
         return poses
 
@@ -178,6 +260,11 @@ class Retargeter:
         times = np.arange(len(poses)) / fps
         second = np.abs(CubicSpline(times, poses.joints)(times[1:-1], 2))
         return second / (_CALM * self.robot.acceleration_limit)
+
+
+def _around(frames: np.ndarray) -> np.ndarray:
+    """(T,) True for frames so near to marked ones that they have to give way with them."""
+    return np.asarray(ndimage.binary_dilation(frames, iterations=_BESIDE))
 
 
 def _spread(weight: np.ndarray) -> np.ndarray:

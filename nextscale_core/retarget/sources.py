@@ -79,9 +79,12 @@ def keep_description(xml: str) -> Path:
     """Write the text of a URDF where it can be read again, named by its content.
 
     Raises:
-        RobotError: it cannot be written anywhere.
+        RobotError: it cannot be written anywhere, or is no text that can be.
     """
-    data = xml.encode()
+    try:
+        data = xml.encode()
+    except UnicodeEncodeError as error:
+        raise RobotError(f"the robot description is no Unicode text: {error}") from error
     name = f"{hashlib.sha256(data).hexdigest()[:24]}.urdf"
     reason: OSError | None = None
     for make in (_in_cache, _in_temporary):

@@ -16,6 +16,16 @@ _SHORTEST = 0.4
 _USE = 0.5
 """Share of the limits that the transition alone may use; the motion needs some too."""
 
+_FASTEST = 0.97
+"""Share of the velocity limits up to which a moving joint can be taken over."""
+
+FURTHEST_OUTSIDE = 0.5
+"""A joint measured further outside its position limits than this is not believed [rad]."""
+
+_OVERRUN = 1e-3
+"""A moving joint that would stop so far behind its limit, or where it was measured, cannot be
+taken over [rad]; what is less, the gate cuts off."""
+
 
 @dataclass(frozen=True)
 class Departure:
@@ -123,13 +133,13 @@ def depart(robot: Robot, poses: Poses, state: RobotState) -> tuple[Departure, Po
         from the measured base.
 
     Raises:
-        RetargetError: the state has another number of joints.
+        RetargetError: the state has another number of joints, is far outside the limits, or
+            moves so fast that the robot cannot stop inside them.
     """
-    if state.positions.shape != (robot.num_joints,):
-        raise RetargetError(
-            f"the measured state has {len(state.positions)} joints, "
-            f"{robot.name} has {robot.num_joints}"
-        )
+    require_takeover(robot, state)
+    velocity = np.zeros(robot.num_joints) if state.velocities is None else state.velocities
+    coast = _coasting_times(robot, state.positions, velocity)
+    _require_room_to_stop(robot, state.positions, velocity, coast)
     kinematics = kinematics_of(robot)
     poses = _moved(poses, state)
     heading = _yaw(poses.rotation[0])
@@ -142,8 +152,6 @@ def depart(robot: Robot, poses: Poses, state: RobotState) -> tuple[Departure, Po
         rotation = Rotation.from_quat(quaternion).as_matrix()
         here = Poses(base[None], rotation[None], state.positions[None])
         base[2] -= float(kinematics.lowest_sole(here)[0])
-    velocity = np.zeros(robot.num_joints) if state.velocities is None else state.velocities
-    coast = _coasting_times(robot, state.positions, velocity)
     rest = np.clip(
         state.positions + velocity * coast / 2, robot.position_lower, robot.position_upper
     )
@@ -156,6 +164,55 @@ def depart(robot: Robot, poses: Poses, state: RobotState) -> tuple[Departure, Po
         float(coast.max()),
     )
     return Departure(kinematics, state, base, quaternion, seconds, coast), poses
+
+
+def require_takeover(robot: Robot, state: RobotState) -> None:
+    """Refuse a state from which no plan could begin: the search for one would take long.
+
+    Raises:
+        RetargetError: the state has another number of joints, is far outside the position limits
+            or is faster than the velocity limits.
+    """
+    positions, velocity = state.positions, state.velocities
+    if positions.shape != (robot.num_joints,):
+        raise RetargetError(
+            f"the measured state has {len(positions)} joints, {robot.name} has {robot.num_joints}"
+        )
+    lower, upper = robot.position_lower, robot.position_upper
+    outside = np.maximum(lower - positions, positions - upper)
+    j = int(outside.argmax())
+    if outside[j] > FURTHEST_OUTSIDE:
+        raise RetargetError(
+            f"{robot.joint_names[j]} was measured at {positions[j]:.4g} rad, more than "
+            f"{FURTHEST_OUTSIDE} rad outside its limits {lower[j]:.3f} to {upper[j]:.3f}; are "
+            "its zero point and its unit right?"
+        )
+    if velocity is None:
+        return
+    too_fast = np.abs(velocity) > _FASTEST * robot.velocity_limit
+    j = int(np.where(too_fast, np.abs(velocity), 0.0).argmax())
+    if too_fast[j]:
+        raise RetargetError(
+            f"{robot.joint_names[j]} was measured at {velocity[j]:.4g} rad/s; a plan can begin "
+            f"with at most {_FASTEST * robot.velocity_limit[j]:.2f} rad/s"
+        )
+
+
+def _require_room_to_stop(
+    robot: Robot, positions: np.ndarray, velocity: np.ndarray, coast: np.ndarray
+) -> None:
+    """Raise where a joint would run into its limit however hard it brakes."""
+    lower, upper = robot.position_lower, robot.position_upper
+    rest = positions + velocity * coast / 2
+    # Outside its limits a joint may come back, but go no further out.
+    over = np.maximum(np.minimum(lower, positions) - rest, rest - np.maximum(upper, positions))
+    j = int(over.argmax())
+    if over[j] > _OVERRUN:
+        raise RetargetError(
+            f"{robot.joint_names[j]} moves at {velocity[j]:.2f} rad/s towards its limit and is at "
+            f"{positions[j]:.3f} rad already: within its acceleration limit it stops at "
+            f"{rest[j]:.3f} rad, its limits are {lower[j]:.3f} to {upper[j]:.3f}"
+        )
 
 
 def _coasting_times(robot: Robot, positions: np.ndarray, velocity: np.ndarray) -> np.ndarray:

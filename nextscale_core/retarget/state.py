@@ -29,7 +29,7 @@ class RobotState:
     base_quaternion: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        positions = np.asarray(self.positions, dtype=np.float64)
+        positions = _numbers("positions", self.positions)
         if positions.ndim != 1:
             raise RobotError(f"state positions must have shape (J,), got {positions.shape}")
         shapes = {
@@ -42,7 +42,7 @@ class RobotState:
             value = getattr(self, name)
             if value is None:
                 continue
-            array = np.asarray(value, dtype=np.float64)
+            array = _numbers(name, value)
             if array.shape != shape:
                 raise RobotError(f"state {name} must have shape {shape}, got {array.shape}")
             if not np.isfinite(array).all():
@@ -53,3 +53,10 @@ class RobotState:
             if abs(norm - 1) > 0.01:
                 raise RobotError(f"state base_quaternion must have norm 1, got {norm:.3f}")
             object.__setattr__(self, "base_quaternion", self.base_quaternion / norm)
+
+
+def _numbers(name: str, value: object) -> np.ndarray:
+    try:
+        return np.array(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise RobotError(f"state {name} must be an array of numbers: {error}") from error

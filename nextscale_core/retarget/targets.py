@@ -17,6 +17,7 @@ from nextscale_core.retarget.contacts import Contacts, find_contacts
 from nextscale_core.retarget.feet import FootPlan, heading_left, plan_feet
 from nextscale_core.retarget.human import Body, body_of
 from nextscale_core.retarget.kinematics import LEVER, Kinematics, Poses
+from nextscale_core.retarget.plausible import require_plausible
 from nextscale_core.retarget.profile import SIDES
 
 MIN_FRAMES, MAX_FRAMES = 6, 20_000
@@ -50,12 +51,12 @@ class Weights:
     pelvis: float = 1.0
     pelvis_turn: float = 1.5
     torso_turn: float = 2.0
-    foot: float = 5.0
-    stance: float = 100.0
-    foot_turn: float = 1.0
+    foot: float = 3.0
+    stance: float = 400.0
+    foot_turn: float = 1.5
     stance_turn: float = 10.0
-    thigh: float = 1.0
-    shank: float = 1.0
+    thigh: float = 3.0
+    shank: float = 3.0
     arm: float = 2.5
 
 
@@ -120,10 +121,11 @@ def make_targets(
         weights: Balance of the residuals.
 
     Raises:
-        InvalidMotionError: the clip is too long, or its legs are not of human length.
+        InvalidMotionError: the clip is too long, jumps, or its legs are not of human length.
     """
     weights = weights or Weights()
     joints, fps, labels = _at_solve_rate(clip)
+    require_plausible(joints, fps)
     contacts = find_contacts(joints, fps, labels)
     body = body_of(joints, contacts.flat)
     scale = kinematics.lengths.leg / _leg_length(body)

@@ -24,9 +24,14 @@ from nextscale_core.retarget.limits import slowdown, soft_clamp
 from nextscale_core.retarget.robot import Robot
 from nextscale_core.retarget.rotations import continuous_quaternions
 from nextscale_core.retarget.start import Departure
+from nextscale_core.retarget.state import RobotState
+from nextscale_core.retarget.trajectory import MAX_SAMPLES
 
 RAMP = 0.5
 """Time in which the motion reaches its full speed, and in which it stops [s]."""
+
+_EXACT = 0.3
+"""Time in which a running start comes from the measured state to the solved one [s]."""
 
 _USE = 0.98
 """Share of the limits that a plan may use; the rest is for rounding."""
@@ -60,10 +65,12 @@ class _Schedule:
     Attributes:
         intervals: (T - 1,) time between knots at full speed [s].
         ramp: Time of the smooth start, and of the stop [s].
+        running: Whether the motion is under way when it begins: no smooth start.
     """
 
     intervals: np.ndarray
     ramp: float
+    running: bool = False
 
     @property
     def knots(self) -> np.ndarray:
@@ -78,16 +85,18 @@ class _Schedule:
             hold: The spline waits at its beginning for so long [s].
         """
         total, ramp = float(self.intervals.sum()), self.ramp
-        end = total + ramp
+        end = total + (0.5 * ramp if self.running else ramp)
         t = np.clip(times - hold, 0.0, end)
-        s, speed = _rise(t, ramp)
         back, falling = _rise(end - t, ramp)
+        if self.running:
+            return total - back, falling
+        s, speed = _rise(t, ramp)
         late = t > end / 2
         return np.where(late, total - back, s), np.where(late, falling, speed)
 
     def duration(self, hold: float) -> float:
         """Time from the first sample to the end [s]."""
-        return hold + float(self.intervals.sum()) + self.ramp
+        return hold + float(self.intervals.sum()) + (0.5 if self.running else 1.0) * self.ramp
 
 
 def _rise(t: np.ndarray, ramp: float) -> tuple[np.ndarray, np.ndarray]:
@@ -98,7 +107,13 @@ def _rise(t: np.ndarray, ramp: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def sample(
-    robot: Robot, poses: Poses, fps: float, rate: float, departure: Departure | None = None
+    robot: Robot,
+    poses: Poses,
+    fps: float,
+    rate: float,
+    departure: Departure | None = None,
+    running: RobotState | None = None,
+    twist: np.ndarray | None = None,
 ) -> Samples:
     """Sample solved frames at the controller's rate, slowed down where the limits ask for it.
 
@@ -109,6 +124,10 @@ def sample(
         rate: Rate of the samples [Hz].
         departure: The measured state to begin with; without it the motion begins at rest in its
             first frame.
+        running: The measured state of a robot that is under way, near the first frame: the motion
+            goes on from there with the measured velocities instead of starting at rest.
+        twist: (6,) velocity [m/s] and rate of turn [rad/s] of the base in the first frame of a
+            robot that is under way, in the world; NaN or None where they are not known.
 
     Raises:
         RetargetError: the limits cannot be kept however slowly the motion is played.
@@ -116,9 +135,11 @@ def sample(
     quaternion = continuous_quaternions(Rotation.from_matrix(poses.rotation).as_quat())
     tracks = np.concatenate([poses.base, quaternion, poses.joints], axis=1)
     intervals = np.full(len(poses) - 1, 1.0 / fps)
-    schedule = _Schedule(intervals, ramp=min(RAMP, float(intervals.sum())))
+    ramp = min(RAMP, float(intervals.sum()))
+    schedule = _Schedule(intervals, ramp, running=running is not None)
+    slope = None if running is None else _first_slope(tracks[:2], 1.0 / fps, running, twist)
     for attempt in range(_ROUNDS):
-        samples = _play(robot, tracks, schedule, rate, departure)
+        samples = _play(robot, tracks, schedule, rate, departure, running, slope)
         need = slowdown(robot, samples.positions, samples.velocities, samples.times) / _USE
         if need.max() <= 1.0:
             return samples
@@ -140,19 +161,28 @@ def _play(
     schedule: _Schedule,
     rate: float,
     departure: Departure | None,
+    running: RobotState | None,
+    slope: np.ndarray | None,
 ) -> Samples:
     hold = departure.hold if departure else 0.0
     duration = schedule.duration(hold)
     if departure is not None:
         duration = max(duration, departure.seconds)
+    if not duration * rate < MAX_SAMPLES:
+        raise RetargetError(
+            f"the motion would take {duration:.4g} s within the limits of {robot.name}, which is "
+            f"more than {MAX_SAMPLES} samples at {rate:g} Hz"
+        )
     times = np.arange(int(np.ceil(duration * rate - 1e-9)) + 1) / rate
     s, speed = schedule.play(times, hold)
-    spline = CubicSpline(schedule.knots, tracks)
+    spline = _spline(schedule.knots, tracks, slope)
     values, slopes = spline(s), spline(s, 1) * speed[:, None]
     positions, velocities = soft_clamp(
         values[:, 7:], slopes[:, 7:], robot, robot.profile.position_margin / 2
     )
     quaternion = values[:, 3:7] / np.linalg.norm(values[:, 3:7], axis=1, keepdims=True)
+    if running is not None:
+        positions, velocities = _from_exactly(running, times, positions, velocities)
     samples = Samples(times, positions, velocities, values[:, :3], quaternion)
     if departure is None:
         return samples
@@ -160,6 +190,75 @@ def _play(
         times,
         *departure.blend(times, positions, velocities),
         *departure.blend_base(times, samples.positions, samples.base, samples.quaternion),
+    )
+
+
+def _first_slope(
+    tracks: np.ndarray, step: float, running: RobotState, twist: np.ndarray | None
+) -> np.ndarray | None:
+    """(7 + J,) how fast a robot that is under way begins; None where that is not known.
+
+    Args:
+        tracks: (2, 7 + J) the first frames: base, its quaternion, joints.
+        step: Time between them [s].
+        running: The measured state.
+        twist: The base's; see `sample`.
+    """
+    if running.velocities is None:
+        return None
+    slope = (tracks[1] - tracks[0]) / step
+    slope[7:] = running.velocities
+    if twist is not None and np.isfinite(twist).all():
+        slope[:3] = twist[:3]
+        x, y, z, w = tracks[0, 3:7]
+        # Half the product of the rate of turn, as a quaternion, and the orientation.
+        slope[3:7] = 0.5 * np.array([[w, z, -y], [-z, w, x], [y, -x, w], [-x, -y, -z]]) @ twist[3:]
+    return slope
+
+
+def _spline(knots: np.ndarray, tracks: np.ndarray, slope: np.ndarray | None) -> CubicSpline:
+    """Through the knots, with a given slope in the first where there is one."""
+    free = CubicSpline(knots, tracks)
+    if slope is None:
+        return free
+    return CubicSpline(knots, tracks, bc_type=((1, slope), (1, free(knots[-1], 1))))
+
+
+def _from_exactly(
+    state: RobotState, times: np.ndarray, positions: np.ndarray, velocities: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same (N, J) with the first sample made equal to a state it nearly equals already.
+
+    The solver keeps a margin to the position limits that a measured joint need not keep.
+    """
+    measured = np.zeros_like(velocities[0]) if state.velocities is None else state.velocities
+    place, place_rate, slope, slope_rate = quintic_fade(times, _EXACT)
+    gap, drift = state.positions - positions[0], measured - velocities[0]
+    return (
+        positions + place[:, None] * gap + slope[:, None] * drift,
+        velocities + place_rate[:, None] * gap + slope_rate[:, None] * drift,
+    )
+
+
+def quintic_fade(
+    times: np.ndarray, seconds: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Minimum-jerk curves by which a gap and its rate of change vanish.
+
+    Args:
+        times: (N,) since the beginning [s].
+        seconds: Time by which both are gone.
+
+    Returns:
+        h0 from 1 to 0 and its derivative [1/s]; h1 [s], which is 0 with slope 1 in the beginning,
+        and its derivative. All have no curvature at both ends.
+    """
+    u = np.clip(times / seconds, 0.0, 1.0)
+    return (
+        1 - u**3 * (10 - 15 * u + 6 * u * u),
+        -30 * u * u * (1 - u) ** 2 / seconds,
+        seconds * u * (1 - u) ** 3 * (1 + 3 * u),
+        (1 - u) ** 2 * (1 + 2 * u - 15 * u * u),
     )
 
 
@@ -178,7 +277,7 @@ def _slower(
         ramp = min(1.2 * ramp, 2.0)
     if uniform:
         scaled = intervals * worst * 1.01
-        return _Schedule(scaled, min(ramp, float(scaled.sum())))
+        return replace(schedule, intervals=scaled, ramp=min(ramp, float(scaled.sum())))
     s, _ = schedule.play(samples.times, hold)
     first = np.clip(
         np.searchsorted(schedule.knots, s[:-1], side="right") - 1, 0, len(intervals) - 1

@@ -8,6 +8,9 @@ import numpy as np
 
 from nextscale_core.exceptions import RetargetError
 
+MAX_SAMPLES = 200_000
+"""Longer trajectories are neither made nor read: an hour at 50 Hz."""
+
 
 @dataclass(frozen=True)
 class RobotTrajectory:
@@ -25,7 +28,7 @@ class RobotTrajectory:
         text: The sentence behind it, or ''.
 
     Raises:
-        RetargetError: arrays whose lengths do not agree.
+        RetargetError: arrays whose lengths do not agree, or that hold no numbers.
     """
 
     robot: str
@@ -39,19 +42,22 @@ class RobotTrajectory:
     text: str = ""
 
     def __post_init__(self) -> None:
-        n, j = len(self.time_from_start), len(self.joint_names)
+        times = _numbers("time_from_start", self.time_from_start)
+        n, j = times.size, len(self.joint_names)
         wanted = {
+            "time_from_start": (n,),
             "positions": (n, j),
             "velocities": (n, j),
-            "time_from_start": (n,),
             "base_position": (n, 3),
             "base_quaternion": (n, 4),
+            "fps": (),
         }
         for name, shape in wanted.items():
-            array = np.asarray(getattr(self, name), dtype=np.float64)
+            array = _numbers(name, getattr(self, name))
             if array.shape != shape:
                 raise RetargetError(f"{name} must have shape {shape}, got {array.shape}")
-            object.__setattr__(self, name, array)
+            object.__setattr__(self, name, array if shape else float(array))
+        object.__setattr__(self, "joint_names", tuple(self.joint_names))
 
     def __len__(self) -> int:
         return len(self.time_from_start)
@@ -60,3 +66,10 @@ class RobotTrajectory:
     def seconds(self) -> float:
         """Time of the last point [s]."""
         return float(self.time_from_start[-1]) if len(self) else 0.0
+
+
+def _numbers(name: str, values: object) -> np.ndarray:
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise RetargetError(f"{name} must hold numbers: {error}") from error

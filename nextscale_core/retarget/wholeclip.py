@@ -7,8 +7,9 @@ Minimises over the poses x_t of all frames
     + hinges: (distance - wanted)^2 of pairs of bodies that came too close
 
 under the position limits. Frames couple through the second differences only, so the normal
-equations are a band of half-width 2 m (m = 6 + joints) and LAPACK's banded Cholesky solves a clip
-of 10 s in a few milliseconds.
+equations are a band of half-width 2 m (m = 6 + joints that something asks for), and LAPACK's banded
+Cholesky solves a clip of 10 s in a few milliseconds. A step may be restricted to some frames: then
+the others stay where they are and hold their neighbours.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import LinAlgError, solveh_banded
 
-from nextscale_core.exceptions import RetargetError
-from nextscale_core.retarget.kinematics import Kinematics, Poses, attach
+from nextscale_core.retarget.band import Band
+from nextscale_core.retarget.equations import Equations
+from nextscale_core.retarget.hinges import Hinge as Hinge
+from nextscale_core.retarget.hinges import HingeRows
+from nextscale_core.retarget.kinematics import Kinematics, Poses, lever_triples
 from nextscale_core.retarget.perframe import POSTURE
 from nextscale_core.retarget.rotations import exp, log
 from nextscale_core.retarget.targets import Goals
@@ -29,29 +32,18 @@ _DAMPING = 1e-4
 _MAX_STEP = 0.6
 _GROUND = 60.0
 _HINGE = 400.0
+_FIXED = 1e8
+"""Weight that keeps an unknown where it is: cheaper than removing its row and column."""
 
+_BEYOND = 1e-3
+"""Joints that a step takes further beyond a limit than this end at it, and the step is solved once
+more [rad]."""
 
-@dataclass(frozen=True)
-class Hinge:
-    """Two bodies that must move apart in one frame.
+_ASTRAY = 1e-9
+"""A joint that nothing asks for is left out unless it is further from its posture [rad]."""
 
-    Attributes:
-        frame: Which frame.
-        first: Joint that carries the first body, -1 for the base.
-        second: Joint that carries the second body.
-        at_first: (3,) witness point on the first body, in its joint's frame [m].
-        at_second: (3,) witness point on the second body [m].
-        normal: (3,) world direction from the first body to the second.
-        separation: Wanted distance from the first point to the second along the normal [m].
-    """
-
-    frame: int
-    first: int
-    second: int
-    at_first: np.ndarray
-    at_second: np.ndarray
-    normal: np.ndarray
-    separation: float
+_STRUCTURES = 32
+"""So many structures of equations are remembered."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +61,39 @@ class Smoothness:
     joints: np.ndarray | float = 0.012
 
 
+@dataclass
+class _Clip:
+    """What a step needs of the frames it changes and of two beside each run of them.
+
+    Attributes:
+        frames: (F,) ascending frames of the clip.
+        fixed: (F,) frames that only hold their neighbours.
+        goal: (M, 3, F) as in `Goals`, time last.
+        root: (M, F) square roots of the weights.
+        poses: The F frames.
+        weight: (F - 2, 6 + J) of second differences; 0 across gaps.
+        lower: (J,) or (F, J) position limits [rad].
+        upper: The same.
+        reference: (J,) or (F, J) posture [rad].
+        pull: (F, J) weight of that posture [1/rad^2].
+        kept: (F, 6 + J) gradient of the second differences that are kept, or 0.
+        hinges: Bodies to move apart.
+    """
+
+    frames: np.ndarray
+    fixed: np.ndarray
+    goal: np.ndarray
+    root: np.ndarray
+    poses: Poses
+    weight: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    reference: np.ndarray
+    pull: np.ndarray
+    kept: np.ndarray | float
+    hinges: HingeRows | None
+
+
 class ClipSolver:
     """Improves a whole clip.
 
@@ -81,7 +106,7 @@ class ClipSolver:
     def __init__(self, kinematics: Kinematics, lower: np.ndarray, upper: np.ndarray):
         self._kinematics = kinematics
         self._lower, self._upper = lower, upper
-        self._size = 6 + kinematics.robot.num_joints
+        self._structures: dict[tuple[bytes, bytes, bytes, bool], Equations] = {}
 
     def step(
         self,
@@ -92,8 +117,12 @@ class ClipSolver:
         reference: np.ndarray | None = None,
         relative_to: Poses | None = None,
         damping: float = _DAMPING,
+        pull: np.ndarray | float = POSTURE,
+        frames: np.ndarray | None = None,
     ) -> Poses:
         """One Gauss-Newton step.
+
+        Joints that no goal and no hinge asks for stay where they are when that is their posture.
 
         Args:
             goals: What each keypoint should do.
@@ -104,160 +133,125 @@ class ClipSolver:
                 robot's nominal posture when None.
             relative_to: A clip whose second differences are kept instead of made small.
             damping: Weight of the step itself [1/m^2, 1/rad^2]; more makes shorter steps.
+            pull: (T, J) or a number: weight of that posture [1/rad^2].
+            frames: (T,) True for the frames that may change; all when None.
 
         Raises:
             RetargetError: the equations could not be solved.
         """
-        nominal = self._kinematics.robot.nominal if reference is None else reference
-        hessian, gradient = self._match(goals, poses)
-        self._keep_above_ground(poses, hessian, gradient)
-        self._move_apart(poses, hinges, hessian, gradient)
-        index = np.arange(self._size)
-        hessian[:, index, index] += damping
-        hessian[:, index[6:], index[6:]] += POSTURE
-        gradient[:, 6:] += POSTURE * (poses.joints - nominal)
-        weight = _per_frame(smoothness, len(poses), self._size)
-        gradient += _second_difference_gradient(poses, weight)
+        if frames is None:
+            frames = np.ones(len(poses), dtype=bool)
+        elif not frames.any():
+            return poses
+        wide = np.convolve(frames, np.ones(5), mode="same") > 0.5 if not frames.all() else frames
+        rows = np.flatnonzero(wide)
+        posture = self._kinematics.robot.nominal if reference is None else reference
+        smooth = _per_frame(smoothness, len(poses), 6 + self._kinematics.robot.num_joints)
+        weight = smooth[np.clip(rows[1:-1] - 1, 0, len(smooth) - 1)]
+        weight = weight * ((rows[2:] - rows[:-2]) == 2)[:, None]
+        kept: np.ndarray | float = 0.0
         if relative_to is not None:
-            gradient -= _second_difference_gradient(relative_to, weight)
-        outward, joints = gradient[:, 6:], poses.joints
-        held = ((joints <= self._lower) & (outward > 0)) | ((joints >= self._upper) & (outward < 0))
-        frame, joint = np.nonzero(held)
-        hessian[frame, joint + 6, joint + 6] += 1e8
-        gradient[frame, joint + 6] = 0.0
-        step = _solve_banded(hessian, gradient, weight)
+            kept = _second_difference_gradient(_take(relative_to, rows), weight)
+        clip = _Clip(
+            frames=rows,
+            fixed=~frames[rows],
+            goal=np.ascontiguousarray(goals.goal[rows].transpose(1, 2, 0)),
+            root=np.sqrt(goals.weight[rows].T),
+            poses=_take(poses, rows),
+            weight=weight,
+            lower=_at(self._lower, rows),
+            upper=_at(self._upper, rows),
+            reference=_at(posture, rows),
+            pull=np.broadcast_to(pull, poses.joints.shape)[rows],
+            kept=kept,
+            hinges=HingeRows(self._kinematics, hinges, rows) if hinges else None,
+        )
+        solved = self._solve(goals, clip, damping)
+        result = Poses(poses.base.copy(), poses.rotation.copy(), poses.joints.copy())
+        free, changed = ~clip.fixed, rows[~clip.fixed]
+        result.base[changed] = solved.base[free]
+        result.rotation[changed] = solved.rotation[free]
+        result.joints[changed] = solved.joints[free]
+        return result
+
+    def _solve(self, goals: Goals, clip: _Clip, damping: float) -> Poses:
+        structure = self._structure(goals, clip)
+        poses, joints = clip.poses, structure.joints
+        frames = self._kinematics.frames(poses)
+        gradient = np.zeros((len(poses), structure.size))
+        band = Band(len(poses), structure.size)
+        buffer = structure.jacobian(frames, clip.goal, clip.root, _GROUND**0.5)
+        structure.add_to(band.blocks, gradient, buffer)
+        if clip.hinges is not None and len(clip.hinges):
+            clip.hinges.add_to(frames, joints, _HINGE, band.blocks, gradient)
+        posture = clip.pull * (poses.joints - clip.reference)
+        gradient[:, 6:] += posture[:, joints]
+        bend = _second_difference_gradient(poses, clip.weight) - clip.kept
+        gradient += _columns(bend, joints)
+        gradient[clip.fixed] = 0.0
+        held = self._limit(structure, clip, poses, gradient)
+        band.diagonal[:] += damping
+        band.diagonal[:, 6:] += clip.pull[:, joints] + _FIXED * held
+        band.diagonal[clip.fixed] += _FIXED
+        band.add_second_differences(_columns(clip.weight, joints))
+        step = band.solve(gradient, keep=True)
+        beyond, room = self._beyond(structure, clip, poses, step)
+        if beyond.any():
+            # Cut off afterwards, these joints would leave the others, and a standing foot with
+            # them, where only the whole step would have been right.
+            band.diagonal[:, 6:] += _FIXED * beyond
+            gradient[:, 6:][beyond] = -_FIXED * room[beyond]
+            step = band.solve(gradient)
+        return self._moved(structure, clip, poses, step)
+
+    @staticmethod
+    def _limit(structure: Equations, clip: _Clip, poses: Poses, gradient: np.ndarray) -> np.ndarray:
+        """(F, A) joints that are at a limit and would go on; their gradient is taken away."""
+        joints = structure.joints
+        at, outward = poses.joints[:, joints], gradient[:, 6:]
+        lower, upper = clip.lower[..., joints], clip.upper[..., joints]
+        held = ((at <= lower) & (outward > 0)) | ((at >= upper) & (outward < 0))
+        outward[held] = 0.0
+        return np.asarray(held)
+
+    @staticmethod
+    def _beyond(
+        structure: Equations, clip: _Clip, poses: Poses, step: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(F, A) joints that a step takes beyond a limit, and what way is left to them [rad]."""
+        joints = structure.joints
+        at, wanted = poses.joints[:, joints], step[:, 6:]
+        room = np.clip(at + wanted, clip.lower[..., joints], clip.upper[..., joints]) - at
+        return (np.abs(wanted - room) > _BEYOND) & ~clip.fixed[:, None], room
+
+    @staticmethod
+    def _moved(structure: Equations, clip: _Clip, poses: Poses, step: np.ndarray) -> Poses:
         step = np.clip(step, -_MAX_STEP, _MAX_STEP)
-        return Poses(
-            poses.base + step[:, :3],
-            exp(step[:, 3:6]) @ poses.rotation,
-            np.clip(joints + step[:, 6:], self._lower, self._upper),
+        joints = poses.joints.copy()
+        joints[:, structure.joints] += step[:, 6:]
+        free = ~clip.fixed
+        joints[free] = np.clip(joints, clip.lower, clip.upper)[free]
+        return Poses(poses.base + step[:, :3], exp(step[:, 3:6]) @ poses.rotation, joints)
+
+    def _structure(self, goals: Goals, clip: _Clip) -> Equations:
+        """The structure of the equations, remembered for other clips."""
+        k, first, second = self._kinematics, goals.first, goals.second
+        asked = k.support[first].any(0) | k.support[second[second >= 0]].any(0)
+        asked |= k.support[k.soles].any(0)
+        asked |= (np.abs(clip.poses.joints - clip.reference) > _ASTRAY).any(0)
+        if clip.hinges is not None:
+            asked |= clip.hinges.joints
+        turns = all(
+            np.array_equal(clip.root[a], clip.root[row])
+            for a, b, c in lever_triples(k, first, second)
+            for row in (b, c)
         )
-
-    def _match(self, goals: Goals, poses: Poses) -> tuple[np.ndarray, np.ndarray]:
-        """Normal matrices (T, m, m) and gradients (T, m) of the point residuals."""
-        k = self._kinematics
-        rotation, origin = k.forward(poses)
-        points = k.points(poses, (rotation, origin))
-        axes = k.axes(rotation)
-        first, second = goals.first, goals.second
-        relative = second >= 0
-        r = goals.residual(points)
-        frames, count = r.shape[:2]
-        root = np.sqrt(goals.weight)[..., None]
-        jacobian = np.zeros((frames, count, 3, self._size))
-        anchor = np.where(relative[:, None], points[:, second], poses.base[:, None])
-        _cross_columns(jacobian[..., 3:6], (points[:, first] - anchor) * root)
-        for axis in range(3):
-            jacobian[:, ~relative, axis, axis] = root[:, ~relative, 0]
-        by_first = k.support[first]
-        by_second = np.where(relative[:, None], k.support[second], False)
-        row, joint = np.nonzero(by_first | by_second)
-        sign_first, sign_second = by_first[row, joint], by_second[row, joint]
-        # a x (p1 - o) - a x (p2 - o): the joint's origin o drops out where it moves both points.
-        arm = (
-            points[:, first[row]] * sign_first[:, None]
-            - points[:, second[row]] * sign_second[:, None]
-            - origin[:, joint] * (sign_first.astype(float) - sign_second)[:, None]
-        )
-        columns = _cross(axes[:, joint], arm) * root[:, row]
-        jacobian[:, row, :, joint + 6] = columns.transpose(1, 0, 2)
-        flat = jacobian.reshape(frames, 3 * count, self._size)
-        transposed = flat.transpose(0, 2, 1)
-        weighted = (r * root).reshape(frames, 3 * count, 1)
-        return transposed @ flat, (transposed @ weighted)[..., 0]
-
-    def _keep_above_ground(self, poses: Poses, hessian: np.ndarray, gradient: np.ndarray) -> None:
-        k = self._kinematics
-        rotation, origin = k.forward(poses)
-        corners = attach(poses, rotation, origin, k.owner[k.soles], k.offset[k.soles])
-        frame, number = np.nonzero(corners[..., 2] < 0)
-        if not len(frame):
-            return
-        up = np.broadcast_to([0.0, 0.0, 1.0], (len(frame), 3))
-        point = corners[frame, number]
-        joints = (rotation[frame], origin[frame])
-        row = self._row(poses, frame, joints, point, k.support[k.soles[number]], up)
-        _add_rows(hessian, gradient, frame, row, point[:, 2], _GROUND)
-
-    def _move_apart(
-        self,
-        poses: Poses,
-        hinges: Sequence[Hinge],
-        hessian: np.ndarray,
-        gradient: np.ndarray,
-    ) -> None:
-        if not hinges:
-            return
-        k = self._kinematics
-        rotation, origin = k.forward(poses)
-        frame = np.array([hinge.frame for hinge in hinges])
-        normal = np.stack([hinge.normal for hinge in hinges])
-        joints = (rotation[frame], origin[frame])
-        row = np.zeros((len(hinges), self._size))
-        value = -np.array([hinge.separation for hinge in hinges])
-        for sign, which in ((1.0, "second"), (-1.0, "first")):
-            owner = np.array([getattr(hinge, which) for hinge in hinges])
-            local = np.stack([getattr(hinge, f"at_{which}") for hinge in hinges])
-            number, body = np.arange(len(owner)), np.maximum(owner, 0)
-            on_base = (owner < 0)[:, None]
-            turn = np.where(on_base[..., None], poses.rotation[frame], joints[0][number, body])
-            at = np.where(on_base, poses.base[frame], joints[1][number, body])
-            point = at + (turn @ local[..., None])[..., 0]
-            support = np.stack([k.ancestors(int(joint)) for joint in owner])
-            row += sign * self._row(poses, frame, joints, point, support, normal)
-            value += sign * (point * normal).sum(-1)
-        # Moving the whole robot separates nothing.
-        row[:, :6] = 0.0
-        _add_rows(hessian, gradient, frame, row, value, _HINGE)
-
-    def _row(
-        self,
-        poses: Poses,
-        frame: np.ndarray,
-        joints: tuple[np.ndarray, np.ndarray],
-        point: np.ndarray,
-        support: np.ndarray,
-        direction: np.ndarray,
-    ) -> np.ndarray:
-        """(P, m) derivative of `direction . point` by the tangent of its frame."""
-        rotation, origin = joints
-        row = np.empty((len(frame), self._size))
-        row[:, :3] = direction
-        row[:, 3:6] = np.cross(point - poses.base[frame], direction)
-        axes = self._kinematics.axes(rotation)
-        moved = _cross(axes, point[:, None] - origin)
-        row[:, 6:] = (moved * direction[:, None]).sum(-1) * support
-        return row
-
-
-def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Cross product over the last axis; NumPy's own is several times slower on large stacks."""
-    result = np.empty(np.broadcast_shapes(a.shape, b.shape))
-    result[..., 0] = a[..., 1] * b[..., 2] - a[..., 2] * b[..., 1]
-    result[..., 1] = a[..., 2] * b[..., 0] - a[..., 0] * b[..., 2]
-    result[..., 2] = a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
-    return result
-
-
-def _cross_columns(out: np.ndarray, arm: np.ndarray) -> None:
-    """Fill (..., 3, 3) with d(turn x arm) / d(turn) = -skew(arm)."""
-    x, y, z = arm[..., 0], arm[..., 1], arm[..., 2]
-    out[..., 0, 1], out[..., 0, 2] = z, -y
-    out[..., 1, 0], out[..., 1, 2] = -z, x
-    out[..., 2, 0], out[..., 2, 1] = y, -x
-
-
-def _add_rows(
-    hessian: np.ndarray,
-    gradient: np.ndarray,
-    frame: np.ndarray,
-    row: np.ndarray,
-    value: np.ndarray,
-    weight: float,
-) -> None:
-    """Add scalar residuals with derivative `row` (P, m) to the equations of their frames."""
-    np.add.at(hessian, frame, weight * row[:, :, None] * row[:, None, :])
-    np.add.at(gradient, frame, weight * value[:, None] * row)
+        key = (first.tobytes(), second.tobytes(), asked.tobytes(), turns)
+        if key not in self._structures:
+            if len(self._structures) >= _STRUCTURES:
+                self._structures.clear()
+            self._structures[key] = Equations(k, first, second, np.flatnonzero(asked), turns)
+        return self._structures[key]
 
 
 def _per_frame(smoothness: Smoothness, frames: int, size: int) -> np.ndarray:
@@ -286,29 +280,15 @@ def _second_difference_gradient(poses: Poses, weight: np.ndarray) -> np.ndarray:
     return gradient
 
 
-def _solve_banded(hessian: np.ndarray, gradient: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Solve the block-banded normal equations for the step, (T, m)."""
-    frames, size = gradient.shape
-    band = np.zeros((2 * size + 1, frames, size))
-    row, column = np.tril_indices(size)
-    band[row - column, :, column] = hessian[:, row, column].T
-    band[0, :-2] += weight
-    band[0, 1:-1] += 4 * weight
-    band[0, 2:] += weight
-    band[size, :-2] += -2 * weight
-    band[size, 1:-1] += -2 * weight
-    band[2 * size, :-2] += weight
-    try:
-        step = solveh_banded(
-            band.reshape(2 * size + 1, -1),
-            -gradient.reshape(-1),
-            overwrite_ab=True,
-            overwrite_b=True,
-            lower=True,
-            check_finite=False,
-        )
-    except LinAlgError as error:
-        raise RetargetError(f"the equations of the whole clip are singular: {error}") from error
-    if not np.isfinite(step).all():
-        raise RetargetError("the equations of the whole clip have no finite solution")
-    return step.reshape(frames, size)
+def _columns(tracks: np.ndarray, joints: np.ndarray) -> np.ndarray:
+    """Columns of base and chosen joints of (F, 6 + J)."""
+    return np.concatenate([tracks[:, :6], tracks[:, 6:][:, joints]], axis=1)
+
+
+def _at(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Rows of what is given per frame; what is given once for all frames stays."""
+    return values[rows] if values.ndim == 2 else values
+
+
+def _take(poses: Poses, rows: np.ndarray) -> Poses:
+    return Poses(poses.base[rows], poses.rotation[rows], poses.joints[rows])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,14 +24,22 @@ _DPI = 100
 _VIEW_TURN, _VIEW_ELEVATION = np.radians(-50.0), np.radians(13.0)
 _FOLLOW_SECONDS = 0.35
 _TITLE_COLUMNS, _TITLE_LINES = 52, 2
+_WIDEST = 1.6
+"""Largest width of a picture over its height."""
+
+_LEGEND_MARK, _LEGEND_LETTER = 25.0, 6.4
+"""Room for a name of the legend: its mark, and each of its letters [pixels]."""
 
 
-def save_animation(figure: Figure, path: Path) -> None:
+def save_animation(
+    figure: Figure, path: Path, progress: Callable[[int, int], None] | None = None
+) -> None:
     """Draw a figure as a looping GIF at its true speed.
 
     Args:
         figure: What to draw.
         path: The .gif file.
+        progress: Called with (frames drawn, frames in all).
     """
     stride = int(np.ceil(figure.fps / MAX_FRAMES_PER_SECOND))
     stride = max(stride, int(np.ceil(len(figure) / MAX_FRAMES)))
@@ -45,12 +54,20 @@ def save_animation(figure: Figure, path: Path) -> None:
     view = looking(figure.forward[0], turn=_VIEW_TURN, elevation=_VIEW_ELEVATION)
     colors = colormaps["viridis"](np.linspace(0.0, 0.92, len(figure)))
 
-    picture = Page(figsize=(_PIXELS / _DPI, _PIXELS / _DPI), dpi=_DPI, facecolor="white")
+    half = 0.72 * height
+    half_width = max(half, (figure.width or 0.0) / 2)
+    wide = min(half_width / half, _WIDEST)
+    size = (wide * _PIXELS / _DPI, _PIXELS / _DPI)
+    picture = Page(figsize=size, dpi=_DPI, facecolor="white")
     canvas = FigureCanvasAgg(picture)
     axes = picture.add_axes((0.0, 0.0, 1.0, 1.0))
     axes.set_axis_off()
-    half = 0.72 * height
-    axes.set(xlim=(-half, half), ylim=(-half, half), aspect="equal", autoscale_on=False)
+    axes.set(
+        xlim=(-half_width, half_width),
+        ylim=(-half_width / wide, half_width / wide),
+        aspect="equal",
+        autoscale_on=False,
+    )
     lines = textwrap.wrap(
         figure.title, _TITLE_COLUMNS, max_lines=_TITLE_LINES, placeholder=" …"
     )  # fmt: skip
@@ -58,11 +75,12 @@ def save_animation(figure: Figure, path: Path) -> None:
         0.03, 0.97, "\n".join(lines), transform=axes.transAxes, fontsize=10, color=INK, va="top"
     )  # fmt: skip
     clock = axes.text(0.03, 0.03, "", transform=axes.transAxes, fontsize=9, color=QUIET)
-    for place, (name, color) in enumerate(reversed(figure.legend.items())):
+    at = 0.97
+    for name, color in reversed(figure.legend.items()):
         axes.text(
-            0.97 - 0.13 * place, 0.03, f"● {name}", transform=axes.transAxes, fontsize=9,
-            color=color, ha="right",
+            at, 0.03, f"● {name}", transform=axes.transAxes, fontsize=9, color=color, ha="right"
         )  # fmt: skip
+        at -= (_LEGEND_MARK + _LEGEND_LETTER * len(name)) / (wide * _PIXELS)
 
     images: list[Image.Image] = []
     palette: Image.Image | None = None
@@ -71,7 +89,7 @@ def save_animation(figure: Figure, path: Path) -> None:
         target = np.array([*followed[frame], 0.47 * height])
         camera = Camera(target, view, distance=3.4 * height)
         mesh = figure.mesh(frame)
-        paint_ground(axes, camera, target[:2], radius=1.35 * height)
+        paint_ground(axes, camera, target[:2], radius=max(1.35 * height, 1.1 * half_width))
         paint_path(axes, camera, figure.root[: frame + 1, :2], colors[: frame + 1])
         paint_shadow(axes, camera, mesh)
         paint_mesh(axes, camera, mesh)
@@ -83,6 +101,8 @@ def save_animation(figure: Figure, path: Path) -> None:
             palette = _palette(image)
         else:
             images.append(image.quantize(palette=palette, dither=Image.Dither.NONE))
+            if progress is not None:
+                progress(len(images), len(frames))
         for collection in list(axes.collections):
             collection.remove()
     images[0].save(

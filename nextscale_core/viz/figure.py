@@ -24,6 +24,7 @@ class Figure:
         footprints: (K, 2, 2) horizontal segments, heel to toe, where a foot stood [m].
         legend: Name -> colour of the parts.
         mesh: The body in frame n, in the world.
+        width: Page width that an animation needs [m]; None for what a single body needs.
     """
 
     title: str
@@ -33,6 +34,7 @@ class Figure:
     footprints: np.ndarray
     legend: dict[str, Color]
     mesh: Callable[[int], Mesh]
+    width: float | None = None
 
     def __len__(self) -> int:
         return len(self.root)

@@ -16,7 +16,7 @@ BODY: Color = (0.62, 0.66, 0.72)
 HEAD: Color = (0.84, 0.70, 0.58)
 
 # Joint, joint, radius at each [m]: the thickness of an average adult's limbs.
-_TRUNK = (
+TRUNK = (
     ("left_hip", "right_hip", 0.085, 0.085),
     ("pelvis", "spine1", 0.105, 0.105),
     ("spine1", "spine2", 0.105, 0.115),
@@ -25,7 +25,7 @@ _TRUNK = (
     ("left_collar", "right_collar", 0.085, 0.085),
     ("neck", "head", 0.05, 0.05),
 )
-_LIMB = (
+LIMB = (
     ("collar", "shoulder", 0.07, 0.06),
     ("shoulder", "elbow", 0.052, 0.042),
     ("elbow", "wrist", 0.041, 0.03),
@@ -33,7 +33,7 @@ _LIMB = (
     ("knee", "ankle", 0.056, 0.04),
     ("ankle", "foot", 0.043, 0.036),
 )
-_HAND_LENGTH, _TOE_LENGTH = 0.09, 0.05
+HAND_LENGTH, TOE_LENGTH = 0.09, 0.05
 
 
 def human_figure(clip: MotionClip) -> Figure:
@@ -56,15 +56,15 @@ def human_figure(clip: MotionClip) -> Figure:
 
 def _mannequin(joints: np.ndarray) -> Mesh:
     at = {name: joints[index] for name, index in JOINT_INDEX.items()}
-    parts = [capsule(at[a], at[b], ra, rb, BODY) for a, b, ra, rb in _TRUNK]
+    parts = [capsule(at[a], at[b], ra, rb, BODY) for a, b, ra, rb in TRUNK]
     for side, color in (("left", LEFT), ("right", RIGHT)):
-        for a, b, ra, rb in _LIMB:
+        for a, b, ra, rb in LIMB:
             parts.append(capsule(at[f"{side}_{a}"], at[f"{side}_{b}"], ra, rb, color))
-        hand = _beyond(at[f"{side}_elbow"], at[f"{side}_wrist"], _HAND_LENGTH)
+        hand = _beyond(at[f"{side}_elbow"], at[f"{side}_wrist"], HAND_LENGTH)
         parts.append(capsule(at[f"{side}_wrist"], hand, 0.034, 0.03, HEAD))
         # The toes lie flat: a bone that goes on down from the ankle would pierce the floor.
         ball = at[f"{side}_foot"]
-        toe = _beyond(at[f"{side}_ankle"], ball, _TOE_LENGTH)
+        toe = _beyond(at[f"{side}_ankle"], ball, TOE_LENGTH)
         toe[2] = ball[2]
         parts.append(capsule(ball, toe, 0.036, 0.027, color))
     parts.append(_head(at))

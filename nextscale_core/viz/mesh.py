@@ -88,11 +88,25 @@ def capsule(
     return mesh.placed(frame, np.asarray(start, dtype=np.float64))
 
 
-def ellipsoid(radii: tuple[float, float, float], color: tuple[float, float, float]) -> Mesh:
-    """An ellipsoid about the origin with half axes `radii` [m]."""
-    latitudes = np.linspace(-np.pi / 2, np.pi / 2, 9)
-    ball = _of_rings([(float(np.cos(a)), float(np.sin(a))) for a in latitudes], 14, color)
+def ellipsoid(
+    radii: tuple[float, float, float], color: tuple[float, float, float], sides: int = 14
+) -> Mesh:
+    """An ellipsoid about the origin with half axes `radii` [m], of `sides` facets around."""
+    latitudes = np.linspace(-np.pi / 2, np.pi / 2, sides // 2 + 2)
+    ball = _of_rings([(float(np.cos(a)), float(np.sin(a))) for a in latitudes], sides, color)
     return Mesh(ball.vertices * radii, ball.triangles, ball.colors)
+
+
+def box(half: np.ndarray, color: tuple[float, float, float]) -> Mesh:
+    """A box about the origin with half edges `half` [m]."""
+    signs = np.array([(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=float)
+    triangles = np.array(
+        [
+            (0, 1, 3), (0, 3, 2), (4, 6, 7), (4, 7, 5), (0, 4, 5), (0, 5, 1),
+            (2, 3, 7), (2, 7, 6), (0, 2, 6), (0, 6, 4), (1, 5, 7), (1, 7, 3),
+        ]
+    )  # fmt: skip
+    return Mesh(signs * half, triangles, one_color(color, triangles))
 
 
 def _of_rings(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from nextscale_core.viz.strip import save_strip
 
 if TYPE_CHECKING:
     from nextscale_core.retarget.robot import Robot
+    from nextscale_core.viz.scene import Scene
 
 SUFFIXES = (".gif", ".png")
 
@@ -55,6 +57,26 @@ def draw_robot(robot: Robot, trajectory: RobotTrajectory, path: str | Path) -> N
     _save(robot_figure(robot, trajectory, detail=detail), path)
 
 
+def draw_scene(
+    scene: Scene, path: str | Path, progress: Callable[[int, int], None] | None = None
+) -> None:
+    """Draw robot and human side by side: .png is a strip of poses with a map, .gif an animation.
+
+    Args:
+        scene: What to draw.
+        path: The file; its folder must exist.
+        progress: Called with (frames drawn, frames in all) of an animation.
+
+    Raises:
+        MotionFileError: another suffix, or the file cannot be written.
+    """
+    from nextscale_core.viz.scene_figure import scene_figure
+
+    path = _picture_path(path)
+    detail = _STRIP_DETAIL if path.suffix.lower() == ".png" else _ANIMATION_DETAIL
+    _save(scene_figure(scene, detail=detail), path, progress)
+
+
 def _picture_path(path: str | Path) -> Path:
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
@@ -62,8 +84,11 @@ def _picture_path(path: str | Path) -> Path:
     return path
 
 
-def _save(figure: Figure, path: Path) -> None:
+def _save(figure: Figure, path: Path, progress: Callable[[int, int], None] | None = None) -> None:
     try:
-        (save_strip if path.suffix.lower() == ".png" else save_animation)(figure, path)
+        if path.suffix.lower() == ".png":
+            save_strip(figure, path)
+        else:
+            save_animation(figure, path, progress)
     except OSError as error:
         raise MotionFileError(f"cannot write {path}: {error.strerror or error}") from error

@@ -102,7 +102,7 @@ def _write_title(picture: Page, figure: Figure, page_size: tuple[float, float]) 
     x = 1.0 - 0.2 / page_size[0]
     for name, color in reversed(figure.legend.items()):
         picture.text(x, top, f"● {name}", fontsize=10, color=color, va="center", ha="right")
-        x -= 0.75 / page_size[0]
+        x -= (0.35 + 0.08 * len(name)) / page_size[0]
 
 
 def _draw_map(axes: Axes, figure: Figure, frames: np.ndarray, colors: np.ndarray) -> None:

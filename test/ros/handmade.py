@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -88,6 +89,25 @@ class HandmadePipeline:
                 if progress is not None:
                     progress(done, total)
         return MotionClip(raise_arm(seconds or 1.5), FPS, text, seed=seed)
+
+    def complete(
+        self,
+        known: MotionClip,
+        known_frames: np.ndarray | None,
+        text: str,
+        *,
+        seconds: float | None = None,
+        **options: Any,
+    ) -> MotionClip:
+        """The same gesture, made where the known motion ends."""
+        assert known_frames is None
+        length = 1.5 if seconds is None else seconds - known.seconds
+        gesture = self.generate(text, seconds=max(length, 1.0), **options)
+        step = known.joints[-1] - gesture.joints[0]
+        # The gap closes within half a second.
+        share = np.clip(1 - np.arange(len(gesture)) / 10, 0, 1)[:, None, None]
+        joints = np.concatenate([known.joints, gesture.joints[1:] + (share * step)[1:]])
+        return MotionClip(joints, FPS, text, seed=gesture.seed)
 
 
 if __name__ == "__main__":

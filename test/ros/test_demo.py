@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,12 +19,13 @@ ROOT = HERE.parents[1]
 TEXT = "a person raises the right arm"
 
 
-def demo(out: Path, *arguments: str, text: str = TEXT) -> subprocess.Popen[str]:
+def demo(out: Path, *arguments: str, text: str | tuple[str, ...] = TEXT) -> subprocess.Popen[str]:
     """The demo as a process of its own; with the hand-made source unless told otherwise."""
     module = "nextscale_ros.demo" if "--model" in arguments else "ros.handmade_demo"
+    texts = (text,) if isinstance(text, str) else text
     env = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'test'}", "COLUMNS": "120"}
     return subprocess.Popen(
-        [sys.executable, "-m", module, "--out", str(out), *arguments, "--", text],
+        [sys.executable, "-m", module, "--out", str(out), *arguments, "--", *texts],
         env=env,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -62,6 +64,36 @@ def test_a_sentence_is_executed_and_drawn(tmp_path: Path) -> None:
     for stage in ("generate", "gate", "message"):
         assert stage in output
     assert_shows_something(tmp_path / "a_person_raises_the_right_arm.png")
+    assert processes_of(tmp_path) == []
+
+
+SEAM = re.compile(r"first point ([0-9.]+) rad and ([0-9.]+) rad/s from the measured state")
+
+
+@pytest.mark.parametrize("arguments", [(), ("--interrupt", "1.0")], ids=["at its end", "after 1 s"])
+def test_several_sentences_are_executed_as_one_motion(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    texts = ("a person raises the right arm", "somebody lifts an arm")
+    status, output = finish(demo(tmp_path, "--seconds", "4.0", *arguments, text=texts))
+    assert status == 0, output
+    for text in texts:
+        assert output.count(text) >= 2
+    assert "before the robot would rest" in output
+    jumps = [(float(a), float(b)) for a, b in SEAM.findall(" ".join(output.split()))]
+    assert len(jumps) == 2
+    assert max(position for position, _ in jumps) < 1e-3
+    assert max(velocity for _, velocity in jumps) < 0.2
+    (picture,) = tmp_path.glob("*.png")
+    assert picture.name.startswith("a_person_raises_the_right_arm_then_somebody")
+    assert_shows_something(picture)
+    assert processes_of(tmp_path) == []
+
+
+def test_a_bad_sentence_after_a_good_one_fails_with_the_reason(tmp_path: Path) -> None:
+    status, output = finish(demo(tmp_path, text=(TEXT, "12345")))
+    assert status == 1
+    assert "bad_input" in output and "no word" in output
     assert processes_of(tmp_path) == []
 
 

@@ -15,7 +15,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
 from nextscale_core.retarget import Robot, load_robot
-from nextscale_ros.message_rules import check_joint_trajectory
+from nextscale_ros.message_rules import check_joint_trajectory, nanoseconds
 from nextscale_ros.msg import MotionReport
 from nextscale_ros.parameters import SPECS
 from nextscale_ros.processes import Child
@@ -27,7 +27,8 @@ GOOD = (MotionReport.PASS, MotionReport.REPAIRED)
 
 @pytest.fixture(scope="module")
 def node(graph: Graph) -> Child:
-    return graph.start("ros.handmade")
+    # Nobody tells the robot's state here, until a test does and says so.
+    return graph.start("ros.handmade", {"start_from_state": False})
 
 
 @pytest.fixture(scope="module")
@@ -194,6 +195,10 @@ def test_parameters_are_answered_while_a_motion_is_being_made(client: Recorder) 
         ("steps", [1, 2, 5, 0], "one integer from 1 to 50 per scale"),
         ("guidance", -1.0, "range"),
         ("state_timeout", 0.0, "range"),
+        ("state_policy", "hope", "state_policy must be reject or assume_nominal, got 'hope'"),
+        ("continuation", "on", "continuation must be from_state or from_plan or off, got 'on'"),
+        ("history", 0.1, "range"),
+        ("base_source", "tf", "read-only"),
         ("seed", -2, "range"),
         ("robot", "h1", "read-only"),
         ("rate", 100.0, "read-only"),
@@ -242,19 +247,42 @@ class FakeRobot:
         return self.client.reports[-1]
 
 
+@pytest.fixture
+def by_state(client: Recorder) -> Iterator[Recorder]:
+    """The node begins in the measured state, as it does unless told otherwise."""
+    assert set_parameter(client, "start_from_state", True) == (True, "")
+    yield client
+    assert set_parameter(client, "start_from_state", False) == (True, "")
+
+
 # From here on the node has heard joint states, so the order of these tests matters.
 
 
-def test_without_any_joint_state_a_node_that_requires_one_refuses(client: Recorder) -> None:
-    assert set_parameter(client, "require_state", True) == (True, "")
-    report = ask(client, "a person raises the right arm")
-    assert set_parameter(client, "require_state", False) == (True, "")
+def test_without_any_joint_state_the_sentence_is_refused(by_state: Recorder) -> None:
+    report = ask(by_state, "a person raises the right arm")
     assert report.outcome == MotionReport.FAILED
-    assert "no joint state received on /joint_states" in report.message
-    assert command_count(client) == 0
+    assert "29 of 29 joints have not been measured: left_hip_pitch_joint" in report.message
+    assert "the robot is left alone (parameter state_policy is 'reject')" in report.message
+    assert command_count(by_state) == 0 and not by_state.bases
 
 
-def test_the_trajectory_begins_in_the_measured_state(client: Recorder, robot: Robot) -> None:
+def test_a_robot_known_to_stand_needs_no_joint_states(
+    by_state: Recorder, node: Child, robot: Robot
+) -> None:
+    assert set_parameter(by_state, "state_policy", "assume_nominal") == (True, "")
+    reports = [ask(by_state, "a person raises the right arm") for _ in range(2)]
+    assert set_parameter(by_state, "state_policy", "reject") == (True, "")
+    assert {report.outcome for report in reports} <= set(GOOD)
+    by_state.wait(lambda: len(by_state.commands) == 2, REPLY, "the trajectories")
+    for _, command in by_state.commands:
+        assert list(command.points[0].positions) == pytest.approx(list(robot.nominal), abs=1e-6)
+        assert nanoseconds(command.header.stamp) == 0
+    assert node.log is not None
+    assert node.log.read_text().count("taken to stand in its nominal posture") == 1
+
+
+def test_the_trajectory_begins_in_the_measured_state(by_state: Recorder, robot: Robot) -> None:
+    client = by_state
     here = [float(q) for q in robot.nominal + 0.05]
     fake = FakeRobot(client, robot.joint_names)
     report = fake.ask("a person raises the right arm", here)
@@ -265,8 +293,9 @@ def test_the_trajectory_begins_in_the_measured_state(client: Recorder, robot: Ro
 
 
 def test_nan_and_unknown_joints_in_the_joint_states_do_no_harm(
-    client: Recorder, node: Child, robot: Robot
+    by_state: Recorder, node: Child, robot: Robot
 ) -> None:
+    client = by_state
     here = [float(q) for q in robot.nominal]
     fake = FakeRobot(client, [*robot.joint_names, "tail"])
     fake.stand([*[math.nan] * len(here), 0.0])
@@ -278,7 +307,8 @@ def test_nan_and_unknown_joints_in_the_joint_states_do_no_harm(
     assert log.count("joint states are not finite") == 1
 
 
-def test_with_joint_states_that_have_stopped_the_sentence_is_refused(client: Recorder) -> None:
+def test_with_joint_states_that_have_stopped_the_sentence_is_refused(by_state: Recorder) -> None:
+    client = by_state
     client.listen(0.5)
     report = ask(client, "a person raises the right arm")
     assert report.outcome == MotionReport.FAILED
@@ -286,11 +316,16 @@ def test_with_joint_states_that_have_stopped_the_sentence_is_refused(client: Rec
     assert command_count(client) == 0
 
 
-def test_a_node_told_to_ignore_the_state_begins_in_its_own_pose(client: Recorder) -> None:
-    assert set_parameter(client, "start_from_state", False) == (True, "")
-    report = ask(client, "a person raises the right arm")
-    assert set_parameter(client, "start_from_state", True) == (True, "")
+def test_a_node_told_to_ignore_the_state_begins_in_its_own_pose(
+    client: Recorder, robot: Robot
+) -> None:
+    fake = FakeRobot(client, robot.joint_names)
+    report = fake.ask("a person raises the right arm", [float(q) for q in robot.nominal + 0.3])
     assert report.outcome in GOOD
+    client.wait(lambda: bool(client.commands), REPLY, "the trajectory")
+    first = client.commands[0][1].points[0]
+    assert list(first.positions) != pytest.approx(list(robot.nominal + 0.3), abs=0.1)
+    assert nanoseconds(first.time_from_start) > 0
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])

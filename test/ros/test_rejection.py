@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from rclpy.executors import MultiThreadedExecutor
+from rclpy.parameter import Parameter
 
 from nextscale_core.retarget import (
     Finding,
@@ -65,7 +66,12 @@ def node_with_gate(
             return review(trajectory) if ready.is_set() else self._gate.review(trajectory)
 
     monkeypatch.setattr(planner, "SafetyGate", MadeUpGate)
-    node = GenerateNode(pipeline=HandmadePipeline(), context=graph.context)
+    node = GenerateNode(
+        pipeline=HandmadePipeline(),
+        # There is no robot here that could tell its state.
+        parameter_overrides=[Parameter("start_from_state", value=False)],
+        context=graph.context,
+    )
     ready.set()
     executor = MultiThreadedExecutor(num_threads=2, context=graph.context)
     executor.add_node(node)

@@ -264,6 +264,27 @@ def test_with_a_robot_the_npz_holds_its_trajectory(g1: None, tmp_path: Path) -> 
     assert "safety" in result.output
 
 
+@pytest.mark.parametrize(("option", "joints"), [("--upper-body", 17), ("--joints=left_elbow_*", 1)])
+def test_with_a_robot_only_some_joints_may_move(
+    g1: None, tmp_path: Path, option: str, joints: int
+) -> None:
+    (tmp_path / "two.txt").write_text("a person sways\na person waves\n", encoding="utf-8")
+    one = ("generate", "a person sways", "--out", tmp_path / "a.npz")
+    many = ("generate", "--prompts", tmp_path / "two.txt", "--out", tmp_path / "many")
+    for command in (one, many):
+        result = run(*command, "--seconds", "1", "--robot", "g1", option)
+        assert result.exit_code == 0, result.output
+    files = [tmp_path / "a.npz", *(tmp_path / "many").glob("*.npz")]
+    assert [len(read_trajectory(file).joint_names) for file in files] == 3 * [joints]
+
+
+def test_which_joints_move_needs_a_robot_and_is_said_once(tmp_path: Path) -> None:
+    command = ("generate", "a person sways", "--upper-body", "--out", tmp_path / "a.npz")
+    assert "--robot" in run_and_fail(2, *command)
+    both = run_and_fail(2, *command, "--robot", "g1", "--joints", "waist_*")
+    assert "give one of them" in both
+
+
 def test_with_a_robot_the_picture_shows_the_robot(g1: None, tmp_path: Path) -> None:
     options = ("--seconds", "1", "--out")
     assert run("generate", "a person sways", *options, tmp_path / "human.png").exit_code == 0

@@ -9,6 +9,7 @@ import pytest
 from nextscale_core.retarget import Robot, load_robot
 from nextscale_core.retarget.collision import CollisionModel, collision_model
 from nextscale_core.retarget.hulls import cache_dir, link_hulls
+from nextscale_core.retarget.kinematics import Poses, kinematics_of
 from nextscale_core.retarget.robot import with_profile
 
 from .test_gate import crossed_arms
@@ -28,19 +29,45 @@ def test_a_standing_robot_touches_nothing_and_crossed_arms_do(g1: Robot) -> None
     assert any("left_" in touch.first + touch.second for touch in touches)
 
 
-def test_the_broad_phase_finds_what_pair_by_pair_search_finds(g1: Robot) -> None:
-    collisions = collision_model(g1)
+@pytest.mark.parametrize(("name", "distance"), [("g1", 0.0), ("g1", 0.02), ("talos", 0.0)])
+def test_the_quick_search_finds_what_pair_by_pair_search_finds(name: str, distance: float) -> None:
+    """Random postures, and a slow motion between two of them in which planes are used again."""
+    robot = load_robot(name)
+    collisions = CollisionModel(robot, distance)
     generator = np.random.default_rng(9)
-    postures = generator.uniform(g1.position_lower, g1.position_upper, (60, g1.num_joints))
-    found = collisions.close_pairs(postures)
-    distances = pin.GeometryData(collisions._geometry)
-    data = g1.model.createData()
-    for row, q in enumerate(collisions._upright(postures)):
-        pin.computeDistances(g1.model, data, collisions._geometry, distances, q)
-        for number, result in enumerate(distances.distanceResults):
-            if abs(result.min_distance) > 1e-5:
-                assert ((row, number) in found) == (result.min_distance < 0)
-    assert found
+    postures = generator.uniform(robot.position_lower, robot.position_upper, (40, robot.num_joints))
+    share = np.linspace(0.0, 1.0, 61)[:, None]
+    way = (1 - share) * robot.nominal + share * postures[0]
+    for motion in (postures, way, way[:5], way[:1]):
+        found = collisions.close_pairs(motion)
+        data = robot.model.createData()
+        every = pin.GeometryData(collisions._geometry)
+        touching = set()
+        for row, q in enumerate(collisions._upright(motion)):
+            pin.computeCollisions(robot.model, data, collisions._geometry, every, q, False)
+            touching |= {(row, n) for n, r in enumerate(every.collisionResults) if r.isCollision()}
+        for row, number in found ^ touching:
+            # At the very border both answers are right; and with its guesses from the posture
+            # before, coal's own test misses a pair now and then that is deep inside each other.
+            q = collisions._upright(motion[row : row + 1])[0]
+            pin.computeDistances(robot.model, data, collisions._geometry, every, q)
+            apart = every.distanceResults[number].min_distance
+            assert apart < 1e-5 if (row, number) in found else apart > -1e-5
+        rows = {row for row, _ in found}
+        assert np.flatnonzero(collisions.colliding(motion)).tolist() == sorted(rows)
+    assert collisions.close_pairs(postures)
+
+
+def test_a_bad_hint_only_costs_time(g1: Robot) -> None:
+    """Whatever direction is asked for planes, nothing that touches is missed."""
+    collisions = CollisionModel(g1)
+    generator = np.random.default_rng(11)
+    postures = generator.uniform(g1.position_lower, g1.position_upper, (20, g1.num_joints))
+    frames = kinematics_of(g1).frames(
+        Poses(np.zeros((20, 3)), np.tile(np.eye(3), (20, 1, 1)), postures)
+    )
+    suspects = set(collisions._culling.suspects(frames, lambda *_: generator.normal(size=3)))
+    assert suspects > collisions.close_pairs(postures)
 
 
 def test_neighbours_are_not_checked_and_limbs_are(g1: Robot) -> None:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pinocchio as pin
 import pytest
 from scipy.spatial.transform import Rotation
 
 from nextscale_core.retarget import Robot
+from nextscale_core.retarget.description import part_frames
 from nextscale_core.retarget.kinematics import LEVER, Poses, kinematics_of
 from nextscale_core.retarget.rotations import exp, frame_from, log, skew
 
@@ -29,6 +32,33 @@ def test_the_whole_clip_agrees_with_pinocchio(g1: Robot) -> None:
         for j in range(g1.num_joints):
             assert np.allclose(data.oMi[j + 2].rotation, rotation[t, j], atol=1e-12)
             assert np.allclose(data.oMi[j + 2].translation, origin[t, j], atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_keypoints_are_where_pinocchio_has_their_frames(g1: Robot, seed: int) -> None:
+    kinematics, poses = kinematics_of(g1), random_poses(g1, 1, seed)
+    quaternion = Rotation.from_matrix(poses.rotation).as_quat()
+    data = g1.model.createData()
+    q = g1.configurations(poses.base, quaternion, poses.joints)[0]
+    pin.framesForwardKinematics(g1.model, data, q)
+    points = kinematics.points(poses)[0]
+    for part, frame in part_frames(g1.model, g1.profile).items():
+        place = data.oMf[frame].translation
+        np.testing.assert_allclose(points[kinematics.index[part]], place, atol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_keypoints_move_as_axes_and_arms_say(g1: Robot, seed: int) -> None:
+    kinematics, poses, step = kinematics_of(g1), random_poses(g1, 1, seed), 1e-6
+    rotation, origin = kinematics.forward(poses)
+    points, axes = kinematics.points(poses)[0], kinematics.axes(rotation)[0]
+    for j in range(g1.num_joints):
+        ahead, back = (
+            kinematics.points(replace(poses, joints=poses.joints + sign * step * np.eye(29)[j]))[0]
+            for sign in (1, -1)
+        )
+        moved = np.cross(axes[j], points - origin[0, j]) * kinematics.support[:, j, None]
+        np.testing.assert_allclose((ahead - back) / (2 * step), moved, atol=1e-7)
 
 
 def test_levers_span_the_orientation_of_their_part(g1: Robot) -> None:

@@ -6,7 +6,7 @@ from scipy.spatial.transform import Rotation
 
 from nextscale_core.exceptions import RetargetError
 from nextscale_core.motion.clip import MotionClip
-from nextscale_core.retarget import Retargeter, Robot
+from nextscale_core.retarget import Retargeter, Robot, RobotState
 from nextscale_core.retarget.kinematics import Poses, kinematics_of
 from nextscale_core.retarget.limits import limit_use
 from nextscale_core.retarget.loop import SHORTEST, Cycle, close_cycle, sample_cycle
@@ -14,7 +14,7 @@ from nextscale_core.retarget.rotations import exp
 from nextscale_core.retarget.targets import make_targets
 from nextscale_core.retarget.timing import sample
 
-from .conftest import waving_clip
+from .conftest import random_clip, waving_clip
 from .human_clips import squatting_clip, walking_clip
 
 CLIPS = {
@@ -189,3 +189,33 @@ def test_what_cannot_repeat_is_refused(g1: Robot, solved: dict[str, Poses]) -> N
     tiled = Poses(*(np.concatenate([a] * 25) for a in (poses.base, poses.rotation, poses.joints)))
     with pytest.raises(RetargetError, match="too long to find a cycle in"):
         close_cycle(kinematics_of(g1), tiled, 20.0)
+
+
+def test_a_walk_is_played_in_rounds(g1: Robot, solved: dict[str, Poses]) -> None:
+    cycle = cycle_of(g1, solved, "walk")
+    three = Retargeter(g1).retarget(CLIPS["walk"], rounds=3)
+    least = 3 * cycle.seconds
+    assert least <= three.seconds < 1.5 * least + 1.0
+    assert np.all(three.velocities[0] == 0.0) and np.abs(three.velocities[-1]).max() < 1e-9
+    velocity, acceleration = limit_use(g1, three.positions, three.velocities, three.time_from_start)
+    assert velocity.max() <= 1.0 and acceleration.max() <= 1.0
+    way = np.linalg.norm(three.base_position[-1, :2] - three.base_position[0, :2])
+    assert way == pytest.approx(3 * np.linalg.norm(cycle.shift), rel=0.1)
+
+
+@pytest.mark.parametrize("rounds", [0, -2])
+def test_fewer_than_one_round_is_an_error(g1: Robot, rounds: int) -> None:
+    with pytest.raises(RetargetError, match="rounds must be at least 1"):
+        Retargeter(g1).retarget(CLIPS["walk"], rounds=rounds)
+
+
+def test_a_motion_that_does_not_repeat_is_an_error(g1: Robot) -> None:
+    with pytest.raises(RetargetError, match="does not repeat"):
+        Retargeter(g1).retarget(random_clip(1, 24), rounds=2)
+    with pytest.raises(RetargetError, match="too short to repeat"):
+        Retargeter(g1).retarget(walking_clip(12), rounds=2)
+
+
+def test_rounds_of_a_motion_under_way_are_refused(g1: Robot) -> None:
+    with pytest.raises(RetargetError, match="under way"):
+        Retargeter(g1).retarget(CLIPS["walk"], rounds=2, begin=0.5, start=RobotState(g1.nominal))

@@ -9,10 +9,17 @@ from nextscale_core.exceptions import InvalidMotionError
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.skeleton import JOINT_INDEX
 from nextscale_core.retarget import Robot
-from nextscale_core.retarget.contacts import find_contacts, stance_spans
-from nextscale_core.retarget.feet import heading_left, spread
+from nextscale_core.retarget.contacts import (
+    Contacts,
+    find_contacts,
+    stance_spans,
+    steady_heading,
+)
+from nextscale_core.retarget.feet import FootPlan, heading_left, plan_feet, spread
 from nextscale_core.retarget.human import body_of
 from nextscale_core.retarget.kinematics import kinematics_of
+from nextscale_core.retarget.profile import Sole
+from nextscale_core.retarget.rotations import exp
 from nextscale_core.retarget.targets import MAX_FRAMES, make_targets
 
 from .conftest import standing_clip, standing_pose
@@ -97,10 +104,62 @@ def test_labels_are_obeyed() -> None:
 
 def test_a_shuffling_foot_stands_in_several_places() -> None:
     place = np.stack([np.linspace(0, 0.6, 60), np.zeros(60)], -1)
-    spans = stance_spans(np.ones(60, dtype=bool), place, np.zeros(60))
+    spans = stance_spans(np.ones(60, dtype=bool), place)
     assert len(spans) > 2
     assert all(np.ptp(place[span, 0]) < 0.25 for span in spans)
-    assert stance_spans(np.zeros(60, dtype=bool), place, np.zeros(60)) == []
+    assert stance_spans(np.zeros(60, dtype=bool), place) == []
+
+
+def test_a_foot_that_comes_and_goes_by_less_than_its_slip_stands_in_one_place() -> None:
+    place = np.stack([0.09 * np.sign(np.sin(np.arange(60) / 5)), np.zeros(60)], -1)
+    assert stance_spans(np.ones(60, dtype=bool), place) == [slice(0, 60)]
+
+
+def test_a_standing_foot_turns_in_few_steps_and_stays_near_the_humans_heading() -> None:
+    heading = np.linspace(0.0, np.deg2rad(90.0), 100)
+    steady = steady_heading(heading)
+    turning = np.abs(np.diff(steady)) > 1e-9
+    assert turning.sum() <= 12, "it stands still most of the time"
+    assert np.rad2deg(np.abs(np.diff(steady)).max()) < 20
+    assert np.rad2deg(np.abs(steady - heading).max()) < 25
+    small = np.deg2rad(15.0) * np.sin(np.arange(100) / 7)
+    assert np.ptp(steady_heading(small)) == 0.0
+
+
+def _standing_foot(heading: np.ndarray, ball_only: bool) -> tuple[FootPlan, Sole]:
+    """Plan of feet that turn on the spot, flat or with 30 degrees of lifted heel."""
+    sole = Sole(toe=(0.12, 0.0, -0.04), heel=(-0.05, 0.0, -0.04), half_width=0.03)
+    frames = len(heading)
+    pitch = np.full(frames, np.deg2rad(30.0) if ball_only else 0.0)
+    turn = exp(heading[:, None] * np.array([0.0, 0.0, 1.0]))
+    turn = turn @ exp(pitch[:, None] * np.array([0.0, 1.0, 0.0]))
+    ankle = np.zeros((frames, 3))
+    ankle[:, 2] = 0.04
+    if ball_only:  # the ball stays where it is
+        ankle = np.array([0.12, 0.0, 0.0]) - turn @ np.array(sole.toe)
+    apart = np.array([0.0, 0.3, 0.0])
+    ankles = np.stack([ankle + apart, ankle - apart], axis=1)
+    down = np.ones((frames, 2), dtype=bool)
+    contacts = Contacts(ankle=down & (not ball_only), ball=down, rest_height=np.array([0.04, 0.02]))
+    lateral = np.tile([0.0, 1.0, 0.0], (frames, 1))
+    rotation = np.stack([turn, turn], axis=1)
+    return plan_feet(ankles, rotation, contacts, sole, lateral, 0.1), sole
+
+
+def test_a_flat_foot_turns_on_the_spot_below_the_ankle() -> None:
+    plan, _ = _standing_foot(np.deg2rad(np.linspace(0, 80, 60)), ball_only=False)
+    assert (plan.stance > 0.75).all()
+    assert np.ptp(plan.ankle, axis=0).max() < 1e-9
+    turned = np.arctan2(plan.rotation[[0, -1], 0, 1, 0], plan.rotation[[0, -1], 0, 0, 0])
+    assert np.rad2deg(turned[1] - turned[0]) > 30
+
+
+def test_a_foot_on_its_ball_turns_about_the_ball() -> None:
+    plan, sole = _standing_foot(np.deg2rad(np.linspace(0, 60, 40)), ball_only=True)
+    ball = plan.ankle[:, 0] + plan.rotation[:, 0] @ np.array(sole.toe)
+    assert np.ptp(ball[:, :2], axis=0).max() < 1e-6
+    assert np.abs(ball[:, 2]).max() < 1e-6
+    assert np.ptp(plan.ankle[:, 0, :2], axis=0).max() > 0.03
 
 
 def test_feet_beside_each_other_are_spread_and_feet_in_step_are_not() -> None:

@@ -1,21 +1,22 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from nextscale_core.retarget import Robot
+from nextscale_core.retarget.band import Band
+from nextscale_core.retarget.equations import Equations
+from nextscale_core.retarget.hinges import Hinge, HingeRows
 from nextscale_core.retarget.kinematics import Poses, kinematics_of
 from nextscale_core.retarget.perframe import FrameSolver
 from nextscale_core.retarget.rotations import exp
 from nextscale_core.retarget.targets import Targets, make_targets, start_poses
-from nextscale_core.retarget.wholeclip import (
-    ClipSolver,
-    Smoothness,
-    _second_difference_gradient,
-    _solve_banded,
-)
+from nextscale_core.retarget.wholeclip import ClipSolver, Smoothness, _second_difference_gradient
 
 from .conftest import random_clip, standing_clip, waving_clip
+from .human_clips import squatting_clip
 from .test_kinematics import random_poses
 
 
@@ -32,11 +33,31 @@ def moved(poses: Poses, step: np.ndarray) -> Poses:
     )
 
 
-def test_the_gradient_agrees_with_finite_differences(g1: Robot) -> None:
+def equations(
+    targets: Targets, robot: Robot, poses: Poses, turns: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Matrices (T, m, m) and gradients (T, m) of the residuals, and the joints they are about."""
+    kinematics = kinematics_of(robot)
+    joints = np.arange(robot.num_joints)
+    structure = Equations(kinematics, targets.first, targets.second, joints, turns)
+    buffer = structure.jacobian(
+        kinematics.frames(poses),
+        targets.goal.transpose(1, 2, 0),
+        np.sqrt(targets.weight.T),
+        ground=0.0,
+    )
+    band, gradient = Band(len(poses), structure.size), np.zeros((len(poses), structure.size))
+    structure.add_to(band.blocks, gradient, buffer)
+    upper = np.triu(band.blocks)
+    lower = np.triu(band.blocks, 1).transpose(0, 2, 1)
+    return upper + lower, gradient, buffer
+
+
+@pytest.mark.parametrize("turns", [False, True])
+def test_the_gradient_agrees_with_finite_differences(g1: Robot, turns: bool) -> None:
     targets = make_targets(waving_clip(8), kinematics_of(g1))
-    solver = ClipSolver(kinematics_of(g1), g1.position_lower, g1.position_upper)
     poses = random_poses(g1, len(targets), seed=4)
-    _, gradient = solver._match(targets, poses)
+    _, gradient, _ = equations(targets, g1, poses, turns)
     generator = np.random.default_rng(5)
     for _ in range(8):
         direction = generator.normal(size=gradient.shape)
@@ -46,6 +67,123 @@ def test_the_gradient_agrees_with_finite_differences(g1: Robot) -> None:
             - cost(targets, g1, moved(poses, -h * direction))
         ) / (2 * h)
         assert slope == pytest.approx(float((gradient * direction).sum()), rel=1e-5)
+
+
+def test_the_matrix_is_that_of_the_residuals(g1: Robot) -> None:
+    """Gauss-Newton: J^T W J, with J by finite differences of the residuals themselves."""
+    kinematics = kinematics_of(g1)
+    targets = make_targets(waving_clip(6), kinematics)
+    poses = random_poses(g1, len(targets), seed=7)
+    root = np.sqrt(targets.weight)[..., None]
+    size, h = 6 + g1.num_joints, 1e-6
+    columns = []
+    for column in range(size):
+        step = np.zeros((len(targets), size))
+        step[:, column] = h
+        ends = [targets.residual(kinematics.points(moved(poses, s * step))) for s in (1, -1)]
+        columns.append(((ends[0] - ends[1]) / (2 * h) * root).reshape(len(targets), -1))
+    jacobian = np.stack(columns, axis=-1)
+    expected = jacobian.transpose(0, 2, 1) @ jacobian
+    for turns in (False, True):
+        hessian, _, _ = equations(targets, g1, poses, turns)
+        assert np.allclose(hessian, expected, atol=1e-7 * np.abs(expected).max())
+
+
+def test_levers_as_one_rotation_need_fewer_rows(g1: Robot) -> None:
+    targets = make_targets(waving_clip(6), kinematics_of(g1))
+    poses = random_poses(g1, len(targets), seed=8)
+    assert len(equations(targets, g1, poses, True)[2]) < len(
+        equations(targets, g1, poses, False)[2]
+    )
+
+
+def test_levers_of_different_weight_stay_single(g1: Robot) -> None:
+    kinematics = kinematics_of(g1)
+    targets = make_targets(waving_clip(8), kinematics)
+    weight = targets.weight.copy()
+    weight[:, targets.first == kinematics.index["left_foot_x"]] *= 3.0
+    uneven = replace(targets, weight=weight)
+    solver = ClipSolver(kinematics, g1.position_lower, g1.position_upper)
+    poses = start_poses(uneven, g1.nominal)
+    for _ in range(8):
+        poses = solver.step(uneven, poses, Smoothness(base=0.0, turn=0.0, joints=0.0))
+    near = random_poses(g1, len(poses), seed=3)
+    step = 1e-4 * (near.joints - poses.joints)
+    away = Poses(poses.base, poses.rotation, poses.joints + step)
+    assert cost(uneven, g1, poses) <= cost(uneven, g1, away) + 1e-6
+
+
+def test_only_the_chosen_frames_change(g1: Robot) -> None:
+    kinematics = kinematics_of(g1)
+    targets = make_targets(waving_clip(40), kinematics)
+    solver = ClipSolver(kinematics, g1.position_lower, g1.position_upper)
+    poses = start_poses(targets, g1.nominal)
+    frames = np.zeros(len(targets), dtype=bool)
+    frames[5:12] = frames[30:] = True
+    some = solver.step(targets, poses, Smoothness(), frames=frames)
+    assert np.array_equal(some.joints[~frames], poses.joints[~frames])
+    assert np.array_equal(some.base[~frames], poses.base[~frames])
+    assert (np.abs(some.joints[frames] - poses.joints[frames]).max(1) > 1e-4).all()
+    every = solver.step(targets, poses, Smoothness(), frames=np.ones(len(targets), dtype=bool))
+    assert np.array_equal(every.joints, solver.step(targets, poses, Smoothness()).joints)
+
+
+def test_frames_between_fixed_ones_solve_what_the_whole_clip_would(g1: Robot) -> None:
+    """With the frames beside them at the solution, some frames find the solution too."""
+    kinematics = kinematics_of(g1)
+    targets = make_targets(waving_clip(30), kinematics)
+    solver = ClipSolver(kinematics, g1.position_lower, g1.position_upper)
+    solved = start_poses(targets, g1.nominal)
+    for _ in range(25):
+        solved = solver.step(targets, solved, Smoothness())
+    frames = np.zeros(len(targets), dtype=bool)
+    frames[10:18] = True
+    joints = solved.joints.copy()
+    joints[frames] += 0.02
+    poses = Poses(solved.base, solved.rotation, np.clip(joints, *_limits(g1)))
+    for _ in range(25):
+        poses = solver.step(targets, poses, Smoothness(), frames=frames)
+    assert np.abs(poses.joints - solved.joints).max() < 2e-3
+
+
+def _limits(robot: Robot) -> tuple[np.ndarray, np.ndarray]:
+    return robot.position_lower, robot.position_upper
+
+
+def test_hinges_agree_with_finite_differences(g1: Robot) -> None:
+    kinematics = kinematics_of(g1)
+    poses = random_poses(g1, 5, seed=12)
+    generator = np.random.default_rng(13)
+    names = [g1.joint_names.index(n) for n in ("left_elbow_joint", "right_knee_joint")]
+    hinges = [
+        Hinge(frame, first, second, *generator.normal(size=(3, 3)), separation=0.1)
+        for frame, first, second in ((3, -1, names[0]), (1, *names), (3, *names))
+    ]
+    rows = HingeRows(kinematics, hinges, np.arange(5))
+    joints = np.arange(g1.num_joints)
+    band, gradient = Band(5, 6 + len(joints)), np.zeros((5, 6 + len(joints)))
+    rows.add_to(kinematics.frames(poses), joints, 2.0, band.blocks, gradient)
+
+    def half_squares(there: Poses) -> float:
+        rotation, origin = kinematics.forward(there)
+        total = 0.0
+        for hinge in hinges:
+            ends = []
+            for joint, at in ((hinge.first, hinge.at_first), (hinge.second, hinge.at_second)):
+                t = hinge.frame
+                turn = there.rotation[t] if joint < 0 else rotation[t, joint]
+                ends.append(turn @ at + (there.base[t] if joint < 0 else origin[t, joint]))
+            total += (hinge.normal @ (ends[1] - ends[0]) - hinge.separation) ** 2
+        return total
+
+    for _ in range(5):
+        direction = generator.normal(size=gradient.shape)
+        direction[:, :6] = 0.0
+        ends = [half_squares(moved(poses, s * 1e-6 * direction)) for s in (1, -1)]
+        assert (ends[0] - ends[1]) / 2e-6 == pytest.approx(
+            float((gradient * direction).sum()), rel=1e-5
+        )
+    assert not gradient[[0, 2, 4]].any() and band.blocks[3].any() and not band.blocks[2].any()
 
 
 def test_the_banded_solution_agrees_with_a_dense_one() -> None:
@@ -62,7 +200,10 @@ def test_the_banded_solution_agrees_with_a_dense_one() -> None:
     second = np.kron(np.diff(np.eye(frames), 2, axis=0), np.eye(size))
     dense += second.T @ (weight.reshape(-1, 1) * second)
     expected = np.linalg.solve(dense, -gradient.reshape(-1))
-    assert np.allclose(_solve_banded(hessian, gradient, weight).reshape(-1), expected)
+    band = Band(frames, size)
+    band.blocks[:] += np.triu(hessian)
+    band.add_second_differences(weight)
+    assert np.allclose(band.solve(gradient).reshape(-1), expected)
 
 
 def test_a_clip_of_constant_velocity_has_no_second_differences(g1: Robot) -> None:
@@ -106,6 +247,25 @@ def test_both_solvers_keep_the_position_limits_whatever_the_motion(g1: Robot, se
     poses = ClipSolver(kinematics, lower, upper).step(targets, poses, Smoothness())
     assert (poses.joints >= lower).all() and (poses.joints <= upper).all()
     assert np.isfinite(poses.base).all()
+
+
+def test_joints_at_their_limits_do_not_drag_standing_feet_along(g1: Robot) -> None:
+    """Bent knees that a limit forbids: whole steps, cut off, used to leave the feet anywhere."""
+    kinematics = kinematics_of(g1)
+    targets = make_targets(squatting_clip(40), kinematics)
+    upper = g1.position_upper.copy()
+    knees = [g1.joint_names.index(f"{side}_knee_joint") for side in ("left", "right")]
+    upper[knees] = 0.35
+    solver = ClipSolver(kinematics, g1.position_lower, upper)
+    poses = start_poses(targets, np.minimum(g1.nominal, upper))
+    for _ in range(6):
+        poses = solver.step(targets, poses, Smoothness())
+    assert (poses.joints[:, knees] > 0.34).any(), "the limit matters"
+    points = kinematics.points(poses)
+    for n, side in enumerate(("left", "right")):
+        away = points[:, kinematics.index[f"{side}_ankle"]] - targets.feet.ankle[:, n]
+        assert np.abs(away[targets.feet.stance[:, n] > 0.9]).max() < 2e-3
+        assert (targets.feet.stance[:, n] > 0.9).mean() > 0.9
 
 
 def test_soles_are_lifted_out_of_the_floor(g1: Robot) -> None:

@@ -1,0 +1,206 @@
+"""Broken and unbroken motions through solver and gate: what comes out, and is it ever unsafe?
+
+    python bench/robustness.py CMU_FOLDER [--robot g1] [--real 200] [--generated 200]
+        [--corrupted 600] [--split val]
+
+Recorded clips, generated ones and corrupted ones of both are retargeted, half of them from a
+measured state; with corrupted clips come states that no robot could be in. Nothing but typed
+errors may be raised, and `nextscale_core.retarget.audit`, written apart from the gate, may find
+nothing in what the gate lets through. Prints a table of kind x outcome and one of the gate's
+findings; the exit status is 1 on any violation or other exception.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import traceback
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from corruptions import CORRUPTIONS, Make
+from rich.console import Console
+from rich.table import Table
+from scipy.spatial.transform import Rotation
+from tqdm import tqdm
+
+from nextscale_core.evaluation.battery import load_battery
+from nextscale_core.exceptions import NextscaleError
+from nextscale_core.motion.clip import MotionClip
+from nextscale_core.motion.cmu import read_cmu
+from nextscale_core.pipeline import MotionPipeline
+from nextscale_core.retarget import Retargeter, Robot, RobotState, SafetyGate, load_robot
+from nextscale_core.retarget.audit import audit
+
+OUTCOMES = ("pass", "repaired", "rejected")
+
+
+def random_state(
+    robot: Robot, generator: np.random.Generator, *, absurd: bool
+) -> RobotState | None:
+    """No state, the nominal posture, a disturbed one, or one that no robot is in."""
+    share = [0.5, 0.2, 0.1, 0.1, 0.1] if absurd else [0.5, 0.3, 0.2, 0.0, 0.0]
+    kind = generator.choice(["none", "nominal", "near", "any", "absurd"], p=share)
+    if kind == "none":
+        return None
+    base = np.array([*generator.normal(size=2) * 5.0, 0.7])
+    turn = Rotation.from_euler("z", generator.uniform(-np.pi, np.pi))
+    positions, velocities = robot.nominal.copy(), None
+    if kind == "near":
+        positions = positions + generator.normal(size=robot.num_joints) * 0.1
+        velocities = generator.normal(size=robot.num_joints)
+    elif kind == "any":
+        positions = generator.uniform(robot.position_lower - 0.02, robot.position_upper + 0.02)
+        velocities = generator.normal(size=robot.num_joints) * 3.0
+        turn = Rotation.random(rng=generator)
+    elif kind == "absurd":
+        size = 10 ** generator.uniform(-1, 6)
+        positions = positions + generator.normal(size=robot.num_joints) * size
+        velocities = generator.normal(size=robot.num_joints) * size
+        turn = Rotation.from_rotvec([np.pi, 0.0, 0.0])
+    return RobotState(positions, velocities, base, turn.as_quat())
+
+
+@dataclass
+class Tally:
+    """What happened to the motions of one kind."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    seconds: list[float] = field(default_factory=list)
+
+
+@dataclass
+class Run:
+    """Everything that happened."""
+
+    tallies: dict[str, Tally] = field(default_factory=dict)
+    reasons: Counter[str] = field(default_factory=Counter)
+    broken: list[str] = field(default_factory=list)
+
+
+def put_through(
+    robot: Robot,
+    cases: list[tuple[str, MotionClip, Make | None]],
+    seed: int,
+) -> Run:
+    """Retarget, review and audit every case."""
+    retargeter, gate = Retargeter(robot), SafetyGate(robot)
+    run = Run()
+    for number, (kind, clip, corrupt) in enumerate(tqdm(cases, desc=robot.name, smoothing=0.05)):
+        generator = np.random.default_rng([seed, number])
+        start = random_state(robot, generator, absurd=corrupt is not None)
+        rate = 50.0 if generator.random() < 0.8 else float(10 ** generator.uniform(0.7, 2.7))
+        tally = run.tallies.setdefault(kind, Tally())
+        begin = time.perf_counter()
+        try:
+            broken = corrupt(clip, generator) if corrupt else clip
+            trajectory = retargeter.retarget(broken, rate=rate, start=start)
+            result = gate.review(trajectory, start=start)
+        except NextscaleError as error:
+            tally.seconds.append(time.perf_counter() - begin)
+            tally.outcomes[type(error).__name__] += 1
+            continue
+        except Exception as error:  # the very thing that is looked for
+            tally.seconds.append(time.perf_counter() - begin)
+            tally.outcomes["untyped"] += 1
+            run.broken.append(f"{kind} {number}: {traceback.format_exc(limit=-3)}")
+            del error
+            continue
+        tally.seconds.append(time.perf_counter() - begin)
+        tally.outcomes[result.report.outcome] += 1
+        if result.trajectory is None:
+            run.reasons.update({finding.check for finding in result.report.findings})
+            continue
+        wrong = audit(robot, result.trajectory, start)
+        if wrong:
+            tally.outcomes["violation"] += 1
+            run.broken.append(f"{kind} {number} at {rate:.1f} Hz: {'; '.join(wrong)}")
+    return run
+
+
+def make_cases(
+    real: list[MotionClip],
+    generated: list[MotionClip],
+    corrupted: int,
+    seed: int,
+) -> list[tuple[str, MotionClip, Make | None]]:
+    """Kind, clip and what is to be done to it."""
+    cases: list[tuple[str, MotionClip, Make | None]] = [("real", clip, None) for clip in real]
+    cases += [("generated", clip, None) for clip in generated]
+    pool, generator = [*real, *generated], np.random.default_rng(seed)
+    kinds = list(CORRUPTIONS)
+    for number in range(corrupted):
+        kind = kinds[number % len(kinds)]
+        cases.append((kind, pool[int(generator.integers(len(pool)))], CORRUPTIONS[kind]))
+    return cases
+
+
+def generate(count: int, model: str) -> list[MotionClip]:
+    """Clips of the sentences of the battery."""
+    if not count:
+        return []
+    pipeline = MotionPipeline.from_pretrained(model)
+    sentences = [item.sentence for item in load_battery()]
+    texts = [sentences[n % len(sentences)] for n in range(count)]
+    clips: list[MotionClip] = []
+    for first in tqdm(range(0, count, 16), desc="generating"):
+        some = texts[first : first + 16]
+        clips += pipeline.generate_batch(some, seeds=list(range(first, first + len(some))))
+    return clips
+
+
+def show(robot: Robot, run: Run) -> None:
+    """Print both tables, the reasons of the gate and what must not be."""
+    console = Console(width=160)
+    errors = sorted({name for tally in run.tallies.values() for name in tally.outcomes})
+    columns = [*OUTCOMES, *(name for name in errors if name not in OUTCOMES)]
+    table = Table("kind", "motions", *columns, "median [s]", "p99 [s]", "max [s]", title=robot.name)
+    for kind, tally in run.tallies.items():
+        table.add_row(*_row(kind, tally, columns))
+    total = Tally(
+        sum((tally.outcomes for tally in run.tallies.values()), Counter()),
+        [second for tally in run.tallies.values() for second in tally.seconds],
+    )
+    table.add_section()
+    table.add_row(*_row("all", total, columns))
+    console.print(table)
+    reasons = ", ".join(f"{name} {count}" for name, count in run.reasons.most_common())
+    console.print(f"the gate's findings in rejected motions: {reasons or 'none'}")
+    for line in run.broken:
+        console.print(f"BROKEN {line}", markup=False)
+
+
+def _row(kind: str, tally: Tally, columns: list[str]) -> list[str]:
+    seconds = np.array(tally.seconds)
+    counts = [str(tally.outcomes[name] or "") for name in columns]
+    times = (np.median(seconds), np.percentile(seconds, 99), seconds.max())
+    return [kind, str(len(seconds)), *counts, *(f"{value:.2f}" for value in times)]
+
+
+def main() -> None:
+    """Run everything; exit status 1 where something broke."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("cmu", type=Path, help="folder of CMU motion")
+    parser.add_argument("--robot", default="g1")
+    parser.add_argument("--split", default="val", choices=("train", "val", "test"))
+    parser.add_argument("--model", default="moscale-cmu")
+    parser.add_argument("--real", type=int, default=200)
+    parser.add_argument("--generated", type=int, default=200)
+    parser.add_argument("--corrupted", type=int, default=600)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    robot = load_robot(arguments.robot)
+    clips = [item.clip for item in read_cmu(arguments.cmu, arguments.split)]
+    order = np.random.default_rng(arguments.seed).permutation(len(clips))[: arguments.real]
+    generated = generate(arguments.generated, arguments.model)
+    cases = make_cases([clips[n] for n in order], generated, arguments.corrupted, arguments.seed)
+    run = put_through(robot, cases, arguments.seed)
+    show(robot, run)
+    sys.exit(1 if run.broken else 0)
+
+
+if __name__ == "__main__":
+    main()

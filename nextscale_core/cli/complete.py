@@ -1,0 +1,131 @@
+"""`nextscale complete`: a motion goes on, is led up to, or has its gaps filled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nextscale_core.cli.completing import finish, parse_span, read_clip
+from nextscale_core.cli.console import advance, progress_bar
+from nextscale_core.cli.generate import DEFAULT_MODEL, load_pipeline, parse_steps
+from nextscale_core.cli.outputs import check_outputs
+from nextscale_core.cli.planning import Planner
+from nextscale_core.stopwatch import Stopwatch
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nextscale_core.motion.clip import MotionClip
+
+_MIN_SECONDS, _MAX_SECONDS = 1.0, 9.8
+_MAX_SEED = 2**31 - 1
+
+
+def complete(
+    clip: Annotated[Path, typer.Argument(help="Motion file: .npz, .bvh, or .npy of HumanML3D.")],
+    text: Annotated[str, typer.Option(help="What the person does, in English.")],
+    out: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--out", "-o", help="File to write: .npz, .bvh, .gif or .png; give it again for more."
+        ),
+    ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(help="Part of the clip to keep, START:STOP in seconds; again for more. All."),
+    ] = None,
+    before: Annotated[
+        float, typer.Option(min=0.0, max=_MAX_SECONDS, help="New motion before the clip [s].")
+    ] = 0.0,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            min=_MIN_SECONDS,
+            max=_MAX_SECONDS,
+            help="Length of the result, with the kept parts; as long as the clip if not given "
+            "with --keep or --before, else the model chooses.",
+        ),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(min=0, max=_MAX_SEED, help="The same seed gives the same motion.")
+    ] = 0,
+    model: Annotated[str, typer.Option(help="Name or folder of the model.")] = DEFAULT_MODEL,
+    steps: Annotated[
+        str | None, typer.Option(help="Passes per scale, coarse to fine, such as 6,5,4,2,1.")
+    ] = None,
+    guidance: Annotated[
+        float | None, typer.Option(min=0.0, max=20.0, help="How closely the text is followed.")
+    ] = None,
+    robot: Annotated[
+        str | None,
+        typer.Option(help="Robot to move instead of a human: see 'nextscale robots', or a URDF."),
+    ] = None,
+    profile: Annotated[
+        Path | None, typer.Option(help="YAML profile of the robot; needed with a URDF.")
+    ] = None,
+    rate: Annotated[
+        float, typer.Option(min=1.0, max=1000.0, help="Samples per second for the robot [Hz].")
+    ] = 50.0,
+    device: Annotated[str, typer.Option(help="Torch device, such as cpu or cuda.")] = "cpu",
+) -> None:
+    """Make the parts of a motion that are not kept, and those before and after it.
+
+    nextscale complete walk.npz --text "a person jumps" --seconds 5 --out on.npz
+
+    nextscale complete walk.npz --keep 0:1.0 --keep 4: --text "a person waves" --out wave.gif
+
+    nextscale complete wave.npz --before 2 --text "a person walks forward" --out lead_in.npz
+    """
+    from nextscale_core.text.validation import validate_sentence
+
+    passes = parse_steps(steps)
+    sentence = validate_sentence(text)
+    files = out or []
+    check_outputs(files, robot=robot is not None)
+    known = read_clip(clip)
+    known, places = _kept(known, keep or [], before)
+    planner = None if robot is None else Planner(robot, profile, rate)
+    pipeline = load_pipeline(model, device)
+    stopwatch = Stopwatch()
+    with progress_bar("completing") as bar:
+        motion = pipeline.complete(
+            known,
+            places,
+            sentence,
+            seconds=seconds,
+            seed=seed,
+            guidance=guidance,
+            steps=passes,
+            stopwatch=stopwatch,
+            progress=lambda done, total: advance(bar, done, total),
+        )
+    facts = {
+        "text": sentence,
+        "kept": f"{len(known) / known.fps:.2f} s of {clip}",
+        "motion": f"{motion.seconds:.2f} s, {len(motion)} frames, seed {seed}, {pipeline.name}",
+    }
+    finish(motion, files, facts, planner, stopwatch)
+
+
+def _kept(clip: MotionClip, keep: list[str], before: float) -> tuple[MotionClip, np.ndarray | None]:
+    """The frames to keep, and their places in the result; None for all, from the start."""
+    if not keep and not before:
+        return clip, None
+    from dataclasses import replace
+
+    import numpy as np
+
+    mask = np.zeros(len(clip), dtype=bool)
+    for span in keep or [":"]:
+        start, stop = parse_span(span, clip.seconds, "--keep")
+        mask[round(start * clip.fps) : round(stop * clip.fps)] = True
+    if not mask.any():
+        raise typer.BadParameter(
+            f"{', '.join(keep)} holds no frame (the clip has {clip.fps:g} a second)",
+            param_hint="--keep",
+        )
+    contacts = None if clip.contacts is None else clip.contacts[mask]
+    places = np.concatenate([np.zeros(round(before * clip.fps), dtype=bool), mask])
+    return replace(clip, joints=clip.joints[mask], contacts=contacts), places

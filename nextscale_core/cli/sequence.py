@@ -1,0 +1,179 @@
+"""`nextscale sequence`: sentence after sentence becomes one long motion."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nextscale_core.cli.completing import finish
+from nextscale_core.cli.console import advance, progress_bar
+from nextscale_core.cli.generate import DEFAULT_MODEL, load_pipeline, parse_steps
+from nextscale_core.cli.outputs import check_outputs
+from nextscale_core.cli.planning import Planner
+from nextscale_core.exceptions import ConfigError, MotionFileError
+from nextscale_core.stopwatch import Stopwatch
+
+if TYPE_CHECKING:
+    from nextscale_core.motion.clip import MotionClip
+
+_MAX_SEED = 2**31 - 1
+
+
+def sequence(
+    script: Annotated[
+        Path,
+        typer.Option(
+            help="Text file with a line 'SECONDS | SENTENCE' or 'SENTENCE' for each part (# begins "
+            "a comment line), or YAML with a list of sentences or of {text, seconds}."
+        ),
+    ],
+    out: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--out", "-o", help="File to write: .npz, .bvh, .gif or .png; give it again for more."
+        ),
+    ] = None,
+    overlap: Annotated[
+        float, typer.Option(min=0.2, max=4.0, help="Motion that each part goes on from [s].")
+    ] = 1.0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=_MAX_SEED, help="The same seed gives the same motion.")
+    ] = 0,
+    model: Annotated[str, typer.Option(help="Name or folder of the model.")] = DEFAULT_MODEL,
+    steps: Annotated[
+        str | None, typer.Option(help="Passes per scale, coarse to fine, such as 6,5,4,2,1.")
+    ] = None,
+    guidance: Annotated[
+        float | None, typer.Option(min=0.0, max=20.0, help="How closely the text is followed.")
+    ] = None,
+    robot: Annotated[
+        str | None,
+        typer.Option(help="Robot to move instead of a human: see 'nextscale robots', or a URDF."),
+    ] = None,
+    profile: Annotated[
+        Path | None, typer.Option(help="YAML profile of the robot; needed with a URDF.")
+    ] = None,
+    rate: Annotated[
+        float, typer.Option(min=1.0, max=1000.0, help="Samples per second for the robot [Hz].")
+    ] = 50.0,
+    device: Annotated[str, typer.Option(help="Torch device, such as cpu or cuda.")] = "cpu",
+) -> None:
+    """Make one motion of many sentences, each going on from the end of the one before.
+
+    nextscale sequence --script story.txt --out story.npz --out story.gif
+    """
+    passes = parse_steps(steps)
+    files = out or []
+    check_outputs(files, robot=robot is not None)
+    lines = read_script(script)
+    planner = None if robot is None else Planner(robot, profile, rate)
+    pipeline = load_pipeline(model, device)
+
+    from nextscale_core.completion.sequence import joined
+
+    stopwatch = Stopwatch()
+    pieces: list[MotionClip] = []
+    with progress_bar("sentences") as bar:
+        advance(bar, 0, len(lines))
+        stream = pipeline.stream(
+            lines,
+            seed=seed,
+            overlap=overlap,
+            guidance=guidance,
+            steps=passes,
+            stopwatch=stopwatch,
+            progress=lambda done, total: advance(
+                bar, round(len(pieces) + done / max(total, 1), 2), len(lines)
+            ),
+        )
+        for piece in stream:
+            pieces.append(piece)
+            advance(bar, len(pieces), len(lines))
+    motion = joined(pieces, seed)
+    facts = {
+        "sentences": str(len(pieces)),
+        "motion": f"{motion.seconds:.2f} s, {len(motion)} frames, seed {seed}, {pipeline.name}",
+    }
+    finish(motion, files, facts, planner, stopwatch)
+
+
+def read_script(path: Path) -> list[tuple[str, float | None]]:
+    """Read sentences and their lengths.
+
+    Args:
+        path: `.yaml` or `.yml` with a list, each entry a sentence or a mapping of `text` and
+            `seconds`; any other file is text with a line 'SECONDS | SENTENCE' or 'SENTENCE' each.
+
+    Returns:
+        (sentence, seconds or None) in their order.
+
+    Raises:
+        MotionFileError: the file is missing or no UTF-8 text.
+        ConfigError: no YAML, an unknown key, or a length that is no number.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise MotionFileError(f"{path} is no UTF-8 text: {error}") from error
+    except OSError as error:
+        raise MotionFileError(f"cannot read {path}: {error.strerror or error}") from error
+    if path.suffix.lower() in (".yaml", ".yml"):
+        lines = _yaml_lines(path, text)
+    else:
+        lines = _text_lines(path, text)
+    if not lines:
+        raise ConfigError(f"{path} holds no sentence; write one a line: SECONDS | SENTENCE")
+    return lines
+
+
+def _text_lines(path: Path, text: str) -> list[tuple[str, float | None]]:
+    lines = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        before, bar, sentence = line.partition("|")
+        where = f"{path} line {number}"
+        lines.append(_entry(where, sentence, before.strip()) if bar else _entry(where, line, None))
+    return lines
+
+
+def _yaml_lines(path: Path, text: str) -> list[tuple[str, float | None]]:
+    import yaml
+
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is no YAML: {error}") from error
+    if not isinstance(content, list):
+        raise ConfigError(f"{path} must be a list of sentences or of mappings of text and seconds")
+    lines = []
+    for number, row in enumerate(content, start=1):
+        where = f"{path} entry {number}"
+        row = {"text": row} if isinstance(row, str) else row
+        if not isinstance(row, dict) or "text" not in row or set(row) - {"text", "seconds"}:
+            raise ConfigError(f"{where} must be a sentence or have text and seconds, got {row!r}")
+        lines.append(_entry(where, row["text"], row.get("seconds")))
+    return lines
+
+
+def _entry(where: str, sentence: object, seconds: object) -> tuple[str, float | None]:
+    from nextscale_core.exceptions import InvalidTextError
+    from nextscale_core.text.validation import validate_sentence
+
+    try:
+        if not isinstance(sentence, str):
+            raise ConfigError(f"text must be a sentence, got {sentence!r}")
+        clean = validate_sentence(sentence)
+        if seconds is None:
+            return clean, None
+        if isinstance(seconds, bool):
+            raise ValueError
+        return clean, float(seconds)  # type: ignore[arg-type]
+    except InvalidTextError as error:
+        raise InvalidTextError(f"{where}: {error}") from error
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{where}: seconds must be a number, got {seconds!r}") from error

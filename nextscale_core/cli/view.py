@@ -1,0 +1,168 @@
+"""`nextscale view`: look at a motion, in a browser or as a picture."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nextscale_core.cli.console import advance, print_facts, progress_bar, working
+from nextscale_core.cli.outputs import make_folder
+from nextscale_core.exceptions import MotionFileError, RobotError
+
+if TYPE_CHECKING:
+    from nextscale_core.retarget import Robot, RobotTrajectory
+    from nextscale_core.viz.scene import Scene
+
+
+def view(
+    motion: Annotated[
+        Path,
+        typer.Argument(
+            help="Human motion (.npz, .bvh, .npy of HumanML3D) or robot trajectory (.npz)."
+        ),
+    ],
+    robot: Annotated[
+        str | None,
+        typer.Option(
+            help="Show a human motion on this robot too: see 'nextscale robots', or a URDF. "
+            "A trajectory names its robot itself."
+        ),
+    ] = None,
+    profile: Annotated[
+        Path | None, typer.Option(help="YAML profile of the robot; needed with a URDF.")
+    ] = None,
+    port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port of the page; in use: the next free one.")
+    ] = 8080,
+    host: Annotated[
+        str, typer.Option(help="Address of the page; 0.0.0.0 lets other machines look.")
+    ] = "127.0.0.1",
+    png: Annotated[
+        Path | None, typer.Option(help="Write a strip of poses here instead of opening a page.")
+    ] = None,
+    gif: Annotated[
+        Path | None, typer.Option(help="Write an animation here instead of opening a page.")
+    ] = None,
+) -> None:
+    """Look at a motion: robot and human side by side, in a browser or as a picture.
+
+    nextscale view walk.bvh --robot g1
+
+    nextscale view walk_g1.npz --gif walk.gif
+    """
+    pictures = [path for path in (png, gif) if path is not None]
+    _check_pictures(png, gif)
+    if not pictures:
+        from nextscale_core.viz.stage import require_viser
+
+        require_viser()  # before the work, not after it
+    with working(f"reading {motion.name}"):
+        scene = _scene_of(motion, robot, profile)
+    facts = {"motion": f"{motion}: {scene.seconds:.2f} s", **dict(scene.facts)}
+    if pictures:
+        from nextscale_core.viz.pictures import draw_scene
+
+        for path in pictures:
+            with progress_bar(f"drawing {path.name}") as bar:
+                draw_scene(scene, path, partial(advance, bar))
+        print_facts(facts, pictures)
+        return
+    _serve(scene, facts, host, port)
+
+
+def _check_pictures(png: Path | None, gif: Path | None) -> None:
+    for option, path in ((".png", png), (".gif", gif)):
+        if path is None:
+            continue
+        if path.suffix.lower() != option:
+            raise MotionFileError(f"--{option[1:]} {path}: the name must end in {option}")
+        if path.is_dir():
+            raise MotionFileError(f"--{option[1:]} {path} is a folder; give a file")
+        make_folder(path.parent)
+
+
+def _serve(scene: Scene, facts: dict[str, str], host: str, port: int) -> None:
+    from nextscale_core.viz.viewer import Viewer
+
+    with working("opening the page"):
+        viewer = Viewer(scene, host=host, port=port)
+    try:
+        print_facts({**facts, "page": f"{viewer.url} (Ctrl-C ends it)"}, [])
+        viewer.wait()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        viewer.close()
+
+
+def _scene_of(motion: Path, robot: str | None, profile: Path | None) -> Scene:
+    """Read what the file holds, whichever kind it is.
+
+    Raises:
+        MotionFileError: neither a motion nor a trajectory.
+        RobotError: a trajectory of another robot than the one asked for.
+    """
+    from nextscale_core.motion import read_motion
+    from nextscale_core.viz.scene import human_scene
+
+    if _is_trajectory(motion):
+        return _trajectory_scene(motion, robot, profile)
+    clip = read_motion(motion)
+    if robot is None:
+        if profile is not None:
+            raise RobotError("--profile says nothing without --robot")
+        return human_scene(clip, motion.stem)
+    from dataclasses import replace
+
+    from nextscale_core.retarget import Retargeter, SafetyGate, load_robot
+    from nextscale_core.viz.scene import robot_scene
+
+    loaded = load_robot(robot, profile)
+    wanted = Retargeter(loaded).retarget(clip)
+    result = SafetyGate(loaded).review(wanted)
+    # What the gate refuses may be looked at: its line says why no robot will do it.
+    shown = result.trajectory or wanted
+    scene = robot_scene(loaded, shown, clip, title=motion.stem)
+    return replace(scene, facts=_facts(loaded, shown, result.report.line(), scene.facts))
+
+
+def _trajectory_scene(motion: Path, robot: str | None, profile: Path | None) -> Scene:
+    from dataclasses import replace
+
+    from nextscale_core.retarget import SafetyGate, load_robot
+    from nextscale_core.retarget.files import read_trajectory
+    from nextscale_core.viz.scene import robot_scene
+
+    trajectory = read_trajectory(motion)
+    name = robot or trajectory.robot
+    if not name:
+        raise RobotError(f"{motion} does not name its robot; give it with --robot")
+    loaded = load_robot(name, profile)
+    if set(trajectory.joint_names) < set(loaded.joint_names):
+        # Only some joints move: the others are held.
+        loaded = load_robot(name, profile, joints=trajectory.joint_names)
+    scene = robot_scene(loaded, trajectory, title=motion.stem)
+    report = SafetyGate(loaded).review(trajectory).report
+    return replace(scene, facts=_facts(loaded, trajectory, report.line(), scene.facts))
+
+
+def _is_trajectory(path: Path) -> bool:
+    """Whether an npz file holds a robot's motion: a human's has joints, not joint names."""
+    if path.suffix.lower() != ".npz":
+        return False
+    from nextscale_core.npz import read_npz
+
+    return "joint_names" in read_npz(path, ())
+
+
+def _facts(
+    robot: Robot, trajectory: RobotTrajectory, gate: str, more: tuple[tuple[str, str], ...]
+) -> tuple[tuple[str, str], ...]:
+    moves = (
+        f"{robot.name}: {len(trajectory.joint_names)} joints, {len(trajectory)} points, "
+        f"{trajectory.seconds:.2f} s at {trajectory.fps:g} Hz"
+    )
+    return (("robot", moves), *more, ("safety", gate))

@@ -1,0 +1,174 @@
+"""Which pairs of bodies may touch, in all samples of a motion at once and without a miss.
+
+Almost all pairs are apart in almost all samples, and two cheap tests prove it: balls around the
+bodies that do not meet, and planes with one body on either side. A plane that parts two bodies in
+one sample, carried along by the first of them, parts them in most others too. What neither test
+proves is left to exact narrow-phase checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nextscale_core.retarget.forward import Frames
+
+_FEW = 256
+"""So many samples are looked at one by one."""
+
+_GROUP = 4
+"""Of more, so many are looked at together first."""
+
+_PLANES = 6
+"""So many planes of a pair are remembered for the next motion."""
+
+_SLACK = 1e-9
+"""Distances smaller than rounding prove nothing [m]."""
+
+Normal = Callable[[int, int], np.ndarray]
+"""(sample, pair) -> (3,) direction from the first body of the pair to the second, in the world."""
+
+
+@dataclass(frozen=True)
+class _Plane:
+    """A plane that goes with the first body of a pair.
+
+    Attributes:
+        normal: (3,) in that body's turned frame, towards the second body.
+        beyond: What lies further along the normal is apart from the first body [m].
+    """
+
+    normal: np.ndarray
+    beyond: float
+
+
+class Culling:
+    """Hulls and pairs, prepared for whole motions.
+
+    Args:
+        bodies: (L,) row in `Frames` of the body that carries each hull.
+        vertices: (V, 3) of each hull, in the turned frame of its body (`ForwardKinematics.local`)
+            [m].
+        pairs: (P, 2) hulls.
+        distance: Bodies nearer than this touch [m].
+    """
+
+    def __init__(
+        self,
+        bodies: np.ndarray,
+        vertices: Sequence[np.ndarray],
+        pairs: np.ndarray,
+        distance: float,
+    ):
+        self._bodies, self._vertices, self._pairs = bodies, list(vertices), pairs
+        self._distance = distance + _SLACK
+        self._centre = np.stack([(v.min(0) + v.max(0)) / 2 for v in self._vertices])
+        self._half = np.stack([(v.max(0) - v.min(0)) / 2 for v in self._vertices])
+        self._radius = np.array(
+            [
+                np.linalg.norm(v - c, axis=1).max()
+                for v, c in zip(self._vertices, self._centre, strict=True)
+            ]
+        )
+        self._planes: dict[int, list[_Plane]] = {}
+
+    def suspects(self, frames: Frames, normal: Normal) -> list[tuple[int, int]]:
+        """(sample, pair) of everything that may touch, in the order of the samples.
+
+        Args:
+            frames: The motion.
+            normal: Direction in which a pair is furthest apart in a sample.
+        """
+        centre = frames.place(self._bodies, self._centre)
+        found: list[tuple[int, int]] = []
+        for pair, samples in self._near(centre):
+            left = self._apart(frames, pair, samples)
+            while len(left):
+                middle = int(left[len(left) // 2])
+                first = self._bodies[self._pairs[pair, 0]]
+                own = frames.columns[first, :, :, middle] @ normal(middle, pair)
+                plane = self._plane(pair, own)
+                if not self._parted(frames, pair, plane, np.array([middle]))[0]:
+                    found.append((middle, pair))
+                    left = left[left != middle]
+                    continue
+                self._planes[pair] = [plane, *self._planes.get(pair, [])][:_PLANES]
+                left = left[~self._parted(frames, pair, plane, left) & (left != middle)]
+        return sorted(found)
+
+    def _near(self, centre: np.ndarray) -> list[tuple[int, np.ndarray]]:
+        """Pairs whose balls meet somewhere, and the samples in which they do."""
+        count = centre.shape[-1]
+        if count <= _FEW:
+            meet = self._meet(centre, self._radius[:, None] + np.zeros(count))
+            return [
+                (int(pair), np.flatnonzero(meet[:, one, other]))
+                for pair, (one, other) in self._that(meet)
+            ]
+        begins = np.arange(0, count, _GROUP)
+        middle = centre[:, :, np.minimum(begins + _GROUP // 2, count - 1)]
+        way = centre - np.repeat(middle, _GROUP, axis=2)[:, :, :count]
+        moved = np.maximum.reduceat((way * way).sum(1), begins, axis=1)
+        meet = self._meet(middle, self._radius[:, None] + np.sqrt(moved))
+        result = []
+        for pair, (one, other) in self._that(meet):
+            samples = np.flatnonzero(np.repeat(meet[:, one, other], _GROUP)[:count])
+            gap = centre[one][:, samples] - centre[other][:, samples]
+            limit = self._radius[one] + self._radius[other] + self._distance
+            samples = samples[(gap * gap).sum(0) < limit * limit]
+            if len(samples):
+                result.append((int(pair), samples))
+        return result
+
+    def _meet(self, centre: np.ndarray, reach: np.ndarray) -> np.ndarray:
+        """(S, L, L) whether balls (L, 3, S) with radii (L, S) are nearer than the distance."""
+        # |a|^2 + |b|^2 - 2 a b - (r_a + r_b)^2, as one product of matrices.
+        c, r = centre.transpose(2, 0, 1), reach.T[..., None] + self._distance / 2
+        square, one = (c * c).sum(-1, keepdims=True) - r * r, np.ones_like(r)
+        left = np.concatenate([-2 * c, -2 * r, square, one], axis=-1)
+        right = np.concatenate([c, r, one, square], axis=-1)
+        return np.asarray(left @ right.transpose(0, 2, 1) < _SLACK)
+
+    def _that(self, meet: np.ndarray) -> list[tuple[int, np.ndarray]]:
+        """Number and hulls of the pairs that meet anywhere."""
+        ever = np.logical_or.reduce(meet, axis=0)
+        numbers = np.flatnonzero(ever[self._pairs[:, 0], self._pairs[:, 1]])
+        return [(int(number), self._pairs[number]) for number in numbers]
+
+    def _apart(self, frames: Frames, pair: int, samples: np.ndarray) -> np.ndarray:
+        """The samples that no remembered plane of the pair explains."""
+        planes = self._planes.get(pair, [])
+        for number, plane in enumerate(planes):
+            if not len(samples):
+                break
+            parted = self._parted(frames, pair, plane, samples)
+            if number and parted.any():
+                # Most useful first.
+                planes.insert(0, planes.pop(number))
+            samples = samples[~parted]
+        return samples
+
+    def _plane(self, pair: int, own: np.ndarray) -> _Plane:
+        """The plane beside the first body, across a direction in its own frame."""
+        farthest = float((self._vertices[self._pairs[pair, 0]] @ own).max())
+        return _Plane(own, farthest + self._distance * float(np.linalg.norm(own)))
+
+    def _parted(self, frames: Frames, pair: int, plane: _Plane, samples: np.ndarray) -> np.ndarray:
+        """(S,) True where a plane that goes with the first body shows both bodies apart."""
+        one, other = self._pairs[pair]
+        first, second = self._bodies[one], self._bodies[other]
+        at = slice(None) if len(samples) == frames.origin.shape[-1] else samples
+        columns = frames.columns[first][:, :, at]
+        direction = (plane.normal @ columns.reshape(3, -1)).reshape(3, -1)
+        turned = (frames.columns[second][:, :, at] * direction).sum(1)
+        shift = frames.origin[second][:, at] - frames.origin[first][:, at]
+        room = (shift * direction).sum(0) - plane.beyond
+        # The box around a hull mostly tells already, and has fewer corners.
+        parted = room + self._centre[other] @ turned - self._half[other] @ np.abs(turned) > 0
+        unsure = np.flatnonzero(~parted)
+        if len(unsure):
+            nearest = (self._vertices[other] @ turned[:, unsure]).min(0)
+            parted[unsure] = room[unsure] + nearest > 0
+        return np.asarray(parted)

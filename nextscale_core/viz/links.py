@@ -1,0 +1,193 @@
+"""A robot's visible body, link by link: meshes that stay, poses that change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nextscale_core.exceptions import RobotError
+from nextscale_core.retarget.hulls import mesh_turn
+from nextscale_core.retarget.kinematics import Poses, kinematics_of
+from nextscale_core.retarget.profile import SIDES
+from nextscale_core.viz.figure import Color
+from nextscale_core.viz.mesh import Mesh, box, capsule, ellipsoid, one_color, simplified
+
+if TYPE_CHECKING:
+    import pinocchio as pin
+
+    from nextscale_core.retarget.robot import Robot
+    from nextscale_core.retarget.trajectory import RobotTrajectory
+
+_GREY: Color = (0.70, 0.72, 0.75)
+_STICK_RADIUS, _SOLE_RADIUS = 0.035, 0.018
+
+
+@dataclass(frozen=True)
+class Link:
+    """What is seen of one link of the URDF.
+
+    Attributes:
+        name: Name of the link; of the joint that moves it where the robot is drawn as sticks.
+        joint: Row in `Robot.joint_names` of the joint that moves it; -1 for the base.
+        rotation: (3, 3) orientation of the link in the frame of that joint.
+        translation: (3,) origin of the link in the frame of that joint [m].
+        mesh: Its visuals, in the frame of the link.
+    """
+
+    name: str
+    joint: int
+    rotation: np.ndarray
+    translation: np.ndarray
+    mesh: Mesh
+
+
+@dataclass(frozen=True, eq=False)
+class RobotBody:
+    """The links of a robot that can be seen.
+
+    Attributes:
+        robot: The robot.
+        links: L links with a mesh.
+        feet: Links of the left foot and of the right foot, as rows of `links`.
+    """
+
+    robot: Robot
+    links: tuple[Link, ...]
+    feet: tuple[tuple[int, ...], tuple[int, ...]]
+
+    def poses(self, poses: Poses) -> tuple[np.ndarray, np.ndarray]:
+        """World frames of the links: rotations (T, L, 3, 3) and origins (T, L, 3) [m].
+
+        Args:
+            poses: Base and joints in T frames.
+        """
+        turns, origins = kinematics_of(self.robot).forward(poses)
+        # The base goes last, where row -1 finds it.
+        turns = np.concatenate([turns, poses.rotation[:, None]], axis=1)
+        origins = np.concatenate([origins, poses.base[:, None]], axis=1)
+        rows = [link.joint for link in self.links]
+        shift = np.stack([link.translation for link in self.links])
+        turn = np.stack([link.rotation for link in self.links])
+        moved = (turns[:, rows] @ shift[..., None])[..., 0]
+        return turns[:, rows] @ turn, origins[:, rows] + moved
+
+
+def require_joints(robot: Robot, trajectory: RobotTrajectory) -> None:
+    """Refuse a trajectory of another robot.
+
+    Raises:
+        RobotError: the trajectory's joints are not the robot's.
+    """
+    if trajectory.joint_names != robot.joint_names:
+        raise RobotError(
+            f"the trajectory moves {len(trajectory.joint_names)} joints "
+            f"({', '.join(trajectory.joint_names[:3])}, …), {robot.name} has "
+            f"{len(robot.joint_names)} ({', '.join(robot.joint_names[:3])}, …)"
+        )
+
+
+@lru_cache(maxsize=4)
+def robot_body(robot: Robot, detail: float) -> RobotBody:
+    """Load what is seen of a robot: its meshes, or sticks where they are not on this machine.
+
+    Reading the meshes takes seconds, so the last few bodies are kept.
+
+    Args:
+        robot: The robot.
+        detail: Size of the smallest feature of a mesh that is kept [m].
+    """
+    links = _visuals(robot, detail) or _sticks(robot)
+    kinematics = kinematics_of(robot)
+    owners = [int(kinematics.owner[kinematics.index[f"{side}_sole0"]]) for side in SIDES]
+    left, right = (
+        tuple(row for row, link in enumerate(links) if link.joint == owner) for owner in owners
+    )
+    return RobotBody(robot, links, (left, right))
+
+
+def _visuals(robot: Robot, detail: float) -> tuple[Link, ...]:
+    """Links with their visuals; empty if the meshes are not there."""
+    import pinocchio as pin
+
+    try:
+        geometry = pin.buildGeomFromUrdf(
+            robot.model,
+            str(robot.urdf_path),
+            pin.GeometryType.VISUAL,
+            package_dirs=[str(folder) for folder in robot.mesh_dirs],
+        )
+    except (ValueError, RuntimeError):
+        return ()
+    meshes: dict[int, list[Mesh]] = {}
+    for shape in geometry.geometryObjects:
+        mesh = _mesh_of(shape, detail)
+        if mesh is None or not len(mesh.triangles):
+            continue
+        frame = robot.model.frames[shape.parentFrame]
+        placement = frame.placement.actInv(shape.placement)
+        placement = placement * mesh_turn(shape, robot.profile.urdf.mesh_up)
+        placed = mesh.placed(np.array(placement.rotation), np.array(placement.translation))
+        meshes.setdefault(int(shape.parentFrame), []).append(placed)
+    links = []
+    for row, parts in meshes.items():
+        frame = robot.model.frames[row]
+        place = frame.placement
+        links.append(
+            Link(
+                name=str(frame.name),
+                joint=int(frame.parentJoint) - 2 if frame.parentJoint >= 2 else -1,
+                rotation=np.array(place.rotation),
+                translation=np.array(place.translation),
+                mesh=Mesh.joined(parts),
+            )
+        )
+    return tuple(links)
+
+
+def _mesh_of(shape: pin.GeometryObject, detail: float) -> Mesh | None:
+    geometry = shape.geometry
+    color: Color = _GREY
+    if shape.overrideMaterial:
+        red, green, blue = (float(value) for value in shape.meshColor[:3])
+        color = (red, green, blue)
+    kind = type(geometry).__name__
+    if kind.startswith("BVHModel"):
+        # The scale of a mesh is in its vertices already.
+        vertices = np.array(geometry.vertices())
+        indices = [geometry.tri_indices(i) for i in range(geometry.num_tris)]
+        triangles = np.array([(t[0], t[1], t[2]) for t in indices], dtype=np.int64)
+        return simplified(Mesh(vertices, triangles, one_color(color, triangles)), detail)
+    if kind == "Sphere":
+        return ellipsoid((geometry.radius,) * 3, color)
+    if kind in ("Cylinder", "Capsule"):
+        end = np.array([0.0, 0.0, float(geometry.halfLength)])
+        return capsule(-end, end, geometry.radius, geometry.radius, color)
+    if kind == "Box":
+        return box(np.asarray(geometry.halfSide), color)
+    return None
+
+
+def _sticks(robot: Robot) -> tuple[Link, ...]:
+    """Capsules from joint to joint, for a robot whose meshes are not on this machine."""
+    model = robot.model
+    sticks: dict[int, list[Mesh]] = {}
+    for joint in range(2, model.njoints):
+        away = np.array(model.jointPlacements[joint].translation)
+        stick = capsule(np.zeros(3), away, _STICK_RADIUS, _STICK_RADIUS, _GREY)
+        sticks.setdefault(int(model.parents[joint]), []).append(stick)
+    kinematics = kinematics_of(robot)
+    for side in SIDES:
+        heel, toe = (kinematics.index[f"{side}_{end}"] for end in ("heel", "toe"))
+        # A little above the sole, as the stick has a radius.
+        ends = 0.7 * kinematics.offset[[heel, toe]]
+        foot = capsule(ends[0], ends[1], _SOLE_RADIUS, _SOLE_RADIUS, _GREY)
+        sticks.setdefault(int(kinematics.owner[heel]) + 2, []).append(foot)
+    return tuple(
+        Link(
+            str(model.names[joint]), max(joint - 2, -1), np.eye(3), np.zeros(3), Mesh.joined(parts)
+        )
+        for joint, parts in sorted(sticks.items())
+    )

@@ -1,0 +1,162 @@
+"""What the node hears of the robot: joint states, and the base from odometry, TF or an IMU."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from nav_msgs.msg import Odometry
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from rclpy.time import Time
+from sensor_msgs.msg import Imu, JointState
+
+from nextscale_core.exceptions import ConfigError
+from nextscale_core.retarget import Robot
+from nextscale_ros.base import BaseMemory, BasePoseError, ImuMemory
+from nextscale_ros.message_rules import NANOSECONDS, nanoseconds
+from nextscale_ros.state import MAX_COMPLAINTS, RobotStateMemory
+
+_TF_RATE = 50.0
+"""How often the transform of the base is looked up [Hz]."""
+
+
+class RobotInputs:
+    """Subscribes to everything that tells where the robot is, and remembers it.
+
+    All times in the memories are `time.monotonic()`.
+
+    Args:
+        node: Owns the subscriptions.
+        robot: The robot.
+
+    Attributes:
+        joints: Joint states; of held joints too.
+        base: Poses of the base.
+        imu: Orientations.
+        imu_link: The link they are of.
+
+    Raises:
+        ConfigError: `base_source` is 'tf' and tf2_ros is not installed.
+    """
+
+    def __init__(self, node: Node, robot: Robot) -> None:
+        self._node = node
+        self._told: set[str] = set()
+        self.joints = RobotStateMemory((*robot.joint_names, *robot.held))
+        self.base = BaseMemory(robot)
+        self.imu = ImuMemory()
+        self.imu_link = self._text("imu_link")
+        # Joint states and the base never wait for each other, nor for a sentence.
+        group = MutuallyExclusiveCallbackGroup()
+        self._subscribe(JointState, "joint_states_topic", self._on_joint_state)
+        source = self._text("base_source")
+        if source == "odometry":
+            self._subscribe(Odometry, "odometry_topic", self._on_odometry, group)
+        elif source == "tf":
+            self._listen_to_tf(robot, group)
+        if self._text("imu_topic"):
+            self._subscribe(Imu, "imu_topic", self._on_imu, group)
+
+    def _text(self, parameter: str) -> str:
+        return str(self._node.get_parameter(parameter).value)
+
+    def _subscribe(
+        self,
+        kind: type,
+        parameter: str,
+        callback: Callable[[Any], None],
+        group: MutuallyExclusiveCallbackGroup | None = None,
+    ) -> None:
+        # Best effort hears reliable publishers and best-effort ones alike.
+        self._node.create_subscription(
+            kind,
+            self._text(parameter),
+            callback,
+            # A short queue: late states are worth less than lost ones.
+            qos_profile_sensor_data,
+            callback_group=group or MutuallyExclusiveCallbackGroup(),
+        )
+
+    def _own(self) -> float:
+        """The clock that stamps are by [s]."""
+        return float(self._node.get_clock().now().nanoseconds) / NANOSECONDS
+
+    def _complain(self, complaint: str) -> None:
+        """Warn once of each thing."""
+        if complaint in self._told or len(self._told) >= MAX_COMPLAINTS:
+            return
+        self._told.add(complaint)
+        self._node.get_logger().warning(complaint)
+
+    def _on_joint_state(self, message: JointState) -> None:
+        complaints = self.joints.update(
+            message.name,
+            message.position,
+            message.velocity,
+            time.monotonic(),
+            nanoseconds(message.header.stamp) / NANOSECONDS,
+            self._own(),
+        )
+        for complaint in complaints:
+            self._node.get_logger().warning(complaint)
+
+    def _on_odometry(self, message: Odometry) -> None:
+        pose = message.pose.pose
+        self._take_base(pose.position, pose.orientation, message.child_frame_id, message.header)
+
+    def _take_base(self, place: Any, turn: Any, link: str, header: Any) -> None:
+        try:
+            self.base.update(
+                np.array([place.x, place.y, place.z]),
+                np.array([turn.x, turn.y, turn.z, turn.w]),
+                link.lstrip("/"),
+                time.monotonic(),
+                nanoseconds(header.stamp) / NANOSECONDS,
+                self._own(),
+            )
+        except BasePoseError as error:
+            self._complain(f"{error}; left out")
+
+    def _on_imu(self, message: Imu) -> None:
+        turn = message.orientation
+        if message.orientation_covariance[0] == -1.0:
+            # REP-145: a sensor that measures no orientation says so in this way.
+            self._complain(f"the IMU on {self._text('imu_topic')} measures no orientation")
+            return
+        try:
+            self.imu.update(
+                np.array([turn.x, turn.y, turn.z, turn.w]),
+                time.monotonic(),
+                nanoseconds(message.header.stamp) / NANOSECONDS,
+                self._own(),
+            )
+        except BasePoseError as error:
+            self._complain(f"{error}; left out")
+
+    def _listen_to_tf(self, robot: Robot, group: MutuallyExclusiveCallbackGroup) -> None:
+        try:
+            from tf2_ros import Buffer, TransformException, TransformListener
+        except ImportError as error:
+            raise ConfigError(
+                "base_source: tf needs tf2_ros, which comes with a ROS installation (apt install "
+                "ros-$ROS_DISTRO-tf2-ros-py) and not from PyPI; use odometry or none"
+            ) from error
+        buffer = Buffer(node=self._node)
+        # The listener's subscriptions live as long as it does.
+        self._tf = TransformListener(buffer, self._node)
+        world, root = self._text("base_frame"), robot.model.frames[2].name
+
+        def look_up() -> None:
+            try:
+                found = buffer.lookup_transform(world, root, Time())
+            except TransformException as error:
+                self._complain(f"no transform from {world} to {root} yet: {error}")
+                return
+            moved = found.transform
+            self._take_base(moved.translation, moved.rotation, root, found.header)
+
+        self._node.create_timer(1.0 / _TF_RATE, look_up, callback_group=group)

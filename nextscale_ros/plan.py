@@ -1,0 +1,109 @@
+"""What the planner needs of others, and what it makes of one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from nextscale_core.motion.clip import MotionClip
+from nextscale_core.retarget import GateResult, RobotState
+from nextscale_core.retarget.past import RobotPast
+from nextscale_core.stopwatch import Stopwatch
+from nextscale_ros.parameters import Settings
+from nextscale_ros.situation import Now
+
+
+class MotionSource(Protocol):
+    """What the planner needs of `nextscale_core.pipeline.MotionPipeline`."""
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        ...
+
+    def generate(
+        self,
+        text: str,
+        *,
+        seconds: float | None = None,
+        seed: int = 0,
+        guidance: float | None = None,
+        steps: tuple[int, ...] | None = None,
+        stopwatch: Stopwatch | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> MotionClip:
+        """A motion for the sentence."""
+        ...
+
+    def complete(
+        self,
+        known: MotionClip,
+        known_frames: np.ndarray | None,
+        text: str,
+        *,
+        seconds: float | None = None,
+        seed: int = 0,
+        guidance: float | None = None,
+        steps: tuple[int, ...] | None = None,
+        stopwatch: Stopwatch | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> MotionClip:
+        """A motion for the sentence that goes on from a known one."""
+        ...
+
+
+class Surroundings(Protocol):
+    """What the planner asks about the robot; see `nextscale_ros.situation.Situation`."""
+
+    def past(self, settings: Settings, ahead: float) -> RobotPast | None:
+        """What the new motion continues."""
+        ...
+
+    def now(self, settings: Settings, ahead: float = 0.0) -> Now | None:
+        """The state to begin in, so long after the measured one [s]."""
+        ...
+
+
+class Nowhere:
+    """Surroundings in which nothing is known of the robot."""
+
+    def past(self, settings: Settings, ahead: float) -> RobotPast | None:
+        """Nothing."""
+        return None
+
+    def now(self, settings: Settings, ahead: float = 0.0) -> Now | None:
+        """Nothing."""
+        return None
+
+
+@dataclass
+class Plan:
+    """What came of one sentence.
+
+    Attributes:
+        seed: Seed of the sample.
+        stopwatch: Seconds by stage.
+        start: The state the new motion begins in, or None.
+        begin: When the trajectory begins, by `time.monotonic()` [s]; None: whenever it is executed.
+        measured: Whether the robot's state was measured rather than assumed.
+        moving: Whether the robot is under way, so that what the trajectory says about the time
+            since `begin` is past.
+        continued: Whether the motion goes on from what the robot did before.
+        notes: What the user should know, in sentences.
+        result: The safety gate's answer; None until it was asked.
+        listeners: Subscribers that the trajectory was sent to.
+    """
+
+    seed: int
+    stopwatch: Stopwatch = field(default_factory=Stopwatch)
+    start: RobotState | None = None
+    begin: float | None = None
+    measured: bool = False
+    moving: bool = False
+    continued: bool = False
+    notes: list[str] = field(default_factory=list)
+    result: GateResult | None = None
+    listeners: int = 0

@@ -1,0 +1,251 @@
+"""Where the robot is, where it was and where it is about to be, for one sentence."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from nextscale_core.retarget import Robot, RobotState
+from nextscale_core.retarget.inverse_samples import BaseTrack
+from nextscale_core.retarget.past import SHORTEST, RobotPast
+from nextscale_ros.inputs import RobotInputs
+from nextscale_ros.lead import Lead
+from nextscale_ros.parameters import Settings
+from nextscale_ros.published import PublishedPlan
+from nextscale_ros.state import RobotStateError
+
+_PLAN_RATE = 50.0
+"""Samples per second taken from a published plan [Hz]."""
+
+_TRACKED = 0.5
+"""A joint further from the published plan than this is not following it [rad]."""
+
+_EARLY = 0.1
+"""A plan that begins within this time is under way [s]: it may just have been sent."""
+
+
+@dataclass(frozen=True)
+class Now:
+    """The state a trajectory begins in.
+
+    Attributes:
+        state: Joints, and the base where it is known.
+        time: When that was, or will be, by `time.monotonic()` [s].
+        past: The states until then; empty where they are not known.
+        held: Measured positions of held joints, by name [rad].
+        lead: The way there from the measured state, where a plan under way tells it; None: the
+            state is the measured one.
+        real: Whether the state was measured rather than assumed.
+    """
+
+    state: RobotState
+    time: float
+    past: RobotPast
+    held: dict[str, float]
+    lead: Lead | None = None
+    real: bool = True
+
+    @property
+    def measured(self) -> RobotState:
+        """The measured state."""
+        return self.state if self.lead is None else self.lead.measured
+
+    @property
+    def since(self) -> float:
+        """When the measured state was measured, by `time.monotonic()` [s]."""
+        return self.time if self.lead is None else self.lead.time
+
+
+class Situation:
+    """Answers the planner's questions about the robot.
+
+    Args:
+        robot: The robot.
+        inputs: What was heard of it.
+        warn: Takes warnings.
+        clock: A clock that never steps back [s].
+    """
+
+    def __init__(
+        self,
+        robot: Robot,
+        inputs: RobotInputs,
+        warn: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._robot, self._inputs, self._warn, self._clock = robot, inputs, warn, clock
+        self._plan: PublishedPlan | None = None
+        self._warned = False
+
+    def published(self, plan: PublishedPlan) -> None:
+        """Remember what the robot is to do from now on."""
+        self._plan = plan
+
+    def stamp(self, time: float) -> float | None:
+        """A time [s] by the clock that the robot stamps its joint states with; None: unknown."""
+        return self._inputs.joints.stamp(time)
+
+    def past(self, settings: Settings, ahead: float) -> RobotPast | None:
+        """What a new motion continues, or None where it continues nothing.
+
+        Args:
+            settings: Which past, and how much of it.
+            ahead: So long until the new motion can take over [s]; what a plan under way says
+                about that time belongs to the past that is continued.
+        """
+        if settings.continuation == "off" or not settings.start_from_state:
+            return None
+        now = self._clock()
+        if settings.continuation == "from_plan" and self._plan is not None:
+            first = max(now - settings.history, self._plan.begin)
+            last = max(now + ahead, first + 1.0 / _PLAN_RATE)
+            return self._planned(np.arange(first, last, 1.0 / _PLAN_RATE))
+        past = self._measured(now - settings.history)
+        if not len(past) or now - past.times[-1] > settings.state_timeout:
+            return None
+        if past.seconds < SHORTEST and past.at_rest:
+            past = _stood(past, now - settings.history)
+        return self._expected(past, now + ahead)
+
+    def now(self, settings: Settings, ahead: float = 0.0) -> Now | None:
+        """The state to begin in, or None where the plan's own first pose will do.
+
+        Args:
+            settings: What to look at.
+            ahead: So long after the measured state the new motion takes over, where the plan
+                under way tells what the robot does until then [s].
+
+        Raises:
+            RobotStateError: joint states are absent or stale, and the policy is to refuse.
+        """
+        if not settings.start_from_state:
+            return None
+        time = self._clock()
+        if settings.continuation == "from_plan" and self._plan is not None:
+            past = self._planned(np.array([time]))
+            return self._later(Now(self._plan.state(time), time, past, {}), ahead)
+        nothing = RobotPast(np.empty(0), np.empty((0, self._robot.num_joints)))
+        try:
+            whole, measured = self._inputs.joints.read(time, settings.state_timeout)
+        except RobotStateError as error:
+            if settings.state_policy == "reject":
+                raise RobotStateError(
+                    f"{error}; the robot is left alone (parameter state_policy is 'reject')"
+                ) from error
+            if not self._warned:
+                self._warn(f"{error}: taken to stand in its nominal posture (state_policy)")
+                self._warned = True
+            return Now(RobotState(self._robot.nominal), time, nothing, {}, real=False)
+        self._warned = False
+        count = self._robot.num_joints
+        speeds = None if whole.velocities is None else whole.velocities[:count]
+        state = RobotState(whole.positions[:count], speeds)
+        names = self._inputs.joints.joint_names[count:]
+        held = dict(zip(names, whole.positions[count:].tolist(), strict=True))
+        past = self._measured(time - settings.history)
+        if speeds is None and len(past) > 2:
+            state = replace(state, velocities=_last_speeds(past))
+        return self._later(Now(state, measured, past, held), ahead)
+
+    def _later(self, now: Now, ahead: float) -> Now:
+        """Where the plan under way will have the robot, if it follows one."""
+        plan = self._plan
+        if plan is None or ahead <= 0.0 or not self._follows(plan, now.state, now.time):
+            return now
+        until = now.time + ahead
+        lead = Lead(plan, now.state, now.time)
+        past = self._expected(now.past, until) if len(now.past) else now.past
+        return Now(lead.state(until), until, past, now.held, lead)
+
+    @staticmethod
+    def _follows(plan: PublishedPlan, state: RobotState, time: float) -> bool:
+        """Whether a plan is under way and the robot near it."""
+        if not plan.begin - _EARLY <= time < plan.end:
+            return False
+        off = state.positions - plan.joints(np.array([time]))[0][0]
+        return bool(np.abs(off).max() <= _TRACKED)
+
+    def _measured(self, since: float) -> RobotPast:
+        """Joints and base as they were heard."""
+        history = self._inputs.joints.history(since)
+        # The base may come at another rate: a little more of it covers the joints' ends.
+        margin = since - 0.2
+        return RobotPast(
+            history.times,
+            history.positions[:, : self._robot.num_joints],
+            base=self._inputs.base.track(margin),
+            imu=self._inputs.imu.track(margin, self._inputs.imu_link),
+        )
+
+    def _planned(self, times: np.ndarray) -> RobotPast:
+        assert self._plan is not None
+        place, turn = self._plan.base(times)
+        base = BaseTrack(times, place, turn) if len(times) > 1 else None
+        return RobotPast(times, self._plan.joints(times)[0], base=base)
+
+    def _expected(self, past: RobotPast, until: float) -> RobotPast:
+        """The past, and what the plan under way says about the time until `until`."""
+        last = float(past.times[-1])
+        plan = self._plan
+        if plan is None or plan.end <= last or until <= last:
+            return past
+        # The last one is `until` itself.
+        times = until - np.arange(0.0, until - last - 1e-3, 1.0 / _PLAN_RATE)[::-1]
+        state = RobotState(past.positions[-1])
+        if not len(times) or not self._follows(plan, state, last):
+            return past
+        joints = Lead(plan, replace(state, velocities=plan.state(last).velocities), last).joints(
+            times
+        )[0]
+        base = past.base
+        if base is not None and last - base.times[-1] < 0.2:
+            base = _extended(base, plan, times)
+        return replace(
+            past,
+            times=np.concatenate([past.times, times]),
+            positions=np.concatenate([past.positions, joints]),
+            base=base,
+            # An IMU knows nothing of the future; the soles will have to tell.
+            imu=None,
+        )
+
+
+def _extended(base: BaseTrack, plan: PublishedPlan, times: np.ndarray) -> BaseTrack:
+    """Measured poses, and planned ones as seen from the last measured one."""
+    later = times[times > base.times[-1]]
+    place, turn = plan.base(np.concatenate([base.times[-1:], later]))
+    planned, measured = Rotation.from_quat(turn), Rotation.from_quat(base.quaternions[-1])
+    correction = measured * planned[0].inv()
+    moved = base.positions[-1] + correction.apply(place[1:] - place[0])
+    return replace(
+        base,
+        times=np.concatenate([base.times, later]),
+        positions=np.concatenate([base.positions, moved]),
+        quaternions=np.concatenate([base.quaternions, (correction * planned[1:]).as_quat()]),
+    )
+
+
+def _stood(past: RobotPast, since: float) -> RobotPast:
+    """The past of a robot that has only just been heard of and stands: it has stood before, too."""
+    before = np.arange(since, past.times[0] - 1e-3, 1.0 / _PLAN_RATE)
+    return replace(
+        past,
+        times=np.concatenate([before, past.times]),
+        positions=np.concatenate(
+            [np.repeat(past.positions[:1], len(before), axis=0), past.positions]
+        ),
+    )
+
+
+def _last_speeds(past: RobotPast) -> np.ndarray:
+    """(J,) velocities at the end, from the last tenth of a second [rad/s]."""
+    recent = past.times >= past.times[-1] - 0.1
+    if recent.sum() < 3:
+        recent[-3:] = True
+    since = past.times[recent] - past.times[-1]
+    slope: np.ndarray = np.polyfit(since, past.positions[recent], 1)[0]
+    return slope

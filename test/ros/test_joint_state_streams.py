@@ -1,0 +1,170 @@
+"""Interrupting a robot whose joint states come fast, slow, late, with pauses, or stop."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
+
+from nextscale_core.retarget import Robot, load_robot
+from nextscale_ros.message_rules import nanoseconds
+from nextscale_ros.msg import MotionReport
+from nextscale_ros.processes import Child
+from nextscale_ros.recorder import Recorder
+from ros.graph import REPLY, START, Graph
+from ros.puppet import Puppet
+
+GOOD = (MotionReport.PASS, MotionReport.REPAIRED)
+TEXT = "a person raises the right arm"
+TRIES = 4
+"""A machine so busy that a trajectory is heard half a second late makes a robot jerk."""
+
+
+@pytest.fixture(scope="module")
+def robot() -> Robot:
+    return load_robot("g1")
+
+
+@pytest.fixture(scope="module")
+def node(graph: Graph) -> Child:
+    return graph.start("ros.handmade", {"seconds": 5.0})
+
+
+@pytest.fixture
+def client(graph: Graph, node: Child) -> Iterator[Recorder]:
+    recorder = Recorder(graph.context)
+    recorder.wait(lambda: recorder.connected(mock=False), START, "the node", graph.alive)
+    yield recorder
+    node.check()
+    recorder.destroy_node()
+
+
+@contextmanager
+def puppet(client: Recorder, graph: Graph, robot: Robot, **manner: object) -> Iterator[Puppet]:
+    """A robot that the node has heard for a while."""
+    made = Puppet(graph.context, robot, **manner)  # type: ignore[arg-type]
+    try:
+        client.wait(lambda: made.publisher.get_subscription_count() > 1, REPLY, "the node's ear")
+        client.listen(1.0)
+        yield made
+    finally:
+        made.close()
+
+
+def ask(client: Recorder) -> MotionReport:
+    reports, commands = len(client.reports), len(client.commands)
+    client.say(TEXT)
+    client.wait(lambda: len(client.reports) > reports, REPLY, "the report")
+    report = client.reports[-1]
+    if report.outcome in GOOD:
+        client.wait(lambda: len(client.commands) > commands, REPLY, "the trajectory")
+    return report
+
+
+def set_policy(client: Recorder, policy: str) -> None:
+    message = Parameter("state_policy", value=policy).to_parameter_msg()
+    service = client.create_client(SetParameters, "/generate_node/set_parameters")
+    client.wait(service.service_is_ready, REPLY, "parameters")
+    future = service.call_async(SetParameters.Request(parameters=[message]))
+    client.wait(future.done, REPLY, "parameters")
+    client.destroy_client(service)
+
+
+def late(mean: float) -> Callable[[], float]:
+    return lambda: random.expovariate(1.0 / mean)
+
+
+@pytest.mark.parametrize(
+    ("rate", "manner"),
+    [
+        (1000.0, {}),
+        (50.0, {}),
+        (50.0, {"delay": late(0.01)}),
+        (100.0, {"delay": late(0.005), "silent": lambda time: time % 1.0 < 0.12}),
+    ],
+    ids=["1000 Hz", "50 Hz", "50 Hz with jitter", "100 Hz with jitter and pauses"],
+)
+def test_the_first_point_is_where_the_robot_was(
+    client: Recorder, graph: Graph, robot: Robot, rate: float, manner: dict[str, object]
+) -> None:
+    with puppet(client, graph, robot, rate=rate, **manner) as body:
+        for _ in range(TRIES):
+            begin = body.samples
+            assert ask(client).outcome in GOOD
+            for _ in range(2):
+                client.wait(lambda: body.speed() > 0.3, REPLY, "a movement")
+                report = ask(client)
+                assert report.outcome in GOOD, report.message
+                client.listen(0.1)
+                command = client.commands[-1][1]
+                positions, velocities = body.at(nanoseconds(command.header.stamp))
+                first = command.points[0]
+                assert np.abs(np.array(first.positions) - positions).max() < 1e-3
+                share = np.abs(np.array(first.velocities) - velocities) / robot.velocity_limit
+                assert share.max() < 0.05
+            client.wait(lambda: body.speed() < 1e-6, REPLY, "the robot to rest")
+            if body.largest_step(begin) < 0.02:
+                return
+        pytest.fail(f"the robot jerked in each of {TRIES} sessions")
+
+
+def test_joint_states_without_stamps_will_do(client: Recorder, graph: Graph, robot: Robot) -> None:
+    with puppet(client, graph, robot, rate=100.0, stamped=False) as body:
+        for _ in range(TRIES):
+            begin = body.samples
+            assert ask(client).outcome in GOOD
+            client.wait(lambda: body.speed() > 0.3, REPLY, "a movement")
+            assert ask(client).outcome in GOOD
+            client.wait(lambda: body.speed() < 1e-6, REPLY, "the robot to rest")
+            if body.largest_step(begin) < 0.05:
+                return
+        pytest.fail(f"the robot jerked in each of {TRIES} sessions")
+
+
+def test_when_joint_states_stop_nothing_is_published_until_they_come_again(
+    client: Recorder, graph: Graph, robot: Robot
+) -> None:
+    with puppet(client, graph, robot, rate=100.0) as body:
+        body.quiet = True
+        client.listen(0.5)
+        report = ask(client)
+        assert report.outcome == MotionReport.FAILED
+        assert "s old, the limit is 0.20 s" in report.message
+        assert "the robot is left alone" in report.message
+        client.listen(0.5)
+        assert not client.commands and not client.bases
+        body.quiet = False
+        client.listen(0.5)
+        assert ask(client).outcome in GOOD
+
+
+def test_a_robot_known_to_stand_is_served_while_its_joint_states_stop(
+    client: Recorder, graph: Graph, robot: Robot
+) -> None:
+    set_policy(client, "assume_nominal")
+    with puppet(client, graph, robot, rate=100.0) as body:
+        body.quiet = True
+        client.listen(0.5)
+        assert ask(client).outcome in GOOD
+        first = client.commands[-1][1].points[0]
+        assert list(first.positions) == pytest.approx(list(robot.nominal), abs=1e-6)
+    set_policy(client, "reject")
+
+
+def test_joint_states_that_stop_while_a_motion_is_made_keep_it_from_the_robot(
+    client: Recorder, graph: Graph, robot: Robot
+) -> None:
+    with puppet(client, graph, robot, rate=100.0) as body:
+        client.say("please wait")
+        client.listen(1.0)
+        body.quiet = True
+        client.wait(lambda: bool(client.reports), REPLY, "the report")
+        assert client.reports[-1].outcome == MotionReport.FAILED
+        assert "left alone" in client.reports[-1].message
+        client.listen(0.3)
+        assert not client.commands
