@@ -1,7 +1,7 @@
 """Broken and unbroken motions through solver and gate: what comes out, and is it ever unsafe?
 
     python bench/robustness.py CMU_FOLDER [--robot g1] [--real 200] [--generated 200]
-        [--corrupted 600] [--split val]
+        [--corrupted 600] [--split train]
 
 Recorded clips, generated ones and corrupted ones of both are retargeted, half of them from a
 measured state; with corrupted clips come states that no robot could be in. Nothing but typed
@@ -92,7 +92,7 @@ def put_through(
     for number, (kind, clip, corrupt) in enumerate(tqdm(cases, desc=robot.name, smoothing=0.05)):
         generator = np.random.default_rng([seed, number])
         start = random_state(robot, generator, absurd=corrupt is not None)
-        rate = 50.0 if generator.random() < 0.8 else float(10 ** generator.uniform(0.7, 2.7))
+        rate = 50.0 if generator.random() < 0.9 else float(10 ** generator.uniform(0.7, 2.3))
         tally = run.tallies.setdefault(kind, Tally())
         begin = time.perf_counter()
         try:
@@ -185,7 +185,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("cmu", type=Path, help="folder of CMU motion")
     parser.add_argument("--robot", default="g1")
-    parser.add_argument("--split", default="val", choices=("train", "val", "test"))
+    parser.add_argument("--split", default="train", choices=("train", "val", "test"))
     parser.add_argument("--model", default="moscale-cmu")
     parser.add_argument("--real", type=int, default=200)
     parser.add_argument("--generated", type=int, default=200)

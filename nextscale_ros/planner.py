@@ -35,6 +35,9 @@ WARM_UP_SECONDS = 2.0
 LONGEST_AHEAD = 1.5
 """So far ahead a plan under way is believed at most [s]."""
 
+_SLACK = 0.25
+"""A robot that moves joins so much earlier or later, where it fits in better [s]."""
+
 _SKIPPED = 0.5
 """At most so much of the new motion is skipped because its time is past [s]."""
 
@@ -216,7 +219,7 @@ class Planner:
         late = float(np.clip(now.time - prefix.begin, 0.0, seam + _SKIPPED))
         begin = seam if prefix.at_rest else min(late, clip.seconds - 1.0)
         try:
-            self._review(plan, clip, begin, now)
+            self._review(plan, clip, begin, now, 0.0 if prefix.at_rest else _SLACK)
         except RetargetError as error:
             plan.notes.append(f"the motion begins anew instead of being joined: {error}")
         if plan.result is not None and plan.result.trajectory is not None:
@@ -238,10 +241,22 @@ class Planner:
         """A motion of its own, from the measured state where it is known."""
         self._review(plan, clip, None, now)
 
-    def _review(self, plan: Plan, clip: MotionClip, begin: float | None, now: Now | None) -> None:
+    def _review(
+        self,
+        plan: Plan,
+        clip: MotionClip,
+        begin: float | None,
+        now: Now | None,
+        slack: float = 0.0,
+    ) -> None:
         plan.result = None
         trajectory = self._retargeter.retarget(
-            clip, rate=self._rate, start=plan.start, begin=begin, stopwatch=plan.stopwatch
+            clip,
+            rate=self._rate,
+            start=plan.start,
+            begin=begin,
+            slack=slack,
+            stopwatch=plan.stopwatch,
         )
         if plan.start is None:
             trajectory = with_approach(self.robot, trajectory)

@@ -12,7 +12,7 @@ from nextscale_core.retarget.collision import collision_model
 from nextscale_core.retarget.limits import limit_use, slowdown
 from nextscale_core.retarget.report import Finding, GateResult, SafetyReport
 from nextscale_core.retarget.robot import Robot, RobotState
-from nextscale_core.retarget.sharing import alone_with
+from nextscale_core.retarget.sharing import alone
 from nextscale_core.retarget.trajectory import RobotTrajectory
 
 _MENDING_ROUNDS = 3
@@ -58,7 +58,7 @@ class SafetyGate:
                 f"the measured state has {len(start.positions)} joints, "
                 f"{self.robot.name} has {self.robot.num_joints}"
             )
-        with alone_with(self.robot):
+        with alone():
             return self._review(trajectory, start)
 
     def _review(self, trajectory: RobotTrajectory, start: RobotState | None) -> GateResult:

@@ -37,6 +37,9 @@ FADE = 0.6
 _STANDS = 0.5
 """A foot of the plan stands where its stance weighs more than this."""
 
+_LANDING = 0.25
+"""A foot in the air that stands in the plan gets so long to land [s]."""
+
 _ON_FLOOR = 0.04
 """The robot's own foot stands where its sole is lower than this [m]."""
 
@@ -99,8 +102,8 @@ def joined(
     if state.base_quaternion is not None:
         measured = Rotation.from_quat(state.base_quaternion).as_matrix()
         cut = _turned(cut, _yaw(measured) - _yaw(cut.rotation[0]))
-    state = _with_base(state, kinematics, cut)
-    here = _pose(state)
+    state = with_planned_base(state, kinematics, cut.base[0], cut.rotation[0])
+    here = pose_of(state)
     points = kinematics.points(here)[0]
     standing = _standing(cut, kinematics, points)
     if state.base_position is not None:
@@ -112,13 +115,19 @@ def joined(
     drift = speed[cut.first] - (cut.goal[1] - cut.goal[0]) * cut.fps
     drift[relative] -= speed[cut.second[relative]]
     goal = cut.goal + _fading(times, 0.0, fade, gap, drift)
-    ankle = cut.feet.ankle.copy()
+    ankle, stance = cut.feet.ankle.copy(), cut.feet.stance.copy()
+    heels, balls = cut.contacts.ankle.copy(), cut.contacts.ball.copy()
     for n, side in enumerate(SIDES):
         rows = _foot_rows(cut, kinematics, side)
         hold, until = _foot_times(cut.feet.stance[:, n], cut.fps, bool(standing[n]), fade)
         own = 0.0 if standing[n] else drift[rows]
         goal[:, rows] = cut.goal[:, rows] + _fading(times, hold, until, gap[rows], own)
         ankle[:, n] = goal[:, _row(cut, kinematics, f"{side}_ankle")]
+        if not standing[n]:
+            # Whatever the plan says, a foot that is on its way does not stand.
+            coming = times < until
+            for track in (stance, heels, balls):
+                track[coming, n] = 0
     still = np.zeros_like(state.positions) if state.velocities is None else state.velocities
     nominal = kinematics.robot.nominal
     past, moving = (part[:, None] for part in _fade(times, 0.0, fade))
@@ -126,8 +135,13 @@ def joined(
     pull = np.full(posture.shape, POSTURE)
     pull[:_LED] += _LEAD
     pull[0] = _PINNED
-    feet = replace(cut.feet, ankle=ankle)
-    return Joined(replace(cut, goal=goal, feet=feet), posture, pull, state, twist)
+    cut = replace(
+        cut,
+        goal=goal,
+        feet=replace(cut.feet, ankle=ankle, stance=stance),
+        contacts=replace(cut.contacts, ankle=heels, ball=balls),
+    )
+    return Joined(cut, posture, pull, state, twist)
 
 
 def _from(targets: Targets, first: int) -> Targets:
@@ -189,20 +203,30 @@ def _shifted(targets: Targets, by: np.ndarray) -> Targets:
     )
 
 
-def _with_base(state: RobotState, kinematics: Kinematics, targets: Targets) -> RobotState:
-    """The state with a base: where it is not measured, upright on the floor as planned."""
+def with_planned_base(
+    state: RobotState, kinematics: Kinematics, base: np.ndarray, rotation: np.ndarray
+) -> RobotState:
+    """The state with a base: where it is not measured, upright on the floor as planned.
+
+    Args:
+        state: The measured state.
+        kinematics: The robot's.
+        base: (3,) where the plan has the base [m].
+        rotation: (3, 3) how the plan has it turned.
+    """
     quaternion = state.base_quaternion
     if quaternion is None:
-        quaternion = Rotation.from_euler("z", _yaw(targets.rotation[0])).as_quat()
+        quaternion = Rotation.from_euler("z", _yaw(rotation)).as_quat()
     position = state.base_position
     if position is None:
-        position = targets.base[0].copy()
-        here = _pose(replace(state, base_position=position, base_quaternion=quaternion))
+        position = base.copy()
+        here = pose_of(replace(state, base_position=position, base_quaternion=quaternion))
         position[2] -= float(kinematics.lowest_sole(here)[0])
     return replace(state, base_position=position, base_quaternion=quaternion)
 
 
-def _pose(state: RobotState) -> Poses:
+def pose_of(state: RobotState) -> Poses:
+    """One pose, of a state whose base is known."""
     assert state.base_position is not None and state.base_quaternion is not None
     rotation = Rotation.from_quat(state.base_quaternion).as_matrix()
     return Poses(state.base_position[None], rotation[None], state.positions[None])
@@ -235,10 +259,7 @@ def _point_speeds(
     The base moves so that standing feet do not. Where none stands, nothing is known of its
     movement: the points' velocities are then those against the base.
     """
-    still = np.zeros_like(state.positions) if state.velocities is None else state.velocities
-    sides = [replace(here, joints=here.joints + s * _MOMENT * still) for s in (1, -1)]
-    after, before = (kinematics.points(pose)[0] for pose in sides)
-    speed: np.ndarray = (after - before) / (2 * _MOMENT)
+    speed = speeds_against_base(kinematics, state, here)
     if not standing.any():
         return speed, np.full(6, np.nan)
     arms = kinematics.points(here)[0] - here.base[0]
@@ -248,6 +269,15 @@ def _point_speeds(
     system = np.concatenate([np.tile(np.eye(3), (len(soles), 1, 1)), turning], axis=2)
     twist = np.linalg.lstsq(system.reshape(-1, 6), -speed[soles].ravel(), rcond=None)[0]
     return speed + twist[:3] + np.cross(twist[3:], arms), twist
+
+
+def speeds_against_base(kinematics: Kinematics, state: RobotState, here: Poses) -> np.ndarray:
+    """(K, 3) velocities of the keypoints while the base stands still [m/s]."""
+    still = np.zeros_like(state.positions) if state.velocities is None else state.velocities
+    sides = [replace(here, joints=here.joints + s * _MOMENT * still) for s in (1, -1)]
+    after, before = (kinematics.points(pose)[0] for pose in sides)
+    speeds: np.ndarray = (after - before) / (2 * _MOMENT)
+    return speeds
 
 
 def _cross_matrix(vectors: np.ndarray) -> np.ndarray:
@@ -282,8 +312,8 @@ def _foot_times(stance: np.ndarray, fps: float, standing: bool, fade: float) -> 
         lift = int(lifted[0])
     landing = np.flatnonzero(stands[lift:])
     swing = (landing[0] if len(landing) else len(stance) - lift) / fps
-    # A swing that is nearly over leaves no time; then the foot slides a little.
-    return lift / fps, lift / fps + min(fade, max(float(swing), 2.0 / fps))
+    # A swing that is nearly over leaves no time: the foot lands later than planned.
+    return lift / fps, lift / fps + min(fade, max(float(swing), _LANDING))
 
 
 def _fading(

@@ -17,9 +17,10 @@ from nextscale_core.retarget.collision import collision_model
 from nextscale_core.retarget.join import Joined, joined
 from nextscale_core.retarget.kinematics import Poses, kinematics_of
 from nextscale_core.retarget.loop import close_cycle
+from nextscale_core.retarget.moment import best_moment
 from nextscale_core.retarget.perframe import FrameSolver
 from nextscale_core.retarget.robot import Robot, RobotState
-from nextscale_core.retarget.sharing import alone_with
+from nextscale_core.retarget.sharing import alone
 from nextscale_core.retarget.start import depart, require_takeover
 from nextscale_core.retarget.subset import for_moving_joints
 from nextscale_core.retarget.targets import MAX_FRAMES, Targets, Weights, make_targets, start_poses
@@ -94,6 +95,7 @@ class Retargeter:
         rate: float = 50.0,
         start: RobotState | None = None,
         begin: float | None = None,
+        slack: float = 0.0,
         rounds: int = 1,
         stopwatch: Stopwatch | None = None,
     ) -> RobotTrajectory:
@@ -109,6 +111,8 @@ class Retargeter:
             begin: Time in the clip at which the robot is in `start` [s]: the motion is under way,
                 and the trajectory goes on from there with the measured velocities, standing feet
                 where they stand. None: the motion begins, from rest or from `start`.
+            slack: The motion may be joined so much before or after `begin` where the robot fits
+                in better there [s].
             rounds: How often a motion that repeats is played, going on from where it is: whole
                 steps of a walk, found by `close_cycle`. 1 plays the whole motion once as it is.
             stopwatch: Gets the stages 'targets', 'solve' and 'resample'.
@@ -132,13 +136,14 @@ class Retargeter:
             )
         if start is not None:
             require_takeover(self.robot, start)
-        with alone_with(self.robot):
+        with alone():
             with _stage(stopwatch, "targets"):
                 targets = make_targets(clip, self._kinematics, self._weights)
                 past = None
                 if begin is not None:
                     if start is None:
                         raise RetargetError("begin needs start: the state the robot is in by then")
+                    begin = best_moment(targets, self._kinematics, start, begin, slack)
                     past = joined(targets, self._kinematics, start, begin)
                     targets = past.targets
                 if self.robot.held:
@@ -177,7 +182,7 @@ class Retargeter:
             targets: What each keypoint should do.
             past: Where the robot is in the first frame; None: wherever the targets begin.
         """
-        with alone_with(self.robot):
+        with alone():
             return self._solve(targets, past)
 
     def _solve(self, targets: Targets, past: Joined | None) -> Poses:

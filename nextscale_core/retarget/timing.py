@@ -33,6 +33,9 @@ RAMP = 0.5
 _EXACT = 0.3
 """Time in which a running start comes from the measured state to the solved one [s]."""
 
+_HAIR = 1e-3
+"""Distance to a position limit that a joint keeps which was measured to move into it [rad]."""
+
 _USE = 0.98
 """Share of the limits that a plan may use; the rest is for rounding."""
 
@@ -182,7 +185,7 @@ def _play(
     )
     quaternion = values[:, 3:7] / np.linalg.norm(values[:, 3:7], axis=1, keepdims=True)
     if running is not None:
-        positions, velocities = _from_exactly(running, times, positions, velocities)
+        positions, velocities = _from_exactly(robot, running, times, positions, velocities)
     samples = Samples(times, positions, velocities, values[:, :3], quaternion)
     if departure is None:
         return samples
@@ -225,19 +228,33 @@ def _spline(knots: np.ndarray, tracks: np.ndarray, slope: np.ndarray | None) -> 
 
 
 def _from_exactly(
-    state: RobotState, times: np.ndarray, positions: np.ndarray, velocities: np.ndarray
+    robot: Robot,
+    state: RobotState,
+    times: np.ndarray,
+    positions: np.ndarray,
+    velocities: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The same (N, J) with the first sample made equal to a state it nearly equals already.
 
-    The solver keeps a margin to the position limits that a measured joint need not keep.
+    The solver keeps a margin to the position limits that a measured joint need not keep. A joint
+    that is measured to move into its limit has to stop there.
     """
     measured = np.zeros_like(velocities[0]) if state.velocities is None else state.velocities
     place, place_rate, slope, slope_rate = quintic_fade(times, _EXACT)
     gap, drift = state.positions - positions[0], measured - velocities[0]
-    return (
-        positions + place[:, None] * gap + slope[:, None] * drift,
-        velocities + place_rate[:, None] * gap + slope_rate[:, None] * drift,
-    )
+    way = positions + place[:, None] * gap + slope[:, None] * drift
+    rate = velocities + place_rate[:, None] * gap + slope_rate[:, None] * drift
+    for sign, limit in ((1.0, robot.position_upper), (-1.0, robot.position_lower)):
+        # From where the joint is measured, if that is closer, to a hair inside the limit.
+        bound = limit - sign * _HAIR
+        beyond = np.maximum(sign * (state.positions - bound), 0.0)
+        edge, edge_rate = (
+            bound + sign * place[:, None] * beyond,
+            sign * place_rate[:, None] * beyond,
+        )
+        outside = sign * (way - edge) > 0
+        way, rate = np.where(outside, edge, way), np.where(outside, edge_rate, rate)
+    return way, rate
 
 
 def quintic_fade(

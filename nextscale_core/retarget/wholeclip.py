@@ -30,7 +30,7 @@ from nextscale_core.retarget.targets import Goals
 
 _DAMPING = 1e-4
 _MAX_STEP = 0.6
-_GROUND = 60.0
+_GROUND = 100.0
 _HINGE = 400.0
 _FIXED = 1e8
 """Weight that keeps an unknown where it is: cheaper than removing its row and column."""

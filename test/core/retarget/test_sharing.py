@@ -5,16 +5,16 @@ from __future__ import annotations
 import threading
 
 import numpy as np
-from threadpoolctl import threadpool_info
+import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from nextscale_core.retarget import (
     Retargeter,
     Robot,
     RobotTrajectory,
     SafetyGate,
-    load_robot,
 )
-from nextscale_core.retarget.sharing import alone_with, lock_of
+from nextscale_core.retarget.sharing import alone
 
 from .conftest import waving_clip
 from .human_clips import squatting_clip, walking_clip
@@ -49,45 +49,33 @@ def test_threads_that_share_a_robot_get_what_one_gets(g1: Robot) -> None:
             np.testing.assert_array_equal(getattr(got, name), getattr(expected, name))
 
 
-def test_a_robot_that_is_busy_is_waited_for(g1: Robot, wave: RobotTrajectory) -> None:
+def test_others_wait_and_the_one_inside_may_enter_again(
+    gate: SafetyGate, wave: RobotTrajectory
+) -> None:
     done = threading.Event()
-    gate = SafetyGate(g1)
 
     def work() -> None:
         gate.review(wave)
         done.set()
 
-    with lock_of(g1):
-        thread = threading.Thread(target=work)
+    thread = threading.Thread(target=work)
+    with alone():
         thread.start()
         assert not done.wait(0.3)
+        assert gate.review(wave).trajectory is wave
     assert done.wait(30)
     thread.join()
-    assert lock_of(g1) is lock_of(g1)
-    assert lock_of(g1) is not lock_of(load_robot("g1", joints="upper_body"))
 
 
-def test_the_number_of_blas_threads_is_set_back_by_the_last_one_out(g1: Robot) -> None:
+def test_one_blas_thread_inside_and_as_many_as_before_outside() -> None:
     def limits() -> list[int]:
         return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
 
-    before, other = limits(), load_robot("g1", joints="upper_body")
-    inside, leave, left = threading.Event(), threading.Event(), threading.Event()
-
-    def work() -> None:
-        with alone_with(other):
-            inside.set()
-            leave.wait(30)
-        left.set()
-
-    thread = threading.Thread(target=work)
-    with alone_with(g1):
-        thread.start()
-        assert inside.wait(30)
-        assert set(limits()) == {1}
-    # The first one in left first: the other one is still at work.
-    assert set(limits()) == {1}
-    leave.set()
-    assert left.wait(30)
-    thread.join()
-    assert limits() == before
+    with threadpool_limits(limits=2, user_api="blas"):
+        before = limits()
+        with alone(), alone():
+            assert set(limits()) == {1}
+        assert limits() == before
+        with pytest.raises(RuntimeError), alone():
+            raise RuntimeError
+        assert limits() == before
