@@ -7,9 +7,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nextscale_core.cli.choices import (
+    DEFAULT_MODEL,
+    MAX_SECONDS,
+    MIN_SECONDS,
+    Device,
+    Guidance,
+    Model,
+    Profile,
+    Rate,
+    RobotName,
+    Seed,
+    Steps,
+    parse_steps,
+)
 from nextscale_core.cli.completing import finish, parse_span, read_clip
 from nextscale_core.cli.console import advance, progress_bar
-from nextscale_core.cli.generate import DEFAULT_MODEL, load_pipeline, parse_steps
+from nextscale_core.cli.generate import load_pipeline
 from nextscale_core.cli.outputs import check_outputs
 from nextscale_core.cli.planning import Planner
 from nextscale_core.stopwatch import Stopwatch
@@ -18,9 +32,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from nextscale_core.motion.clip import MotionClip
-
-_MIN_SECONDS, _MAX_SECONDS = 1.0, 9.8
-_MAX_SEED = 2**31 - 1
 
 
 def complete(
@@ -37,38 +48,25 @@ def complete(
         typer.Option(help="Part of the clip to keep, START:STOP in seconds; again for more. All."),
     ] = None,
     before: Annotated[
-        float, typer.Option(min=0.0, max=_MAX_SECONDS, help="New motion before the clip [s].")
+        float, typer.Option(min=0.0, max=MAX_SECONDS, help="New motion before the clip [s].")
     ] = 0.0,
     seconds: Annotated[
         float | None,
         typer.Option(
-            min=_MIN_SECONDS,
-            max=_MAX_SECONDS,
+            min=MIN_SECONDS,
+            max=MAX_SECONDS,
             help="Length of the result, with the kept parts; as long as the clip if not given "
             "with --keep or --before, else the model chooses.",
         ),
     ] = None,
-    seed: Annotated[
-        int, typer.Option(min=0, max=_MAX_SEED, help="The same seed gives the same motion.")
-    ] = 0,
-    model: Annotated[str, typer.Option(help="Name or folder of the model.")] = DEFAULT_MODEL,
-    steps: Annotated[
-        str | None, typer.Option(help="Passes per scale, coarse to fine, such as 6,5,4,2,1.")
-    ] = None,
-    guidance: Annotated[
-        float | None, typer.Option(min=0.0, max=20.0, help="How closely the text is followed.")
-    ] = None,
-    robot: Annotated[
-        str | None,
-        typer.Option(help="Robot to move instead of a human: see 'nextscale robots', or a URDF."),
-    ] = None,
-    profile: Annotated[
-        Path | None, typer.Option(help="YAML profile of the robot; needed with a URDF.")
-    ] = None,
-    rate: Annotated[
-        float, typer.Option(min=1.0, max=1000.0, help="Samples per second for the robot [Hz].")
-    ] = 50.0,
-    device: Annotated[str, typer.Option(help="Torch device, such as cpu or cuda.")] = "cpu",
+    seed: Seed = 0,
+    model: Model = DEFAULT_MODEL,
+    steps: Steps = None,
+    guidance: Guidance = None,
+    robot: RobotName = None,
+    profile: Profile = None,
+    rate: Rate = 50.0,
+    device: Device = "cpu",
 ) -> None:
     """Make the parts of a motion that are not kept, and those before and after it.
 

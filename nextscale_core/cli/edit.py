@@ -7,14 +7,24 @@ from typing import Annotated
 
 import typer
 
+from nextscale_core.cli.choices import (
+    DEFAULT_MODEL,
+    Device,
+    Guidance,
+    Model,
+    Profile,
+    Rate,
+    RobotName,
+    Seed,
+    Steps,
+    parse_steps,
+)
 from nextscale_core.cli.completing import finish, parse_span, read_clip
 from nextscale_core.cli.console import advance, progress_bar
-from nextscale_core.cli.generate import DEFAULT_MODEL, load_pipeline, parse_steps
+from nextscale_core.cli.generate import load_pipeline
 from nextscale_core.cli.outputs import check_outputs
 from nextscale_core.cli.planning import Planner
 from nextscale_core.stopwatch import Stopwatch
-
-_MAX_SEED = 2**31 - 1
 
 
 def edit(
@@ -36,27 +46,14 @@ def edit(
             "upper_body, left_leg, right_leg or legs; again or with commas for more."
         ),
     ] = None,
-    seed: Annotated[
-        int, typer.Option(min=0, max=_MAX_SEED, help="The same seed gives the same motion.")
-    ] = 0,
-    model: Annotated[str, typer.Option(help="Name or folder of the model.")] = DEFAULT_MODEL,
-    steps: Annotated[
-        str | None, typer.Option(help="Passes per scale, coarse to fine, such as 6,5,4,2,1.")
-    ] = None,
-    guidance: Annotated[
-        float | None, typer.Option(min=0.0, max=20.0, help="How closely the text is followed.")
-    ] = None,
-    robot: Annotated[
-        str | None,
-        typer.Option(help="Robot to move instead of a human: see 'nextscale robots', or a URDF."),
-    ] = None,
-    profile: Annotated[
-        Path | None, typer.Option(help="YAML profile of the robot; needed with a URDF.")
-    ] = None,
-    rate: Annotated[
-        float, typer.Option(min=1.0, max=1000.0, help="Samples per second for the robot [Hz].")
-    ] = 50.0,
-    device: Annotated[str, typer.Option(help="Torch device, such as cpu or cuda.")] = "cpu",
+    seed: Seed = 0,
+    model: Model = DEFAULT_MODEL,
+    steps: Steps = None,
+    guidance: Guidance = None,
+    robot: RobotName = None,
+    profile: Profile = None,
+    rate: Rate = 50.0,
+    device: Device = "cpu",
 ) -> None:
     """Change a part of a motion and keep the rest as it is.
 

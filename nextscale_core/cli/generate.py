@@ -7,36 +7,28 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nextscale_core.cli.console import advance, print_facts, progress_bar, working
-from nextscale_core.cli.outputs import check_outputs, write_human, write_robot
+from nextscale_core.cli.choices import (
+    DEFAULT_MODEL,
+    MAX_SECONDS,
+    MIN_SECONDS,
+    Device,
+    Guidance,
+    Model,
+    Profile,
+    Rate,
+    RobotName,
+    Seed,
+    Steps,
+    parse_steps,
+)
+from nextscale_core.cli.completing import finish
+from nextscale_core.cli.console import advance, progress_bar, working
+from nextscale_core.cli.outputs import check_outputs
 from nextscale_core.cli.planning import Planner, chosen_joints
 from nextscale_core.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from nextscale_core.pipeline import MotionPipeline
-
-DEFAULT_MODEL = "moscale-cmu"
-
-# The limits of `nextscale_core.motion.skeleton`, which is not imported here: --help is to be fast.
-_MIN_SECONDS, _MAX_SECONDS = 1.0, 9.8
-_MAX_SEED = 2**31 - 1
-
-
-def parse_steps(value: str | None) -> tuple[int, ...] | None:
-    """Passes per scale from text such as '6,5,4,2,1'.
-
-    Raises:
-        typer.BadParameter: not positive whole numbers. How many are needed, the model says.
-    """
-    if value is None:
-        return None
-    parts = [part.strip() for part in value.split(",")]
-    if not all(part.isdecimal() and 0 < int(part) < 1000 for part in parts):
-        raise typer.BadParameter(
-            f"{value!r} must be whole numbers from 1, one per scale, such as 6,5,4,2,1",
-            param_hint="--steps",
-        )
-    return tuple(int(part) for part in parts)
 
 
 def generate(
@@ -55,31 +47,18 @@ def generate(
     seconds: Annotated[
         float | None,
         typer.Option(
-            min=_MIN_SECONDS,
-            max=_MAX_SECONDS,
+            min=MIN_SECONDS,
+            max=MAX_SECONDS,
             help="Length of the motion; the model chooses if not given.",
         ),
     ] = None,
-    seed: Annotated[
-        int, typer.Option(min=0, max=_MAX_SEED, help="The same seed gives the same motion.")
-    ] = 0,
-    model: Annotated[str, typer.Option(help="Name or folder of the model.")] = DEFAULT_MODEL,
-    steps: Annotated[
-        str | None, typer.Option(help="Passes per scale, coarse to fine, such as 6,5,4,2,1.")
-    ] = None,
-    guidance: Annotated[
-        float | None, typer.Option(min=0.0, max=20.0, help="How closely the text is followed.")
-    ] = None,
-    robot: Annotated[
-        str | None,
-        typer.Option(help="Robot to move instead of a human: see 'nextscale robots', or a URDF."),
-    ] = None,
-    profile: Annotated[
-        Path | None, typer.Option(help="YAML profile of the robot; needed with a URDF.")
-    ] = None,
-    rate: Annotated[
-        float, typer.Option(min=1.0, max=1000.0, help="Samples per second for the robot [Hz].")
-    ] = 50.0,
+    seed: Seed = 0,
+    model: Model = DEFAULT_MODEL,
+    steps: Steps = None,
+    guidance: Guidance = None,
+    robot: RobotName = None,
+    profile: Profile = None,
+    rate: Rate = 50.0,
     upper_body: Annotated[
         bool, typer.Option("--upper-body", help="Hold the robot's legs: the upper body moves.")
     ] = False,
@@ -93,7 +72,7 @@ def generate(
     ] = None,
     samples: Annotated[int, typer.Option(min=1, help="Motions per sentence of --prompts.")] = 1,
     batch: Annotated[int, typer.Option(min=1, help="Motions made at once with --prompts.")] = 16,
-    device: Annotated[str, typer.Option(help="Torch device, such as cpu or cuda.")] = "cpu",
+    device: Device = "cpu",
 ) -> None:
     """Make a motion from a sentence.
 
@@ -156,22 +135,7 @@ def generate(
         "text": sentence,
         "motion": f"{clip.seconds:.2f} s, {len(clip)} frames, seed {seed}, {pipeline.name}",
     }
-    if planner is None:
-        with working("writing"):
-            for path in files:
-                write_human(clip, path)
-    else:
-        trajectory, report = planner.plan(clip, stopwatch)
-        facts["robot"] = (
-            f"{planner.robot.name}: {len(trajectory.joint_names)} joints, "
-            f"{len(trajectory)} points, {trajectory.seconds:.2f} s at {trajectory.fps:g} Hz"
-        )
-        facts["safety"] = report.line()
-        with working("writing"):
-            for path in files:
-                write_robot(planner.robot, trajectory, path, seed)
-    facts["time"] = stopwatch.line()
-    print_facts(facts, files)
+    finish(clip, files, facts, planner, stopwatch)
 
 
 def load_pipeline(model: str, device: str) -> MotionPipeline:

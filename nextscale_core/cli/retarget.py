@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from nextscale_core.cli.choices import Profile
 from nextscale_core.cli.console import print_facts, working
 from nextscale_core.cli.outputs import check_outputs, write_robot
 from nextscale_core.cli.planning import Planner, chosen_joints
@@ -22,9 +23,7 @@ def retarget(
     robot: Annotated[
         str, typer.Option(help="Robot: see 'nextscale robots', or the path of a URDF.")
     ] = "g1",
-    profile: Annotated[
-        Path | None, typer.Option(help="YAML profile of the robot; needed with a URDF.")
-    ] = None,
+    profile: Profile = None,
     rate: Annotated[
         float, typer.Option(min=1.0, max=1000.0, help="Samples per second [Hz].")
     ] = 50.0,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nextscale_core.cli.choices import Profile
 from nextscale_core.cli.console import advance, print_facts, progress_bar, working
 from nextscale_core.cli.outputs import make_folder
 from nextscale_core.exceptions import MotionFileError, RobotError
@@ -31,9 +32,7 @@ def view(
             "A trajectory names its robot itself."
         ),
     ] = None,
-    profile: Annotated[
-        Path | None, typer.Option(help="YAML profile of the robot; needed with a URDF.")
-    ] = None,
+    profile: Profile = None,
     port: Annotated[
         int, typer.Option(min=1, max=65535, help="Port of the page; in use: the next free one.")
     ] = 8080,

@@ -33,6 +33,10 @@ _FIRM, _SOFT = 50.0, 1.0
 _BESIDE = 20
 """So many samples beside those that touch give way with them."""
 
+_MOST_TOUCHES = 800
+"""Where more pairs of bodies touch, over all samples, no small change parts them: a whole plan is
+wrong, and trying would take minutes."""
+
 _PARTING_ROOM = 0.01
 """Distance wanted between bodies that touched [m]."""
 
@@ -110,7 +114,8 @@ def parted(
     touching bodies keep a distance.
 
     Returns:
-        None where bodies still touch, or the ends of the trajectory themselves collide.
+        None where bodies still touch, where too many do, or the ends of the trajectory themselves
+        collide.
     """
     if len(trajectory) < 6 or collisions.colliding(trajectory.positions[[0, -1]]).any():
         return None
@@ -133,6 +138,8 @@ def parted(
         if not found:
             break
         where |= {(int(rows[row]), number) for row, number in found}
+        if len(where) > _MOST_TOUCHES:
+            return None
         # Samples far from those that touched stay as they are.
         near[:] = False
         near[[sample for sample, _ in where]] = True

@@ -1,0 +1,53 @@
+"""Options that several commands have, each written once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DEFAULT_MODEL = "moscale-cmu"
+
+# The limits of `nextscale_core.motion.skeleton`, which is not imported here: --help is to be fast.
+MIN_SECONDS, MAX_SECONDS = 1.0, 9.8
+MAX_SEED = 2**31 - 1
+
+Seed = Annotated[
+    int, typer.Option(min=0, max=MAX_SEED, help="The same seed gives the same motion.")
+]
+Model = Annotated[str, typer.Option(help="Name or folder of the model.")]
+Steps = Annotated[
+    str | None, typer.Option(help="Passes per scale, coarse to fine, such as 6,5,4,2,1.")
+]
+Guidance = Annotated[
+    float | None, typer.Option(min=0.0, max=20.0, help="How closely the text is followed.")
+]
+RobotName = Annotated[
+    str | None,
+    typer.Option(help="Robot to move instead of a human: see 'nextscale robots', or a URDF."),
+]
+Profile = Annotated[
+    Path | None, typer.Option(help="YAML profile of the robot; needed with a URDF.")
+]
+Rate = Annotated[
+    float, typer.Option(min=1.0, max=1000.0, help="Samples per second for the robot [Hz].")
+]
+Device = Annotated[str, typer.Option(help="Torch device, such as cpu or cuda.")]
+
+
+def parse_steps(value: str | None) -> tuple[int, ...] | None:
+    """Passes per scale from text such as '6,5,4,2,1'.
+
+    Raises:
+        typer.BadParameter: not positive whole numbers. How many are needed, the model says.
+    """
+    if value is None:
+        return None
+    parts = [part.strip() for part in value.split(",")]
+    if not all(part.isdecimal() and 0 < int(part) < 1000 for part in parts):
+        raise typer.BadParameter(
+            f"{value!r} must be whole numbers from 1, one per scale, such as 6,5,4,2,1",
+            param_hint="--steps",
+        )
+    return tuple(int(part) for part in parts)
