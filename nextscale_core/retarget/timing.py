@@ -147,11 +147,12 @@ def sample(
         if need.max() <= 1.0:
             return samples
         hold = departure.hold if departure else 0.0
-        if departure is not None and need[samples.times[:-1] < departure.seconds].max() > 1.0:
-            departure = departure.longer(1.25)
-            hold = departure.hold
-        else:
+        leaving = departure is not None and need[samples.times[:-1] < departure.seconds].max() > 1.0
+        # The motion begins while the robot still leaves: a longer way out does not slow it down.
+        if not leaving or attempt % 2:
             schedule = _slower(schedule, samples, need, hold, uniform=attempt > _ROUNDS // 2)
+        if departure is not None and leaving:
+            departure = departure.longer(1.25)
     raise RetargetError(
         f"the motion does not keep the limits of {robot.name} even when played "
         f"{schedule.intervals.sum() / intervals.sum():.1f} times slower"

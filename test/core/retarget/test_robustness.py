@@ -31,6 +31,7 @@ from nextscale_core.retarget import (
 )
 from nextscale_core.retarget.audit import audit, nearest
 from nextscale_core.retarget.between import STEP, with_places_between
+from nextscale_core.retarget.robot import with_profile
 from nextscale_core.retarget.start import FURTHEST_OUTSIDE
 from nextscale_core.retarget.trajectory import MAX_SAMPLES
 
@@ -235,6 +236,17 @@ def test_a_joint_that_cannot_stop_before_its_limit_is_named(
     positions[3], velocities[3] = g1.position_upper[3] - 0.05, 0.9 * g1.velocity_limit[3]
     with pytest.raises(RetargetError, match=r"left_knee_joint moves .* it stops at"):
         retargeter.retarget(waving_clip(), start=RobotState(positions, velocities))
+
+
+def test_a_slow_robot_that_moves_is_slowed_down_not_held_up_for_an_hour(g1: Robot) -> None:
+    slow = with_profile(g1, velocity={"*": 1.5})
+    velocities = np.random.default_rng(0).normal(size=slow.num_joints) * 0.1
+    start = RobotState(slow.nominal, velocities)
+    trajectory = Retargeter(slow).retarget(waving_clip(), start=start)
+    assert trajectory.seconds < 20.0
+    result = SafetyGate(slow).review(trajectory, start=start)
+    assert result.trajectory is not None
+    assert audit(slow, result.trajectory, start) == []
 
 
 def test_degrees_are_not_taken_for_radians(g1: Robot, retargeter: Retargeter) -> None:
