@@ -136,8 +136,7 @@ class Puppet:
 
     def largest_step(self, since: int = 0) -> float:
         """How far a joint ever was from where its velocity led, from a sample on [rad]."""
-        times = np.array([row[0] for row in self._truth[since:]])
-        positions = np.array([row[1] for row in self._truth[since:]])
-        velocities = np.array([row[2] for row in self._truth[since:]])
+        truth = self._truth[since:]  # it grows meanwhile
+        times, positions, velocities = (np.array([row[n] for row in truth]) for n in range(3))
         led = 0.5 * (velocities[1:] + velocities[:-1]) * np.diff(times)[:, None]
         return float(np.abs(np.diff(positions, axis=0) - led).max())

@@ -28,7 +28,7 @@ GOOD = (MotionReport.PASS, MotionReport.REPAIRED)
 @pytest.fixture(scope="module")
 def node(graph: Graph) -> Child:
     # Nobody tells the robot's state here, until a test does and says so.
-    return graph.start("ros.handmade", {"start_from_state": False})
+    return graph.start("ros.handmade", {"start_from_state": False, "state_timeout": 1.0})
 
 
 @pytest.fixture(scope="module")
@@ -309,10 +309,10 @@ def test_nan_and_unknown_joints_in_the_joint_states_do_no_harm(
 
 def test_with_joint_states_that_have_stopped_the_sentence_is_refused(by_state: Recorder) -> None:
     client = by_state
-    client.listen(0.5)
+    client.listen(1.5)
     report = ask(client, "a person raises the right arm")
     assert report.outcome == MotionReport.FAILED
-    assert "s old, the limit is 0.20 s" in report.message
+    assert "s old, the limit is 1.00 s" in report.message
     assert command_count(client) == 0
 
 

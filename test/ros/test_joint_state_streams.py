@@ -32,7 +32,7 @@ def robot() -> Robot:
 
 @pytest.fixture(scope="module")
 def node(graph: Graph) -> Child:
-    return graph.start("ros.handmade", {"seconds": 5.0})
+    return graph.start("ros.handmade", {"seconds": 5.0, "state_timeout": 1.0})
 
 
 @pytest.fixture
@@ -131,10 +131,10 @@ def test_when_joint_states_stop_nothing_is_published_until_they_come_again(
 ) -> None:
     with puppet(client, graph, robot, rate=100.0) as body:
         body.quiet = True
-        client.listen(0.5)
+        client.listen(1.5)
         report = ask(client)
         assert report.outcome == MotionReport.FAILED
-        assert "s old, the limit is 0.20 s" in report.message
+        assert "s old, the limit is 1.00 s" in report.message
         assert "the robot is left alone" in report.message
         client.listen(0.5)
         assert not client.commands and not client.bases
@@ -149,7 +149,7 @@ def test_a_robot_known_to_stand_is_served_while_its_joint_states_stop(
     set_policy(client, "assume_nominal")
     with puppet(client, graph, robot, rate=100.0) as body:
         body.quiet = True
-        client.listen(0.5)
+        client.listen(1.5)
         assert ask(client).outcome in GOOD
         first = client.commands[-1][1].points[0]
         assert list(first.positions) == pytest.approx(list(robot.nominal), abs=1e-6)
