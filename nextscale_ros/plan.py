@@ -91,7 +91,6 @@ class Plan:
         measured: Whether the robot's state was measured rather than assumed.
         moving: Whether the robot is under way, so that what the trajectory says about the time
             since `begin` is past.
-        continued: Whether the motion goes on from what the robot did before.
         notes: What the user should know, in sentences.
         result: The safety gate's answer; None until it was asked.
         listeners: Subscribers that the trajectory was sent to.
@@ -103,7 +102,6 @@ class Plan:
     begin: float | None = None
     measured: bool = False
     moving: bool = False
-    continued: bool = False
     notes: list[str] = field(default_factory=list)
     result: GateResult | None = None
     listeners: int = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 
@@ -185,23 +186,13 @@ class Planner:
     ) -> MotionClip:
         """The human motion, its past included where there is one."""
         seconds = settings.seconds
-        if prefix is None:
-            return self.pipeline.generate(
-                text,
-                seconds=seconds,
-                seed=plan.seed,
-                guidance=settings.guidance,
-                steps=settings.steps,
-                stopwatch=plan.stopwatch,
-                progress=progress,
-            )
-        known = prefix.human.clip
-        if seconds is not None:
-            seconds = min(seconds + known.seconds, MAX_SECONDS)
-        plan.continued = True
-        return self.pipeline.complete(
-            known,
-            None,
+        make = self.pipeline.generate
+        if prefix is not None:
+            known = prefix.human.clip
+            make = partial(self.pipeline.complete, known, None)
+            if seconds is not None:
+                seconds = min(seconds + known.seconds, MAX_SECONDS)
+        return make(
             text,
             seconds=seconds,
             seed=plan.seed,
