@@ -14,6 +14,7 @@ from nextscale_core.exceptions import (
     InvalidMotionError,
     RetargetError,
     RobotError,
+    UnsafeTrajectoryError,
 )
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.skeleton import MAX_SECONDS
@@ -106,6 +107,7 @@ class Planner:
 
         Raises:
             GenerationCancelled: `stale` said so.
+            UnsafeTrajectoryError: every trajectory came too late for the robot to follow smoothly.
             NextscaleError: generation or retargeting failed, or `surroundings` raised it.
         """
         began = time.monotonic()
@@ -131,6 +133,11 @@ class Planner:
             if self._in_time(plan, now):
                 break
             plan.notes.append(f"attempt {attempt + 1} took {took:.2f} s and came too late")
+        else:
+            raise UnsafeTrajectoryError(
+                f"{_ATTEMPTS} trajectories in a row came too late for a robot that moves: it would "
+                f"have jumped by more than {_JERK} rad; it goes on with what it was doing"
+            )
         self._seconds += 0.3 * (time.monotonic() - began - self._seconds)
 
     def _whole_steps(self, seconds: float) -> float:
