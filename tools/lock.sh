@@ -12,7 +12,7 @@ printf '%s\n' 'pip==26.3' 'setuptools>=77,<81' wheel 'torch==2.13.0' >"$scratch/
 [ ! -f requirements.lock ] || cp requirements.lock "$scratch/out.txt"
 "$scratch/venv/bin/uv" pip compile --quiet --universal --no-python-downloads \
     --python-version 3.10 --no-annotate --no-header --output-file "$scratch/out.txt" \
-    --extra ros --extra test --extra dev --extra view \
+    --extra ros --extra test --extra dev --extra view --extra bag --extra docs \
     pyproject.toml requirements-ros-build.txt "$scratch/tools.in"
 
 # Torch's GPU libraries are left out: pip adds those that its chosen torch asks for. Of the markers
