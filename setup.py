@@ -26,20 +26,28 @@ ROOT = Path(__file__).resolve().parent
 WITHOUT_ROS = os.environ.get("NEXTSCALE_NO_ROS", "") not in ("", "0")
 DEMAND_ROS = os.environ.get("NEXTSCALE_ROS", "") not in ("", "0")
 
+SUBSTITUTES = ("control_msgs", "tf2_msgs")
+"""Message packages of ROS that are not on PyPI: interfaces/ has what we need of them."""
+
 ROS_WHEELS_EXIST = (
     "sys_platform == 'linux' and platform_machine == 'x86_64' "
     "and python_version >= '3.10' and python_version < '3.14'"
 )
 
 
-def ros_prefix() -> Path | None:
-    """The folder whose `share/` holds rosidl: a ROS installation's, or the pip environment's."""
+def ros_prefixes() -> list[Path]:
+    """The folders that may hold ROS: those of a sourced installation, and the pip environment."""
     prefixes = [Path(p) for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p]
     spec = importlib.util.find_spec("rosidl_generator_py")
     if spec is not None and spec.origin is not None:
         # prefix/lib/pythonX.Y/site-packages/rosidl_generator_py/__init__.py
         prefixes.append(Path(spec.origin).parents[4])
-    for prefix in prefixes:
+    return prefixes
+
+
+def ros_prefix() -> Path | None:
+    """The folder whose `share/` holds rosidl: a ROS installation's, or the pip environment's."""
+    for prefix in ros_prefixes():
         if (prefix / "share" / "rosidl_default_generators" / "cmake").is_dir():
             return prefix
     return None
@@ -98,15 +106,23 @@ class BuildMessages(Command):
         """Build, then pack."""
         if not self.distribution.has_ext_modules():
             return
-        staging = self._run_cmake()
-        self._pack(staging)
+        stagings = [self._run_cmake("messages", ROOT)]
+        try:
+            stagings.append(self._run_cmake("interfaces", ROOT / "interfaces"))
+        except subprocess.CalledProcessError as error:
+            print(
+                f"nextscale: going on without {' and '.join(SUBSTITUTES)}, which only some "
+                f"features need: {error}",
+                file=sys.stderr,
+            )
+        self._pack(stagings)
 
-    def _run_cmake(self) -> Path:
+    def _run_cmake(self, name: str, source: Path) -> Path:
         """Configure, compile and install into the staging folder, which is returned."""
         prefix = ros_prefix()
         # An isolated build has another prefix each time, and CMake remembers every path of it.
         key = hashlib.sha256(f"{prefix}:{sys.executable}:{sys.version}".encode()).hexdigest()[:8]
-        folder = ROOT / "build" / f"messages-{sys.implementation.cache_tag}-{key}"
+        folder = ROOT / "build" / f"{name}-{sys.implementation.cache_tag}-{key}"
         staging = folder / "staging"
         shutil.rmtree(staging, ignore_errors=True)
         path = os.pathsep.join([str(Path(sys.prefix, "bin")), os.environ.get("PATH", "")])
@@ -116,14 +132,14 @@ class BuildMessages(Command):
         env = {**os.environ, "PATH": path, "AMENT_PREFIX_PATH": str(prefix)}
         configure = [
             cmake,
-            f"-S{ROOT}",
+            f"-S{source}",
             f"-B{folder}",
             "-DCMAKE_BUILD_TYPE=Release",
             "-DBUILD_TESTING=OFF",
             "-DNEXTSCALE_FOR_PIP=ON",
             "-DPYTHON_INSTALL_DIR=python",
             f"-DCMAKE_INSTALL_PREFIX={staging}",
-            f"-DCMAKE_PREFIX_PATH={prefix}",
+            f"-DCMAKE_PREFIX_PATH={';'.join(map(str, [prefix, *ros_prefixes()]))}",
             f"-DPython3_EXECUTABLE={sys.executable}",
             "-DPython3_FIND_VIRTUALENV=ONLY",
             "-Wno-dev",
@@ -134,17 +150,19 @@ class BuildMessages(Command):
             subprocess.run(command, check=True, env=env)
         return staging
 
-    def _pack(self, staging: Path) -> None:
+    def _pack(self, stagings: list[Path]) -> None:
         """Generated Python beside our modules, `lib/` and `share/` under the prefix."""
         data_files: dict[str, list[str]] = defaultdict(list)
-        generated = staging / "python"
         site_packages = Path(sysconfig.get_path("platlib")).relative_to(sys.prefix)
-        for file in sorted(path for path in staging.rglob("*") if path.is_file()):
+        files = [(root, path) for root in stagings for path in root.rglob("*") if path.is_file()]
+        for staging, file in sorted(files):
             if file.suffix in (".c", ".pyc"):
                 continue
-            if generated in file.parents:
-                inner = file.relative_to(generated)
-                if inner.parts[0] != "nextscale_ros" or (ROOT / inner).exists():
+            inner = file.relative_to(staging)
+            if inner.parts[0] == "python":
+                inner = inner.relative_to("python")
+                ours = inner.parts[0] in ("nextscale_ros", *SUBSTITUTES)
+                if not ours or (ROOT / inner).exists():
                     continue
                 if self.editable_mode:
                     data_files[str(site_packages / inner.parent)].append(str(file))
@@ -153,11 +171,10 @@ class BuildMessages(Command):
                     target.parent.mkdir(parents=True, exist_ok=True)
                     shutil.copy2(file, target)
                     self.outputs.append(str(target))
-            else:
-                inner = file.relative_to(staging)
-                # CMake's files are of no use without the headers, which a wheel does not carry.
-                if inner.parts[0] in ("lib", "share") and "cmake" not in inner.parts:
-                    data_files[str(inner.parent)].append(str(file))
+            # CMake's files are of no use without the headers, which a wheel does not carry. And
+            # without them the next build does not take our substitutes for the real packages.
+            elif inner.parts[0] in ("lib", "share") and "cmake" not in inner.parts:
+                data_files[str(inner.parent)].append(str(file))
         self.distribution.data_files = sorted(data_files.items())
         if self.editable_mode:
             # setuptools asks for `has_data`, which distributions do not have, and so skips this.
@@ -225,6 +242,7 @@ setup(
                     "nextscale-ros = nextscale_ros.bringup:main",
                     "generate_node = nextscale_ros.generate_node:main",
                     "mock_robot = nextscale_ros.mock_robot:main",
+                    "viewer_node = nextscale_ros.viewer_node:main",
                 ]
                 if ROS
                 else []

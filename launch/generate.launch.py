@@ -1,67 +1,72 @@
-"""Starts the generate node and, unless `mock:=false`, the mock robot.
+"""Starts the generate node, and around it what is asked for.
 
-ros2 launch nextscale_ros generate.launch.py robot:=g1 mock:=false device:=cuda
+ros2 launch nextscale_ros generate.launch.py robot:=g1 rviz:=true
+ros2 launch nextscale_ros generate.launch.py robot:=g1 mock:=false device:=cuda namespace:=lab
+ros2 launch nextscale_ros generate.launch.py fleet:=left=g1,right=talos viewer:=true
+
+`ros2 launch nextscale_ros generate.launch.py --show-args` tells what each argument means. What is
+wanted and not installed is said, with what would install it, and left out.
 """
 
 from pathlib import Path
 
-from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument
-from launch.conditions import IfCondition
+from launch import LaunchContext, LaunchDescription
+from launch.action import Action
+from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from nextscale_ros.arrangement import PACKAGE, Process, arrange, installed_package
+from nextscale_ros.options import DESCRIPTIONS, Options
+
 # In the source tree and below share/nextscale_ros alike, config/ stands beside launch/.
 DEFAULT_PARAMETERS = Path(__file__).resolve().parent.parent / "config" / "params.yaml"
 
-ARGUMENTS = {
-    "robot": ("g1", "robot profile, or path of a URDF"),
-    "model": ("moscale-cmu", "name or folder of the motion model"),
-    "device": ("cpu", "where the model runs: cpu, cuda or cuda:N"),
-    "mock": ("true", "whether to start the mock robot too"),
-    "namespace": ("", "namespace of both nodes; topics are absolute, see the parameter file"),
-    "params_file": (str(DEFAULT_PARAMETERS), "parameters of both nodes"),
-    "log_level": ("info", "debug, info, warn or error"),
-}
-
 
 def generate_launch_description() -> LaunchDescription:
-    """The arguments and the two nodes."""
-    # A robot called 1 or a model called on must stay text.
-    parameters = [
-        LaunchConfiguration("params_file"),
-        {"robot": ParameterValue(LaunchConfiguration("robot"), value_type=str)},
-    ]
-    model = {
-        name: ParameterValue(LaunchConfiguration(name), value_type=str)
-        for name in ("model", "device")
-    }
-    common = {
-        "package": "nextscale_ros",
-        "namespace": LaunchConfiguration("namespace"),
-        "output": "screen",
-        "emulate_tty": True,
-        "arguments": ["--ros-args", "--log-level", LaunchConfiguration("log_level")],
-    }
+    """The arguments, and what follows from them."""
+    defaults = {**Options().texts(), "params_file": str(DEFAULT_PARAMETERS)}
     return LaunchDescription(
         [
             *(
-                DeclareLaunchArgument(name, default_value=default, description=description)
-                for name, (default, description) in ARGUMENTS.items()
+                DeclareLaunchArgument(name, default_value=default, description=DESCRIPTIONS[name])
+                for name, default in defaults.items()
             ),
-            Node(
-                executable="mock_robot",
-                name="mock_robot",
-                parameters=parameters,
-                condition=IfCondition(LaunchConfiguration("mock")),
-                **common,
-            ),
-            Node(
-                executable="generate_node",
-                name="generate_node",
-                parameters=[*parameters, model],
-                **common,
-            ),
+            OpaqueFunction(function=start),
         ]
+    )
+
+
+def start(context: LaunchContext) -> list[Action]:
+    """What the arguments ask for, once their values are known."""
+    values = {name: LaunchConfiguration(name).perform(context) for name in DESCRIPTIONS}
+    options = Options.from_texts(values)
+    found = arrange(options, installed_package)
+    return [
+        *(LogInfo(msg=f"nextscale: {text}") for text in found.missing),
+        *(node(process, options) for process in found.processes),
+    ]
+
+
+def node(process: Process, options: Options) -> Node:
+    """A process as launch starts it."""
+    ours = process.package == PACKAGE
+    return Node(
+        package=process.package,
+        executable=process.executable,
+        name=process.name,
+        namespace=process.namespace,
+        parameters=[
+            *([options.params_file] if options.params_file and ours else []),
+            # A robot called 1 or a model called on must stay text.
+            {
+                name: ParameterValue(value, value_type=type(value))
+                for name, value in process.parameters.items()
+            },
+        ],
+        remappings=list(process.remappings),
+        arguments=[*process.arguments, "--ros-args", "--log-level", options.log_level],
+        output="screen",
+        emulate_tty=True,
     )

@@ -23,6 +23,10 @@ class MotionFileError(NextscaleError, ValueError):
     """A motion file (BVH, npz, HumanML3D folder, CMU folder) is missing, cut short or malformed."""
 
 
+class BagError(NextscaleError, ValueError):
+    """A rosbag2 recording is missing, cut short or hostile, or lacks what is asked of it."""
+
+
 class ConfigError(NextscaleError, ValueError):
     """A YAML or JSON configuration has an unknown key, a missing key or a value out of range."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -14,13 +14,17 @@ class Stopwatch:
 
     Attributes:
         seconds: Stage name -> accumulated seconds [s].
+        entered: Told the name of each stage that begins; may raise to stop.
     """
 
     seconds: dict[str, float] = field(default_factory=dict)
+    entered: Callable[[str], None] | None = None
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Add the time spent inside the `with` block to stage `name`."""
+        if self.entered is not None:
+            self.entered(name)
         begin = time.perf_counter()
         try:
             yield

@@ -1,15 +1,21 @@
-"""The generate node: a sentence on /text_command becomes a trajectory on /motion_command.
+"""The generate node: a sentence becomes a trajectory.
 
-Topics, by parameter: `text_topic` (std_msgs/String, in), `joint_states_topic`
-(sensor_msgs/JointState, in), `odometry_topic` (nav_msgs/Odometry, in), `imu_topic`
-(sensor_msgs/Imu, in), `command_topic` (trajectory_msgs/JointTrajectory, out), `base_topic`
-(trajectory_msgs/MultiDOFJointTrajectory, out), `report_topic` (nextscale_ros/MotionReport, out, one
-for every sentence), `ready_topic` (std_msgs/Bool, out, latched).
+A lifecycle node: *configure* loads robot and model and warms up, *activate* listens, *deactivate*
+gives up the work at hand and listens no more, *cleanup* forgets the model. With the parameter
+`autostart` it does the first two by itself. A transition that fails says why and leaves the node
+where it was; it may be tried again.
 
-The newest sentence wins: what is still being made for an older one is given up. A motion goes on
-from what the robot did in the last second (parameter `continuation`), and its trajectory begins in
-the measured state. While joint states are absent or stale, sentences are refused (parameter
-`state_policy`).
+Heard: `text_topic` (std_msgs/String), `detailed_text_topic` (nextscale_ros/TextCommand), the action
+`generate_motion` (nextscale_ros/GenerateMotion), the services `~/edit_plan`, `~/list_robots` and
+`~/list_models`; joint states, odometry and IMU (see `nextscale_ros.inputs`).
+Told: trajectory and base (see `nextscale_ros.outputs`), `report_topic`
+(nextscale_ros/MotionReport, one for every request), `ready_topic` (std_msgs/Bool, latched),
+`markers_topic` (visualization_msgs/MarkerArray), /diagnostics.
+
+The newest request wins: what is still being made for an older one is given up (parameter
+`preemption`). A motion goes on from what the robot did in the last second (parameter
+`continuation`), and its trajectory begins in the measured state. While joint states are absent or
+stale, requests are refused (parameter `state_policy`).
 """
 
 from __future__ import annotations
@@ -18,292 +24,389 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import rclpy
-from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.clock import ClockType, JumpThreshold, TimeJump
 from rclpy.context import Context
 from rclpy.duration import Duration
+from rclpy.impl.implementation_singleton import rclpy_implementation
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle.node import LifecycleNodeMixin
 from rclpy.node import Node
+from rclpy.subscription import Subscription
+from rclpy.timer import Timer
 from std_msgs.msg import Bool, String
-from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
-from nextscale_core.exceptions import (
-    GenerationCancelled,
-    InvalidTextError,
-    NextscaleError,
-    RetargetError,
-    UnsafeTrajectoryError,
-)
-from nextscale_core.text import validate_sentence
-from nextscale_ros.conversions import base_trajectory, joint_trajectory
+from nextscale_core.exceptions import NextscaleError, RetargetError
+from nextscale_core.retarget import Robot
+from nextscale_ros import requests
+from nextscale_ros.action_server import GenerateMotionServer
+from nextscale_ros.description import described_robot
+from nextscale_ros.diagnostics import Health, status
 from nextscale_ros.inputs import RobotInputs
-from nextscale_ros.message_rules import NANOSECONDS, check_joint_trajectory, nanoseconds
-from nextscale_ros.msg import MotionReport
-from nextscale_ros.parameters import chosen_robot, declare_parameters, read_settings
-from nextscale_ros.plan import MotionSource, Plan
-from nextscale_ros.planner import Planner, choose_seed
-from nextscale_ros.published import PublishedPlan
+from nextscale_ros.message_rules import NANOSECONDS
+from nextscale_ros.models import ModelStore
+from nextscale_ros.motion_server import MotionServer
+from nextscale_ros.msg import MotionReport, TextCommand
+from nextscale_ros.outputs import make_output
+from nextscale_ros.parameters import declare_parameters, read_settings
+from nextscale_ros.plan import MotionSource
+from nextscale_ros.planner import Planner
 from nextscale_ros.qos import LATCHED
-from nextscale_ros.serving import serve
+from nextscale_ros.services import Services
+from nextscale_ros.showing import MarkerShow
 from nextscale_ros.situation import Situation
-from nextscale_ros.worker import NewestOnlyWorker, Ticket
+from nextscale_ros.statistics import Statistics
 
-THREADS = 4
-"""One for sentences, one for joint states, one for the base, one for parameter services."""
+THREADS = 8
+"""Goals, an edit and sentences may wait at the same time while joint states, parameters, lifecycle
+and diagnostics go on."""
 
-MAX_SHOWN_TEXT = 200
-"""Characters of a received text that a report or a log line repeats."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """One usable sentence.
-
-    Attributes:
-        number: Counts the texts received, from 1.
-        text: The sentence, validated.
-        stamp: When it was received.
-    """
-
-    number: int
-    text: str
-    stamp: Time
+TEXTS = 10
+"""Sentences that wait to be heard; of more the oldest are lost."""
 
 
-class GenerateNode(Node):
-    """Loads the model, warms up, says it is ready, then serves sentences.
+@dataclass
+class _Active:
+    """What there is while the node is active."""
+
+    inputs: RobotInputs
+    situation: Situation
+    server: MotionServer
+    show: MarkerShow
+    subscriptions: list[Subscription]
+
+
+class GenerateNode(LifecycleNodeMixin, Node):
+    """Loads a model, then serves sentences; see the module.
 
     Args:
         pipeline: A motion source to use instead of the one the parameters name.
+        models: Where models are kept, to share them between nodes; None: on its own.
+        namespace: Namespace of the node; None: that of the command line.
         parameter_overrides: Start values of parameters, beside those of the command line.
         context: The ROS context to live in; None is the process's own.
 
+    Attributes:
+        failure: Why the node could not start by itself; '' where it could, or was not to.
+
     Raises:
-        NextscaleError: robot or model cannot be loaded.
+        ConfigError: a parameter's start value is not allowed.
     """
 
     def __init__(
         self,
         *,
         pipeline: MotionSource | None = None,
+        models: ModelStore | None = None,
+        namespace: str | None = None,
         parameter_overrides: Sequence[rclpy.Parameter] = (),
         context: Context | None = None,
     ) -> None:
-        super().__init__(
-            "generate_node", parameter_overrides=list(parameter_overrides), context=context
+        Node.__init__(
+            self,
+            "generate_node",
+            namespace=namespace,
+            parameter_overrides=list(parameter_overrides),
+            context=context,
         )
+        # Loading takes seconds: it must not keep parameters and diagnostics waiting.
+        self._transitions = MutuallyExclusiveCallbackGroup()
+        LifecycleNodeMixin.__init__(self, callback_group=self._transitions)
+        self._guard_transitions()
         declare_parameters(self)
-        self._received = 0
-        robot = chosen_robot(self)
+        self.failure = ""
+        self._problem = ""
+        self._given, self._models = pipeline, models or ModelStore()
+        self._robot: Robot | None = None
+        self._planner: Planner | None = None
+        self._active: _Active | None = None
+        self._complaints: list[str] = []
+        self._statistics = Statistics()
+        self._sim_time = False
+        self._jumps: Any = None
         self._reports = self.create_publisher(MotionReport, self._text("report_topic"), 10)
-        self._commands = self.create_publisher(JointTrajectory, self._text("command_topic"), 1)
-        self._bases = self.create_publisher(MultiDOFJointTrajectory, self._text("base_topic"), 1)
         self._ready = self.create_publisher(Bool, self._text("ready_topic"), LATCHED)
-        # Joint states first: the robot's state is known when the first sentence is served.
-        self._inputs = RobotInputs(self, robot)
-        self._situation = Situation(robot, self._inputs, self.get_logger().warning)
-        begin = time.monotonic()
-        if pipeline is None:
-            # Torch takes seconds to import; with another motion source it is not needed.
-            from nextscale_core.pipeline import MotionPipeline
-
-            pipeline = MotionPipeline.from_pretrained(
-                self._text("model"), device=self._text("device")
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        # Diagnostics go on while simulated time stands still.
+        self._timers_kept: list[Timer] = [
+            self.create_timer(
+                float(self.get_parameter("diagnostics_period").value),
+                self._diagnose,
+                callback_group=MutuallyExclusiveCallbackGroup(),
+                clock=rclpy.clock.Clock(clock_type=ClockType.STEADY_TIME),
             )
-        self._planner = Planner(pipeline, robot, float(self.get_parameter("rate").value))
-        self.get_logger().info(
-            f"loaded {pipeline.name} and robot {robot.name} ({len(robot.joint_names)} joints) "
-            f"in {time.monotonic() - begin:.1f} s, warming up"
+        ]
+        self._calls = Services(self, self._submit, self._current)
+        self._actions = GenerateMotionServer(
+            self, lambda: self._active is not None, self._submit_goal, self._cancel
         )
-        try:
-            warm = self._planner.warm_up().line()
-        except RetargetError as error:
-            warm = f"without a trajectory: {error}"
-        self._worker = NewestOnlyWorker(self._work, self._superseded)
-        self._text_subscription = self.create_subscription(
-            String,
-            self._text("text_topic"),
-            self._on_text,
-            10,
-            callback_group=MutuallyExclusiveCallbackGroup(),
-        )
-        self._ready.publish(Bool(data=True))
-        self.get_logger().info(f"ready: listening on {self._text('text_topic')} (warm-up: {warm})")
+        if self.get_parameter("autostart").value:
+            self._autostart = self.create_timer(
+                0.0,
+                self._start,
+                callback_group=self._transitions,
+                clock=rclpy.clock.Clock(clock_type=ClockType.STEADY_TIME),
+            )
 
     def destroy_node(self) -> None:
         """Give up the work at hand, then everything else."""
-        self._worker.close()
+        self._stop()
+        self._actions.destroy()
         super().destroy_node()
 
     def _text(self, parameter: str) -> str:
         return str(self.get_parameter(parameter).value)
 
-    # -- callbacks: short, so that the node stays responsive while a motion is being made
+    # -- lifecycle
 
-    def _on_text(self, message: String) -> None:
-        self._received += 1
-        stamp = self.get_clock().now().to_msg()
-        request = Request(self._received, message.data, stamp)
-        try:
-            text = validate_sentence(message.data)
-        except InvalidTextError as error:
-            self._report(request, MotionReport.BAD_INPUT, str(error))
+    def _guard_transitions(self) -> None:
+        """A transition that does not exist in this state is refused; rclpy would let it raise."""
+        service = self._service_change_state
+        change = service.callback
+
+        def guarded(request: Any, response: Any) -> Any:
+            try:
+                return change(request, response)
+            except (rclpy_implementation.RCLError, ValueError) as error:
+                wanted = request.transition.label or request.transition.id
+                self.get_logger().warning(
+                    f"no transition {wanted!r} from state {self._label()!r}: {error}",
+                    throttle_duration_sec=1.0,
+                )
+                response.success = False
+                return response
+
+        service.callback = guarded
+
+    def _label(self) -> str:
+        return str(self._state_machine.current_state[1])
+
+    def _start(self) -> None:
+        """Configure and activate, once."""
+        self.destroy_timer(self._autostart)
+        if self._label() != "unconfigured":
             return
-        except Exception as error:
-            self._report_unexpected(request, error)
-            return
-        self.get_logger().info(f"request {request.number}: {_shown(text)!r}")
-        self._worker.submit(Request(request.number, text, stamp))
+        for trigger in (self.trigger_configure, self.trigger_activate):
+            if trigger() != TransitionCallbackReturn.SUCCESS:
+                self.failure = self._problem or "the node could not start"
+                return
 
-    # -- the worker's thread
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load robot and model, and go the whole way once."""
+        return self._attempt(self._configure)
 
-    def _work(self, request: Request, ticket: Ticket) -> None:
-        """Serve one sentence; whatever goes wrong is reported and the node lives on."""
-        plan = Plan(seed=0)
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Listen."""
+        return self._attempt(self._listen)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Give up the work at hand and listen no more; what is executed goes on or is canceled."""
+        return self._attempt(self._stop)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Forget robot and model."""
+        return self._attempt(self._forget)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop for good."""
+        return self._attempt(self._forget)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Back to unconfigured, from where everything can be tried again."""
+        problem = self._problem
+        answer = self._attempt(self._forget)
+        self._problem = problem
+        return answer
+
+    def _attempt(self, work: Any) -> TransitionCallbackReturn:
+        self._problem = ""
         try:
-            settings = read_settings(self)
-            plan.seed = choose_seed(settings)
-            # A robot whose state is unknown is known to be unknown before any work is done.
-            self._situation.now(settings)
-            self._planner.fill(plan, request.text, settings, self._situation, lambda: ticket.stale)
-            self._publish(request, plan, ticket)
-        except GenerationCancelled:
-            self._superseded(request, plan)
-        except UnsafeTrajectoryError as error:
-            self._report(request, MotionReport.REJECTED, str(error), plan)
-        except InvalidTextError as error:
-            self._report(request, MotionReport.BAD_INPUT, str(error), plan)
+            work()
         except NextscaleError as error:
-            self._report(request, MotionReport.FAILED, str(error), plan)
+            self._problem = str(error)
+            self.get_logger().error(f"{work.__name__.strip('_')}: {error}")
+            return TransitionCallbackReturn.FAILURE
         except Exception as error:
-            self._report_unexpected(request, error, plan)
+            self._problem = f"{type(error).__name__}: {error}"
+            self.get_logger().error(f"{work.__name__.strip('_')}: {self._problem}")
+            return TransitionCallbackReturn.ERROR
+        return TransitionCallbackReturn.SUCCESS
 
-    def _publish(self, request: Request, plan: Plan, ticket: Ticket) -> None:
-        """Send the trajectory if the gate passed it and nothing newer has arrived.
-
-        Raises:
-            GenerationCancelled: something newer has arrived.
-            UnsafeTrajectoryError: the gate or the check of the message refused it.
-        """
-        result = plan.result
-        assert result is not None
-        if result.trajectory is None:
-            raise UnsafeTrajectoryError(result.report.line())
-        with plan.stopwatch.stage("message"):
-            begin = self._begin(plan)
-            stamp = None if begin is None else self._stamp(begin)
-            command = joint_trajectory(result.trajectory, stamp)
-            base = base_trajectory(
-                result.trajectory, self._text("base_frame"), stamp, self._planner.robot
-            )
-            now = None if stamp is None else nanoseconds(self._stamp(time.monotonic()))
-            problems = check_joint_trajectory(command, self._planner.robot.joint_names, now)
-        if problems:
-            raise UnsafeTrajectoryError(f"a controller would refuse it: {'; '.join(problems)}")
-
-        trajectory = result.trajectory
-
-        def send() -> None:
-            self._bases.publish(base)
-            self._commands.publish(command)
-            self._situation.published(
-                PublishedPlan(trajectory, time.monotonic() if begin is None else begin)
-            )
-
-        if not ticket.publish(send):
-            raise GenerationCancelled("a newer sentence arrived before publishing")
-        outcome = MotionReport.PASS
-        if result.report.outcome == "repaired":
-            outcome = MotionReport.REPAIRED
-        plan.listeners = self._commands.get_subscription_count()
-        if not plan.listeners:
-            topic = self._text("command_topic")
-            self.get_logger().warning(f"nobody listens on {topic}: the trajectory is lost")
-        self._report(request, outcome, result.report.line(), plan)
-
-    @staticmethod
-    def _begin(plan: Plan) -> float | None:
-        """When the trajectory begins, by `time.monotonic()` [s]; None: when it arrives.
-
-        A robot that moves has gone on since it was measured: what the trajectory says about that
-        time is past, and controllers skip it. A robot that stands has missed nothing and begins
-        now; it is told when that is, so that its progress is known when the next sentence comes.
-        """
-        if plan.begin is None or plan.start is None or not plan.measured:
-            return None
-        return plan.begin if plan.moving else time.monotonic()
-
-    def _stamp(self, begin: float) -> Time:
-        """A time by `time.monotonic()` [s] on the robot's clock, else on ours."""
-        seconds = self._situation.stamp(begin)
-        if seconds is None:
-            ago = Duration(nanoseconds=int((time.monotonic() - begin) * NANOSECONDS))
-            ours: Time = (self.get_clock().now() - ago).to_msg()
-            return ours
-        sec, nanosec = divmod(round(seconds * NANOSECONDS), NANOSECONDS)
-        return Time(sec=int(sec), nanosec=int(nanosec))
-
-    def _superseded(self, request: Request, plan: Plan | None = None) -> None:
-        self._report(request, MotionReport.SUPERSEDED, "a newer sentence arrived", plan)
-
-    def _report_unexpected(
-        self, request: Request, error: Exception, plan: Plan | None = None
-    ) -> None:
-        self._report(request, MotionReport.FAILED, f"{type(error).__name__}: {error}", plan)
-
-    def _report(
-        self, request: Request, outcome: str, message: str, plan: Plan | None = None
-    ) -> None:
-        """Log one line and publish one report."""
-        report = MotionReport(
-            request=request.number,
-            text=_shown(request.text),
-            robot=self._planner.robot.name,
-            model=self._planner.pipeline.name,
-            outcome=outcome,
-            message=message,
+    def _configure(self) -> None:
+        begin = time.monotonic()
+        self._sim_time = bool(self.get_parameter("use_sim_time").value)
+        robot = described_robot(self, float(self.get_parameter("description_timeout").value))
+        pipeline = self._given or self._models.get(
+            self._text("model"),
+            self._text("device"),
+            int(self.get_parameter("torch_threads").value),
         )
-        report.header.stamp = request.stamp
-        if plan is not None:
-            report.seed = int(plan.seed)
-            report.stage_names = list(plan.stopwatch.seconds)
-            report.stage_seconds = [float(value) for value in plan.stopwatch.seconds.values()]
-            if plan.result is not None:
-                report.findings = [
-                    f"{finding.check}: {finding.message}" for finding in plan.result.report.findings
-                ]
-                report.findings += [f"continuation: {note}" for note in plan.notes]
-                trajectory = plan.result.trajectory
-                if trajectory is not None and outcome in (MotionReport.PASS, MotionReport.REPAIRED):
-                    report.joint_names = list(trajectory.joint_names)
-                    report.points = len(trajectory)
-                    report.duration = float(trajectory.seconds)
-                    report.listeners = plan.listeners
-        log = self.get_logger()
-        told = message if message.startswith(outcome) else f"{outcome}: {message}"
-        line = f"request {request.number}: {told}"
-        if plan is not None and plan.stopwatch.seconds:
-            line += f" [{plan.stopwatch.line()}]"
-        if outcome in (MotionReport.PASS, MotionReport.SUPERSEDED):
-            log.info(line)
-        elif outcome == MotionReport.FAILED:
-            log.error(line)
-        else:
-            log.warning(line)
+        rate = float(self.get_parameter("rate").value)
+        planner = Planner(pipeline, robot, rate, self._robot_time)
+        self.get_logger().info(
+            f"loaded {pipeline.name} and robot {robot.name} ({len(robot.joint_names)} joints) "
+            f"in {time.monotonic() - begin:.1f} s, warming up"
+        )
+        try:
+            warm = planner.warm_up().line()
+        except RetargetError as error:
+            warm = f"without a trajectory: {error}"
+        self.get_logger().info(f"warm-up: {warm}")
+        self._robot, self._planner = robot, planner
+
+    def _listen(self) -> None:
+        assert self._robot is not None and self._planner is not None
+        # Joint states first: the robot's state is known when the first sentence is served.
+        inputs = RobotInputs(self, self._robot, self._robot_time, self._complain)
+        situation = Situation(self._robot, inputs, self.get_logger().warning, self._robot_time)
+        show = MarkerShow(
+            self, self._robot, self._robot_time, lambda: read_settings(self).publish_markers
+        )
+        server = MotionServer(
+            self,
+            self._planner,
+            situation,
+            make_output(self, show, self._complain),
+            self._reports.publish,
+            self._statistics,
+            self._robot_time,
+        )
+        heard = [
+            self._hear(String, "text_topic", requests.of_text, lambda message: message.data),
+            self._hear(TextCommand, "detailed_text_topic", requests.of_text_command),
+        ]
+        self._active = _Active(inputs, situation, server, show, heard)
+        if self._sim_time:
+            # A simulation that was set back knows nothing of what was planned.
+            self._jumps = self.get_clock().create_jump_callback(
+                JumpThreshold(
+                    min_forward=None,
+                    min_backward=Duration(nanoseconds=-1),
+                    on_clock_change=False,
+                ),
+                post_callback=self._on_jump,
+            )
+        self._ready.publish(Bool(data=True))
+        topic = self.resolve_topic_name(self._text("text_topic"))
+        self.get_logger().info(f"ready: listening on {topic}")
+
+    def _hear(
+        self, kind: type, parameter: str, of: Any, content: Any = lambda message: message
+    ) -> Subscription:
+        def callback(message: Any) -> None:
+            self._submit(of, content(message))
+
+        return self.create_subscription(
+            kind,
+            self._text(parameter),
+            callback,
+            TEXTS,
+            callback_group=MutuallyExclusiveCallbackGroup(),
+        )
+
+    def _stop(self) -> None:
+        active, self._active = self._active, None
+        if active is None:
+            return
         if self.context.ok():
-            self._reports.publish(report)
+            self._ready.publish(Bool(data=False))
+        if self._jumps is not None:
+            self._jumps.unregister()
+            self._jumps = None
+        for subscription in active.subscriptions:
+            self.destroy_subscription(subscription)
+        active.server.close()
+        active.show.destroy()
+        active.inputs.destroy()
+        self._complaints.clear()
 
+    def _forget(self) -> None:
+        self._stop()
+        self._robot = self._planner = None
 
-def _shown(text: str) -> str:
-    """A received text, fit for a log line: short and without control characters."""
-    printable = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-    return printable[:MAX_SHOWN_TEXT]
+    def _on_jump(self, jump: TimeJump) -> None:
+        active = self._active
+        if active is None:
+            return
+        self.get_logger().warning(
+            "simulated time went back: the robot's past and the plan under way are forgotten"
+        )
+        active.server.drop()
+        active.inputs.forget()
+        active.situation.forget()
+
+    def _clock_seconds(self) -> float:
+        return float(self.get_clock().now().nanoseconds) / NANOSECONDS
+
+    def _robot_time(self) -> float:
+        """The clock that the robot lives by [s]: simulated, or one that nobody sets."""
+        return self._clock_seconds() if self._sim_time else time.monotonic()
+
+    # -- requests
+
+    def _submit(self, of: Any, message: Any, reply: Any = None) -> bool:
+        """Hand a request on; False where the node is not active."""
+        active = self._active
+        if active is None:
+            return False
+        active.server.submit(of, message, reply)
+        return True
+
+    def _submit_goal(self, goal: Any, reply: Any) -> None:
+        if not self._submit(requests.of_goal, goal, reply):
+            reply.done(self._calls.not_active())
+
+    def _cancel(self, reply: Any) -> None:
+        active = self._active
+        if active is not None:
+            active.server.cancel(reply)
+
+    def _current(self) -> tuple[str, str]:
+        """Names of the robot and the model in use; '' where there is none."""
+        if self._robot is None or self._planner is None:
+            return "", ""
+        return self._robot.name, self._planner.pipeline.name
+
+    # -- diagnostics
+
+    def _complain(self, text: str) -> None:
+        """Something is wrong with a connection: told once, and kept for the diagnostics."""
+        if text not in self._complaints:
+            self._complaints.append(text)
+            self.get_logger().warning(text)
+
+    def _diagnose(self) -> None:
+        active = self._active
+        settings = read_settings(self)
+        robot, model = self._current()
+        health = Health(
+            state=self._label(),
+            robot=robot,
+            model=model,
+            device=self._text("device"),
+            state_limit=settings.state_timeout,
+            state_needed=settings.start_from_state and settings.state_policy == "reject",
+            complaints=tuple(self._complaints[-5:]),
+            failure=self._problem,
+            **({} if active is None else active.server.health(active.inputs.joints)),
+        )
+        array = DiagnosticArray(
+            status=[status(self.get_fully_qualified_name(), health, self._statistics.summary())]
+        )
+        array.header.stamp = self.get_clock().now().to_msg()
+        if self.context.ok():
+            self._diagnostics.publish(array)
 
 
 def main() -> None:
     """Entry point of `ros2 run nextscale_ros generate_node`."""
-    sys.exit(serve(GenerateNode, THREADS))
+    from nextscale_ros.fleet import run
+
+    sys.exit(run(sys.argv[1:]))
 
 
 if __name__ == "__main__":

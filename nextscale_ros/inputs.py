@@ -11,7 +11,9 @@ from nav_msgs.msg import Odometry
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
+from rclpy.subscription import Subscription
 from rclpy.time import Time
+from rclpy.timer import Timer
 from sensor_msgs.msg import Imu, JointState
 
 from nextscale_core.exceptions import ConfigError
@@ -27,11 +29,13 @@ _TF_RATE = 50.0
 class RobotInputs:
     """Subscribes to everything that tells where the robot is, and remembers it.
 
-    All times in the memories are `time.monotonic()`.
+    All times in the memories are by `clock`.
 
     Args:
         node: Owns the subscriptions.
         robot: The robot.
+        clock: The clock that the robot lives by; never steps back [s].
+        complain: Takes what is wrong with the connections.
 
     Attributes:
         joints: Joint states; of held joints too.
@@ -43,12 +47,19 @@ class RobotInputs:
         ConfigError: `base_source` is 'tf' and tf2_ros is not installed.
     """
 
-    def __init__(self, node: Node, robot: Robot) -> None:
-        self._node = node
+    def __init__(
+        self,
+        node: Node,
+        robot: Robot,
+        clock: Callable[[], float] = time.monotonic,
+        complain: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self._node, self._robot, self._clock, self._events = node, robot, clock, complain
+        self._entities: list[Subscription] = []
         self._told: set[str] = set()
-        self.joints = RobotStateMemory((*robot.joint_names, *robot.held))
-        self.base = BaseMemory(robot)
-        self.imu = ImuMemory()
+        self._timer: Timer | None = None
+        self._tf: Any = None
+        self.forget()
         self.imu_link = self._text("imu_link")
         # Joint states and the base never wait for each other, nor for a sentence.
         group = MutuallyExclusiveCallbackGroup()
@@ -61,6 +72,12 @@ class RobotInputs:
         if self._text("imu_topic"):
             self._subscribe(Imu, "imu_topic", self._on_imu, group)
 
+    def forget(self) -> None:
+        """As if nothing had ever been heard."""
+        self.joints = RobotStateMemory((*self._robot.joint_names, *self._robot.held))
+        self.base = BaseMemory(self._robot)
+        self.imu = ImuMemory()
+
     def _text(self, parameter: str) -> str:
         return str(self._node.get_parameter(parameter).value)
 
@@ -72,7 +89,7 @@ class RobotInputs:
         group: MutuallyExclusiveCallbackGroup | None = None,
     ) -> None:
         # Best effort hears reliable publishers and best-effort ones alike.
-        self._node.create_subscription(
+        subscription = self._node.create_subscription(
             kind,
             self._text(parameter),
             callback,
@@ -80,6 +97,18 @@ class RobotInputs:
             qos_profile_sensor_data,
             callback_group=group or MutuallyExclusiveCallbackGroup(),
         )
+        self._entities.append(subscription)
+
+    def destroy(self) -> None:
+        """Hear nothing more; what was heard stays."""
+        for subscription in self._entities:
+            self._node.destroy_subscription(subscription)
+        self._entities.clear()
+        if self._timer is not None:
+            self._node.destroy_timer(self._timer)
+        if self._tf is not None:
+            self._tf.unregister()
+        self._timer = self._tf = None
 
     def _own(self) -> float:
         """The clock that stamps are by [s]."""
@@ -97,7 +126,7 @@ class RobotInputs:
             message.name,
             message.position,
             message.velocity,
-            time.monotonic(),
+            self._clock(),
             nanoseconds(message.header.stamp) / NANOSECONDS,
             self._own(),
         )
@@ -114,7 +143,7 @@ class RobotInputs:
                 np.array([place.x, place.y, place.z]),
                 np.array([turn.x, turn.y, turn.z, turn.w]),
                 link.lstrip("/"),
-                time.monotonic(),
+                self._clock(),
                 nanoseconds(header.stamp) / NANOSECONDS,
                 self._own(),
             )
@@ -130,7 +159,7 @@ class RobotInputs:
         try:
             self.imu.update(
                 np.array([turn.x, turn.y, turn.z, turn.w]),
-                time.monotonic(),
+                self._clock(),
                 nanoseconds(message.header.stamp) / NANOSECONDS,
                 self._own(),
             )
@@ -159,4 +188,4 @@ class RobotInputs:
             moved = found.transform
             self._take_base(moved.translation, moved.rotation, root, found.header)
 
-        self._node.create_timer(1.0 / _TF_RATE, look_up, callback_group=group)
+        self._timer = self._node.create_timer(1.0 / _TF_RATE, look_up, callback_group=group)

@@ -63,6 +63,8 @@ class Lead:
     def followed_by(self, trajectory: RobotTrajectory, handover: float) -> RobotTrajectory:
         """A trajectory that begins in the measured state and goes on with another one.
 
+        What comes before the hand-over belongs to no human motion.
+
         Args:
             trajectory: Begins in `state(handover)`.
             handover: When it begins, a whole number of its steps after `time` [s].
@@ -82,6 +84,9 @@ class Lead:
         if quaternion[-1] @ trajectory.base_quaternion[0] < 0:
             quaternion = -quaternion
         after = trajectory.time_from_start - trajectory.time_from_start[0] + handover - self.time
+        source = trajectory.source_time
+        if source is not None:
+            source = np.concatenate([np.full(count, np.nan), source])
         return replace(
             trajectory,
             positions=np.concatenate([positions, trajectory.positions]),
@@ -89,6 +94,7 @@ class Lead:
             time_from_start=np.concatenate([steps, after]),
             base_position=np.concatenate([base, trajectory.base_position]),
             base_quaternion=np.concatenate([quaternion, trajectory.base_quaternion]),
+            source_time=source,
         )
 
     def missed_by(self, trajectory: RobotTrajectory, time: float) -> float:

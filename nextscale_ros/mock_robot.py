@@ -1,8 +1,10 @@
 """A robot that obeys perfectly: joint_trajectory_controller without a robot behind it.
 
-It accepts on /motion_command what the controller would accept and says why it refuses the rest,
-follows splines between the points, lets a new trajectory replace the one it follows, holds the
-last point, and publishes /joint_states (and /odom, once a base trajectory came) at 100 Hz.
+It accepts on /motion_command, and by the action (mock_controller.py), what the controller would
+accept and says why it refuses the rest, follows splines between the points, lets a new trajectory
+replace the one it follows, holds the last point, and publishes /joint_states (and /odom, once a
+base trajectory came) at 100 Hz. It describes itself on /robot_description and tells on /tf where
+its base is, which until the first base trajectory is above the origin.
 """
 
 from __future__ import annotations
@@ -13,21 +15,29 @@ from collections.abc import Sequence
 import numpy as np
 from builtin_interfaces.msg import Time
 from nav_msgs.msg import Odometry
-from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
+from nextscale_core.exceptions import ConfigError
 from nextscale_ros.conversions import base_poses
+from nextscale_ros.description import described_robot, publish_description
 from nextscale_ros.follower import BaseFollower, JointFollower, JointPlan
 from nextscale_ros.message_rules import NANOSECONDS, check_joint_trajectory, nanoseconds
-from nextscale_ros.parameters import SPECS, chosen_robot
+from nextscale_ros.mock_controller import MockController, Motion, braking_plan
+from nextscale_ros.options import DESCRIPTION
+from nextscale_ros.parameters import declare_parameters
 from nextscale_ros.serving import serve
+from nextscale_ros.tf import BaseTransforms, root_link
 
 JUMP = 0.05
 """Distance of what a new trajectory asks for at once from the present state that earns a warning
 [rad]."""
+
+
+TF_RATE = 50.0
+"""Transforms are told so often at most [Hz]."""
 
 
 class MockRobot(Node):
@@ -42,44 +52,46 @@ class MockRobot(Node):
 
     def __init__(self, *, parameter_overrides: Sequence[Parameter] = ()) -> None:
         super().__init__("mock_robot", parameter_overrides=list(parameter_overrides))
-        for name in ("robot", "profile", "joints"):
-            spec = SPECS[name]
-            self.declare_parameter(name, spec.default, spec.descriptor())
-        robot = chosen_robot(self)
-        command = self._declare("command_topic", "/motion_command", "JointTrajectory, in.")
-        base = self._declare("base_topic", "/motion_command/base", "MultiDOFJointTrajectory, in.")
-        states = self._declare("joint_states_topic", "/joint_states", "JointState, out.")
-        odometry = self._declare("odometry_topic", "/odom", "Odometry of the base, out.")
-        root = robot.model.frames[2].name
-        self._child_frame = self._declare("base_link", root, "Child frame of the odometry.")
-        rate = self.declare_parameter(
-            "state_rate",
-            100.0,
-            ParameterDescriptor(
-                description="Joint states per second [Hz].",
-                read_only=True,
-                floating_point_range=[FloatingPointRange(from_value=1.0, to_value=1000.0)],
-            ),
-        ).value
+        declare_parameters(self, "mock_robot")
+        robot = described_robot(self)
+        command = self._text("command_topic")
+        self._child_frame = self._text("base_link") or root_link(robot)
+        rate = float(self.get_parameter("state_rate").value)
         # Times since now keep their nanoseconds in a float; times since 1970 do not.
         self._epoch = self._now()
+        self._robot = robot
         self._names = list(robot.joint_names)
         # A real robot says where its held joints are, too.
         self._held = dict(robot.held)
         self._joints = JointFollower(robot.nominal)
         self._base: BaseFollower | None = None
+        self._transforms: BaseTransforms | None = None
+        self._ticks, self._every = 0, max(round(rate / TF_RATE), 1)
+        if self.get_parameter("publish_tf").value:
+            self._transforms = BaseTransforms(self, robot)
+            self._begin = self._transforms.standing(robot.nominal)
+        # Who described the robot to us described it to all.
+        if self.get_parameter("publish_description").value and self._text("robot") != DESCRIPTION:
+            self._description = publish_description(self, robot, self._text("description_topic"))
         self._base_frame = "odom"
         self._moving = False
-        self._states = self.create_publisher(JointState, states, 10)
-        self._odometry = self.create_publisher(Odometry, odometry, 10)
+        self._states = self.create_publisher(JointState, self._text("joint_states_topic"), 10)
+        self._odometry = self.create_publisher(Odometry, self._text("odometry_topic"), 10)
         self.create_subscription(JointTrajectory, command, self._on_command, 10)
-        self.create_subscription(MultiDOFJointTrajectory, base, self._on_base, 10)
-        self.create_timer(1.0 / float(rate or 100.0), self._on_timer)
+        self.create_subscription(
+            MultiDOFJointTrajectory, self._text("base_topic"), self._on_base, 10
+        )
+        self._controller: MockController | None = None
+        if self.get_parameter("follow_joint_trajectory").value:
+            try:
+                self._controller = MockController(self, self._text("controller"), self._names, self)
+            except ConfigError as error:
+                self.get_logger().warning(f"the controller's action is not served: {error}")
+        self.create_timer(1.0 / rate, self._on_timer)
         self.get_logger().info(f"{robot.name}: {len(self._names)} joints, listening on {command}")
 
-    def _declare(self, name: str, default: str, description: str) -> str:
-        descriptor = ParameterDescriptor(description=description, read_only=True)
-        return str(self.declare_parameter(name, default, descriptor).value)
+    def _text(self, parameter: str) -> str:
+        return str(self.get_parameter(parameter).value)
 
     def _now(self) -> int:
         """The node's clock [ns]."""
@@ -96,11 +108,46 @@ class MockRobot(Node):
         return begin + np.array(offsets) / NANOSECONDS
 
     def _on_command(self, message: JointTrajectory) -> None:
-        now = self._now()
-        problems = check_joint_trajectory(message, self._names, now)
+        problems = self.refusals(message)
         if problems:
             self.get_logger().error(f"trajectory rejected: {'; '.join(problems[:5])}")
             return
+        if self._controller is not None:
+            self._controller.preempt("Current goal preempted by a command on the topic.")
+        self.follow(message)
+
+    # -- what the action server needs
+
+    def refusals(self, trajectory: JointTrajectory) -> list[str]:
+        """Why the controller would refuse a trajectory; empty when it would not."""
+        return check_joint_trajectory(trajectory, self._names, self._now())
+
+    def brake(self) -> None:
+        """Come to rest as fast as the joints may."""
+        limits = self._robot
+        now = self._seconds(self._now())
+        self._joints.start(
+            braking_plan(
+                now,
+                self.measured(now),
+                limits.acceleration_limit,
+                limits.position_lower,
+                limits.position_upper,
+            ),
+            now,
+        )
+
+    def desired(self, now: float) -> Motion:
+        """What is asked of the joints at a time [s]."""
+        return self._joints.sample(now)
+
+    def measured(self, now: float) -> Motion:
+        """Where the joints are at a time [s]: this robot obeys perfectly."""
+        return self.desired(now)
+
+    def follow(self, message: JointTrajectory) -> float:
+        """Follow a trajectory that was checked; the time of its last point [s]."""
+        now = self._now()
         order = [message.joint_names.index(name) for name in self._names]
         positions = np.array([point.positions for point in message.points])[:, order]
         velocities = None
@@ -119,6 +166,7 @@ class MockRobot(Node):
             )
         self._moving = True
         self.get_logger().info(f"following {len(times)} points for {times[-1] - here:.2f} s")
+        return float(times[-1])
 
     def _on_base(self, message: MultiDOFJointTrajectory) -> None:
         if not message.points or any(len(point.transforms) != 1 for point in message.points):
@@ -139,7 +187,7 @@ class MockRobot(Node):
     def _on_timer(self) -> None:
         stamp = self.get_clock().now()
         now = self._seconds(stamp.nanoseconds)
-        positions, velocities = self._joints.sample(now)
+        positions, velocities = self.measured(now)
         state = JointState(
             name=[*self._names, *self._held],
             position=[*positions.tolist(), *self._held.values()],
@@ -147,15 +195,21 @@ class MockRobot(Node):
         )
         state.header.stamp = stamp.to_msg()
         self._states.publish(state)
-        if self._base is not None:
-            self._publish_base(now, stamp.to_msg())
+        if self._controller is not None:
+            self._controller.look(now, state.header.stamp)
+        base = None if self._base is None else self._base.sample(now)
+        if base is not None:
+            self._publish_base(*base, stamp.to_msg())
+        self._ticks += 1
+        if self._transforms is not None and self._ticks % self._every == 0:
+            place, turn = base or self._begin
+            frame = self._base_frame
+            self._transforms.publish(frame, place, turn, positions, stamp.to_msg())
         if self._moving and now >= self._joints.end:
             self._moving = False
             self.get_logger().info("arrived at the last point, holding it")
 
-    def _publish_base(self, now: float, stamp: Time) -> None:
-        assert self._base is not None
-        position, quaternion = self._base.sample(now)
+    def _publish_base(self, position: np.ndarray, quaternion: np.ndarray, stamp: Time) -> None:
         odometry = Odometry(child_frame_id=self._child_frame)
         odometry.header.frame_id = self._base_frame
         odometry.header.stamp = stamp

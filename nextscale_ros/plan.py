@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -14,6 +14,9 @@ from nextscale_core.retarget.past import RobotPast
 from nextscale_core.stopwatch import Stopwatch
 from nextscale_ros.parameters import Settings
 from nextscale_ros.situation import Now
+
+Script = Sequence[tuple[str, float | None]]
+"""Sentences and how long each is to take [s]; None lets parameter or model choose."""
 
 
 class MotionSource(Protocol):
@@ -55,6 +58,40 @@ class MotionSource(Protocol):
         ...
 
 
+class EditingSource(MotionSource, Protocol):
+    """A motion source that also makes sequences and edits motions."""
+
+    def sequence(
+        self,
+        script: Script,
+        *,
+        seed: int = 0,
+        start: MotionClip | None = None,
+        guidance: float | None = None,
+        steps: tuple[int, ...] | None = None,
+        stopwatch: Stopwatch | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> MotionClip:
+        """A motion for sentence after sentence, going on from `start`."""
+        ...
+
+    def edit(
+        self,
+        clip: MotionClip,
+        text: str,
+        *,
+        span: tuple[float, float] | None = None,
+        parts: Sequence[str] | None = None,
+        seed: int = 0,
+        guidance: float | None = None,
+        steps: tuple[int, ...] | None = None,
+        stopwatch: Stopwatch | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> MotionClip:
+        """The motion with a part of it changed."""
+        ...
+
+
 class Surroundings(Protocol):
     """What the planner asks about the robot; see `nextscale_ros.situation.Situation`."""
 
@@ -79,6 +116,25 @@ class Nowhere:
         return None
 
 
+@dataclass(frozen=True)
+class Progress:
+    """How far the work on one request is.
+
+    Attributes:
+        stage: What is being done, a name of a stage of the stopwatch.
+        text: Which of the sentences, from 0.
+        scale: Scale that is being made, from 1; 0 where none is.
+        scales: Scales of the model; 0 where none is being made.
+        done: Share of the work done, 0 to 1; never falls.
+    """
+
+    stage: str
+    text: int = 0
+    scale: int = 0
+    scales: int = 0
+    done: float = 0.0
+
+
 @dataclass
 class Plan:
     """What came of one sentence.
@@ -93,6 +149,7 @@ class Plan:
             since `begin` is past.
         notes: What the user should know, in sentences.
         result: The safety gate's answer; None until it was asked.
+        clip: The human motion, without the past that it continues; None until it was made.
         listeners: Subscribers that the trajectory was sent to.
     """
 
@@ -104,4 +161,5 @@ class Plan:
     moving: bool = False
     notes: list[str] = field(default_factory=list)
     result: GateResult | None = None
+    clip: MotionClip | None = None
     listeners: int = 0

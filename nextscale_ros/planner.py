@@ -6,16 +6,17 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import cast
 
 import numpy as np
 
 from nextscale_core.exceptions import (
-    GenerationCancelled,
+    ConfigError,
     InvalidMotionError,
     RetargetError,
     RobotError,
-    UnsafeTrajectoryError,
 )
+from nextscale_core.motion.body_parts import BODY_PARTS
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.skeleton import MAX_SECONDS
 from nextscale_core.retarget import (
@@ -27,9 +28,20 @@ from nextscale_core.retarget import (
 )
 from nextscale_core.retarget.past import Prefix, prefix_of, with_base
 from nextscale_core.stopwatch import Stopwatch
+from nextscale_ros.failures import TooLateError
+from nextscale_ros.msg import ErrorCode
 from nextscale_ros.parameters import MAX_SEED, Settings
-from nextscale_ros.plan import MotionSource, Nowhere, Plan, Surroundings
+from nextscale_ros.plan import (
+    EditingSource,
+    MotionSource,
+    Nowhere,
+    Plan,
+    Script,
+    Surroundings,
+)
+from nextscale_ros.requests import Edit, RequestError
 from nextscale_ros.situation import Now
+from nextscale_ros.watch import Watch
 
 WARM_UP_TEXT = "a person stands still"
 WARM_UP_SECONDS = 2.0
@@ -66,12 +78,20 @@ class Planner:
         pipeline: The motion model.
         robot: The robot.
         rate: Points per second of the trajectory [Hz].
+        clock: The clock that the robot lives by; never steps back [s].
     """
 
-    def __init__(self, pipeline: MotionSource, robot: Robot, rate: float) -> None:
+    def __init__(
+        self,
+        pipeline: MotionSource,
+        robot: Robot,
+        rate: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.robot = robot
         self.pipeline = pipeline
         self._rate = rate
+        self._clock = clock
         self._retargeter = Retargeter(robot)
         self._gate = SafetyGate(robot)
         self._seconds = 1.0
@@ -82,63 +102,136 @@ class Planner:
     def warm_up(self) -> Stopwatch:
         """Go the whole way once, so that the first sentence does not pay for it."""
         plan = Plan(seed=0)
-        self.fill(plan, WARM_UP_TEXT, Settings(seconds=WARM_UP_SECONDS), Nowhere())
-        begin = time.monotonic()
-        self.fill(plan, WARM_UP_TEXT, Settings(), Nowhere())
-        self._seconds = time.monotonic() - begin
+        script = ((WARM_UP_TEXT, None),)
+        self.fill(plan, script, Settings(seconds=WARM_UP_SECONDS), Nowhere())
+        begin = self._clock()
+        self.fill(plan, script, Settings(), Nowhere())
+        self._seconds = self._clock() - begin
         return plan.stopwatch
 
     def fill(
         self,
         plan: Plan,
-        text: str,
+        script: Script,
         settings: Settings,
         surroundings: Surroundings,
-        stale: Callable[[], bool] = lambda: False,
+        watch: Watch | None = None,
     ) -> None:
-        """Do the work and write it into `plan`, which stays readable when this raises.
+        """Make a motion and its trajectory for one sentence or several.
 
         Args:
-            plan: Takes the stages, the start state and the result.
-            text: A sentence that `validate_sentence` has passed.
+            plan: Takes the stages, the start state and the result; readable when this raises.
+            script: Sentences that `validate_sentence` has passed, and the length of each [s]; None
+                leaves it to `settings`.
             settings: Length, guidance and so on.
             surroundings: Tells where the robot is; asked for it as late as possible.
-            stale: Whether the work has become pointless.
+            watch: Hears of progress, and stops the work when it has become pointless.
 
         Raises:
-            GenerationCancelled: `stale` said so.
-            UnsafeTrajectoryError: every trajectory came too late for the robot to follow smoothly.
+            GenerationCancelled: `watch` said so.
+            TooLateError: every trajectory came too late for the robot to follow smoothly.
             NextscaleError: generation or retargeting failed, or `surroundings` raised it.
         """
-        began = time.monotonic()
-
-        def progress(done: int, total: int) -> None:
-            if stale():
-                raise GenerationCancelled(f"cancelled after pass {done} of {total}")
-
+        watch = watch or Watch()
+        plan.stopwatch.entered = watch.stage
+        began = self._clock()
         prefix = self._prefix(plan, settings, surroundings)
-        clip = self._motion(plan, text, settings, prefix, progress)
-        if stale():
-            raise GenerationCancelled("cancelled after generating")
+        clip = self._motion(plan, script, settings, prefix, watch)
+        plan.clip = clip if prefix is None else _since(clip, _seam(prefix, clip))
+        self._complete(plan, clip, prefix, settings, surroundings, watch)
+        # How long several sentences take says nothing about the next one.
+        if len(script) == 1:
+            self._seconds += 0.3 * (self._clock() - began - self._seconds)
+
+    def fill_edited(
+        self,
+        plan: Plan,
+        last: MotionClip,
+        text: str,
+        edit: Edit,
+        settings: Settings,
+        surroundings: Surroundings,
+        watch: Watch | None = None,
+    ) -> None:
+        """Change a part of a motion and make the trajectory of the whole, from where the robot is.
+
+        Args:
+            plan: Takes the stages, the start state and the result; readable when this raises.
+            last: The motion.
+            text: What happens in the part that changes.
+            edit: Which part.
+            settings: Guidance and so on.
+            surroundings: Tells where the robot is.
+            watch: Hears of progress, and stops the work when it has become pointless.
+
+        Raises:
+            RequestError: the motion has no such part.
+            GenerationCancelled: `watch` said so.
+            NextscaleError: editing or retargeting failed, or `surroundings` raised it.
+        """
+        watch = watch or Watch()
+        plan.stopwatch.entered = watch.stage
+        source = self._editing_source()
+        span = (edit.begin, last.seconds if edit.end is None else edit.end)
+        if not span[0] < span[1] <= last.seconds + 1e-6:
+            raise RequestError(
+                ErrorCode.INVALID_SPAN,
+                f"the last motion is {last.seconds:.2f} s long, {span[0]:g} to {span[1]:g} s is "
+                "not in it",
+            )
+        unknown = sorted(set(edit.parts) - set(BODY_PARTS))
+        if unknown:
+            raise RequestError(
+                ErrorCode.UNKNOWN_BODY_PART,
+                f"unknown body parts: {', '.join(unknown)}; there are {', '.join(BODY_PARTS)}",
+            )
+        plan.clip = source.edit(
+            last,
+            text,
+            span=None if edit.parts and edit.begin == 0.0 and edit.end is None else span,
+            parts=edit.parts or None,
+            seed=plan.seed,
+            guidance=settings.guidance,
+            steps=settings.steps,
+            stopwatch=plan.stopwatch,
+            progress=watch.passed,
+        )
+        self._complete(plan, plan.clip, None, settings, surroundings, watch)
+
+    def _editing_source(self) -> EditingSource:
+        source = self.pipeline
+        if not hasattr(source, "edit") or not hasattr(source, "sequence"):
+            raise ConfigError(f"the motion source {source.name} makes single motions only")
+        return cast(EditingSource, source)
+
+    def _complete(
+        self,
+        plan: Plan,
+        clip: MotionClip,
+        prefix: Prefix | None,
+        settings: Settings,
+        surroundings: Surroundings,
+        watch: Watch,
+    ) -> None:
+        """From the motion to a trajectory that comes in time."""
+        watch.check("after generating")
         for attempt in range(_ATTEMPTS):
             ahead = _RESERVE * self._finishing + _ON_ITS_WAY
             now = surroundings.now(settings, min(self._whole_steps(ahead), LONGEST_AHEAD))
-            at = time.monotonic()
+            at = self._clock()
             self._finish(plan, clip, prefix, now)
-            if stale():
-                raise GenerationCancelled("cancelled after retargeting")
-            took = time.monotonic() - at
+            watch.check("after retargeting")
+            took = self._clock() - at
             # Being late makes a robot jerk; being early costs a moment.
             self._finishing = max(took, 0.8 * self._finishing + 0.2 * took)
             if self._in_time(plan, now):
                 break
             plan.notes.append(f"attempt {attempt + 1} took {took:.2f} s and came too late")
         else:
-            raise UnsafeTrajectoryError(
+            raise TooLateError(
                 f"{_ATTEMPTS} trajectories in a row came too late for a robot that moves: it would "
                 f"have jumped by more than {_JERK} rad; it goes on with what it was doing"
             )
-        self._seconds += 0.3 * (time.monotonic() - began - self._seconds)
 
     def _whole_steps(self, seconds: float) -> float:
         """A time that is a whole number of the trajectory's steps [s]."""
@@ -161,13 +254,12 @@ class Planner:
         else:
             self._begin(plan, clip, now)
 
-    @staticmethod
-    def _in_time(plan: Plan, now: Now | None) -> bool:
+    def _in_time(self, plan: Plan, now: Now | None) -> bool:
         """Whether a controller that gets the trajectory now would not jump."""
         made = None if plan.result is None else plan.result.trajectory
         if now is None or now.lead is None or made is None:
             return True
-        return now.lead.missed_by(made, time.monotonic() + _ON_ITS_WAY / 2) < _JERK
+        return now.lead.missed_by(made, self._clock() + _ON_ITS_WAY / 2) < _JERK
 
     def _prefix(self, plan: Plan, settings: Settings, surroundings: Surroundings) -> Prefix | None:
         """The motion to continue, or None."""
@@ -186,32 +278,49 @@ class Planner:
     def _motion(
         self,
         plan: Plan,
-        text: str,
+        script: Script,
         settings: Settings,
         prefix: Prefix | None,
-        progress: Callable[[int, int], None],
+        watch: Watch,
     ) -> MotionClip:
         """The human motion, its past included where there is one."""
-        seconds = settings.seconds
+        (text, length), *later = script
+        seconds = settings.seconds if length is None else length
         make = self.pipeline.generate
         if prefix is not None:
             known = prefix.human.clip
             make = partial(self.pipeline.complete, known, None)
             if seconds is not None:
                 seconds = min(seconds + known.seconds, MAX_SECONDS)
-        return make(
+        clip = make(
             text,
             seconds=seconds,
             seed=plan.seed,
             guidance=settings.guidance,
             steps=settings.steps,
             stopwatch=plan.stopwatch,
-            progress=progress,
+            progress=watch.passed,
         )
+        if not later:
+            return clip
+        rest = self._editing_source().sequence(
+            [(text, length or settings.seconds) for text, length in later],
+            # Each sentence has a seed of its own; the last must still be one.
+            seed=min(plan.seed + 1, MAX_SEED - len(later)),
+            start=clip,
+            guidance=settings.guidance,
+            steps=settings.steps,
+            stopwatch=plan.stopwatch,
+            progress=watch.passed,
+        )
+        # Several sentences need the model, and so torch; one from another source does not.
+        from nextscale_core.completion.sequence import joined
+
+        return joined([clip, rest], plan.seed)
 
     def _join(self, plan: Plan, clip: MotionClip, prefix: Prefix, now: Now) -> None:
         """Go over from what the robot does into a motion that continues it."""
-        seam = (len(prefix.human) - 1) / clip.fps
+        seam = _seam(prefix, clip)
         # A robot that stands has missed nothing; one that moves has gone on meanwhile. What was
         # asked for is not skipped only because this machine was slow.
         late = float(np.clip(now.time - prefix.begin, 0.0, seam + _SKIPPED))
@@ -226,14 +335,7 @@ class Planner:
             plan.notes.append(
                 f"the motion begins anew instead of being joined: {plan.result.report.line()}"
             )
-        rest = MotionClip(
-            clip.joints[int(seam * clip.fps) :],
-            clip.fps,
-            clip.text,
-            seed=clip.seed,
-            contacts=None if clip.contacts is None else clip.contacts[int(seam * clip.fps) :],
-        )
-        self._begin(plan, rest, now)
+        self._begin(plan, _since(clip, seam), now)
 
     def _begin(self, plan: Plan, clip: MotionClip, now: Now | None) -> None:
         """A motion of its own, from the measured state where it is known."""
@@ -275,6 +377,16 @@ class Planner:
         with plan.stopwatch.stage("held joints"):
             self.robot = hold_at(self.robot, measured)
             self._retargeter, self._gate = Retargeter(self.robot), SafetyGate(self.robot)
+
+
+def _seam(prefix: Prefix, clip: MotionClip) -> float:
+    """Where the past ends in a motion that continues it [s]."""
+    return (len(prefix.human) - 1) / clip.fps
+
+
+def _since(clip: MotionClip, seconds: float) -> MotionClip:
+    """A motion from a time on [s]."""
+    return clip.slice(int(seconds * clip.fps), len(clip))
 
 
 def choose_seed(settings: Settings) -> int:

@@ -1,4 +1,4 @@
-"""Running one node as a process that ends cleanly on SIGINT and SIGTERM.
+"""Running nodes as a process that ends cleanly on SIGINT and SIGTERM.
 
 rclpy's own signal handlers shut the context down under a waiting executor; now and then it then
 waits for ever, or raises. Here the signal only asks, and the loop looks.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
@@ -38,40 +39,67 @@ class _Signals:
             raise KeyboardInterrupt
 
 
-def serve(make_node: Callable[[], Node], threads: int, args: Sequence[str] | None = None) -> int:
-    """Run a node until SIGINT or SIGTERM. Must be called in the main thread.
+def serve(
+    make_nodes: Callable[[], Node] | Sequence[Callable[[], Node]],
+    threads: int,
+    args: Sequence[str] | None = None,
+) -> int:
+    """Run nodes until SIGINT or SIGTERM. Must be called in the main thread.
+
+    What a callback raises is logged, and the nodes go on. A node that cannot start by itself says
+    so in an attribute `failure`; then all end.
 
     Args:
-        make_node: Makes the node; called once ROS is initialised.
+        make_nodes: Makes a node, or several; called once ROS is initialised.
         threads: How many callbacks may run at the same time.
         args: Command line, with ROS arguments; None is the process's own.
 
     Returns:
-        Exit status: 0 after a signal, 1 when the node could not be made.
+        Exit status: 0 after a signal, 1 when a node could not be made or started.
     """
     signals = _Signals()
     rclpy.init(
         args=None if args is None else list(args),
         signal_handler_options=SignalHandlerOptions.NO,
     )
-    node: Node | None = None
+    nodes: list[Node] = []
     executor: Executor = SingleThreadedExecutor()
     if threads > 1:
         executor = MultiThreadedExecutor(num_threads=threads)
     try:
-        node = make_node()
-        executor.add_node(node)
+        for make in [make_nodes] if callable(make_nodes) else make_nodes:
+            nodes.append(make())
+            executor.add_node(nodes[-1])
         signals.serving = True
         while not signals.asked:
-            executor.spin_once(timeout_sec=LOOK_EVERY)
+            _spin(executor, nodes[0])
+            failures = [failure for node in nodes if (failure := getattr(node, "failure", ""))]
+            if failures:
+                return _told(failures[0])
     except KeyboardInterrupt:
         pass
     except NextscaleError as error:
-        print(f"{Path(sys.argv[0]).stem}: {error}", file=sys.stderr)
-        return 1
+        return _told(str(error))
     finally:
         executor.shutdown(timeout_sec=1.0)
-        if node is not None:
+        for node in nodes:
             node.destroy_node()
         rclpy.try_shutdown()
     return 0
+
+
+def _spin(executor: Executor, node: Node) -> None:
+    """Serve for a moment; one callback that raises does not end the process."""
+    try:
+        executor.spin_once(timeout_sec=LOOK_EVERY)
+    except Exception as error:
+        node.get_logger().error(
+            f"a callback failed, the node goes on: {type(error).__name__}: {error}"
+            f"\n{traceback.format_exc()}",
+            throttle_duration_sec=1.0,
+        )
+
+
+def _told(failure: str) -> int:
+    print(f"{Path(sys.argv[0]).stem}: {failure}", file=sys.stderr)
+    return 1

@@ -85,6 +85,10 @@ class Situation:
         """Remember what the robot is to do from now on."""
         self._plan = plan
 
+    def forget(self) -> None:
+        """There is no plan under way."""
+        self._plan = None
+
     def stamp(self, time: float) -> float | None:
         """A time [s] by the clock that the robot stamps its joint states with; None: unknown."""
         return self._inputs.joints.stamp(time)

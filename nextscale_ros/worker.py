@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -38,7 +39,7 @@ class NewestOnlyWorker(Generic[Request]):
     """Runs `job(request, ticket)` in a thread of its own; a newer request replaces older ones.
 
     Args:
-        job: The work. It should look at `ticket.stale` now and then, and must not raise.
+        job: The work. It should look at `ticket.stale` now and then, and should not raise.
         replaced: Told of each request that was replaced before its job began.
     """
 
@@ -51,18 +52,44 @@ class NewestOnlyWorker(Generic[Request]):
         self._replaced = replaced
         self._pending: tuple[Request, Ticket] | None = None
         self._closed = False
+        self._running = False
         self.newest = 0
         self.gate = threading.RLock()
         self._wake = threading.Condition(self.gate)
         self._thread = threading.Thread(target=self._run, name="motion", daemon=True)
         self._thread.start()
 
-    def submit(self, request: Request) -> None:
-        """Take a request; whatever is older becomes stale at once."""
+    @property
+    def busy(self) -> bool:
+        """Whether a job runs or waits."""
+        with self.gate:
+            return self._running or self._pending is not None
+
+    def submit(self, request: Request, *, only_if_idle: bool = False) -> bool:
+        """Take a request; whatever is older becomes stale at once.
+
+        Args:
+            request: The request.
+            only_if_idle: Leave it where a job runs or waits.
+
+        Returns:
+            Whether it was taken.
+        """
         with self._wake:
+            if self._closed or (only_if_idle and self.busy):
+                return False
             before, self.newest = self._pending, self.newest + 1
             self._pending = (request, Ticket(self, self.newest))
             self._wake.notify()
+        if before is not None:
+            self._replaced(before[0])
+        return True
+
+    def drop(self) -> None:
+        """Make everything stale; requests that come later are served."""
+        with self._wake:
+            before, self._pending = self._pending, None
+            self.newest += 1
         if before is not None:
             self._replaced(before[0])
 
@@ -70,9 +97,11 @@ class NewestOnlyWorker(Generic[Request]):
         """Make everything stale and wait for the running job to notice [s]."""
         with self._wake:
             self._closed = True
-            self._pending = None
+            before, self._pending = self._pending, None
             self.newest += 1
             self._wake.notify()
+        if before is not None:
+            self._replaced(before[0])
         self._thread.join(timeout)
 
     def _run(self) -> None:
@@ -82,4 +111,12 @@ class NewestOnlyWorker(Generic[Request]):
                 if self._closed or self._pending is None:
                     return
                 (request, ticket), self._pending = self._pending, None
-            self._job(request, ticket)
+                self._running = True
+            try:
+                self._job(request, ticket)
+            except Exception:
+                # Whatever it was, the next request is served.
+                traceback.print_exc()
+            finally:
+                with self._wake:
+                    self._running = False

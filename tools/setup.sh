@@ -96,7 +96,7 @@ if ! stamp_is $venv/.packages "$packages"; then
 fi
 
 # The Python code is used where it stands; only what is compiled or copied has to be built again.
-sources=$(hash_of $(find action msg srv cmake launch config/params.yaml CMakeLists.txt package.xml setup.py \
+sources=$(hash_of $(find action msg srv interfaces cmake launch config/params.yaml CMakeLists.txt package.xml setup.py \
     pyproject.toml requirements-ros-build.txt "$0" -type f | LC_ALL=C sort))
 if ! stamp_is $venv/.package "$sources"; then
     [ -n "${installer:-}" ] || check_machine

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from nextscale_core.cli.bag import app as bag_app
 from nextscale_core.cli.battery import battery
 from nextscale_core.cli.complete import complete
 from nextscale_core.cli.edit import edit
@@ -112,6 +113,7 @@ app.command()(battery)
 app.command()(evaluate)
 app.command()(view)
 app.add_typer(robots_app, name="robots")
+app.add_typer(bag_app, name="bag")
 app.add_typer(train_app, name="train")
 app.add_typer(experiments_app, name="experiment")
 

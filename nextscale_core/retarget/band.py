@@ -17,8 +17,12 @@ class Band:
     """
 
     def __init__(self, frames: int, size: int):
+        self._set(np.zeros((frames, size, 2 * size + 1)))
+
+    def _set(self, by_frame: np.ndarray) -> None:
+        frames, size = by_frame.shape[:2]
         self._frames, self._size = frames, size
-        self._columns = np.zeros((frames * size, 2 * size + 1))
+        self._columns = by_frame.reshape(frames * size, 2 * size + 1)
         # Column c of a frame begins at c (2 m + 1) with its diagonal: its row r is at c 2 m + r.
         flat = self._columns.reshape(frames, size * (2 * size + 1))
         self.blocks = flat[:, : 2 * size * size].reshape(frames, size, 2 * size)[:, :, :size]
@@ -39,6 +43,21 @@ class Band:
         one[:-2] -= 2 * weight
         one[1:-1] -= 2 * weight
         two[:-2] += weight
+
+    def at(self, frames: np.ndarray) -> Band:
+        """The band of the frames (T,) that are marked, as if nothing else could change."""
+        if frames.all():
+            return self
+        rows = np.flatnonzero(frames)
+        part = Band.__new__(Band)
+        part._set(np.ascontiguousarray(self._by_frame[rows]))
+        size = self._size
+        # Across a gap, nothing couples what is now side by side.
+        after = np.diff(rows) > 1
+        part._by_frame[:-1][after, :, size] = 0.0
+        part._by_frame[:-1][after, :, 2 * size] = 0.0
+        part._by_frame[:-2][after[1:], :, 2 * size] = 0.0
+        return part
 
     def solve(self, gradient: np.ndarray, *, keep: bool = False) -> np.ndarray:
         """The step (T, m) that takes away the gradient (T, m).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import combinations
@@ -23,6 +24,10 @@ at the wanted distance: let go at once, they would be pulled back into each othe
 
 _SHALLOW = 0.012
 """Nearest points of bodies that are deeper inside each other do not tell the way out [m]."""
+
+_ROOM_OF_GAP = 0.25
+"""The room around a pair takes at most this share of its distance in the nominal posture, as the
+solver wants twice the room: thighs that hang 14 mm apart are seldom 12 mm apart in a walk."""
 
 _SAMPLES = 200
 _ALWAYS = 0.9
@@ -101,14 +106,18 @@ class CollisionModel:
     Args:
         robot: The robot.
         distance: Bodies closer than this count as touching [m].
+        margin: Part of that distance that every pair keeps [m]. The rest is room for the solver,
+            and less of it for pairs that are close to each other in the nominal posture already.
+            All of it when None.
 
     Attributes:
         pairs: Link names of the pairs that are checked.
+        share: (P,) share of the room that each pair gets.
         touching_nominal: Pairs that are left out because they touch in the nominal posture, though
             they do not in the zero posture nor nearly always.
     """
 
-    def __init__(self, robot: Robot, distance: float = 0.0):
+    def __init__(self, robot: Robot, distance: float = 0.0, margin: float | None = None):
         self.robot, self.distance = robot, distance
         self._geometry = pin.GeometryModel()
         self._owners: list[int] = []
@@ -137,6 +146,11 @@ class CollisionModel:
         for request in self._geometry_data.collisionRequests:
             request.enable_contact = True
         self._tree = kinematics_of(robot).tree
+        room = 0.0 if margin is None else distance - margin
+        self.share = np.ones(len(self._geometry.collisionPairs))
+        if room > 0:
+            gap = self._nominal_gaps() - (distance - room)
+            self.share = np.clip(_ROOM_OF_GAP * gap / room, 0.0, 1.0)
         bodies = np.array(self._owners) - 1
         self._culling = Culling(
             bodies,
@@ -147,7 +161,7 @@ class CollisionModel:
             np.array(
                 [(p.first, p.second) for p in self._geometry.collisionPairs], dtype=int
             ).reshape(-1, 2),
-            max(distance, 0.0),
+            np.maximum(distance - room * (1.0 - self.share), 0.0),
         )
         self.pairs = tuple(
             (self._links[pair.first], self._links[pair.second])
@@ -192,6 +206,21 @@ class CollisionModel:
         for a, b in kept:
             self._geometry.addCollisionPair(pin.CollisionPair(a, b))
 
+    def _nominal_gaps(self) -> np.ndarray:
+        """(P,) distance of the bodies of each pair in the nominal posture [m]."""
+        at = self._upright(self.robot.nominal[None])[0]
+        pin.updateGeometryPlacements(
+            self.robot.model, self._data, self._geometry, self._geometry_data, at
+        )
+        count = len(self._geometry.collisionPairs)
+        # The bodies carry half of the safety distance each.
+        return self.distance + np.array(
+            [
+                pin.computeDistance(self._geometry, self._geometry_data, number).min_distance
+                for number in range(count)
+            ]
+        )
+
     def _upright(self, positions: np.ndarray) -> np.ndarray:
         base, quaternion = (
             np.zeros((len(positions), 3)),
@@ -220,12 +249,31 @@ class CollisionModel:
 
     def close_pairs(self, positions: np.ndarray) -> set[tuple[int, int]]:
         """(row, number in `pairs`) of everything that touches, for joint positions (N, J)."""
-        return {(row, number) for row, number, _ in self._contacts(positions)}
+        return set(self._suspects(positions)[0])
 
     def _contacts(self, positions: np.ndarray) -> list[tuple[int, int, float]]:
         """Row, number of the pair and depth [m] of everything that touches, in this order."""
+        pairs, place = self._suspects(positions)
+        found = []
+        for row, number in pairs:
+            # No plane parts them, so they touch. GJK, which starts from its last answer, tells
+            # how deep, but has been seen to miss bodies 13 mm inside each other.
+            place(row)
+            if pin.computeCollision(self._geometry, self._geometry_data, number):
+                contact = self._geometry_data.collisionResults[number].getContact(0)
+                depth = -float(contact.penetration_depth)
+            else:
+                result = pin.computeDistance(self._geometry, self._geometry_data, number)
+                depth = -float(result.min_distance)
+            found.append((row, number, max(depth, 0.0)))
+        return found
+
+    def _suspects(
+        self, positions: np.ndarray
+    ) -> tuple[list[tuple[int, int]], Callable[[int], None]]:
+        """Row and number of everything that touches, and what puts the bodies where a row says."""
         if not len(positions):
-            return []
+            return [], lambda row: None
         configurations = self._upright(positions)
         upright = np.broadcast_to(np.eye(3), (len(positions), 3, 3))
         frames = self._tree(np.zeros((len(positions), 3)), upright, positions)
@@ -247,21 +295,11 @@ class CollisionModel:
             place(row)
             return np.array(pin.computeDistance(self._geometry, self._geometry_data, number).normal)
 
-        found = []
-        for row, number in self._culling.suspects(frames, normal):
-            # No plane parts them, so they touch. GJK, which starts from its last answer, tells
-            # how deep, but has been seen to miss bodies 13 mm inside each other.
-            place(row)
-            if pin.computeCollision(self._geometry, self._geometry_data, number):
-                contact = self._geometry_data.collisionResults[number].getContact(0)
-                depth = -float(contact.penetration_depth)
-            else:
-                result = pin.computeDistance(self._geometry, self._geometry_data, number)
-                depth = -float(result.min_distance)
-            found.append((row, number, max(depth, 0.0)))
-        return found
+        return self._culling.suspects(frames, normal), place
 
-    def hinges(self, poses: Poses, where: set[tuple[int, int]], separation: float) -> list[Hinge]:
+    def hinges(
+        self, poses: Poses, where: set[tuple[int, int]], separation: float | np.ndarray
+    ) -> list[Hinge]:
         """What a whole-clip solve should keep apart, for given pairs.
 
         The shortest way out of a deep collision may lead to the other side of a body, and another
@@ -270,8 +308,9 @@ class CollisionModel:
         Args:
             poses: The clip.
             where: (frame, number in `pairs`), as `close_pairs` gives them.
-            separation: Wanted distance between the bodies [m].
+            separation: Wanted distance between the bodies, one or (P,) [m].
         """
+        wanted = np.broadcast_to(separation, len(self.pairs))
         quaternion = Rotation.from_matrix(poses.rotation).as_quat()
         configurations = self.robot.configurations(poses.base, quaternion, poses.joints)
         runs: dict[int, list[_Near]] = {}
@@ -291,7 +330,7 @@ class CollisionModel:
         for number, nears in runs.items():
             pair = self._geometry.collisionPairs[number]
             for near in _steady(nears):
-                hinge = self._hinge(near, int(pair.first), int(pair.second), separation)
+                hinge = self._hinge(near, int(pair.first), int(pair.second), float(wanted[number]))
                 if hinge is not None:
                     hinges.append(hinge)
         return hinges
@@ -350,6 +389,8 @@ class CollisionModel:
 
 
 @lru_cache(maxsize=8)
-def collision_model(robot: Robot, distance: float = 0.0) -> CollisionModel:
+def collision_model(
+    robot: Robot, distance: float = 0.0, margin: float | None = None
+) -> CollisionModel:
     """The collision model of a robot, built once for each safety distance."""
-    return CollisionModel(robot, distance)
+    return CollisionModel(robot, distance, margin)

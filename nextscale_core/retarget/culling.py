@@ -52,7 +52,7 @@ class Culling:
         vertices: (V, 3) of each hull, in the turned frame of its body (`ForwardKinematics.local`)
             [m].
         pairs: (P, 2) hulls.
-        distance: Bodies nearer than this touch [m].
+        distance: (P,) bodies of a pair that are nearer than this touch [m].
     """
 
     def __init__(
@@ -60,10 +60,11 @@ class Culling:
         bodies: np.ndarray,
         vertices: Sequence[np.ndarray],
         pairs: np.ndarray,
-        distance: float,
+        distance: np.ndarray,
     ):
         self._bodies, self._vertices, self._pairs = bodies, list(vertices), pairs
         self._distance = distance + _SLACK
+        self._farthest = float(self._distance.max(initial=_SLACK))
         self._centre = np.stack([(v.min(0) + v.max(0)) / 2 for v in self._vertices])
         self._half = np.stack([(v.max(0) - v.min(0)) / 2 for v in self._vertices])
         self._radius = np.array(
@@ -116,16 +117,16 @@ class Culling:
         for pair, (one, other) in self._that(meet):
             samples = np.flatnonzero(np.repeat(meet[:, one, other], _GROUP)[:count])
             gap = centre[one][:, samples] - centre[other][:, samples]
-            limit = self._radius[one] + self._radius[other] + self._distance
+            limit = self._radius[one] + self._radius[other] + self._distance[pair]
             samples = samples[(gap * gap).sum(0) < limit * limit]
             if len(samples):
                 result.append((int(pair), samples))
         return result
 
     def _meet(self, centre: np.ndarray, reach: np.ndarray) -> np.ndarray:
-        """(S, L, L) whether balls (L, 3, S) with radii (L, S) are nearer than the distance."""
+        """(S, L, L) whether balls (L, 3, S) with radii (L, S) are nearer than any distance."""
         # |a|^2 + |b|^2 - 2 a b - (r_a + r_b)^2, as one product of matrices.
-        c, r = centre.transpose(2, 0, 1), reach.T[..., None] + self._distance / 2
+        c, r = centre.transpose(2, 0, 1), reach.T[..., None] + self._farthest / 2
         square, one = (c * c).sum(-1, keepdims=True) - r * r, np.ones_like(r)
         left = np.concatenate([-2 * c, -2 * r, square, one], axis=-1)
         right = np.concatenate([c, r, one, square], axis=-1)
@@ -153,7 +154,7 @@ class Culling:
     def _plane(self, pair: int, own: np.ndarray) -> _Plane:
         """The plane beside the first body, across a direction in its own frame."""
         farthest = float((self._vertices[self._pairs[pair, 0]] @ own).max())
-        return _Plane(own, farthest + self._distance * float(np.linalg.norm(own)))
+        return _Plane(own, farthest + float(self._distance[pair]) * float(np.linalg.norm(own)))
 
     def _parted(self, frames: Frames, pair: int, plane: _Plane, samples: np.ndarray) -> np.ndarray:
         """(S,) True where a plane that goes with the first body shows both bodies apart."""

@@ -2,7 +2,8 @@
 
 Arrays: `joint_names` (J,) text, `positions` (N, J) [rad], `velocities` (N, J) [rad/s],
 `time_from_start` (N,) [s], `base_position` (N, 3) [m], `base_quaternion` (N, 4) x y z w, `fps`
-[Hz], `robot` and `text`, and `seed` (-1 for recorded motion).
+[Hz], `robot` and `text`, `seed` (-1 for recorded motion) and, where it is known, `source_time` (N,)
+[s], NaN where a sample belongs to no human motion.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ def write_trajectory(
             f"cannot write a robot trajectory to {path.name!r}: the one known format is .npz"
         )
     arrays = {name: getattr(trajectory, name) for name in _ARRAYS}
+    if trajectory.source_time is not None:
+        arrays["source_time"] = trajectory.source_time
     # Fixed-width unicode, as object arrays would need pickle.
     arrays["joint_names"] = np.array(trajectory.joint_names, dtype=np.str_)
     arrays["fps"] = np.array(trajectory.fps, dtype=np.float64)
@@ -65,6 +68,11 @@ def read_trajectory(path: str | Path) -> RobotTrajectory:
     for name, array in values.items():
         if not np.isfinite(array).all():
             raise MotionFileError(f"{path}: {name!r} holds NaN or infinity")
+    source = None
+    if "source_time" in arrays:
+        source = numbers_in(path, arrays, "source_time")
+        if np.isinf(source).any():
+            raise MotionFileError(f"{path}: 'source_time' holds infinity")
     fps = number_in(path, arrays, "fps")
     if fps <= 0.0:
         raise MotionFileError(f"{path}: 'fps' must be positive, got {fps:g}")
@@ -74,6 +82,7 @@ def read_trajectory(path: str | Path) -> RobotTrajectory:
             joint_names=tuple(str(name) for name in names),
             fps=fps,
             text=text_in(path, arrays, "text"),
+            source_time=source,
             **values,
         )
     except (RetargetError, TypeError) as error:

@@ -64,6 +64,7 @@ class Joined:
         state: The measured state, its base known or estimated, in the world of the targets.
         twist: (6,) velocity of the base [m/s] and its rate of turn in the world [rad/s], by which
             standing feet do not move; NaN where none stands.
+        first: Frame of the whole motion that the targets begin with.
     """
 
     targets: Targets
@@ -71,6 +72,7 @@ class Joined:
     pull: np.ndarray
     state: RobotState
     twist: np.ndarray
+    first: int = 0
 
 
 def joined(
@@ -141,7 +143,7 @@ def joined(
         feet=replace(cut.feet, ankle=ankle, stance=stance),
         contacts=replace(cut.contacts, ankle=heels, ball=balls),
     )
-    return Joined(cut, posture, pull, state, twist)
+    return Joined(cut, posture, pull, state, twist, first)
 
 
 def _from(targets: Targets, first: int) -> Targets:

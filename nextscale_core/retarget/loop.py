@@ -50,6 +50,7 @@ class Cycle:
             on the floor goes to Rz(turn) p + shift.
         mismatch: Mean distance of body parts and their speeds' effect between both ends, before
             they were brought together [m].
+        first: Frame of the motion at which the round begins.
     """
 
     poses: Poses
@@ -57,6 +58,7 @@ class Cycle:
     turn: float
     shift: np.ndarray
     mismatch: float
+    first: int = 0
 
     @property
     def seconds(self) -> float:
@@ -124,7 +126,7 @@ def close_cycle(
     start, end = bent.place[first], bent.place[last]
     shift = end - (_about_z(np.array(turn))[:2, :2] @ start)
     body = Poses(cycle.base[:-1], cycle.rotation[:-1], cycle.joints[:-1])
-    return Cycle(body, fps, turn, shift, mismatch)
+    return Cycle(body, fps, turn, shift, mismatch, first)
 
 
 def sample_cycle(robot: Robot, cycle: Cycle, rate: float) -> Samples:
@@ -289,7 +291,9 @@ def _play(
     # Equal but for rounding and what the ends of the three rounds do to the middle one.
     positions[-1], velocities[-1] = positions[0], velocities[0]
     quaternion = values[:, 3:7] / np.linalg.norm(values[:, 3:7], axis=1, keepdims=True)
-    return Samples(times, positions, velocities, values[:, :3], quaternion), knots[: frames + 1]
+    place = np.interp(times, knots, np.arange(frames + 1)) % frames
+    samples = Samples(times, positions, velocities, values[:, :3], quaternion, place)
+    return samples, knots[: frames + 1]
 
 
 def _power(turn: float, shift: np.ndarray, number: int) -> tuple[float, np.ndarray]:

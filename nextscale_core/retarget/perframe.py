@@ -1,8 +1,9 @@
-"""Stage 1: one frame after the other, damped Gauss-Newton on points.
+"""Stage 1: a few frames after each other, damped Gauss-Newton on points.
 
 Each step minimises sum_i w_i |J_i dx + r_i|^2 + posture + mu |dx|^2 for the tangent dx of the
 floating base and the joints, with the position limits as an active set. The solution of one frame
-starts the next, so one step per frame is enough; the whole-clip stage removes what is left.
+starts the next, so one step per frame is enough; the whole-clip stage, whose steps cost less,
+removes what is left, between the solved frames too.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import pinocchio as pin
 from scipy.linalg import lapack
-from scipy.spatial.transform import Rotation
+from scipy.spatial.transform import Rotation, Slerp
 
 from nextscale_core.exceptions import RetargetError
 from nextscale_core.retarget.kinematics import Kinematics, Poses, lever_triples
@@ -44,30 +45,43 @@ class FrameSolver:
         self._data = model.createData()
         self._plain = all(model.joints[j + 2].nq == 1 for j in range(self._robot.num_joints))
 
-    def solve(self, targets: Targets, start: Poses, steps: int = 1) -> Poses:
+    def solve(self, targets: Targets, start: Poses, steps: int = 1, stride: int = 1) -> Poses:
         """Poses of all frames.
 
         Args:
             targets: What each keypoint should do.
             start: Only its first frame is used.
             steps: Gauss-Newton steps per frame after the first.
+            stride: Every so many frames one is solved; those between are interpolated.
 
         Raises:
             RetargetError: the equations could not be solved.
         """
-        rows = _Rows(self._kinematics, targets, self._data)
+        keys = np.arange(0, len(targets), stride)
+        if keys[-1] != len(targets) - 1:
+            keys = np.append(keys, len(targets) - 1)
+        rows = _Rows(self._kinematics, targets, self._data, keys)
         quaternion = Rotation.from_matrix(start.rotation[0]).as_quat()
         base, joints = start.base[0].copy(), start.joints[0].copy()
-        frames = len(targets)
-        bases, quaternions = np.empty((frames, 3)), np.empty((frames, 4))
-        angles = np.empty((frames, len(joints)))
-        for t in range(frames):
+        bases, quaternions = np.empty((len(keys), 3)), np.empty((len(keys), 4))
+        angles = np.empty((len(keys), len(joints)))
+        for t in range(len(keys)):
             for _ in range(steps if t else _FIRST_STEPS):
                 base, quaternion, joints, size = self._step(rows, t, base, quaternion, joints)
                 if size < 1e-3:
                     break
             bases[t], quaternions[t], angles[t] = base, quaternion, joints
-        return Poses(bases, Rotation.from_quat(quaternions).as_matrix(), angles)
+        turns = Rotation.from_quat(quaternions)
+        if stride == 1:
+            return Poses(bases, turns.as_matrix(), angles)
+        frames = np.arange(len(targets))
+        before = np.minimum(frames // stride, len(keys) - 2)
+        share = ((frames - keys[before]) / (keys[before + 1] - keys[before]))[:, None]
+        return Poses(
+            (1.0 - share) * bases[before] + share * bases[before + 1],
+            Slerp(keys, turns)(frames).as_matrix(),
+            (1.0 - share) * angles[before] + share * angles[before + 1],
+        )
 
     def _step(
         self, rows: _Rows, t: int, base: np.ndarray, quaternion: np.ndarray, joints: np.ndarray
@@ -92,7 +106,9 @@ class FrameSolver:
             outward[held] = 0.0
         _, step, info = lapack.dposv(hessian, -gradient, overwrite_a=1, overwrite_b=1)
         if info:
-            raise RetargetError(f"frame {t}: the equations of motion matching are singular")
+            raise RetargetError(
+                f"frame {rows.frames[t]}: the equations of motion matching are singular"
+            )
         size = float(np.abs(step).max())
         if size > _MAX_STEP:
             step = np.minimum(np.maximum(step, -_MAX_STEP), _MAX_STEP)
@@ -113,12 +129,15 @@ class _Rows:
         kinematics: The robot's keypoints.
         targets: What they should do.
         data: Where pinocchio leaves placements and Jacobians; read anew at every frame.
+        frames: (K,) frames that are solved; `at` counts these.
     """
 
-    def __init__(self, kinematics: Kinematics, targets: Targets, data: pin.Data):
+    def __init__(
+        self, kinematics: Kinematics, targets: Targets, data: pin.Data, frames: np.ndarray
+    ):
         k, first, second = kinematics, targets.first, targets.second
-        self._data = data
-        root = np.sqrt(targets.weight)
+        self._data, self.frames = data, frames
+        goal, root = targets.goal[frames], np.sqrt(targets.weight[frames])
         triples = lever_triples(k, first, second)
         if any((root[:, row] != root[:, [lead]]).any() for lead, *row in triples):
             triples = triples[:0]
@@ -130,7 +149,7 @@ class _Rows:
         signs[relative, np.searchsorted(used, second[rows][relative])] -= 1.0
         self._signs = signs
         self._mixed = root[:, rows, None] * signs
-        self._root, self._goal = root[:, rows, None], targets.goal[:, rows]
+        self._root, self._goal = root[:, rows, None], goal[:, rows]
         lead = triples[:, 0]
         turned = k.owner[first[lead]]
         owner = np.concatenate([k.owner[used], turned])
@@ -142,7 +161,7 @@ class _Rows:
         levers = k.offset[first[triples]] - k.offset[second[lead]][:, None]
         length = np.linalg.norm(levers[:, :1], axis=-1)
         self._levers = levers
-        self._turn_goal = targets.goal[:, triples].transpose(0, 1, 3, 2)
+        self._turn_goal = goal[:, triples].transpose(0, 1, 3, 2)
         self._pull = (root[:, lead] / (np.sqrt(2) * length[:, 0]))[..., None]
         above = np.stack([k.ancestors(int(joint)) for joint in owner])
         moves = np.concatenate([np.ones((len(owner), 6)), above], axis=1)
@@ -153,7 +172,7 @@ class _Rows:
         self._lever[:, [0, 1, 2], [0, 1, 2]] = 1.0
 
     def at(self, t: int) -> tuple[np.ndarray, np.ndarray]:
-        """Jacobian (R, nv) by pinocchio's tangent and residuals (R,) of frame t."""
+        """Jacobian (R, nv) by pinocchio's tangent and residuals (R,) of solved frame t."""
         jacobian = self._data.J
         rotation = np.array([placement.rotation for placement in self._rotations])
         origin = np.array([placement.translation for placement in self._rotations])

@@ -71,6 +71,7 @@ def slowed(robot: Robot, trajectory: RobotTrajectory) -> tuple[RobotTrajectory, 
     """
     times = trajectory.time_from_start - trajectory.time_from_start[0]
     positions, velocities = trajectory.positions, trajectory.velocities
+    source = trajectory.source_time
     # A rate below that of the samples would lose what is between.
     rate = max(trajectory.fps, 1.0 / float(np.median(np.diff(times))))
     factor = 1.0
@@ -101,6 +102,7 @@ def slowed(robot: Robot, trajectory: RobotTrajectory) -> tuple[RobotTrajectory, 
             time_from_start=new + trajectory.time_from_start[0],
             base_position=base[:, :3],
             base_quaternion=base[:, 3:] / np.linalg.norm(base[:, 3:], axis=1, keepdims=True),
+            source_time=None if source is None else np.interp(at, times, source),
         )
     return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -16,7 +16,7 @@ from nextscale_core.motion.clip import MotionClip
 from nextscale_core.retarget.collision import collision_model
 from nextscale_core.retarget.join import Joined, joined
 from nextscale_core.retarget.kinematics import Poses, kinematics_of
-from nextscale_core.retarget.loop import close_cycle
+from nextscale_core.retarget.loop import Cycle, close_cycle
 from nextscale_core.retarget.moment import best_moment
 from nextscale_core.retarget.perframe import FrameSolver
 from nextscale_core.retarget.robot import Robot, RobotState
@@ -26,15 +26,21 @@ from nextscale_core.retarget.subset import for_moving_joints
 from nextscale_core.retarget.targets import MAX_FRAMES, Targets, Weights, make_targets, start_poses
 from nextscale_core.retarget.timing import sample
 from nextscale_core.retarget.trajectory import RobotTrajectory
-from nextscale_core.retarget.wholeclip import ClipSolver, Smoothness
+from nextscale_core.retarget.wholeclip import DAMPING, ClipSolver, Smoothness
 from nextscale_core.stopwatch import Stopwatch
 
-_PASSES = 2
-_CALMING_PASSES = 2
-"""Further passes that smooth where the acceleration limits ask for it."""
+_STRIDE = 4
+"""Of so many frames, one is solved by itself for the solver of the whole clip to begin with."""
 
-_PARTING_PASSES = 8
-"""Further passes that part bodies that touch."""
+_PASSES = 2
+_SETTLED = 0.05
+"""Frames whose joints moved further in the last of these passes get another one [rad]."""
+
+_PARTING_PASSES = 9
+"""Further passes: they part bodies that touch."""
+
+_CALMING_PASSES = 2
+"""The first of them smooth where the acceleration limits ask for it."""
 
 _PARTING_DAMPING = 0.4
 """Shorter steps while bodies are parted: where they touch changes with every step."""
@@ -84,9 +90,9 @@ class Retargeter:
         lower, upper = robot.position_lower + margin, robot.position_upper - margin
         self._frame_solver = FrameSolver(self._kinematics, lower, upper)
         self._clip_solver = ClipSolver(self._kinematics, lower, upper)
-        self._collisions = collision_model(
-            robot, robot.profile.collision_margin + _PARTING_ROOM / 2
-        )
+        near = robot.profile.collision_margin
+        self._collisions = collision_model(robot, near + _PARTING_ROOM / 2, near)
+        self._wanted = near + _PARTING_ROOM * self._collisions.share
 
     def retarget(
         self,
@@ -150,11 +156,14 @@ class Retargeter:
                     targets = for_moving_joints(targets, self._kinematics, start)
             with _stage(stopwatch, "solve"):
                 poses = self.solve(targets, past)
+                source = _Source(0 if past is None else past.first, targets.fps)
                 if self.robot.base_held:
                     # The solver left the base where it was, but for rounding.
                     poses = replace(poses, base=targets.base, rotation=targets.rotation)
                 if rounds > 1:
-                    poses = self._repeated(poses, targets.fps, rounds)
+                    cycle = self._cycle(poses, targets.fps, rounds)
+                    poses = cycle.unroll(rounds)
+                    source = _Source(cycle.first, targets.fps, len(cycle.poses))
             with _stage(stopwatch, "resample"):
                 departure = None
                 if start is not None and past is None:
@@ -173,6 +182,7 @@ class Retargeter:
             base_quaternion=samples.quaternion,
             fps=float(rate),
             text=clip.text,
+            source_time=source.time(samples.frames, (len(clip) - 1) / clip.fps),
         )
 
     def solve(self, targets: Targets, past: Joined | None = None) -> Poses:
@@ -187,25 +197,18 @@ class Retargeter:
 
     def _solve(self, targets: Targets, past: Joined | None) -> Poses:
         start = start_poses(targets, self.robot.nominal if past is None else past.state.positions)
-        poses = self._frame_solver.solve(targets, start)
+        poses = self._frame_solver.solve(targets, start, stride=_STRIDE)
         step = self._clip_solver.step
         if past is not None:
             step = partial(step, reference=past.posture, pull=past.pull)
         for _ in range(_PASSES):
+            before = poses
             poses = step(targets, poses, self._smoothness)
-        weight = np.broadcast_to(self._smoothness.joints, (len(poses) - 2, self.robot.num_joints))
-        for _ in range(_CALMING_PASSES):
-            use = self._acceleration_use(poses, targets.fps)
-            if use.max() <= 1.0:
-                break
-            weight = weight * _spread(np.maximum(1.0, use) ** 2)
-            calm = replace(self._smoothness, joints=weight)
-            restless = _around(np.pad((use > 1.0).any(1), 1))
-            poses = step(targets, poses, calm, frames=restless)
-        return self._part(targets, poses, weight, step)
+        unsettled = np.abs(poses.joints - before.joints).max(1) > _SETTLED
+        return self._part(targets, poses, unsettled, step)
 
-    def _repeated(self, poses: Poses, fps: float, rounds: int) -> Poses:
-        """The part of a motion that repeats, so many times."""
+    def _cycle(self, poses: Poses, fps: float, rounds: int) -> Cycle:
+        """The part of a motion that repeats, if it can be played so many times."""
         cycle = close_cycle(self._kinematics, poses, fps)
         if cycle.mismatch > _NO_CYCLE:
             raise RetargetError(
@@ -217,18 +220,18 @@ class Retargeter:
                 f"{rounds} rounds of {cycle.seconds:.1f} s are too long to plan at once; "
                 f"at most {MAX_FRAMES // len(cycle.poses)} fit"
             )
-        return cycle.unroll(rounds)
+        return cycle
 
     def _part(
-        self, targets: Targets, poses: Poses, weight: np.ndarray, step: Callable[..., Poses]
+        self, targets: Targets, poses: Poses, unsettled: np.ndarray, step: Callable[..., Poses]
     ) -> Poses:
-        """Push bodies apart that touch.
+        """Calm down what is too fast, and push bodies apart that touch.
 
-        Pairs of earlier passes stay, or they would return. The same passes calm what parting
-        stirs up; a clip in which nothing ever touches is left as it is.
+        Only frames that need it are solved anew. Pairs of earlier passes stay, or they would
+        return. A clip in which nothing rushes and nothing ever touches is left as it is.
         """
+        weight = np.broadcast_to(self._smoothness.joints, (len(poses) - 2, self.robot.num_joints))
         where: set[tuple[int, int]] = set()
-        wanted = self.robot.profile.collision_margin + _PARTING_ROOM
         frames = np.ones(len(poses), dtype=bool)
         for number in range(_PARTING_PASSES):
             rows = np.flatnonzero(frames)
@@ -238,24 +241,27 @@ class Retargeter:
             }
             use = self._acceleration_use(poses, targets.fps)
             where |= touching
-            unsolved = np.zeros(len(poses), dtype=bool)
+            unsolved = unsettled.copy()
             unsolved[[frame for frame, _ in touching]] = True
-            if where and number < _PARTING_PASSES // 2:
-                unsolved[1:-1] |= (use > _CALM_ENOUGH).any(1)
+            calming = number < _CALMING_PASSES
+            if calming or (where and number < _PARTING_PASSES // 2):
+                unsolved[1:-1] |= (use > (1.0 if calming else _CALM_ENOUGH)).any(1)
             if not unsolved.any():
                 break
             # Elsewhere nothing touches, and nothing has to be solved again.
             frames = _around(unsolved)
-            if number:
-                stirred = np.where(frames[1:-1, None], np.clip(use, 1.0, 3.0), 1.0)
-                weight = weight * _spread(stirred)
+            unsettled = np.zeros(len(poses), dtype=bool)
+            stirred = np.maximum(use, 1.0) ** 2 if calming else np.clip(use, 1.0, 3.0)
+            weight = weight * _spread(np.where(frames[1:-1, None], stirred, 1.0))
             here = {(frame, pair) for frame, pair in where if frames[frame]}
+            parting = np.zeros(len(poses), dtype=bool)
+            parting[[frame for frame, _ in here]] = True
             poses = step(
                 targets,
                 poses,
                 replace(self._smoothness, joints=weight),
-                self._collisions.hinges(poses, here, wanted),
-                damping=_PARTING_DAMPING,
+                self._collisions.hinges(poses, here, self._wanted),
+                damping=np.where(_around(parting), _PARTING_DAMPING, DAMPING),
                 frames=frames,
             )
         return poses
@@ -265,6 +271,27 @@ class Retargeter:
         times = np.arange(len(poses)) / fps
         second = np.abs(CubicSpline(times, poses.joints)(times[1:-1], 2))
         return second / (_CALM * self.robot.acceleration_limit)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Which part of the human clip was solved.
+
+    Attributes:
+        first: Frame of the targets that the solved frames begin with.
+        fps: Rate of the frames [Hz].
+        period: Frames of a round, where the motion goes round.
+    """
+
+    first: int
+    fps: float
+    period: int | None = None
+
+    def time(self, frames: np.ndarray, seconds: float) -> np.ndarray:
+        """Times in a clip that lasts so long [s], from (N,) places among the solved frames."""
+        place = frames if self.period is None else frames % self.period
+        # A clip of few frames was held at its last one.
+        return np.asarray(np.minimum((self.first + place) / self.fps, seconds))
 
 
 def _around(frames: np.ndarray) -> np.ndarray:

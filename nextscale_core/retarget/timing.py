@@ -52,6 +52,7 @@ class Samples:
         velocities: (N, J) [rad/s].
         base: (N, 3) [m].
         quaternion: (N, 4) x y z w.
+        frames: (N,) place of each sample among the solved frames, NaN before the first.
     """
 
     times: np.ndarray
@@ -59,6 +60,7 @@ class Samples:
     velocities: np.ndarray
     base: np.ndarray
     quaternion: np.ndarray
+    frames: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -187,13 +189,16 @@ def _play(
     quaternion = values[:, 3:7] / np.linalg.norm(values[:, 3:7], axis=1, keepdims=True)
     if running is not None:
         positions, velocities = _from_exactly(robot, running, times, positions, velocities)
-    samples = Samples(times, positions, velocities, values[:, :3], quaternion)
+    frames = np.interp(s, schedule.knots, np.arange(len(tracks)))
+    frames[times < hold] = np.nan
+    samples = Samples(times, positions, velocities, values[:, :3], quaternion, frames)
     if departure is None:
         return samples
     return Samples(
         times,
         *departure.blend(times, positions, velocities),
         *departure.blend_base(times, samples.positions, samples.base, samples.quaternion),
+        frames,
     )
 
 

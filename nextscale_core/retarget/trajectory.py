@@ -26,6 +26,8 @@ class RobotTrajectory:
         base_quaternion: (N, 4) orientation of the root link in the world, x y z w.
         fps: Sampling rate [Hz].
         text: The sentence behind it, or ''.
+        source_time: (N,) time in the human clip that each sample was made from [s], NaN where it
+            belongs to none; None where no clip is known.
 
     Raises:
         RetargetError: arrays whose lengths do not agree, or that hold no numbers.
@@ -40,6 +42,7 @@ class RobotTrajectory:
     base_quaternion: np.ndarray
     fps: float
     text: str = ""
+    source_time: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         times = _numbers("time_from_start", self.time_from_start)
@@ -52,6 +55,8 @@ class RobotTrajectory:
             "base_quaternion": (n, 4),
             "fps": (),
         }
+        if self.source_time is not None:
+            wanted["source_time"] = (n,)
         for name, shape in wanted.items():
             array = _numbers(name, getattr(self, name))
             if array.shape != shape:

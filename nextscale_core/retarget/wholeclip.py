@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 
 from nextscale_core.retarget.band import Band
 from nextscale_core.retarget.equations import Equations
@@ -28,7 +29,7 @@ from nextscale_core.retarget.perframe import POSTURE
 from nextscale_core.retarget.rotations import exp, log
 from nextscale_core.retarget.targets import Goals
 
-_DAMPING = 1e-4
+DAMPING = 1e-4
 _MAX_STEP = 0.6
 _GROUND = 100.0
 _HINGE = 400.0
@@ -38,6 +39,9 @@ _FIXED = 1e8
 _BEYOND = 1e-3
 """Joints that a step takes further beyond a limit than this end at it, and the step is solved once
 more [rad]."""
+
+_FADES = 6
+"""In so many frames the effect of a joint that stops at its limit has faded."""
 
 _ASTRAY = 1e-9
 """A joint that nothing asks for is left out unless it is further from its posture [rad]."""
@@ -116,7 +120,7 @@ class ClipSolver:
         hinges: Sequence[Hinge] = (),
         reference: np.ndarray | None = None,
         relative_to: Poses | None = None,
-        damping: float = _DAMPING,
+        damping: np.ndarray | float = DAMPING,
         pull: np.ndarray | float = POSTURE,
         frames: np.ndarray | None = None,
     ) -> Poses:
@@ -132,7 +136,8 @@ class ClipSolver:
             reference: (J,) or (T, J) posture that undecided joints return to [rad]; the
                 robot's nominal posture when None.
             relative_to: A clip whose second differences are kept instead of made small.
-            damping: Weight of the step itself [1/m^2, 1/rad^2]; more makes shorter steps.
+            damping: (T,) or a number: weight of the step itself [1/m^2, 1/rad^2]; more makes
+                shorter steps.
             pull: (T, J) or a number: weight of that posture [1/rad^2].
             frames: (T,) True for the frames that may change; all when None.
 
@@ -166,7 +171,8 @@ class ClipSolver:
             kept=kept,
             hinges=HingeRows(self._kinematics, hinges, rows) if hinges else None,
         )
-        solved = self._solve(goals, clip, damping)
+        damped = np.broadcast_to(damping, len(poses))[rows, None]
+        solved = self._solve(goals, clip, damped)
         result = Poses(poses.base.copy(), poses.rotation.copy(), poses.joints.copy())
         free, changed = ~clip.fixed, rows[~clip.fixed]
         result.base[changed] = solved.base[free]
@@ -174,7 +180,7 @@ class ClipSolver:
         result.joints[changed] = solved.joints[free]
         return result
 
-    def _solve(self, goals: Goals, clip: _Clip, damping: float) -> Poses:
+    def _solve(self, goals: Goals, clip: _Clip, damping: np.ndarray) -> Poses:
         structure = self._structure(goals, clip)
         poses, joints = clip.poses, structure.joints
         frames = self._kinematics.frames(poses)
@@ -199,9 +205,7 @@ class ClipSolver:
         if beyond.any():
             # Cut off afterwards, these joints would leave the others, and a standing foot with
             # them, where only the whole step would have been right.
-            band.diagonal[:, 6:] += _FIXED * beyond
-            gradient[:, 6:][beyond] = -_FIXED * room[beyond]
-            step = band.solve(gradient)
+            step = self._within(band, step, beyond, room)
         return self._moved(structure, clip, poses, step)
 
     @staticmethod
@@ -223,6 +227,22 @@ class ClipSolver:
         at, wanted = poses.joints[:, joints], step[:, 6:]
         room = np.clip(at + wanted, clip.lower[..., joints], clip.upper[..., joints]) - at
         return (np.abs(wanted - room) > _BEYOND) & ~clip.fixed[:, None], room
+
+    @staticmethod
+    def _within(
+        band: Band, step: np.ndarray, beyond: np.ndarray, room: np.ndarray
+    ) -> np.ndarray:
+        """The step solved once more around joints that would leave their limits.
+
+        What a change does fades within a few frames; further away the first solution stays.
+        """
+        near = ndimage.binary_dilation(beyond.any(1), iterations=_FADES)
+        band.diagonal[:, 6:] += _FIXED * beyond
+        change = np.zeros_like(step)
+        change[:, 6:][beyond] = -_FIXED * (room - step[:, 6:])[beyond]
+        step = step.copy()
+        step[near] += band.at(near).solve(change[near])
+        return step
 
     @staticmethod
     def _moved(structure: Equations, clip: _Clip, poses: Poses, step: np.ndarray) -> Poses:

@@ -178,7 +178,7 @@ def robot_scene(
     notes: list[tuple[str, str]] = []
     human: HumanTrack | None = None
     if clip is not None:
-        joints, stance = _at(clip, human_time(clip, trajectory.seconds, times))
+        joints, stance = _at(clip, _source(trajectory, clip, times, frames))
         human = HumanTrack(joints, stance, _beside(track, joints))
         notes.append(("human", "the motion in the file"))
     else:
@@ -240,8 +240,9 @@ def human_stance(clip: MotionClip) -> np.ndarray:
 def human_time(clip: MotionClip, seconds: float, times: np.ndarray) -> np.ndarray:
     """When a human did what the robot does.
 
-    A trajectory starts and stops smoothly (see `retarget.timing`). Where the robot's limits made
-    it slower, the human is slowed down evenly, although the robot may have been slower in places.
+    For a trajectory that does not say which moments of the clip its samples belong to. It starts
+    and stops smoothly (see `retarget.timing`). Where the robot's limits made it slower, the human
+    is slowed down evenly, although the robot may have been slower in places.
 
     Args:
         clip: The human motion.
@@ -262,6 +263,20 @@ def human_time(clip: MotionClip, seconds: float, times: np.ndarray) -> np.ndarra
     late = times > seconds / 2
     place = np.where(late, full - risen(seconds - times), risen(times))
     return np.clip(place, 0.0, full) * (length / full)
+
+
+def _source(
+    trajectory: RobotTrajectory, clip: MotionClip, times: np.ndarray, frames: np.ndarray
+) -> np.ndarray:
+    """(N,) times in the clip of samples `frames`, which the viewer shows at `times` [s].
+
+    Where a sample belongs to none, the human waits in the pose beside it.
+    """
+    source = trajectory.source_time
+    known = np.flatnonzero(np.isfinite(source)) if source is not None else np.zeros(0, dtype=int)
+    if source is None or not len(known):
+        return human_time(clip, trajectory.seconds, times)
+    return np.interp(frames, known, source[known])
 
 
 def _nearest(stamps: np.ndarray, times: np.ndarray) -> np.ndarray:

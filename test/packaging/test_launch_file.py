@@ -1,69 +1,262 @@
-"""The launch file, wherever ROS's launch is importable (it is not on PyPI)."""
+"""The launch file under ROS's own launch or, as that is not on PyPI, under a stand-in.
+
+The stand-in knows no more of launch than the file uses, and how a launch file gets its arguments:
+by default values, which the command line overrides.
+"""
 
 from __future__ import annotations
 
+import importlib.util
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
+import yaml
 
-pytest.importorskip("launch.actions", reason="launch is not on PyPI; runs on a ROS installation")
-pytest.importorskip("launch_ros.actions", reason="launch_ros is not on PyPI; runs on ROS")
+pytest.importorskip("rclpy", reason="needs ROS 2")
 
-from launch import LaunchContext
-from launch.actions import DeclareLaunchArgument
-from launch.launch_description_sources import get_launch_description_from_python_launch_file
-from launch.utilities import perform_substitutions
-from launch_ros.actions import Node
+from nextscale_core.exceptions import ConfigError
 
-LAUNCH_FILE = Path(__file__).resolve().parents[2] / "launch" / "generate.launch.py"
+ROOT = Path(__file__).resolve().parents[2]
+LAUNCH_FILES = sorted((ROOT / "launch").glob("*.launch.py"))
+LAUNCH_FILE = ROOT / "launch" / "generate.launch.py"
 
 
-def load(**arguments: str) -> tuple[LaunchContext, list[Node]]:
-    """A context with these arguments, and the nodes that would start in it."""
+@dataclass
+class Started:
+    """What launch would start, and what it would say."""
+
+    nodes: list[dict[str, Any]]
+    said: list[str]
+
+    def named(self, name: str) -> list[dict[str, Any]]:
+        return [node for node in self.nodes if node["executable"] == name]
+
+
+def _real() -> bool:
+    try:
+        return all(
+            importlib.util.find_spec(name) is not None
+            for name in ("launch.actions", "launch_ros.actions")
+        )
+    except (ImportError, ValueError):
+        return False
+
+
+class Recorded:
+    """An action, a substitution or a value, as it was written down."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.args, self.kwargs = args, kwargs
+
+
+class Configuration(Recorded):
+    def perform(self, context: Any) -> str:
+        return str(context.launch_configurations[self.args[0]])
+
+
+def _stand_in() -> dict[str, ModuleType]:
+    names: dict[str, dict[str, type]] = {
+        "launch": {"LaunchContext": SimpleNamespace, "LaunchDescription": Recorded},
+        "launch.action": {"Action": Recorded},
+        "launch.actions": {
+            name: type(name, (Recorded,), {})
+            for name in ("DeclareLaunchArgument", "LogInfo", "OpaqueFunction")
+        },
+        "launch.substitutions": {"LaunchConfiguration": Configuration},
+        "launch_ros": {},
+        "launch_ros.actions": {"Node": type("Node", (Recorded,), {})},
+        "launch_ros.parameter_descriptions": {
+            "ParameterValue": type("ParameterValue", (Recorded,), {})
+        },
+    }
+    modules = {}
+    for name, content in names.items():
+        modules[name] = ModuleType(name)
+        vars(modules[name]).update(content)
+    return modules
+
+
+@pytest.fixture
+def launched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Started]]:
+    """Runs the launch file with arguments."""
+    if _real():
+        yield _under_launch
+        return
+    for name, module in _stand_in().items():
+        monkeypatch.setitem(sys.modules, name, module)
+    yield _under_stand_in
+
+
+def _under_stand_in(file: Path = LAUNCH_FILE, /, **arguments: str) -> Started:
+    spec = importlib.util.spec_from_file_location("launch_file", file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    (entities,) = module.generate_launch_description().args
+    values = {}
+    actions: list[Recorded] = []
+    for entity in entities:
+        kind = type(entity).__name__
+        if kind == "DeclareLaunchArgument":
+            values[entity.args[0]] = entity.kwargs["default_value"]
+            assert entity.kwargs["description"]
+            assert isinstance(entity.kwargs["default_value"], str)
+        else:
+            assert kind == "OpaqueFunction"
+            context = SimpleNamespace(launch_configurations={**values, **arguments})
+            actions += entity.kwargs["function"](context)
+    assert set(arguments) <= set(values), "every argument is declared"
+    nodes, said = [], []
+    for action in actions:
+        if type(action).__name__ == "LogInfo":
+            said.append(action.kwargs["msg"])
+            continue
+        node = dict(action.kwargs)
+        node["files"] = [each for each in node["parameters"] if isinstance(each, str)]
+        (given,) = (each for each in node["parameters"] if isinstance(each, dict))
+        for value in given.values():
+            assert isinstance(value.args[0], value.kwargs["value_type"])
+        node["parameters"] = {name: value.args[0] for name, value in given.items()}
+        nodes.append(node)
+    return Started(nodes, said)
+
+
+def _under_launch(file: Path = LAUNCH_FILE, /, **arguments: str) -> Started:
+    from launch import LaunchContext
+    from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
+    from launch.launch_description_sources import get_launch_description_from_python_launch_file
+    from launch.utilities import perform_substitutions
+
     context = LaunchContext()
     context.launch_configurations.update(arguments)
-    entities = get_launch_description_from_python_launch_file(str(LAUNCH_FILE)).entities
-    for entity in entities:
+    actions: list[Any] = []
+    for entity in get_launch_description_from_python_launch_file(str(file)).entities:
         if isinstance(entity, DeclareLaunchArgument):
+            assert entity.default_value is not None and entity.description
             entity.execute(context)
-    nodes = [entity for entity in entities if isinstance(entity, Node)]
-    return context, [n for n in nodes if n.condition is None or n.condition.evaluate(context)]
+        else:
+            assert isinstance(entity, OpaqueFunction)
+            actions += entity.execute(context) or []
+    said = [perform_substitutions(context, a.msg) for a in actions if isinstance(a, LogInfo)]
+    nodes = [_prepared(context, a) for a in actions if not isinstance(a, LogInfo)]
+    return Started(nodes, said)
 
 
-def executables(**arguments: str) -> list[str]:
-    context, nodes = load(**arguments)
-    return [
-        node.node_executable
-        if isinstance(node.node_executable, str)
-        else perform_substitutions(context, node.node_executable)
-        for node in nodes
-    ]
+def _prepared(context: Any, node: Any) -> dict[str, Any]:
+    """What a `launch_ros.actions.Node` puts on its command line."""
+    from launch.utilities import perform_substitutions
 
-
-def test_both_nodes_start() -> None:
-    assert executables() == ["mock_robot", "generate_node"]
-
-
-def test_without_the_mock_robot_only_the_generate_node_starts() -> None:
-    assert executables(mock="false") == ["generate_node"]
-
-
-def test_every_argument_has_a_description_and_a_default() -> None:
-    description = get_launch_description_from_python_launch_file(str(LAUNCH_FILE))
-    arguments = description.get_launch_arguments()
-    assert {a.name for a in arguments} >= {
-        "robot",
-        "model",
-        "mock",
-        "device",
-        "params_file",
-        "log_level",
+    node._perform_substitutions(context)
+    # What launch fills in when the process starts, such as the node's name, is left empty here.
+    blank = defaultdict(str)
+    context.extend_locals({"ros_specific_arguments": blank})
+    words = [perform_substitutions(context, word) for word in node.cmd[1:]]
+    executable = node.node_executable
+    if not isinstance(executable, str):
+        executable = perform_substitutions(context, executable)
+    files, parameters = [], {}
+    for path, is_file in node._Node__expanded_parameter_arguments or []:
+        assert is_file
+        content = yaml.safe_load(Path(path).read_text())
+        if Path(path).name == "params.yaml":
+            files.append(str(path))
+        else:
+            for section in content.values():
+                parameters.update(section["ros__parameters"])
+    return {
+        "executable": executable,
+        "namespace": node.expanded_node_namespace.strip("/"),
+        "files": files,
+        "parameters": parameters,
+        "remappings": list(node.expanded_remapping_rules or []),
+        "arguments": words,
     }
-    for argument in arguments:
-        assert argument.default_value is not None
-        assert argument.description
 
 
-def test_the_default_parameter_file_exists() -> None:
-    context, _ = load()
-    assert Path(context.launch_configurations["params_file"]).is_file()
+def test_by_default_a_mock_robot_and_the_generate_node_start(
+    launched: Callable[..., Started],
+) -> None:
+    started = launched()
+    assert [node["executable"] for node in started.nodes if "state" not in node["executable"]] == [
+        "mock_robot",
+        "generate_node",
+    ]
+    for node in started.nodes:
+        if "state" not in node["executable"]:
+            (file,) = node["files"]
+            assert yaml.safe_load(Path(file).read_text())
+
+
+def test_without_the_mock_robot_only_the_generate_node_starts(
+    launched: Callable[..., Started],
+) -> None:
+    (node,) = launched(mock="false").nodes
+    assert node["executable"] == "generate_node"
+
+
+def test_arguments_reach_the_nodes_as_what_they_are(launched: Callable[..., Started]) -> None:
+    """A model called 1 stays text, and a flag is no text."""
+    (node,) = launched(
+        mock="false", model="1", device="cuda:1", use_sim_time="true", autostart="false",
+        output="follow_joint_trajectory", log_level="debug",
+    ).nodes  # fmt: skip
+    assert node["parameters"] == {
+        "robot": "g1",
+        "model": "1",
+        "device": "cuda:1",
+        "use_sim_time": True,
+        "autostart": False,
+        "output": "follow_joint_trajectory",
+    }
+    at = node["arguments"].index("--log-level")
+    assert node["arguments"][at + 1] == "debug"
+
+
+def test_a_namespace_reaches_every_node(launched: Callable[..., Started]) -> None:
+    started = launched(namespace="lab", viewer="true", state_publisher="false")
+    assert {node["namespace"] for node in started.nodes} == {"lab"}
+    assert all(("/tf", "tf") in node["remappings"] for node in started.nodes)
+
+
+def test_a_fleet_starts_a_mock_robot_in_every_namespace_and_one_generate_node(
+    launched: Callable[..., Started],
+) -> None:
+    started = launched(fleet="left=g1,right=talos", state_publisher="false")
+    robots = {node["namespace"]: node["parameters"] for node in started.named("mock_robot")}
+    assert {name: given["robot"] for name, given in robots.items()} == {
+        "left": "g1",
+        "right": "talos",
+    }
+    (generate,) = started.named("generate_node")
+    at = generate["arguments"].index("--fleet")
+    assert generate["arguments"][at + 1] == "left=g1,right=talos"
+    ros = generate["arguments"].index("--ros-args")
+    assert at < ros
+
+
+def test_what_is_missing_is_said_and_the_rest_starts(
+    launched: Callable[..., Started], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nextscale_ros.arrangement.installed_package", lambda name: False)
+    started = launched(rviz="true")
+    assert len(started.nodes) == 2
+    assert any("apt install ros-$ROS_DISTRO-rviz2" in line for line in started.said)
+    assert any("robot-state-publisher" in line for line in started.said)
+
+
+def test_an_argument_that_makes_no_sense_ends_the_launch(
+    launched: Callable[..., Started],
+) -> None:
+    with pytest.raises(ConfigError, match="output must be one of"):
+        launched(output="mqtt")
+
+
+@pytest.mark.parametrize("file", LAUNCH_FILES, ids=lambda path: path.name)
+def test_every_launch_file_can_be_loaded(file: Path, launched: Callable[..., Started]) -> None:
+    assert launched(file, mock="false").nodes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,9 +29,16 @@ class Graph:
     stack: ExitStack
     children: list[Child] = field(default_factory=list)
 
-    def start(self, module: str, parameters: Mapping[str, object] | None = None) -> Child:
+    def start(
+        self,
+        module: str,
+        parameters: Mapping[str, object] | None = None,
+        ros_arguments: Sequence[str] = (),
+    ) -> Child:
         log = self.folder / f"{len(self.children)}_{module.rpartition('.')[2]}.log"
-        child = Child(module, parameters=parameters, env=self.env, log=log)
+        child = Child(
+            module, parameters=parameters, ros_arguments=ros_arguments, env=self.env, log=log
+        )
         self.children.append(self.stack.enter_context(child))
         return child
 

@@ -1,14 +1,14 @@
 """A motion source without a model: a standing person raises the right arm.
 
 Run as a module it is the generate node with this source. Some sentences make it misbehave:
-'wait' takes many slow passes, 'fail' raises.
+'wait' takes many slow passes, 'fail' raises, 'memory' has not enough of it.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -66,6 +66,8 @@ class HandmadePipeline:
     """Stands in for MotionPipeline."""
 
     name = "handmade"
+    steps = (1, 1, 2)
+    """Passes for each of three made-up scales."""
 
     def generate(
         self,
@@ -82,6 +84,8 @@ class HandmadePipeline:
         stopwatch = stopwatch if stopwatch is not None else Stopwatch()
         if "fail" in text:
             raise ZeroDivisionError("made to fail")
+        if "memory" in text:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB")
         total = 400 if "wait" in text else 4
         with stopwatch.stage("generate"):
             for done in range(1, total + 1):
@@ -108,6 +112,33 @@ class HandmadePipeline:
         share = np.clip(1 - np.arange(len(gesture)) / 10, 0, 1)[:, None, None]
         joints = np.concatenate([known.joints, gesture.joints[1:] + (share * step)[1:]])
         return MotionClip(joints, FPS, text, seed=gesture.seed)
+
+    def sequence(
+        self, script: Sequence[tuple[str, float | None]], *, start: MotionClip, **options: Any
+    ) -> MotionClip:
+        """The gesture again for every sentence; the person stays where `start` ends."""
+        step = start.joints[-1] - STANDING
+        pieces = [self.generate(text, seconds=seconds, **options) for text, seconds in script]
+        joints = np.concatenate([piece.joints + step for piece in pieces])
+        return MotionClip(joints, FPS, "; ".join(text for text, _ in script))
+
+    def edit(
+        self,
+        clip: MotionClip,
+        text: str,
+        *,
+        span: tuple[float, float] | None = None,
+        parts: Sequence[str] | None = None,
+        **options: Any,
+    ) -> MotionClip:
+        """Stands still in the part that changes."""
+        self.generate(text, **options)
+        first, last = (0, len(clip)) if span is None else (round(s * FPS) for s in span)
+        joints = clip.joints.copy()
+        share = np.minimum(np.arange(last - first), np.arange(last - first)[::-1])
+        share = np.clip(share / 5, 0, 1)[:, None, None]
+        joints[first:last] += share * (STANDING - joints[first:last])
+        return MotionClip(joints, FPS, text, seed=clip.seed)
 
 
 if __name__ == "__main__":

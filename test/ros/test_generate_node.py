@@ -15,9 +15,9 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
 from nextscale_core.retarget import Robot, load_robot
+from nextscale_ros.declarations import declarations
 from nextscale_ros.message_rules import check_joint_trajectory, nanoseconds
 from nextscale_ros.msg import MotionReport
-from nextscale_ros.parameters import SPECS
 from nextscale_ros.processes import Child
 from nextscale_ros.recorder import Recorder
 from ros.graph import REPLY, START, Graph
@@ -62,7 +62,8 @@ def command_count(client: Recorder) -> int:
 
 def call(client: Recorder, kind: type, name: str, request: object) -> object:
     """The answer of one of the node's parameter services."""
-    service = client.create_client(kind, f"/generate_node/{name}")
+    full = name if name.startswith("/") else f"/generate_node/{name}"
+    service = client.create_client(kind, full)
     try:
         client.wait(service.service_is_ready, REPLY, name)
         future = service.call_async(request)
@@ -190,9 +191,9 @@ def test_parameters_are_answered_while_a_motion_is_being_made(client: Recorder) 
     ("name", "value", "reason"),
     [
         ("seconds", 0.5, "seconds must be 0 or 1.0 to 9.8"),
-        ("seconds", 11.0, "range"),
-        ("steps", [51], "one integer from 1 to 50 per scale"),
-        ("steps", [1, 2, 5, 0], "one integer from 1 to 50 per scale"),
+        ("seconds", 11.0, "seconds must be 0 or 1.0 to 9.8"),
+        ("steps", [51], "one number from 1 to 50 for each scale"),
+        ("steps", [1, 2, 5, 0], "one number from 1 to 50 for each scale"),
         ("guidance", -1.0, "range"),
         ("state_timeout", 0.0, "range"),
         ("state_policy", "hope", "state_policy must be reject or assume_nominal, got 'hope'"),
@@ -214,9 +215,10 @@ def test_a_parameter_that_makes_no_sense_is_refused(
 
 
 def test_every_parameter_is_described(client: Recorder) -> None:
-    request = DescribeParameters.Request(names=list(SPECS))
+    names = list(declarations("generate_node"))
+    request = DescribeParameters.Request(names=names)
     descriptors = call(client, DescribeParameters, "describe_parameters", request).descriptors
-    assert [d.name for d in descriptors] == list(SPECS)
+    assert [d.name for d in descriptors] == names
     assert all(d.description for d in descriptors)
 
 

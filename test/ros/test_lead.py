@@ -92,6 +92,16 @@ def test_the_new_motion_follows_without_a_step(plan: PublishedPlan) -> None:
     assert whole.fps == new.fps and whole.text == new.text
 
 
+def test_before_the_hand_over_no_moment_of_the_human_is_played(plan: PublishedPlan) -> None:
+    way = lead(plan)
+    new = new_motion(way.state(HANDOVER))
+    assert way.followed_by(new, HANDOVER).source_time is None
+    moments = np.linspace(1.0, 1.5, len(new))
+    source = way.followed_by(replace(new, source_time=moments), HANDOVER).source_time
+    assert source is not None and np.isnan(source[:4]).all()
+    np.testing.assert_array_equal(source[4:], moments)
+
+
 def test_a_controller_may_take_it_over_at_any_time_before_the_hand_over(
     plan: PublishedPlan,
 ) -> None:

@@ -72,14 +72,14 @@ def node_with_gate(
         parameter_overrides=[Parameter("start_from_state", value=False)],
         context=graph.context,
     )
-    ready.set()
-    executor = MultiThreadedExecutor(num_threads=2, context=graph.context)
+    executor = MultiThreadedExecutor(num_threads=4, context=graph.context)
     executor.add_node(node)
     thread = threading.Thread(target=executor.spin, daemon=True)
     thread.start()
     recorder = Recorder(graph.context)
     try:
         recorder.wait(lambda: recorder.connected(mock=False), REPLY, "the node")
+        ready.set()
         yield recorder
     finally:
         executor.shutdown()
@@ -94,7 +94,7 @@ def node_with_gate(
         (refuse, MotionReport.REJECTED, "the moon is full"),
         (let_pass_what_still_moves_at_the_end, MotionReport.REJECTED, "the last point moves"),
         (let_pass_a_nan, MotionReport.REJECTED, "point 3: positions[2] is nan"),
-        (break_down, MotionReport.FAILED, "MemoryError: made to break down"),
+        (break_down, MotionReport.FAILED, "out of memory: made to break down"),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,18 @@ def test_a_trajectory_comes_back_as_it_was(trajectory: RobotTrajectory, tmp_path
         np.testing.assert_array_equal(getattr(back, name), getattr(trajectory, name))
 
 
+def test_where_the_samples_come_from_is_kept_where_it_is_known(
+    trajectory: RobotTrajectory, tmp_path: Path
+) -> None:
+    source = np.array([np.nan, 0.0, 0.1, 0.2, 0.3])
+    write_trajectory(trajectory, tmp_path / "a.npz")
+    assert read_trajectory(tmp_path / "a.npz").source_time is None
+    write_trajectory(replace(trajectory, source_time=source), tmp_path / "a.npz")
+    back = read_trajectory(tmp_path / "a.npz").source_time
+    assert back is not None
+    np.testing.assert_array_equal(back, source)
+
+
 def test_the_file_holds_no_object_array(trajectory: RobotTrajectory, tmp_path: Path) -> None:
     write_trajectory(trajectory, tmp_path / "a.npz", seed=3)
     with np.load(tmp_path / "a.npz", allow_pickle=False) as archive:
@@ -64,6 +77,8 @@ def test_another_suffix_is_refused(trajectory: RobotTrajectory, tmp_path: Path) 
         ("fps", np.float64(0.0), "fps"),
         ("fps", np.array("fast"), "fps"),
         ("joint_names", np.arange(2), "joint_names"),
+        ("source_time", np.zeros(4), "source_time must have shape"),
+        ("source_time", np.full(5, np.inf), "source_time"),
         ("base_position", np.array([["a", "b", "c"]] * 5), "base_position"),
     ],
 )

@@ -141,6 +141,24 @@ def test_the_human_keeps_pace_with_a_robot_that_starts_and_stops_smoothly() -> N
     assert slow[0] == pytest.approx(length / 2)
 
 
+def test_the_human_does_what_the_robot_was_made_from(sticks: Robot) -> None:
+    clip = walking_clip()
+    trajectory = swinging(sticks)
+    moments = np.linspace(0.3, 0.8, len(trajectory) - 10) ** 2
+    source = np.concatenate([np.full(10, np.nan), moments])
+    scene = robot_scene(sticks, replace(trajectory, source_time=source), clip)
+    assert scene.human is not None and len(scene) == len(trajectory)
+    wrists = scene.human.joints[:, JOINT_INDEX["left_wrist"]]
+    at = np.arange(len(clip)) / clip.fps
+    track = clip.joints[:, JOINT_INDEX["left_wrist"]]
+    for axis in range(3):
+        np.testing.assert_allclose(
+            wrists[10:, axis], np.interp(moments, at, track[:, axis]), atol=1e-5
+        )
+    # Before its motion begins, the human waits in its first pose.
+    np.testing.assert_allclose(wrists[:10], np.broadcast_to(wrists[10], (10, 3)))
+
+
 def test_a_trajectory_alone_shows_the_human_behind_it(sticks: Robot) -> None:
     scene = robot_scene(sticks, swinging(sticks))
     assert scene.human is not None

@@ -1,0 +1,178 @@
+"""Trajectories as recordings that RViz, Foxglove and PlotJuggler play."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.spatial.transform import Rotation, Slerp
+
+from nextscale_core.bags.definitions import (
+    JOINT_STATE,
+    JOINT_TRAJECTORY,
+    ODOMETRY,
+    TRANSFORMS,
+    message,
+)
+from nextscale_core.bags.reading import NANOSECONDS
+from nextscale_core.bags.writing import BagWriter
+from nextscale_core.exceptions import BagError
+from nextscale_core.retarget.robot import Robot
+from nextscale_core.retarget.trajectory import RobotTrajectory
+
+WORLD = "odom"
+"""Frame that the base moves in (REP-105)."""
+
+BEGIN = NANOSECONDS
+"""Time of the first message [ns]: a stamp of 0 would mean 'not known'."""
+
+
+def write_bag(
+    trajectory: RobotTrajectory,
+    path: Path | str,
+    robot: Robot | None = None,
+    *,
+    begin: int = BEGIN,
+    progress: Callable[[float, float], None] = lambda done, total: None,
+) -> int:
+    """Write joint states, odometry and transforms of the base, and the trajectory itself.
+
+    Topics: /motion_command once at the begin, then /joint_states, /odom and /tf at the rate of the
+    trajectory. The transforms are of the root link; those of the other links come from
+    robot_state_publisher, which listens to the joint states.
+
+    Args:
+        trajectory: N points.
+        path: Folder of the bag, which must not exist; the folder above it must.
+        robot: Whose trajectory; None: its root link is called 'base_link', x forward and z up.
+        begin: Time of its first point [ns].
+        progress: Told how many points of how many are written.
+
+    Returns:
+        How many messages were written.
+
+    Raises:
+        BagError: the folder exists, cannot be made, or the disk is full.
+    """
+    if not len(trajectory):
+        raise BagError("a trajectory without points makes no bag")
+    with BagWriter(path) as bag:
+        bag.put("/motion_command", JOINT_TRAJECTORY, begin, _command(trajectory, begin))
+        for count, (time, states) in enumerate(_states(trajectory, robot, begin)):
+            for topic, kind, value in states:
+                bag.put(topic, kind, time, value)
+            if count % 100 == 0:
+                progress(count, len(trajectory))
+    return bag.count
+
+
+def _command(trajectory: RobotTrajectory, begin: int) -> Any:
+    """The trajectory as a controller gets it."""
+    empty = np.empty(0)
+    points = [
+        message(
+            "trajectory_msgs/msg/JointTrajectoryPoint",
+            positions=position,
+            velocities=velocity,
+            accelerations=empty,
+            effort=empty,
+            time_from_start=_time("Duration", round(at * NANOSECONDS)),
+        )
+        for at, position, velocity in zip(
+            trajectory.time_from_start.tolist(),
+            trajectory.positions,
+            trajectory.velocities,
+            strict=True,
+        )
+    ]
+    names = list(trajectory.joint_names)
+    return message(JOINT_TRAJECTORY, header=_header("", begin), joint_names=names, points=points)
+
+
+def _states(
+    trajectory: RobotTrajectory, robot: Robot | None, begin: int
+) -> Iterator[tuple[int, list[tuple[str, str, Any]]]]:
+    """For each point its time [ns] and what is published then: topic, type and message."""
+    root = "base_link" if robot is None else robot.model.frames[2].name
+    turns = trajectory.base_quaternion
+    if robot is not None:
+        turns = robot.root_quaternion(turns)
+    linear, angular = _speeds(trajectory, turns)
+    names, times = list(trajectory.joint_names), trajectory.time_from_start
+    for n, at in enumerate((times - times[0]).tolist()):
+        time = begin + round(at * NANOSECONDS)
+        place, turn = _vector(trajectory.base_position[n]), _quaternion(turns[n])
+        state = message(
+            JOINT_STATE,
+            header=_header("", time),
+            name=names,
+            position=trajectory.positions[n],
+            velocity=trajectory.velocities[n],
+            effort=np.empty(0),
+        )
+        position = message("geometry_msgs/msg/Point", **vars(place))
+        pose = message("geometry_msgs/msg/Pose", position=position, orientation=turn)
+        twist = message(
+            "geometry_msgs/msg/Twist", linear=_vector(linear[n]), angular=_vector(angular[n])
+        )
+        odometry = message(
+            ODOMETRY,
+            header=_header(WORLD, time),
+            child_frame_id=root,
+            pose=message(
+                "geometry_msgs/msg/PoseWithCovariance", pose=pose, covariance=np.zeros(36)
+            ),
+            twist=message(
+                "geometry_msgs/msg/TwistWithCovariance", twist=twist, covariance=np.zeros(36)
+            ),
+        )
+        moved = message("geometry_msgs/msg/Transform", translation=place, rotation=turn)
+        transform = message(
+            "geometry_msgs/msg/TransformStamped",
+            header=_header(WORLD, time),
+            child_frame_id=root,
+            transform=moved,
+        )
+        yield (
+            time,
+            [
+                ("/joint_states", JOINT_STATE, state),
+                ("/odom", ODOMETRY, odometry),
+                ("/tf", TRANSFORMS, message(TRANSFORMS, transforms=[transform])),
+            ],
+        )
+
+
+def _speeds(trajectory: RobotTrajectory, turns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Velocities (N, 3) of the root link in its own frame, as odometry tells them [m/s, rad/s]."""
+    times = trajectory.time_from_start
+    if len(times) < 2:
+        return np.zeros((1, 3)), np.zeros((1, 3))
+    rotation = Rotation.from_quat(turns)
+    linear = rotation.inv().apply(np.gradient(trajectory.base_position, times, axis=0))
+    step = float(np.diff(times).min()) / 2
+    around = Slerp(times, rotation)
+    before, after = np.maximum(times - step, times[0]), np.minimum(times + step, times[-1])
+    angular = (around(before).inv() * around(after)).as_rotvec() / (after - before)[:, None]
+    return linear, angular
+
+
+def _time(kind: str, nanoseconds: int) -> Any:
+    sec, nanosec = divmod(nanoseconds, NANOSECONDS)
+    return message(f"builtin_interfaces/msg/{kind}", sec=sec, nanosec=nanosec)
+
+
+def _header(frame: str, nanoseconds: int) -> Any:
+    return message("std_msgs/msg/Header", stamp=_time("Time", nanoseconds), frame_id=frame)
+
+
+def _vector(values: np.ndarray) -> Any:
+    x, y, z = values.tolist()
+    return message("geometry_msgs/msg/Vector3", x=x, y=y, z=z)
+
+
+def _quaternion(values: np.ndarray) -> Any:
+    x, y, z, w = values.tolist()
+    return message("geometry_msgs/msg/Quaternion", x=x, y=y, z=z, w=w)

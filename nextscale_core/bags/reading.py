@@ -1,0 +1,267 @@
+"""Reading a recording: which topics it has, and their messages in the order of time."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+from nextscale_core.bags.definitions import decode, fingerprint
+from nextscale_core.bags.files import Storage, bag_files
+from nextscale_core.bags.library import MAX_CHUNK, MAX_MESSAGE, rosbags, unpack_message
+from nextscale_core.bags.tables import check_tables
+from nextscale_core.exceptions import BagError
+
+NANOSECONDS = 1_000_000_000
+
+MAX_LOADED = 4 * MAX_CHUNK
+"""Most bytes of chunks that begin before others end and so are unpacked at the same time."""
+
+MAX_TIME = 2**62
+"""Latest time that a message may have been recorded at [ns]: in the year 2116."""
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic of a bag.
+
+    Attributes:
+        name: Such as '/joint_states'.
+        kind: Message type, such as 'sensor_msgs/msg/JointState'.
+        count: Messages of it in the bag.
+        digest: Hash of the type's definition (REP-2011); '' where the bag does not tell it.
+    """
+
+    name: str
+    kind: str
+    count: int
+    digest: str = ""
+
+
+class Message(NamedTuple):
+    """One recorded message.
+
+    Attributes:
+        topic: Its topic.
+        kind: Its type.
+        time: When it was recorded [ns].
+        data: It, as CDR.
+    """
+
+    topic: str
+    kind: str
+    time: int
+    data: bytes
+
+
+class Bag:
+    """A rosbag2 recording: a folder, or a single .mcap or .db3 file. Use it in a `with` block.
+
+    Args:
+        path: The folder or file.
+
+    Attributes:
+        path: The same.
+        storage: 'mcap' or 'sqlite3'.
+        topics: Sorted by name.
+        begin: Time of the first message [ns].
+        end: Time of the last message [ns].
+
+    Raises:
+        BagError: on entering: no such bag, cut short, damaged, or with nothing in it.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.storage = ""
+        self.topics: tuple[Topic, ...] = ()
+        self.begin = self.end = 0
+        self._stack = ExitStack()
+        self._readers: list[Any] = []
+        self._unpack: Callable[[bytes], bytes] = bytes
+
+    def __enter__(self) -> Bag:
+        with ExitStack() as stack:
+            files = stack.enter_context(bag_files(self.path))
+            self.storage = files.storage
+            if files.each_message_compressed:
+                self._unpack = unpack_message
+            for file in files.paths:
+                self._readers.append(stack.enter_context(_opened(file, self.path, files.storage)))
+            with _one_error(self.path):
+                self._look()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+        self._readers.clear()
+
+    @property
+    def seconds(self) -> float:
+        """From the first message to the last [s]."""
+        return (self.end - self.begin) / NANOSECONDS
+
+    def named(self, kind: str) -> list[str]:
+        """Names of the topics of one type."""
+        return [topic.name for topic in self.topics if topic.kind == kind]
+
+    def require(self, name: str, kind: str) -> Topic:
+        """A topic that must be there, and of one type.
+
+        Raises:
+            BagError: it is not, or of another type or version of it; the message names those
+                that are.
+        """
+        topic = next((topic for topic in self.topics if topic.name == name), None)
+        if topic is None:
+            raise BagError(f"{self.path} has no topic {name!r}; it has {self.listed()}")
+        if topic.kind != kind:
+            fitting = ", ".join(self.named(kind)) or "none"
+            raise BagError(
+                f"{name} in {self.path} is {topic.kind}, not {kind}; topics of that type: {fitting}"
+            )
+        if topic.digest.startswith("RIHS01_") and topic.digest != fingerprint(kind):
+            raise BagError(
+                f"{name} in {self.path} was recorded with another definition of {kind} "
+                f"({topic.digest[:15]}..., here it is {fingerprint(kind)[:15]}...)"
+            )
+        return topic
+
+    def listed(self) -> str:
+        """The topics and their types in one line, for errors."""
+        shown = [f"{topic.name} ({topic.kind})" for topic in self.topics[:20]]
+        return ", ".join(shown) + (", ..." if len(self.topics) > 20 else "") if shown else "none"
+
+    def messages(
+        self,
+        topics: Collection[str],
+        begin: int | None = None,
+        end: int | None = None,
+        done: Callable[[int], None] = lambda time: None,
+    ) -> Iterator[Message]:
+        """Messages of some topics, in the order in which they were recorded.
+
+        Args:
+            topics: Their names.
+            begin: The first time to read from [ns]; None: from the bag's begin.
+            end: Read up to here [ns]; None: to the bag's end.
+            done: Told the time of a message now and then [ns].
+
+        Raises:
+            BagError: the bag is damaged or a message too large.
+        """
+        first = self.begin if begin is None else begin
+        last = self.end if end is None else end
+        streams = [self._stream(reader, frozenset(topics)) for reader in self._readers]
+        # Files of one recording follow each other; of several recorders they may overlap.
+        with _one_error(self.path):
+            for count, message in enumerate(heapq.merge(*streams, key=lambda one: one.time)):
+                if count % 256 == 0:
+                    done(message.time)
+                if message.time > last:
+                    return
+                if message.time >= first:
+                    yield message
+
+    def decoded(
+        self, topics: Collection[str], begin: int | None = None, end: int | None = None
+    ) -> Iterator[tuple[Message, Any]]:
+        """The same with each message taken apart.
+
+        Raises:
+            BagError: also where bytes are no message of their type.
+        """
+        for message in self.messages(topics, begin, end):
+            yield message, decode(message.kind, message.data)
+
+    def _stream(self, reader: Any, topics: frozenset[str]) -> Iterator[Message]:
+        wanted = [one for one in reader.connections if one.topic in topics]
+        if not wanted:
+            return
+        for connection, time, data in reader.messages(wanted):
+            if not isinstance(data, bytes | memoryview) or len(data) > MAX_MESSAGE:
+                raise BagError(f"a message of {connection.topic} is larger than {MAX_MESSAGE}")
+            yield Message(connection.topic, connection.msgtype, time, self._unpack(bytes(data)))
+
+    def _look(self) -> None:
+        """Topics and times of all files together."""
+        found: dict[str, Topic] = {}
+        begins, ends = [], []
+        for reader in self._readers:
+            for one in reader.connections:
+                before = found.get(one.topic)
+                if before is not None and before.kind != one.msgtype:
+                    raise BagError(f"{one.topic} is both {before.kind} and {one.msgtype}")
+                count = int(one.msgcount) + (before.count if before else 0)
+                digest = str(one.digest or (before.digest if before else ""))
+                found[one.topic] = Topic(str(one.topic), str(one.msgtype), count, digest)
+            if reader.message_count:
+                begins.append(int(reader.start_time))
+                ends.append(int(reader.end_time) - 1)
+        self.topics = tuple(sorted(found.values(), key=lambda topic: topic.name))
+        if not begins:
+            raise BagError(f"there is no message in it; its topics: {self.listed()}")
+        self.begin, self.end = min(begins), max(ends)
+        if not 0 <= self.begin <= self.end <= MAX_TIME:
+            raise BagError(f"messages from {self.begin} to {self.end} ns: no possible times")
+
+
+@contextmanager
+def _opened(file: Path, bag: Path, storage: str) -> Iterator[Any]:
+    """A reader of one file."""
+    with _one_error(bag):
+        if storage == Storage.SQLITE3:
+            check_tables(file)
+        reader = rosbags().Reader(file)
+        reader.open()
+    try:
+        with _one_error(bag):
+            _bound(reader.storage)
+        yield reader
+    finally:
+        reader.close()
+
+
+def _bound(storage: Any) -> None:
+    """Refuse what would take too much memory to read."""
+    # Overlapping chunks are unpacked at the same time; those of a recorder overlap a little.
+    chunks = [one for one in getattr(storage, "chunks", ()) if any(one.channel_count.values())]
+    edges = [(one.message_start_time, 1, one.uncompressed_size) for one in chunks]
+    edges += [(one.message_end_time, 2, -one.uncompressed_size) for one in chunks]
+    loaded = 0
+    for _, _, size in sorted(edges):
+        loaded += size
+        if loaded > MAX_LOADED:
+            raise BagError(f"more than {MAX_LOADED} bytes of its chunks overlap in time")
+    database = getattr(storage, "dbconn", None)
+    if database is not None:
+        import apsw
+
+        database.limit(apsw.SQLITE_LIMIT_LENGTH, MAX_MESSAGE + 4096)
+
+
+@contextmanager
+def _one_error(path: Path) -> Iterator[None]:
+    """Whatever the library raises on damaged bytes becomes one error that names the bag."""
+    try:
+        yield
+    except BagError as error:
+        text = str(error)
+        raise error if str(path) in text else BagError(f"{path}: {text}") from error
+    except GeneratorExit:
+        raise
+    except Exception as error:
+        reason = str(error) or "no more is known"
+        raise BagError(
+            f"{path} cannot be read: cut short or damaged ({type(error).__name__}: {reason})"
+        ) from error

@@ -1,0 +1,302 @@
+"""`nextscale bag`: ROS 2 recordings become motion, and motion becomes recordings.
+
+No ROS installation is needed.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nextscale_core.cli.choices import Profile, Rate
+from nextscale_core.cli.console import advance, print_facts, progress_bar, working
+from nextscale_core.cli.outputs import check_outputs, make_folder, write_human, write_robot
+from nextscale_core.exceptions import BagError, MotionFileError
+
+if TYPE_CHECKING:
+    from nextscale_core.bags.motion import Reconstruction
+    from nextscale_core.retarget import Robot, RobotTrajectory
+
+app = typer.Typer(
+    no_args_is_help=True, help="Read and write rosbag2 recordings, without a ROS installation."
+)
+
+BagPath = Annotated[
+    Path, typer.Argument(help="Recording: a rosbag2 folder, or its .mcap or .db3 file.")
+]
+Files = Annotated[
+    list[Path] | None, typer.Option("--out", "-o", help="File to write; again for more.")
+]
+RobotOf = Annotated[str, typer.Option(help="Robot: see 'nextscale robots', or the path of a URDF.")]
+JointStates = Annotated[
+    list[str] | None,
+    typer.Option(help="Topic of joint states; again where the robot has several."),
+]
+OdometryTopic = Annotated[
+    str | None,
+    typer.Option("--odometry", help="Topic of the base's odometry, or 'none'; /odom if there."),
+]
+ImuTopic = Annotated[
+    str | None, typer.Option("--imu", help="Topic of an IMU, used where there is no odometry.")
+]
+ImuLink = Annotated[
+    str, typer.Option(help="Link that the IMU sits on; the one its messages name if not given.")
+]
+Begin = Annotated[float, typer.Option(min=0.0, help="Where to begin in the recording [s].")]
+End = Annotated[
+    float | None, typer.Option(min=0.0, help="Where to end in the recording [s]; its end.")
+]
+MaxGap = Annotated[
+    float,
+    typer.Option(
+        min=0.0, help="Pauses of the joint states up to this are bridged by straight lines [s]."
+    ),
+]
+AssumeNominal = Annotated[
+    bool,
+    typer.Option(
+        "--assume-nominal", help="Joints that were not recorded stand as when the robot stands."
+    ),
+]
+
+
+@app.command("info")
+def info(bag: BagPath) -> None:
+    """Show what a recording holds, and what of it tells the robot's motion.
+
+    nextscale bag info walk_2026_05_01/
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from nextscale_core.bags import Bag
+    from nextscale_core.bags.choices import choose_sources
+    from nextscale_core.bags.definitions import JOINT_STATE, decode
+    from nextscale_core.bags.reading import NANOSECONDS
+
+    with Bag(bag) as recording:
+        facts = {
+            "bag": f"{bag}: {recording.storage}, {recording.seconds:.2f} s, "
+            f"{sum(topic.count for topic in recording.topics)} messages",
+            "begin": f"{recording.begin / NANOSECONDS:.3f} s",
+        }
+        try:
+            sources = choose_sources(recording)
+            first = next(recording.messages(sources.joint_states))
+            names = decode(JOINT_STATE, first.data).name
+            facts["joints"] = f"{len(names)}: {', '.join(names[:4])}, ..."
+            facts["motion from"] = ", ".join(sources.topics)
+        except (BagError, StopIteration) as error:
+            facts["motion"] = f"none can be made of it: {error or 'no joint state'}"
+        table = Table("topic", "type", "messages", box=None, pad_edge=False)
+        for topic in recording.topics:
+            table.add_row(topic.name, topic.kind, str(topic.count))
+    print_facts(facts, [])
+    console = Console()
+    if console.is_terminal:
+        console.print(table)
+        return
+    for topic in recording.topics:
+        typer.echo(f"{topic.name}: {topic.kind}, {topic.count}")
+
+
+@app.command("to-motion")
+def to_motion(
+    bag: BagPath,
+    out: Files = None,
+    robot: RobotOf = "g1",
+    profile: Profile = None,
+    joint_states: JointStates = None,
+    odometry: OdometryTopic = None,
+    imu: ImuTopic = None,
+    imu_link: ImuLink = "",
+    begin: Begin = 0.0,
+    end: End = None,
+    max_gap: MaxGap = 0.25,
+    assume_nominal: AssumeNominal = False,
+    text: Annotated[str, typer.Option(help="What the person does, in English.")] = "",
+) -> None:
+    """Make the human motion (22 joints, 20 Hz) that a robot's recorded joints show.
+
+    nextscale bag to-motion walk_2026_05_01/ --robot g1 --out walk.npz --out walk.gif
+
+    nextscale bag to-motion talos.db3 --robot talos --begin 12 --end 20 --out wave.bvh
+    """
+    from nextscale_core.motion.skeleton import FPS
+
+    files = out or []
+    check_outputs(files, robot=False)
+    topics = _Topics(joint_states or [], odometry, imu, imu_link)
+    loaded = _load(robot, profile)
+    found = _reconstructed(
+        bag, loaded, topics, (begin, end), max_gap, assume_nominal, fps=FPS, text=text
+    )
+    for path in files:
+        write_human(found.clip, path)
+    facts = {"motion": f"{found.clip.seconds:.2f} s, {len(found.clip)} frames, of {loaded.name}"}
+    print_facts({**facts, **_told(found)}, files)
+
+
+@app.command("to-trajectory")
+def to_trajectory(
+    bag: BagPath,
+    out: Files = None,
+    robot: RobotOf = "g1",
+    profile: Profile = None,
+    joint_states: JointStates = None,
+    odometry: OdometryTopic = None,
+    imu: ImuTopic = None,
+    imu_link: ImuLink = "",
+    begin: Begin = 0.0,
+    end: End = None,
+    max_gap: MaxGap = 0.25,
+    assume_nominal: AssumeNominal = False,
+    rate: Rate = 50.0,
+    text: Annotated[str, typer.Option(help="What the robot does, in English.")] = "",
+) -> None:
+    """Make a robot trajectory of what a robot did, for 'nextscale view' and 'bag from-motion'.
+
+    nextscale bag to-trajectory walk_2026_05_01/ --robot g1 --out walk_g1.npz
+    """
+    files = out or []
+    check_outputs(files, robot=True)
+    topics = _Topics(joint_states or [], odometry, imu, imu_link)
+    loaded = _load(robot, profile)
+    found = _reconstructed(
+        bag, loaded, topics, (begin, end), max_gap, assume_nominal, fps=rate, text=text
+    )
+    trajectory = found.trajectory(loaded, text)
+    for path in files:
+        write_robot(loaded, trajectory, path, None)
+    facts = {
+        "robot": f"{loaded.name}: {loaded.num_joints} joints, {len(trajectory)} points, "
+        f"{trajectory.seconds:.2f} s at {rate:g} Hz"
+    }
+    print_facts({**facts, **_told(found)}, files)
+
+
+@app.command("from-motion")
+def from_motion(
+    motion: Annotated[
+        Path,
+        typer.Argument(help="Robot trajectory (.npz), or human motion (.npz, .bvh, .npy)."),
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder of the bag; it must not exist.")
+    ] = None,
+    robot: Annotated[
+        str | None,
+        typer.Option(help="Robot of a human motion, g1 if not given; a trajectory names its own."),
+    ] = None,
+    profile: Profile = None,
+    rate: Rate = 50.0,
+) -> None:
+    """Write a motion as a recording (mcap) that RViz, Foxglove and PlotJuggler play.
+
+    nextscale bag from-motion walk_g1.npz --out walk_bag
+
+    nextscale bag from-motion walk.bvh --robot talos --out walk_talos
+    """
+    from nextscale_core.bags.playing import write_bag
+
+    if out is None:
+        raise MotionFileError("no output: give --out FOLDER")
+    if out.exists():
+        raise BagError(f"{out} exists already; a bag is only written anew")
+    with working(f"reading {motion.name}"):
+        loaded, trajectory = _trajectory_of(motion, robot, profile, rate)
+    make_folder(out.parent)
+    with progress_bar("writing") as bar:
+        count = write_bag(trajectory, out, loaded, progress=partial(advance, bar))
+    facts = {
+        "robot": f"{trajectory.robot}: {len(trajectory.joint_names)} joints, {len(trajectory)} "
+        f"points, {trajectory.seconds:.2f} s",
+        "bag": f"{count} messages on /joint_states, /odom, /tf and /motion_command",
+    }
+    print_facts(facts, [out])
+
+
+class _Topics:
+    """What the options say about topics."""
+
+    def __init__(
+        self, joint_states: list[str], odometry: str | None, imu: str | None, imu_link: str
+    ) -> None:
+        self.joint_states, self.odometry = joint_states, odometry
+        self.imu, self.imu_link = imu, imu_link
+
+
+def _load(robot: str, profile: Path | None) -> Robot:
+    with working(f"loading {robot}"):
+        from nextscale_core.retarget import load_robot
+
+        return load_robot(robot, profile)
+
+
+def _reconstructed(
+    bag: Path,
+    robot: Robot,
+    topics: _Topics,
+    span: tuple[float, float | None],
+    max_gap: float,
+    assume_nominal: bool,
+    *,
+    fps: float,
+    text: str,
+) -> Reconstruction:
+    """Read the bag and map it back to a human."""
+    from nextscale_core.bags import Bag
+    from nextscale_core.bags.choices import choose_sources
+    from nextscale_core.bags.measured import Span, read_measured
+    from nextscale_core.bags.motion import reconstruct
+
+    with Bag(bag) as recording:
+        sources = choose_sources(
+            recording, topics.joint_states, topics.odometry, topics.imu, topics.imu_link
+        )
+        with progress_bar("reading [s]") as bar:
+            measured = read_measured(
+                recording,
+                robot,
+                sources,
+                fps,
+                span=Span(*span),
+                max_gap=max_gap,
+                progress=lambda done, total: advance(bar, round(done), round(total)),
+            )
+    with progress_bar("posing the human") as bar:
+        return reconstruct(
+            robot,
+            measured,
+            fps,
+            missing="nominal" if assume_nominal else "error",
+            text=text,
+            progress=partial(advance, bar),
+        )
+
+
+def _told(found: Reconstruction) -> dict[str, str]:
+    notes = {f"note {n}": note for n, note in enumerate(found.notes, 1)}
+    return {"base from": found.told(), **notes}
+
+
+def _trajectory_of(
+    motion: Path, robot: str | None, profile: Path | None, rate: float
+) -> tuple[Robot, RobotTrajectory]:
+    """A trajectory file, or a human motion retargeted."""
+    from nextscale_core.cli.planning import Planner
+    from nextscale_core.motion import read_motion
+    from nextscale_core.npz import read_npz
+    from nextscale_core.retarget import load_robot
+    from nextscale_core.retarget.files import read_trajectory
+
+    if motion.suffix.lower() == ".npz" and "joint_names" in read_npz(motion, ()):
+        trajectory = read_trajectory(motion)
+        if robot is not None and profile is None and robot != trajectory.robot:
+            raise BagError(f"{motion} is a trajectory of {trajectory.robot}, not of {robot}")
+        return load_robot(robot or trajectory.robot, profile), trajectory
+    planner = Planner(robot or "g1", profile, rate)
+    return planner.robot, planner.plan(read_motion(motion))[0]

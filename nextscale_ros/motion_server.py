@@ -1,0 +1,349 @@
+"""From requests to published trajectories: what an active node does, whoever asks."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from builtin_interfaces.msg import Time
+from rclpy.duration import Duration
+from rclpy.node import Node
+from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
+
+from nextscale_core.exceptions import GenerationCancelled
+from nextscale_core.motion.clip import MotionClip
+from nextscale_ros.action import GenerateMotion
+from nextscale_ros.conversions import base_trajectory, joint_trajectory
+from nextscale_ros.failures import (
+    Failure,
+    GateRefusedError,
+    RefusedByRulesError,
+    failure_of,
+)
+from nextscale_ros.given import StartsAt, StartsNear
+from nextscale_ros.message_rules import NANOSECONDS, check_joint_trajectory, nanoseconds
+from nextscale_ros.msg import ErrorCode, MotionReport
+from nextscale_ros.outputs import Output
+from nextscale_ros.parameters import Settings, read_settings
+from nextscale_ros.plan import Plan, Progress, Surroundings
+from nextscale_ros.planner import Planner, choose_seed
+from nextscale_ros.published import PublishedPlan
+from nextscale_ros.quiet_log import QuietLog, severities
+from nextscale_ros.reports import Ended, log_line, make_report
+from nextscale_ros.requests import Fields, Reply, Request, RequestError, raw_text
+from nextscale_ros.situation import Situation
+from nextscale_ros.state import RobotStateMemory
+from nextscale_ros.statistics import Statistics
+from nextscale_ros.watch import Watch
+from nextscale_ros.worker import NewestOnlyWorker, Ticket
+
+_SEVERITIES = {
+    MotionReport.PASS: "info",
+    MotionReport.REPAIRED: "warn",
+    MotionReport.SUPERSEDED: "info",
+    MotionReport.CANCELED: "info",
+    MotionReport.FAILED: "error",
+}
+
+
+class MotionServer:
+    """Serves requests one after the other, the newest first and alone.
+
+    Args:
+        node: Whose parameters, clock and log are used.
+        planner: Makes the trajectories.
+        situation: Tells where the robot is.
+        output: Takes the trajectories.
+        report: Publishes a report.
+        statistics: Counts.
+        clock: The clock that the robot lives by [s].
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        planner: Planner,
+        situation: Situation,
+        output: Output,
+        report: Callable[[MotionReport], None],
+        statistics: Statistics,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._node, self._planner, self._situation = node, planner, situation
+        self._output, self._publish_report, self._statistics = output, report, statistics
+        self._clock = clock
+        self._last: MotionClip | None = None
+        self._active = True
+        self._ends = threading.Lock()
+        self._log = QuietLog(severities(node.get_logger()))
+        self._worker = NewestOnlyWorker(self._work, self._superseded)
+
+    def close(self) -> None:
+        """Give up the work at hand, and what is being executed."""
+        self._active = False
+        self._worker.close()
+        self._output.close()
+
+    def drop(self) -> None:
+        """Give up the work at hand; requests that come later are served."""
+        self._worker.drop()
+
+    def submit(self, of: Callable[[Any], Fields], message: Any, reply: Reply | None = None) -> None:
+        """Take a request; returns at once.
+
+        Args:
+            of: Reads the message, one of the functions of `nextscale_ros.requests`.
+            message: What was received.
+            reply: Who waits for the answer.
+        """
+        stamp = self._node.get_clock().now().to_msg()
+        number = self._statistics.receive()
+        request = Request(number, stamp, (), reply=reply, received=time.monotonic())
+        try:
+            request = replace(request, **of(message))
+        except Exception as error:
+            # Whatever a stranger sends must not end a callback, and with it the node.
+            text = raw_text(of, message)
+            self._end(replace(request, script=((text, None),)), None, failure_of(error))
+            return
+        self._log("info", "received", f"request {number}: {request.text[:200]!r}")
+        refuse = read_settings(self._node).preemption == "refuse"
+        if refuse and self._output.executing:
+            taken = False
+        else:
+            taken = self._worker.submit(request, only_if_idle=refuse)
+        if not taken:
+            self._end(request, None, self._not_taken())
+
+    def cancel(self, reply: Reply) -> None:
+        """Whoever asked wants it no more; what is being generated notices by itself."""
+        self._output.cancel(reply)
+
+    def _not_taken(self) -> Failure:
+        if not self._active:
+            return Failure(MotionReport.CANCELED, ErrorCode.NOT_ACTIVE, "the node is not active")
+        return Failure(
+            MotionReport.REJECTED,
+            ErrorCode.BUSY,
+            "another request is being served, and the parameter preemption is 'refuse'",
+        )
+
+    def health(self, joints: RobotStateMemory) -> dict[str, Any]:
+        """Fields of `nextscale_ros.diagnostics.Health` that are known here."""
+        return {
+            "state_age": joints.age(self._clock()),
+            "state_messages": joints.messages,
+            "listeners": self._output.listeners,
+        }
+
+    # -- the worker's thread
+
+    def _work(self, request: Request, ticket: Ticket) -> None:
+        """Serve one request; whatever goes wrong is reported and the node lives on."""
+        plan = Plan(seed=0)
+        try:
+            settings = request.applied(read_settings(self._node))
+            plan.seed = choose_seed(settings)
+            watch = Watch(
+                lambda: ticket.stale or request.canceled,
+                lambda progress: self._tell(request, progress),
+                settings.steps or self._own_steps,
+                len(request.script),
+            )
+            self._make(request, plan, settings, watch)
+            self._send(request, plan, ticket, settings)
+        except GenerationCancelled:
+            self._superseded(request, plan)
+        except Exception as error:
+            self._end(request, plan, failure_of(error))
+
+    def _make(self, request: Request, plan: Plan, settings: Settings, watch: Watch) -> None:
+        surroundings = self._surroundings(request)
+        if not request.plan_only:
+            # A robot whose state is unknown is known to be unknown before any work is done, and
+            # so is a controller that is not there.
+            surroundings.now(settings)
+            self._output.check()
+        steps, known = settings.steps, self._own_steps
+        if steps and known and len(steps) != len(known):
+            raise RequestError(
+                ErrorCode.INVALID_STEPS,
+                f"the model has {len(known)} scales, steps must hold as many, got {list(steps)}",
+            )
+        if request.edit is None:
+            self._planner.fill(plan, request.script, settings, surroundings, watch)
+            return
+        if self._last is None:
+            raise RequestError(
+                ErrorCode.NOTHING_TO_EDIT, "no motion has been made yet: send a sentence first"
+            )
+        text = request.script[0][0]
+        self._planner.fill_edited(
+            plan, self._last, text, request.edit, settings, surroundings, watch
+        )
+
+    @property
+    def _own_steps(self) -> tuple[int, ...]:
+        """Passes for each of the model's scales; empty where it does not say."""
+        return tuple(getattr(self._planner.pipeline, "steps", ()))
+
+    def _surroundings(self, request: Request) -> Surroundings:
+        robot, start = self._planner.robot, request.start
+        if start is None:
+            return _Unsure(self._situation) if request.plan_only else self._situation
+        if request.plan_only:
+            return StartsAt(robot, start, self._situation, self._clock)
+        return StartsNear(robot, start, self._situation)
+
+    def _send(self, request: Request, plan: Plan, ticket: Ticket, settings: Settings) -> None:
+        """Send the trajectory if the gate passed it and nothing newer has arrived.
+
+        Raises:
+            GenerationCancelled: something newer has arrived.
+            UnsafeTrajectoryError: the gate or the check of the message refused it.
+        """
+        result = plan.result
+        assert result is not None
+        if result.trajectory is None:
+            raise GateRefusedError(result.report)
+        trajectory = result.trajectory
+        with plan.stopwatch.stage("message"):
+            begin = self._begin(plan)
+            stamp = None if begin is None else self._stamp(begin)
+            frame = str(self._node.get_parameter("base_frame").value)
+            command = joint_trajectory(trajectory, stamp)
+            base = base_trajectory(trajectory, frame, stamp, self._planner.robot)
+            now = None if stamp is None else nanoseconds(self._stamp(self._clock()))
+            problems = check_joint_trajectory(command, self._planner.robot.joint_names, now)
+        if problems:
+            raise RefusedByRulesError(f"a controller would refuse it: {'; '.join(problems)}")
+        if request.plan_only:
+            if ticket.stale or request.canceled:
+                raise GenerationCancelled("not wanted any more")
+            self._last = plan.clip
+            self._end(request, plan, None, command, base)
+            return
+        report: list[MotionReport] = []
+
+        def send() -> None:
+            if request.canceled:
+                return
+            published = PublishedPlan(trajectory, self._clock() if begin is None else begin)
+            plan.listeners = self._output.listeners
+            report.append(self._report(request, plan, None))
+            ended = Ended(report[0], command, base)
+            self._output.send(ended, request, published, plan.clip, settings, self._executed)
+            self._situation.published(published)
+
+        if not ticket.publish(send) or not report:
+            raise GenerationCancelled("not wanted any more")
+        self._last = plan.clip
+        self._told(report[0])
+        if not plan.listeners:
+            self._log(
+                "warn", "unheard", f"{self._output.nobody}: trajectory {request.number} is lost"
+            )
+
+    def _begin(self, plan: Plan) -> float | None:
+        """When the trajectory begins, by `clock` [s]; None: when it arrives.
+
+        A robot that moves has gone on since it was measured: what the trajectory says about that
+        time is past, and controllers skip it. A robot that stands has missed nothing and begins
+        now; it is told when that is, so that its progress is known when the next sentence comes.
+        """
+        if plan.begin is None or plan.start is None or not plan.measured:
+            return None
+        return plan.begin if plan.moving else self._clock()
+
+    def _stamp(self, begin: float) -> Time:
+        """A time by `clock` [s] on the robot's clock, else on ours."""
+        seconds = self._situation.stamp(begin)
+        if seconds is None:
+            ago = Duration(nanoseconds=int((self._clock() - begin) * NANOSECONDS))
+            ours: Time = (self._node.get_clock().now() - ago).to_msg()
+            return ours
+        sec, nanosec = divmod(round(seconds * NANOSECONDS), NANOSECONDS)
+        return Time(sec=int(sec), nanosec=int(nanosec))
+
+    # -- ends
+
+    def _superseded(self, request: Request, plan: Plan | None = None) -> None:
+        if request.canceled:
+            failure = Failure(MotionReport.CANCELED, ErrorCode.CANCELED, "canceled by the client")
+        elif not self._active:
+            failure = self._not_taken()
+        else:
+            failure = Failure(
+                MotionReport.SUPERSEDED, ErrorCode.PREEMPTED, "a newer request arrived"
+            )
+        self._end(request, plan, failure)
+
+    def _end(
+        self,
+        request: Request,
+        plan: Plan | None,
+        failure: Failure | None,
+        trajectory: JointTrajectory | None = None,
+        base: MultiDOFJointTrajectory | None = None,
+    ) -> None:
+        report = self._report(request, plan, failure)
+        self._told(report)
+        if request.reply is not None:
+            request.reply.done(Ended(report, trajectory, base))
+
+    def _executed(self, request: Request, ended: Ended, code: int, message: str) -> None:
+        """What came of a trajectory that was sent; the report on it is out already."""
+        if code != ErrorCode.NONE:
+            ended.report.error.code, ended.report.error.message = code, message
+            self._log("warn", "executed", f"request {request.number}: execution: {message}")
+        if request.reply is not None:
+            request.reply.done(ended)
+
+    def _report(self, request: Request, plan: Plan | None, failure: Failure | None) -> MotionReport:
+        return make_report(
+            request, self._planner.robot.name, self._planner.pipeline.name, plan, failure
+        )
+
+    def _told(self, report: MotionReport) -> None:
+        """Count, log and publish."""
+        with self._ends:
+            self._statistics.end(report)
+            severity = _SEVERITIES.get(report.outcome, "warn")
+            self._log(severity, report.outcome, log_line(report))
+            if self._node.context.ok():
+                self._publish_report(report)
+
+    @staticmethod
+    def _tell(request: Request, progress: Progress) -> None:
+        if request.reply is not None:
+            request.reply.feedback(
+                GenerateMotion.Feedback(
+                    stage=progress.stage,
+                    text=progress.text,
+                    scale=progress.scale,
+                    scales=progress.scales,
+                    done=float(progress.done),
+                )
+            )
+
+
+class _Unsure:
+    """A situation that need not be known, since nothing is executed.
+
+    Args:
+        situation: The situation.
+    """
+
+    def __init__(self, situation: Situation) -> None:
+        self._situation = situation
+
+    def past(self, settings: Settings, ahead: float) -> Any:
+        """What is known of it."""
+        return self._situation.past(settings, ahead)
+
+    def now(self, settings: Settings, ahead: float = 0.0) -> Any:
+        """The measured state, or the nominal one where none is measured."""
+        return self._situation.now(replace(settings, state_policy="assume_nominal"), ahead)

@@ -1,0 +1,79 @@
+"""Goals of the action, for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from action_msgs.msg import GoalStatus
+from rclpy.action import ActionClient
+
+from nextscale_ros.action import GenerateMotion
+from nextscale_ros.recorder import Recorder
+from ros.graph import REPLY
+
+SUCCEEDED, CANCELED, ABORTED = (
+    GoalStatus.STATUS_SUCCEEDED,
+    GoalStatus.STATUS_CANCELED,
+    GoalStatus.STATUS_ABORTED,
+)
+
+
+@dataclass
+class Sent:
+    """One goal."""
+
+    handle: Any
+    feedback: list[GenerateMotion.Feedback] = field(default_factory=list)
+    future: Any = None
+
+
+class Goals:
+    """A client of the action.
+
+    Args:
+        recorder: The node to live in; it is spun while something is waited for.
+        name: The action.
+    """
+
+    def __init__(self, recorder: Recorder, name: str = "/generate_motion") -> None:
+        self._recorder = recorder
+        self._client = ActionClient(recorder, GenerateMotion, name)
+        self.wait(self._client.server_is_ready, "the action server")
+
+    def wait(self, condition: Callable[[], bool], what: str) -> None:
+        self._recorder.wait(condition, REPLY, what)
+
+    def send(self, *texts: str, **fields: Any) -> Sent:
+        """Send a goal and wait until it was accepted or rejected."""
+        feedback: list[GenerateMotion.Feedback] = []
+        goal = GenerateMotion.Goal(texts=list(texts), **fields)
+        future = self._client.send_goal_async(
+            goal, feedback_callback=lambda message: feedback.append(message.feedback)
+        )
+        self.wait(future.done, "the answer to a goal")
+        sent = Sent(future.result(), feedback)
+        if sent.handle.accepted:
+            sent.future = sent.handle.get_result_async()
+        return sent
+
+    def result(self, sent: Sent) -> tuple[int, GenerateMotion.Result]:
+        self.wait(sent.future.done, "the result of a goal")
+        answer = sent.future.result()
+        return answer.status, answer.result
+
+    def ask(self, *texts: str, **fields: Any) -> tuple[int, GenerateMotion.Result]:
+        """Send a goal and wait for its end."""
+        sent = self.send(*texts, **fields)
+        assert sent.handle.accepted
+        return self.result(sent)
+
+    def cancel(self, sent: Sent) -> int:
+        """Ask to cancel; how many goals are being canceled."""
+        future = sent.handle.cancel_goal_async()
+        self.wait(future.done, "the answer to the cancellation")
+        return len(future.result().goals_canceling)
+
+    def destroy(self) -> None:
+        self._client.destroy()
