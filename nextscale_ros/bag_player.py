@@ -27,7 +27,18 @@ BEFORE = 3.0
 """The replay begins so long before the first sentence [s]."""
 
 STANDS = 2.0
-"""A robot whose recording begins shortly before the first sentence has stood so long before [s]."""
+"""So long the robot is told to stand, without a pause, before a sentence that came at rest [s]."""
+
+PAUSE = 0.05
+"""Two states further apart than this are a pause: this machine was busy [s]."""
+
+ATTEMPTS = 3
+"""How often a sentence that came at rest is said until its answer is the one recorded: on a busy
+machine the node may lose states, and then it does not know that the robot stood."""
+
+BY_CHANCE = (MotionReport.SUPERSEDED, MotionReport.CANCELED, MotionReport.FAILED)
+"""Outcomes that depend on when something else happened; such sentences are not said again, as a
+trajectory that was not there in the recording would change what comes after."""
 
 _HOLD = 0.01
 """How often a robot that waits tells its state [s]."""
@@ -77,6 +88,7 @@ class SessionPlayer:
         session: What was said in it.
         context: The ROS context to live in.
         alive: Raises when the node has ended.
+        is_same: Whether an answer is the one recorded.
         patience: With the start of the node and with each answer [s].
         still: Joints that moved no further than this stood [rad].
     """
@@ -87,10 +99,11 @@ class SessionPlayer:
         session: RecordedSession,
         context: Context,
         alive: Callable[[], None],
+        is_same: Callable[[Sentence, Answer | None], bool],
         patience: float,
         still: float,
     ) -> None:
-        self._bag, self._session, self._alive = bag, session, alive
+        self._bag, self._session, self._alive, self._is_same = bag, session, alive, is_same
         self._patience, self._still = patience, still
         self._node = Node("bag_replay", context=context)
         self._heard = heard = _Heard()
@@ -109,6 +122,9 @@ class SessionPlayer:
         self._executor = SingleThreadedExecutor(context=context)
         self._executor.add_node(node)
         self._last: dict[Any, Any] = {}
+        self._moments: dict[Any, int] = {}
+        self._even_since = time.monotonic()
+        self._told = 0.0
         self._shift = 0
         """What a time of the recording is to be shifted by to be now [ns]."""
 
@@ -134,29 +150,52 @@ class SessionPlayer:
         first = sentences[0].time - round(BEFORE * NANOSECONDS)
         begin = max(self._bag.begin, first)
         end = sentences[-1].answered + NANOSECONDS // 2
-        waiting = list(enumerate(sentences))
+        waiting = [
+            (n, one) for n, one in enumerate(sentences) if one.report.outcome not in BY_CHANCE
+        ]
         answers: list[Answer | None] = [None] * len(sentences)
         said: list[tuple[int, Sentence]] = []
         stream = self._stream(begin, end)
-        self._stand(stream, sentences[0])
-        for topic, moment, message in stream:
+        self._stand(stream)
+        for publisher, moment, message in stream:
             progress((moment - begin) / NANOSECONDS, (end - begin) / NANOSECONDS)
             while waiting and waiting[0][1].time <= moment:
                 number, sentence = waiting.pop(0)
                 self._until(sentence.time)
                 self._collect(said, answers)
-                self._say(sentence)
-                said.append((number, sentence))
-            if any(one.answered <= moment and one.stood(self._still) for _, one in said):
-                self._hold(said, answers)
+                if sentence.stood(self._still):
+                    answers[number] = self._ask_standing(sentence)
+                else:
+                    self._say(sentence)
+                    said.append((number, sentence))
             self._until(moment)
-            self._publish(topic, message)
+            self._publish(publisher, moment, message)
         for number, sentence in waiting:
-            self._say(sentence)
-            said.append((number, sentence))
-            self._hold(said, answers)
-        self._hold(said, answers)
+            answers[number] = self._ask_standing(sentence)
+        self._hold_for(self._patience if said else 0.0, lambda: self._collect(said, answers))
         return answers
+
+    def _ask_standing(self, sentence: Sentence) -> Answer | None:
+        """Say a sentence while the robot stands, and let time stand still until it is answered."""
+        for _ in range(ATTEMPTS):
+            self._hold_for(self._patience, self._has_stood)
+            answers: list[Answer | None] = [None]
+            said = [(0, sentence)]
+            self._say(sentence)
+            self._hold_for(self._patience, lambda: self._collect(said, answers))  # noqa: B023
+            answer = answers[0]
+            if answer is None or self._is_same(sentence, answer):
+                break
+            # The node must not think that the robot follows what was refused.
+            left = 0.0 if answer.trajectory is None else answer.report.duration
+            self._hold_for(left, lambda: False)
+        # Now the robot sets out, or stands on, as it did when it had been answered.
+        self._start(sentence.answered)
+        return answer
+
+    def _has_stood(self) -> bool:
+        """Whether the node was told the robot's state for long enough without a pause."""
+        return time.monotonic() - self._even_since >= STANDS
 
     def _stream(self, begin: int, end: int) -> Iterator[tuple[Any, int, Any]]:
         """Publisher, time of the recording [ns] and message."""
@@ -168,15 +207,12 @@ class SessionPlayer:
             publisher, kind = kinds[message.topic]
             yield publisher, message.time, taken(message, kind)
 
-    def _stand(self, stream: Iterator[tuple[Any, int, Any]], first: Sentence) -> None:
-        """Begin with the first state, for as long as the node looks back."""
+    def _stand(self, stream: Iterator[tuple[Any, int, Any]]) -> None:
+        """Begin with the first state."""
         for publisher, moment, message in stream:
             self._start(moment)
-            self._publish(publisher, message)
+            self._publish(publisher, moment, message)
             if publisher is self._states:
-                seconds = STANDS - (first.time - moment) / NANOSECONDS
-                self._hold_for(seconds, lambda: False)
-                self._start(moment)
                 return
         raise ReplayError("no joint state was recorded around the sentences")
 
@@ -193,13 +229,19 @@ class SessionPlayer:
             self._executor.spin_once(timeout_sec=left / NANOSECONDS)
         self._executor.spin_once(timeout_sec=0.0)
 
-    def _publish(self, publisher: Any, message: Any) -> None:
+    def _publish(self, publisher: Any, moment: int, message: Any) -> None:
         self._last[publisher] = message
+        self._moments[publisher] = moment
         stamp = nanoseconds(message.header.stamp)
         # A message that does not say when it was measured goes on not saying it.
         self._send(publisher, message, stamp + self._shift if stamp else 0)
 
     def _send(self, publisher: Any, message: Any, stamp: int) -> None:
+        if publisher is self._states:
+            now = time.monotonic()
+            if now - self._told > PAUSE:
+                self._even_since = now
+            self._told = now
         before = message.header.stamp
         sec, nanosec = divmod(max(stamp, 0), NANOSECONDS)
         message.header.stamp = Time(sec=sec, nanosec=nanosec)
@@ -209,28 +251,21 @@ class SessionPlayer:
     def _say(self, sentence: Sentence) -> None:
         self._texts.publish(sentence.command)
 
-    def _hold(self, said: list[tuple[int, Sentence]], answers: list[Answer | None]) -> None:
-        """Let the robot stand as it stands until all that was said is answered."""
-        if said:
-            begin = self._now()
-            self._hold_for(self._patience, lambda: self._collect(said, answers))
-            said.clear()
-            self._shift += self._now() - begin
-
     def _hold_for(self, seconds: float, done: Callable[[], bool]) -> None:
-        """Tell the last state again and again."""
-        begin, shift = self._now(), self._shift
-        deadline = time.monotonic() + seconds
-        while not done() and time.monotonic() < deadline:
+        """Tell the last state again and again, and let the time of the recording stand still."""
+        begin = time.monotonic()
+        held = self._now() - self._shift
+        while not done() and time.monotonic() < begin + seconds:
             self._alive()
-            self._shift = shift + self._now() - begin
             for publisher, message in self._last.items():
+                self._start(held)
                 stamp = nanoseconds(message.header.stamp)
-                self._send(publisher, message, stamp + self._shift if stamp else 0)
+                since = held - self._moments[publisher]
+                self._send(publisher, message, stamp + since + self._shift if stamp else 0)
             next_time = time.monotonic() + _HOLD
             while (left := next_time - time.monotonic()) > 0:
                 self._executor.spin_once(timeout_sec=left)
-        self._shift = shift
+        self._start(held)
 
     def _collect(self, said: list[tuple[int, Sentence]], answers: list[Answer | None]) -> bool:
         """Give the reports that have come to their sentences; whether none is waiting now."""

@@ -6,7 +6,8 @@ sentence came and until it was answered, nothing else enters: the trajectory mus
 by point, to the tolerance of 1e-6 (on the same machine with the same model and parameters; another
 machine rounds otherwise). A real robot's joints tremble even when it stands: which of the trembling
 states is the last before the answer is a matter of milliseconds, so give `--still 1e-3` and a
-`--tolerance` that fits. Where the robot was moving, how long the node took decides where the new
+`--tolerance` that fits. A sentence that was answered otherwise is said again, up to three times: a
+busy machine loses states. Where the robot was moving, how long the node took decides where the new
 motion joins in: such sentences are said again and shown with their difference, and nothing is
 promised of them but an answer.
 """
@@ -33,7 +34,7 @@ from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 from nextscale_core.bags import Bag
 from nextscale_core.cli.console import advance, progress_bar
 from nextscale_core.exceptions import NextscaleError
-from nextscale_ros.bag_player import Answer, SessionPlayer
+from nextscale_ros.bag_player import BY_CHANCE, Answer, SessionPlayer
 from nextscale_ros.bag_session import STILL, RecordedSession, Sentence, read_session
 from nextscale_ros.conversions import base_poses
 from nextscale_ros.isolation import private_graph
@@ -44,8 +45,11 @@ from nextscale_ros.processes import Child, end_on_signals
 TOLERANCE = 1e-6
 """Trajectories that are nowhere further apart are the same [rad, rad/s, m, s]."""
 
-_BY_CHANCE = (MotionReport.SUPERSEDED, MotionReport.CANCELED)
-"""Outcomes that depend on when something else happened."""
+STATE_TIMEOUT = 5.0
+"""The replay's states may come late on a busy machine without being old: `state_timeout` [s]."""
+
+_NOT_CONTINUED = "continuation: nothing is continued"
+"""Finding of a report where the node had lost joint states of a robot that stood."""
 
 
 @dataclass(frozen=True)
@@ -77,22 +81,24 @@ def compare(
     sentence: Sentence, answer: Answer | None, tolerance: float, still: float = STILL
 ) -> Verdict:
     """Whether a sentence was answered as it was when it was recorded."""
+    outcome = sentence.report.outcome
+    lost = any(finding.startswith(_NOT_CONTINUED) for finding in sentence.report.findings)
+    stood = sentence.stood(still) and not lost
+    if outcome in BY_CHANCE:
+        return Verdict(sentence, answer, np.nan, promised=False, same=False)
     if answer is None:
         return Verdict(sentence, None, np.nan, promised=True, same=False)
-    outcome = sentence.report.outcome
-    good = (MotionReport.PASS, MotionReport.REPAIRED)
-    if outcome not in good:
+    if outcome not in (MotionReport.PASS, MotionReport.REPAIRED):
         # What is wrong with a text is so every time.
-        sure = outcome == MotionReport.BAD_INPUT or sentence.stood(still)
-        same = answer.report.outcome == outcome
-        return Verdict(sentence, answer, np.nan, sure and outcome not in _BY_CHANCE, same)
+        sure = outcome == MotionReport.BAD_INPUT or stood
+        return Verdict(sentence, answer, np.nan, sure, answer.report.outcome == outcome)
     if sentence.trajectory is None:
-        # Published, and the recorder did not hear it.
-        return Verdict(sentence, answer, np.nan, sentence.stood(still), same=False)
+        # Published, and the recorder did not hear it: or somebody took it out.
+        return Verdict(sentence, answer, np.nan, stood and sentence.report.published, same=False)
     off = difference(sentence.trajectory, answer.trajectory)
     if sentence.base is not None:
         off = max(off, base_difference(sentence.base, answer.base), key=_worse)
-    return Verdict(sentence, answer, off, sentence.stood(still), bool(off <= tolerance))
+    return Verdict(sentence, answer, off, stood, bool(off <= tolerance))
 
 
 def difference(before: JointTrajectory, now: JointTrajectory | None) -> float:
@@ -158,7 +164,15 @@ def run_replay(
         NextscaleError: the node does not start, ends, or the bag is damaged.
     """
     report = session.sentences[0].report
-    told = {"robot": report.robot, "model": report.model}
+    told: dict[str, object] = {
+        "robot": report.robot,
+        "model": report.model,
+        "state_timeout": STATE_TIMEOUT,
+    }
+
+    def is_same(sentence: Sentence, answer: Answer | None) -> bool:
+        return compare(sentence, answer, tolerance, still).same
+
     with ExitStack() as stack:
         env = stack.enter_context(private_graph(logs))
         os.environ.update(env)
@@ -178,7 +192,7 @@ def run_replay(
             signal_handler_options=SignalHandlerOptions.NO,
         )
         stack.callback(context.try_shutdown)
-        player = SessionPlayer(bag, session, context, child.check, timeout, still)
+        player = SessionPlayer(bag, session, context, child.check, is_same, timeout, still)
         stack.callback(player.close)
         with progress_bar("replaying [s]") as bar:
             answers = player.play(lambda done, total: advance(bar, round(done), round(total)))
@@ -276,7 +290,7 @@ def show(verdicts: list[Verdict], session: RecordedSession, console: Console) ->
             str(sentence.report.seed),
             f"{moved} {sentence.moved:.2g} rad" if moved == "moved" else moved,
             sentence.report.outcome,
-            "no answer" if one.answer is None else one.answer.report.outcome,
+            "" if one.answer is None else one.answer.report.outcome,
             "" if np.isnan(one.difference) else f"{one.difference:.2e}",
             "same" if one.same else "DIFFERENT" if one.promised else "not promised",
         )

@@ -55,7 +55,8 @@ from nextscale_ros.outputs import make_output
 from nextscale_ros.parameters import declare_parameters, read_settings
 from nextscale_ros.plan import MotionSource
 from nextscale_ros.planner import Planner
-from nextscale_ros.qos import LATCHED
+from nextscale_ros.qos import EVENTS, LATCHED
+from nextscale_ros.qos_events import subscription_events
 from nextscale_ros.services import Services
 from nextscale_ros.showing import MarkerShow
 from nextscale_ros.situation import Situation
@@ -64,9 +65,6 @@ from nextscale_ros.statistics import Statistics
 THREADS = 8
 """Goals, an edit and sentences may wait at the same time while joint states, parameters, lifecycle
 and diagnostics go on."""
-
-TEXTS = 10
-"""Sentences that wait to be heard; of more the oldest are lost."""
 
 
 @dataclass
@@ -128,9 +126,9 @@ class GenerateNode(LifecycleNodeMixin, Node):
         self._statistics = Statistics()
         self._sim_time = False
         self._jumps: Any = None
-        self._reports = self.create_publisher(MotionReport, self._text("report_topic"), 10)
+        self._reports = self.create_publisher(MotionReport, self._text("report_topic"), EVENTS)
         self._ready = self.create_publisher(Bool, self._text("ready_topic"), LATCHED)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", EVENTS)
         # Diagnostics go on while simulated time stands still.
         self._timers_kept: list[Timer] = [
             self.create_timer(
@@ -300,12 +298,14 @@ class GenerateNode(LifecycleNodeMixin, Node):
         def callback(message: Any) -> None:
             self._submit(of, content(message))
 
+        topic = self._text(parameter)
         return self.create_subscription(
             kind,
-            self._text(parameter),
+            topic,
             callback,
-            TEXTS,
+            EVENTS,
             callback_group=MutuallyExclusiveCallbackGroup(),
+            event_callbacks=subscription_events(self, topic, EVENTS, self._complain),
         )
 
     def _stop(self) -> None:
@@ -392,7 +392,7 @@ class GenerateNode(LifecycleNodeMixin, Node):
             state_needed=settings.start_from_state and settings.state_policy == "reject",
             complaints=tuple(self._complaints[-5:]),
             failure=self._problem,
-            **({} if active is None else active.server.health(active.inputs.joints)),
+            **({} if active is None else active.server.health(active.inputs)),
         )
         array = DiagnosticArray(
             status=[status(self.get_fully_qualified_name(), health, self._statistics.summary())]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -10,8 +11,6 @@ import numpy as np
 from nav_msgs.msg import Odometry
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
-from rclpy.qos import qos_profile_sensor_data
-from rclpy.subscription import Subscription
 from rclpy.time import Time
 from rclpy.timer import Timer
 from sensor_msgs.msg import Imu, JointState
@@ -19,8 +18,14 @@ from sensor_msgs.msg import Imu, JointState
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.retarget import Robot
 from nextscale_ros.base import BaseMemory, BasePoseError, ImuMemory
+from nextscale_ros.listener import Listener
 from nextscale_ros.message_rules import NANOSECONDS, nanoseconds
+from nextscale_ros.qos import SENSORS
+from nextscale_ros.qos_events import subscription_events
 from nextscale_ros.state import MAX_COMPLAINTS, RobotStateMemory
+
+DELAYS = 2000
+"""Joint states of which the delay is kept."""
 
 _TF_RATE = 50.0
 """How often the transform of the base is looked up [Hz]."""
@@ -42,6 +47,7 @@ class RobotInputs:
         base: Poses of the base.
         imu: Orientations.
         imu_link: The link they are of.
+        delays: From the stamps of the last joint states to here, where the clocks agree [s].
 
     Raises:
         ConfigError: `base_source` is 'tf' and tf2_ros is not installed.
@@ -55,25 +61,24 @@ class RobotInputs:
         complain: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._node, self._robot, self._clock, self._events = node, robot, clock, complain
-        self._entities: list[Subscription] = []
+        self._listener = Listener(node, "robot")
         self._told: set[str] = set()
         self._timer: Timer | None = None
         self._tf: Any = None
         self.forget()
         self.imu_link = self._text("imu_link")
-        # Joint states and the base never wait for each other, nor for a sentence.
-        group = MutuallyExclusiveCallbackGroup()
         self._subscribe(JointState, "joint_states_topic", self._on_joint_state)
         source = self._text("base_source")
         if source == "odometry":
-            self._subscribe(Odometry, "odometry_topic", self._on_odometry, group)
+            self._subscribe(Odometry, "odometry_topic", self._on_odometry)
         elif source == "tf":
-            self._listen_to_tf(robot, group)
+            self._listen_to_tf(robot)
         if self._text("imu_topic"):
-            self._subscribe(Imu, "imu_topic", self._on_imu, group)
+            self._subscribe(Imu, "imu_topic", self._on_imu)
 
     def forget(self) -> None:
         """As if nothing had ever been heard."""
+        self.delays: deque[float] = deque(maxlen=DELAYS)
         self.joints = RobotStateMemory((*self._robot.joint_names, *self._robot.held))
         self.base = BaseMemory(self._robot)
         self.imu = ImuMemory()
@@ -81,29 +86,14 @@ class RobotInputs:
     def _text(self, parameter: str) -> str:
         return str(self._node.get_parameter(parameter).value)
 
-    def _subscribe(
-        self,
-        kind: type,
-        parameter: str,
-        callback: Callable[[Any], None],
-        group: MutuallyExclusiveCallbackGroup | None = None,
-    ) -> None:
-        # Best effort hears reliable publishers and best-effort ones alike.
-        subscription = self._node.create_subscription(
-            kind,
-            self._text(parameter),
-            callback,
-            # A short queue: late states are worth less than lost ones.
-            qos_profile_sensor_data,
-            callback_group=group or MutuallyExclusiveCallbackGroup(),
-        )
-        self._entities.append(subscription)
+    def _subscribe(self, kind: type, parameter: str, callback: Callable[[Any], None]) -> None:
+        topic = self._text(parameter)
+        events = subscription_events(self._node, topic, SENSORS, self._events)
+        self._listener.subscribe(kind, topic, callback, SENSORS, event_callbacks=events)
 
     def destroy(self) -> None:
         """Hear nothing more; what was heard stays."""
-        for subscription in self._entities:
-            self._node.destroy_subscription(subscription)
-        self._entities.clear()
+        self._listener.destroy()
         if self._timer is not None:
             self._node.destroy_timer(self._timer)
         if self._tf is not None:
@@ -122,13 +112,16 @@ class RobotInputs:
         self._node.get_logger().warning(complaint)
 
     def _on_joint_state(self, message: JointState) -> None:
+        own, stamp = self._own(), nanoseconds(message.header.stamp) / NANOSECONDS
+        if stamp > 0.0:
+            self.delays.append(own - stamp)
         complaints = self.joints.update(
             message.name,
             message.position,
             message.velocity,
             self._clock(),
-            nanoseconds(message.header.stamp) / NANOSECONDS,
-            self._own(),
+            stamp,
+            own,
         )
         for complaint in complaints:
             self._node.get_logger().warning(complaint)
@@ -166,7 +159,7 @@ class RobotInputs:
         except BasePoseError as error:
             self._complain(f"{error}; left out")
 
-    def _listen_to_tf(self, robot: Robot, group: MutuallyExclusiveCallbackGroup) -> None:
+    def _listen_to_tf(self, robot: Robot) -> None:
         try:
             from tf2_ros import Buffer, TransformException, TransformListener
         except ImportError as error:
@@ -188,4 +181,6 @@ class RobotInputs:
             moved = found.transform
             self._take_base(moved.translation, moved.rotation, root, found.header)
 
-        self._timer = self._node.create_timer(1.0 / _TF_RATE, look_up, callback_group=group)
+        self._timer = self._node.create_timer(
+            1.0 / _TF_RATE, look_up, callback_group=MutuallyExclusiveCallbackGroup()
+        )

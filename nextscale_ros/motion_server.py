@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from builtin_interfaces.msg import Time
 from rclpy.duration import Duration
 from rclpy.node import Node
@@ -24,6 +25,7 @@ from nextscale_ros.failures import (
     failure_of,
 )
 from nextscale_ros.given import StartsAt, StartsNear
+from nextscale_ros.inputs import RobotInputs
 from nextscale_ros.message_rules import NANOSECONDS, check_joint_trajectory, nanoseconds
 from nextscale_ros.msg import ErrorCode, MotionReport
 from nextscale_ros.outputs import Output
@@ -35,7 +37,6 @@ from nextscale_ros.quiet_log import QuietLog, severities
 from nextscale_ros.reports import Ended, log_line, make_report
 from nextscale_ros.requests import Fields, Reply, Request, RequestError, raw_text
 from nextscale_ros.situation import Situation
-from nextscale_ros.state import RobotStateMemory
 from nextscale_ros.statistics import Statistics
 from nextscale_ros.watch import Watch
 from nextscale_ros.worker import NewestOnlyWorker, Ticket
@@ -131,12 +132,19 @@ class MotionServer:
             "another request is being served, and the parameter preemption is 'refuse'",
         )
 
-    def health(self, joints: RobotStateMemory) -> dict[str, Any]:
+    def health(self, inputs: RobotInputs) -> dict[str, Any]:
         """Fields of `nextscale_ros.diagnostics.Health` that are known here."""
+        delays = np.array(list(inputs.delays))
+        more = {}
+        if len(delays):
+            for share in (50, 99):
+                delay = float(np.percentile(delays, share))
+                more[f"joint state delay p{share} [s]"] = f"{delay:.4f}"
         return {
-            "state_age": joints.age(self._clock()),
-            "state_messages": joints.messages,
+            "state_age": inputs.joints.age(self._clock()),
+            "state_messages": inputs.joints.messages,
             "listeners": self._output.listeners,
+            "more": more,
         }
 
     # -- the worker's thread

@@ -23,6 +23,10 @@ from nextscale_core.exceptions import NextscaleError
 LOOK_EVERY = 0.1
 """How long a signal may go unnoticed [s]."""
 
+_SWITCH = 0.0005
+"""How long a thread that computes may keep one that hears the robot waiting [s]; Python's own value
+is ten times that."""
+
 
 class _Signals:
     """Remembers that an end was asked for; interrupts what happens before the node serves."""
@@ -57,6 +61,7 @@ def serve(
     Returns:
         Exit status: 0 after a signal, 1 when a node could not be made or started.
     """
+    sys.setswitchinterval(_SWITCH)
     signals = _Signals()
     rclpy.init(
         args=None if args is None else list(args),

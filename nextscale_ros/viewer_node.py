@@ -37,6 +37,9 @@ from nextscale_ros.walked import WalkedBase
 STALE = 1.0
 """Joint states and poses of the base count as current for so long [s]."""
 
+_ENOUGH = 10
+"""Pictures of one pose after which it is on the page for certain."""
+
 
 class ViewerNode(Node):
     """Opens the page, then shows what it hears.
@@ -70,6 +73,7 @@ class ViewerNode(Node):
         self._walked = WalkedBase(robot)
         self._frame = str(self._value("base_frame"))
         self._told: set[str] = set()
+        self._seen, self._still = np.full(robot.num_joints + 7, np.nan), 0
         # The timer below sets the pace; the page must not leave out every second picture.
         self.page = LiveViewer(
             robot,
@@ -175,7 +179,13 @@ class ViewerNode(Node):
         positions = state.positions[: self._robot.num_joints]
         base, source = self._base(positions, measured, now)
         self.page.write("base", source)
-        self.page.update_robot(positions, base.position, base.quaternion, stamp=measured)
+        self.page.write("robot", "")  # it no longer waits for joint states
+        seen = np.concatenate([positions, base.position, base.quaternion])
+        # A robot that stays is shown until its feet are known to stand, and then not again.
+        self._still = self._still + 1 if np.allclose(seen, self._seen, atol=1e-5) else 0
+        if self._still < _ENOUGH:
+            self._seen = seen
+            self.page.update_robot(positions, base.position, base.quaternion, stamp=measured)
 
     def _base(self, positions: np.ndarray, measured: float, now: float) -> tuple[BasePose, str]:
         """Where the base is, and who says so: odometry, then transforms, then the soles."""

@@ -24,8 +24,14 @@ _GROUP = 4
 _PLANES = 6
 """So many planes of a pair are remembered for the next motion."""
 
+_AT_ONCE = 1024
+"""The planes of all pairs are looked at for so many samples at once."""
+
 _SLACK = 1e-9
 """Distances smaller than rounding prove nothing [m]."""
+
+_ROUGHLY = 1e-5
+"""The same for squares of distances in single precision [m^2]."""
 
 Normal = Callable[[int, int], np.ndarray]
 """(sample, pair) -> (3,) direction from the first body of the pair to the second, in the world."""
@@ -84,7 +90,7 @@ class Culling:
         """
         centre = frames.place(self._bodies, self._centre)
         found: list[tuple[int, int]] = []
-        for pair, samples in self._near(centre):
+        for pair, samples in self._unboxed(frames, self._near(centre)):
             left = self._apart(frames, pair, samples)
             while len(left):
                 middle = int(left[len(left) // 2])
@@ -126,17 +132,70 @@ class Culling:
     def _meet(self, centre: np.ndarray, reach: np.ndarray) -> np.ndarray:
         """(S, L, L) whether balls (L, 3, S) with radii (L, S) are nearer than any distance."""
         # |a|^2 + |b|^2 - 2 a b - (r_a + r_b)^2, as one product of matrices.
-        c, r = centre.transpose(2, 0, 1), reach.T[..., None] + self._farthest / 2
+        c = centre.transpose(2, 0, 1).astype(np.float32)
+        r = reach.T[..., None].astype(np.float32) + np.float32(self._farthest / 2)
         square, one = (c * c).sum(-1, keepdims=True) - r * r, np.ones_like(r)
         left = np.concatenate([-2 * c, -2 * r, square, one], axis=-1)
         right = np.concatenate([c, r, one, square], axis=-1)
-        return np.asarray(left @ right.transpose(0, 2, 1) < _SLACK)
+        return np.asarray(left @ right.transpose(0, 2, 1) < _ROUGHLY)
 
     def _that(self, meet: np.ndarray) -> list[tuple[int, np.ndarray]]:
         """Number and hulls of the pairs that meet anywhere."""
         ever = np.logical_or.reduce(meet, axis=0)
         numbers = np.flatnonzero(ever[self._pairs[:, 0], self._pairs[:, 1]])
         return [(int(number), self._pairs[number]) for number in numbers]
+
+    def _unboxed(
+        self, frames: Frames, near: list[tuple[int, np.ndarray]]
+    ) -> list[tuple[int, np.ndarray]]:
+        """What is left of pairs and samples where a remembered plane has a box on either side."""
+        alive = np.zeros((len(near), frames.origin.shape[-1]), dtype=bool)
+        for row, (_, samples) in enumerate(near):
+            alive[row, samples] = True
+        for number in range(_PLANES):
+            rows = np.array(
+                [
+                    row
+                    for row in np.flatnonzero(alive.any(1))
+                    if len(self._planes.get(near[row][0], [])) > number
+                ],
+                dtype=int,
+            )
+            if not len(rows):
+                break
+            pairs = np.array([near[row][0] for row in rows])
+            planes = [self._planes[pair][number] for pair in pairs]
+            for begin in range(0, alive.shape[1], _AT_ONCE):
+                part = slice(begin, begin + _AT_ONCE)
+                alive[rows, part] &= ~self._boxed(frames, pairs, planes, part)
+            if number:
+                for row, pair in zip(rows, pairs, strict=True):
+                    if not alive[row].any():
+                        # Most useful first.
+                        self._planes[pair].insert(0, self._planes[pair].pop(number))
+        return [
+            (pair, np.flatnonzero(left))
+            for (pair, _), left in zip(near, alive, strict=True)
+            if left.any()
+        ]
+
+    def _boxed(
+        self, frames: Frames, pairs: np.ndarray, planes: list[_Plane], part: slice
+    ) -> np.ndarray:
+        """(P, S) True where a plane of each pair parts the first body and a box of the second."""
+        one, other = self._pairs[pairs].T
+        first, second = self._bodies[one], self._bodies[other]
+        normal = np.array([plane.normal for plane in planes])[:, None]
+        beyond = np.array([plane.beyond for plane in planes])[:, None]
+        columns = frames.columns[..., part]
+        count = columns.shape[-1]
+        direction = (normal @ columns[first].reshape(len(pairs), 3, -1)).reshape(-1, 3, count)
+        turned = (columns[second] * direction[:, None]).sum(2)
+        shift = frames.origin[second, :, part] - frames.origin[first, :, part]
+        room = (shift * direction).sum(1) - beyond
+        room += (self._centre[other][:, None] @ turned)[:, 0]
+        room -= (self._half[other][:, None] @ np.abs(turned))[:, 0]
+        return np.asarray(room > 0)
 
     def _apart(self, frames: Frames, pair: int, samples: np.ndarray) -> np.ndarray:
         """The samples that no remembered plane of the pair explains."""

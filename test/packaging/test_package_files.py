@@ -17,17 +17,23 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ET.parse(ROOT / "package.xml").getroot()
 ROS_PACKAGES = {
+    "action_msgs",
     "builtin_interfaces",
+    "control_msgs",
+    "diagnostic_msgs",
     "domain_coordinator",
     "geometry_msgs",
     "launch",
     "launch_ros",
+    "lifecycle_msgs",
     "nav_msgs",
     "rcl_interfaces",
     "rclpy",
     "sensor_msgs",
     "std_msgs",
+    "tf2_msgs",
     "trajectory_msgs",
+    "visualization_msgs",
 }
 LOCK_LINE = re.compile(r"[a-z0-9][a-z0-9.-]*==\S+( ; python_full_version (<|>=) '3\.1[0-2]')?")
 

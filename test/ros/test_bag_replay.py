@@ -47,12 +47,33 @@ def still(recorder: Recorder, count: int = 200) -> bool:
     return len(last) == count and all(list(s.position) == list(last[0].position) for s in last)
 
 
+def rest(recorder: Recorder, graph: Graph) -> None:
+    recorder.wait(lambda: still(recorder), REPLY, "the robot to rest", graph.alive)
+
+
+def moves(recorder: Recorder) -> bool:
+    return any(abs(speed) > 0.1 for state in recorder.states for speed in state.velocity)
+
+
+def ask_at_rest(recorder: Recorder, text: str, graph: Graph) -> None:
+    """Say a sentence to the standing robot until it sets out."""
+    rest(recorder, graph)
+    reports, commands = len(recorder.reports), len(recorder.commands)
+    recorder.states.clear()
+    recorder.say(text)
+    recorder.wait(lambda: len(recorder.reports) > reports, REPLY, "report", graph.alive)
+    report = recorder.reports[-1]
+    assert report.outcome in GOOD, report.message
+    recorder.wait(lambda: len(recorder.commands) > commands, REPLY, "trajectory", graph.alive)
+    recorder.wait(lambda: moves(recorder), REPLY, "the robot to move", graph.alive)
+
+
 @pytest.fixture(scope="module")
 def recording(graph: Graph, tmp_path_factory: pytest.TempPathFactory) -> Recording:
     """Two sentences, the second when the robot has come to rest after the first."""
     path = tmp_path_factory.mktemp("bags") / "session"
     graph.start("nextscale_ros.mock_robot", {"robot": "g1"})
-    graph.start("ros.handmade", {"robot": "g1", "seed": -1})
+    graph.start("ros.handmade", {"robot": "g1", "seed": -1, "state_timeout": 5.0})
     log = graph.folder / "bag_recorder.log"
     arguments = ["--", "--out", str(path)]
     with Child(
@@ -69,25 +90,9 @@ def recording(graph: Graph, tmp_path_factory: pytest.TempPathFactory) -> Recordi
             "the bag recorder",
             child.check,
         )
-        for number, text in enumerate(TEXTS):
-            recorder.wait(lambda: still(recorder), REPLY, "the robot to rest", graph.alive)
-            recorder.say(text)
-            recorder.wait(lambda: len(recorder.reports) > number, REPLY, "report", graph.alive)  # noqa: B023
-            assert recorder.reports[-1].outcome in GOOD, recorder.reports[-1].message
-            recorder.wait(lambda: len(recorder.commands) > number, REPLY, "trajectory")  # noqa: B023
-            recorder.states.clear()
-            # The robot sets out a moment later; standing before that is not resting after it.
-            recorder.wait(
-                lambda: (
-                    max(map(abs, (recorder.states or [None])[-1].velocity), default=0.0) > 0.1
-                    if recorder.states
-                    else False
-                ),
-                REPLY,
-                "the robot to move",
-                graph.alive,
-            )
-        recorder.wait(lambda: still(recorder), REPLY, "the robot to rest", graph.alive)
+        for text in TEXTS:
+            ask_at_rest(recorder, text, graph)
+        rest(recorder, graph)
         status = child.stop()
         commands = [command for _, command in recorder.commands]
         return Recording(

@@ -212,6 +212,7 @@ def test_cancel_before_the_controller_has_answered_also_counts(client: Client) -
 
 def test_one_that_is_refused_leaves_the_older_one_running(client: Client) -> None:
     older = client.send((1.0, 0.1))
+    client.wait(lambda: client.offset() > 0.002, "some way")
     wrong = client.trajectory((0.5, 0.2))
     wrong.joint_names[0] = "tail"
     refused: list[ExecutionResult] = []
