@@ -11,14 +11,15 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV LD_LIBRARY_PATH AMENT_PREFIX_PATH CMA
 NEXTSCALE_TEXT := $(value TEXT)
 export NEXTSCALE_TEXT PYTHON
 
-.PHONY: help setup run test lint format lock clean
+.PHONY: help setup run test lint docs format lock clean
 
 help:
 	@echo 'make run               three sentences over ROS 2 to a mock robot that executes them as'
 	@echo '                       one motion, a picture in out/; TEXT="..." sends that one instead'
 	@echo '                       (ARGS="--robot g1 --seed 7" adds options, see nextscale-demo --help)'
-	@echo 'make test              every test, running ROS graphs included, and make lint'
+	@echo 'make test              every test, running ROS graphs included, make lint and make docs'
 	@echo 'make lint              ruff and mypy'
+	@echo 'make docs              the documentation as a site in build/site, warnings are errors'
 	@echo 'make format            ruff format'
 	@echo 'make setup             only .venv with everything in it; PYTHON=... chooses the Python'
 	@echo 'make lock              resolve requirements.lock anew'
@@ -31,13 +32,16 @@ run: setup
 	@$(PY) -m nextscale_ros.demo $(ARGS) -- $${NEXTSCALE_TEXT:+"$$NEXTSCALE_TEXT"}
 
 test: setup
-	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory lint docs
 	$(PY) -m pytest $(ARGS)
 
 lint: setup
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
 
 format: setup
 	$(PY) -m ruff format .

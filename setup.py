@@ -112,7 +112,7 @@ class BuildMessages(Command):
         except subprocess.CalledProcessError as error:
             print(
                 f"nextscale: going on without {' and '.join(SUBSTITUTES)}, which only some "
-                f"features need: {error}",
+                f"features need: CMake ended with status {error.returncode}",
                 file=sys.stderr,
             )
         self._pack(stagings)

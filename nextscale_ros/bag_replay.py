@@ -279,7 +279,7 @@ def _parameters(given: list[str]) -> dict[str, object]:
 
 def show(verdicts: list[Verdict], session: RecordedSession, console: Console) -> None:
     """Print the comparison."""
-    table = Table("sentence", "seed", "robot", "recorded", "now", "difference", "verdict")
+    table = Table("sentence", "seed", "robot", "recorded", "now", "difference", "verdict", box=None)
     for one in verdicts:
         sentence = one.sentence
         moved = "moved" if one.sentence.moved > STILL else "stood"

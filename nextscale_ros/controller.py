@@ -17,6 +17,7 @@ from typing import Any
 from rclpy.action import ActionClient
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import InvalidHandle
 from rclpy.node import Node
 from rclpy.task import Future
 from trajectory_msgs.msg import JointTrajectory
@@ -77,6 +78,17 @@ class _Goal:
     ended: bool = False
 
 
+class _Client(ActionClient):
+    """One that may be destroyed while an executor is about to serve it."""
+
+    def take_data(self) -> dict[str, Any]:
+        """What has come; nothing once it is destroyed."""
+        try:
+            return dict(super().take_data())
+        except InvalidHandle:
+            return {}
+
+
 class TrajectoryController:
     """Sends trajectories to a controller and watches their execution.
 
@@ -110,7 +122,7 @@ class TrajectoryController:
         # rclpy registers a request after it has sent it, and loses an answer that comes between
         # the two. In one group with the client, our requests and their answers never overlap.
         group = MutuallyExclusiveCallbackGroup()
-        self._client = ActionClient(node, self._type, action, callback_group=group)
+        self._client = _Client(node, self._type, action, callback_group=group)
         self.name = node.resolve_service_name(action)
         self._wake = node.create_guard_condition(self._work, callback_group=group)
         self._timer = node.create_timer(

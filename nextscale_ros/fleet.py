@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Callable, Sequence
 
 from rclpy.node import Node
@@ -13,29 +12,8 @@ from rclpy.utilities import remove_ros_args
 from nextscale_core.exceptions import ConfigError
 from nextscale_ros.generate_node import THREADS, GenerateNode
 from nextscale_ros.models import ModelStore
+from nextscale_ros.options import parse_fleet
 from nextscale_ros.serving import serve
-
-_NAMESPACE = re.compile(r"/?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
-
-
-def parse_fleet(text: str) -> dict[str, str]:
-    """Robots by namespace.
-
-    Args:
-        text: Such as 'left=g1,right=talos'.
-
-    Raises:
-        ConfigError: not of this form, or a namespace that ROS does not allow or that comes twice.
-    """
-    fleet: dict[str, str] = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        namespace, equals, robot = (piece.strip() for piece in part.partition("="))
-        if not equals or not robot or not _NAMESPACE.fullmatch(namespace):
-            raise ConfigError(f"a fleet is NAMESPACE=ROBOT,NAMESPACE=ROBOT..., got {part!r}")
-        if namespace in fleet:
-            raise ConfigError(f"the fleet has two robots in namespace {namespace!r}")
-        fleet[namespace] = robot
-    return fleet
 
 
 def makers(fleet: dict[str, str]) -> list[Callable[[], Node]]:
@@ -74,7 +52,7 @@ def run(arguments: Sequence[str]) -> int:
     )
     options = parser.parse_args(remove_ros_args(["generate_node", *arguments])[1:])
     try:
-        nodes = makers(parse_fleet(options.fleet))
+        nodes = makers(parse_fleet(options.fleet) if options.fleet else {})
     except ConfigError as error:
         parser.error(str(error))
     return serve(nodes, THREADS + 2 * (len(nodes) - 1))

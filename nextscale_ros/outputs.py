@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -9,12 +11,17 @@ from rclpy.node import Node
 from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
 from nextscale_core.motion.clip import MotionClip
+from nextscale_ros.action import GenerateMotion
+from nextscale_ros.controller import TrajectoryController
 from nextscale_ros.msg import ErrorCode
 from nextscale_ros.parameters import Settings
 from nextscale_ros.published import PublishedPlan
 from nextscale_ros.qos import COMMAND
 from nextscale_ros.reports import Ended
-from nextscale_ros.requests import Reply, Request
+from nextscale_ros.requests import Reply, Request, RequestError
+
+CLOSING = 1.0
+"""How long the controller is given to hear that an execution is canceled [s]."""
 
 Executed = Callable[[Request, Ended, int, str], None]
 """Told of the end of an execution: error code, and what happened."""
@@ -141,12 +148,137 @@ def base_publisher(node: Node):  # type: ignore[no-untyped-def]
     return node.create_publisher(MultiDOFJointTrajectory, topic, COMMAND)
 
 
-def make_output(node: Node, show: Show, complain: Callable[[str], None]) -> Output:
+class ControllerOutput:
+    """Has a trajectory controller execute, and tells how that went.
+
+    The base is published as with `TopicOutput`; no joint controller executes it.
+
+    Args:
+        node: Owns the action client.
+        show: Shows plans to people.
+        clock: The clock that the robot lives by [s].
+
+    Raises:
+        ConfigError: control_msgs is not installed.
+    """
+
+    def __init__(self, node: Node, show: Show, clock: Callable[[], float]) -> None:
+        self._node, self._show, self._clock = node, show, clock
+        self._controller = TrajectoryController(
+            node,
+            str(node.get_parameter("controller").value),
+            lambda: float(node.get_parameter("execution_timeout").value),
+            clock,
+        )
+        self._bases = base_publisher(node)
+        self._lock = threading.Lock()
+        self._reply: Reply | None = None
+        self._unfinished: dict[int, Callable[[int, str], None]] = {}
+
+    @property
+    def listeners(self) -> int:
+        """The controller, if it is there."""
+        return int(self._controller.ready)
+
+    @property
+    def nobody(self) -> str:
+        """What to say when the controller is not there."""
+        return f"no controller serves {self._controller.name}"
+
+    @property
+    def executing(self) -> bool:
+        """Whether the controller executes a trajectory of ours."""
+        return self._controller.busy
+
+    def check(self) -> None:
+        """Make sure that the controller is there.
+
+        Raises:
+            RequestError: it is not.
+        """
+        if not self._controller.ready:
+            raise RequestError(
+                ErrorCode.NO_CONTROLLER,
+                f"{self.nobody}; start it, or name another with the parameter controller",
+            )
+
+    def send(
+        self,
+        ended: Ended,
+        request: Request,
+        published: PublishedPlan,
+        clip: MotionClip | None,
+        settings: Settings,
+        executed: Executed,
+    ) -> None:
+        """Send the joints to the controller; what it was executing ends as preempted."""
+
+        def done(code: int, message: str) -> None:
+            with self._lock:
+                if self._unfinished.pop(request.number, None) is None:
+                    return
+                if self._reply is request.reply:
+                    self._reply = None
+            executed(request, ended, code, message)
+
+        with self._lock:
+            self._reply = request.reply
+            self._unfinished[request.number] = done
+        assert ended.trajectory is not None
+        self._bases.publish(ended.base)
+        self._controller.send(
+            ended.trajectory,
+            lambda result: done(result.code, result.message),
+            lambda feedback: self._tell(request, published),
+        )
+        self._show(published, clip, request.text)
+
+    def cancel(self, reply: Reply) -> None:
+        """Stop executing, if it is this client's motion."""
+        with self._lock:
+            mine = reply is not None and self._reply is reply
+        if mine:
+            self._controller.cancel()
+
+    def close(self) -> None:
+        """Stop executing; those who wait hear that at once, since nobody will be there later."""
+        self._controller.cancel()
+        with self._lock:
+            unfinished = list(self._unfinished.values())
+        for done in unfinished:
+            done(ErrorCode.CANCELED, "the node was deactivated: the execution is canceled")
+        # Destroyed at once, the client could not even ask.
+        until = time.monotonic() + CLOSING
+        while self._controller.busy and time.monotonic() < until:
+            time.sleep(0.01)
+        self._controller.destroy()
+        self._node.destroy_publisher(self._bases)
+
+    def _tell(self, request: Request, published: PublishedPlan) -> None:
+        if request.reply is None:
+            return
+        seconds = published.end - published.begin
+        share = (self._clock() - published.begin) / seconds if seconds > 0 else 1.0
+        request.reply.feedback(
+            GenerateMotion.Feedback(
+                stage="execute",
+                text=max(len(request.script) - 1, 0),
+                done=float(min(max(share, 0.0), 1.0)),
+            )
+        )
+
+
+def make_output(node: Node, show: Show, clock: Callable[[], float]) -> Output:
     """The output that the parameter `output` names.
 
     Args:
         node: Owns it.
         show: Shows plans to people.
-        complain: Takes what is wrong with a connection.
+        clock: The clock that the robot lives by [s].
+
+    Raises:
+        ConfigError: control_msgs is needed and is not installed.
     """
+    if str(node.get_parameter("output").value) == "follow_joint_trajectory":
+        return ControllerOutput(node, show, clock)
     return TopicOutput(node, show)

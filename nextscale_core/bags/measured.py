@@ -133,14 +133,15 @@ def _frames(
 ) -> tuple[np.ndarray, tuple[str, ...], np.ndarray, list[str]]:
     """Even frames of the longest part without a pause; the first stamp of all is 0."""
     end = max(float(at[-1]) for at, _ in parts)
-    count = int(end * fps + 1e-6) + 1
+    # Stamps since 1970 are exact to a quarter of a microsecond.
+    count = int(end * fps + 1e-4) + 1
     if count > MAX_FRAMES:
         raise BagError(
             f"the recording is {end:.0f} s long; at {fps:g} Hz at most "
             f"{MAX_FRAMES / fps:.0f} s are taken over: choose a part with --begin and --end"
         )
     times = np.arange(count) / fps
-    positions, heard = at_times(robot, parts, times, max_gap)
+    positions, heard = at_times(robot, parts, np.minimum(times, end), max_gap)
     whole = np.isfinite(positions[:, heard]).all(axis=1)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], whole, [False]]).astype(np.int8)))
     runs = edges.reshape(-1, 2)

@@ -2,9 +2,9 @@
 
 The solved frames are knots of a cubic spline Q. Time enters twice:
 
-- where the limits ask for it, the knots are moved apart, so the motion slows down there and keeps
-  its shape;
-- the spline is played as Q(s(t)), where the speed s' rises smoothly from 0 and falls smoothly to
+- where the limits ask for it, the motion is played slower, there and only as far around as the
+  limits leave to slow down in and to speed up again (see `slowing`);
+- the result is played as Q(s(t)), where the speed s' rises smoothly from 0 and falls smoothly to
   0 again. Starting and stopping so leaves the path of every point of the robot as it was: no foot
   slides and nothing leaves the position limits.
 """
@@ -14,7 +14,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import ndimage
 from scipy.interpolate import CubicSpline
 from scipy.spatial.transform import Rotation
 
@@ -23,6 +22,7 @@ from nextscale_core.retarget.kinematics import Poses
 from nextscale_core.retarget.limits import slowdown, soft_clamp
 from nextscale_core.retarget.robot import Robot
 from nextscale_core.retarget.rotations import continuous_quaternions
+from nextscale_core.retarget.slowing import Pace, Slowing
 from nextscale_core.retarget.start import Departure
 from nextscale_core.retarget.state import RobotState
 from nextscale_core.retarget.trajectory import MAX_SAMPLES
@@ -65,43 +65,40 @@ class Samples:
 
 @dataclass(frozen=True)
 class _Schedule:
-    """When each knot is passed.
+    """When each place of the spline is passed.
 
     Attributes:
-        intervals: (T - 1,) time between knots at full speed [s].
+        pace: How slowly the spline is played at full speed.
         ramp: Time of the smooth start, and of the stop [s].
         running: Whether the motion is under way when it begins: no smooth start.
     """
 
-    intervals: np.ndarray
+    pace: Pace
     ramp: float
     running: bool = False
 
-    @property
-    def knots(self) -> np.ndarray:
-        """(T,) time of each knot at full speed [s]."""
-        return np.concatenate([[0.0], np.cumsum(self.intervals)])
-
     def play(self, times: np.ndarray, hold: float) -> tuple[np.ndarray, np.ndarray]:
-        """Place on the spline s and speed ds/dt at each time.
+        """Place on the spline [s] and its rate of change at each time.
 
         Args:
             times: (N,) [s].
             hold: The spline waits at its beginning for so long [s].
         """
-        total, ramp = float(self.intervals.sum()), self.ramp
+        total, ramp = self.pace.seconds, self.ramp
         end = total + (0.5 * ramp if self.running else ramp)
         t = np.clip(times - hold, 0.0, end)
         back, falling = _rise(end - t, ramp)
-        if self.running:
-            return total - back, falling
-        s, speed = _rise(t, ramp)
-        late = t > end / 2
-        return np.where(late, total - back, s), np.where(late, falling, speed)
+        at, speed = total - back, falling
+        if not self.running:
+            s, rising = _rise(t, ramp)
+            late = t > end / 2
+            at, speed = np.where(late, at, s), np.where(late, falling, rising)
+        place, rate = self.pace.play(at)
+        return place, rate * speed
 
     def duration(self, hold: float) -> float:
         """Time from the first sample to the end [s]."""
-        return hold + float(self.intervals.sum()) + (0.5 if self.running else 1.0) * self.ramp
+        return hold + self.pace.seconds + (0.5 if self.running else 1.0) * self.ramp
 
 
 def _rise(t: np.ndarray, ramp: float) -> tuple[np.ndarray, np.ndarray]:
@@ -139,12 +136,17 @@ def sample(
     """
     quaternion = continuous_quaternions(Rotation.from_matrix(poses.rotation).as_quat())
     tracks = np.concatenate([poses.base, quaternion, poses.joints], axis=1)
-    intervals = np.full(len(poses) - 1, 1.0 / fps)
-    ramp = min(RAMP, float(intervals.sum()))
-    schedule = _Schedule(intervals, ramp, running=running is not None)
+    knots = np.arange(len(poses)) / fps
     slope = None if running is None else _first_slope(tracks[:2], 1.0 / fps, running, twist)
+    spline = _spline(knots, tracks, slope)
+    slowing = Slowing(robot, spline, knots)
+    pace = slowing.pace()
+    schedule = _Schedule(pace, min(RAMP, pace.seconds), running=running is not None)
     for attempt in range(_ROUNDS):
-        samples = _play(robot, tracks, schedule, rate, departure, running, slope)
+        if slope is not None:
+            # A robot under way begins as fast as it is, however slowly the spline is played.
+            spline = _spline(knots, tracks, slope * schedule.pace.slowness[0])
+        samples = _play(robot, spline, fps, schedule, rate, departure, running)
         need = slowdown(robot, samples.positions, samples.velocities, samples.times) / _USE
         if need.max() <= 1.0:
             return samples
@@ -152,23 +154,25 @@ def sample(
         leaving = departure is not None and need[samples.times[:-1] < departure.seconds].max() > 1.0
         # The motion begins while the robot still leaves: a longer way out does not slow it down.
         if not leaving or attempt % 2:
-            schedule = _slower(schedule, samples, need, hold, uniform=attempt > _ROUNDS // 2)
+            schedule = _slower(
+                slowing, schedule, samples, need, hold, uniform=attempt > _ROUNDS // 2
+            )
         if departure is not None and leaving:
             departure = departure.longer(1.25)
     raise RetargetError(
         f"the motion does not keep the limits of {robot.name} even when played "
-        f"{schedule.intervals.sum() / intervals.sum():.1f} times slower"
+        f"{schedule.pace.seconds / knots[-1]:.1f} times slower"
     )
 
 
 def _play(
     robot: Robot,
-    tracks: np.ndarray,
+    spline: CubicSpline,
+    fps: float,
     schedule: _Schedule,
     rate: float,
     departure: Departure | None,
     running: RobotState | None,
-    slope: np.ndarray | None,
 ) -> Samples:
     hold = departure.hold if departure else 0.0
     duration = schedule.duration(hold)
@@ -181,7 +185,6 @@ def _play(
         )
     times = np.arange(int(np.ceil(duration * rate - 1e-9)) + 1) / rate
     s, speed = schedule.play(times, hold)
-    spline = _spline(schedule.knots, tracks, slope)
     values, slopes = spline(s), spline(s, 1) * speed[:, None]
     positions, velocities = soft_clamp(
         values[:, 7:], slopes[:, 7:], robot, robot.profile.position_margin / 2
@@ -189,8 +192,7 @@ def _play(
     quaternion = values[:, 3:7] / np.linalg.norm(values[:, 3:7], axis=1, keepdims=True)
     if running is not None:
         positions, velocities = _from_exactly(robot, running, times, positions, velocities)
-    frames = np.interp(s, schedule.knots, np.arange(len(tracks)))
-    frames[times < hold] = np.nan
+    frames = np.where(times < hold, np.nan, s * fps)
     samples = Samples(times, positions, velocities, values[:, :3], quaternion, frames)
     if departure is None:
         return samples
@@ -286,11 +288,15 @@ def quintic_fade(
 
 
 def _slower(
-    schedule: _Schedule, samples: Samples, need: np.ndarray, hold: float, *, uniform: bool
+    slowing: Slowing,
+    schedule: _Schedule,
+    samples: Samples,
+    need: np.ndarray,
+    hold: float,
+    *,
+    uniform: bool,
 ) -> _Schedule:
-    """Move the knots apart where the limits ask for it, and smoothly less so around."""
-    intervals = schedule.intervals
-    worst = float(need.max())
+    """The schedule, slower where the samples still ask for it."""
     # Starting and stopping asks for acceleration of its own: a longer ramp asks for less.
     ends = samples.times[[0, -1]] + [hold, 0.0]
     at = samples.times[:-1]
@@ -299,18 +305,9 @@ def _slower(
     if near_end.any() and need[near_end].max() > 1.0:
         ramp = min(1.2 * ramp, 2.0)
     if uniform:
-        scaled = intervals * worst * 1.01
-        return replace(schedule, intervals=scaled, ramp=min(ramp, float(scaled.sum())))
-    s, _ = schedule.play(samples.times, hold)
-    first = np.clip(
-        np.searchsorted(schedule.knots, s[:-1], side="right") - 1, 0, len(intervals) - 1
-    )
-    last = np.clip(np.searchsorted(schedule.knots, s[1:], side="right") - 1, 0, len(intervals) - 1)
-    factor = np.ones(len(intervals))
-    np.maximum.at(factor, first, need)
-    np.maximum.at(factor, last, need)
-    # One knot moves the spline's curvature on both sides of it, hence the spread.
-    spread = np.log(ndimage.maximum_filter1d(factor, 5, mode="nearest"))
-    smooth = ndimage.gaussian_filter1d(spread, 2.0, mode="nearest")
-    scaled = intervals * np.exp(np.maximum(smooth, 0.5 * spread) * 1.1)
-    return replace(schedule, intervals=scaled, ramp=min(ramp, float(scaled.sum())))
+        slowing.all_by(float(need.max()) * 1.01)
+    else:
+        s, _ = schedule.play(samples.times, hold)
+        slowing.where(s, need)
+    pace = slowing.pace()
+    return replace(schedule, pace=pace, ramp=min(ramp, pace.seconds))

@@ -229,9 +229,7 @@ class ClipSolver:
         return (np.abs(wanted - room) > _BEYOND) & ~clip.fixed[:, None], room
 
     @staticmethod
-    def _within(
-        band: Band, step: np.ndarray, beyond: np.ndarray, room: np.ndarray
-    ) -> np.ndarray:
+    def _within(band: Band, step: np.ndarray, beyond: np.ndarray, room: np.ndarray) -> np.ndarray:
         """The step solved once more around joints that would leave their limits.
 
         What a change does fades within a few frames; further away the first solution stays.

@@ -35,7 +35,7 @@ ROS_PACKAGES = {
     "trajectory_msgs",
     "visualization_msgs",
 }
-LOCK_LINE = re.compile(r"[a-z0-9][a-z0-9.-]*==\S+( ; python_full_version (<|>=) '3\.1[0-2]')?")
+LOCK_LINE = re.compile(r"[a-z0-9][a-z0-9.-]*==\S+( ; python_full_version (<|>=) '3\.1[0-2](\.\d+)?')?")
 
 
 def metadata() -> dict:
@@ -101,11 +101,12 @@ def test_every_message_file_is_generated() -> None:
 
 
 def test_the_parameter_file_holds_the_defaults() -> None:
-    parameters = pytest.importorskip("nextscale_ros.parameters", reason="needs ROS 2")
+    declared = pytest.importorskip("nextscale_ros.declarations", reason="needs ROS 2")
     content = yaml.safe_load((ROOT / "config" / "params.yaml").read_text())
     given = content["/**/generate_node"]["ros__parameters"]
     by_launch = {"robot", "model", "device"}
-    assert given == {n: s.default for n, s in parameters.SPECS.items() if n not in by_launch}
+    defaults = declared.declarations("generate_node")
+    assert given == {n: one.default for n, one in defaults.items() if n not in by_launch}
 
 
 def test_the_lock_pins_everything_and_names_no_source() -> None:

@@ -68,7 +68,7 @@ def test_feedback_comes_in_order_and_counts_the_scales(goals: Goals) -> None:
     assert status == SUCCEEDED
     goals.wait(lambda: any(f.stage == "message" for f in sent.feedback), "the last feedback")
     done = [message.done for message in sent.feedback]
-    assert done == sorted(done) and 0.0 <= done[0] and done[-1] <= 1.0
+    assert done == sorted(done) and done[0] >= 0.0 and done[-1] <= 1.0
     stages = list(dict.fromkeys(message.stage for message in sent.feedback))
     assert stages == ["generate", "targets", "solve", "resample", "gate", "message"]
     scales = [message.scale for message in sent.feedback if message.scale]

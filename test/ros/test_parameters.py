@@ -3,94 +3,37 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
-import rclpy
-import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rclpy.context import Context
 from rclpy.lifecycle import LifecycleNode
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.signals import SignalHandlerOptions
 
-from nextscale_core.exceptions import ConfigError
 from nextscale_core.motion.skeleton import MAX_SECONDS, MIN_SECONDS
-from nextscale_ros.isolation import private_graph
 from nextscale_ros.parameters import MAX_SEED, Settings, declare_parameters, read_settings
-
-ROOT = Path(__file__).resolve().parents[2]
-SECTIONS = ("generate_node", "mock_robot", "viewer_node")
-
-RAW = yaml.safe_load((ROOT / "config" / "parameters.yaml").read_text(encoding="utf-8"))
-EVERY = [(section, name) for section in RAW for name in RAW[section]]
-
-
-def having(rule: str) -> list[tuple[str, str]]:
-    """The parameters that this rule is declared for."""
-    return [(s, n) for s, n in EVERY if rule in RAW[s][n].get("validation", {})]
-
-
-def argument(section: str, name: str, rule: str) -> Any:
-    return RAW[section][name]["validation"][rule]
-
-
-def live(section: str, name: str) -> bool:
-    return not RAW[section][name].get("read_only", False)
+from ros.declaring import (
+    EVERY,
+    RAW,
+    SECTIONS,
+    argument,
+    having,
+    just_outside,
+    live,
+    node_of,
+    put,
+    starts,
+)
+from ros.graph import Graph
 
 
 @pytest.fixture(scope="module")
-def domain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    with private_graph(tmp_path_factory.mktemp("graph")) as env:
-        yield int(env["ROS_DOMAIN_ID"])
-
-
-@contextmanager
-def context_with(domain: int, arguments: Sequence[str] = ()) -> Iterator[Context]:
-    """A context of its own, as if the process had this command line."""
-    context = Context()
-    rclpy.init(
-        args=["test", *arguments],
-        context=context,
-        domain_id=domain,
-        signal_handler_options=SignalHandlerOptions.NO,
-    )
-    try:
-        yield context
-    finally:
-        context.try_shutdown()
-
-
-@contextmanager
-def node_of(
-    context: Context, section: str, start: dict[str, object] | None = None, namespace: str = ""
-) -> Iterator[Node]:
-    """A node that has declared the section's parameters, with these start values."""
-    overrides = [Parameter(name, value=value) for name, value in (start or {}).items()]
-    node = Node(
-        section,
-        context=context,
-        namespace=namespace,
-        parameter_overrides=overrides,
-        start_parameter_services=False,
-        enable_rosout=False,
-    )
-    try:
-        declare_parameters(node, section)
-        yield node
-    finally:
-        node.destroy_node()
-
-
-@pytest.fixture(scope="module")
-def context(domain: int) -> Iterator[Context]:
-    with context_with(domain) as context:
-        yield context
+def context(graph: Graph) -> Context:
+    return graph.context
 
 
 @pytest.fixture(scope="module")
@@ -98,28 +41,6 @@ def nodes(context: Context) -> Iterator[dict[str, Node]]:
     """One node for each section."""
     with ExitStack() as stack:
         yield {s: stack.enter_context(node_of(context, s)) for s in SECTIONS}
-
-
-def put(node: Node, name: str, value: object) -> tuple[bool, str]:
-    """Set a parameter: whether it was taken, and if not why."""
-    (result,) = node.set_parameters([Parameter(name, value=value)])
-    return result.successful, result.reason
-
-
-def starts(context: Context, section: str, name: str, value: object) -> str:
-    """What a node says that is started with this value; '' where it takes it."""
-    try:
-        with node_of(context, section, {name: value}) as node:
-            assert node.get_parameter(name).value == value
-    except ConfigError as error:
-        return str(error)
-    return ""
-
-
-def just_outside(lower: float, upper: float) -> tuple[float, float]:
-    if isinstance(lower, int):
-        return lower - 1, upper + 1
-    return math.nextafter(lower, -math.inf), math.nextafter(upper, math.inf)
 
 
 # -- what is declared
@@ -385,85 +306,3 @@ def test_a_start_value_of_another_type_is_answered_with_the_right_one(
     told = starts(context, "generate_node", name, value)
     assert f"parameter {name} must be {right}" in told
     assert "type" in told and str(value) in told
-
-
-# -- names of topics
-
-
-def test_topics_are_where_they_were_and_move_with_a_namespace(context: Context) -> None:
-    topics = {
-        "text_topic": "/text_command",
-        "detailed_text_topic": "/text_command/detailed",
-        "command_topic": "/motion_command",
-        "base_topic": "/motion_command/base",
-        "joint_states_topic": "/joint_states",
-        "odometry_topic": "/odom",
-        "report_topic": "/motion_report",
-        "ready_topic": "/nextscale/ready",
-        "markers_topic": "/motion_markers",
-        "description_topic": "/robot_description",
-    }
-    for namespace in ("", "/left"):
-        with node_of(context, "generate_node", namespace=namespace) as node:
-            found = {
-                name: node.resolve_topic_name(node.get_parameter(name).value) for name in topics
-            }
-        assert found == {name: namespace + topic for name, topic in topics.items()}
-
-
-@pytest.mark.parametrize("section", ["mock_robot", "viewer_node"])
-def test_the_nodes_speak_on_the_same_topics(section: str) -> None:
-    for name, fields in RAW[section].items():
-        if name.endswith("_topic"):
-            assert fields["default_value"] == RAW["generate_node"][name]["default_value"]
-
-
-# -- the parameter file
-
-
-@pytest.mark.parametrize("namespace", ["", "/left"])
-@pytest.mark.parametrize("section", SECTIONS)
-def test_the_parameter_file_gives_each_node_its_defaults(
-    domain: int, section: str, namespace: str
-) -> None:
-    file = ROOT / "config" / "params.yaml"
-    with (
-        context_with(domain, ["--ros-args", "--params-file", str(file)]) as context,
-        node_of(context, section, namespace=namespace) as node,
-    ):
-        for name, fields in RAW[section].items():
-            assert node.get_parameter(name).value == fields["default_value"]
-
-
-def test_what_a_copy_of_the_parameter_file_says_arrives(domain: int, tmp_path: Path) -> None:
-    text = (ROOT / "config" / "params.yaml").read_text(encoding="utf-8")
-    for before, after in (
-        ("    seed: -1", "    seed: 7"),
-        ("    steps: [0]", "    steps: [6, 5, 4]"),
-        ("    # robot: g1", "    robot: talos"),
-        ("    history: 1.0", "    history: 2.0"),
-        ("    state_rate: 100.0", "    state_rate: 500.0"),
-    ):
-        assert before in text
-        text = text.replace(before, after)
-    file = tmp_path / "mine.yaml"
-    file.write_text(text, encoding="utf-8")
-    with context_with(domain, ["--ros-args", "--params-file", str(file)]) as context:
-        with node_of(context, "generate_node") as node:
-            heard = read_settings(node)
-            assert (heard.seed, heard.steps, heard.history) == (7, (6, 5, 4), 2.0)
-            assert node.get_parameter("robot").value == "talos"
-        with node_of(context, "mock_robot") as node:
-            assert node.get_parameter("state_rate").value == 500.0
-
-
-def test_a_word_that_yaml_takes_for_a_truth_value_needs_its_quotes(domain: int) -> None:
-    for said, outcome in (("'off'", ""), ("off", "must be a string, from_state or from_plan or")):
-        with context_with(domain, ["--ros-args", "-p", f"continuation:={said}"]) as context:
-            try:
-                with node_of(context, "generate_node") as node:
-                    assert read_settings(node).continuation == "off"
-                    told = ""
-            except ConfigError as error:
-                told = str(error)
-            assert outcome in told and bool(outcome) == bool(told)

@@ -389,8 +389,8 @@ def told_url(viewer: Child, commander: Commander, graph: Graph) -> str:
 
 
 def has_body(now: np.ndarray) -> bool:
-    """Whether anything dark stands on the pale floor."""
-    return bool((now.max(axis=-1) < 150).mean() > 0.002)
+    """Whether green feet stand on the pale floor: the robot is there, and known to stand."""
+    return int((now[..., 1] > now[..., 0] + 60).sum()) > 60
 
 
 def other(side: str) -> str:

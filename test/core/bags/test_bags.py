@@ -1,0 +1,445 @@
+"""Reading and writing recordings."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import struct
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.rosbag2.enums import CompressionFormat, CompressionMode
+
+from nextscale_core.bags import Bag, BagWriter, writing
+from nextscale_core.bags import definitions as kinds
+from nextscale_core.bags.library import MAX_CHUNK, unpack_zstd
+from nextscale_core.bags.writing import mend
+from nextscale_core.exceptions import BagError
+from nextscale_core.resources import resource
+from nextscale_core.retarget import RobotTrajectory
+
+TEXT = "/text_command"
+
+
+def texts(path: Path, count: int = 50, size: int = 20) -> Path:
+    """A bag with so many sentences of so many words."""
+    with BagWriter(path) as bag:
+        for n in range(count):
+            message = kinds.message(kinds.TEXT, data=f"{n} " + "walk " * size)
+            bag.put(TEXT, kinds.TEXT, 10 + n, message)
+    return path
+
+
+def said(path: Path) -> list[str]:
+    with Bag(path) as bag:
+        return [value.data.split()[0] for _, value in bag.decoded([TEXT])]
+
+
+def repacked(source: Path, target: Path, plugin: StoragePlugin, mode: CompressionMode) -> Path:
+    """The same bag, as the library itself stores and compresses it."""
+    writer = Writer(target, version=9, storage_plugin=plugin)
+    if mode != CompressionMode.NONE:
+        writer.set_compression(mode, CompressionFormat.ZSTD)
+    with Bag(source) as bag, writer:
+        connections = {
+            topic.name: writer.add_connection(
+                topic.name, topic.kind, typestore=kinds.store_with(topic.kind)
+            )
+            for topic in bag.topics
+        }
+        for message in bag.messages(list(connections)):
+            writer.write(connections[message.topic], message.time, message.data)
+    return target
+
+
+# -- what was written is read
+
+
+def test_what_was_written_is_read(tmp_path: Path) -> None:
+    with Bag(texts(tmp_path / "bag")) as bag:
+        assert [(topic.name, topic.kind, topic.count) for topic in bag.topics] == [
+            (TEXT, kinds.TEXT, 50)
+        ]
+        assert (bag.storage, bag.begin, bag.end) == ("mcap", 10, 59)
+        found = [(message.time, value.data.split()[0]) for message, value in bag.decoded([TEXT])]
+    assert found == [(10 + n, str(n)) for n in range(50)]
+
+
+def test_a_part_is_read_from_its_begin_to_its_end(tmp_path: Path) -> None:
+    with Bag(texts(tmp_path / "bag")) as bag:
+        assert [m.time for m in bag.messages([TEXT], 20, 23)] == [20, 21, 22, 23]
+        assert list(bag.messages(["/other"])) == []
+
+
+@pytest.mark.parametrize("plugin", list(StoragePlugin), ids=lambda value: value.name)
+@pytest.mark.parametrize("mode", list(CompressionMode), ids=lambda value: value.name)
+def test_every_way_of_storing_a_bag_is_read(
+    plugin: StoragePlugin, mode: CompressionMode, tmp_path: Path
+) -> None:
+    if plugin is StoragePlugin.SQLITE3 and mode is CompressionMode.STORAGE:
+        pytest.skip("SQLite does not compress by itself")
+    bag = repacked(texts(tmp_path / "bag"), tmp_path / "packed", plugin, mode)
+    assert said(bag) == [str(n) for n in range(50)]
+
+
+@pytest.mark.parametrize("plugin", list(StoragePlugin), ids=lambda value: value.name)
+def test_a_single_file_and_a_folder_without_metadata_are_read(
+    plugin: StoragePlugin, tmp_path: Path
+) -> None:
+    bag = repacked(texts(tmp_path / "bag"), tmp_path / "copy", plugin, CompressionMode.NONE)
+    (bag / "metadata.yaml").unlink()
+    (file,) = bag.iterdir()
+    assert said(file) == said(bag) == [str(n) for n in range(50)]
+
+
+def test_a_bag_of_several_files_is_read_as_one(tmp_path: Path) -> None:
+    first, second = texts(tmp_path / "a", 3), tmp_path / "b"
+    with BagWriter(second) as bag:
+        bag.put(TEXT, kinds.TEXT, 100, kinds.message(kinds.TEXT, data="last one"))
+    shutil.copy(second / "b.mcap", first)
+    (first / "metadata.yaml").unlink()
+    assert said(first) == ["0", "1", "2", "last"]
+
+
+def test_our_own_types_are_those_that_rosidl_makes(tmp_path: Path) -> None:
+    share = Path(resource("msg/TextCommand.msg")).parents[1] / ".venv/share/nextscale_ros/msg"
+    if not (share / "TextCommand.json").is_file():
+        pytest.skip("needs the built messages")
+    for name in ("TextCommand", "MotionReport", "ErrorCode"):
+        told = json.loads((share / f"{name}.json").read_text())["type_hashes"]
+        (expected,) = [
+            one["hash_string"] for one in told if one["type_name"] == f"nextscale_ros/msg/{name}"
+        ]
+        assert kinds.fingerprint(f"nextscale_ros/msg/{name}") == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("nobody_msgs/msg/Nothing", "not known here"),
+        ("../../etc/msg/passwd", "no name of a message type"),
+        ("a/msg/../../x", "no name of a message type"),
+        ("String", "no name of a message type"),
+    ],
+)
+def test_unknown_types_are_told_and_lead_nowhere(kind: str, reason: str) -> None:
+    with pytest.raises(BagError, match=reason):
+        kinds.store_with(kind)
+
+
+def test_a_trajectory_is_written_as_what_a_robot_would_have_said(
+    bag: Path, trajectory: RobotTrajectory
+) -> None:
+    topics = ["/joint_states", "/odom", "/tf", "/motion_command"]
+    with Bag(bag) as recording:
+        by_topic: dict[str, list] = {name: [] for name in topics}
+        for message, value in recording.decoded(topics):
+            by_topic[message.topic].append((message.time, value))
+    states = [value for _, value in by_topic["/joint_states"]]
+    assert len(states) == len(by_topic["/odom"]) == len(by_topic["/tf"]) == len(trajectory)
+    np.testing.assert_array_equal([s.position for s in states], trajectory.positions)
+    np.testing.assert_array_equal([s.velocity for s in states], trajectory.velocities)
+    places = [o.pose.pose.position for _, o in by_topic["/odom"]]
+    np.testing.assert_array_equal([[p.x, p.y, p.z] for p in places], trajectory.base_position)
+    ((_, command),) = by_topic["/motion_command"]
+    assert tuple(command.joint_names) == trajectory.joint_names
+    assert len(command.points) == len(trajectory)
+    for time, state in by_topic["/joint_states"]:
+        assert state.header.stamp.sec * 10**9 + state.header.stamp.nanosec == time
+    # What a robot's odometry tells of its speed agrees with where it was, in its own frame.
+    move = np.gradient(trajectory.base_position, trajectory.time_from_start, axis=0)
+    speed = [o.twist.twist.linear for _, o in by_topic["/odom"]]
+    told = np.array([[v.x, v.y, v.z] for v in speed])
+    np.testing.assert_allclose(
+        np.linalg.norm(told, axis=1), np.linalg.norm(move, axis=1), atol=1e-9
+    )
+
+
+# -- what is wrong is told
+
+
+def test_a_missing_bag_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BagError, match="nowhere does not exist"):
+        Bag(tmp_path / "nowhere").__enter__()
+
+
+def test_other_files_and_folders_are_no_bags(tmp_path: Path) -> None:
+    (tmp_path / "walk.bvh").write_text("HIERARCHY")
+    for path, reason in ((tmp_path / "walk.bvh", "no bag: give"), (tmp_path, "no bag: there")):
+        with pytest.raises(BagError, match=reason), Bag(path):
+            pass
+
+
+def test_an_empty_bag_is_told(tmp_path: Path) -> None:
+    with BagWriter(tmp_path / "bag") as bag:
+        bag.add(TEXT, kinds.TEXT)
+    with pytest.raises(BagError, match=r"no message in it; its topics: /text_command"):
+        said(tmp_path / "bag")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.1, 0.5, 0.99, 0.9999])
+@pytest.mark.parametrize("plugin", list(StoragePlugin), ids=lambda value: value.name)
+def test_a_bag_cut_short_is_told(plugin: StoragePlugin, share: float, tmp_path: Path) -> None:
+    source = texts(tmp_path / "bag", 200, 500)
+    bag = repacked(source, tmp_path / "copy", plugin, CompressionMode.NONE)
+    (file,) = [path for path in bag.iterdir() if path.suffix != ".yaml"]
+    data = file.read_bytes()
+    file.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(BagError, match=r"cut short|no whole|no table|no bag"):
+        said(bag)
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+@pytest.mark.parametrize("plugin", list(StoragePlugin), ids=lambda value: value.name)
+def test_damaged_bytes_are_an_error_of_ours_or_harmless(
+    plugin: StoragePlugin, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("damaged")
+    source = texts(folder / "bag", 5)
+    bag = repacked(source, folder / "copy", plugin, CompressionMode.NONE)
+    (file,) = [path for path in bag.iterdir() if path.suffix != ".yaml"]
+    content = bytearray(file.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(0, len(content) - 1))
+        content[place] = data.draw(st.integers(0, 255))
+    file.write_bytes(content)
+    try:
+        said(bag)
+        said(file)
+    except BagError as error:
+        assert str(error)
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        ("relative_file_paths", ["../../etc/passwd"], "lacks files that its metadata.yaml names"),
+        ("relative_file_paths", [], "names 0 files"),
+        ("relative_file_paths", "all", "must list the files"),
+        ("storage_identifier", "tape", "stored as 'tape'"),
+        ("compression_mode", "rot13", "compression_mode 'rot13'"),
+        ("compression_mode", "file", "compressed with ''"),
+    ],
+)
+def test_metadata_that_make_no_sense_are_told(
+    key: str, value: object, reason: str, tmp_path: Path
+) -> None:
+    bag = texts(tmp_path / "bag")
+    file = bag / "metadata.yaml"
+    tree = yaml.safe_load(file.read_text())
+    tree["rosbag2_bagfile_information"][key] = value
+    file.write_text(yaml.safe_dump(tree))
+    with pytest.raises(BagError, match=reason):
+        said(bag)
+
+
+@pytest.mark.parametrize("text", ["", "a: [", "[" * 5000, "x: 1", "rosbag2_bagfile_information: 5"])
+def test_metadata_that_are_none_are_told(text: str, tmp_path: Path) -> None:
+    bag = texts(tmp_path / "bag")
+    (bag / "metadata.yaml").write_text(text)
+    with pytest.raises(BagError, match="no metadata of a bag"):
+        said(bag)
+
+
+def test_metadata_never_lead_out_of_the_folder(tmp_path: Path) -> None:
+    bag, other = texts(tmp_path / "bag", 2), texts(tmp_path / "other", 7)
+    file = bag / "metadata.yaml"
+    file.write_text(file.read_text().replace("bag.mcap", "../other/other.mcap"))
+    assert len(said(other)) == 7
+    with pytest.raises(BagError, match=r"lacks files .* other\.mcap"):
+        said(bag)
+
+
+def test_a_topic_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
+    with Bag(texts(tmp_path / "bag")) as bag:
+        with pytest.raises(BagError, match=r"has no topic '/walk'; it has /text_command"):
+            bag.require("/walk", kinds.TEXT)
+        with pytest.raises(BagError, match=r"is std_msgs/msg/String, not sensor_msgs"):
+            bag.require(TEXT, kinds.JOINT_STATE)
+
+
+def test_a_type_of_the_same_name_and_another_definition_is_told(tmp_path: Path) -> None:
+    bag = texts(tmp_path / "bag")
+    single = repacked(bag, tmp_path / "db", StoragePlugin.SQLITE3, CompressionMode.NONE)
+    database = single / "db.db3"
+    with sqlite3.connect(database) as connection:
+        connection.execute("UPDATE topics SET type_description_hash = 'RIHS01_" + "0" * 64 + "'")
+    with Bag(database) as recording, pytest.raises(BagError, match="another definition"):
+        recording.require(TEXT, kinds.TEXT)
+
+
+# -- hostile files
+
+
+def test_a_chunk_that_unpacks_to_more_than_it_claims_is_refused() -> None:
+    from backports import zstd
+
+    bomb = zstd.compress(bytes(512 << 20))
+    assert len(bomb) < 100_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(BagError, match="more than the 1000 bytes it claims"):
+            unpack_zstd(bomb, 1000)
+        with pytest.raises(BagError, match=f"at most {MAX_CHUNK} are read"):
+            unpack_zstd(bomb, 1 << 40)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_bag_of_bombs_is_refused(tmp_path: Path) -> None:
+    from backports import zstd
+
+    bag = repacked(
+        texts(tmp_path / "bag", 20), tmp_path / "mcap", StoragePlugin.MCAP, CompressionMode.STORAGE
+    )
+    file = bag / "mcap.mcap"
+    content = file.read_bytes()
+    # The first record of the data is the header, the second the chunk.
+    chunk = 8 + 9 + struct.unpack_from("<Q", content, 9)[0]
+    assert content[chunk] == 0x06
+    packed_at = chunk + 9 + 28 + 4 + len("zstd") + 8
+    (size,) = struct.unpack_from("<Q", content, packed_at - 8)
+    bomb = zstd.compress(bytes(1 << 30), 19)[:size].ljust(size, b"\0")
+    file.write_bytes(content[:packed_at] + bomb + content[packed_at + size :])
+    tracemalloc.start()
+    try:
+        with pytest.raises(BagError, match="more than the"):
+            said(bag)
+        assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_list_of_impossible_length_is_refused() -> None:
+    state = kinds.message(
+        kinds.JOINT_STATE,
+        header=kinds.message(
+            "std_msgs/msg/Header",
+            stamp=kinds.message("builtin_interfaces/msg/Time", sec=1, nanosec=0),
+            frame_id="",
+        ),
+        name=["a"],
+        position=np.ones(1),
+        velocity=np.empty(0),
+        effort=np.empty(0),
+    )
+    data = bytearray(kinds.encode(kinds.JOINT_STATE, state))
+    place = data.index(struct.pack("<I", 1) + struct.pack("<I", 2) + b"a\0")
+    data[place : place + 4] = struct.pack("<I", 2**32 - 1)
+    with pytest.raises(BagError, match="are no sensor_msgs/msg/JointState"):
+        kinds.decode(kinds.JOINT_STATE, bytes(data))
+
+
+def database(path: Path, messages: str) -> Path:
+    with sqlite3.connect(path) as connection:
+        connection.executescript(
+            "CREATE TABLE topics(id INTEGER PRIMARY KEY, name TEXT, type TEXT, "
+            "serialization_format TEXT, offered_qos_profiles TEXT);"
+            f"{messages};"
+            "INSERT INTO topics VALUES (1, '/x', 'std_msgs/msg/String', 'cdr', '');"
+            "INSERT INTO messages(id, topic_id, timestamp) VALUES (1, 1, 1);"
+        )
+    return path
+
+
+def test_a_database_with_computed_columns_is_refused(tmp_path: Path) -> None:
+    bomb = (
+        "CREATE TABLE messages(id INTEGER, topic_id INTEGER, timestamp INTEGER, "
+        "data BLOB AS (zeroblob(900000000)))"
+    )
+    with (
+        pytest.raises(BagError, match="its table messages has computed columns"),
+        Bag(database(tmp_path / "bomb.db3", bomb)),
+    ):
+        pass
+
+
+def test_a_database_of_something_else_is_refused(tmp_path: Path) -> None:
+    view = (
+        "CREATE TABLE other(id INTEGER, topic_id INTEGER, timestamp INTEGER);"
+        "CREATE TABLE messages(id, topic_id, timestamp)"
+    )
+    path = database(tmp_path / "x.db3", view)
+    with sqlite3.connect(path) as connection:
+        connection.executescript("DROP TABLE messages; CREATE VIEW messages AS SELECT * FROM other")
+    with pytest.raises(BagError, match="it has no table messages"), Bag(path):
+        pass
+
+
+# -- writing
+
+
+def test_a_bag_is_only_written_anew(tmp_path: Path) -> None:
+    (tmp_path / "there").write_text("mine")
+    with pytest.raises(BagError, match="exists already"):
+        BagWriter(tmp_path / "there").open()
+    assert (tmp_path / "there").read_text() == "mine"
+    with pytest.raises(BagError, match=r"folder .*nowhere does not exist"):
+        BagWriter(tmp_path / "nowhere" / "bag").open()
+
+
+def test_times_never_go_back(tmp_path: Path) -> None:
+    with BagWriter(tmp_path / "bag") as bag:
+        for time in (5, 9, 7, 12):
+            bag.put(TEXT, kinds.TEXT, time, kinds.message(kinds.TEXT, data="x"))
+    with Bag(tmp_path / "bag") as bag:
+        assert [message.time for message in bag.messages([TEXT])] == [5, 9, 9, 12]
+
+
+def test_an_error_on_the_way_leaves_what_was_written(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), BagWriter(tmp_path / "bag") as bag:
+        bag.put(TEXT, kinds.TEXT, 1, kinds.message(kinds.TEXT, data="so far"))
+        raise ZeroDivisionError
+    assert said(tmp_path / "bag") == ["so"]
+
+
+def test_a_disk_that_is_almost_full_ends_the_bag_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = iter([100 << 20, 50 << 20, 4 << 20])
+    monkeypatch.setattr(writing, "_free", lambda path: next(free))
+    bag = BagWriter(tmp_path / "bag")
+    bag.open()
+    with pytest.raises(BagError, match=r"the disk is full: 4 MiB are left .* can be read"):
+        for n in range(1000):
+            message = kinds.message(kinds.TEXT, data=f"{n} " + "walk " * 1000)
+            bag.put(TEXT, kinds.TEXT, n, message)
+    assert (tmp_path / "bag" / "metadata.yaml").is_file()
+    assert said(tmp_path / "bag") == [str(n) for n in range(bag.count)]
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9, 1.0])
+def test_a_file_that_was_cut_off_is_mended(share: float, tmp_path: Path) -> None:
+    bag = texts(tmp_path / "bag", 2000, 500)
+    (bag / "metadata.yaml").unlink()
+    file = bag / "bag.mcap"
+    data = file.read_bytes()
+    file.write_bytes(data[: int(len(data) * share)])
+    lost = mend(file)
+    assert 0 <= lost < 2 << 20
+    found = said(bag)
+    assert found == [str(n) for n in range(len(found))]
+    assert len(found) >= 2000 * share - 900
+    if share == 1.0:
+        assert len(found) == 2000
+
+
+def test_nothing_can_be_mended_in_other_files(tmp_path: Path) -> None:
+    file = tmp_path / "x.mcap"
+    for content in (b"", b"HIERARCHY", b"\x89MCAP0\r\n", b"\x89MCAP0\r\n" + b"\xff" * 50):
+        file.write_bytes(content)
+        with pytest.raises(BagError):
+            mend(file)
+        assert file.read_bytes() == content
