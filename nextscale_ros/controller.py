@@ -116,6 +116,7 @@ class TrajectoryController:
         self._type = follow_joint_trajectory()
         self._node, self._timeout, self._clock = node, timeout, clock
         self._lock = threading.RLock()
+        self._idle = threading.Condition(self._lock)
         self._sent = 0
         self._live: dict[int, _Goal] = {}
         self._jobs: deque[Callable[[], None]] = deque()
@@ -185,6 +186,20 @@ class TrajectoryController:
         for goal in goals:
             self._do(lambda goal=goal: self._request_cancel(goal))  # type: ignore[misc]
         return bool(goals)
+
+    def settle(self, seconds: float) -> bool:
+        """Wait until nothing is being executed, at most so long [s]; for use after `cancel`.
+
+        The answers come by the executor: where no other thread serves it, requests are sent and
+        the time is waited for nothing.
+
+        Returns:
+            Whether nothing is being executed.
+        """
+        # Nobody may serve us any more, and a lost answer matters no more.
+        self._work()
+        with self._idle:
+            return self._idle.wait_for(lambda: not self._live, seconds)
 
     def destroy(self) -> None:
         """Let go of the controller. What is being executed goes on, and no callback comes."""
@@ -321,6 +336,7 @@ class TrajectoryController:
                 return
             goal.ended = True
             del self._live[goal.number]
+            self._idle.notify_all()
         self._call(goal.done, ExecutionResult(int(code), message))
 
     def _call(self, callback: Callable[[Any], object], argument: Any) -> None:

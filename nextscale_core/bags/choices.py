@@ -22,6 +22,7 @@ class Sources:
         odometry: '' for none.
         imu: '' for none.
         imu_link: Link that the IMU sits on; '': the one that its messages name.
+        asked: Whether the odometry was asked for by name: then it must be usable.
         notes: What was decided without being asked, in sentences.
     """
 
@@ -29,6 +30,7 @@ class Sources:
     odometry: str = ""
     imu: str = ""
     imu_link: str = ""
+    asked: bool = False
     notes: tuple[str, ...] = ()
 
     @property
@@ -79,7 +81,8 @@ def choose_sources(
         bag.require(sensor, IMU)
     elif not base and bag.named(IMU):
         notes.append(f"no IMU is used; there is {', '.join(bag.named(IMU))} (--imu)")
-    return Sources(chosen, base, sensor, imu_link, tuple(notes))
+    asked = odometry is not None
+    return Sources(chosen, base, sensor, imu_link, asked, tuple(notes))
 
 
 def _obvious(bag: Bag, kind: str, usual: str) -> str:

@@ -73,11 +73,20 @@ def encode(kind: str, value: Any) -> bytes:
 def decode(kind: str, data: bytes) -> Any:
     """A message from CDR; nothing larger than its bytes is made.
 
+    Bytes behind it do not count, as with ROS: its Python function `serialize_message` leaves
+    some there, and so do the bags that are written with it.
+
     Raises:
         BagError: the bytes are no such message.
     """
+    store = store_with(kind)
+    if data[:2] not in (b"\x00\x00", b"\x00\x01") or len(data) < 4:
+        raise BagError(f"{len(data)} bytes are no {kind}: they do not begin as CDR does")
     try:
-        return store_with(kind).deserialize_cdr(data, kind)
+        form = store.get_msgdef(kind)
+        read = form.deserialize_cdr_le if data[1] else form.deserialize_cdr_be
+        value, _ = read(data[4:], 0, form.cls, store)
+        return value
     except BagError:
         raise
     # A dozen types on damaged bytes; each means the same here.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -87,7 +88,7 @@ def read_measured(
     def done(time: int) -> None:
         progress(max(time - first, 0) / NANOSECONDS, (last - first) / NANOSECONDS)
 
-    damaged = 0
+    damaged, useless = 0, ""
     for message in bag.messages(sources.topics, first, last, done):
         try:
             value = decode(message.kind, message.data)
@@ -100,8 +101,8 @@ def read_measured(
             joints.add(value.name, value.position, stamp, recorded)
         elif message.kind == IMU:
             imu.add(value, stamp, recorded)
-        else:
-            odometry.add(value, stamp, recorded)
+        elif not useless:
+            useless = _add_pose(odometry, value, stamp, recorded, sources)
     streams = joints.streams()
     tracks = [track for track in (odometry, imu) if len(track)]
     stamped = stamps_can_be_used([*streams, *tracks])
@@ -113,8 +114,27 @@ def read_measured(
     ]
     times, names, positions, notes = _frames(robot, heard, fps, max_gap)
     notes += _notes(joints, odometry, imu, sources, damaged, stamped)
+    if useless:
+        notes.append(f"{sources.odometry} is not used: {useless}")
     base, turns = _base(odometry, stamped, begin), _imu(imu, stamped, begin)
     return Measured(times, names, positions, base, turns, tuple(notes))
+
+
+def _add_pose(
+    odometry: OdometryCollector, message: Any, stamp: float, recorded: float, sources: Sources
+) -> str:
+    """Take over a pose; why this odometry cannot be used where nobody asked for it, or ''.
+
+    Raises:
+        BagError: it cannot be used and was asked for.
+    """
+    try:
+        odometry.add(message, stamp, recorded)
+    except BagError as error:
+        if sources.asked:
+            raise
+        return str(error)
+    return ""
 
 
 def _limits(bag: Bag, span: Span) -> tuple[int, int]:

@@ -35,7 +35,9 @@ ROS_PACKAGES = {
     "trajectory_msgs",
     "visualization_msgs",
 }
-LOCK_LINE = re.compile(r"[a-z0-9][a-z0-9.-]*==\S+( ; python_full_version (<|>=) '3\.1[0-2](\.\d+)?')?")
+LOCK_LINE = re.compile(
+    r"[a-z0-9][a-z0-9.-]*==\S+( ; python_full_version (<|>=) '3\.1[0-2](\.\d+)?')?"
+)
 
 
 def metadata() -> dict:

@@ -202,6 +202,15 @@ def test_cancel_brakes_the_robot_within_its_limits(client: Client) -> None:
     assert not client.controller.cancel(), "nothing is left to cancel"
 
 
+def test_settle_waits_until_the_controller_has_canceled(client: Client) -> None:
+    results = client.send((20.0, 0.3))
+    client.wait(lambda: client.offset() > 0.002, "some way")
+    assert not client.controller.settle(0.01), "it is being executed"
+    client.controller.cancel()
+    assert client.controller.settle(REPLY)
+    assert client.result(results).code == ErrorCode.CANCELED
+
+
 def test_cancel_before_the_controller_has_answered_also_counts(client: Client) -> None:
     results = client.send((2.0, 0.4))
     client.controller.cancel()

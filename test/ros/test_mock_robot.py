@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint, MultiDOFJointTrajectory
 
 from nextscale_core.retarget import Robot, load_robot
+from nextscale_core.retarget.kinematics import Poses, kinematics_of
 from nextscale_core.retarget.trajectory import RobotTrajectory
 from nextscale_ros.conversions import base_trajectory, duration
 from nextscale_ros.message_rules import NANOSECONDS, nanoseconds
 from nextscale_ros.processes import Child
+from nextscale_ros.qos import LATCHED
 from nextscale_ros.recorder import Recorder
 from ros.graph import REPLY, START, Graph
 
@@ -61,9 +67,10 @@ class Controller:
         return float(np.mean(np.array(self.recorder.states[-1].position) - self.robot.nominal))
 
     def wait_for_offset(self, offset: float) -> None:
-        self.recorder.wait(
-            lambda: abs(self.offset() - offset) < 1e-6, REPLY, f"offset {offset}", self.child.check
-        )
+        def rests() -> bool:
+            return abs(self.offset() - offset) < 1e-6 and not any(self.recorder.states[-1].velocity)
+
+        self.recorder.wait(rests, REPLY, f"offset {offset}", self.child.check)
 
     def log(self) -> str:
         assert self.child.log is not None
@@ -217,3 +224,41 @@ def test_it_ends_cleanly(graph: Graph, sign: signal.Signals) -> None:
     child.process.send_signal(sign)
     assert child.process.wait(10.0) == 0, child.tail()
     assert "Traceback" not in log.read_text()
+
+
+def heard(controller: Controller, kind: type, topic: str, quality: Any) -> list[Any]:
+    """What comes on a topic, from the first message on."""
+    messages: list[Any] = []
+    subscription = controller.recorder.create_subscription(kind, topic, messages.append, quality)
+    controller.recorder.wait(lambda: bool(messages), REPLY, topic, controller.child.check)
+    controller.recorder.destroy_subscription(subscription)
+    return messages
+
+
+def test_who_comes_late_still_gets_its_description_with_meshes_that_exist(
+    controller: Controller, robot: Robot
+) -> None:
+    (message,) = heard(controller, String, "/robot_description", LATCHED)
+    root = ElementTree.fromstring(message.data)
+    assert {joint.get("name") for joint in root.iter("joint")} >= set(robot.joint_names)
+    meshes = [mesh.get("filename", "") for mesh in root.iter("mesh")]
+    assert meshes
+    for name in meshes:
+        assert name.startswith("file:///") and Path(name.removeprefix("file://")).is_file()
+
+
+def test_transforms_say_where_its_base_is(controller: Controller, robot: Robot) -> None:
+    messages = pytest.importorskip("tf2_msgs.msg", reason="tf2_msgs is not installed")
+    told = heard(controller, messages.TFMessage, "/tf", 10)[-1].transforms
+    tree = {each.child_frame_id: each for each in told}
+    assert tree["pelvis"].header.frame_id == "odom"
+    # REP-120: the footprint hangs on the base, on the floor between the soles.
+    assert tree["base_footprint"].header.frame_id == "pelvis"
+    assert tree["base_link"].header.frame_id == "pelvis"
+    foot = tree["base_footprint"].transform.translation
+    kinematics = kinematics_of(robot)
+    soles = kinematics.points(Poses(np.zeros((1, 3)), np.eye(3)[None], robot.nominal[None]))[
+        0, kinematics.soles
+    ]
+    np.testing.assert_allclose([foot.x, foot.y], soles[:, :2].mean(axis=0), atol=1e-6)
+    assert foot.z == pytest.approx(soles[:, 2].min(), abs=1e-6)

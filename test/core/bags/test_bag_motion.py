@@ -248,6 +248,18 @@ def test_a_topic_has_to_be_chosen_where_there_are_several(
             choose_sources(bag, ["/left/joint_states"], odometry="/odom")
 
 
+def test_odometry_of_another_link_is_told_and_not_used_unless_asked_for(
+    trajectory: RobotTrajectory, g1: Robot, tmp_path: Path
+) -> None:
+    # Without the robot, its root is called base_link.
+    write_bag(trajectory, tmp_path / "foreign")
+    found = rebuilt(tmp_path / "foreign", g1)
+    assert found.told().startswith("soles")
+    assert any("/odom is not used: poses of 'base_link'" in note for note in found.notes)
+    with pytest.raises(BagError, match="must be the root link 'pelvis'"):
+        measure(tmp_path / "foreign", g1, odometry="/odom")
+
+
 @pytest.mark.parametrize("odometry", [None, "none"], ids=["odometry", "soles"])
 def test_a_long_recording_is_made_in_windows_without_a_seam(
     odometry: str | None,

@@ -342,6 +342,14 @@ def test_a_list_of_impossible_length_is_refused() -> None:
         kinds.decode(kinds.JOINT_STATE, bytes(data))
 
 
+def test_bytes_behind_a_message_do_not_count() -> None:
+    data = kinds.encode(kinds.TEXT, kinds.message(kinds.TEXT, data="walk"))
+    assert kinds.decode(kinds.TEXT, data + b"left over from another message").data == "walk"
+    for broken in (b"", data[:3], data[:-2], b"\x07\x01" + data[2:]):
+        with pytest.raises(BagError, match=r"bytes are no std_msgs/msg/String"):
+            kinds.decode(kinds.TEXT, broken)
+
+
 def database(path: Path, messages: str) -> Path:
     with sqlite3.connect(path) as connection:
         connection.executescript(

@@ -62,7 +62,7 @@ def test_a_human_motion_becomes_a_bag_of_its_robot(files: Path, tmp_path: Path) 
     )
     assert done.exit_code == 0, done.output
     assert "talos" in done.output
-    with Bag(tmp_path / "new" / "t") as bag:
+    with Bag(out) as bag:
         _, state = next(bag.decoded(["/joint_states"]))
     assert tuple(state.name) == load_robot("talos").joint_names
 
