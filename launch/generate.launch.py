@@ -56,7 +56,8 @@ def node(process: Process, options: Options) -> Node:
         package=process.package,
         executable=process.executable,
         name=process.name,
-        namespace=process.namespace,
+        # An empty namespace would put every node of a fleet's process into the root.
+        namespace=process.namespace or None,
         parameters=[
             *([options.params_file] if options.params_file and ours else []),
             # A robot called 1 or a model called on must stay text.

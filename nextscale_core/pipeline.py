@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 from nextscale_core.completion.methods import CompletionMethods
@@ -37,6 +34,13 @@ from nextscale_core.stopwatch import Stopwatch
 from nextscale_core.text.encoder import TextEncoder
 from nextscale_core.text.validation import validate_sentence
 from nextscale_core.tokenizers.temporal import TemporalTokenizer
+from nextscale_core.weight_files import (
+    MAX_JSON,
+    check_checksums,
+    load_part,
+    model_name,
+    write_checksums,
+)
 
 DEFAULT_MODEL = "moscale-cmu"
 _SAMPLING_FILE = "sampling.json"
@@ -90,14 +94,12 @@ class MotionPipeline(CompletionMethods):
         folder = _model_folder(name_or_path)
         try:
             where = torch.device(device)
-            # The hub's mixin prints a line for each part, which a pipe would take for output.
-            with contextlib.redirect_stdout(io.StringIO()):
-                tokenizer = TemporalTokenizer.from_pretrained(str(folder / "tokenizer"))
-                generator = MoScale.from_pretrained(str(folder / "generator"))
-            tokenizer, generator = tokenizer.to(where), generator.to(where)
+            check_checksums(folder)
+            tokenizer = load_part(TemporalTokenizer, folder / "tokenizer").to(where)
+            generator = load_part(MoScale, folder / "generator").to(where)
         except NextscaleError as error:
             raise ModelLoadError(f"the model in {folder} cannot be loaded: {error}") from error
-        except (OSError, RuntimeError, TypeError, ValueError, KeyError, SafetensorError) as error:
+        except (OSError, RuntimeError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise ModelLoadError(f"the model in {folder} cannot be loaded: {reason}") from error
         sampling = _read_sampling(folder / _SAMPLING_FILE, generator.config.num_scales)
@@ -105,7 +107,7 @@ class MotionPipeline(CompletionMethods):
         return cls(tokenizer, generator, sampling=sampling, name=name)
 
     def save_pretrained(self, folder: str | Path, half: bool = True) -> None:
-        """Write tokenizer, generator and sampling settings to a folder.
+        """Write tokenizer, generator, sampling settings and checksums to a folder.
 
         Args:
             folder: Made if missing.
@@ -118,6 +120,7 @@ class MotionPipeline(CompletionMethods):
             module.float().load_state_dict(state)
         text = json.dumps(asdict(self.sampling), indent=2)
         (folder / _SAMPLING_FILE).write_text(text + "\n")
+        write_checksums(folder)
 
     def generate(
         self,
@@ -250,11 +253,13 @@ def decode_clip(
 
 
 def _model_folder(name_or_path: str | Path) -> Path:
-    path = Path(name_or_path)
-    if path.is_dir():
-        return path
     try:
-        folder = resource(f"weights/{name_or_path}")
+        if Path(name_or_path).is_dir():
+            return Path(name_or_path)
+    except OSError as error:
+        raise ModelLoadError(f"no model {str(name_or_path)[:200]!r}: {error.strerror}") from error
+    try:
+        folder = resource(f"weights/{model_name(str(name_or_path))}")
     except ConfigError as error:
         raise ModelLoadError(f"no model {str(name_or_path)!r}: {error}") from error
     return folder
@@ -264,6 +269,8 @@ def _read_sampling(path: Path, scales: int) -> SamplingConfig:
     if not path.is_file():
         return default_sampling(scales)
     try:
-        return SamplingConfig(**json.loads(path.read_text()))
-    except (json.JSONDecodeError, TypeError, ConfigError) as error:
+        if path.stat().st_size > MAX_JSON:
+            raise ModelLoadError(f"{path} is larger than {MAX_JSON} bytes")
+        return SamplingConfig(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise ModelLoadError(f"{path} does not hold sampling settings: {error}") from error

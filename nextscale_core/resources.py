@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from nextscale_core.exceptions import ConfigError
 
 _PACKAGE = Path(__file__).resolve().parent
+
+_LONGEST = 200
+"""Longer names no file system has [characters]."""
 
 
 def resource(relative: str) -> Path:
@@ -19,8 +22,14 @@ def resource(relative: str) -> Path:
         relative: For example 'config/robots/g1.yaml' or 'weights/moscale-cmu'.
 
     Raises:
-        ConfigError: no such resource; the message lists what the folder holds.
+        ConfigError: no such resource; the message lists what the folder holds. Or a path that
+            leads out of these folders.
     """
+    inside = PurePosixPath(relative)
+    if inside.is_absolute() or ".." in inside.parts or not relative.isprintable():
+        raise ConfigError(f"{relative[:200]!r} leads out of the package's folders")
+    if len(relative) > _LONGEST:
+        raise ConfigError(f"no resource {relative[:40]!r}...: {len(relative)} characters")
     for root in (_PACKAGE / "_resources", _PACKAGE.parent):
         path = root / relative
         if path.exists():

@@ -18,6 +18,9 @@ from nextscale_ros.requests import Reply
 
 ACTION = "generate_motion"
 
+KEPT = 30
+"""How long a result can be asked for [s]; each is a trajectory in memory."""
+
 _LOOK = 0.05
 """How often a goal that waits looks whether it was canceled [s]."""
 
@@ -91,6 +94,7 @@ class GenerateMotionServer:
             cancel_callback=lambda handle: CancelResponse.ACCEPT,
             # A goal that waits must not keep others, or its own cancellation, from being heard.
             callback_group=ReentrantCallbackGroup(),
+            result_timeout=KEPT,
         )
 
     def destroy(self) -> None:

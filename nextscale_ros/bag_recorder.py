@@ -24,6 +24,7 @@ from rclpy.utilities import remove_ros_args
 from nextscale_core.bags import definitions as kinds
 from nextscale_core.bags.writing import RESERVE, BagWriter
 from nextscale_core.exceptions import BagError
+from nextscale_ros.qos import LATCHED
 from nextscale_ros.serving import serve
 
 LOOK_EVERY = 0.5
@@ -57,6 +58,7 @@ SESSION = (
     Recorded("motion_command", kinds.JOINT_TRAJECTORY, RELIABLE),
     Recorded("motion_command/base", kinds.BASE_TRAJECTORY, RELIABLE),
     Recorded("motion_report", kinds.MOTION_REPORT, RELIABLE),
+    Recorded("nextscale/ready", kinds.BOOL, LATCHED),
 )
 """What a session consists of."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 from nextscale_core.bags import Bag, Message
 from nextscale_core.bags import definitions as kinds
 from nextscale_core.exceptions import BagError
+from nextscale_core.retarget.past import MAX_GAP
 from nextscale_ros.message_rules import NANOSECONDS
 from nextscale_ros.msg import MotionReport, TextCommand
 from nextscale_ros.reports import shown
@@ -46,6 +47,7 @@ class Topics:
     commands: str
     bases: str
     reports: str
+    ready: str
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ class Sentence:
         trajectory: The trajectory that was published, or None.
         base: The base that belongs to it, or None.
         moved: How far a joint moved in the time before it and until the answer [rad]; NaN where
-            no joint states were recorded.
+            that is not known: the recording or the node had only just begun, or states are
+            missing.
     """
 
     time: int
@@ -131,7 +134,7 @@ def read_session(bag: Bag, namespace: str = "") -> RecordedSession:
             f"{bag.path} holds {len(said)} sentences and {len(reports)} reports, and none of the "
             "reports belongs to one of the sentences: there is nothing to replay"
         )
-    moved = _movements(bag, topics.states, sentences)
+    moved = _movements(bag, topics, sentences)
     return RecordedSession(
         topics,
         tuple(replace(one, moved=far) for one, far in zip(sentences, moved, strict=True)),
@@ -178,6 +181,7 @@ def _topics(bag: Bag, namespace: str) -> Topics:
         commands=find("motion_command", kinds.JOINT_TRAJECTORY),
         bases=find("motion_command/base", kinds.BASE_TRAJECTORY, needed=False),
         reports=find("motion_report", kinds.MOTION_REPORT),
+        ready=find("nextscale/ready", kinds.BOOL, needed=False),
     )
 
 
@@ -219,28 +223,62 @@ def _nearest(messages: list[tuple[int, Any]], time: int) -> Any:
     return close[1]
 
 
-def _movements(bag: Bag, topic: str, sentences: list[Sentence]) -> list[float]:
-    """How far a joint moved around each sentence [rad]; NaN where nothing was recorded."""
-    spans = [
-        # The robot may move before the report arrives, and the node has looked long before.
-        (one.time - _ns(LOOKED_AT), max(one.time, one.answered - _ns(_ON_ITS_WAY)))
-        for one in sentences
-    ]
-    low: list[dict[str, float]] = [{} for _ in spans]
-    high: list[dict[str, float]] = [{} for _ in spans]
-    for message in bag.messages([topic]):
-        inside = [n for n, (begin, end) in enumerate(spans) if begin <= message.time <= end]
-        if not inside:
-            continue
-        state: JointState = taken(message, JointState)
+@dataclass
+class _Watch:
+    """The joint states around one sentence.
+
+    Attributes:
+        begin: From when on they count [ns].
+        end: Until when [ns].
+        last: When the last one came [ns].
+        gap: The longest time without one [ns].
+        low: Least position of each joint [rad].
+        high: Greatest position of each joint [rad].
+    """
+
+    begin: int
+    end: int
+    last: int
+    gap: int = 0
+    low: dict[str, float] = field(default_factory=dict)
+    high: dict[str, float] = field(default_factory=dict)
+
+    def see(self, state: JointState, time: int) -> None:
+        """Take a joint state into account."""
+        self.gap, self.last = max(self.gap, time - self.last), time
         for name, at in zip(state.name, state.position, strict=False):
-            for n in inside:
-                low[n][name] = min(low[n].get(name, np.inf), at)
-                high[n][name] = max(high[n].get(name, -np.inf), at)
-    return [
-        max((up[name] - down[name] for name in up), default=np.nan)
-        for down, up in zip(low, high, strict=True)
-    ]
+            self.low[name] = min(self.low.get(name, np.inf), at)
+            self.high[name] = max(self.high.get(name, -np.inf), at)
+
+    def moved(self) -> float:
+        """How far a joint moved [rad]; NaN where that is not known for all of the time."""
+        if not self.low or self.gap > _ns(MAX_GAP):
+            return float("nan")
+        return float(max(self.high[name] - low for name, low in self.low.items()))
+
+
+def _movements(bag: Bag, topics: Topics, sentences: list[Sentence]) -> list[float]:
+    """How far a joint moved around each sentence [rad]; NaN where that is not known."""
+    watches = []
+    for one in sentences:
+        begin = one.time - _ns(LOOKED_AT)
+        # The robot may move before the report arrives, and the node has looked long before.
+        end = max(one.time, one.answered - _ns(_ON_ITS_WAY))
+        watches.append(_Watch(begin, end, last=begin))
+    names = {topics.states, topics.ready} - {""}
+    ready: list[int] = []
+    for message in bag.messages(names):
+        if message.topic == topics.ready:
+            ready.append(message.time)
+            continue
+        inside = [watch for watch in watches if watch.begin <= message.time <= watch.end]
+        if inside:
+            state = taken(message, JointState)
+            for watch in inside:
+                watch.see(state, message.time)
+    # A node that has only begun to listen does not know how the robot stood before.
+    fresh = [any(one.begin < time <= one.end for time in ready) for one in watches]
+    return [np.nan if new else watch.moved() for new, watch in zip(fresh, watches, strict=True)]
 
 
 def _ns(seconds: float) -> int:

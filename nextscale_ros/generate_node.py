@@ -268,7 +268,7 @@ class GenerateNode(LifecycleNodeMixin, Node):
             self,
             self._planner,
             situation,
-            make_output(self, show, self._robot_time),
+            make_output(self, show, self._complain, self._robot_time),
             self._reports.publish,
             self._statistics,
             self._robot_time,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Protocol
 
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
 from nextscale_core.motion.clip import MotionClip
@@ -17,6 +17,7 @@ from nextscale_ros.msg import ErrorCode
 from nextscale_ros.parameters import Settings
 from nextscale_ros.published import PublishedPlan
 from nextscale_ros.qos import COMMAND
+from nextscale_ros.qos_events import publisher_events
 from nextscale_ros.reports import Ended
 from nextscale_ros.requests import Reply, Request, RequestError
 
@@ -25,6 +26,9 @@ CLOSING = 1.0
 
 Executed = Callable[[Request, Ended, int, str], None]
 """Told of the end of an execution: error code, and what happened."""
+
+Complain = Callable[[str], None]
+"""Takes what is wrong with a connection, in a sentence."""
 
 Show = Callable[[PublishedPlan, MotionClip | None, str], None]
 """Shows a plan to people."""
@@ -92,13 +96,13 @@ class TopicOutput:
     Args:
         node: Owns the publishers.
         show: Shows plans to people.
+        complain: Takes what is wrong with a connection.
     """
 
-    def __init__(self, node: Node, show: Show) -> None:
+    def __init__(self, node: Node, show: Show, complain: Complain) -> None:
         self._node, self._show = node, show
-        self._topic = str(node.get_parameter("command_topic").value)
-        self._commands = node.create_publisher(JointTrajectory, self._topic, COMMAND)
-        self._bases = base_publisher(node)
+        self._commands = _publisher(node, JointTrajectory, "command_topic", complain)
+        self._bases = _publisher(node, MultiDOFJointTrajectory, "base_topic", complain)
 
     @property
     def listeners(self) -> int:
@@ -142,10 +146,10 @@ class TopicOutput:
         self._node.destroy_publisher(self._bases)
 
 
-def base_publisher(node: Node):  # type: ignore[no-untyped-def]
-    """The publisher of the floating base that belongs to a trajectory."""
-    topic = str(node.get_parameter("base_topic").value)
-    return node.create_publisher(MultiDOFJointTrajectory, topic, COMMAND)
+def _publisher(node: Node, kind: type, parameter: str, complain: Complain) -> Publisher:
+    topic = str(node.get_parameter(parameter).value)
+    events = publisher_events(node, topic, COMMAND, complain)
+    return node.create_publisher(kind, topic, COMMAND, event_callbacks=events)
 
 
 class ControllerOutput:
@@ -156,13 +160,16 @@ class ControllerOutput:
     Args:
         node: Owns the action client.
         show: Shows plans to people.
+        complain: Takes what is wrong with a connection.
         clock: The clock that the robot lives by [s].
 
     Raises:
         ConfigError: control_msgs is not installed.
     """
 
-    def __init__(self, node: Node, show: Show, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, node: Node, show: Show, complain: Complain, clock: Callable[[], float]
+    ) -> None:
         self._node, self._show, self._clock = node, show, clock
         self._controller = TrajectoryController(
             node,
@@ -170,7 +177,7 @@ class ControllerOutput:
             lambda: float(node.get_parameter("execution_timeout").value),
             clock,
         )
-        self._bases = base_publisher(node)
+        self._bases = _publisher(node, MultiDOFJointTrajectory, "base_topic", complain)
         self._lock = threading.Lock()
         self._reply: Reply | None = None
         self._unfinished: dict[int, Callable[[int, str], None]] = {}
@@ -248,9 +255,7 @@ class ControllerOutput:
         for done in unfinished:
             done(ErrorCode.CANCELED, "the node was deactivated: the execution is canceled")
         # Destroyed at once, the client could not even ask.
-        until = time.monotonic() + CLOSING
-        while self._controller.busy and time.monotonic() < until:
-            time.sleep(0.01)
+        self._controller.settle(CLOSING)
         self._controller.destroy()
         self._node.destroy_publisher(self._bases)
 
@@ -268,17 +273,18 @@ class ControllerOutput:
         )
 
 
-def make_output(node: Node, show: Show, clock: Callable[[], float]) -> Output:
+def make_output(node: Node, show: Show, complain: Complain, clock: Callable[[], float]) -> Output:
     """The output that the parameter `output` names.
 
     Args:
         node: Owns it.
         show: Shows plans to people.
+        complain: Takes what is wrong with a connection.
         clock: The clock that the robot lives by [s].
 
     Raises:
         ConfigError: control_msgs is needed and is not installed.
     """
     if str(node.get_parameter("output").value) == "follow_joint_trajectory":
-        return ControllerOutput(node, show, clock)
-    return TopicOutput(node, show)
+        return ControllerOutput(node, show, complain, clock)
+    return TopicOutput(node, show, complain)

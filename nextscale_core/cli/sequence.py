@@ -137,12 +137,9 @@ def _text_lines(path: Path, text: str) -> list[tuple[str, float | None]]:
 
 
 def _yaml_lines(path: Path, text: str) -> list[tuple[str, float | None]]:
-    import yaml
+    from nextscale_core.yaml_files import parse_yaml
 
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is no YAML: {error}") from error
+    content = parse_yaml(text, str(path))
     if not isinstance(content, list):
         raise ConfigError(f"{path} must be a list of sentences or of mappings of text and seconds")
     lines = []

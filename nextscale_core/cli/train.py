@@ -188,9 +188,10 @@ def duration(
     from nextscale_core.generators.moscale import MoScale
     from nextscale_core.text.encoder import TextEncoder
     from nextscale_core.training.duration import DurationConfig, teach_duration
+    from nextscale_core.weight_files import load_part
 
     use_threads(threads)
-    model = MoScale.from_pretrained(str(generator))
+    model = load_part(MoScale, generator)
     encoder = TextEncoder(model.config.text_encoder)
     error = teach_duration(model, data, encoder, DurationConfig(seed=seed), policy=on_bad_data)
     model.save_pretrained(out)
@@ -210,10 +211,11 @@ def pack(
     from nextscale_core.generators.moscale import MoScale
     from nextscale_core.pipeline import MotionPipeline
     from nextscale_core.tokenizers.temporal import TemporalTokenizer
+    from nextscale_core.weight_files import load_part
 
     pipeline = MotionPipeline(
-        TemporalTokenizer.from_pretrained(str(tokenizer)),
-        MoScale.from_pretrained(str(generator)),
+        load_part(TemporalTokenizer, tokenizer),
+        load_part(MoScale, generator),
         name=out.name,
     )
     pipeline.save_pretrained(out)

@@ -12,8 +12,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-import yaml
-
 from nextscale_core.evaluation.checks import apply_check, validate_thresholds
 from nextscale_core.evaluation.report import BatteryReport, RealRate, SampleResult
 from nextscale_core.exceptions import ConfigError
@@ -21,6 +19,7 @@ from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.dataset import CaptionedClip
 from nextscale_core.motion.mirror import mirror_clip, mirror_text
 from nextscale_core.resources import resource
+from nextscale_core.yaml_files import read_yaml
 
 DEFAULT_BATTERY = "config/battery.yaml"
 
@@ -106,11 +105,9 @@ def load_battery(
     """
     path = Path(path) if path is not None else resource(DEFAULT_BATTERY)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"battery {path} cannot be read: {error.strerror or error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"battery {path} is no YAML: {error}") from error
+        content = read_yaml(path)
+    except ConfigError as error:
+        raise ConfigError(f"battery {error}") from error
     if not isinstance(content, dict) or not isinstance(content.get("sentences"), list):
         raise ConfigError(f"battery {path} must be a mapping with a list 'sentences'")
     unknown = sorted(map(str, set(content) - {"sentences"}))

@@ -30,16 +30,14 @@ Such a file is run as Python code: name only files that you trust.
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, cast
 
 import numpy as np
 
-from nextscale_core.exceptions import ConfigError, ModelLoadError
+from nextscale_core.exceptions import ConfigError, ModelLoadError, NextscaleError
 from nextscale_core.resources import resource
 
 DEFAULT_EVALUATOR = "evaluator-cmu"
@@ -117,33 +115,32 @@ def _checked(evaluator: Evaluator, found: object, count: int, what: str) -> np.n
 
 
 def _folder(name_or_path: str | Path) -> Path:
-    path = Path(name_or_path)
-    if path.is_dir():
-        return path
+    # Loading torch takes seconds, which an evaluator of one's own need not wait for.
+    from nextscale_core.weight_files import model_name
+
     try:
-        return resource(f"weights/{name_or_path}")
+        if Path(name_or_path).is_dir():
+            return Path(name_or_path)
+        return resource(f"weights/{model_name(str(name_or_path))}")
+    except OSError as error:
+        raise ModelLoadError(f"no evaluator {str(name_or_path)[:200]!r}: {error}") from error
     except ConfigError as error:
         raise ModelLoadError(f"no evaluator {str(name_or_path)!r}: {error}") from error
 
 
 def _from_folder(folder: Path, device: str) -> Evaluator:
-    # Loading torch takes seconds, which an evaluator of one's own need not wait for.
     import torch
-    from safetensors import SafetensorError
 
     from nextscale_core.evaluation.evaluator_model import MotionTextEvaluator
+    from nextscale_core.weight_files import load_part
 
     for name in ("config.json", "model.safetensors"):
         if not (folder / name).is_file():
             raise ModelLoadError(f"{folder} holds no evaluator: it has no {name}")
     try:
-        # The hub's mixin prints a line, which a pipe would take for output.
-        with contextlib.redirect_stdout(io.StringIO()):
-            model = MotionTextEvaluator.from_pretrained(str(folder), strict=True)
+        model = load_part(MotionTextEvaluator, folder)
         return model.to(torch.device(device)).eval().requires_grad_(False)
-    except (
-        ConfigError, OSError, RuntimeError, TypeError, ValueError, KeyError, SafetensorError,
-    ) as error:  # fmt: skip
+    except (NextscaleError, OSError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelLoadError(f"the evaluator in {folder} cannot be loaded: {reason}") from error
 

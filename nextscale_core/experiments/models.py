@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import io
 import json
 import math
 from collections.abc import Callable
@@ -33,6 +31,7 @@ from nextscale_core.training.generator import ObjectiveConfig, train_generator
 from nextscale_core.training.loop import RunConfig
 from nextscale_core.training.next_token import NextTokenObjective, train_next_token
 from nextscale_core.training.single_scale import train_single_scale
+from nextscale_core.weight_files import load_part
 
 M = TypeVar("M", bound=PyTorchModelHubMixin)
 AnyPipeline = MotionPipeline | NextTokenPipeline | RetrievalBaseline
@@ -233,9 +232,8 @@ class Models:
 
 
 def load(kind: type[M], folder: Path) -> M:
-    """A model from its folder, without the line that the hub's mixin prints."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        return kind.from_pretrained(str(folder))
+    """A model from its folder."""
+    return load_part(kind, folder)  # type: ignore[type-var]
 
 
 def count_parameters(model: object) -> int:

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import yaml
-
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.experiments.settings import (
     Measuring,
@@ -19,6 +17,7 @@ from nextscale_core.experiments.settings import (
     fill,
 )
 from nextscale_core.resources import resource
+from nextscale_core.yaml_files import read_yaml
 
 DEFAULT_STUDY = "config/experiments.yaml"
 
@@ -95,11 +94,9 @@ def load_study(path: str | Path | None = None) -> Study:
     """
     path = Path(path) if path is not None else resource(DEFAULT_STUDY)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"study {path} cannot be read: {error.strerror or error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"study {path} is no YAML: {error}") from error
+        content = read_yaml(path)
+    except ConfigError as error:
+        raise ConfigError(f"study {error}") from error
     try:
         return _study(content)
     except ConfigError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import combinations
@@ -52,8 +52,8 @@ class Touch:
 
 
 @dataclass(frozen=True)
-class _Near:
-    """Two bodies of a pair in one frame.
+class Near:
+    """Two bodies of a pair in one frame, and how near they are.
 
     Attributes:
         frame: Which frame.
@@ -72,10 +72,10 @@ class _Near:
     origin: tuple[np.ndarray, np.ndarray]
 
 
-def _steady(nears: list[_Near]) -> list[_Near]:
+def _steady(nears: list[Near]) -> list[Near]:
     """Give deep frames of each unbroken run the direction of the shallow ones beside them."""
     frames = np.array([near.frame for near in nears])
-    result: list[_Near] = []
+    result: list[Near] = []
     for run in np.split(np.arange(len(nears)), np.flatnonzero(np.diff(frames) > 3) + 1):
         depth = np.array([-nears[i].distance for i in run])
         sure = depth < _SHALLOW
@@ -113,6 +113,7 @@ class CollisionModel:
     Attributes:
         pairs: Link names of the pairs that are checked.
         share: (P,) share of the room that each pair gets.
+        reach: (P,) bodies of a pair that are closer than this touch [m].
         touching_nominal: Pairs that are left out because they touch in the nominal posture, though
             they do not in the zero posture nor nearly always.
     """
@@ -151,6 +152,7 @@ class CollisionModel:
         if room > 0:
             gap = self._nominal_gaps() - (distance - room)
             self.share = np.clip(_ROOM_OF_GAP * gap / room, 0.0, 1.0)
+        self.reach = np.maximum(distance - room * (1.0 - self.share), 0.0)
         bodies = np.array(self._owners) - 1
         self._culling = Culling(
             bodies,
@@ -161,7 +163,7 @@ class CollisionModel:
             np.array(
                 [(p.first, p.second) for p in self._geometry.collisionPairs], dtype=int
             ).reshape(-1, 2),
-            np.maximum(distance - room * (1.0 - self.share), 0.0),
+            self.reach,
         )
         self.pairs = tuple(
             (self._links[pair.first], self._links[pair.second])
@@ -247,9 +249,16 @@ class CollisionModel:
             for row, number, depth in self._contacts(positions)
         ]
 
-    def close_pairs(self, positions: np.ndarray) -> set[tuple[int, int]]:
-        """(row, number in `pairs`) of everything that touches, for joint positions (N, J)."""
-        return set(self._suspects(positions)[0])
+    def close_pairs(
+        self, positions: np.ndarray, known: Iterable[tuple[int, int]] = ()
+    ) -> set[tuple[int, int]]:
+        """(row, number in `pairs`) of everything that touches, for joint positions (N, J).
+
+        Args:
+            positions: [rad].
+            known: What is not asked for, because `nearest` tells.
+        """
+        return set(self._suspects(positions, known)[0])
 
     def _contacts(self, positions: np.ndarray) -> list[tuple[int, int, float]]:
         """Row, number of the pair and depth [m] of everything that touches, in this order."""
@@ -269,7 +278,7 @@ class CollisionModel:
         return found
 
     def _suspects(
-        self, positions: np.ndarray
+        self, positions: np.ndarray, known: Iterable[tuple[int, int]] = ()
     ) -> tuple[list[tuple[int, int]], Callable[[int], None]]:
         """Row and number of everything that touches, and what puts the bodies where a row says."""
         if not len(positions):
@@ -295,25 +304,20 @@ class CollisionModel:
             place(row)
             return np.array(pin.computeDistance(self._geometry, self._geometry_data, number).normal)
 
-        return self._culling.suspects(frames, normal), place
+        return self._culling.suspects(frames, normal, known), place
 
-    def hinges(
-        self, poses: Poses, where: set[tuple[int, int]], separation: float | np.ndarray
-    ) -> list[Hinge]:
-        """What a whole-clip solve should keep apart, for given pairs.
-
-        The shortest way out of a deep collision may lead to the other side of a body, and another
-        way in the next frame. So each pair leaves a body on the side where it came in.
+    def nearest(
+        self, poses: Poses, where: Iterable[tuple[int, int]]
+    ) -> dict[tuple[int, int], Near]:
+        """Distance and nearest points of given pairs.
 
         Args:
             poses: The clip.
-            where: (frame, number in `pairs`), as `close_pairs` gives them.
-            separation: Wanted distance between the bodies, one or (P,) [m].
+            where: (frame, number in `pairs`).
         """
-        wanted = np.broadcast_to(separation, len(self.pairs))
         quaternion = Rotation.from_matrix(poses.rotation).as_quat()
         configurations = self.robot.configurations(poses.base, quaternion, poses.joints)
-        runs: dict[int, list[_Near]] = {}
+        found: dict[tuple[int, int], Near] = {}
         placed = -1
         for t, number in sorted(where):
             if t != placed:
@@ -325,7 +329,33 @@ class CollisionModel:
                     configurations[t],
                 )
                 placed = t
-            runs.setdefault(number, []).append(self._nearest(t, number))
+            found[t, number] = self._nearest(t, number)
+        return found
+
+    def hinges(
+        self,
+        poses: Poses,
+        where: set[tuple[int, int]],
+        separation: float | np.ndarray,
+        known: dict[tuple[int, int], Near] | None = None,
+    ) -> list[Hinge]:
+        """What a whole-clip solve should keep apart, for given pairs.
+
+        The shortest way out of a deep collision may lead to the other side of a body, and another
+        way in the next frame. So each pair leaves a body on the side where it came in.
+
+        Args:
+            poses: The clip.
+            where: (frame, number in `pairs`), as `close_pairs` gives them.
+            separation: Wanted distance between the bodies, one or (P,) [m].
+            known: What `nearest` said of the same poses, as far as it was asked.
+        """
+        wanted = np.broadcast_to(separation, len(self.pairs))
+        known = known or {}
+        nearest = known | self.nearest(poses, where - known.keys())
+        runs: dict[int, list[Near]] = {}
+        for t, number in sorted(where):
+            runs.setdefault(number, []).append(nearest[t, number])
         hinges = []
         for number, nears in runs.items():
             pair = self._geometry.collisionPairs[number]
@@ -335,12 +365,12 @@ class CollisionModel:
                     hinges.append(hinge)
         return hinges
 
-    def _nearest(self, frame: int, number: int) -> _Near:
+    def _nearest(self, frame: int, number: int) -> Near:
         """Nearest points of a pair at the placements that are set now."""
         pair = self._geometry.collisionPairs[number]
         result = pin.computeDistance(self._geometry, self._geometry_data, number)
         placements = [self._data.oMi[self._owners[body]] for body in (pair.first, pair.second)]
-        return _Near(
+        return Near(
             frame=frame,
             # The bodies carry half of the safety distance each.
             distance=float(result.min_distance) + self.distance,
@@ -353,7 +383,7 @@ class CollisionModel:
             origin=(placements[0].translation.copy(), placements[1].translation.copy()),
         )
 
-    def _hinge(self, near: _Near, first: int, second: int, separation: float) -> Hinge | None:
+    def _hinge(self, near: Near, first: int, second: int, separation: float) -> Hinge | None:
         normal = near.turn[0] @ near.normal
         one, two = near.points
         distance = near.distance

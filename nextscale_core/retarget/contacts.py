@@ -116,17 +116,26 @@ def stance_spans(touching: np.ndarray, place: np.ndarray) -> list[slice]:
     """
     spans: list[slice] = []
     edges = np.flatnonzero(np.diff(np.concatenate([[0], touching.astype(int), [0]])))
+    xs, ys = place[:, 0].tolist(), place[:, 1].tolist()
     for begin, end in zip(edges[::2], edges[1::2], strict=True):
         first = int(begin)
+        left = bottom = np.inf
+        right = top = -np.inf
         for t in range(int(begin), int(end)):
             if t < first:
                 continue
-            near = place[first : t + 1]
-            middle = (near.min(0) + near.max(0)) / 2
-            if np.linalg.norm(near - middle, axis=1).max() > _SLIP:
+            left, right = min(left, xs[t]), max(right, xs[t])
+            bottom, top = min(bottom, ys[t]), max(top, ys[t])
+            # Only where a corner of the box around all places is too far, one of them may be.
+            if (right - left) ** 2 + (top - bottom) ** 2 <= 4.0 * _SLIP * _SLIP:
+                continue
+            middle = np.array([left + right, bottom + top]) / 2
+            if np.linalg.norm(place[first : t + 1] - middle, axis=1).max() > _SLIP:
                 if t - 1 - first >= _SHORTEST:
                     spans.append(slice(first, t - 1))
                 first = t + _RELOCATE
+                left = bottom = np.inf
+                right = top = -np.inf
         if int(end) - first >= _SHORTEST:
             spans.append(slice(first, int(end)))
     return spans
@@ -140,11 +149,12 @@ def steady_heading(heading: np.ndarray) -> np.ndarray:
     """
     frames = len(heading)
     steps: list[int] = []
-    first = 0
-    for t in range(frames):
-        if np.ptp(heading[first : t + 1]) > 2 * _SLIP_TURN:
+    low, high = np.inf, -np.inf
+    for t, angle in enumerate(heading.tolist()):
+        low, high = min(low, angle), max(high, angle)
+        if high - low > 2 * _SLIP_TURN:
             steps.append(t)
-            first = t
+            low = high = angle
     value = heading.copy()
     for begin, end in pairwise([0, *steps, frames]):
         value[begin:end] = heading[begin:end].mean()

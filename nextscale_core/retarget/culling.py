@@ -8,7 +8,7 @@ proves is left to exact narrow-phase checks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,16 +81,19 @@ class Culling:
         )
         self._planes: dict[int, list[_Plane]] = {}
 
-    def suspects(self, frames: Frames, normal: Normal) -> list[tuple[int, int]]:
+    def suspects(
+        self, frames: Frames, normal: Normal, known: Iterable[tuple[int, int]] = ()
+    ) -> list[tuple[int, int]]:
         """(sample, pair) of everything that may touch, in the order of the samples.
 
         Args:
             frames: The motion.
             normal: Direction in which a pair is furthest apart in a sample.
+            known: (sample, pair) that are not asked for.
         """
         centre = frames.place(self._bodies, self._centre)
         found: list[tuple[int, int]] = []
-        for pair, samples in self._unboxed(frames, self._near(centre)):
+        for pair, samples in self._unboxed(frames, self._near(centre), known):
             left = self._apart(frames, pair, samples)
             while len(left):
                 middle = int(left[len(left) // 2])
@@ -146,12 +149,19 @@ class Culling:
         return [(int(number), self._pairs[number]) for number in numbers]
 
     def _unboxed(
-        self, frames: Frames, near: list[tuple[int, np.ndarray]]
+        self,
+        frames: Frames,
+        near: list[tuple[int, np.ndarray]],
+        known: Iterable[tuple[int, int]],
     ) -> list[tuple[int, np.ndarray]]:
         """What is left of pairs and samples where a remembered plane has a box on either side."""
         alive = np.zeros((len(near), frames.origin.shape[-1]), dtype=bool)
         for row, (_, samples) in enumerate(near):
             alive[row, samples] = True
+        row_of = {pair: row for row, (pair, _) in enumerate(near)}
+        for sample, pair in known:
+            if pair in row_of:
+                alive[row_of[pair], sample] = False
         for number in range(_PLANES):
             rows = np.array(
                 [

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.retarget.profile_keys import Keys, nearest
+from nextscale_core.yaml_files import read_yaml
 
 SIDES = ("left", "right")
 LIMB_PARTS = ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")
@@ -195,12 +195,9 @@ def read_profile(path: Path | str) -> RobotProfile:
     """
     path = Path(path)
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"robot profile {path} cannot be read: {error}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        # An impossible date is a ValueError, and nesting without end runs out of stack.
-        raise ConfigError(f"robot profile {path} is not valid YAML: {error}") from error
+        tree = read_yaml(path)
+    except ConfigError as error:
+        raise ConfigError(f"robot profile {error}") from error
     if not isinstance(tree, dict):
         raise ConfigError(f"robot profile {path} must be a mapping with name, parts, sole, ...")
     try:

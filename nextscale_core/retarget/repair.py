@@ -16,6 +16,7 @@ from nextscale_core.retarget.limits import slowdown
 from nextscale_core.retarget.profile import SIDES
 from nextscale_core.retarget.robot import Robot
 from nextscale_core.retarget.rotations import continuous_quaternions
+from nextscale_core.retarget.slowing import Slowing
 from nextscale_core.retarget.targets import Goals
 from nextscale_core.retarget.trajectory import MAX_SAMPLES, RobotTrajectory
 from nextscale_core.retarget.wholeclip import ClipSolver, Smoothness
@@ -65,17 +66,50 @@ def stopped(trajectory: RobotTrajectory) -> RobotTrajectory:
 def slowed(robot: Robot, trajectory: RobotTrajectory) -> tuple[RobotTrajectory, float] | None:
     """The same motion, played slower until it keeps the velocity and acceleration limits.
 
+    It is slower only around the places that are too fast or, where that does not help, as a whole.
+
     Returns:
         The trajectory at its old rate and the factor by which it takes longer; None where it
         would have to be played more than four times slower, or would have too many samples.
     """
+    with np.errstate(all="ignore"):
+        # NaN comes from numbers so large that their products overflow.
+        return _slowed_in_places(robot, trajectory) or _slowed_evenly(robot, trajectory)
+
+
+def _slowed_in_places(
+    robot: Robot, trajectory: RobotTrajectory
+) -> tuple[RobotTrajectory, float] | None:
+    if len(trajectory) < 4:
+        return None
     times = trajectory.time_from_start - trajectory.time_from_start[0]
-    positions, velocities = trajectory.positions, trajectory.velocities
-    source = trajectory.source_time
-    # A rate below that of the samples would lose what is between.
-    rate = max(trajectory.fps, 1.0 / float(np.median(np.diff(times))))
-    factor = 1.0
-    result = trajectory
+    rate, result = _rate(trajectory), trajectory
+    seconds = float(times[-1])
+    if not seconds * rate * MAX_SLOWDOWN < MAX_SAMPLES:
+        return None
+    path = CubicHermiteSpline(times, trajectory.positions, trajectory.velocities)
+    slowing = Slowing(robot, path, seconds, 2 * (len(times) - 1), 4)
+    for _ in range(_ROUNDS):
+        pace = slowing.pace()
+        if not (pace.seconds > 0 and pace.slowness.max() <= MAX_SLOWDOWN):
+            return None
+        new = np.arange(int(np.ceil(pace.seconds * rate - 1e-9)) + 1) / rate
+        place, speed = pace.play(np.minimum(new, pace.seconds))
+        place = np.clip(place, 0.0, seconds)
+        result = _played(trajectory, path, new, place, speed)
+        need = slowdown(robot, result.positions, result.velocities, result.time_from_start)
+        if need.max() <= 1.0:
+            return result, pace.seconds / seconds
+        slowing.where(place, need)
+    return None
+
+
+def _slowed_evenly(
+    robot: Robot, trajectory: RobotTrajectory
+) -> tuple[RobotTrajectory, float] | None:
+    times = trajectory.time_from_start - trajectory.time_from_start[0]
+    path = CubicHermiteSpline(times, trajectory.positions, trajectory.velocities)
+    rate, factor, result = _rate(trajectory), 1.0, trajectory
     for _ in range(_ROUNDS):
         need = slowdown(robot, result.positions, result.velocities, result.time_from_start)
         if need.max() <= 1.0:
@@ -84,27 +118,50 @@ def slowed(robot: Robot, trajectory: RobotTrajectory) -> tuple[RobotTrajectory, 
         if not factor <= MAX_SLOWDOWN:
             return None
         wanted = times[-1] * factor * rate
-        # NaN comes from numbers so large that their products overflow.
         if not wanted < MAX_SAMPLES:
             return None
         new = np.arange(int(np.ceil(wanted - 1e-9)) + 1) / rate
-        at = np.minimum(new / factor, times[-1])
-        path = CubicHermiteSpline(times, positions, velocities)
-        quaternion = continuous_quaternions(trajectory.base_quaternion)
-        base = interp1d(
-            times, np.concatenate([trajectory.base_position, quaternion], axis=1), axis=0
-        )(at)
-        moving = (new / factor <= times[-1])[:, None]
-        result = replace(
-            trajectory,
-            positions=path(at),
-            velocities=np.where(moving, path(at, 1) / factor, velocities[-1] / factor),
-            time_from_start=new + trajectory.time_from_start[0],
-            base_position=base[:, :3],
-            base_quaternion=base[:, 3:] / np.linalg.norm(base[:, 3:], axis=1, keepdims=True),
-            source_time=None if source is None else np.interp(at, times, source),
-        )
+        place = np.minimum(new / factor, times[-1])
+        speed = np.full(len(new), 1.0 / factor)
+        result = _played(trajectory, path, new, place, speed)
     return None
+
+
+def _rate(trajectory: RobotTrajectory) -> float:
+    """Samples per second that lose nothing of what is between the samples [Hz]."""
+    return max(trajectory.fps, 1.0 / float(np.median(np.diff(trajectory.time_from_start))))
+
+
+def _played(
+    trajectory: RobotTrajectory,
+    path: CubicHermiteSpline,
+    new: np.ndarray,
+    place: np.ndarray,
+    speed: np.ndarray,
+) -> RobotTrajectory:
+    """A trajectory at other times.
+
+    Args:
+        trajectory: The one that is played.
+        path: Its joints.
+        new: (M,) times from 0 on [s].
+        place: (M,) which of its times, from its first one, is reached then [s].
+        speed: (M,) rate of change of `place`.
+    """
+    times = trajectory.time_from_start - trajectory.time_from_start[0]
+    quaternion = continuous_quaternions(trajectory.base_quaternion)
+    tracks = np.concatenate([trajectory.base_position, quaternion], axis=1)
+    base = interp1d(times, tracks, axis=0)(place)
+    source = trajectory.source_time
+    return replace(
+        trajectory,
+        positions=path(place),
+        velocities=path(place, 1) * speed[:, None],
+        time_from_start=new + trajectory.time_from_start[0],
+        base_position=base[:, :3],
+        base_quaternion=base[:, 3:] / np.linalg.norm(base[:, 3:], axis=1, keepdims=True),
+        source_time=None if source is None else np.interp(place, times, source),
+    )
 
 
 def parted(

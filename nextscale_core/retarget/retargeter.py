@@ -13,7 +13,7 @@ from scipy.interpolate import CubicSpline
 
 from nextscale_core.exceptions import RetargetError
 from nextscale_core.motion.clip import MotionClip
-from nextscale_core.retarget.collision import collision_model
+from nextscale_core.retarget.collision import Near, collision_model
 from nextscale_core.retarget.join import Joined, joined
 from nextscale_core.retarget.kinematics import Poses, kinematics_of
 from nextscale_core.retarget.loop import Cycle, close_cycle
@@ -48,6 +48,9 @@ _PARTING_DAMPING = 0.4
 _PARTING_ROOM = 0.012
 """Distance the solver keeps between bodies beyond the profile's [m]: for what happens between
 frames, and for the transition from the measured state."""
+
+_PARTED = 0.5
+"""Bodies that touched are parted when they are this share of that distance apart."""
 
 _NO_CYCLE = 0.15
 """Ends of a cycle further apart than this do not lead into each other [m]."""
@@ -234,11 +237,7 @@ class Retargeter:
         where: set[tuple[int, int]] = set()
         frames = np.ones(len(poses), dtype=bool)
         for number in range(_PARTING_PASSES):
-            rows = np.flatnonzero(frames)
-            touching = {
-                (int(rows[row]), pair)
-                for row, pair in self._collisions.close_pairs(poses.joints[rows])
-            }
+            touching, nearest = self._touching(poses, frames, where)
             use = self._acceleration_use(poses, targets.fps)
             where |= touching
             unsolved = unsettled.copy()
@@ -260,11 +259,32 @@ class Retargeter:
                 targets,
                 poses,
                 replace(self._smoothness, joints=weight),
-                self._collisions.hinges(poses, here, self._wanted),
+                self._collisions.hinges(poses, here, self._wanted, nearest),
                 damping=np.where(_around(parting), _PARTING_DAMPING, DAMPING),
                 frames=frames,
             )
         return poses
+
+    def _touching(
+        self, poses: Poses, frames: np.ndarray, where: set[tuple[int, int]]
+    ) -> tuple[set[tuple[int, int]], dict[tuple[int, int], Near]]:
+        """(frame, pair) of what touches, and how near those are that touched before.
+
+        Args:
+            poses: The clip.
+            frames: (T,) True for the frames that have changed.
+            where: (frame, pair) of what touched before.
+        """
+        collisions, rows = self._collisions, np.flatnonzero(frames)
+        nearest = collisions.nearest(poses, [(t, pair) for t, pair in where if frames[t]])
+        row = np.cumsum(frames) - 1
+        known = [(int(row[t]), pair) for t, pair in nearest]
+        found = {
+            (int(rows[n]), pair) for n, pair in collisions.close_pairs(poses.joints[rows], known)
+        }
+        enough = _PARTED * collisions.reach
+        found |= {at for at, near in nearest.items() if near.distance < enough[at[1]]}
+        return found, nearest
 
     def _acceleration_use(self, poses: Poses, fps: float) -> np.ndarray:
         """(T - 2, J) accelerations of the spline over the calm share of their limits."""

@@ -12,17 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
-from scipy.interpolate import CubicSpline
+from scipy.interpolate import PPoly
 
 from nextscale_core.retarget.robot import Robot
-
-_PARTS = 4
-"""Cells of the grid between two knots."""
 
 _BEND = 0.85
 """Share of the acceleration limits that the path itself may use."""
 
-_CHANGE = 0.95
+_CHANGE = 0.9
 """Share of them that path and change of pace may use together."""
 
 _SMOOTH = 2
@@ -73,16 +70,17 @@ class Slowing:
 
     Args:
         robot: Whose limits.
-        path: Base, its quaternion and the joints over time [s], as they would be played.
-        knots: (T,) times of its knots, evenly apart [s].
+        path: The joints over time [s], as they would be played, from time 0 on.
+        seconds: How long that takes [s].
+        cells: So many parts are looked at.
+        reach: A sample that is too fast tells about so many cells around it.
     """
 
-    def __init__(self, robot: Robot, path: CubicSpline, knots: np.ndarray):
-        cells = _PARTS * (len(knots) - 1)
-        self._cell = float(knots[-1]) / cells
-        at = np.linspace(0.0, float(knots[-1]), cells + 1)
-        speed = np.abs(path(at, 1)[:, 7:])
-        self._bend = np.abs(path(at, 2)[:, 7:]) / robot.acceleration_limit
+    def __init__(self, robot: Robot, path: PPoly, seconds: float, cells: int, reach: int = 1):
+        self._cell, self._reach = seconds / cells, reach
+        at = np.linspace(0.0, seconds, cells + 1)
+        speed = np.abs(path(at, 1))
+        self._bend = np.abs(path(at, 2)) / robot.acceleration_limit
         self._push = np.maximum(speed / robot.acceleration_limit, 1e-9)
         rate = np.minimum(1.0, 1.0 / np.maximum((speed / robot.velocity_limit).max(1), 1e-9))
         bend = np.maximum(self._bend.max(1), 1e-9)
@@ -99,8 +97,7 @@ class Slowing:
         for ends in (places[:-1], places[1:]):
             cell = np.clip(np.rint(ends / self._cell).astype(int), 0, len(factor) - 1)
             np.maximum.at(factor, cell, need)
-        # A sample is further from the next one than a cell from the next.
-        factor = ndimage.maximum_filter1d(factor, 2 * _PARTS + 1, mode="nearest")
+        factor = ndimage.maximum_filter1d(factor, 2 * self._reach + 1, mode="nearest")
         self._most = self._most / np.where(factor > 1.0, 1.04 * factor * factor, 1.0)
 
     def all_by(self, factor: float) -> None:

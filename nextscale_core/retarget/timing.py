@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.interpolate import CubicSpline
+from scipy.interpolate import CubicSpline, PPoly
 from scipy.spatial.transform import Rotation
 
 from nextscale_core.exceptions import RetargetError
@@ -38,6 +38,9 @@ _HAIR = 1e-3
 
 _USE = 0.98
 """Share of the limits that a plan may use; the rest is for rounding."""
+
+_PARTS = 4
+"""So many times between two frames, it is looked at how fast a motion may be played."""
 
 _ROUNDS = 40
 
@@ -139,7 +142,8 @@ def sample(
     knots = np.arange(len(poses)) / fps
     slope = None if running is None else _first_slope(tracks[:2], 1.0 / fps, running, twist)
     spline = _spline(knots, tracks, slope)
-    slowing = Slowing(robot, spline, knots)
+    joints = PPoly(spline.c[:, :, 7:], spline.x)
+    slowing = Slowing(robot, joints, float(knots[-1]), _PARTS * (len(knots) - 1), _PARTS)
     pace = slowing.pace()
     schedule = _Schedule(pace, min(RAMP, pace.seconds), running=running is not None)
     for attempt in range(_ROUNDS):

@@ -143,11 +143,14 @@ def _load(source: str) -> tuple[Any, Any]:
 
     logging.disable_progress_bar()
     try:
-        config = AutoConfig.from_pretrained(source, local_files_only=True)
+        # A folder from elsewhere runs no code of its own and holds nothing pickled.
+        safe: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+        config = AutoConfig.from_pretrained(source, **safe)
         kind = T5EncoderModel if config.model_type == "t5" else AutoModel
-        tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=True)
-        model = kind.from_pretrained(source, local_files_only=True, use_safetensors=True)
-    except (OSError, ValueError) as error:
+        tokenizer = AutoTokenizer.from_pretrained(source, **safe)
+        model = kind.from_pretrained(source, use_safetensors=True, **safe)
+    # Transformers and its parsers raise a dozen types on damaged folders.
+    except Exception as error:
         raise ModelLoadError(
             f"the text encoder {source!r} cannot be loaded from this machine: {error}"
         ) from error

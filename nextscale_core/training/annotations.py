@@ -10,14 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.cmu import CmuFolder, overlaps
 from nextscale_core.motion.dataset import CaptionedClip
 from nextscale_core.motion.legs import floor_height
 from nextscale_core.resources import resource
+from nextscale_core.yaml_files import read_yaml
 
 ANNOTATIONS = "config/captions/cmu.yaml"
 
@@ -55,10 +54,7 @@ def read_annotations(path: Path | None = None) -> tuple[Annotation, ...]:
         ConfigError: bad YAML, or a row with a missing, unknown or wrong key.
     """
     path = path or resource(ANNOTATIONS)
-    try:
-        rows = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not YAML: {error}") from error
+    rows = read_yaml(path)
     if not isinstance(rows, list):
         raise ConfigError(f"{path} must hold a list of annotations")
     out = []

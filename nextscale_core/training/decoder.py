@@ -31,6 +31,7 @@ from nextscale_core.training.tokenizer import (
     evaluate_tokenizer,
     world_terms,
 )
+from nextscale_core.weight_files import load_part
 
 WINDOWS = (8, 16, 24, 49)
 WINDOW_SHARES = (0.25, 0.35, 0.20, 0.20)
@@ -146,7 +147,7 @@ def train_decoder(
         Validation figures of the last weights; `run.out/last` holds them.
     """
     run = replace(run, batch_size=frames)
-    tokenizer = TemporalTokenizer.from_pretrained(str(tokenizer_path)).eval()
+    tokenizer = load_part(TemporalTokenizer, tokenizer_path).eval()
     with on_bad_data(run.on_bad_data):
         samples = captioned_samples(data, "train", mirror=True) + trial_samples(data, mirror=True)
         val = captioned_samples(data, "val")

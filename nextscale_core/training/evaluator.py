@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -30,6 +28,7 @@ from nextscale_core.training.data import (
     trial_samples,
 )
 from nextscale_core.training.loop import RunConfig, Trainer
+from nextscale_core.weight_files import load_part, write_checksums
 
 MAX_FRAMES = 196
 """Longest motion of a batch: 9.8 s, as everywhere in HumanML3D."""
@@ -306,6 +305,5 @@ def pack_evaluator(source: Path, out: Path) -> None:
         source: Folder of a trained evaluator.
         out: Folder to write.
     """
-    with contextlib.redirect_stdout(io.StringIO()):
-        model = MotionTextEvaluator.from_pretrained(str(source), strict=True)
-    model.half().save_pretrained(out)
+    load_part(MotionTextEvaluator, source).half().save_pretrained(out)
+    write_checksums(out)

@@ -21,6 +21,7 @@ from nextscale_core.training.entries import Batch
 from nextscale_core.training.library import LibraryConfig, TokenLibrary, open_libraries
 from nextscale_core.training.loop import RunConfig, Trainer
 from nextscale_core.training.run import weights_digest
+from nextscale_core.weight_files import load_part
 
 
 @dataclass(frozen=True)
@@ -206,7 +207,7 @@ def evaluate_generator(
 
 def _from_weights(folder: Path, wanted: MoScaleConfig) -> MoScale:
     """A trained generator whose codes are those of the tokenizer in use."""
-    model = MoScale.from_pretrained(str(folder))
+    model = load_part(MoScale, folder)
     for name in ("num_codes", "code_dim", "num_scales", "text_dim"):
         own, other = getattr(model.config, name), getattr(wanted, name)
         if own != other:
@@ -242,7 +243,7 @@ def train_generator(
         Validation figures of the last weights. `run.out/best` holds the weights with the
         lowest validation cross-entropy, `run.out/last` the last ones.
     """
-    tokenizer = TemporalTokenizer.from_pretrained(str(tokenizer_path)).eval().requires_grad_(False)
+    tokenizer = load_part(TemporalTokenizer, tokenizer_path).eval().requires_grad_(False)
     config = replace(
         config or MoScaleConfig(),
         num_codes=tokenizer.config.num_codes,

@@ -20,6 +20,7 @@ from nextscale_core.training.generator import drop_words
 from nextscale_core.training.library import LibraryConfig, TokenLibrary, open_libraries
 from nextscale_core.training.loop import RunConfig, Trainer
 from nextscale_core.training.run import weights_digest
+from nextscale_core.weight_files import load_part
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def train_next_token(
     Raises:
         ConfigError: the tokenizer has more scales than one.
     """
-    tokenizer = TemporalTokenizer.from_pretrained(str(tokenizer_path)).eval().requires_grad_(False)
+    tokenizer = load_part(TemporalTokenizer, tokenizer_path).eval().requires_grad_(False)
     if tokenizer.config.divisors != (1,):
         raise ConfigError(
             "the next-token baseline needs a tokenizer of a single scale, divisors (1,); "

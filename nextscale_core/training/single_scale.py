@@ -13,6 +13,7 @@ from nextscale_core.tokenizers.temporal import TemporalTokenizer
 from nextscale_core.training.data import captioned_samples, trial_samples
 from nextscale_core.training.loop import RunConfig, Trainer
 from nextscale_core.training.tokenizer import WindowSampler, evaluate_tokenizer, tokenizer_loss
+from nextscale_core.weight_files import load_part
 
 
 def single_scale_from(tokenizer: TemporalTokenizer) -> TemporalTokenizer:
@@ -54,7 +55,7 @@ def train_single_scale(
         samples = trial_samples(data, mirror=True) or captioned_samples(data, "train", mirror=True)
         val = captioned_samples(data, "val")
     torch.manual_seed(run.seed)
-    model = single_scale_from(TemporalTokenizer.from_pretrained(str(tokenizer_path)))
+    model = single_scale_from(load_part(TemporalTokenizer, tokenizer_path))
     sampler = WindowSampler(samples, frames=frames, seed=run.seed)
 
     def loss(module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:

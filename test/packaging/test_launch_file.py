@@ -151,10 +151,14 @@ def _under_launch(file: Path = LAUNCH_FILE, /, **arguments: str) -> Started:
 def _prepared(context: Any, node: Any) -> dict[str, Any]:
     """What a `launch_ros.actions.Node` puts on its command line."""
     from launch.utilities import perform_substitutions
+    from launch_ros.actions import Node
 
     node._perform_substitutions(context)
     # What launch fills in when the process starts, such as the node's name, is left empty here.
-    blank = defaultdict(str)
+    namespace = node.expanded_node_namespace or ""
+    if namespace == Node.UNSPECIFIED_NODE_NAMESPACE:
+        namespace = ""
+    blank = defaultdict(str, ns=f"__ns:={namespace}")
     context.extend_locals({"ros_specific_arguments": blank})
     words = [perform_substitutions(context, word) for word in node.cmd[1:]]
     executable = node.node_executable
@@ -171,7 +175,7 @@ def _prepared(context: Any, node: Any) -> dict[str, Any]:
                 parameters.update(section["ros__parameters"])
     return {
         "executable": executable,
-        "namespace": node.expanded_node_namespace.strip("/"),
+        "namespace": namespace.strip("/"),
         "files": files,
         "parameters": parameters,
         "remappings": list(node.expanded_remapping_rules or []),
@@ -238,6 +242,8 @@ def test_a_fleet_starts_a_mock_robot_in_every_namespace_and_one_generate_node(
     assert generate["arguments"][at + 1] == "left=g1,right=talos"
     ros = generate["arguments"].index("--ros-args")
     assert at < ros
+    # The process puts its nodes into their namespaces itself; a remapping would undo that.
+    assert not generate["namespace"] and "__ns" not in " ".join(generate["arguments"])
 
 
 def test_what_is_missing_is_said_and_the_rest_starts(

@@ -17,8 +17,8 @@ from trajectory_msgs.msg import JointTrajectory
 
 from nextscale_core.bags import Bag, BagWriter
 from nextscale_core.bags import definitions as kinds
+from nextscale_ros.bag_compare import base_difference, compare, difference
 from nextscale_ros.bag_recorder import SESSION
-from nextscale_ros.bag_replay import base_difference, compare, difference
 from nextscale_ros.bag_session import Sentence, read_session
 from nextscale_ros.msg import MotionReport, TextCommand
 from nextscale_ros.processes import Child
@@ -90,6 +90,8 @@ def recording(graph: Graph, tmp_path_factory: pytest.TempPathFactory) -> Recordi
             "the bag recorder",
             child.check,
         )
+        # What stood before the node listened does not count.
+        recorder.states.clear()
         for text in TEXTS:
             ask_at_rest(recorder, text, graph)
         rest(recorder, graph)
@@ -334,6 +336,33 @@ def test_opposite_quaternions_are_the_same_orientation(
     assert base_difference(before, now) == 0.0
     now.points[2].transforms[0].translation.z += 0.01
     assert base_difference(before, now) == pytest.approx(0.01)
+
+
+def test_where_too_little_is_known_nothing_is_promised(
+    recording: Recording, tmp_path: Path
+) -> None:
+    with Bag(recording.path) as bag:
+        first = read_session(bag).sentences[0]
+
+    def late(topic: str, time: int) -> int | None:
+        if topic == "/nextscale/ready":
+            return first.time - 10**9
+        return None if topic == "/joint_states" and time < first.time - 10**9 else time
+
+    for kind in ("/nextscale/ready", "/joint_states"):
+        target = tmp_path / kind.rpartition("/")[2]
+        with Bag(recording.path) as bag, BagWriter(target) as copy:
+            whole = [
+                (late(m.topic, m.time) if m.topic == kind else m.time, m)
+                for m in bag.messages([topic.name for topic in bag.topics])
+            ]
+            for time, message in sorted((n for n in whole if n[0] is not None), key=lambda n: n[0]):
+                copy.add(message.topic, message.kind)
+                copy.write(message.topic, time, message.data)
+        with Bag(target) as bag:
+            session = read_session(bag)
+        assert [one.at_rest for one in session.sentences] == [False, True]
+        assert np.isnan(session.sentences[0].moved)
 
 
 # -- recording itself

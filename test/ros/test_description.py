@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from nextscale_ros.description import (
     wait_for_description,
 )
 from nextscale_ros.parameters import declare_parameters
+from nextscale_ros.qos import LATCHED
 from ros.graph import REPLY, Graph
 
 PROFILE = str(resource("config/robots/g1.yaml"))
@@ -71,7 +73,7 @@ def test_what_was_said_before_anybody_listened_is_heard(
 
 def test_nobody_says_anything(graph: Graph) -> None:
     node = listener(graph, "elsewhere", robot="robot_description", profile=PROFILE)
-    with pytest.raises(DescriptionTimeoutError, match="/elsewhere/robot_description within 0.3 s"):
+    with pytest.raises(DescriptionTimeoutError, match="on /elsewhere/robot_description"):
         described_robot(node, 0.3)
 
 
@@ -92,8 +94,6 @@ def test_a_description_needs_a_profile(graph: Graph) -> None:
 
 @pytest.mark.parametrize("text", ["<robot", "<robot name='r'/>", "hello"])
 def test_a_text_that_describes_no_robot_is_refused(graph: Graph, teller: Node, text: str) -> None:
-    from nextscale_ros.qos import LATCHED
-
     publisher = teller.create_publisher(String, "robot_description", LATCHED)
     publisher.publish(String(data=text))
     node = listener(graph, "lab", robot="robot_description", profile=PROFILE)
@@ -105,7 +105,6 @@ def test_a_text_that_describes_no_robot_is_refused(graph: Graph, teller: Node, t
 def test_meshes_that_are_not_found_keep_their_names(
     robot: Robot, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    from dataclasses import replace
 
     lost = replace(robot, mesh_dirs=(tmp_path_factory.mktemp("empty"),))
     assert "file://" not in description_text(lost)

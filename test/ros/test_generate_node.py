@@ -340,10 +340,15 @@ def test_the_node_ends_cleanly_in_the_middle_of_its_work(
     recorder = graph.recorder()
     text = recorder.create_publisher(String, topic, 10)
     recorder.wait(lambda: text.get_subscription_count() > 0, START, "the node", child.check)
-    text.publish(String(data="please wait"))
     assert child.log is not None
     log = child.log
-    recorder.wait(lambda: "'please wait'" in log.read_text(), REPLY, "the request", child.check)
+
+    def asked() -> bool:
+        # Again and again: we may see the node before it sees us.
+        text.publish(String(data="please wait"))
+        return "'please wait'" in log.read_text()
+
+    recorder.wait(asked, REPLY, "the request", child.check)
     child.process.send_signal(sign)
     assert child.process.wait(10.0) == 0, child.tail()
     assert "Traceback" not in log.read_text()

@@ -6,6 +6,7 @@ import json
 import shutil
 import sqlite3
 import struct
+import sys
 import tracemalloc
 from pathlib import Path
 
@@ -22,7 +23,6 @@ from nextscale_core.bags import definitions as kinds
 from nextscale_core.bags.library import MAX_CHUNK, unpack_zstd
 from nextscale_core.bags.writing import mend
 from nextscale_core.exceptions import BagError
-from nextscale_core.resources import resource
 from nextscale_core.retarget import RobotTrajectory
 
 TEXT = "/text_command"
@@ -109,7 +109,7 @@ def test_a_bag_of_several_files_is_read_as_one(tmp_path: Path) -> None:
 
 
 def test_our_own_types_are_those_that_rosidl_makes(tmp_path: Path) -> None:
-    share = Path(resource("msg/TextCommand.msg")).parents[1] / ".venv/share/nextscale_ros/msg"
+    share = Path(sys.prefix) / "share" / "nextscale_ros" / "msg"
     if not (share / "TextCommand.json").is_file():
         pytest.skip("needs the built messages")
     for name in ("TextCommand", "MotionReport", "ErrorCode"):

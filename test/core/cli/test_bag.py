@@ -57,9 +57,8 @@ def test_a_trajectory_becomes_a_bag_and_comes_back(files: Path, tmp_path: Path) 
 
 
 def test_a_human_motion_becomes_a_bag_of_its_robot(files: Path, tmp_path: Path) -> None:
-    done = run(
-        "from-motion", files / "human.npz", "--robot", "talos", "--out", tmp_path / "new" / "t"
-    )
+    out = tmp_path / "new" / "t"
+    done = run("from-motion", files / "human.npz", "--robot", "talos", "--out", out)
     assert done.exit_code == 0, done.output
     assert "talos" in done.output
     with Bag(out) as bag:

@@ -91,10 +91,11 @@ def gate(g1: Robot) -> SafetyGate:
 
 @pytest.fixture
 def wave(retargeter: Retargeter) -> RobotTrajectory:
-    """A trajectory that the gate has nothing against."""
+    """A trajectory that the gate has nothing against; whose it was once is not known."""
     trajectory = retargeter.retarget(waving_clip())
     return replace(
         trajectory,
         positions=trajectory.positions.copy(),
         velocities=trajectory.velocities.copy(),
+        source_time=None,
     )

@@ -88,7 +88,8 @@ def test_a_motion_that_goes_round_comes_back_to_the_same_moments(retargeter: Ret
     assert source.min() >= 0.0 and source.max() <= 79 / 20
 
 
-def test_it_goes_with_the_samples(g1: Robot, gate: SafetyGate, wave: RobotTrajectory) -> None:
+def test_it_goes_with_the_samples(g1: Robot, gate: SafetyGate, retargeter: Retargeter) -> None:
+    wave = retargeter.retarget(waving_clip())
     np.testing.assert_array_equal(source_of(with_approach(g1, wave)), source_of(wave))
     fast = replace(
         wave,

@@ -277,3 +277,36 @@ def test_soles_are_lifted_out_of_the_floor(g1: Robot) -> None:
     for _ in range(4):
         poses = solver.step(targets, poses, Smoothness())
     assert kinematics.lowest_sole(poses).min() > -0.002
+
+
+def test_a_part_of_the_band_is_what_is_left_when_the_rest_stays() -> None:
+    generator = np.random.default_rng(4)
+    frames, size = 12, 5
+    band = Band(frames, size)
+    band.blocks[:] = np.triu(generator.normal(size=(frames, size, size)))
+    band.diagonal[:] += 30.0
+    band.add_second_differences(generator.uniform(0.5, 1.0, (frames - 2, size)))
+    dense = np.zeros((frames * size, frames * size))
+    for column in range(frames * size):
+        frame, c = divmod(column, size)
+        for d in range(min(2 * size + 1, frames * size - column)):
+            value = band._by_frame[frame, c, d]
+            dense[column + d, column] = dense[column, column + d] = value
+    chosen = np.ones(frames, dtype=bool)
+    chosen[[0, 4, 8, 9]] = False
+    free = np.repeat(chosen, size)
+    gradient = generator.normal(size=(int(chosen.sum()), size))
+    expected = np.linalg.solve(dense[np.ix_(free, free)], -gradient.reshape(-1))
+    np.testing.assert_allclose(band.at(chosen).solve(gradient).reshape(-1), expected, atol=1e-10)
+
+
+def test_frames_between_solved_ones_are_interpolated(g1: Robot) -> None:
+    kinematics = kinematics_of(g1)
+    targets = make_targets(waving_clip(), kinematics)
+    start = start_poses(targets, g1.nominal)
+    solver = FrameSolver(kinematics, g1.position_lower, g1.position_upper)
+    poses = solver.solve(targets, start, stride=4)
+    assert len(poses) == len(targets)
+    np.testing.assert_allclose(poses.joints[2], (poses.joints[0] + poses.joints[4]) / 2)
+    np.testing.assert_allclose(poses.base[3], (poses.base[0] + 3 * poses.base[4]) / 4)
+    assert cost(targets, g1, poses) < 0.1 * cost(targets, g1, start)

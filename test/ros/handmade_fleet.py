@@ -1,0 +1,27 @@
+"""Two robots with the hand-made motion source, in one process."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from rclpy.parameter import Parameter
+
+from nextscale_ros.generate_node import THREADS, GenerateNode
+from nextscale_ros.serving import serve
+from ros.handmade import HandmadePipeline
+
+
+def maker(namespace: str, robot: str) -> Callable[[], GenerateNode]:
+    return lambda: GenerateNode(
+        pipeline=HandmadePipeline(),
+        namespace=namespace,
+        parameter_overrides=[
+            Parameter("robot", value=robot),
+            Parameter("start_from_state", value=False),
+        ],
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(serve([maker("left", "g1"), maker("right", "talos")], THREADS + 2))
