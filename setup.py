@@ -194,14 +194,14 @@ class BuildMessages(Command):
 
 
 class BuildPython(build_py):
-    """Also carries `config/` and `weights/` into the wheel, where resources.py looks for them."""
+    """Also carries `config/`, `msg/` and `weights/` into the wheel, where resources.py looks for them."""
 
     def run(self) -> None:
         """Copy the modules, then the resources."""
         super().run()
         if self.editable_mode:
             return
-        for folder in ("config", "weights"):
+        for folder in ("config", "msg", "weights"):
             target = Path(self.build_lib, "nextscale_core", "_resources", folder)
             shutil.copytree(ROOT / folder, target, dirs_exist_ok=True)
 
@@ -243,6 +243,8 @@ setup(
                     "generate_node = nextscale_ros.generate_node:main",
                     "mock_robot = nextscale_ros.mock_robot:main",
                     "viewer_node = nextscale_ros.viewer_node:main",
+                    "bag_recorder = nextscale_ros.bag_recorder:main",
+                    "bag_replay = nextscale_ros.bag_replay:main",
                 ]
                 if ROS
                 else []

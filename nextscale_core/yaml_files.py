@@ -58,7 +58,7 @@ def parse_yaml(text: str, where: str) -> Any:
             raise ConfigError(f"it holds more than {MAX_VALUES} values")
         return loader.construct_document(node)
     except ConfigError as error:
-        raise ConfigError(f"{where} is no YAML that is read: {error}") from error
+        raise ConfigError(f"{where} is not read: {error}") from error
     # Impossible dates, empty numbers and nesting without end raise as many types.
     except Exception as error:
         told = f"{type(error).__name__}: {error}"

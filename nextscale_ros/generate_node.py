@@ -123,6 +123,7 @@ class GenerateNode(LifecycleNodeMixin, Node):
         self._planner: Planner | None = None
         self._active: _Active | None = None
         self._complaints: list[str] = []
+        self._closing = self._loading = False
         self._statistics = Statistics()
         self._sim_time = False
         self._jumps: Any = None
@@ -149,6 +150,18 @@ class GenerateNode(LifecycleNodeMixin, Node):
                 callback_group=self._transitions,
                 clock=rclpy.clock.Clock(clock_type=ClockType.STEADY_TIME),
             )
+
+    def close(self, timeout: float) -> bool:
+        """Stop for good.
+
+        Args:
+            timeout: How long the work at hand may take to notice [s].
+
+        Returns:
+            Whether it has, and nothing is being loaded.
+        """
+        self._closing = True
+        return self._stop(timeout) and not self._loading
 
     def destroy_node(self) -> None:
         """Give up the work at hand, then everything else."""
@@ -221,7 +234,10 @@ class GenerateNode(LifecycleNodeMixin, Node):
         return answer
 
     def _attempt(self, work: Any) -> TransitionCallbackReturn:
+        if self._closing:
+            return TransitionCallbackReturn.FAILURE
         self._problem = ""
+        self._loading = True
         try:
             work()
         except NextscaleError as error:
@@ -232,6 +248,8 @@ class GenerateNode(LifecycleNodeMixin, Node):
             self._problem = f"{type(error).__name__}: {error}"
             self.get_logger().error(f"{work.__name__.strip('_')}: {self._problem}")
             return TransitionCallbackReturn.ERROR
+        finally:
+            self._loading = False
         return TransitionCallbackReturn.SUCCESS
 
     def _configure(self) -> None:
@@ -308,10 +326,11 @@ class GenerateNode(LifecycleNodeMixin, Node):
             event_callbacks=subscription_events(self, topic, EVENTS, self._complain),
         )
 
-    def _stop(self) -> None:
+    def _stop(self, timeout: float = 5.0) -> bool:
+        """Listen no more; whether the work at hand has ended within a time [s]."""
         active, self._active = self._active, None
         if active is None:
-            return
+            return True
         if self.context.ok():
             self._ready.publish(Bool(data=False))
         if self._jumps is not None:
@@ -319,10 +338,11 @@ class GenerateNode(LifecycleNodeMixin, Node):
             self._jumps = None
         for subscription in active.subscriptions:
             self.destroy_subscription(subscription)
-        active.server.close()
+        idle = active.server.close(timeout)
         active.show.destroy()
         active.inputs.destroy()
         self._complaints.clear()
+        return idle
 
     def _forget(self) -> None:
         self._stop()

@@ -82,11 +82,19 @@ class MotionServer:
         self._log = QuietLog(severities(node.get_logger()))
         self._worker = NewestOnlyWorker(self._work, self._superseded)
 
-    def close(self) -> None:
-        """Give up the work at hand, and what is being executed."""
+    def close(self, timeout: float = 5.0) -> bool:
+        """Give up the work at hand, and what is being executed.
+
+        Args:
+            timeout: How long the work at hand may take to notice [s].
+
+        Returns:
+            Whether it has.
+        """
         self._active = False
-        self._worker.close()
+        idle = self._worker.close(timeout)
         self._output.close()
+        return idle
 
     def drop(self) -> None:
         """Give up the work at hand; requests that come later are served."""

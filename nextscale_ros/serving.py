@@ -6,10 +6,14 @@ waits for ever, or raises. Here the signal only asks, and the loop looks.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
 
@@ -22,6 +26,9 @@ from nextscale_core.exceptions import NextscaleError
 
 LOOK_EVERY = 0.1
 """How long a signal may go unnoticed [s]."""
+
+PATIENCE = 1.5
+"""How long the work at hand may take to notice the end [s]; `ros2 launch` kills after 5."""
 
 _SWITCH = 0.0005
 """How long a thread that computes may keep one that hears the robot waiting [s]; Python's own value
@@ -51,7 +58,8 @@ def serve(
     """Run nodes until SIGINT or SIGTERM. Must be called in the main thread.
 
     What a callback raises is logged, and the nodes go on. A node that cannot start by itself says
-    so in an attribute `failure`; then all end.
+    so in an attribute `failure`; then all end. A node with a method `close(seconds)` is told of the
+    end, and says whether it has stopped.
 
     Args:
         make_nodes: Makes a node, or several; called once ROS is initialised.
@@ -67,6 +75,7 @@ def serve(
         args=None if args is None else list(args),
         signal_handler_options=SignalHandlerOptions.NO,
     )
+    status = 0
     nodes: list[Node] = []
     executor: Executor = SingleThreadedExecutor()
     if threads > 1:
@@ -80,17 +89,45 @@ def serve(
             _spin(executor, nodes[0])
             failures = [failure for node in nodes if (failure := getattr(node, "failure", ""))]
             if failures:
-                return _told(failures[0])
+                status = _told(failures[0])
+                break
     except KeyboardInterrupt:
         pass
     except NextscaleError as error:
-        return _told(str(error))
-    finally:
-        executor.shutdown(timeout_sec=1.0)
-        for node in nodes:
-            node.destroy_node()
-        rclpy.try_shutdown()
-    return 0
+        status = _told(str(error))
+    if not _end(executor, nodes):
+        # Something still computes, and Python would wait for it. Whoever ends us does not.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    return status
+
+
+def _end(executor: Executor, nodes: Sequence[Node]) -> bool:
+    """Stop everything; False where something does not stop in time, and nothing is destroyed."""
+    stopped = [close(PATIENCE) for node in nodes if (close := getattr(node, "close", None))]
+    executor.shutdown(timeout_sec=0.0)
+    pool = getattr(executor, "_executor", None)
+    if isinstance(pool, ThreadPoolExecutor):
+        pool.shutdown(wait=False, cancel_futures=True)
+    until = time.monotonic() + PATIENCE
+    while _callbacks() and time.monotonic() < until:
+        time.sleep(0.01)
+    if not all(stopped) or _callbacks():
+        return False
+    for node in nodes:
+        node.destroy_node()
+    rclpy.try_shutdown()
+    return True
+
+
+def _callbacks() -> list[threading.Thread]:
+    """Threads in which callbacks run, or wait for work."""
+    return [
+        thread
+        for thread in threading.enumerate()
+        if thread.name.startswith("ThreadPoolExecutor") and thread.is_alive()
+    ]
 
 
 def _spin(executor: Executor, node: Node) -> None:

@@ -51,7 +51,7 @@ class MarkerShow:
 
     def __call__(self, published: PublishedPlan, clip: MotionClip | None, text: str) -> None:
         """Show a plan; what cannot be shown must not keep a trajectory from being sent."""
-        if clip is None or not self._active():
+        if not self._active():
             return
         try:
             frame = str(self._node.get_parameter("base_frame").value)

@@ -162,7 +162,7 @@ class ViewerNode(Node):
             self.page.set_title(sentence)
         joints = skeleton_of(message)
         if joints is not None:
-            self.page.update_skeleton(joints)
+            self.page.update_skeleton(joints, placed=True)
 
     def _draw(self) -> None:
         """Show the robot as it was measured last."""

@@ -93,8 +93,12 @@ class NewestOnlyWorker(Generic[Request]):
         if before is not None:
             self._replaced(before[0])
 
-    def close(self, timeout: float = 5.0) -> None:
-        """Make everything stale and wait for the running job to notice [s]."""
+    def close(self, timeout: float = 5.0) -> bool:
+        """Make everything stale and wait for the running job to notice [s].
+
+        Returns:
+            Whether it has.
+        """
         with self._wake:
             self._closed = True
             before, self._pending = self._pending, None
@@ -103,6 +107,7 @@ class NewestOnlyWorker(Generic[Request]):
         if before is not None:
             self._replaced(before[0])
         self._thread.join(timeout)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         while True:

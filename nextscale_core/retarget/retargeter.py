@@ -29,18 +29,17 @@ from nextscale_core.retarget.trajectory import RobotTrajectory
 from nextscale_core.retarget.wholeclip import DAMPING, ClipSolver, Smoothness
 from nextscale_core.stopwatch import Stopwatch
 
-_STRIDE = 4
+_STRIDE = 5
 """Of so many frames, one is solved by itself for the solver of the whole clip to begin with."""
 
-_PASSES = 2
 _SETTLED = 0.05
-"""Frames whose joints moved further in the last of these passes get another one [rad]."""
+"""Frames whose joints moved further in the first pass get another one [rad]."""
 
-_PARTING_PASSES = 9
-"""Further passes: they part bodies that touch."""
+_PARTING_PASSES = 7
+"""Further passes at most: they part bodies that touch."""
 
-_CALMING_PASSES = 2
-"""The first of them smooth where the acceleration limits ask for it."""
+_CALMING_PASSES = 1
+"""The first of these also smooth what is faster than the acceleration limits."""
 
 _PARTING_DAMPING = 0.4
 """Shorter steps while bodies are parted: where they touch changes with every step."""
@@ -55,7 +54,7 @@ _PARTED = 0.5
 _NO_CYCLE = 0.15
 """Ends of a cycle further apart than this do not lead into each other [m]."""
 
-_BESIDE = 8
+_BESIDE = 6
 """So many frames beside those that touch or rush are solved anew with them."""
 
 _CALM_ENOUGH = 2.0
@@ -204,11 +203,9 @@ class Retargeter:
         step = self._clip_solver.step
         if past is not None:
             step = partial(step, reference=past.posture, pull=past.pull)
-        for _ in range(_PASSES):
-            before = poses
-            poses = step(targets, poses, self._smoothness)
-        unsettled = np.abs(poses.joints - before.joints).max(1) > _SETTLED
-        return self._part(targets, poses, unsettled, step)
+        first = step(targets, poses, self._smoothness)
+        unsettled = np.abs(first.joints - poses.joints).max(1) > _SETTLED
+        return self._improve(targets, first, unsettled, step)
 
     def _cycle(self, poses: Poses, fps: float, rounds: int) -> Cycle:
         """The part of a motion that repeats, if it can be played so many times."""
@@ -225,13 +222,19 @@ class Retargeter:
             )
         return cycle
 
-    def _part(
+    def _improve(
         self, targets: Targets, poses: Poses, unsettled: np.ndarray, step: Callable[..., Poses]
     ) -> Poses:
-        """Calm down what is too fast, and push bodies apart that touch.
+        """Settle what still moves, calm down what is too fast, push bodies apart that touch.
 
         Only frames that need it are solved anew. Pairs of earlier passes stay, or they would
-        return. A clip in which nothing rushes and nothing ever touches is left as it is.
+        return.
+
+        Args:
+            targets: What each keypoint should do.
+            poses: The clip after a first step.
+            unsettled: (T,) True for the frames that need another one whatever they do.
+            step: A step of the whole-clip solver.
         """
         weight = np.broadcast_to(self._smoothness.joints, (len(poses) - 2, self.robot.num_joints))
         where: set[tuple[int, int]] = set()

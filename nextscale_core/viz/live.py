@@ -126,12 +126,15 @@ class LiveViewer:
             self._facts.pop("robot", None)
         return True
 
-    def update_skeleton(self, joints: np.ndarray, stance: np.ndarray | None = None) -> bool:
+    def update_skeleton(
+        self, joints: np.ndarray, stance: np.ndarray | None = None, *, placed: bool = False
+    ) -> bool:
         """Show the human in another pose, beside where the robot was at the first of them.
 
         Args:
             joints: (22, 3) positions [m].
             stance: (2,) bool, left and right foot on the floor, if known.
+            placed: The positions are in the robot's world already, and shown where they are.
 
         Returns:
             Whether it is shown; False where it came too soon after the last.
@@ -146,7 +149,7 @@ class LiveViewer:
                 return False
             if not self._human:
                 left = np.array([-self._forward[1], self._forward[0]])
-                place = self._base[:2] + ASIDE * left - joints[0, :2]
+                place = np.zeros(2) if placed else self._base[:2] + ASIDE * left - joints[0, :2]
                 self._stage.add_human(Mannequin(joints, SIDES), np.array([*place, 0.0]))
                 self._human = True
             with self.server.atomic():

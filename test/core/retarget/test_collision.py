@@ -171,3 +171,40 @@ def test_links_that_touch_by_construction_are_not_checked() -> None:
     pairs = {frozenset(pair) for pair in collisions.pairs}
     assert frozenset(("leg_left_4_link", "leg_left_6_link")) not in pairs, "they overlap standing"
     assert frozenset(("leg_left_4_link", "leg_right_4_link")) in pairs
+
+
+def test_room_is_taken_from_pairs_that_have_it() -> None:
+    robot = load_robot("talos")
+    plain, roomy = CollisionModel(robot), CollisionModel(robot, 0.006, 0.0)
+    assert (plain.share == 1.0).all() and (plain.reach == 0.0).all()
+    pair = ("leg_left_3_link", "leg_right_3_link")
+    thighs, same = roomy.pairs.index(pair), plain.pairs.index(pair)
+    hands = roomy.pairs.index(("arm_left_7_link", "arm_right_7_link"))
+    frame = Poses(np.zeros((1, 3)), np.eye(3)[None], robot.nominal[None])
+    gap = plain.nearest(frame, [(0, same)])[0, same].distance
+    assert 0.01 < gap < 0.02
+    # The solver keeps twice the reach: no more than half of the gap.
+    assert roomy.reach[thighs] == pytest.approx(gap / 4)
+    assert roomy.share[hands] == 1.0 and roomy.reach[hands] == pytest.approx(0.006)
+    # Distances do not depend on the room.
+    wide = roomy.nearest(frame, [(0, thighs)])[0, thighs].distance
+    assert wide == pytest.approx(gap, abs=1e-5)
+    assert not roomy.close_pairs(robot.nominal[None])
+
+
+def test_what_is_known_is_not_asked_again(g1: Robot) -> None:
+    collisions = CollisionModel(g1)
+    postures = np.stack([g1.nominal, crossed_arms(g1), crossed_arms(g1)])
+    found = collisions.close_pairs(postures)
+    known = {(row, number) for row, number in found if row == 1}
+    assert known and collisions.close_pairs(postures, known) == found - known
+    poses = Poses(np.zeros((3, 3)), np.tile(np.eye(3), (3, 1, 1)), postures)
+    nearest = collisions.nearest(poses, found)
+    assert nearest.keys() == found
+    assert all(near.distance < 1e-6 for near in nearest.values())
+    where = set(found)
+    direct = collisions.hinges(poses, where, 0.01)
+    told = collisions.hinges(poses, where, 0.01, collisions.nearest(poses, known))
+    assert [(h.frame, h.first, h.second) for h in direct] == [
+        (h.frame, h.first, h.second) for h in told
+    ]
