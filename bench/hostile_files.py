@@ -13,12 +13,14 @@ import shutil
 import struct
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from nextscale_core.exceptions import BagError
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.files import read_motion, write_motion
 from nextscale_core.resources import resource
@@ -32,7 +34,19 @@ CHARACTERS = (
     *"\u200b\u202e\u2028\ufeff\ufffe\uffff\U0001f600\U000e0001\ue000\ud800\udfff\u0300",
 )
 
-BYTES = (b"", b"\x00", b"\xff" * 8, b"\x80", b"nan", b"inf", b"-1", b"1e999", b"9" * 25, b"\n", b" ")
+BYTES = (
+    b"",
+    b"\x00",
+    b"\xff" * 8,
+    b"\x80",
+    b"nan",
+    b"inf",
+    b"-1",
+    b"1e999",
+    b"9" * 25,
+    b"\n",
+    b" ",
+)
 
 NUMBERS = (0, -1, 1, 10**18, -(10**18), 1e308, -0.0, float("nan"), float("inf"), 2**63, 1e-320)
 
@@ -389,9 +403,27 @@ class Bags:
             base_quaternion=np.tile([0.0, 0.0, 0.0, 1.0], (11, 1)),
             fps=10.0,
         )
-        self.whole = [folder / storage for storage in ("mcap", "sqlite3")]
-        for bag in self.whole:
-            write_bag(trajectory, bag, storage=bag.name)
+        self.whole = [folder / "mcap", folder / "sqlite3"]
+        write_bag(trajectory, self.whole[0])
+        self._as_sqlite3(*self.whole)
+
+    @staticmethod
+    def _as_sqlite3(source: Path, target: Path) -> None:
+        from rosbags.rosbag2 import StoragePlugin, Writer
+
+        from nextscale_core.bags import Bag
+        from nextscale_core.bags.definitions import store_with
+
+        writer = Writer(target, version=9, storage_plugin=StoragePlugin.SQLITE3)
+        with Bag(source) as bag, writer:
+            connections = {
+                topic.name: writer.add_connection(
+                    topic.name, topic.kind, typestore=store_with(topic.kind)
+                )
+                for topic in bag.topics
+            }
+            for message in bag.messages(list(connections)):
+                writer.write(connections[message.topic], message.time, message.data)
 
     def __call__(self, draw: random.Random, folder: Path) -> object:
         """A bag with an altered file."""
@@ -427,8 +459,7 @@ def file_attacks(folder: Path) -> dict[str, tuple[float, Attack]]:
         "bvh": (0.05, bvh),
         "weights": (0.05, Weights(folder / "weights")),
     }
-    try:
+    # The library that reads them comes with an extra.
+    with suppress(ImportError, BagError):
         attacks["bags"] = (0.03, Bags(folder))
-    except ImportError:
-        pass
     return attacks

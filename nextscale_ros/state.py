@@ -177,7 +177,9 @@ class RobotStateMemory:
     def _new_layout(self, names: tuple[str, ...], complaints: list[str]) -> _Layout:
         unknown = sorted(set(names) - set(self._names))
         if unknown:
-            complaints.append(f"joint states name joints unknown to the robot: {unknown}; left out")
+            complaints.append(
+                f"joint states name joints unknown to the robot: {_some(unknown)}; left out"
+            )
         # Of a joint named twice the last value counts, as it would in a dictionary.
         place = {name: index for index, name in enumerate(names) if name in self._place}
         source = np.array(list(place.values()), dtype=np.intp)
@@ -281,6 +283,12 @@ class RobotStateMemory:
     def _ordered(self) -> list[_Layout]:
         """Layouts, the one heard last at the end, so that its joints win."""
         return sorted(self._layouts.values(), key=lambda layout: layout.rows.last)
+
+
+def _some(names: Sequence[str], count: int = 10) -> str:
+    """A list of names for the log, which a sender of thousands must not fill."""
+    shown = str([name[:100] for name in names[:count]])
+    return shown if len(names) <= count else f"{shown} and {len(names) - count} more"
 
 
 def _merged(stream: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:

@@ -23,6 +23,7 @@ POSTURE = 1e-3
 _DAMPING = 1e-4
 _MAX_STEP = 0.6
 _FIRST_STEPS = 30
+_NO_STEP = 1e-3
 
 _PLUS, _MINUS = [5, 6, 1], [7, 2, 3]
 """Where a flat outer product of two vectors holds the terms of their cross product."""
@@ -45,14 +46,22 @@ class FrameSolver:
         self._data = model.createData()
         self._plain = all(model.joints[j + 2].nq == 1 for j in range(self._robot.num_joints))
 
-    def solve(self, targets: Targets, start: Poses, steps: int = 1, stride: int = 1) -> Poses:
+    def solve(
+        self,
+        targets: Targets,
+        start: Poses,
+        steps: int = 1,
+        stride: int = 1,
+        enough: float = _NO_STEP,
+    ) -> Poses:
         """Poses of all frames.
 
         Args:
             targets: What each keypoint should do.
             start: Only its first frame is used.
-            steps: Gauss-Newton steps per frame after the first.
+            steps: Gauss-Newton steps at most per frame after the first.
             stride: Every so many frames one is solved; those between are interpolated.
+            enough: No further step follows one in which nothing moved further [m, rad].
 
         Raises:
             RetargetError: the equations could not be solved.
@@ -68,7 +77,7 @@ class FrameSolver:
         for t in range(len(keys)):
             for _ in range(steps if t else _FIRST_STEPS):
                 base, quaternion, joints, size = self._step(rows, t, base, quaternion, joints)
-                if size < 1e-3:
+                if size < (enough if t else _NO_STEP):
                     break
             bases[t], quaternions[t], angles[t] = base, quaternion, joints
         turns = Rotation.from_quat(quaternions)

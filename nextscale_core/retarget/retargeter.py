@@ -29,11 +29,18 @@ from nextscale_core.retarget.trajectory import RobotTrajectory
 from nextscale_core.retarget.wholeclip import DAMPING, ClipSolver, Smoothness
 from nextscale_core.stopwatch import Stopwatch
 
-_STRIDE = 5
+_STRIDE = 4
 """Of so many frames, one is solved by itself for the solver of the whole clip to begin with."""
 
+_STEPS, _ENOUGH = 4, 0.15
+"""That takes so many steps at most, and no more than until they are this short [rad]: one step
+is enough unless the human is quick."""
+
 _SETTLED = 0.05
-"""Frames whose joints moved further in the first pass get another one [rad]."""
+"""Frames whose joints moved further in a pass get another one [rad]."""
+
+_SETTLING_PASSES = 3
+"""So many of them at most."""
 
 _PARTING_PASSES = 7
 """Further passes at most: they part bodies that touch."""
@@ -199,7 +206,9 @@ class Retargeter:
 
     def _solve(self, targets: Targets, past: Joined | None) -> Poses:
         start = start_poses(targets, self.robot.nominal if past is None else past.state.positions)
-        poses = self._frame_solver.solve(targets, start, stride=_STRIDE)
+        poses = self._frame_solver.solve(
+            targets, start, steps=_STEPS, stride=_STRIDE, enough=_ENOUGH
+        )
         step = self._clip_solver.step
         if past is not None:
             step = partial(step, reference=past.posture, pull=past.pull)
@@ -233,7 +242,7 @@ class Retargeter:
         Args:
             targets: What each keypoint should do.
             poses: The clip after a first step.
-            unsettled: (T,) True for the frames that need another one whatever they do.
+            unsettled: (T,) True for the frames that this step moved far.
             step: A step of the whole-clip solver.
         """
         weight = np.broadcast_to(self._smoothness.joints, (len(poses) - 2, self.robot.num_joints))
@@ -252,7 +261,7 @@ class Retargeter:
                 break
             # Elsewhere nothing touches, and nothing has to be solved again.
             frames = _around(unsolved)
-            unsettled = np.zeros(len(poses), dtype=bool)
+            before = poses
             stirred = np.maximum(use, 1.0) ** 2 if calming else np.clip(use, 1.0, 3.0)
             weight = weight * _spread(np.where(frames[1:-1, None], stirred, 1.0))
             here = {(frame, pair) for frame, pair in where if frames[frame]}
@@ -266,6 +275,9 @@ class Retargeter:
                 damping=np.where(_around(parting), _PARTING_DAMPING, DAMPING),
                 frames=frames,
             )
+            # What is being parted moves for as long as it touches.
+            unsettled = np.abs(poses.joints - before.joints).max(1) > _SETTLED
+            unsettled &= ~parting & (number + 1 < _SETTLING_PASSES)
         return poses
 
     def _touching(

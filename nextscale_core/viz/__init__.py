@@ -11,7 +11,7 @@ __all__ = ["draw_human", "draw_robot"]
 
 
 def __getattr__(name: str) -> Any:
-    """matplotlib takes seconds to import; the browser's pages do not need it."""
+    """Matplotlib takes seconds to import; the browser's pages do not need it."""
     if name in __all__:
         from nextscale_core.viz import pictures
 
