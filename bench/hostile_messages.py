@@ -119,8 +119,11 @@ def _stamp(draw: random.Random, header: Any) -> None:
 
 
 def _quaternion(draw: random.Random) -> Quaternion:
-    if draw.random() < 0.3:
+    kind = draw.random()
+    if kind < 0.3:
         return Quaternion(x=0.0, y=0.0, z=0.0, w=0.0)
+    if kind < 0.6:
+        return Quaternion(x=0.0, y=0.6, z=0.0, w=0.8)
     values = [draw.choice([0.0, 1.0, *DOUBLES]) for _ in range(4)]
     return Quaternion(**dict(zip("xyzw", values, strict=True)))
 
@@ -131,7 +134,8 @@ def odometry(draw: random.Random, wire: bool = False) -> Odometry:
     if draw.random() < 0.2:
         message.child_frame_id = _text(draw, wire)[:100]
     place = message.pose.pose.position
-    place.x, place.y, place.z = (draw.choice(DOUBLES) for _ in range(3))
+    numbers = (0.0, 1.0, -2.5) if draw.random() < 0.5 else DOUBLES
+    place.x, place.y, place.z = (draw.choice(numbers) for _ in range(3))
     message.pose.pose.orientation = _quaternion(draw)
     _stamp(draw, message.header)
     return message

@@ -39,6 +39,10 @@ class TooLateError(UnsafeTrajectoryError):
     """A trajectory was not ready in time for a robot that moves."""
 
 
+class MovedError(UnsafeTrajectoryError):
+    """The robot is no longer where a trajectory begins."""
+
+
 class RefusedByRulesError(UnsafeTrajectoryError):
     """joint_trajectory_controller would refuse the message."""
 
@@ -103,6 +107,7 @@ def gate_code(report: SafetyReport) -> int:
 _KINDS: tuple[tuple[type[BaseException], str, int], ...] = (
     (GenerationCancelled, MotionReport.SUPERSEDED, ErrorCode.PREEMPTED),
     (TooLateError, MotionReport.REJECTED, ErrorCode.TOO_LATE),
+    (MovedError, MotionReport.REJECTED, ErrorCode.UNSAFE_START),
     (RefusedByRulesError, MotionReport.REJECTED, ErrorCode.REFUSED_BY_RULES),
     (UnsafeTrajectoryError, MotionReport.REJECTED, ErrorCode.UNSAFE_FORM),
     (InvalidTextError, MotionReport.BAD_INPUT, ErrorCode.INVALID_TEXT),

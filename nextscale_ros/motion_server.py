@@ -16,15 +16,17 @@ from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
 from nextscale_core.exceptions import GenerationCancelled
 from nextscale_core.motion.clip import MotionClip
+from nextscale_core.retarget import RobotTrajectory
 from nextscale_ros.action import GenerateMotion
 from nextscale_ros.conversions import base_trajectory, joint_trajectory
 from nextscale_ros.failures import (
     Failure,
     GateRefusedError,
+    MovedError,
     RefusedByRulesError,
     failure_of,
 )
-from nextscale_ros.given import StartsAt, StartsNear
+from nextscale_ros.given import NEAR, StartsAt, StartsNear
 from nextscale_ros.inputs import RobotInputs
 from nextscale_ros.message_rules import NANOSECONDS, check_joint_trajectory, nanoseconds
 from nextscale_ros.msg import ErrorCode, MotionReport
@@ -236,6 +238,8 @@ class MotionServer:
             problems = check_joint_trajectory(command, self._planner.robot.joint_names, now)
         if problems:
             raise RefusedByRulesError(f"a controller would refuse it: {'; '.join(problems)}")
+        if not request.plan_only:
+            self._check_place(plan, trajectory, settings)
         if request.plan_only:
             if ticket.stale or request.canceled:
                 raise GenerationCancelled("not wanted any more")
@@ -261,6 +265,27 @@ class MotionServer:
         if not plan.listeners:
             self._log(
                 "warn", "unheard", f"{self._output.nobody}: trajectory {request.number} is lost"
+            )
+
+    def _check_place(self, plan: Plan, trajectory: RobotTrajectory, settings: Settings) -> None:
+        """Make sure that a robot that stood still was not moved by somebody else meanwhile.
+
+        Raises:
+            MovedError: it was.
+            RobotStateError: it is no longer known where it is.
+        """
+        if plan.moving or not plan.measured:
+            return
+        now = self._situation.now(settings)
+        if now is None or not now.real:
+            return
+        off = np.abs(now.measured.positions - trajectory.positions[0])
+        joint = int(off.argmax())
+        if off[joint] > NEAR:
+            raise MovedError(
+                f"the robot was moved while its motion was made: {trajectory.joint_names[joint]} "
+                f"is {off[joint]:.3f} rad from where the trajectory begins, the limit is {NEAR}; "
+                "send the sentence again when it stands"
             )
 
     def _begin(self, plan: Plan) -> float | None:

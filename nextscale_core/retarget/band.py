@@ -52,9 +52,11 @@ class Band:
         part = Band.__new__(Band)
         part._set(np.ascontiguousarray(self._by_frame[rows]))
         size = self._size
-        # Across a gap, nothing couples what is now side by side.
-        after = np.diff(rows) > 1
-        part._by_frame[:-1][after, :, size] = 0.0
+        # Across a gap, nothing couples what is now side by side, unless it is of one frame only.
+        way = np.diff(rows)
+        after = way > 1
+        over = part._by_frame[:-1, :, 2 * size] * (way == 2)[:, None]
+        part._by_frame[:-1][after, :, size] = over[after]
         part._by_frame[:-1][after, :, 2 * size] = 0.0
         part._by_frame[:-2][after[1:], :, 2 * size] = 0.0
         return part

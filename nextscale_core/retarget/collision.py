@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
 
@@ -16,14 +16,12 @@ from nextscale_core.retarget.culling import Culling
 from nextscale_core.retarget.hinges import Hinge
 from nextscale_core.retarget.hulls import link_hulls
 from nextscale_core.retarget.kinematics import Poses, kinematics_of
+from nextscale_core.retarget.near import SHALLOW, Near, steady
 from nextscale_core.retarget.robot import Robot
 
 _LET_GO = 0.008
 """A pair that is this much further apart than wanted is left alone again [m]. Nearer ones are held
 at the wanted distance: let go at once, they would be pulled back into each other."""
-
-_SHALLOW = 0.012
-"""Nearest points of bodies that are deeper inside each other do not tell the way out [m]."""
 
 _ROOM_OF_GAP = 0.25
 """The room around a pair takes at most this share of its distance in the nominal posture, as the
@@ -49,51 +47,6 @@ class Touch:
     first: str
     second: str
     depth: float
-
-
-@dataclass(frozen=True)
-class Near:
-    """Two bodies of a pair in one frame, and how near they are.
-
-    Attributes:
-        frame: Which frame.
-        distance: Between the bodies; negative inside each other [m].
-        normal: (3,) from the first to the second, in the first body's frame.
-        points: Nearest points, each in its body's frame [m].
-        turn: World orientations of both bodies.
-        origin: World positions of both bodies [m].
-    """
-
-    frame: int
-    distance: float
-    normal: np.ndarray
-    points: tuple[np.ndarray, np.ndarray]
-    turn: tuple[np.ndarray, np.ndarray]
-    origin: tuple[np.ndarray, np.ndarray]
-
-
-def _steady(nears: list[Near]) -> list[Near]:
-    """Give deep frames of each unbroken run the direction of the shallow ones beside them."""
-    frames = np.array([near.frame for near in nears])
-    result: list[Near] = []
-    for run in np.split(np.arange(len(nears)), np.flatnonzero(np.diff(frames) > 3) + 1):
-        depth = np.array([-nears[i].distance for i in run])
-        sure = depth < _SHALLOW
-        if not sure.any():
-            sure[depth.argmin()] = True
-        known = np.stack([nears[i].normal for i in run[sure]])
-        at = frames[run[sure]]
-        for i, trusted in zip(run, sure, strict=True):
-            if trusted:
-                result.append(nears[i])
-                continue
-            normal = np.array([np.interp(frames[i], at, known[:, axis]) for axis in range(3)])
-            length = float(np.linalg.norm(normal))
-            if length < 0.3:
-                nearest = int(np.abs(at - frames[i]).argmin())
-                normal, length = known[nearest], 1.0
-            result.append(replace(nears[i], normal=normal / length))
-    return result
 
 
 class CollisionModel:
@@ -359,7 +312,7 @@ class CollisionModel:
         hinges = []
         for number, nears in runs.items():
             pair = self._geometry.collisionPairs[number]
-            for near in _steady(nears):
+            for near in steady(nears):
                 hinge = self._hinge(near, int(pair.first), int(pair.second), float(wanted[number]))
                 if hinge is not None:
                     hinges.append(hinge)
@@ -387,7 +340,7 @@ class CollisionModel:
         normal = near.turn[0] @ near.normal
         one, two = near.points
         distance = near.distance
-        if distance < -_SHALLOW:
+        if distance < -SHALLOW:
             # Along a direction that is not the shortest, the outermost vertices count.
             one, two = (
                 self._vertices[body][int((side * self._vertices[body] @ turn.T @ normal).argmax())]
@@ -398,7 +351,7 @@ class CollisionModel:
             for turn, point, origin in zip(near.turn, (one, two), near.origin, strict=True)
         ]
         apart = float(normal @ (place[1] - place[0]))
-        if distance < -_SHALLOW:
+        if distance < -SHALLOW:
             distance = apart
         if separation - distance < -_LET_GO:
             return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -13,14 +13,16 @@ from scipy.interpolate import CubicSpline
 
 from nextscale_core.exceptions import RetargetError
 from nextscale_core.motion.clip import MotionClip
-from nextscale_core.retarget.collision import Near, collision_model
+from nextscale_core.retarget.collision import collision_model
 from nextscale_core.retarget.join import Joined, joined
 from nextscale_core.retarget.kinematics import Poses, kinematics_of
 from nextscale_core.retarget.loop import Cycle, close_cycle
 from nextscale_core.retarget.moment import best_moment
+from nextscale_core.retarget.near import Near
 from nextscale_core.retarget.perframe import FrameSolver
 from nextscale_core.retarget.robot import Robot, RobotState
 from nextscale_core.retarget.sharing import alone
+from nextscale_core.retarget.source_time import Source
 from nextscale_core.retarget.start import depart, require_takeover
 from nextscale_core.retarget.subset import for_moving_joints
 from nextscale_core.retarget.targets import MAX_FRAMES, Targets, Weights, make_targets, start_poses
@@ -39,10 +41,10 @@ is enough unless the human is quick."""
 _SETTLED = 0.05
 """Frames whose joints moved further in a pass get another one [rad]."""
 
-_SETTLING_PASSES = 3
+_SETTLING_PASSES = 2
 """So many of them at most."""
 
-_PARTING_PASSES = 7
+_PARTING_PASSES = 9
 """Further passes at most: they part bodies that touch."""
 
 _CALMING_PASSES = 1
@@ -55,7 +57,7 @@ _PARTING_ROOM = 0.012
 """Distance the solver keeps between bodies beyond the profile's [m]: for what happens between
 frames, and for the transition from the measured state."""
 
-_PARTED = 0.5
+_PARTED = 0.6
 """Bodies that touched are parted when they are this share of that distance apart."""
 
 _NO_CYCLE = 0.15
@@ -165,14 +167,14 @@ class Retargeter:
                     targets = for_moving_joints(targets, self._kinematics, start)
             with _stage(stopwatch, "solve"):
                 poses = self.solve(targets, past)
-                source = _Source(0 if past is None else past.first, targets.fps)
+                source = Source(0 if past is None else past.first, targets.fps)
                 if self.robot.base_held:
                     # The solver left the base where it was, but for rounding.
                     poses = replace(poses, base=targets.base, rotation=targets.rotation)
                 if rounds > 1:
                     cycle = self._cycle(poses, targets.fps, rounds)
                     poses = cycle.unroll(rounds)
-                    source = _Source(cycle.first, targets.fps, len(cycle.poses))
+                    source = Source(cycle.first, targets.fps, len(cycle.poses))
             with _stage(stopwatch, "resample"):
                 departure = None
                 if start is not None and past is None:
@@ -306,27 +308,6 @@ class Retargeter:
         times = np.arange(len(poses)) / fps
         second = np.abs(CubicSpline(times, poses.joints)(times[1:-1], 2))
         return second / (_CALM * self.robot.acceleration_limit)
-
-
-@dataclass(frozen=True)
-class _Source:
-    """Which part of the human clip was solved.
-
-    Attributes:
-        first: Frame of the targets that the solved frames begin with.
-        fps: Rate of the frames [Hz].
-        period: Frames of a round, where the motion goes round.
-    """
-
-    first: int
-    fps: float
-    period: int | None = None
-
-    def time(self, frames: np.ndarray, seconds: float) -> np.ndarray:
-        """Times in a clip that lasts so long [s], from (N,) places among the solved frames."""
-        place = frames if self.period is None else frames % self.period
-        # A clip of few frames was held at its last one.
-        return np.asarray(np.minimum((self.first + place) / self.fps, seconds))
 
 
 def _around(frames: np.ndarray) -> np.ndarray:

@@ -136,12 +136,13 @@ def load_robot(
         joints = tuple(joints)
     if name_or_urdf in list_robots():
         path = profile or resource(f"config/robots/{name_or_urdf}.yaml")
-        return _load_known(str(path), Path(path).stat().st_mtime_ns, joints)
+        return _load_known(str(path), _changed(Path(path)), joints)
     urdf = Path(name_or_urdf)
-    if urdf.suffix.lower() in (".yaml", ".yml") and urdf.is_file() and profile is None:
-        return _load_known(str(urdf.resolve()), urdf.stat().st_mtime_ns, joints)
-    if urdf.suffix.lower() in (".urdf", ".xml") or urdf.is_file():
-        if not urdf.is_file():
+    is_file = _is_file(urdf)
+    if urdf.suffix.lower() in (".yaml", ".yml") and is_file and profile is None:
+        return _load_known(str(urdf.resolve()), _changed(urdf), joints)
+    if urdf.suffix.lower() in (".urdf", ".xml") or is_file:
+        if not is_file:
             raise RobotError(f"no URDF file {name_or_urdf}")
         if profile is None:
             raise RobotError(
@@ -152,8 +153,26 @@ def load_robot(
     raise RobotError(f"unknown robot {name_or_urdf!r}; known: {', '.join(list_robots())}")
 
 
+def _is_file(path: Path) -> bool:
+    """Whether there is such a file; a name that no file can have is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _changed(profile: Path) -> int:
+    """When a profile was changed last [ns]."""
+    try:
+        return profile.stat().st_mtime_ns
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"robot profile {str(profile)[:500]!r} cannot be read: {error}"
+        ) from error
+
+
 @lru_cache(maxsize=8)
-def _load_known(path: str, _changed: int, joints: str | tuple[str, ...] | None) -> Robot:
+def _load_known(path: str, _time: int, joints: str | tuple[str, ...] | None) -> Robot:
     profile = read_profile(path)
     if not profile.urdf.path:
         raise ConfigError(f"{Path(path).name}: urdf.path is missing")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.parameter import Parameter
+from sensor_msgs.msg import JointState
 
 from nextscale_core.retarget import (
     Finding,
@@ -19,10 +20,11 @@ from nextscale_core.retarget import (
     RobotTrajectory,
     SafetyGate,
     SafetyReport,
+    load_robot,
 )
 from nextscale_ros import planner
 from nextscale_ros.generate_node import GenerateNode
-from nextscale_ros.msg import MotionReport
+from nextscale_ros.msg import ErrorCode, MotionReport
 from nextscale_ros.recorder import Recorder
 from ros.graph import REPLY, Graph
 from ros.handmade import HandmadePipeline
@@ -109,3 +111,79 @@ def test_what_is_refused_is_reported_with_the_reason_and_not_published(
         assert reason in report.message
         assert report.points == 0 and not report.joint_names
         assert not recorder.commands and not recorder.bases
+
+
+def test_a_robot_that_was_moved_meanwhile_is_left_alone(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    robot = load_robot("g1")
+    where = {"offset": 0.0}
+    reviewed = threading.Event()
+
+    class SlowGate:
+        def __init__(self, robot: Robot) -> None:
+            self._gate = SafetyGate(robot)
+
+        def review(self, trajectory: RobotTrajectory, **options: object) -> GateResult:
+            result = self._gate.review(trajectory, **options)
+            if armed.is_set():
+                # Somebody bends the elbow while the motion is reviewed.
+                where["offset"] = 0.3
+                reviewed.set()
+                moved.wait(REPLY)
+            return result
+
+    armed, moved = threading.Event(), threading.Event()
+    monkeypatch.setattr(planner, "SafetyGate", SlowGate)
+    node = GenerateNode(
+        pipeline=HandmadePipeline(),
+        parameter_overrides=[Parameter("state_timeout", value=2.0)],
+        context=graph.context,
+    )
+    executor = MultiThreadedExecutor(num_threads=4, context=graph.context)
+    executor.add_node(node)
+    thread = threading.Thread(target=executor.spin, daemon=True)
+    thread.start()
+    recorder = Recorder(graph.context)
+    states = recorder.create_publisher(JointState, "/joint_states", 10)
+    elbow = robot.joint_names.index("right_elbow_joint")
+
+    def tell() -> None:
+        positions = robot.nominal.copy()
+        positions[elbow] += where["offset"]
+        message = JointState(name=list(robot.joint_names), position=positions.tolist())
+        message.header.stamp = recorder.get_clock().now().to_msg()
+        states.publish(message)
+
+    timer = recorder.create_timer(0.02, tell)
+    try:
+        recorder.wait(lambda: recorder.connected(mock=False), REPLY, "the node")
+
+        def published() -> bool:
+            if len(recorder.reports) < 1 or not recorder.reports[-1].published:
+                recorder.say("a person raises the right arm")
+                recorder.listen(0.5)
+            return bool(recorder.commands)
+
+        recorder.wait(published, REPLY, "a first trajectory")
+        # Until that plan is over, and the robot is taken to stand.
+        recorder.listen(recorder.reports[-1].duration + 0.5)
+        reports, commands = len(recorder.reports), len(recorder.commands)
+        armed.set()
+        recorder.say("a person raises the right arm")
+        recorder.wait(reviewed.is_set, REPLY, "the review")
+        recorder.listen(0.5)
+        moved.set()
+        recorder.wait(lambda: len(recorder.reports) > reports, REPLY, "the report")
+        report = recorder.reports[-1]
+        assert report.outcome == MotionReport.REJECTED
+        assert report.error.code == ErrorCode.UNSAFE_START
+        assert "right_elbow_joint" in report.message and "0.300 rad" in report.message
+        assert len(recorder.commands) == commands
+    finally:
+        moved.set()
+        recorder.destroy_timer(timer)
+        executor.shutdown()
+        thread.join(REPLY)
+        recorder.destroy_node()
+        node.destroy_node()

@@ -1,0 +1,81 @@
+"""Progress and cancellation, stage by stage, without a graph."""
+
+from __future__ import annotations
+
+import pytest
+
+from nextscale_core.exceptions import GenerationCancelled
+from nextscale_core.retarget import load_robot
+from nextscale_ros.parameters import Settings
+from nextscale_ros.plan import Nowhere, Plan, Progress
+from nextscale_ros.planner import Planner
+from nextscale_ros.watch import Watch
+from ros.handmade import HandmadePipeline
+
+SCRIPT = (("a person raises the right arm", 1.5),)
+STAGES = ("generate", "targets", "solve", "resample", "gate")
+
+
+@pytest.fixture(scope="module")
+def planner() -> Planner:
+    return Planner(HandmadePipeline(), load_robot("g1"), 50.0)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_work_that_nobody_wants_stops_at_every_stage(planner: Planner, stage: str) -> None:
+    reached: list[str] = []
+
+    def tell(progress: Progress) -> None:
+        reached.append(progress.stage)
+
+    # Canceled as soon as the stage has begun.
+    watch = Watch(lambda: stage in reached, tell, HandmadePipeline.steps)
+    plan = Plan(seed=1)
+    with pytest.raises(GenerationCancelled):
+        planner.fill(plan, SCRIPT, Settings(), Nowhere(), watch)
+    assert reached[-1] == stage
+    if stage != "gate":
+        assert plan.result is None
+
+
+def test_progress_never_falls_and_ends_near_one(planner: Planner) -> None:
+    told: list[Progress] = []
+    watch = Watch(lambda: False, told.append, HandmadePipeline.steps)
+    planner.fill(Plan(seed=1), SCRIPT, Settings(), Nowhere(), watch)
+    done = [progress.done for progress in told]
+    assert done == sorted(done) and done[0] < 0.1 and 0.9 < done[-1] <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        # The pass that comes next is of this scale: after pass 1 the second, and so on.
+        ((1, 1, 2), [2, 3, 3, 3]),
+        ((6, 5, 4, 2, 1), [1] * 5 + [2] * 5 + [3] * 4 + [4] * 2 + [5] * 2),
+    ],
+)
+def test_passes_are_told_as_scales(steps: tuple[int, ...], expected: list[int]) -> None:
+    told: list[Progress] = []
+    watch = Watch(lambda: False, told.append, steps)
+    for done in range(1, sum(steps) + 1):
+        watch.passed(done, sum(steps))
+    assert [progress.scale for progress in told] == expected
+    assert {progress.scales for progress in told} == {len(steps)}
+
+
+def test_without_known_steps_passes_stand_for_scales() -> None:
+    told: list[Progress] = []
+    watch = Watch(lambda: False, told.append)
+    watch.passed(2, 4)
+    assert (told[0].scale, told[0].scales) == (2, 4)
+
+
+def test_sentences_are_counted_by_passes_that_begin_anew() -> None:
+    told: list[Progress] = []
+    watch = Watch(lambda: False, told.append, (1, 1), texts=3)
+    for _ in range(3):
+        for done in (1, 2):
+            watch.passed(done, 2)
+    assert [progress.text for progress in told] == [0, 0, 1, 1, 2, 2]
+    done = [progress.done for progress in told]
+    assert done == sorted(done) and done[-1] < 0.6 + 1e-9
