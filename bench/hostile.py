@@ -19,7 +19,7 @@ import time
 import traceback
 import warnings
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
@@ -166,7 +166,9 @@ def main() -> int:
         console.print(f"FAULT: {fault}", markup=False)
     console.print(f"{sum(t.count for t in tallies.values())} inputs, {len(faults)} faults")
     if options.json is not None:
-        told = {name: asdict(tally) for name, tally in tallies.items()}
+        told = {
+            name: {**vars(tally), "refused": dict(tally.refused)} for name, tally in tallies.items()
+        }
         options.json.write_text(json.dumps(told, indent=2) + "\n")
     return 1 if faults else 0
 

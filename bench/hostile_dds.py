@@ -83,13 +83,14 @@ class _Enemy:
     def send(self) -> None:
         """One thing."""
         draw = self._draw
-        actions: list[Callable[[], None]] = [
+        actions: list[Callable[[], object]] = [
             lambda: self._publish("/text_command", String(data=made.sentence(draw, True))),
             lambda: self._publish("/text_command/detailed", made.command(draw, True)),
             lambda: self._publish("/joint_states", made.joint_state(draw, self._names, True)),
             lambda: self._publish("/odom", made.odometry(draw, True)),
             lambda: self._publish("/imu", made.imu(draw, True)),
-            lambda: self._call(self._goals.send_goal_async(made.goal(draw, True))),
+            # rclpy's own client loses track of answers when other messages cannot be read.
+            lambda: bool(self._goals.send_goal_async(made.goal(draw, True))),
             lambda: self._call(self._edits.call_async(made.edit(draw, True))),
             self._set,
         ]

@@ -18,6 +18,9 @@ from nextscale_ros.state import KEPT
 FASTEST_BASE = 500
 """Poses per second that a memory is made for [Hz]."""
 
+_LONGEST = 200
+"""Longest name of a link [characters]: pinocchio takes no half characters, the log no novels."""
+
 _NORM = 0.05
 """A quaternion may miss the norm 1 by so much; it is then made right."""
 
@@ -95,6 +98,8 @@ class BaseMemory:
         root = model.frames[2].name  # after 'universe' and the floating joint
         if link not in self._to_base:
             name = link or root
+            if not name.isprintable() or len(name) > _LONGEST:
+                raise BasePoseError(f"poses of {name[:_LONGEST]!r}: that is no name of a link")
             frame = model.frames[model.getFrameId(name)] if model.existFrame(name) else None
             if frame is None or frame.parentJoint != 1:
                 raise BasePoseError(

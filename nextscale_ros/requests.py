@@ -243,7 +243,7 @@ def _options(seed: int, guidance: float, steps: Sequence[int]) -> Fields:
     if any(not 1 <= step <= MAX_STEPS for step in passes):
         raise RequestError(
             ErrorCode.INVALID_STEPS,
-            f"steps must be empty or 1 to {MAX_STEPS} for each scale, got {list(passes)}",
+            f"steps must be empty or 1 to {MAX_STEPS} for each scale, got {list(passes[:20])}",
         )
     return {
         "seed": None if seed < 0 else int(seed),

@@ -119,7 +119,12 @@ def _listed(path: Path, told: dict[str, Any]) -> tuple[Path, ...]:
     if not 0 < len(names) <= MAX_FILES:
         raise BagError(f"{path / METADATA} names {len(names)} files; 1 to {MAX_FILES} are read")
     files = tuple(dict.fromkeys(path / PurePath(name).name for name in names))
-    missing = [file.name for file in files if not file.is_file()]
+    try:
+        missing = [file.name for file in files if not file.is_file()]
+    except OSError as error:
+        raise BagError(f"{path / METADATA} names a file that none can be: {error.strerror}") from (
+            error
+        )
     if missing:
         raise BagError(f"{path} lacks files that its {METADATA} names: {', '.join(missing[:5])}")
     return files

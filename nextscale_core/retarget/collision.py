@@ -23,9 +23,9 @@ _LET_GO = 0.008
 """A pair that is this much further apart than wanted is left alone again [m]. Nearer ones are held
 at the wanted distance: let go at once, they would be pulled back into each other."""
 
-_ROOM_OF_GAP = 0.25
+_ROOM_OF_GAP = 0.4
 """The room around a pair takes at most this share of its distance in the nominal posture, as the
-solver wants twice the room: thighs that hang 14 mm apart are seldom 12 mm apart in a walk."""
+solver wants twice the room: thighs that hang 14 mm apart are seldom further apart in a walk."""
 
 _SAMPLES = 200
 _ALWAYS = 0.9

@@ -41,6 +41,10 @@ wrong, and trying would take minutes."""
 _PARTING_ROOM = 0.01
 """Distance wanted between bodies that touched [m]."""
 
+_APART = 0.002
+"""Bodies that touched are parted when they are this far apart [m]: the hulls are a millimetre or
+two smaller than the bodies in places."""
+
 _LIMIT_ROOM = 0.004
 """Parting bodies brings no joint closer to its limits than this [rad]."""
 
@@ -193,10 +197,14 @@ def parted(
     near = np.ones(len(poses), dtype=bool)
     for _ in range(_PARTING_ROUNDS):
         rows = np.flatnonzero(near)
-        found = collisions.close_pairs(poses.joints[rows])
+        nearest = collisions.nearest(poses, where)
+        found = {at for at, it in nearest.items() if it.distance < collisions.distance + _APART}
+        known = [(int(np.searchsorted(rows, at)), number) for at, number in where]
+        touching = collisions.close_pairs(poses.joints[rows], known)
+        found |= {(int(rows[row]), number) for row, number in touching}
         if not found:
             break
-        where |= {(int(rows[row]), number) for row, number in found}
+        where |= found
         if len(where) > _MOST_TOUCHES:
             return None
         # Samples far from those that touched stay as they are.
@@ -204,7 +212,7 @@ def parted(
         near[[sample for sample, _ in where]] = True
         near = ndimage.binary_dilation(near, iterations=_BESIDE)
         wanted = collisions.distance + _PARTING_ROOM
-        hinges = collisions.hinges(poses, where, wanted)
+        hinges = collisions.hinges(poses, where, wanted, nearest)
         try:
             poses = solver.step(
                 goals,

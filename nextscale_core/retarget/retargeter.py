@@ -57,8 +57,9 @@ _PARTING_ROOM = 0.012
 """Distance the solver keeps between bodies beyond the profile's [m]: for what happens between
 frames, and for the transition from the measured state."""
 
-_PARTED = 0.6
-"""Bodies that touched are parted when they are this share of that distance apart."""
+_PARTED = 0.005
+"""Bodies that touched are parted when they are this far apart [m], though the solver wants more:
+the hulls of two large bodies are together up to 5 mm smaller than the bodies."""
 
 _NO_CYCLE = 0.15
 """Ends of a cycle further apart than this do not lead into each other [m]."""
@@ -299,7 +300,7 @@ class Retargeter:
         found = {
             (int(rows[n]), pair) for n, pair in collisions.close_pairs(poses.joints[rows], known)
         }
-        enough = _PARTED * collisions.reach
+        enough = np.minimum(collisions.reach, _PARTED)
         found |= {at for at, near in nearest.items() if near.distance < enough[at[1]]}
         return found, nearest
 

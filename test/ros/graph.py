@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -50,3 +52,18 @@ class Graph:
     def alive(self) -> None:
         for child in self.children:
             child.check()
+
+
+def idle_share(child: Child, recorder: Recorder, seconds: float = 3.0) -> float:
+    """Share of one core that a process takes while nobody wants anything of it."""
+
+    def ticks() -> int:
+        # The name in brackets may hold blanks.
+        fields = Path(f"/proc/{child.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return int(fields[11]) + int(fields[12])
+
+    recorder.listen(1.0)
+    before, begin = ticks(), time.monotonic()
+    recorder.listen(seconds)
+    spent = (ticks() - before) / os.sysconf("SC_CLK_TCK")
+    return spent / (time.monotonic() - begin)

@@ -16,7 +16,7 @@ from nextscale_ros.parameters import MAX_SEED
 from nextscale_ros.processes import Child
 from nextscale_ros.recorder import Recorder
 from ros.goals import ABORTED, CANCELED, SUCCEEDED, Goals
-from ros.graph import REPLY, START, Graph
+from ros.graph import REPLY, START, Graph, idle_share
 from ros.test_generate_node import set_parameter
 
 TEXT = "a person raises the right arm"
@@ -256,3 +256,7 @@ def test_a_burst_of_goals_leaves_the_newest(goals: Goals) -> None:
         (ABORTED, ErrorCode.PREEMPTED)
     }
     assert goals.result(last)[0] == SUCCEEDED
+
+
+def test_afterwards_the_node_rests(node: Child, client: Recorder) -> None:
+    assert idle_share(node, client) < 0.3

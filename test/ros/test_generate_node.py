@@ -20,7 +20,7 @@ from nextscale_ros.message_rules import check_joint_trajectory, nanoseconds
 from nextscale_ros.msg import MotionReport
 from nextscale_ros.processes import Child
 from nextscale_ros.recorder import Recorder
-from ros.graph import REPLY, START, Graph
+from ros.graph import REPLY, START, Graph, idle_share
 
 GOOD = (MotionReport.PASS, MotionReport.REPAIRED)
 
@@ -328,6 +328,10 @@ def test_a_node_told_to_ignore_the_state_begins_in_its_own_pose(
     first = client.commands[0][1].points[0]
     assert list(first.positions) != pytest.approx(list(robot.nominal + 0.3), abs=0.1)
     assert nanoseconds(first.time_from_start) > 0
+
+
+def test_afterwards_the_node_rests(node: Child, client: Recorder) -> None:
+    assert idle_share(node, client) < 0.3
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])

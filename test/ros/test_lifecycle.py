@@ -16,7 +16,7 @@ from nextscale_ros.processes import Child
 from nextscale_ros.recorder import Recorder
 from nextscale_ros.srv import EditPlan, ListModels, ListRobots
 from ros.goals import SUCCEEDED, Goals
-from ros.graph import REPLY, START, Graph
+from ros.graph import REPLY, START, Graph, idle_share
 from ros.test_generate_node import call, set_parameter
 
 TEXT = "a person raises the right arm"
@@ -253,7 +253,7 @@ def test_a_transition_that_fails_says_why_and_can_be_tried_again(
         graph.children.remove(other)
 
 
-def test_shut_down_it_answers_still_and_does_nothing(client: Recorder) -> None:
+def test_shut_down_it_answers_still_and_does_nothing(node: Child, client: Recorder) -> None:
     bring_to(client, State.PRIMARY_STATE_ACTIVE)
     assert change(client, Transition.TRANSITION_ACTIVE_SHUTDOWN)
     assert state_of(client) == State.PRIMARY_STATE_FINALIZED
@@ -263,3 +263,4 @@ def test_shut_down_it_answers_still_and_does_nothing(client: Recorder) -> None:
     client.listen(0.3)
     assert not client.commands
     assert set_parameter(client, "seed", 1) == (True, "")
+    assert idle_share(node, client) < 0.3

