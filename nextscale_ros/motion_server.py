@@ -81,6 +81,7 @@ class MotionServer:
         self._last: MotionClip | None = None
         self._active = True
         self._ends = threading.Lock()
+        self._turns = threading.Lock()
         self._log = QuietLog(severities(node.get_logger()))
         self._worker = NewestOnlyWorker(self._work, self._superseded)
 
@@ -110,6 +111,12 @@ class MotionServer:
             message: What was received.
             reply: Who waits for the answer.
         """
+        # Topics, goals and edits come in threads of their own: without turns, of two that come at
+        # once the one with the lower number could be taken for the newer.
+        with self._turns:
+            self._submit(of, message, reply)
+
+    def _submit(self, of: Callable[[Any], Fields], message: Any, reply: Reply | None) -> None:
         stamp = self._node.get_clock().now().to_msg()
         number = self._statistics.receive()
         request = Request(number, stamp, (), reply=reply, received=time.monotonic())

@@ -24,9 +24,10 @@ from nextscale_core.retarget.sources import find_mesh
 
 _log = logging.getLogger(__name__)
 
-_FORMAT = "hulls 3"
-_DIRECTIONS = 256
-"""Directions in which the outermost vertex of a link is kept; the loss is a millimetre or two."""
+_FORMAT = "hulls 4"
+_DIRECTIONS = 1024
+"""Directions in which the outermost vertex of a link is kept; the loss is a millimetre at most.
+With 256, the thighs of Talos touched where their hulls were 4 mm apart."""
 
 
 @dataclass(frozen=True)

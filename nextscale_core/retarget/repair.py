@@ -25,6 +25,9 @@ SMALL_EXCESS = 1e-3
 """Positions may be cut to their limits by so much [rad]; more is not rounding but a wrong plan."""
 
 MAX_SLOWDOWN = 4.0
+_SLOWEST = 10.0
+"""A moment may be played so many times slower, as long as the whole is not four times slower."""
+
 _ROUNDS = 8
 _PARTING_ROUNDS = 8
 _PARTING_DAMPING = 0.3
@@ -42,8 +45,8 @@ _PARTING_ROOM = 0.01
 """Distance wanted between bodies that touched [m]."""
 
 _APART = 0.002
-"""Bodies that touched are parted when they are this far apart [m]: the hulls are a millimetre or
-two smaller than the bodies in places."""
+"""Bodies that touched are parted when they are this far apart [m]: the hulls are a little smaller
+than the bodies."""
 
 _LIMIT_ROOM = 0.004
 """Parting bodies brings no joint closer to its limits than this [rad]."""
@@ -95,7 +98,7 @@ def _slowed_in_places(
     slowing = Slowing(robot, path, seconds, 2 * (len(times) - 1), 4)
     for _ in range(_ROUNDS):
         pace = slowing.pace()
-        if not (pace.seconds > 0 and pace.slowness.max() <= MAX_SLOWDOWN):
+        if not (0 < pace.seconds <= MAX_SLOWDOWN * seconds and pace.slowness.max() <= _SLOWEST):
             return None
         new = np.arange(int(np.ceil(pace.seconds * rate - 1e-9)) + 1) / rate
         place, speed = pace.play(np.minimum(new, pace.seconds))

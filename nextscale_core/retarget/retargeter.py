@@ -50,6 +50,9 @@ _PARTING_PASSES = 9
 _CALMING_PASSES = 1
 """The first of these also smooth what is faster than the acceleration limits."""
 
+_STIRRED_PASSES = 3
+"""The first of these also calm down what parting stirs up."""
+
 _PARTING_DAMPING = 0.4
 """Shorter steps while bodies are parted: where they touch changes with every step."""
 
@@ -59,7 +62,7 @@ frames, and for the transition from the measured state."""
 
 _PARTED = 0.005
 """Bodies that touched are parted when they are this far apart [m], though the solver wants more:
-the hulls of two large bodies are together up to 5 mm smaller than the bodies."""
+between the frames they may come closer."""
 
 _NO_CYCLE = 0.15
 """Ends of a cycle further apart than this do not lead into each other [m]."""
@@ -258,7 +261,7 @@ class Retargeter:
             unsolved = unsettled.copy()
             unsolved[[frame for frame, _ in touching]] = True
             calming = number < _CALMING_PASSES
-            if calming or (where and number < _PARTING_PASSES // 2):
+            if calming or (where and number < _STIRRED_PASSES):
                 unsolved[1:-1] |= (use > (1.0 if calming else _CALM_ENOUGH)).any(1)
             if not unsolved.any():
                 break

@@ -383,3 +383,33 @@ def test_nothing_in_the_code_unpickles_or_runs_what_a_file_says() -> None:
         if (bad := unsafe(path.read_text(encoding="utf-8")))
     }
     assert not found
+
+
+# -- the command line
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("generate", "a person walks", "--model", "../../etc"),
+        ("generate", "a person walks", "--model", "x" * 5000),
+        ("generate", "\x07\x1b[2J", "--model", "nobody"),
+        ("generate", "a person walks", "--robot", "../../../etc/passwd"),
+        ("retarget", "/dev/null", "--robot", "g1"),
+        ("retarget", "../no/such.npz", "--robot", "x" * 5000),
+        ("robots", "check", "/dev/null"),
+    ],
+)
+def test_the_command_line_says_what_is_wrong_and_shows_no_stack(
+    arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    from typer.testing import CliRunner
+
+    from nextscale_core.cli import app as cli
+
+    result = CliRunner().invoke(cli.app, [*arguments])
+    assert result.exit_code != 0
+    assert result.exception is None or isinstance(result.exception, SystemExit | NextscaleError), (
+        repr(result.exception)
+    )
+    assert "Traceback" not in result.output

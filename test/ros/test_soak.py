@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from types import ModuleType, SimpleNamespace
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from builtin_interfaces.msg import Duration, Time
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from nextscale_ros.declarations import declarations
 from nextscale_ros.message_rules import NANOSECONDS
 from nextscale_ros.msg import MotionReport
 
@@ -145,3 +148,47 @@ def test_the_slope_of_memory_is_that_of_a_straight_line(watch: ModuleType) -> No
     assert slope.per_window == pytest.approx(2.0, abs=4 * slope.error)
     assert 0.0 < slope.error < 0.2 and slope.seconds == 1490.0
     assert np.isnan(watch.memory_slope([0.0, 1.0], [1.0, 1.0], 0.0).per_window)
+
+
+def test_of_requests_that_come_at_once_the_higher_number_wins() -> None:
+    """From several threads, as topics, goals and edits come."""
+    from nextscale_ros.motion_server import MotionServer
+    from nextscale_ros.statistics import Statistics
+
+    class Worker:
+        taken: ClassVar[list[int]] = []
+
+        def submit(self, request: Any, **options: Any) -> bool:
+            self.taken.append(request.number)
+            return True
+
+    server = MotionServer.__new__(MotionServer)
+    server._turns = threading.Lock()
+    server._statistics = Statistics()
+    server._node = SimpleNamespace(
+        get_clock=lambda: SimpleNamespace(now=lambda: SimpleNamespace(to_msg=Time)),
+        get_parameter=lambda name: SimpleNamespace(value=read(name)),
+    )  # type: ignore[assignment]
+    declared = declarations("generate_node")
+
+    def read(name: str) -> Any:
+        return declared[name].default
+
+    server._output = SimpleNamespace(executing=False)  # type: ignore[assignment]
+    server._log = lambda *arguments: None  # type: ignore[assignment]
+    server._worker = worker = Worker()  # type: ignore[assignment]
+
+    def of(message: int) -> dict[str, Any]:
+        # Reading the first of two takes longer.
+        time.sleep(0.002 * (message % 3))
+        return {"script": (("a person walks", None),)}
+
+    threads = [
+        threading.Thread(target=lambda: [server.submit(of, n) for n in range(30)])
+        for _ in range(4)
+    ]  # fmt: skip
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert worker.taken == list(range(1, 121))
