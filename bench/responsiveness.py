@@ -1,8 +1,8 @@
 """How late joint states are heard while motions are generated.
 
-Starts the generate node and a robot that tells its joints at 500 Hz, sends one sentence after the
-other, and prints what the node itself measured: the time from a joint state's stamp to its
-callback, idle and while it generates without a pause.
+Starts the generate node and, as a process of its own, a robot that stands and tells its joints 500
+times a second; sends one sentence after the other, and prints what the node itself measured: the
+time from a joint state's stamp to its callback, idle and while it generates without a pause.
 
     python bench/responsiveness.py [--seconds 30] [--rate 500]
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -20,13 +21,66 @@ from pathlib import Path
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import JointState
+from std_msgs.msg import String
 
+from nextscale_core.retarget import load_robot
 from nextscale_ros.isolation import private_graph
+from nextscale_ros.msg import MotionReport
 from nextscale_ros.processes import Child
-from nextscale_ros.recorder import Recorder
 
 TEXTS = ("a person walks forward", "a person waves with the right hand", "a person squats")
+WINDOW = 2000
+"""Joint states that the node's own figures are of."""
+
+
+def talk(rate: float) -> None:
+    """A robot that stands; runs until it is ended."""
+    rclpy.init(args=sys.argv)
+    node = Node("standing_robot", start_parameter_services=False)
+    publisher = node.create_publisher(JointState, "joint_states", 10)
+    robot = load_robot("g1")
+    message = JointState(
+        name=list(robot.joint_names),
+        position=robot.nominal.tolist(),
+        velocity=[0.0] * robot.num_joints,
+    )
+    due = time.monotonic()
+    while True:
+        message.header.stamp = node.get_clock().now().to_msg()
+        publisher.publish(message)
+        due = max(due + 1.0 / rate, time.monotonic() - 0.01)
+        time.sleep(max(due - time.monotonic(), 0.0))
+
+
+class Asker(Node):
+    """Sends sentences, hears reports and diagnostics, and nothing else."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__("asker", context=context)
+        self.reports: list[MotionReport] = []
+        self.values: dict[str, str] = {}
+        self._text = self.create_publisher(String, "text_command", 10)
+        self.create_subscription(MotionReport, "motion_report", self.reports.append, 10)
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
+        self._executor = SingleThreadedExecutor(context=context)
+        self._executor.add_node(self)
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        self.values = {value.key: value.value for value in message.status[0].values}
+
+    def say(self, text: str) -> None:
+        """Send a sentence."""
+        self._text.publish(String(data=text))
+
+    def listen(self, seconds: float) -> None:
+        """Serve messages for a while [s]."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self._executor.spin_once(timeout_sec=left)
 
 
 def main() -> None:
@@ -34,7 +88,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=30.0, help="of each of the two parts")
     parser.add_argument("--rate", type=float, default=500.0, help="joint states per second")
-    options = parser.parse_args()
+    parser.add_argument("--talk", action="store_true", help=argparse.SUPPRESS)
+    options, _ = parser.parse_known_args()
+    if options.talk:
+        talk(options.rate)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         env = stack.enter_context(private_graph(folder))
@@ -45,37 +102,36 @@ def main() -> None:
             signal_handler_options=SignalHandlerOptions.NO,
         )
         stack.callback(context.try_shutdown)
-        robot = {"state_rate": options.rate}
-        stack.enter_context(
-            Child("nextscale_ros.mock_robot", parameters=robot, env=env, log=folder / "robot")
-        )
-        node = stack.enter_context(
-            Child("nextscale_ros.generate_node", env=env, log=folder / "node")
-        )
-        recorder = Recorder(context)
-        heard: list[DiagnosticArray] = []
-        recorder.create_subscription(DiagnosticArray, "/diagnostics", heard.append, 10)
-        recorder.wait(recorder.connected, 120.0, "the node", node.check)
+        robot = [sys.executable, __file__, "--talk", "--rate", str(options.rate)]
+        process = subprocess.Popen(robot, env=env)
+        stack.callback(process.kill)
+        node = Child("nextscale_ros.generate_node", env=env, log=folder / "node")
+        stack.enter_context(node)
+        asker = Asker(context)
+        while asker.values.get("lifecycle state") != "active":
+            node.check()
+            asker.listen(0.5)
+        asker.listen(WINDOW / options.rate)
         print(f"{os.cpu_count()} cores, joint states at {options.rate:g} Hz")
         for name, busy in (("idle", False), ("generating", True)):
-            until = time.monotonic() + options.seconds
+            until = time.monotonic() + max(options.seconds, 1.5 * WINDOW / options.rate)
+            before = int(asker.values["joint state messages"])
+            begin = time.monotonic()
             sent = 0
             while time.monotonic() < until:
-                if busy and len(recorder.reports) >= sent:
-                    recorder.say(TEXTS[sent % len(TEXTS)])
+                if busy and len(asker.reports) >= sent:
+                    asker.say(TEXTS[sent % len(TEXTS)])
                     sent += 1
-                recorder.listen(0.02)
-                recorder.states.clear()
-            count = len(heard)
-            recorder.wait(lambda count=count: len(heard) > count, 10.0, "diagnostics")
-            values = {v.key: v.value for v in heard[-1].status[0].values}
-            delays = {k: v for k, v in values.items() if "delay" in k}
-            print(name, delays, f"{sent} sentences, messages {values['joint state messages']}")
-            outcomes = {k: v for k, v in values.items() if k.startswith("requests")}
-            print("   ", outcomes, values.get("total p50 [s]"), values.get("total p95 [s]"))
-        recorder.destroy_node()
+                asker.listen(0.05)
+            heard = int(asker.values["joint state messages"]) - before
+            p50, p99 = (asker.values[f"joint state delay p{p} [s]"] for p in (50, 99))
+            print(
+                f"{name}: joint states {1000 * float(p50):.1f} ms late in the median, "
+                f"{1000 * float(p99):.1f} ms p99; {heard / (time.monotonic() - begin):.0f} heard a "
+                f"second; {sent} sentences, p50 {asker.values.get('total p50 [s]', '-')} s"
+            )
+        asker.destroy_node()
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     main()
