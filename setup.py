@@ -194,7 +194,7 @@ class BuildMessages(Command):
 
 
 class BuildPython(build_py):
-    """Also carries `config/`, `msg/` and `weights/` into the wheel, where resources.py looks for them."""
+    """Also carries `config/`, `msg/` and `weights/` into the wheel, for resources.py."""
 
     def run(self) -> None:
         """Copy the modules, then the resources."""

@@ -119,7 +119,7 @@ class MotionServer:
     def _submit(self, of: Callable[[Any], Fields], message: Any, reply: Reply | None) -> None:
         stamp = self._node.get_clock().now().to_msg()
         number = self._statistics.receive()
-        request = Request(number, stamp, (), reply=reply, received=time.monotonic())
+        request = Request(number, stamp, (), reply=reply)
         try:
             request = replace(request, **of(message))
         except Exception as error:

@@ -87,7 +87,6 @@ class Request:
         edit: For an edit of the last motion, what changes.
         plan_only: Whether the trajectory is sent nowhere.
         reply: Who waits for the answer.
-        received: When it was received, by `time.monotonic()` [s].
     """
 
     number: int
@@ -100,7 +99,6 @@ class Request:
     edit: Edit | None = None
     plan_only: bool = False
     reply: Reply | None = field(default=None, compare=False)
-    received: float = 0.0
 
     @property
     def text(self) -> str:

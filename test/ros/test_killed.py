@@ -12,7 +12,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from nextscale_core.retarget import Robot, load_robot
 from nextscale_ros.message_rules import check_joint_trajectory, nanoseconds
-from nextscale_ros.msg import MotionReport
+from nextscale_ros.msg import ErrorCode, MotionReport
 from nextscale_ros.processes import Child
 from nextscale_ros.recorder import Recorder
 from ros.goals import Goals
@@ -22,6 +22,7 @@ TEXT = "a person raises the right arm"
 GOOD = (MotionReport.PASS, MotionReport.REPAIRED)
 TOLERANCE = 0.02
 """How far a first point may be from the measured state [rad]: what a robot at rest is off."""
+TRIES = 50
 SLOWER = 3.0
 """A start on a busy machine may take so much longer than another one, and ten seconds more."""
 
@@ -54,10 +55,17 @@ class Stage:
 
     def ask(self) -> JointTrajectory:
         """Send a good sentence; its trajectory, which obeys the rules."""
-        reports, commands = len(self.client.reports), len(self.client.commands)
-        self.client.say(TEXT)
-        self.wait(lambda: len(self.client.reports) > reports, "a report")
-        report = self.client.reports[-1]
+        commands = len(self.client.commands)
+        for _ in range(TRIES):
+            reports = len(self.client.reports)
+            self.client.say(TEXT)
+            self.wait(lambda count=reports: len(self.client.reports) > count, "a report")
+            report = self.client.reports[-1]
+            if report.outcome in GOOD:
+                break
+            # A node that has just begun may not have heard the robot yet, and says so.
+            assert report.error.code == ErrorCode.NO_ROBOT_STATE, report.message
+            self.client.listen(0.2)
         assert report.outcome in GOOD, report.message
         self.wait(lambda: len(self.client.commands) > commands, "a trajectory")
         command = self.client.commands[-1][1]
