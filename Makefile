@@ -18,7 +18,7 @@ help:
 	@echo '                       one motion, a picture in out/; TEXT="..." sends that one instead'
 	@echo '                       (ARGS="--robot g1 --seed 7" adds options, see nextscale-demo --help)'
 	@echo 'make test              every test, running ROS graphs included, make lint and make docs'
-	@echo 'make lint              ruff and mypy'
+	@echo 'make lint              ruff, mypy, xmllint'
 	@echo 'make docs              the documentation as a site in build/site, warnings are errors'
 	@echo 'make format            ruff format'
 	@echo 'make setup             only .venv with everything in it; PYTHON=... chooses the Python'
@@ -39,6 +39,9 @@ lint: setup
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+	@if command -v xmllint >/dev/null; then \
+		xmllint --noout package.xml interfaces/*/package.xml config/sros2/*.xml; \
+	else echo 'xmllint is not installed; the tests read the XML all the same'; fi
 
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet

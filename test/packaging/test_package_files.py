@@ -171,3 +171,17 @@ def test_a_wheel_without_ros_is_the_core_with_its_resources(tmp_path: Path) -> N
         "=",
         "nextscale_core.cli:main",
     ]
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        ROOT / "package.xml",
+        *sorted((ROOT / "interfaces").glob("*/package.xml")),
+        *sorted((ROOT / "config" / "sros2").glob("*.xml")),
+    ],
+    ids=lambda file: str(file.relative_to(ROOT)),
+)
+def test_xml_is_well_formed_and_without_tabs(file: Path) -> None:
+    assert len(ET.parse(file).getroot())
+    assert "\t" not in file.read_text()
