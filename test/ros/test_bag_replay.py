@@ -85,12 +85,16 @@ def recording(graph: Graph, tmp_path_factory: pytest.TempPathFactory) -> Recordi
             lambda: (
                 recorder.count_subscribers("/motion_command") >= 3
                 and recorder.count_subscribers("/text_command") >= 2
+                # We, the node and the bag: what stood before it listened does not count.
+                and recorder.count_subscribers("/joint_states") >= 3
+                and recorder.count_subscribers("/odom") >= 3
             ),
             START,
             "the bag recorder",
             child.check,
         )
-        # What stood before the node listened does not count.
+        # Seen by us, they may not have found the robot yet.
+        recorder.listen(2.0)
         recorder.states.clear()
         for text in TEXTS:
             ask_at_rest(recorder, text, graph)
