@@ -37,7 +37,6 @@ from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.lifecycle.node import LifecycleNodeMixin
 from rclpy.node import Node
 from rclpy.subscription import Subscription
-from rclpy.timer import Timer
 from std_msgs.msg import Bool, String
 
 from nextscale_core.exceptions import NextscaleError, RetargetError
@@ -131,14 +130,12 @@ class GenerateNode(LifecycleNodeMixin, Node):
         self._ready = self.create_publisher(Bool, self._text("ready_topic"), LATCHED)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", EVENTS)
         # Diagnostics go on while simulated time stands still.
-        self._timers_kept: list[Timer] = [
-            self.create_timer(
-                float(self.get_parameter("diagnostics_period").value),
-                self._diagnose,
-                callback_group=MutuallyExclusiveCallbackGroup(),
-                clock=rclpy.clock.Clock(clock_type=ClockType.STEADY_TIME),
-            )
-        ]
+        self.create_timer(
+            float(self.get_parameter("diagnostics_period").value),
+            self._diagnose,
+            callback_group=MutuallyExclusiveCallbackGroup(),
+            clock=rclpy.clock.Clock(clock_type=ClockType.STEADY_TIME),
+        )
         self._calls = Services(self, self._submit, self._current)
         self._actions = GenerateMotionServer(
             self, lambda: self._active is not None, self._submit_goal, self._cancel
@@ -286,7 +283,8 @@ class GenerateNode(LifecycleNodeMixin, Node):
             self,
             self._planner,
             situation,
-            make_output(self, show, self._complain, self._robot_time),
+            make_output(self, self._complain, self._robot_time),
+            show,
             self._reports.publish,
             self._statistics,
             self._robot_time,

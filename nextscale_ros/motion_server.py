@@ -60,6 +60,7 @@ class MotionServer:
         planner: Makes the trajectories.
         situation: Tells where the robot is.
         output: Takes the trajectories.
+        show: Shows plans to people.
         report: Publishes a report.
         statistics: Counts.
         clock: The clock that the robot lives by [s].
@@ -71,13 +72,14 @@ class MotionServer:
         planner: Planner,
         situation: Situation,
         output: Output,
+        show: Callable[[PublishedPlan, MotionClip | None, str], None],
         report: Callable[[MotionReport], None],
         statistics: Statistics,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._node, self._planner, self._situation = node, planner, situation
         self._output, self._publish_report, self._statistics = output, report, statistics
-        self._clock = clock
+        self._clock, self._show = clock, show
         self._last: MotionClip | None = None
         self._active = True
         self._ends = threading.Lock()
@@ -253,22 +255,26 @@ class MotionServer:
             self._last = plan.clip
             self._end(request, plan, None, command, base)
             return
-        report: list[MotionReport] = []
+        sent: list[tuple[MotionReport, PublishedPlan]] = []
 
         def send() -> None:
             if request.canceled:
                 return
             published = PublishedPlan(trajectory, self._clock() if begin is None else begin)
             plan.listeners = self._output.listeners
-            report.append(self._report(request, plan, None))
-            ended = Ended(report[0], command, base)
-            self._output.send(ended, request, published, plan.clip, settings, self._executed)
+            report = self._report(request, plan, None)
+            sent.append((report, published))
+            ended = Ended(report, command, base)
+            self._output.send(ended, request, published, self._executed)
             self._situation.published(published)
 
-        if not ticket.publish(send) or not report:
+        if not ticket.publish(send) or not sent:
             raise GenerationCancelled("not wanted any more")
         self._last = plan.clip
-        self._told(report[0])
+        report, published = sent[0]
+        self._told(report)
+        # Pictures take a while: not before the trajectory is out, and nobody waits for them.
+        self._show(published, plan.clip, request.text)
         if not plan.listeners:
             self._log(
                 "warn", "unheard", f"{self._output.nobody}: trajectory {request.number} is lost"

@@ -10,11 +10,10 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
-from nextscale_core.motion.clip import MotionClip
 from nextscale_ros.action import GenerateMotion
 from nextscale_ros.controller import TrajectoryController
 from nextscale_ros.msg import ErrorCode
-from nextscale_ros.parameters import Settings
+from nextscale_ros.parameters import read_settings
 from nextscale_ros.published import PublishedPlan
 from nextscale_ros.qos import COMMAND
 from nextscale_ros.qos_events import publisher_events
@@ -29,9 +28,6 @@ Executed = Callable[[Request, Ended, int, str], None]
 
 Complain = Callable[[str], None]
 """Takes what is wrong with a connection, in a sentence."""
-
-Show = Callable[[PublishedPlan, MotionClip | None, str], None]
-"""Shows a plan to people."""
 
 
 class Output(Protocol):
@@ -65,8 +61,6 @@ class Output(Protocol):
         ended: Ended,
         request: Request,
         published: PublishedPlan,
-        clip: MotionClip | None,
-        settings: Settings,
         executed: Executed,
     ) -> None:
         """Send a trajectory, which replaces the one sent before.
@@ -75,8 +69,6 @@ class Output(Protocol):
             ended: The messages.
             request: What they answer.
             published: The trajectory and when it begins.
-            clip: The human motion.
-            settings: The parameters as they were.
             executed: Told of the end of the execution.
         """
         ...
@@ -95,12 +87,11 @@ class TopicOutput:
 
     Args:
         node: Owns the publishers.
-        show: Shows plans to people.
         complain: Takes what is wrong with a connection.
     """
 
-    def __init__(self, node: Node, show: Show, complain: Complain) -> None:
-        self._node, self._show = node, show
+    def __init__(self, node: Node, complain: Complain) -> None:
+        self._node = node
         self._commands = _publisher(node, JointTrajectory, "command_topic", complain)
         self._bases = _publisher(node, MultiDOFJointTrajectory, "base_topic", complain)
 
@@ -127,14 +118,11 @@ class TopicOutput:
         ended: Ended,
         request: Request,
         published: PublishedPlan,
-        clip: MotionClip | None,
-        settings: Settings,
         executed: Executed,
     ) -> None:
         """Publish base and joints."""
         self._bases.publish(ended.base)
         self._commands.publish(ended.trajectory)
-        self._show(published, clip, request.text)
         executed(request, ended, ErrorCode.NONE, "")
 
     def cancel(self, reply: Reply) -> None:
@@ -159,7 +147,6 @@ class ControllerOutput:
 
     Args:
         node: Owns the action client.
-        show: Shows plans to people.
         complain: Takes what is wrong with a connection.
         clock: The clock that the robot lives by [s].
 
@@ -167,14 +154,12 @@ class ControllerOutput:
         ConfigError: control_msgs is not installed.
     """
 
-    def __init__(
-        self, node: Node, show: Show, complain: Complain, clock: Callable[[], float]
-    ) -> None:
-        self._node, self._show, self._clock = node, show, clock
+    def __init__(self, node: Node, complain: Complain, clock: Callable[[], float]) -> None:
+        self._node, self._clock = node, clock
         self._controller = TrajectoryController(
             node,
             str(node.get_parameter("controller").value),
-            lambda: float(node.get_parameter("execution_timeout").value),
+            lambda: read_settings(node).execution_timeout,
             clock,
         )
         self._bases = _publisher(node, MultiDOFJointTrajectory, "base_topic", complain)
@@ -214,8 +199,6 @@ class ControllerOutput:
         ended: Ended,
         request: Request,
         published: PublishedPlan,
-        clip: MotionClip | None,
-        settings: Settings,
         executed: Executed,
     ) -> None:
         """Send the joints to the controller; what it was executing ends as preempted."""
@@ -238,7 +221,6 @@ class ControllerOutput:
             lambda result: done(result.code, result.message),
             lambda feedback: self._tell(request, published),
         )
-        self._show(published, clip, request.text)
 
     def cancel(self, reply: Reply) -> None:
         """Stop executing, if it is this client's motion."""
@@ -273,12 +255,11 @@ class ControllerOutput:
         )
 
 
-def make_output(node: Node, show: Show, complain: Complain, clock: Callable[[], float]) -> Output:
+def make_output(node: Node, complain: Complain, clock: Callable[[], float]) -> Output:
     """The output that the parameter `output` names.
 
     Args:
         node: Owns it.
-        show: Shows plans to people.
         complain: Takes what is wrong with a connection.
         clock: The clock that the robot lives by [s].
 
@@ -286,5 +267,5 @@ def make_output(node: Node, show: Show, complain: Complain, clock: Callable[[], 
         ConfigError: control_msgs is needed and is not installed.
     """
     if str(node.get_parameter("output").value) == "follow_joint_trajectory":
-        return ControllerOutput(node, show, complain, clock)
-    return TopicOutput(node, show, complain)
+        return ControllerOutput(node, complain, clock)
+    return TopicOutput(node, complain)

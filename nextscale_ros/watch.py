@@ -83,7 +83,7 @@ class Watch:
     def _of_text(self, share: float) -> float:
         """The share of all sentences, from that of one."""
         whole = _AFTER["targets"]
-        return whole * (self._text + share / whole) / self._texts
+        return (whole * self._text + share) / self._texts
 
     def _say(self, stage: str, done: float, scale: int = 0, scales: int = 0) -> None:
         self._done = max(self._done, min(done, 1.0))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -21,6 +21,7 @@ from nextscale_core.motion.clip import MotionClip
 from nextscale_core.retarget.inverse import ACCURACY, HumanHistory, robot_to_human
 from nextscale_core.retarget.inverse_samples import MIN_FRAMES
 from nextscale_core.retarget.odometry import BaseSource
+from nextscale_core.retarget.past import MAX_GAP, covering
 from nextscale_core.retarget.robot import Robot
 from nextscale_core.retarget.trajectory import RobotTrajectory
 
@@ -29,9 +30,6 @@ WINDOW = 1000
 
 OVERLAP = 40
 """Frames that two windows share."""
-
-MAX_GAP = 0.25
-"""A sensor of the base that pauses for longer is not believed in that window [s]."""
 
 _TOLD: dict[BaseSource, str] = {
     BaseSource.MEASURED: "odometry",
@@ -170,22 +168,7 @@ def _window(
 ) -> HumanHistory:
     """The inverse map on some frames, with those sensors that cover them."""
     times = measured.times[part]
-    base, imu = measured.base, measured.imu
-    span = None if base is None else _covering(base.times, times)
-    if base is not None and span is not None:
-        base = replace(
-            base,
-            times=base.times[span],
-            positions=base.positions[span],
-            quaternions=base.quaternions[span],
-        )
-    else:
-        base = None
-    span = None if imu is None or base is not None else _covering(imu.times, times)
-    if imu is not None and span is not None:
-        imu = replace(imu, times=imu.times[span], quaternions=imu.quaternions[span])
-    else:
-        imu = None
+    base, imu = covering(times, measured.base, measured.imu)
     return robot_to_human(
         robot,
         times,
@@ -197,16 +180,6 @@ def _window(
         max_gap=MAX_GAP + 1.0 / fps,
         missing=missing,
     )
-
-
-def _covering(sensor: np.ndarray, times: np.ndarray) -> slice | None:
-    """Those of a sensor's times (M,) that the frames (T,) need; None where some are missing."""
-    first, last = times[0] - MAX_GAP, times[-1] + MAX_GAP
-    span = slice(int(np.searchsorted(sensor, first)), int(np.searchsorted(sensor, last, "right")))
-    used = sensor[span]
-    if len(used) < 2 or used[0] > times[0] + MAX_GAP or used[-1] < times[-1] - MAX_GAP:
-        return None
-    return span if np.diff(used).max() <= MAX_GAP else None
 
 
 def _on_one_floor(

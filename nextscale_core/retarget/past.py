@@ -145,37 +145,51 @@ def with_base(robot: Robot, state: RobotState, past: RobotPast) -> RobotState:
 
 def _human(robot: Robot, past: RobotPast) -> HumanHistory:
     """The inverse map, with those of the base's measurements that cover the joint states."""
-    base, imu = past.base, past.imu
-    span = None if base is None else _covering(base.times, past)
-    if base is not None and span is not None:
-        base = replace(
-            base,
-            times=base.times[span],
-            positions=base.positions[span],
-            quaternions=base.quaternions[span],
-        )
-    else:
-        base = None
-    span = None if imu is None or base is not None else _covering(imu.times, past)
-    if imu is not None and span is not None:
-        imu = replace(imu, times=imu.times[span], quaternions=imu.quaternions[span])
-    else:
-        imu = None
+    base, imu = covering(past.times, past.base, past.imu)
     return robot_to_human(
         robot, past.times, past.positions, base=base, imu=imu, max_gap=MAX_GAP, fps=FPS
     )
 
 
-def _covering(times: np.ndarray, past: RobotPast) -> slice | None:
-    """Those of a sensor's times (M,) that the joint states need, or None where some are missing.
+def covering(
+    times: np.ndarray, base: BaseTrack | None, imu: OrientationTrack | None
+) -> tuple[BaseTrack | None, OrientationTrack | None]:
+    """What sensors say about the times of joint states.
+
+    Args:
+        times: (N,) of the joint states [s].
+        base: Measured poses of the base, or None.
+        imu: Measured orientations, or None.
+
+    Returns:
+        The part of `base` that the joint states need, or None where some of it is missing; and,
+        only where there is none of the base, the same of `imu`.
+    """
+    span = None if base is None else _covering(base.times, times)
+    if base is not None and span is not None:
+        track = replace(
+            base,
+            times=base.times[span],
+            positions=base.positions[span],
+            quaternions=base.quaternions[span],
+        )
+        return track, None
+    span = None if imu is None else _covering(imu.times, times)
+    if imu is None or span is None:
+        return None, None
+    return None, replace(imu, times=imu.times[span], quaternions=imu.quaternions[span])
+
+
+def _covering(sensor: np.ndarray, times: np.ndarray) -> slice | None:
+    """Those of a sensor's times (M,) that the joint states (N,) need; None where some are missing.
 
     A last pose that is a little late is no reason to believe the soles rather than the sensor.
     """
-    if not len(past):
+    if not len(times):
         return None
-    first, last = past.times[0] - MAX_GAP, past.times[-1] + MAX_GAP
-    span = slice(int(np.searchsorted(times, first)), int(np.searchsorted(times, last, "right")))
-    used = times[span]
+    first, last = times[0] - MAX_GAP, times[-1] + MAX_GAP
+    span = slice(int(np.searchsorted(sensor, first)), int(np.searchsorted(sensor, last, "right")))
+    used = sensor[span]
     if len(used) < 2 or used[0] > first + 2 * MAX_GAP or used[-1] < last - 2 * MAX_GAP:
         return None
     return span if np.diff(used).max() <= MAX_GAP else None
