@@ -55,7 +55,7 @@ def test_each_robot_answers_in_its_namespace_and_only_there(client: Recorder) ->
         # Again and again: we may see the node before it sees us.
         if not reports[name]:
             texts[name].publish(String(data="a person raises the right arm"))
-        return bool(commands[name])
+        return bool(commands[name]) and bool(reports[name])
 
     for name, robot in FLEET.items():
         client.wait(lambda name=name: asked(name), REPLY, f"a trajectory for {name}")
