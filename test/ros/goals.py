@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 from action_msgs.msg import GoalStatus
+from builtin_interfaces.msg import Time
 from rclpy.action import ActionClient
+from rclpy.action.client import ClientGoalHandle
+from unique_identifier_msgs.msg import UUID
 
 from nextscale_ros.action import GenerateMotion
-from nextscale_ros.recorder import Recorder
+from nextscale_ros.recorder import DemoTimeoutError, Recorder
 from ros.graph import REPLY
 
 SUCCEEDED, CANCELED, ABORTED = (
@@ -39,8 +43,22 @@ class Goals:
 
     def __init__(self, recorder: Recorder, name: str = "/generate_motion") -> None:
         self._recorder = recorder
-        self._client = ActionClient(recorder, GenerateMotion, name)
-        self.wait(self._client.server_is_ready, "the action server")
+        for last in (False, False, True):
+            self._client = ActionClient(recorder, GenerateMotion, name)
+            self.wait(self._client.server_is_ready, "the action server")
+            try:
+                self._until_answered()
+                break
+            except DemoTimeoutError:
+                self.destroy()
+                if last:
+                    raise
+
+    def _until_answered(self) -> None:
+        """Ask for the result of no goal: a first answer may be lost, see `ros.services.call`."""
+        response = SimpleNamespace(accepted=True, stamp=Time())
+        nothing = ClientGoalHandle(self._client, UUID(), response).get_result_async()
+        self._recorder.wait(nothing.done, REPLY / 3, "the action server")
 
     def wait(self, condition: Callable[[], bool], what: str) -> None:
         self._recorder.wait(condition, REPLY, what)

@@ -17,7 +17,7 @@ from nextscale_ros.processes import Child
 from nextscale_ros.recorder import Recorder
 from ros.goals import ABORTED, CANCELED, SUCCEEDED, Goals
 from ros.graph import REPLY, START, Graph, idle_share
-from ros.test_generate_node import set_parameter
+from ros.services import set_parameter
 
 TEXT = "a person raises the right arm"
 

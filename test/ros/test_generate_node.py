@@ -8,9 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 import pytest
-from rcl_interfaces.msg import Parameter as ParameterMessage
-from rcl_interfaces.srv import DescribeParameters, SetParameters
-from rclpy.parameter import Parameter
+from rcl_interfaces.srv import DescribeParameters
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
@@ -21,6 +19,7 @@ from nextscale_ros.msg import MotionReport
 from nextscale_ros.processes import Child
 from nextscale_ros.recorder import Recorder
 from ros.graph import REPLY, START, Graph, idle_share
+from ros.services import call, set_parameter
 
 GOOD = (MotionReport.PASS, MotionReport.REPAIRED)
 
@@ -58,27 +57,6 @@ def command_count(client: Recorder) -> int:
     """Trajectories heard, after a moment for one that should not come."""
     client.listen(0.3)
     return len(client.commands)
-
-
-def call(client: Recorder, kind: type, name: str, request: object) -> object:
-    """The answer of one of the node's parameter services."""
-    full = name if name.startswith("/") else f"/generate_node/{name}"
-    service = client.create_client(kind, full)
-    try:
-        client.wait(service.service_is_ready, REPLY, name)
-        future = service.call_async(request)
-        client.wait(future.done, REPLY, name)
-        return future.result()
-    finally:
-        client.destroy_client(service)
-
-
-def set_parameter(client: Recorder, name: str, value: object) -> tuple[bool, str]:
-    """Whether the node took the value, and if not why."""
-    message: ParameterMessage = Parameter(name, value=value).to_parameter_msg()
-    request = SetParameters.Request(parameters=[message])
-    (result,) = call(client, SetParameters, "set_parameters", request).results
-    return result.successful, result.reason
 
 
 def test_a_late_listener_still_hears_that_the_node_is_ready(client: Recorder) -> None:

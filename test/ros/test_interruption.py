@@ -8,9 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from rcl_interfaces.msg import Parameter as ParameterMessage
-from rcl_interfaces.srv import SetParameters
-from rclpy.parameter import Parameter
 from scipy.interpolate import CubicHermiteSpline
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory
@@ -21,6 +18,7 @@ from nextscale_ros.msg import MotionReport
 from nextscale_ros.processes import Child
 from nextscale_ros.recorder import Recorder
 from ros.graph import REPLY, START, Graph
+from ros.services import set_parameters
 
 GOOD = (MotionReport.PASS, MotionReport.REPAIRED)
 TEXT = "a person raises the right arm"
@@ -41,15 +39,7 @@ class Stage:
     graph: Graph
 
     def set(self, **values: object) -> None:
-        messages: list[ParameterMessage] = [
-            Parameter(name, value=value).to_parameter_msg() for name, value in values.items()
-        ]
-        service = self.recorder.create_client(SetParameters, "/generate_node/set_parameters")
-        self.recorder.wait(service.service_is_ready, REPLY, "parameters")
-        future = service.call_async(SetParameters.Request(parameters=messages))
-        self.recorder.wait(future.done, REPLY, "parameters")
-        assert all(result.successful for result in future.result().results)
-        self.recorder.destroy_client(service)
+        assert all(taken for taken, _ in set_parameters(self.recorder, **values))
 
     def ask(self, text: str = TEXT) -> tuple[MotionReport, JointTrajectory | None]:
         """Send a sentence; the report, and the trajectory if there was one."""

@@ -8,8 +8,6 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from rcl_interfaces.srv import SetParameters
-from rclpy.parameter import Parameter
 
 from nextscale_core.retarget import Robot, load_robot
 from nextscale_ros.message_rules import nanoseconds
@@ -18,6 +16,7 @@ from nextscale_ros.processes import Child
 from nextscale_ros.recorder import Recorder
 from ros.graph import REPLY, START, Graph
 from ros.puppet import Puppet
+from ros.services import set_parameter
 
 GOOD = (MotionReport.PASS, MotionReport.REPAIRED)
 TEXT = "a person raises the right arm"
@@ -64,15 +63,6 @@ def ask(client: Recorder) -> MotionReport:
     if report.outcome in GOOD:
         client.wait(lambda: len(client.commands) > commands, REPLY, "the trajectory")
     return report
-
-
-def set_policy(client: Recorder, policy: str) -> None:
-    message = Parameter("state_policy", value=policy).to_parameter_msg()
-    service = client.create_client(SetParameters, "/generate_node/set_parameters")
-    client.wait(service.service_is_ready, REPLY, "parameters")
-    future = service.call_async(SetParameters.Request(parameters=[message]))
-    client.wait(future.done, REPLY, "parameters")
-    client.destroy_client(service)
 
 
 def late(mean: float) -> Callable[[], float]:
@@ -146,14 +136,14 @@ def test_when_joint_states_stop_nothing_is_published_until_they_come_again(
 def test_a_robot_known_to_stand_is_served_while_its_joint_states_stop(
     client: Recorder, graph: Graph, robot: Robot
 ) -> None:
-    set_policy(client, "assume_nominal")
+    assert set_parameter(client, "state_policy", "assume_nominal")[0]
     with puppet(client, graph, robot, rate=100.0) as body:
         body.quiet = True
         client.listen(1.5)
         assert ask(client).outcome in GOOD
         first = client.commands[-1][1].points[0]
         assert list(first.positions) == pytest.approx(list(robot.nominal), abs=1e-6)
-    set_policy(client, "reject")
+    assert set_parameter(client, "state_policy", "reject")[0]
 
 
 def test_joint_states_that_stop_while_a_motion_is_made_keep_it_from_the_robot(
