@@ -9,6 +9,7 @@ import numpy as np
 from nextscale_core.exceptions import RobotError
 from nextscale_core.retarget import checks, repair
 from nextscale_core.retarget.collision import collision_model
+from nextscale_core.retarget.easing import eased
 from nextscale_core.retarget.limits import limit_use, slowdown
 from nextscale_core.retarget.report import Finding, GateResult, SafetyReport
 from nextscale_core.retarget.robot import Robot, RobotState
@@ -137,10 +138,16 @@ class SafetyGate:
         if not found:
             return trajectory
         parted = repair.parted(self.robot, trajectory, self._collisions)
-        if parted is None:
+        if parted is not None:
+            mended.append(_mended(found[0], "bodies moved apart"))
+            return parted
+        easier = eased(self.robot, trajectory, self._collisions)
+        if easier is None:
             return trajectory
-        mended.append(_mended(found[0], "bodies moved apart"))
-        return parted
+        result, share = easier
+        how = f"arms led up to {100 * share:.0f} % of the way to the nominal posture"
+        mended.append(_mended(found[0], how))
+        return result
 
     def _mend_speed(self, trajectory: RobotTrajectory, mended: list[Finding]) -> RobotTrajectory:
         found = [

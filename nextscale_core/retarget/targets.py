@@ -50,14 +50,14 @@ class Weights:
 
     pelvis: float = 1.0
     pelvis_turn: float = 1.5
-    torso_turn: float = 2.0
+    torso_turn: float = 6.0
     foot: float = 3.0
     stance: float = 400.0
     foot_turn: float = 1.5
     stance_turn: float = 10.0
     thigh: float = 3.0
     shank: float = 3.0
-    arm: float = 2.5
+    arm: float = 4.0
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,17 @@ from nextscale_ros.isolation import private_graph
 from ros.graph import HERE, Graph
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Try a test again whose graph did not answer in time, once; the output says that it was.
+
+    Discovery drops messages now and then where two cores do everything (ros2/rmw_fastrtps#842), and
+    a test cannot tell that from a node that is silent. A wrong answer is not tried again.
+    """
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.flaky(reruns=1, only_rerun=["DemoTimeoutError"]))
+
+
 @pytest.fixture(scope="module")
 def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graph]:
     folder = tmp_path_factory.mktemp("graph")

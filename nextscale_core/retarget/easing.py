@@ -1,0 +1,96 @@
+"""The last resort for arms that cannot be parted: for a while they do less of what was asked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from scipy import ndimage
+from scipy.interpolate import CubicSpline
+
+from nextscale_core.retarget.collision import CollisionModel
+from nextscale_core.retarget.kinematics import Kinematics, kinematics_of
+from nextscale_core.retarget.profile import SIDES
+from nextscale_core.retarget.robot import Robot
+from nextscale_core.retarget.trajectory import RobotTrajectory
+
+_STEPS = (0.15, 0.3, 0.45, 0.6, 0.75, 0.9, 1.0)
+"""Shares of the way to the nominal posture, tried in turn."""
+
+_HOLD, _FADE = 0.2, 0.6
+"""How long before and after a contact the full share holds, and how long it comes and goes [s]."""
+
+_ROUNDS = 12
+
+
+def eased(
+    robot: Robot, trajectory: RobotTrajectory, collisions: CollisionModel
+) -> tuple[RobotTrajectory, float] | None:
+    """The same motion with arms that touch something led towards the nominal posture meanwhile.
+
+    Each arm goes only so far as it must; legs, trunk and both ends of the trajectory stay as they
+    are.
+
+    Returns:
+        The trajectory and the largest share of the way to the nominal posture; None where bodies
+        still touch, or some touch that no arm carries.
+    """
+    if len(trajectory) < 6 or collisions.colliding(trajectory.positions[[0, -1]]).any():
+        return None
+    arms = _arms(kinematics_of(robot))
+    times = trajectory.time_from_start
+    rate = 1.0 / float(np.median(np.diff(times)))
+    ends = np.minimum(times - times[0], times[-1] - times) / _FADE
+    # For each arm and sample the number of steps that it goes.
+    steps = np.zeros((len(arms), len(trajectory)), dtype=int)
+    share = np.zeros(steps.shape)
+    positions, rows = trajectory.positions, np.arange(len(trajectory))
+    for _ in range(_ROUNDS):
+        found = collisions.close_pairs(positions[rows])
+        if not found:
+            break
+        touching = np.zeros(steps.shape, dtype=bool)
+        for row, pair in found:
+            movers = _movers(collisions, pair, arms)
+            if not len(movers):
+                return None
+            touching[movers, rows[row]] = True
+        steps += touching
+        if steps.max() > len(_STEPS):
+            return None
+        share, before = _smooth(np.array([0.0, *_STEPS])[steps], rate), share
+        share *= np.clip(ends, 0.0, 1.0) ** 2 * (3.0 - 2.0 * np.clip(ends, 0.0, 1.0))
+        rows = np.flatnonzero((share != before).any(0))
+        way = sum(arm * one[:, None] for arm, one in zip(arms, share, strict=True))
+        positions = trajectory.positions + way * (robot.nominal - trajectory.positions)
+        if not len(rows):
+            return None
+    if collisions.colliding(positions).any():
+        return None
+    change, rest = positions - trajectory.positions, np.zeros(robot.num_joints)
+    extra = CubicSpline(times, change, bc_type=((1, rest), (1, rest)))
+    velocities = trajectory.velocities + extra(times, 1)
+    velocities[[0, -1]] = trajectory.velocities[[0, -1]]
+    return replace(trajectory, positions=positions, velocities=velocities), float(share.max())
+
+
+def _arms(kinematics: Kinematics) -> np.ndarray:
+    """(2, J) True for the joints of each arm, the hand's own too."""
+    wrists = kinematics.support[[kinematics.index[f"{side}_wrist"] for side in SIDES]]
+    shared = wrists.all(0) | kinematics.support[kinematics.soles].any(0)
+    chains = np.stack([kinematics.ancestors(joint) for joint in range(kinematics.robot.num_joints)])
+    return np.stack([(chains & wrist & ~shared).any(1) for wrist in wrists])
+
+
+def _movers(collisions: CollisionModel, pair: int, arms: np.ndarray) -> np.ndarray:
+    """Which arms carry one of the bodies of a pair, as far as easing them moves it."""
+    joints = [joint for joint in collisions.joints_of(pair) if joint >= 0]
+    return np.flatnonzero(arms[:, joints].any(1))
+
+
+def _smooth(share: np.ndarray, rate: float) -> np.ndarray:
+    """(A, T) a curve that nowhere is below the shares, and comes and goes gently."""
+    fade = max(round(_FADE * rate), 1)
+    wide = ndimage.maximum_filter1d(share, 2 * (fade + round(_HOLD * rate)) + 1, axis=1)
+    window = np.hanning(2 * fade + 3)[1:-1]
+    return np.asarray(ndimage.convolve1d(wide, window / window.sum(), axis=1, mode="nearest"))
