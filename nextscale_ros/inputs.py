@@ -67,6 +67,21 @@ class RobotInputs:
         self._tf: Any = None
         self.forget()
         self.imu_link = self._text("imu_link")
+        try:
+            self._subscribe_all(robot)
+        except BaseException:
+            # Nobody else knows of the thread that hears.
+            self.destroy()
+            raise
+
+    def forget(self) -> None:
+        """As if nothing had ever been heard."""
+        self.delays: deque[float] = deque(maxlen=DELAYS)
+        self.joints = RobotStateMemory((*self._robot.joint_names, *self._robot.held))
+        self.base = BaseMemory(self._robot)
+        self.imu = ImuMemory()
+
+    def _subscribe_all(self, robot: Robot) -> None:
         self._subscribe(JointState, "joint_states_topic", self._on_joint_state)
         source = self._text("base_source")
         if source == "odometry":
@@ -75,13 +90,6 @@ class RobotInputs:
             self._listen_to_tf(robot)
         if self._text("imu_topic"):
             self._subscribe(Imu, "imu_topic", self._on_imu)
-
-    def forget(self) -> None:
-        """As if nothing had ever been heard."""
-        self.delays: deque[float] = deque(maxlen=DELAYS)
-        self.joints = RobotStateMemory((*self._robot.joint_names, *self._robot.held))
-        self.base = BaseMemory(self._robot)
-        self.imu = ImuMemory()
 
     def _text(self, parameter: str) -> str:
         return str(self._node.get_parameter(parameter).value)

@@ -31,6 +31,7 @@ class StampClock:
         self._offset: float | None = None
         self._heard = 0.0
         self._agreed = -np.inf
+        self._last = (np.nan, np.nan)
 
     def local(self, stamp: float, arrival: float, own: float = np.nan) -> float:
         """When something was measured, on the local clock [s].
@@ -44,6 +45,12 @@ class StampClock:
         """
         if not stamp > 0.0:
             return arrival
+        if stamp != self._last[0]:
+            self._last = (stamp, self._mapped(stamp, arrival, own))
+        # Told again, it is no younger: a sender that hangs must not look alive.
+        return self._last[1]
+
+    def _mapped(self, stamp: float, arrival: float, own: float) -> float:
         if self._is_ours(own - stamp, arrival):
             self._offset, self._heard = arrival - own, arrival
             return stamp + self._offset

@@ -116,3 +116,13 @@ def test_a_simulation_that_is_reset_does_not_disturb_the_order() -> None:
         assert local > before
         before = local
     assert clock.stamp(before) == pytest.approx(simulated - 0.002, abs=1e-9)
+
+
+@pytest.mark.parametrize("own", [np.nan, 0.002])
+def test_what_is_told_again_and_again_grows_old(own: float) -> None:
+    clock = StampClock()
+    first = clock.local(AHEAD, 1.0, AHEAD + own)
+    for arrival in np.arange(1.01, 1.0 + 4 * PATIENCE, 0.01):
+        again = clock.local(AHEAD, float(arrival), AHEAD + own + float(arrival) - 1.0)
+        assert again == first
+    assert clock.local(AHEAD + 20.0, 21.0, AHEAD + 20.0 + own) == pytest.approx(21.0, abs=0.01)
