@@ -18,6 +18,7 @@ help:
 	@echo '                       one motion, a picture in out/; TEXT="..." sends that one instead'
 	@echo '                       (ARGS="--robot g1 --seed 7" adds options, see nextscale-demo --help)'
 	@echo 'make test              every test, running ROS graphs included, make lint and make docs'
+	@echo '                       (ARGS="test/core -k gate" runs those tests only)'
 	@echo 'make lint              ruff, mypy, xmllint'
 	@echo 'make docs              the documentation as a site in build/site, warnings are errors'
 	@echo 'make format            ruff format'
@@ -31,9 +32,19 @@ setup:
 run: setup
 	@$(PY) -m nextscale_ros.demo $(ARGS) -- $${NEXTSCALE_TEXT:+"$$NEXTSCALE_TEXT"}
 
+# The core's tests only compute, each in one thread, so several run at a time. Those of ROS graphs
+# wait for messages and have the machine to themselves.
 test: setup
 	@$(MAKE) --no-print-directory lint docs
+ifeq ($(strip $(ARGS)),)
+	@status=0; \
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n logical --maxprocesses 4 --dist loadfile \
+		test/core test/packaging || status=$$?; \
+	$(PY) -m pytest test/ros || status=$$?; \
+	exit $$status
+else
 	$(PY) -m pytest $(ARGS)
+endif
 
 lint: setup
 	$(PY) -m ruff check .
