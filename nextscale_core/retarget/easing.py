@@ -22,6 +22,10 @@ _HOLD, _FADE = 0.2, 0.6
 
 _ROUNDS = 12
 
+_MOST_TOUCHES = 3000
+"""Where more pairs of bodies touch, over all samples, the robot is inside itself most of the time,
+and looking for a way out would take long."""
+
 
 def eased(
     robot: Robot, trajectory: RobotTrajectory, collisions: CollisionModel
@@ -33,7 +37,7 @@ def eased(
 
     Returns:
         The trajectory and the largest share of the way to the nominal posture; None where bodies
-        still touch, or some touch that no arm carries.
+        still touch, some touch that no arm carries, or none do in any sample.
     """
     if len(trajectory) < 6 or collisions.colliding(trajectory.positions[[0, -1]]).any():
         return None
@@ -49,6 +53,8 @@ def eased(
         found = collisions.close_pairs(positions[rows])
         if not found:
             break
+        if len(found) > _MOST_TOUCHES:
+            return None
         touching = np.zeros(steps.shape, dtype=bool)
         for row, pair in found:
             movers = _movers(collisions, pair, arms)
@@ -65,7 +71,7 @@ def eased(
         positions = trajectory.positions + way * (robot.nominal - trajectory.positions)
         if not len(rows):
             return None
-    if collisions.colliding(positions).any():
+    if not share.any() or collisions.colliding(positions).any():
         return None
     change, rest = positions - trajectory.positions, np.zeros(robot.num_joints)
     extra = CubicSpline(times, change, bc_type=((1, rest), (1, rest)))
