@@ -21,6 +21,7 @@ from nextscale_core.exceptions import NextscaleError
 from nextscale_ros.bag_session import RecordedSession, Sentence, taken
 from nextscale_ros.message_rules import NANOSECONDS, nanoseconds
 from nextscale_ros.msg import MotionReport, TextCommand
+from nextscale_ros.processes import signals_held
 from nextscale_ros.qos import EVENTS, LATCHED
 
 BEFORE = 3.0
@@ -42,6 +43,9 @@ trajectory that was not there in the recording would change what comes after."""
 
 _HOLD = 0.01
 """How often a robot that waits tells its state [s]."""
+
+_MOMENT = 0.05
+"""How long messages are waited for at once [s]."""
 
 _TOGETHER = 10.0
 """Patience with a trajectory whose report has come [s]."""
@@ -226,8 +230,13 @@ class SessionPlayer:
     def _until(self, moment: int) -> None:
         """Serve messages until a moment of the recording has come [ns]."""
         while (left := moment + self._shift - self._now()) > 0:
-            self._executor.spin_once(timeout_sec=left / NANOSECONDS)
-        self._executor.spin_once(timeout_sec=0.0)
+            self._serve(left / NANOSECONDS)
+        self._serve(0.0)
+
+    def _serve(self, seconds: float) -> None:
+        """Serve the next message, if one comes within this time or a moment [s]."""
+        with signals_held():
+            self._executor.spin_once(timeout_sec=min(seconds, _MOMENT))
 
     def _publish(self, publisher: Any, moment: int, message: Any) -> None:
         self._last[publisher] = message
@@ -264,7 +273,7 @@ class SessionPlayer:
                 self._send(publisher, message, stamp + since + self._shift if stamp else 0)
             next_time = time.monotonic() + _HOLD
             while (left := next_time - time.monotonic()) > 0:
-                self._executor.spin_once(timeout_sec=left)
+                self._serve(left)
         self._start(held)
 
     def _collect(self, said: list[tuple[int, Sentence]], answers: list[Answer | None]) -> bool:
@@ -296,7 +305,7 @@ class SessionPlayer:
         while not (self._heard.commands and self._heard.bases):
             if time.monotonic() > deadline:
                 raise ReplayError("a trajectory was reported as published and did not arrive")
-            self._executor.spin_once(timeout_sec=0.05)
+            self._serve(_MOMENT)
         return True
 
     def _on_ready(self, message: Bool) -> None:
@@ -316,4 +325,4 @@ class SessionPlayer:
             self._alive()
             if time.monotonic() > deadline:
                 raise ReplayError(f"waited {self._patience:.0f} s in vain for {what}")
-            self._executor.spin_once(timeout_sec=0.05)
+            self._serve(_MOMENT)

@@ -26,8 +26,13 @@ def private_graph(ros_home: Path) -> Iterator[dict[str, str]]:
     """
     # Starting at a random domain: one that was used a moment ago may still have a late talker.
     candidates = iter(random.sample(range(1, 101), 100))
-    with domain_id(lambda: next(candidates)) as domain:
+    reservation = domain_id(lambda: next(candidates))
+    domain = reservation.__enter__()
+    try:
         yield graph_environment(domain, ros_home)
+    finally:
+        # Without what went wrong in the block: it takes any OSError for a domain in use.
+        reservation.__exit__(None, None, None)
 
 
 def graph_environment(

@@ -7,7 +7,8 @@ import signal
 import site
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -115,13 +116,50 @@ class Child:
         return self.process.wait()
 
 
+class _Asked:
+    """What SIGINT and SIGTERM ask for, and whether it has to wait."""
+
+    def __init__(self) -> None:
+        self.sign = 0
+        self.held = 0
+
+    def on_signal(self, number: int, frame: object) -> None:
+        self.sign = number
+        if not self.held:
+            self.leave()
+
+    def leave(self) -> None:
+        """Unwind the stack."""
+        sign, self.sign = self.sign, 0
+        if sign == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise SystemExit(128 + sign)
+
+
+_asked = _Asked()
+
+
 def end_on_signals() -> None:
-    """Let SIGTERM and SIGINT unwind the stack, so that `with` blocks end the children."""
+    """Let SIGTERM and SIGINT unwind the stack, so that `with` blocks end the children.
 
-    def leave(signum: int, frame: object) -> None:
-        raise SystemExit(128 + signum)
+    A shell that starts us in the background of a script leaves SIGINT ignored; whoever sends it
+    all the same wants us to end.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _asked.on_signal)
 
-    signal.signal(signal.SIGTERM, leave)
-    # A shell that starts us in the background of a script leaves SIGINT ignored; whoever sends
-    # it all the same wants us to end.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+@contextmanager
+def signals_held() -> Iterator[None]:
+    """Signals that `end_on_signals` hears take effect at the end of the block.
+
+    For short calls into rclpy: an exception raised while it makes a message in C++ is lost, or
+    comes out as another one.
+    """
+    _asked.held += 1
+    try:
+        yield
+    finally:
+        _asked.held -= 1
+    if _asked.sign and not _asked.held:
+        _asked.leave()

@@ -19,7 +19,11 @@ from nextscale_core.exceptions import NextscaleError
 from nextscale_core.retarget.trajectory import RobotTrajectory
 from nextscale_ros.message_rules import NANOSECONDS, nanoseconds
 from nextscale_ros.msg import MotionReport
+from nextscale_ros.processes import signals_held
 from nextscale_ros.qos import LATCHED
+
+_MOMENT = 0.05
+"""How long messages are waited for at once [s]."""
 
 
 class DemoTimeoutError(NextscaleError, TimeoutError):
@@ -106,13 +110,18 @@ class Recorder(Node):
             check()
             if time.monotonic() > deadline:
                 raise DemoTimeoutError(f"waited {timeout:.0f} s in vain for {what}")
-            self._executor.spin_once(timeout_sec=0.05)
+            self._serve(_MOMENT)
 
     def listen(self, seconds: float) -> None:
         """Serve messages for a while [s]."""
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            self._executor.spin_once(timeout_sec=max(deadline - time.monotonic(), 0.0))
+        while (left := deadline - time.monotonic()) > 0.0:
+            self._serve(min(left, _MOMENT))
+
+    def _serve(self, seconds: float) -> None:
+        """Serve the next message, if one comes within this time [s]."""
+        with signals_held():
+            self._executor.spin_once(timeout_sec=seconds)
 
     def executed(self, robot: str, text: str) -> RobotTrajectory:
         """The robot's motion since the recording began, from /joint_states and /odom.
