@@ -6,7 +6,7 @@ import numpy as np
 import pinocchio as pin
 import pytest
 
-from nextscale_core.retarget import Robot, load_robot
+from nextscale_core.retarget import Robot, culling, load_robot
 from nextscale_core.retarget.collision import CollisionModel, collision_model
 from nextscale_core.retarget.hulls import cache_dir, link_hulls
 from nextscale_core.retarget.kinematics import Poses, kinematics_of
@@ -208,3 +208,20 @@ def test_what_is_known_is_not_asked_again(g1: Robot) -> None:
     assert [(h.frame, h.first, h.second) for h in direct] == [
         (h.frame, h.first, h.second) for h in told
     ]
+
+
+def test_noise_is_told_to_touch_before_everything_is_looked_at(
+    g1: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = collision_model(g1, g1.profile.collision_margin)
+    noise = np.random.default_rng(3).uniform(
+        g1.position_lower, g1.position_upper, size=(60, g1.num_joints)
+    )
+    every = model.close_pairs(noise)
+    monkeypatch.setattr(culling, "_LOOKS", 1)
+    monkeypatch.setattr(culling, "_FEW_LOOKS", 0)
+    some = model.close_pairs(noise)
+    assert 0 < len(some) < len(every)
+    # Of what may touch, no pair is forgotten.
+    assert {pair for _, pair in every} <= {pair for _, pair in some}
+    assert model.colliding(noise).any() and model.touches(noise)
