@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from scipy import ndimage
-from scipy.interpolate import CubicSpline
 
 from nextscale_core.retarget.collision import CollisionModel
 from nextscale_core.retarget.kinematics import Kinematics, kinematics_of
 from nextscale_core.retarget.profile import SIDES
+from nextscale_core.retarget.repair import moved
 from nextscale_core.retarget.robot import Robot
 from nextscale_core.retarget.trajectory import RobotTrajectory
 
@@ -48,9 +46,9 @@ def eased(
     # For each arm and sample the number of steps that it goes.
     steps = np.zeros((len(arms), len(trajectory)), dtype=int)
     share = np.zeros(steps.shape)
-    positions, rows = trajectory.positions, np.arange(len(trajectory))
+    change, rows = np.zeros_like(trajectory.positions), np.arange(len(trajectory))
     for _ in range(_ROUNDS):
-        found = collisions.close_pairs(positions[rows])
+        found = collisions.close_pairs((trajectory.positions + change)[rows])
         if not found:
             break
         if len(found) > _MOST_TOUCHES:
@@ -68,16 +66,12 @@ def eased(
         share *= np.clip(ends, 0.0, 1.0) ** 2 * (3.0 - 2.0 * np.clip(ends, 0.0, 1.0))
         rows = np.flatnonzero((share != before).any(0))
         way = sum(arm * one[:, None] for arm, one in zip(arms, share, strict=True))
-        positions = trajectory.positions + way * (robot.nominal - trajectory.positions)
+        change = way * (robot.nominal - trajectory.positions)
         if not len(rows):
             return None
-    if not share.any() or collisions.colliding(positions).any():
+    if not share.any() or collisions.colliding(trajectory.positions + change).any():
         return None
-    change, rest = positions - trajectory.positions, np.zeros(robot.num_joints)
-    extra = CubicSpline(times, change, bc_type=((1, rest), (1, rest)))
-    velocities = trajectory.velocities + extra(times, 1)
-    velocities[[0, -1]] = trajectory.velocities[[0, -1]]
-    return replace(trajectory, positions=positions, velocities=velocities), float(share.max())
+    return moved(trajectory, change), float(share.max())
 
 
 def _arms(kinematics: Kinematics) -> np.ndarray:

@@ -236,11 +236,21 @@ def parted(
     positions = planned.joints + change
     if collisions.colliding(positions).any():
         return None
-    rest = np.zeros(robot.num_joints)
-    extra = CubicSpline(trajectory.time_from_start, change, bc_type=((1, rest), (1, rest)))
-    velocities = trajectory.velocities + extra(trajectory.time_from_start, 1)
+    return moved(trajectory, change)
+
+
+def moved(trajectory: RobotTrajectory, change: np.ndarray) -> RobotTrajectory:
+    """Other positions, and the velocities that belong to them; those of the ends stay.
+
+    Args:
+        trajectory: What is changed.
+        change: (N, J) added to the positions, zero at both ends [rad].
+    """
+    times, rest = trajectory.time_from_start, np.zeros(change.shape[1])
+    extra = CubicSpline(times, change, bc_type=((1, rest), (1, rest)))
+    velocities = trajectory.velocities + extra(times, 1)
     velocities[[0, -1]] = trajectory.velocities[[0, -1]]
-    return replace(trajectory, positions=positions, velocities=velocities)
+    return replace(trajectory, positions=trajectory.positions + change, velocities=velocities)
 
 
 def _movers(

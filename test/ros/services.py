@@ -41,7 +41,7 @@ def call(client: Recorder, kind: type, name: str, request: object, again: bool =
         try:
             client.wait(
                 lambda: any(future.done() for future in sent),
-                REPLY if last and again else ASK_AGAIN,
+                REPLY if last else ASK_AGAIN,
                 f"{name}, asked {len(sent)} times",
             )
             break

@@ -113,11 +113,10 @@ def until(condition: Callable[[], bool], what: str, do: Callable[[], None]) -> N
         time.sleep(0.02)
 
 
-def transform(node: Node, height: float, stamped: bool = True) -> TransformStamped:
+def transform(node: Node, height: float) -> TransformStamped:
     message = TransformStamped()
     message.header.frame_id, message.child_frame_id = "odom", "pelvis"
-    if stamped:
-        message.header.stamp = node.get_clock().now().to_msg()
+    message.header.stamp = node.get_clock().now().to_msg()
     message.transform.translation.x = 3.0
     message.transform.translation.z = height
     message.transform.rotation.z = message.transform.rotation.w = np.sqrt(0.5)
