@@ -31,7 +31,7 @@ from nextscale_ros.message_rules import NANOSECONDS, nanoseconds
 from nextscale_ros.parameters import declare_parameters
 from nextscale_ros.qos import LATCHED
 from nextscale_ros.serving import serve
-from nextscale_ros.state import RobotStateError, RobotStateMemory
+from nextscale_ros.state import RobotStateError, joint_states_of
 from nextscale_ros.tf import TF_TOPIC, TFMessage, root_link
 from nextscale_ros.walked import WalkedBase
 
@@ -69,7 +69,7 @@ class ViewerNode(Node):
         robot = described_robot(self)
         rate = float(self._value("max_rate"))
         self._robot, self._root = robot, root_link(robot)
-        self._joints = RobotStateMemory((*robot.joint_names, *robot.held))
+        self._joints = joint_states_of(robot)
         self._measured, self._transformed = BaseMemory(robot), BaseMemory(robot)
         self._walked = WalkedBase(robot)
         self._frame = str(self._value("base_frame"))
