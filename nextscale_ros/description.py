@@ -19,7 +19,7 @@ from nextscale_core.retarget.sources import find_mesh
 from nextscale_ros.options import DESCRIPTION
 from nextscale_ros.parameters import chosen_robot
 from nextscale_ros.qos import LATCHED
-from nextscale_ros.visual_geometry import add_visual_geometry
+from nextscale_ros.visual_geometry import add_visual_geometry, turn_visual_meshes
 
 PATIENCE = 15.0
 """How long a description is waited for [s]; who publishes it has often just been started."""
@@ -38,7 +38,7 @@ def description_text(robot: Robot) -> str:
 
     Every mesh that exists is named by `file://` and its absolute path; a mesh that is not found
     keeps its name, since it may exist where the reader is. A robot without visual geometry
-    gets some (see `add_visual_geometry`).
+    gets some, and visual COLLADA meshes with y up are turned, as RViz does not do so.
 
     Args:
         robot: The robot.
@@ -48,6 +48,7 @@ def description_text(robot: Robot) -> str:
     """
     root = _read_urdf(robot)
     add_visual_geometry(root, robot)
+    turn_visual_meshes(root, robot)
     for mesh in root.iter("mesh"):
         found = find_mesh(mesh.get("filename", ""), robot.urdf_path, robot.mesh_dirs)
         if found is not None:

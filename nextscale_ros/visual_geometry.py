@@ -1,4 +1,4 @@
-"""Something to draw for a robot whose URDF has no visual geometry."""
+"""Makes RViz draw a robot: COLLADA meshes upright, and shapes where a URDF has none."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement
 
 import numpy as np
+import pinocchio as pin
 
 from nextscale_core.retarget import Robot
 from nextscale_core.retarget.profile import SIDES
 from nextscale_core.viz.links import SOLE_RADIUS, STICK_RADIUS
+
+_Y_UP_TO_Z_UP = pin.rpy.rpyToMatrix(np.pi / 2, 0.0, 0.0)
 
 _COLOR = "0.70 0.72 0.75 1"
 """Red, green, blue, alpha."""
@@ -40,6 +43,29 @@ def add_visual_geometry(root: Element, robot: Robot) -> None:
         _add_sticks(root, robot)
 
 
+def turn_visual_meshes(root: Element, robot: Robot) -> None:
+    """Turn the COLLADA meshes of a robot that relies on readers which honor their `<up_axis>`.
+
+    RViz ignores it. Collision geometry stays as it is: the profile says how to read that.
+
+    Args:
+        root: The URDF, changed in place.
+        robot: The robot that it describes.
+    """
+    if robot.profile.urdf.mesh_up != "y":
+        return
+    for visual in root.iterfind("link/visual"):
+        mesh = visual.find("geometry/mesh")
+        if mesh is None or not mesh.get("filename", "").lower().endswith(".dae"):
+            continue
+        rpy = np.array(_attribute(visual, "origin", "rpy", "0 0 0").split(), dtype=float)
+        origin = visual.find("origin")
+        if origin is None:
+            origin = SubElement(visual, "origin")
+        turned = pin.rpy.rpyToMatrix(rpy) @ _Y_UP_TO_Z_UP
+        origin.set("rpy", _numbers(pin.rpy.matrixToRpy(turned)))
+
+
 def _add_sticks(root: Element, robot: Robot) -> None:
     links = {link.get("name"): link for link in root.iterfind("link")}
     moved = {}
@@ -55,8 +81,8 @@ def _add_sticks(root: Element, robot: Robot) -> None:
         _add_stick(moved[robot.profile.limb(side)["ankle"]], ends[0], ends[1], SOLE_RADIUS)
 
 
-def _attribute(joint: Element, tag: str, key: str, default: str = "") -> str:
-    part = joint.find(tag)
+def _attribute(element: Element, tag: str, key: str, default: str = "") -> str:
+    part = element.find(tag)
     return default if part is None else part.get(key, default)
 
 

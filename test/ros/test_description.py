@@ -16,6 +16,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile
+from scipy.spatial.transform import Rotation
 from std_msgs.msg import String
 
 from nextscale_core.exceptions import ConfigError, RobotError
@@ -247,6 +248,43 @@ def test_a_robot_with_visual_geometry_keeps_it_as_it_is(robot: Robot) -> None:
     assert len(ElementTree.fromstring(description_text(robot)).findall("./link/visual")) == len(
         count
     )
+
+
+MESHES = """
+<visual><origin xyz="0.1 0 0" rpy="0 -1.5707963 0"/>
+<geometry><mesh filename="a.dae"/></geometry></visual>
+<visual><geometry><mesh filename="b.DAE"/></geometry></visual>
+<visual><geometry><mesh filename="c.stl"/></geometry></visual>
+<collision><geometry><mesh filename="d.dae"/></geometry></collision>
+</link>"""
+
+
+@pytest.mark.parametrize("up", ["y", "z"])
+def test_collada_meshes_with_y_up_are_turned_for_rviz_which_takes_vertices_as_written(
+    tmp_path: Path, up: str
+) -> None:
+    urdf = doll(tmp_path)
+    urdf.write_text(urdf.read_text().replace("</link>", MESHES, 1))
+    (tmp_path / "doll.yaml").write_text(f"{DOLL_PROFILE}urdf:\n  mesh_up: {up}\n")
+    root = ElementTree.fromstring(description_text(load_robot(str(urdf), tmp_path / "doll.yaml")))
+    link = root.find("link")
+    assert link is not None
+    drawn = {}
+    for element in [*link.findall("visual"), *link.findall("collision")]:
+        mesh, origin = element.find("geometry/mesh"), element.find("origin")
+        rpy = "0 0 0" if origin is None else origin.get("rpy", "0 0 0")
+        turn = Rotation.from_euler("xyz", np.array(rpy.split(), dtype=float))
+        if mesh is not None:
+            drawn[str(mesh.get("filename"))] = turn.apply([0.0, 1.0, 0.0])
+    above, beside = np.array([0.0, 0.0, 1.0]), np.array([0.0, 1.0, 0.0])
+    turned = up == "y"
+    # A pitch of -90 degrees lays what is above to the rear.
+    expected = {
+        "a.dae": [-1.0, 0.0, 0.0] if turned else beside,
+        "b.DAE": above if turned else beside,
+    }
+    for name, direction in {**expected, "c.stl": beside, "d.dae": beside}.items():
+        np.testing.assert_allclose(drawn[name], direction, atol=1e-6, err_msg=name)
 
 
 def test_every_robot_has_something_to_draw() -> None:
