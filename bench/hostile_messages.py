@@ -29,7 +29,7 @@ from nextscale_ros.msg import ErrorCode, TextCommand
 from nextscale_ros.parameters import wanted
 from nextscale_ros.srv import EditPlan
 from nextscale_ros.stamps import AHEAD
-from nextscale_ros.state import RobotStateMemory
+from nextscale_ros.state import joint_states_of
 
 DOUBLES = tuple(float(number) for number in NUMBERS)
 SEEDS = (-1, 0, 7, -2, 2**31 - 1, 2**31, 2**63 - 1, -(2**63))
@@ -180,7 +180,7 @@ class Messages:
         self._new()
 
     def _new(self) -> None:
-        self._joints = RobotStateMemory((*self.robot.joint_names, *self.robot.held))
+        self._joints = joint_states_of(self.robot)
         self._base, self._imu = BaseMemory(self.robot), ImuMemory()
         self._time = 100.0
 

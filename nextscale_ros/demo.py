@@ -165,7 +165,7 @@ def run_demo(
             _say(session, recorder, text, number, len(texts), interrupt, console)
         with console.status(f"[4/5] the mock robot executes it, {_left(session):.1f} s"):
             final_error = session.until_it_rests()
-        executed = recorder.executed(robot.name, "; ".join(texts))
+        executed = recorder.executed(robot, "; ".join(texts))
         begin = nanoseconds(recorder.states[0].header.stamp) / NANOSECONDS
     # The children have ended here; drawing does not need them.
     moved = np.ptp(executed.positions, axis=0).max()

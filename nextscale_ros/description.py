@@ -1,4 +1,4 @@
-"""The topic `robot_description`: published with meshes that RViz finds, and waited for."""
+"""The topic `robot_description`: published with shapes that RViz draws, and waited for."""
 
 from __future__ import annotations
 
@@ -14,13 +14,19 @@ from std_msgs.msg import String
 
 from nextscale_core.exceptions import ConfigError, NextscaleError, RobotError
 from nextscale_core.retarget import Robot, load_robot_description
+from nextscale_core.retarget.description import expand
 from nextscale_core.retarget.sources import find_mesh
 from nextscale_ros.options import DESCRIPTION
 from nextscale_ros.parameters import chosen_robot
 from nextscale_ros.qos import LATCHED
+from nextscale_ros.visual_geometry import add_visual_geometry, turn_visual_meshes
 
 PATIENCE = 15.0
 """How long a description is waited for [s]; who publishes it has often just been started."""
+
+
+MOVABLE = ("revolute", "continuous", "prismatic")
+"""Types of joints whose position `joint_states` carries."""
 
 
 class DescriptionTimeoutError(NextscaleError, TimeoutError):
@@ -28,9 +34,11 @@ class DescriptionTimeoutError(NextscaleError, TimeoutError):
 
 
 def description_text(robot: Robot) -> str:
-    """The robot's URDF, every mesh that exists named by `file://` and its whole path.
+    """The robot's URDF as RViz can draw it.
 
-    A mesh that is not found keeps its name: where the reader is, it may exist.
+    Every mesh that exists is named by `file://` and its absolute path; a mesh that is not found
+    keeps its name, since it may exist where the reader is. A robot without visual geometry
+    gets some, and visual COLLADA meshes with y up are turned, as RViz does not do so.
 
     Args:
         robot: The robot.
@@ -38,15 +46,42 @@ def description_text(robot: Robot) -> str:
     Raises:
         RobotError: the URDF can no longer be read.
     """
-    try:
-        root = ElementTree.parse(robot.urdf_path).getroot()
-    except (ElementTree.ParseError, OSError) as error:
-        raise RobotError(f"{robot.urdf_path} cannot be read as a URDF: {error}") from error
+    root = _read_urdf(robot)
+    add_visual_geometry(root, robot)
+    turn_visual_meshes(root, robot)
     for mesh in root.iter("mesh"):
         found = find_mesh(mesh.get("filename", ""), robot.urdf_path, robot.mesh_dirs)
         if found is not None:
             mesh.set("filename", found.resolve().as_uri())
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def resting_joints(robot: Robot) -> dict[str, float]:
+    """Every joint of the URDF that a trajectory leaves out, and its position [rad or m].
+
+    Those are the joints that the profile locks and the ones that its `joints` leaves out. Joints
+    that mimic another are not among them: robot_state_publisher derives them.
+
+    Args:
+        robot: The robot.
+
+    Raises:
+        RobotError: the URDF can no longer be read.
+    """
+    names = [
+        joint.get("name", "")
+        for joint in _read_urdf(robot).iterfind("joint")
+        if joint.get("type") in MOVABLE and joint.find("mimic") is None
+    ]
+    positions = {**expand(robot.profile.locked, names), **robot.held}
+    return {name: positions.get(name, 0.0) for name in names if name not in robot.joint_names}
+
+
+def _read_urdf(robot: Robot) -> ElementTree.Element:
+    try:
+        return ElementTree.parse(robot.urdf_path).getroot()
+    except (ElementTree.ParseError, OSError) as error:
+        raise RobotError(f"{robot.urdf_path} cannot be read as a URDF: {error}") from error
 
 
 def publish_description(node: Node, robot: Robot, topic: str) -> Publisher:

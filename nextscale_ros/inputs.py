@@ -22,7 +22,7 @@ from nextscale_ros.listener import Listener
 from nextscale_ros.message_rules import NANOSECONDS, nanoseconds
 from nextscale_ros.qos import SENSORS
 from nextscale_ros.qos_events import subscription_events
-from nextscale_ros.state import MAX_COMPLAINTS, RobotStateMemory
+from nextscale_ros.state import MAX_COMPLAINTS, joint_states_of
 
 DELAYS = 2000
 """Joint states of which the delay is kept."""
@@ -77,7 +77,7 @@ class RobotInputs:
     def forget(self) -> None:
         """As if nothing had ever been heard."""
         self.delays: deque[float] = deque(maxlen=DELAYS)
-        self.joints = RobotStateMemory((*self._robot.joint_names, *self._robot.held))
+        self.joints = joint_states_of(self._robot)
         self.base = BaseMemory(self._robot)
         self.imu = ImuMemory()
 

@@ -1,13 +1,17 @@
 """A plan as RViz shows it: `visualization_msgs/MarkerArray` in the odometry's frame.
 
-| namespace | ids | what |
-|---|---|---|
-| `path` | 0 | the base's way over the floor, a line |
-| `heading` | 0 | where the base ends and what it then faces, an arrow |
-| `footprints/left`, `footprints/right` | 0, 1, ... | where a sole rests, a flat box |
-| `text` | 0 | the sentence, above the robot's first place |
-| `skeleton/bones` | 0 | the human, lines |
-| `skeleton/joints` | 0 | the human's 22 joints, spheres in the order of the skeleton |
+| namespace | what |
+|---|---|
+| `path` | path of the base over the floor, a line |
+| `heading` | where the base ends and which way it then faces, an arrow |
+| `footprints/left`, `footprints/right` | where a sole rests, flat rectangles |
+| `text` | the sentence, above the robot |
+| `skeleton/bones` | the human, lines |
+| `skeleton/joints` | the human's 22 joints, spheres in the order of the skeleton |
+
+Every message holds the whole plan, one marker (id 0) in each namespace, so that the last one is all
+that a late subscriber needs. What a plan does not have is deleted. All markers are locked to their
+frame: RViz otherwise drops a marker that arrives before the first transform.
 
 The human stands `ASIDE` to the robot's left, where `nextscale view` has it too, and is turned so
 that it faces what the robot faces. Left limbs are blue, right limbs orange, as on the page.
@@ -29,25 +33,29 @@ from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.features import heading_yaw
 from nextscale_core.motion.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS
 from nextscale_core.retarget import Robot, RobotTrajectory
+from nextscale_core.retarget.profile import SIDES
 from nextscale_core.viz.human import BODY, LEFT, RIGHT
 from nextscale_core.viz.links import require_joints
 from nextscale_core.viz.scene import ASIDE, human_time
-from nextscale_ros.footsteps import Footstep, floor_of, planned_footsteps
+from nextscale_ros.footsteps import floor_of, planned_footsteps
 
 SKELETON_LIFETIME = 1.0
-"""The human vanishes so long after the last update: whoever animated it is gone [s]."""
+"""Time after the last update at which a human in motion vanishes: its publisher is gone [s]."""
 
-JOINTS_NAMESPACE = "skeleton/joints"
+BONES_NAMESPACE, JOINTS_NAMESPACE = "skeleton/bones", "skeleton/joints"
 TEXT_NAMESPACE = "text"
 
 _PATH_COLOR = (0.16, 0.70, 0.38)
-_MAX_PATH_POINTS = 500
+_MAX_PATH_POINTS = 200
 _LIFT = 0.005
 """Lines on the floor lie so far above it, or the grid would hide them [m]."""
-_ABOVE = 1.2
-"""The sentence stands so far above the root link, in heights of that link [1]."""
+_ABOVE = 1.05
+"""Distance of the sentence above the root link, in heights of that link [1]."""
 _LINE_LENGTH = 48
 """Characters of the sentence in one line."""
+_TEXT_HEIGHT, _SPACE = 0.08, 0.04
+"""Height of a capital letter and width of a space [m]; without the latter, RViz draws spaces as
+wide as a letter of 1 m."""
 
 Color = tuple[float, float, float]
 
@@ -88,54 +96,28 @@ class PlanMarkers:
         self._base = trajectory.base_position
         self._yaw = _yaw(trajectory.base_quaternion)
         self._floor = floor_of(robot, trajectory)
+        self._path_points = _points(self._on_floor(self._base[_path_rows(len(self._base))]))
+        self._soles = {side: self._rectangles(side) for side in SIDES}
         self._clip = clip
         if clip is not None:
             self._source = source_times(trajectory, clip)
             self._joints = self._placed(clip)
 
-    def static(self, stamp: Time, *, clear: bool = True) -> MarkerArray:
-        """What does not move: path, footprints, sentence. They stay until they are deleted.
-
-        Args:
-            stamp: When.
-            clear: Delete everything that was shown before, the last plan's skeleton too. Without
-                it the same markers are sent again, for those who came late.
-        """
-        markers = [_delete_all(self._frame, stamp)] if clear else []
-        markers.append(self._path(stamp))
-        markers.append(self._heading(stamp))
-        count = {"left": 0, "right": 0}
-        for step in self.footsteps:
-            markers.append(self._footprint(step, count[step.side], stamp))
-            count[step.side] += 1
-        if self._text:
-            markers.append(self._sentence(stamp))
-        return MarkerArray(markers=markers)
-
     def at(self, seconds: float, stamp: Time) -> MarkerArray:
-        """The human at one moment of the trajectory; empty where there is no clip.
+        """The whole plan at one moment of the trajectory.
+
+        The human and the sentence are where they are at that moment. Once the trajectory has
+        ended the human stays; before that it vanishes `SKELETON_LIFETIME` after the last message.
 
         Args:
             seconds: Time since the trajectory began [s]; before and after it, its ends.
             stamp: When that is.
         """
-        if self._clip is None:
-            return MarkerArray()
-        joints = self.joints(seconds)
-        bones = self._marker("skeleton/bones", 0, Marker.LINE_LIST, stamp)
-        bones.scale.x = 0.025
-        dots = self._marker(JOINTS_NAMESPACE, 0, Marker.SPHERE_LIST, stamp)
-        dots.scale = Vector3(x=0.05, y=0.05, z=0.05)
-        bones.color = dots.color = _rgba(BODY)
-        dots.points = _points(joints)
-        dots.colors = [_rgba(color) for color in _JOINT_COLORS]
-        for joint, parent in enumerate(PARENTS):
-            if parent >= 0:
-                bones.points += [dots.points[parent], dots.points[joint]]
-                bones.colors += [dots.colors[joint], dots.colors[joint]]
-        for marker in (bones, dots):
-            marker.lifetime = Duration(sec=int(SKELETON_LIFETIME))
-        return MarkerArray(markers=[bones, dots])
+        markers = [self._path(), self._heading(), *(self._footprints(side) for side in SIDES)]
+        markers += [self._sentence(seconds), *self._skeleton(seconds)]
+        for marker in markers:
+            marker.header.stamp = stamp
+        return MarkerArray(markers=markers)
 
     def joints(self, seconds: float) -> np.ndarray:
         """(22, 3) where the human's joints are drawn at a time of the trajectory [m].
@@ -155,66 +137,98 @@ class PlanMarkers:
         # Over the whole plan, so that a twist of the pelvis at its begin does not count.
         frames = np.clip(np.round(self._source * clip.fps), 0, len(clip) - 1).astype(int)
         apart = self._yaw - heading_yaw(joints)[frames]
-        turn = Rotation.from_euler("z", np.angle(np.exp(1j * apart).mean())).as_matrix()
+        turn = _rotation(float(np.angle(np.exp(1j * apart).mean())))
         turned = joints @ turn.T
         first = _between(turned, clip.fps, float(self._source[0]))[0]
         left = np.array([-np.sin(self._yaw[0]), np.cos(self._yaw[0])])
         place = self._base[0, :2] + ASIDE * left - first[:2]
         return np.asarray(turned + np.array([*place, self._floor]))
 
-    def _marker(self, namespace: str, number: int, kind: int, stamp: Time) -> Marker:
-        marker = Marker(ns=namespace, id=number, type=kind, action=Marker.ADD)
-        marker.header.frame_id, marker.header.stamp = self._frame, stamp
+    def _marker(self, namespace: str, kind: int) -> Marker:
+        marker = Marker(ns=namespace, type=kind, action=Marker.ADD, frame_locked=True)
+        marker.header.frame_id = self._frame
         marker.pose.orientation.w = 1.0
         return marker
 
-    def _path(self, stamp: Time) -> Marker:
-        marker = self._marker("path", 0, Marker.LINE_STRIP, stamp)
+    def _absent(self, namespace: str) -> Marker:
+        """Takes away what the plan before had there."""
+        marker = self._marker(namespace, Marker.ARROW)
+        marker.action = Marker.DELETE
+        return marker
+
+    def _on_floor(self, places: np.ndarray) -> np.ndarray:
+        return np.stack([*places.T[:2], np.full(len(places), self._floor + _LIFT)], axis=1)
+
+    def _path(self) -> Marker:
+        marker = self._marker("path", Marker.LINE_STRIP)
         marker.scale.x = 0.02
         marker.color = _rgba(_PATH_COLOR)
-        # A strip needs two points, also where the robot stays.
-        rows = np.linspace(0, len(self._base) - 1, min(max(len(self._base), 2), _MAX_PATH_POINTS))
-        path = self._base[np.round(rows).astype(int)].copy()
-        path[:, 2] = self._floor + _LIFT
-        marker.points = _points(path)
+        marker.points = self._path_points
         return marker
 
-    def _heading(self, stamp: Time) -> Marker:
-        marker = self._marker("heading", 0, Marker.ARROW, stamp)
-        marker.scale = Vector3(x=0.25, y=0.04, z=0.02)
+    def _heading(self) -> Marker:
+        marker = self._marker("heading", Marker.ARROW)
+        marker.scale = Vector3(x=0.25, y=0.04, z=0.04)
         marker.color = _rgba(_PATH_COLOR)
-        x, y, _ = self._base[-1].tolist()
-        marker.pose.position = Point(x=x, y=y, z=self._floor + _LIFT)
-        marker.pose.orientation = _turned(float(self._yaw[-1]))
+        (marker.pose.position,) = _points(self._on_floor(self._base[-1:]))
+        yaw = float(self._yaw[-1])
+        marker.pose.orientation = Quaternion(z=float(np.sin(yaw / 2)), w=float(np.cos(yaw / 2)))
         return marker
 
-    def _footprint(self, step: Footstep, number: int, stamp: Time) -> Marker:
-        marker = self._marker(f"footprints/{step.side}", number, Marker.CUBE, stamp)
-        marker.scale = Vector3(x=step.length, y=step.width, z=2 * _LIFT)
-        marker.color = _rgba(LEFT if step.side == "left" else RIGHT, alpha=0.6)
-        x, y, z = step.centre.tolist()
-        marker.pose.position = Point(x=x, y=y, z=z)
-        marker.pose.orientation = _turned(step.yaw)
+    def _footprints(self, side: str) -> Marker:
+        namespace = f"footprints/{side}"
+        if not self._soles[side]:
+            return self._absent(namespace)
+        marker = self._marker(namespace, Marker.TRIANGLE_LIST)
+        marker.scale = Vector3(x=1.0, y=1.0, z=1.0)
+        marker.color = _rgba(LEFT if side == "left" else RIGHT)
+        marker.points = self._soles[side]
+        # RViz draws triangles with a color for each corner without shading, which a flat shape seen
+        # from the side would be nearly black with.
+        marker.colors = [marker.color] * len(marker.points)
         return marker
 
-    def _sentence(self, stamp: Time) -> Marker:
-        marker = self._marker(TEXT_NAMESPACE, 0, Marker.TEXT_VIEW_FACING, stamp)
-        marker.scale.z = 0.12
+    def _rectangles(self, side: str) -> list[Point]:
+        """Corners of two triangles for every footprint of one side."""
+        corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, -1], [1, 1], [-1, 1]]) / 2
+        rows = [
+            step.centre[:2] + corners * [step.length, step.width] @ _rotation(step.yaw)[:2, :2].T
+            for step in self.footsteps
+            if step.side == side
+        ]
+        return _points(self._on_floor(np.concatenate(rows))) if rows else []
+
+    def _sentence(self, seconds: float) -> Marker:
+        if not self._text:
+            return self._absent(TEXT_NAMESPACE)
+        marker = self._marker(TEXT_NAMESPACE, Marker.TEXT_VIEW_FACING)
+        marker.scale = Vector3(x=_SPACE, z=_TEXT_HEIGHT)
         marker.color = _rgba((1.0, 1.0, 1.0))
-        marker.text = "\n".join(textwrap.wrap(self._text, _LINE_LENGTH))
-        x, y, z = self._base[0].tolist()
-        marker.pose.position = Point(x=x, y=y, z=z + _ABOVE * (z - self._floor))
+        lines = textwrap.wrap(self._text, _LINE_LENGTH)
+        marker.text = "\n".join(lines)
+        x, y, z = (float(np.interp(seconds, self._times, column)) for column in self._base.T)
+        # RViz centers the text and gives each line twice the height of a capital letter.
+        above = _ABOVE * float(self._base[0, 2] - self._floor) + len(lines) * _TEXT_HEIGHT
+        marker.pose.position = Point(x=x, y=y, z=z + above)
         return marker
 
-
-def cleared(frame: str, stamp: Time) -> MarkerArray:
-    """What takes everything away again.
-
-    Args:
-        frame: Any frame; RViz wants one.
-        stamp: When.
-    """
-    return MarkerArray(markers=[_delete_all(frame, stamp)])
+    def _skeleton(self, seconds: float) -> list[Marker]:
+        if self._clip is None:
+            return [self._absent(BONES_NAMESPACE), self._absent(JOINTS_NAMESPACE)]
+        bones = self._marker(BONES_NAMESPACE, Marker.LINE_LIST)
+        bones.scale.x = 0.025
+        dots = self._marker(JOINTS_NAMESPACE, Marker.SPHERE_LIST)
+        dots.scale = Vector3(x=0.05, y=0.05, z=0.05)
+        bones.color = dots.color = _rgba(BODY)
+        dots.points = _points(self.joints(seconds))
+        dots.colors = [_rgba(color) for color in _JOINT_COLORS]
+        for joint, parent in enumerate(PARENTS):
+            if parent >= 0:
+                bones.points += [dots.points[parent], dots.points[joint]]
+                bones.colors += [dots.colors[joint], dots.colors[joint]]
+        if seconds < self._times[-1]:
+            bones.lifetime = dots.lifetime = Duration(sec=int(SKELETON_LIFETIME))
+        return [bones, dots]
 
 
 def source_times(trajectory: RobotTrajectory, clip: MotionClip) -> np.ndarray:
@@ -244,18 +258,11 @@ def skeleton_of(markers: MarkerArray) -> np.ndarray | None:
 
 
 def sentence_of(markers: MarkerArray) -> str | None:
-    """The sentence in a message of `PlanMarkers.static`; None where it has none."""
+    """The sentence in a message of `PlanMarkers.at`; None where it has none."""
     for marker in markers.markers:
         if marker.ns == TEXT_NAMESPACE and marker.action == Marker.ADD:
             return " ".join(str(marker.text).split())
     return None
-
-
-def _delete_all(frame: str, stamp: Time) -> Marker:
-    marker = Marker(action=Marker.DELETEALL)
-    marker.header.frame_id, marker.header.stamp = frame, stamp
-    marker.pose.orientation.w = 1.0
-    return marker
 
 
 def _between(joints: np.ndarray, fps: float, seconds: float) -> np.ndarray:
@@ -273,17 +280,23 @@ def _yaw(quaternions: np.ndarray) -> np.ndarray:
     return np.arctan2(facing[:, 1], facing[:, 0])
 
 
-def _turned(yaw: float) -> Quaternion:
-    return Quaternion(z=float(np.sin(yaw / 2)), w=float(np.cos(yaw / 2)))
+def _rotation(yaw: float) -> np.ndarray:
+    """(3, 3) a turn about z [rad]."""
+    return Rotation.from_euler("z", yaw).as_matrix()
+
+
+def _path_rows(count: int) -> np.ndarray:
+    """Samples that a line over the floor goes through; a strip needs two points."""
+    return np.round(np.linspace(0, count - 1, min(max(count, 2), _MAX_PATH_POINTS))).astype(int)
 
 
 def _points(rows: np.ndarray) -> list[Point]:
     return [Point(x=x, y=y, z=z) for x, y, z in rows.tolist()]
 
 
-def _rgba(color: Color, alpha: float = 1.0) -> ColorRGBA:
+def _rgba(color: Color) -> ColorRGBA:
     red, green, blue = color
-    return ColorRGBA(r=red, g=green, b=blue, a=alpha)
+    return ColorRGBA(r=red, g=green, b=blue, a=1.0)
 
 
 def _side_color(name: str) -> Color:

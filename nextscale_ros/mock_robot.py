@@ -22,7 +22,7 @@ from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
 from nextscale_core.exceptions import ConfigError
 from nextscale_ros.conversions import base_poses
-from nextscale_ros.description import described_robot, publish_description
+from nextscale_ros.description import described_robot, publish_description, resting_joints
 from nextscale_ros.follower import BaseFollower, JointFollower, JointPlan
 from nextscale_ros.message_rules import NANOSECONDS, check_joint_trajectory, nanoseconds
 from nextscale_ros.mock_controller import MockController, Motion, braking_plan
@@ -61,8 +61,8 @@ class MockRobot(Node):
         self._epoch = self._now()
         self._robot = robot
         self._names = list(robot.joint_names)
-        # A real robot says where its held joints are, too.
-        self._held = dict(robot.held)
+        # A real robot publishes all of its joints, and robot_state_publisher needs them.
+        self._resting = resting_joints(robot)
         self._joints = JointFollower(robot.nominal)
         self._base: BaseFollower | None = None
         self._transforms: BaseTransforms | None = None
@@ -189,9 +189,9 @@ class MockRobot(Node):
         now = self._seconds(stamp.nanoseconds)
         positions, velocities = self.measured(now)
         state = JointState(
-            name=[*self._names, *self._held],
-            position=[*positions.tolist(), *self._held.values()],
-            velocity=[*velocities.tolist(), *[0.0] * len(self._held)],
+            name=[*self._names, *self._resting],
+            position=[*positions.tolist(), *self._resting.values()],
+            velocity=[*velocities.tolist(), *[0.0] * len(self._resting)],
         )
         state.header.stamp = stamp.to_msg()
         self._states.publish(state)

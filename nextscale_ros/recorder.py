@@ -16,7 +16,7 @@ from std_msgs.msg import Bool, String
 from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
 from nextscale_core.exceptions import NextscaleError
-from nextscale_core.retarget.trajectory import RobotTrajectory
+from nextscale_core.retarget import Robot, RobotTrajectory
 from nextscale_ros.message_rules import NANOSECONDS, nanoseconds
 from nextscale_ros.msg import MotionReport
 from nextscale_ros.processes import signals_held
@@ -123,11 +123,11 @@ class Recorder(Node):
         with signals_held():
             self._executor.spin_once(timeout_sec=seconds)
 
-    def executed(self, robot: str, text: str) -> RobotTrajectory:
+    def executed(self, robot: Robot, text: str) -> RobotTrajectory:
         """The robot's motion since the recording began, from /joint_states and /odom.
 
         Args:
-            robot: Name of the robot profile.
+            robot: The robot; joints that its trajectories leave out are left out here, too.
             text: The sentence behind the motion.
 
         Raises:
@@ -140,11 +140,12 @@ class Recorder(Node):
         states = [state for state, keep in zip(self.states, fresh, strict=True) if keep]
         times = (stamps[fresh] - stamps[0]) / NANOSECONDS
         position, quaternion = self._base_at(stamps[fresh])
+        columns = [states[0].name.index(name) for name in robot.joint_names]
         return RobotTrajectory(
-            robot=robot,
-            joint_names=tuple(states[0].name),
-            positions=np.array([state.position for state in states]),
-            velocities=np.array([state.velocity for state in states]),
+            robot=robot.name,
+            joint_names=robot.joint_names,
+            positions=np.array([state.position for state in states])[:, columns],
+            velocities=np.array([state.velocity for state in states])[:, columns],
             time_from_start=times,
             base_position=position,
             base_quaternion=quaternion,

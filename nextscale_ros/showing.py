@@ -18,12 +18,11 @@ from nextscale_ros.qos import LATCHED
 PERIOD = 0.1
 """Between two pictures of the human skeleton [s]."""
 
-_AGAIN = 20
-"""After so many pictures what does not move is sent again, for those who came late."""
-
 
 class MarkerShow:
-    """Publishes the plan when it is sent, and the human skeleton while it is executed.
+    """Publishes the plan when it is sent, while it is executed, and at its end.
+
+    Each message holds the whole plan and the last one is latched: RViz shows it whenever it starts.
 
     Args:
         node: Owns publisher and timer.
@@ -42,7 +41,6 @@ class MarkerShow:
         self._node, self._robot, self._clock, self._active = node, robot, clock, active
         self._shown: tuple[PublishedPlan, PlanMarkers] | None = None
         self._lock = threading.Lock()
-        self._pictures = 0
         topic = str(node.get_parameter("markers_topic").value)
         self._publisher = node.create_publisher(MarkerArray, topic, LATCHED)
         self._timer = node.create_timer(
@@ -56,7 +54,7 @@ class MarkerShow:
         try:
             frame = str(self._node.get_parameter("base_frame").value)
             markers = PlanMarkers(self._robot, published.trajectory, clip, text, frame)
-            self._publisher.publish(markers.static(self._stamp()))
+            self._publisher.publish(markers.at(0.0, self._stamp()))
         except Exception as error:
             self._node.get_logger().warning(f"the plan cannot be shown: {error}")
             return
@@ -74,14 +72,14 @@ class MarkerShow:
     def _on_timer(self) -> None:
         with self._lock:
             shown = self._shown
-        if shown is None or not self._publisher.get_subscription_count():
+        if shown is None:
             return
         published, markers = shown
         since = self._clock() - published.begin
-        if since > published.trajectory.time_from_start[-1]:
+        ended = since >= published.trajectory.time_from_start[-1]
+        if ended:
             with self._lock:
                 self._shown = None if self._shown is shown else self._shown
-        self._pictures += 1
-        if self._pictures % _AGAIN == 0:
-            self._publisher.publish(markers.static(self._stamp(), clear=False))
-        self._publisher.publish(markers.at(max(since, 0.0), self._stamp()))
+        # The end is for everybody who comes later.
+        if ended or self._publisher.get_subscription_count():
+            self._publisher.publish(markers.at(max(since, 0.0), self._stamp()))

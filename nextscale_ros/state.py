@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import pinocchio as pin
 
 from nextscale_core.exceptions import NextscaleError
-from nextscale_core.retarget import RobotState
+from nextscale_core.retarget import Robot, RobotState
 from nextscale_core.retarget.past import MAX_GAP
 from nextscale_ros.ring import Ring
 from nextscale_ros.stamps import StampClock
@@ -76,14 +77,16 @@ class RobotStateMemory:
 
     Args:
         joint_names: The joints of the robot, in the order of every array returned.
+        ignored: Names of other joints that messages may hold.
 
     Attributes:
         messages: Messages taken over so far.
         refused: Messages of which nothing could be used.
     """
 
-    def __init__(self, joint_names: Sequence[str]) -> None:
+    def __init__(self, joint_names: Sequence[str], ignored: Collection[str] = ()) -> None:
         self._names = tuple(joint_names)
+        self._ignored = frozenset(ignored)
         self._place = {name: index for index, name in enumerate(self._names)}
         count = len(self._names)
         self._position = np.full(count, np.nan)
@@ -175,7 +178,7 @@ class RobotStateMemory:
         return True
 
     def _new_layout(self, names: tuple[str, ...], complaints: list[str]) -> _Layout:
-        unknown = sorted(set(names) - set(self._names))
+        unknown = sorted(set(names) - set(self._names) - self._ignored)
         if unknown:
             complaints.append(
                 f"joint states name joints unknown to the robot: {_some(unknown)}; left out"
@@ -308,3 +311,14 @@ def _between(times: np.ndarray, at: np.ndarray, column: np.ndarray) -> np.ndarra
     pause = at[after] - at[np.maximum(after - 1, 0)]
     inside = (pause <= MAX_GAP) | (at[after] == times)
     return np.where(inside, np.interp(times, at, column, left=np.nan, right=np.nan), np.nan)
+
+
+def joint_states_of(robot: Robot) -> RobotStateMemory:
+    """Memory of the joints that move or are held; the URDF's others are ignored.
+
+    Args:
+        robot: The robot.
+    """
+    kinds = (pin.FrameType.JOINT, pin.FrameType.FIXED_JOINT)  # locked joints are fixed ones
+    others = {frame.name for frame in robot.model.frames if frame.type in kinds}
+    return RobotStateMemory((*robot.joint_names, *robot.held), others)

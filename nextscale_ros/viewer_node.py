@@ -29,8 +29,9 @@ from nextscale_ros.description import described_robot
 from nextscale_ros.markers import sentence_of, skeleton_of
 from nextscale_ros.message_rules import NANOSECONDS, nanoseconds
 from nextscale_ros.parameters import declare_parameters
+from nextscale_ros.qos import LATCHED
 from nextscale_ros.serving import serve
-from nextscale_ros.state import RobotStateError, RobotStateMemory
+from nextscale_ros.state import RobotStateError, joint_states_of
 from nextscale_ros.tf import TF_TOPIC, TFMessage, root_link
 from nextscale_ros.walked import WalkedBase
 
@@ -68,11 +69,12 @@ class ViewerNode(Node):
         robot = described_robot(self)
         rate = float(self._value("max_rate"))
         self._robot, self._root = robot, root_link(robot)
-        self._joints = RobotStateMemory((*robot.joint_names, *robot.held))
+        self._joints = joint_states_of(robot)
         self._measured, self._transformed = BaseMemory(robot), BaseMemory(robot)
         self._walked = WalkedBase(robot)
         self._frame = str(self._value("base_frame"))
         self._told: set[str] = set()
+        self._sentence: str | None = None
         self._seen, self._still = np.full(robot.num_joints + 7, np.nan), 0
         # The timer below sets the pace; the page must not leave out every second picture.
         self.page = LiveViewer(
@@ -84,7 +86,7 @@ class ViewerNode(Node):
         self._listen(JointState, "joint_states_topic", self._on_joints)
         self._listen(Odometry, "odometry_topic", self._on_odometry)
         self.create_subscription(
-            MarkerArray, str(self._value("markers_topic")), self._on_markers, 10
+            MarkerArray, str(self._value("markers_topic")), self._on_markers, LATCHED
         )
         if TFMessage is not None:
             self.create_subscription(TFMessage, TF_TOPIC, self._on_tf, qos_profile_sensor_data)
@@ -158,7 +160,8 @@ class ViewerNode(Node):
 
     def _on_markers(self, message: MarkerArray) -> None:
         sentence = sentence_of(message)
-        if sentence is not None:
+        if sentence not in (None, self._sentence):
+            self._sentence = sentence
             self.page.set_title(sentence)
         joints = skeleton_of(message)
         if joints is not None:

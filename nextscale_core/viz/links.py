@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from nextscale_core.retarget.trajectory import RobotTrajectory
 
 _GREY: Color = (0.70, 0.72, 0.75)
-_STICK_RADIUS, _SOLE_RADIUS = 0.035, 0.018
+STICK_RADIUS, SOLE_RADIUS = 0.035, 0.018
+"""Of the sticks that stand for the links of a robot without meshes [m]."""
 
 
 @dataclass(frozen=True)
@@ -176,14 +177,14 @@ def _sticks(robot: Robot) -> tuple[Link, ...]:
     sticks: dict[int, list[Mesh]] = {}
     for joint in range(2, model.njoints):
         away = np.array(model.jointPlacements[joint].translation)
-        stick = capsule(np.zeros(3), away, _STICK_RADIUS, _STICK_RADIUS, _GREY)
+        stick = capsule(np.zeros(3), away, STICK_RADIUS, STICK_RADIUS, _GREY)
         sticks.setdefault(int(model.parents[joint]), []).append(stick)
     kinematics = kinematics_of(robot)
     for side in SIDES:
         heel, toe = (kinematics.index[f"{side}_{end}"] for end in ("heel", "toe"))
         # A little above the sole, as the stick has a radius.
         ends = 0.7 * kinematics.offset[[heel, toe]]
-        foot = capsule(ends[0], ends[1], _SOLE_RADIUS, _SOLE_RADIUS, _GREY)
+        foot = capsule(ends[0], ends[1], SOLE_RADIUS, SOLE_RADIUS, _GREY)
         sticks.setdefault(int(kinematics.owner[heel]) + 2, []).append(foot)
     return tuple(
         Link(

@@ -57,10 +57,13 @@ def assert_shows_something(picture: Path) -> None:
     assert pixels.std() > 5.0
 
 
-def test_a_sentence_is_executed_and_drawn(tmp_path: Path) -> None:
-    status, output = finish(demo(tmp_path))
+@pytest.mark.parametrize(
+    ("robot", "joints"), [("g1", 29), ("talos", 28)], ids=["all joints move", "some are locked"]
+)
+def test_a_sentence_is_executed_and_drawn(tmp_path: Path, robot: str, joints: int) -> None:
+    status, output = finish(demo(tmp_path, "--robot", robot))
     assert status == 0, output
-    assert "29 joints" in output
+    assert f"{joints} joints" in output
     for stage in ("generate", "gate", "message"):
         assert stage in output
     assert_shows_something(tmp_path / "a_person_raises_the_right_arm.png")

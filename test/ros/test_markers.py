@@ -22,7 +22,6 @@ from nextscale_core.viz.scene import ASIDE, robot_scene
 from nextscale_ros.footsteps import planned_footsteps
 from nextscale_ros.markers import (
     PlanMarkers,
-    cleared,
     sentence_of,
     skeleton_of,
     source_times,
@@ -64,11 +63,17 @@ def turned(walk: RobotTrajectory, yaw: float, shift: tuple[float, float, float])
     )
 
 
-def by_key(message: MarkerArray) -> dict[tuple[str, int], Marker]:
-    found = {(m.ns, m.id): m for m in message.markers if m.action == Marker.ADD}
-    added = [m for m in message.markers if m.action == Marker.ADD]
-    assert len(found) == len(added), "no two markers share namespace and id"
-    return found
+def by_namespace(message: MarkerArray) -> dict[str, Marker]:
+    """What is shown, all with the same id."""
+    found = {marker.ns: marker for marker in message.markers}
+    assert len(found) == len(message.markers) and not any(m.id for m in message.markers)
+    return {name: marker for name, marker in found.items() if marker.action == Marker.ADD}
+
+
+EVERYTHING = {
+    *("path", "heading", "footprints/left", "footprints/right"),
+    *("text", "skeleton/bones", "skeleton/joints"),
+}
 
 
 def points(marker: Marker) -> np.ndarray:
@@ -76,52 +81,78 @@ def points(marker: Marker) -> np.ndarray:
 
 
 def test_every_marker_is_whole_and_in_the_frame_of_the_odometry(plan: PlanMarkers) -> None:
-    for message in (plan.static(NOW), plan.at(1.0, NOW)):
-        for marker in message.markers:
-            assert marker.header.frame_id == "odom"
-            assert marker.header.stamp == NOW
-            q = marker.pose.orientation
-            assert np.hypot(np.hypot(q.x, q.y), np.hypot(q.z, q.w)) == pytest.approx(1.0)
-            if marker.action == Marker.ADD:
-                assert marker.color.a > 0.0
-                assert max(marker.scale.x, marker.scale.z) > 0.0
-            if marker.type == Marker.LINE_LIST:
-                assert len(marker.points) % 2 == 0
-            assert len(marker.colors) in (0, len(marker.points))
-
-
-def test_a_new_plan_deletes_the_old_one_first_and_says_itself_again_without(
-    plan: PlanMarkers,
-) -> None:
-    first, *others = plan.static(NOW).markers
-    assert first.action == Marker.DELETEALL
-    assert all(marker.action == Marker.ADD for marker in others)
-    assert plan.static(NOW, clear=False).markers == others
-    assert [marker.action for marker in cleared("odom", NOW).markers] == [Marker.DELETEALL]
-
-
-def test_what_does_not_move_stays_and_the_human_vanishes_when_nobody_moves_it(
-    plan: PlanMarkers,
-) -> None:
-    for marker in plan.static(NOW).markers:
-        assert (marker.lifetime.sec, marker.lifetime.nanosec) == (0, 0)
     for marker in plan.at(1.0, NOW).markers:
-        assert 0.2 < marker.lifetime.sec + marker.lifetime.nanosec * 1e-9 < 3.0
+        assert marker.header.frame_id == "odom"
+        assert marker.header.stamp == NOW
+        q = marker.pose.orientation
+        assert np.hypot(np.hypot(q.x, q.y), np.hypot(q.z, q.w)) == pytest.approx(1.0)
+        assert marker.color.a > 0.0
+        assert max(marker.scale.x, marker.scale.z) > 0.0
+        if marker.type == Marker.LINE_LIST:
+            assert len(marker.points) % 2 == 0
+        assert len(marker.colors) in (0, len(marker.points))
 
 
-def test_the_human_keeps_its_namespaces_and_ids(plan: PlanMarkers) -> None:
-    keys = [set(by_key(plan.at(seconds, NOW))) for seconds in (0.0, 1.0, 99.0)]
-    assert keys == [{("skeleton/bones", 0), ("skeleton/joints", 0)}] * 3
+def test_rviz_tries_again_where_a_marker_came_before_the_first_transform(plan: PlanMarkers) -> None:
+    assert all(marker.frame_locked for marker in plan.at(1.0, NOW).markers)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.0, 99.0])
+def test_every_message_shows_the_whole_plan(plan: PlanMarkers, seconds: float) -> None:
+    assert set(by_namespace(plan.at(seconds, NOW))) == EVERYTHING
+
+
+def test_a_plan_takes_away_what_only_the_one_before_had(
+    robot: Robot, walk: RobotTrajectory
+) -> None:
+    message = PlanMarkers(robot, walk, None).at(0.0, NOW)
+    gone = {marker.ns for marker in message.markers if marker.action == Marker.DELETE}
+    assert gone == {"text", "skeleton/bones", "skeleton/joints"}
+    assert set(by_namespace(message)) | gone == EVERYTHING
+
+
+def lifetimes(message: MarkerArray) -> dict[str, float]:
+    shown = by_namespace(message)
+    return {ns: m.lifetime.sec + m.lifetime.nanosec * 1e-9 for ns, m in shown.items()}
+
+
+def test_the_human_vanishes_when_nobody_moves_it_and_stays_once_the_motion_has_ended(
+    plan: PlanMarkers, walk: RobotTrajectory
+) -> None:
+    moving = lifetimes(plan.at(1.0, NOW))
+    for name in EVERYTHING:
+        if name.startswith("skeleton"):
+            assert 0.2 < moving[name] < 3.0
+        else:
+            assert moving[name] == 0.0, "it stays"
+    for seconds in (walk.time_from_start[-1], 99.0):
+        assert set(lifetimes(plan.at(float(seconds), NOW)).values()) == {0.0}
 
 
 def test_the_path_lies_on_the_floor_below_the_base(
     plan: PlanMarkers, walk: RobotTrajectory
 ) -> None:
-    path = points(by_key(plan.static(NOW))["path", 0])
+    shown = by_namespace(plan.at(0.0, NOW))
+    path = points(shown["path"])
     np.testing.assert_allclose(path[[0, -1], :2], walk.base_position[[0, -1], :2], atol=1e-9)
     assert np.ptp(path[:, 2]) == 0.0 and abs(path[0, 2]) < 0.02
-    heading = by_key(plan.static(NOW))["heading", 0]
-    assert heading.pose.position.x == pytest.approx(walk.base_position[-1, 0])
+    assert shown["heading"].pose.position.x == pytest.approx(walk.base_position[-1, 0])
+
+
+def test_the_sentence_follows_the_robot_and_stays_above_it(
+    plan: PlanMarkers, walk: RobotTrajectory
+) -> None:
+    for row in (0, len(walk) // 2, -1):
+        message = plan.at(float(walk.time_from_start[row]), NOW)
+        place = by_namespace(message)["text"].pose.position
+        np.testing.assert_allclose([place.x, place.y], walk.base_position[row, :2], atol=1e-9)
+        assert place.z > 1.32 + 0.08, "above the head of a G1"
+
+
+def test_spaces_are_narrower_than_letters(plan: PlanMarkers) -> None:
+    scale = by_namespace(plan.at(0.0, NOW))["text"].scale
+    # RViz takes a width of 0 as unset, and then a space is as wide as a letter of 1 m.
+    assert 0.2 * scale.z < scale.x < scale.z
 
 
 def test_footprints_alternate_as_a_walk_does_and_are_as_large_as_the_soles(
@@ -143,13 +174,25 @@ def test_footprints_alternate_as_a_walk_does_and_are_as_large_as_the_soles(
         assert (np.diff(along) > 0.2).all()
 
 
-def test_every_footprint_is_a_flat_box_with_a_number_of_its_own(plan: PlanMarkers) -> None:
-    boxes = {k: m for k, m in by_key(plan.static(NOW)).items() if k[0].startswith("footprints")}
-    assert len(boxes) == len(plan.footsteps)
+def test_every_footprint_is_a_rectangle_on_the_floor_that_needs_no_light(plan: PlanMarkers) -> None:
+    shown = by_namespace(plan.at(0.0, NOW))
     for side in ("left", "right"):
-        numbers = sorted(number for name, number in boxes if name.endswith(side))
-        assert numbers == list(range(len(numbers)))
-    assert all(m.type == Marker.CUBE and m.scale.z < 0.02 for m in boxes.values())
+        steps = [step for step in plan.footsteps if step.side == side]
+        marker = shown[f"footprints/{side}"]
+        assert marker.type == Marker.TRIANGLE_LIST
+        # With a color for each corner, RViz draws triangles without shading.
+        assert len(marker.colors) == len(marker.points) == 6 * len(steps)
+        assert (marker.scale.x, marker.scale.y, marker.scale.z) == (1.0, 1.0, 1.0)
+        for color in (marker.color, *marker.colors):
+            assert color.a == 1.0 and max(color.r, color.b) > 0.8
+        for step, corners in zip(steps, points(marker).reshape(-1, 6, 3), strict=True):
+            np.testing.assert_allclose(corners.mean(axis=0)[:2], step.centre[:2], atol=1e-9)
+            assert np.allclose(corners[:, 2], corners[0, 2]) and abs(corners[0, 2]) < 0.02
+            one, other = corners[:3], corners[3:]
+            areas = [np.linalg.norm(np.cross(t[1] - t[0], t[2] - t[0])) / 2 for t in (one, other)]
+            assert sum(areas) == pytest.approx(step.length * step.width)
+            sides = np.linalg.norm(np.diff(one, axis=0), axis=1)
+            assert sides == pytest.approx([step.length, step.width])
 
 
 def test_a_robot_that_only_stands_has_one_footprint_for_each_foot(
@@ -204,13 +247,13 @@ def test_the_human_is_where_the_page_has_it(
 
 def test_lines_join_each_joint_with_its_parent(plan: PlanMarkers) -> None:
     joints = plan.joints(1.3)
-    bones = points(by_key(plan.at(1.3, NOW))["skeleton/bones", 0]).reshape(-1, 2, 3)
+    bones = points(by_namespace(plan.at(1.3, NOW))["skeleton/bones"]).reshape(-1, 2, 3)
     expected = [(joints[parent], joints[j]) for j, parent in enumerate(PARENTS) if parent >= 0]
     np.testing.assert_allclose(bones, np.array(expected))
 
 
 def test_left_limbs_are_blue_and_right_limbs_orange(plan: PlanMarkers) -> None:
-    colors = by_key(plan.at(0.0, NOW))["skeleton/joints", 0].colors
+    colors = by_namespace(plan.at(0.0, NOW))["skeleton/joints"].colors
     left, right = (colors[JOINT_INDEX[f"{side}_wrist"]] for side in ("left", "right"))
     assert left.b > left.r and right.r > right.b
 
@@ -254,15 +297,15 @@ def test_who_hears_the_markers_gets_joints_and_sentence_back(plan: PlanMarkers) 
     joints = skeleton_of(plan.at(0.7, NOW))
     assert joints is not None
     np.testing.assert_allclose(joints, plan.joints(0.7))
-    assert sentence_of(plan.static(NOW)) == "a person walks"
-    assert skeleton_of(plan.static(NOW)) is None
-    assert sentence_of(plan.at(0.0, NOW)) is None
+    assert sentence_of(plan.at(0.7, NOW)) == "a person walks"
+    assert skeleton_of(MarkerArray()) is None
+    assert sentence_of(MarkerArray()) is None
 
 
 @pytest.mark.parametrize("how", ["too few", "NaN"])
 def test_a_broken_skeleton_is_none(plan: PlanMarkers, how: str) -> None:
     message = plan.at(0.7, NOW)
-    dots = message.markers[1]
+    dots = by_namespace(message)["skeleton/joints"]
     if how == "too few":
         dots.points = dots.points[:-1]
     else:
@@ -274,23 +317,24 @@ def test_a_long_sentence_is_broken_into_lines_and_comes_back_whole(
     robot: Robot, walk: RobotTrajectory
 ) -> None:
     text = "a person walks forward slowly and then turns around and waves with both hands at us"
-    message = PlanMarkers(robot, walk, None, text).static(NOW)
-    marker = by_key(message)["text", 0]
+    message = PlanMarkers(robot, walk, None, text).at(0.0, NOW)
+    marker = by_namespace(message)["text"]
     assert all(len(line) <= 60 for line in marker.text.splitlines())
     assert marker.type == Marker.TEXT_VIEW_FACING and sentence_of(message) == text
 
 
-def test_a_plan_without_a_clip_has_a_path_and_no_human(robot: Robot, walk: RobotTrajectory) -> None:
-    plan = PlanMarkers(robot, walk, None)
-    assert plan.at(1.0, NOW).markers == []
-    assert ("path", 0) in by_key(plan.static(NOW))
-    assert ("text", 0) not in by_key(plan.static(NOW))
+def test_a_plan_without_a_clip_has_a_path_and_neither_human_nor_sentence(
+    robot: Robot, walk: RobotTrajectory
+) -> None:
+    message = PlanMarkers(robot, walk, None).at(1.0, NOW)
+    assert set(by_namespace(message)) == EVERYTHING - {"text", "skeleton/bones", "skeleton/joints"}
+    assert skeleton_of(message) is None and sentence_of(message) is None
 
 
 def test_one_sample_is_a_plan_too(robot: Robot, walk: RobotTrajectory, clip: MotionClip) -> None:
     one = _first(walk, 1)
     plan = PlanMarkers(robot, one, clip)
-    assert len(by_key(plan.static(NOW))["path", 0].points) == 2
+    assert len(by_namespace(plan.at(0.0, NOW))["path"].points) == 2
     assert np.isfinite(plan.joints(0.0)).all()
 
 

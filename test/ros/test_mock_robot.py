@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint, MultiDOFJointTrajectory
 
-from nextscale_core.retarget import Robot, load_robot
+from nextscale_core.exceptions import RobotError
+from nextscale_core.retarget import Robot, list_robots, load_robot
 from nextscale_core.retarget.kinematics import Poses, kinematics_of
 from nextscale_core.retarget.trajectory import RobotTrajectory
 from nextscale_ros.conversions import base_trajectory, duration
+from nextscale_ros.description import resting_joints
 from nextscale_ros.message_rules import NANOSECONDS, nanoseconds
 from nextscale_ros.processes import Child
 from nextscale_ros.qos import LATCHED
 from nextscale_ros.recorder import Recorder
 from ros.graph import REPLY, START, Graph
+from ros.urdf_tree import link_poses
 
 
 @pytest.fixture(scope="module")
@@ -262,3 +268,36 @@ def test_transforms_say_where_its_base_is(controller: Controller, robot: Robot) 
     ]
     np.testing.assert_allclose([foot.x, foot.y], soles[:, :2].mean(axis=0), atol=1e-6)
     assert foot.z == pytest.approx(soles[:, 2].min(), abs=1e-6)
+
+
+@pytest.mark.parametrize("name", list_robots())
+def test_from_its_topics_every_link_of_every_robot_has_a_transform(graph: Graph, name: str) -> None:
+    try:
+        robot = load_robot(name)
+    except RobotError as error:
+        pytest.skip(str(error))
+    recorder = graph.recorder()
+    heard: dict[str, Any] = {}
+    for topic, kind, quality in (
+        ("joint_states", JointState, qos_profile_sensor_data),
+        ("robot_description", String, LATCHED),
+    ):
+        recorder.create_subscription(
+            kind, f"/{name}/{topic}", partial(heard.__setitem__, topic), quality
+        )
+    with Child(
+        "nextscale_ros.mock_robot",
+        parameters={"robot": name},
+        ros_arguments=["-r", f"__ns:=/{name}"],
+        env=graph.env,
+        log=graph.folder / f"mock_{name}.log",
+    ) as child:
+        recorder.wait(lambda: len(heard) == 2, START, f"{name}'s topics", child.check)
+    state, text = heard["joint_states"], heard["robot_description"].data
+    assert len(set(state.name)) == len(state.name) == len(state.position) == len(state.velocity)
+    poses = link_poses(text, dict(zip(state.name, state.position, strict=True)))
+    assert set(poses) == {link.get("name") for link in ElementTree.fromstring(text).findall("link")}
+    assert dict(zip(state.name, state.position, strict=True)) == pytest.approx(
+        {**dict(zip(robot.joint_names, robot.nominal, strict=True)), **resting_joints(robot)}
+    )
+    assert not any(state.velocity)

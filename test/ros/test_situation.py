@@ -13,7 +13,7 @@ from nextscale_ros.base import BaseMemory, ImuMemory
 from nextscale_ros.parameters import Settings
 from nextscale_ros.published import PublishedPlan
 from nextscale_ros.situation import Situation
-from nextscale_ros.state import RobotStateError, RobotStateMemory
+from nextscale_ros.state import RobotStateError, joint_states_of
 
 BEGIN = 100.0
 AHEAD = 0.5
@@ -28,7 +28,7 @@ class Inputs:
     """What `RobotInputs` offers, without a node."""
 
     def __init__(self, robot: Robot) -> None:
-        self.joints = RobotStateMemory((*robot.joint_names, *robot.held))
+        self.joints = joint_states_of(robot)
         self.base = BaseMemory(robot)
         self.imu = ImuMemory()
         self.imu_link = ""

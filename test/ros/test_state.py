@@ -5,18 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nextscale_core.exceptions import RobotError
+from nextscale_core.retarget import list_robots, load_robot
 from nextscale_ros.state import (
     MAX_COMPLAINTS,
     MAX_LAYOUTS,
     JointHistory,
     RobotStateError,
     RobotStateMemory,
+    joint_states_of,
 )
 
 NAMES = ("a", "b", "c")
@@ -44,6 +48,21 @@ def test_a_joint_never_heard_of_is_named(memory: RobotStateMemory) -> None:
     memory.update(["a", "c"], [1.0, 3.0], [], 10.0)
     with pytest.raises(RobotStateError, match="1 of 3 joints have not been measured: b"):
         memory.current(10.0, 0.2)
+
+
+@pytest.mark.parametrize("name", list_robots())
+def test_all_joints_of_a_robot_are_known_whether_they_move_or_not(name: str) -> None:
+    try:
+        robot = load_robot(name)
+    except RobotError as error:
+        pytest.skip(str(error))
+    tree = ElementTree.parse(robot.urdf_path).getroot().findall("joint")
+    names = [str(joint.get("name")) for joint in tree if joint.get("type") != "fixed"]
+    memory = joint_states_of(robot)
+    assert memory.update(names, [0.1] * len(names), [], 10.0) == []
+    assert memory.current(10.0, 0.2).positions.shape == (robot.num_joints + len(robot.held),)
+    (complaint,) = memory.update([*names, "tail"], [0.1] * (len(names) + 1), [], 10.1)
+    assert "unknown to the robot: ['tail']" in complaint
 
 
 def test_an_old_reading_does_not_count(memory: RobotStateMemory) -> None:

@@ -191,7 +191,7 @@ def test_without_anybody_who_knows_the_base_the_lowest_sole_stands(
 def test_the_human_and_the_sentence_come_from_the_markers(stage: Stage, robot: Robot) -> None:
     clip = walking_clip()
     plan = PlanMarkers(robot, Retargeter(robot).retarget(clip), clip, "a person walks", "odom")
-    stage.markers.publish(plan.static(Time()))
+    stage.markers.publish(plan.at(0.0, Time()))
     stage.until(
         lambda: "a person walks" in stage.viewer.page._title.content, lambda: None, "the sentence"
     )
