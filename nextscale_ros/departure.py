@@ -34,6 +34,9 @@ JERK = 0.03
 _APPROACHES = np.arange(0.0, 0.31, 0.02)
 """Times from a state near the first point to that point that are tried, shortest first [s]."""
 
+_CYCLES = 0.02
+"""Time in which a controller may change velocities to those of the first point [s]."""
+
 
 @dataclass(frozen=True)
 class Departure:
@@ -82,34 +85,45 @@ def at_rest(
         now: The time of sending [s].
 
     Raises:
-        MovedError: the robot is too far from the first point, or moves.
+        MovedError: the robot is too far from the first point, or moves otherwise than that.
     """
     shift = 0.0
     if state is not None:
-        off = np.abs(state.positions - trajectory.positions[0])
-        joint = int(off.argmax())
-        if off[joint] > NEAR:
-            raise MovedError(
-                f"the robot was moved while its motion was made: {robot.joint_names[joint]} "
-                f"is {off[joint]:.3f} rad from where the trajectory begins, the limit is {NEAR}; "
-                "send the sentence again when it stands"
-            )
+        _check_place(robot, trajectory, state)
         shift = _approach(robot, trajectory, state)
-        if shift:
-            trajectory = _later(trajectory, shift)
+        trajectory = _later(trajectory, shift)
     return Departure(PublishedPlan(trajectory, now, on_arrival=True), shift=shift)
+
+
+def _check_place(robot: Robot, trajectory: RobotTrajectory, state: RobotState) -> None:
+    again = "send the sentence again when it stands"
+    off = np.abs(state.positions - trajectory.positions[0])
+    joint = int(off.argmax())
+    if off[joint] > NEAR:
+        raise MovedError(
+            f"the robot was moved while its motion was made: {robot.joint_names[joint]} is "
+            f"{off[joint]:.3f} rad from where the trajectory begins, the limit is {NEAR}; {again}"
+        )
+    if state.velocities is None:
+        return
+    change = np.abs(state.velocities - trajectory.velocities[0])
+    allowed = robot.acceleration_limit * _CYCLES
+    joint = int((change / allowed).argmax())
+    if change[joint] > allowed[joint]:
+        raise MovedError(
+            f"the robot moves, and not by a trajectory of ours: {robot.joint_names[joint]} is "
+            f"{change[joint]:.2f} rad/s faster or slower than the trajectory begins, the limit is "
+            f"{allowed[joint]:.2f}; {again}"
+        )
 
 
 def _approach(robot: Robot, trajectory: RobotTrajectory, state: RobotState) -> float:
     """How much later the first point must come to be reached within the limits [s]."""
+    state = RobotState(state.positions, trajectory.velocities[0])
     for seconds in _APPROACHES:
-        findings = check_start(robot, _later(trajectory, float(seconds)), state)
-        if not findings:
+        if not (findings := check_start(robot, _later(trajectory, float(seconds)), state)):
             return float(seconds)
-    raise MovedError(
-        f"the robot is not at rest where the trajectory begins: {findings[0].message}; send the "
-        "sentence again when it stands"
-    )
+    raise MovedError(f"the trajectory cannot be reached: {findings[0].message}")
 
 
 def _later(trajectory: RobotTrajectory, seconds: float) -> RobotTrajectory:

@@ -24,8 +24,8 @@ _PLAN_RATE = 50.0
 _TRACKED = 0.5
 """A joint further from the published plan than this is not following it [rad]."""
 
-_LATELY, _MOVES, _STANDS = 0.2, 0.1, 0.3
-"""A joint whose plan has moved it this far [rad] within this time [s], and which has gone less than
+_LATELY, _MOVES, _STANDS = 0.3, 0.05, 0.3
+"""A joint whose plan has moved within this time [s] by this much [rad], and which has gone less than
 this share of it, stands: its plan is not executed."""
 
 
