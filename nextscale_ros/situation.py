@@ -25,8 +25,8 @@ _TRACKED = 0.5
 """A joint further from the published plan than this is not following it [rad]."""
 
 _LATELY, _MOVES, _STANDS = 0.3, 0.05, 0.3
-"""A joint whose plan has moved within this time [s] by this much [rad], and which has gone less than
-this share of it, stands: its plan is not executed."""
+"""A joint whose plan has moved within this time [s] by this much [rad], and which has gone less
+than this share of it, stands: its plan is not executed."""
 
 
 @dataclass(frozen=True)

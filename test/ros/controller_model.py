@@ -10,8 +10,18 @@ in that cycle.
 
 from __future__ import annotations
 
+import threading
+import time
+from collections import deque
+
 import numpy as np
+from builtin_interfaces.msg import Time
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rosgraph_msgs.msg import Clock
 from scipy.interpolate import CubicHermiteSpline
+from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory
 
 from nextscale_core.retarget import Robot
@@ -90,8 +100,9 @@ class ControllerModel:
 
     def strain(self, robot: Robot) -> tuple[float, float]:
         """Largest velocity and acceleration from command to command, as shares of the limits."""
-        times = np.array([time for time, _ in self.commands])
-        places = np.array([place for _, place in self.commands])
+        commands = list(self.commands)  # it grows meanwhile
+        times = np.array([time for time, _ in commands])
+        places = np.array([place for _, place in commands])
         steps = np.diff(times)[:, None]
         speeds = np.diff(places, axis=0) / steps
         middle = (steps[1:] + steps[:-1]) / 2
@@ -100,3 +111,90 @@ class ControllerModel:
             float((np.abs(speeds) / robot.velocity_limit).max()),
             float((pushes / robot.acceleration_limit).max()),
         )
+
+
+class ModelRobot:
+    """A robot with such a controller in the test's own process: `/motion_command` in, joints out.
+
+    Args:
+        context: The ROS context to live in.
+        robot: The robot.
+        generation: Of the controller.
+        way: How long messages are on their way to the controller [s].
+        ahead: How far the robot's clock is ahead of ours [s].
+        simulated: Publish `/clock`, and live by it; it stands still until `run` is set.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        robot: Robot,
+        generation: str = "jazzy",
+        way: float = 0.0,
+        ahead: float = 0.0,
+        simulated: bool = False,
+    ) -> None:
+        self.robot, self.way, self.ahead = robot, way, ahead
+        self.model = ControllerModel(robot.nominal, generation)
+        self.run = not simulated
+        self._time = 500.0 if simulated else None
+        self._node = Node("model_robot", context=context)
+        self._waiting: deque[tuple[float, JointTrajectory]] = deque()
+        self._states = self._node.create_publisher(JointState, "/joint_states", 10)
+        self._clock = self._node.create_publisher(Clock, "/clock", 10) if simulated else None
+        self._node.create_subscription(JointTrajectory, "/motion_command", self._on_command, 10)
+        self._executor = SingleThreadedExecutor(context=context)
+        self._executor.add_node(self._node)
+        self._ended = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._control, daemon=True),
+            threading.Thread(target=self._hear, daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def close(self) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join(10.0)
+        self._executor.shutdown()
+        self._node.destroy_node()
+
+    @property
+    def now(self) -> float:
+        """The robot's clock [s]."""
+        if self._time is not None:
+            return self._time
+        return int(self._node.get_clock().now().nanoseconds) / NANOSECONDS + self.ahead
+
+    @property
+    def speed(self) -> float:
+        """Of the fastest joint [rad/s]."""
+        return float(np.abs(self.model.velocity).max())
+
+    def _on_command(self, message: JointTrajectory) -> None:
+        self._waiting.append((time.monotonic() + self.way, message))
+
+    def _hear(self) -> None:
+        while not self._ended.is_set():
+            self._executor.spin_once(timeout_sec=0.02)
+
+    def _control(self) -> None:
+        while not self._ended.wait(PERIOD):
+            if self._time is not None and self.run:
+                self._time += PERIOD
+            now = self.now
+            while self._waiting and self._waiting[0][0] <= time.monotonic():
+                self.model.take(self._waiting.popleft()[1], now)
+            if self.run:
+                self.model.cycle(now)
+            sec, nanosec = divmod(round(now * NANOSECONDS), NANOSECONDS)
+            state = JointState(
+                name=list(self.robot.joint_names),
+                position=self.model.position.tolist(),
+                velocity=self.model.velocity.tolist(),
+            )
+            state.header.stamp = Time(sec=sec, nanosec=nanosec)
+            if self._clock is not None:
+                self._clock.publish(Clock(clock=state.header.stamp))
+            self._states.publish(state)
