@@ -11,7 +11,7 @@ from nextscale_ros.msg import ErrorCode, MotionReport
 from nextscale_ros.processes import Child
 from nextscale_ros.recorder import Recorder
 from ros.goals import ABORTED, CANCELED, SUCCEEDED, Goals, Sent
-from ros.graph import REPLY, START, Graph
+from ros.graph import REPLY, START, Graph, measured_now
 
 pytest.importorskip("control_msgs", reason="control_msgs is neither installed nor built")
 
@@ -72,9 +72,8 @@ def test_a_goal_succeeds_when_the_controller_has_executed_it(
     stages = [message.stage for message in sent.feedback]
     assert stages[-1] == "execute" and stages.index("gate") < stages.index("execute")
     # The robot is where the trajectory ends.
-    client.states.clear()
-    client.wait(lambda: bool(client.states), REPLY, "a joint state")
-    at = dict(zip(client.states[-1].name, client.states[-1].position, strict=True))
+    state = measured_now(client, graph.alive)
+    at = dict(zip(state.name, state.position, strict=True))
     last = dict(
         zip(result.trajectory.joint_names, result.trajectory.points[-1].positions, strict=True)
     )
@@ -90,9 +89,9 @@ def test_cancel_stops_the_robot(goals: Goals, client: Recorder) -> None:
     assert result.trajectory.points
 
     def rests() -> bool:
-        return bool(client.states) and max(map(abs, client.states[-1].velocity)) < 1e-3
+        return max(map(abs, client.states[-1].velocity)) < 1e-3
 
-    client.states.clear()
+    measured_now(client)
     client.wait(rests, REPLY, "the robot to rest")
 
 
