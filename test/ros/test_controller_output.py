@@ -95,6 +95,22 @@ def test_cancel_stops_the_robot(goals: Goals, client: Recorder) -> None:
     client.wait(rests, REPLY, "the robot to rest")
 
 
+def test_after_a_cancel_the_next_sentence_begins_where_the_robot_stopped(
+    graph: Graph, goals: Goals, client: Recorder
+) -> None:
+    sent = goals.send(TEXT, seconds=[6.0])
+    client.wait(
+        lambda: max(map(abs, measured_now(client).velocity)) > 0.3, REPLY, "a movement", graph.alive
+    )
+    # Its plan would go on; the robot does not.
+    assert goals.cancel(sent) == 1
+    status, result = goals.ask(TEXT)
+    assert status == SUCCEEDED, result.error
+    log = graph.children[-1].log
+    assert log is not None and "goal ended: canceled" in log.read_text()
+    assert "would jerk" not in log.read_text()
+
+
 def test_a_newer_sentence_preempts_the_execution(goals: Goals, client: Recorder) -> None:
     first = goals.send(TEXT, seconds=[6.0])
     goals.wait(lambda: any(f.stage == "execute" for f in first.feedback), "the execution")

@@ -179,6 +179,7 @@ def test_a_sentence_during_another_makes_one_continuous_motion(
             stage.until_it_moves()
             report, command = stage.ask()
             assert command is not None, report.message
+            assert len(command.points) == report.points
             gaps.append(stage.gap(command))
             under_way &= max(abs(v) for v in command.points[0].velocities) > 0.01
         stage.until_it_rests()

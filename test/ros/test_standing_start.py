@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.parameter import Parameter
+from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory
 
 from nextscale_core.retarget import Robot, load_robot
@@ -20,10 +21,12 @@ from nextscale_ros.generate_node import GenerateNode
 from nextscale_ros.message_rules import nanoseconds
 from nextscale_ros.msg import ErrorCode, MotionReport
 from nextscale_ros.recorder import Recorder
+from nextscale_ros.srv import EditPlan
 from ros.controller_model import ModelRobot
 from ros.goals import SUCCEEDED, Goals
 from ros.graph import REPLY, START, Graph
 from ros.handmade import HandmadePipeline
+from ros.services import call
 
 GOOD = (MotionReport.PASS, MotionReport.REPAIRED)
 TEXT = "a person raises the right arm"
@@ -158,6 +161,34 @@ def test_simulated_time_may_stand_still_when_a_motion_is_sent(
         assert not hands.model.velocity.any()
         hands.run = True
         executed(recorder, hands, command)
+    assert max(hands.model.strain(robot)) < STRAIN
+
+
+def test_edits_and_goals_with_a_start_state_begin_on_arrival_too(
+    graph: Graph, robot: Robot, body: Callable[..., ModelRobot], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow_sender(monkeypatch)
+    hands = body()
+    with generate_node(graph) as recorder:
+        goals = Goals(recorder)
+        here = JointState(name=list(robot.joint_names), position=robot.nominal.tolist())
+        assert goals.ask(TEXT, start_state=here)[0] == SUCCEEDED
+        recorder.wait(lambda: bool(recorder.commands), REPLY, "the trajectory")
+        executed(recorder, hands, recorder.commands[-1][1])
+        request = EditPlan.Request(text=TEXT, begin=0.5, end=1.0, seed=-1)
+        answer = call(recorder, EditPlan, "edit_plan", request, again=False)
+        assert answer.report.outcome in GOOD, answer.report.message
+        recorder.wait(lambda: len(recorder.commands) > 1, REPLY, "the trajectory")
+        executed(recorder, hands, recorder.commands[-1][1])
+        # What is only planned may be sent by somebody, some time.
+        for start in (JointState(), here):
+            status, result = goals.ask(TEXT, start_state=start, plan_only=True)
+            assert status == SUCCEEDED and result.trajectory.points
+            assert nanoseconds(result.trajectory.header.stamp) == 0
+            assert nanoseconds(result.base_trajectory.header.stamp) == 0
+        goals.destroy()
+        assert len(recorder.commands) == 2
+    assert all(not nanoseconds(command.header.stamp) for _, command in recorder.commands)
     assert max(hands.model.strain(robot)) < STRAIN
 
 
