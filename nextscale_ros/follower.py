@@ -54,24 +54,27 @@ class JointFollower:
             now: The present time, `begin` at the latest [s].
         """
         old = self._plan
-        plan = replace(plan, times=plan.times + begin)
-        # Joints that are left out may go on for longer than the new plan.
-        rest = old.times[old.times > plan.times[-1]] if not named.all() else old.times[:0]
-        count = len(plan.times)
-        times = np.concatenate([plan.times, rest])
-        before = [self.sample(float(time)) for time in times]
-        positions = np.array([state[0] for state in before])
-        velocities = np.array([state[1] for state in before])
+        new = replace(plan, times=plan.times + begin)
+        if not named.all():
+            new = self._completed(new, named)
+        for time in [begin, *old.times[(old.times > now) & (old.times < begin)][::-1], now]:
+            if time < new.times[0]:
+                new = self._led_up(new, float(time))
+        self._plan = new
+
+    def _completed(self, plan: JointPlan, named: np.ndarray) -> JointPlan:
+        """A plan for some of the joints (J,), the others doing what they are doing to its end."""
+        old, count = self._plan, len(plan.times)
+        times = np.concatenate([plan.times, old.times[old.times > plan.times[-1]]])
+        states = [self.sample(float(time)) for time in times]
+        positions = np.array([state[0] for state in states])
+        velocities = np.array([state[1] for state in states])
         positions[:count, named] = plan.positions[:, named]
         positions[count:, named] = plan.positions[-1, named]
         velocities[count:, named] = 0.0
         if plan.velocities is not None:
             velocities[:count, named] = plan.velocities[:, named]
-        new = JointPlan(times, positions, None if plan.velocities is None else velocities)
-        for time in [begin, *old.times[(old.times > now) & (old.times < begin)][::-1], now]:
-            if time < new.times[0]:
-                new = self._led_up(new, float(time))
-        self._plan = new
+        return JointPlan(times, positions, None if plan.velocities is None else velocities)
 
     def _led_up(self, plan: JointPlan, time: float) -> JointPlan:
         """The plan after the state in which what is being followed is at an earlier time [s]."""
