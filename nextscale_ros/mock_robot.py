@@ -35,9 +35,9 @@ JUMP = 0.05
 """Distance of what a new trajectory asks for at once from the present state that earns a warning
 [rad]."""
 
-
 _TOGETHER = 0.5
-"""Maximum time between joints and base of one motion, both of which begin on arrival [s]."""
+"""Maximum time from the one to the other of joints and base that begin on arrival together [s]."""
+
 
 TF_RATE = 50.0
 """Transforms are told so often at most [Hz]."""
@@ -69,7 +69,7 @@ class MockRobot(Node):
         self._joints = JointFollower(robot.nominal)
         self._base: BaseFollower | None = None
         self._splices = self._text("controller_generation") == LYRICAL
-        # When joints, or a base, began on arrival, until the other comes.
+        # When joints or base began on arrival, until the other comes.
         self._arrived: dict[str, float] = {}
         self._transforms: BaseTransforms | None = None
         self._ticks, self._every = 0, max(round(rate / TF_RATE), 1)
@@ -111,15 +111,13 @@ class MockRobot(Node):
         """When a trajectory begins [s] since the node began; a stamp of 0 means on arrival."""
         stamp = nanoseconds(message.header.stamp)
         if stamp:
-            self._arrived.clear()
             return self._seconds(stamp)
         now = self._seconds(self._now())
-        before, self._arrived = self._arrived, {}
-        other = min(before.get("joints" if kind == "base" else "base", -np.inf), now)
-        if now - other > _TOGETHER:
+        first = self._arrived.pop("joints" if kind == "base" else "base", -np.inf)
+        if not 0.0 <= now - first <= _TOGETHER:
             self._arrived[kind] = now
         elif kind == "base":
-            return other
+            return first
         elif self._base is not None:
             self._base.begin = now
         return now
