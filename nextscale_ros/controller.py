@@ -68,6 +68,7 @@ class _Goal:
     message: Any
     done: Done
     feedback: Feedback | None
+    accepted: Callable[[], object]
     seconds: float
     allowance: float
     deadline: float
@@ -145,7 +146,11 @@ class TrajectoryController:
             return bool(self._live)
 
     def send(
-        self, trajectory: JointTrajectory, done: Done, feedback: Feedback | None = None
+        self,
+        trajectory: JointTrajectory,
+        done: Done,
+        feedback: Feedback | None = None,
+        accepted: Callable[[], object] = lambda: None,
     ) -> None:
         """Have a trajectory executed instead of whatever is being executed.
 
@@ -153,6 +158,7 @@ class TrajectoryController:
             trajectory: With all joints of the controller; a stamp of 0 begins on arrival.
             done: Called exactly once, unless the controller object is destroyed before.
             feedback: Called as often as the controller tells where the robot is.
+            accepted: Called once the controller has accepted it and is to execute it.
         """
         length = nanoseconds(trajectory.points[-1].time_from_start) if trajectory.points else 0
         begin = nanoseconds(trajectory.header.stamp)
@@ -166,6 +172,7 @@ class TrajectoryController:
                 message=self._type.Goal(trajectory=trajectory),
                 done=done,
                 feedback=feedback,
+                accepted=accepted,
                 seconds=seconds,
                 allowance=allowance,
                 deadline=self._clock() + seconds + allowance,
@@ -312,8 +319,11 @@ class TrajectoryController:
         with self._lock:
             goal.handle = handle
             older = [other for other in self._live.values() if other.number < goal.number]
+            wanted = not (goal.cancel or goal.ended)
         for other in older:
             self._end(other, ErrorCode.PREEMPTED, REPLACED)
+        if wanted:
+            self._call(lambda _: goal.accepted(), None)
         self._do(lambda: self._request_result(goal))
         if goal.cancel or goal.ended:
             self._do(lambda: self._request_cancel(goal))

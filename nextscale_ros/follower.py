@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.spatial.transform import Rotation, Slerp
@@ -39,18 +39,51 @@ class JointFollower:
 
     def start(self, plan: JointPlan, now: float) -> None:
         """Replace whatever is being followed, from the state at time `now` [s]."""
-        position, velocity = self.sample(now)
         later = plan.times > now
         # A first point at or before `now` stands for the present state; one still to come is led
         # up to from here.
-        if later[0]:
-            times = np.concatenate([[now], plan.times])
-            positions = np.vstack([position, plan.positions])
-            velocities = None
-            if plan.velocities is not None:
-                velocities = np.vstack([velocity, plan.velocities])
-            plan = JointPlan(times, positions, velocities)
-        self._plan = plan
+        self._plan = self._led_up(plan, now) if later[0] else plan
+
+    def splice(self, plan: JointPlan, begin: float, named: np.ndarray, now: float) -> None:
+        """Go on with what is being followed until a new plan begins.
+
+        Args:
+            plan: Its times count from `begin`.
+            begin: When it begins [s].
+            named: (J,) which joints it moves; the others go on as before.
+            now: The present time, `begin` at the latest [s].
+        """
+        old = self._plan
+        new = replace(plan, times=plan.times + begin)
+        if not named.all():
+            new = self._completed(new, named)
+        for time in [begin, *old.times[(old.times > now) & (old.times < begin)][::-1], now]:
+            if time < new.times[0]:
+                new = self._led_up(new, float(time))
+        self._plan = new
+
+    def _completed(self, plan: JointPlan, named: np.ndarray) -> JointPlan:
+        """A plan for some of the joints (J,), the others doing what they are doing to its end."""
+        old, count = self._plan, len(plan.times)
+        times = np.concatenate([plan.times, old.times[old.times > plan.times[-1]]])
+        states = [self.sample(float(time)) for time in times]
+        positions = np.array([state[0] for state in states])
+        velocities = np.array([state[1] for state in states])
+        positions[:count, named] = plan.positions[:, named]
+        positions[count:, named] = plan.positions[-1, named]
+        velocities[count:, named] = 0.0
+        if plan.velocities is not None:
+            velocities[:count, named] = plan.velocities[:, named]
+        return JointPlan(times, positions, None if plan.velocities is None else velocities)
+
+    def _led_up(self, plan: JointPlan, time: float) -> JointPlan:
+        """The plan after the state in which what is being followed is at an earlier time [s]."""
+        position, velocity = self.sample(time)
+        return JointPlan(
+            np.concatenate([[time], plan.times]),
+            np.vstack([position, plan.positions]),
+            None if plan.velocities is None else np.vstack([velocity, plan.velocities]),
+        )
 
     @property
     def end(self) -> float:
@@ -90,20 +123,27 @@ class BaseFollower:
     """The commanded pose of the floating base over time; straight lines and great circles.
 
     Args:
-        times: (N,) strictly increasing [s].
+        times: (N,) strictly increasing, from its begin [s].
         positions: (N, 3) [m].
         quaternions: (N, 4) x y z w.
+        begin: When it begins [s].
     """
 
-    def __init__(self, times: np.ndarray, positions: np.ndarray, quaternions: np.ndarray) -> None:
-        self._times, self._positions = times, positions
+    def __init__(
+        self,
+        times: np.ndarray,
+        positions: np.ndarray,
+        quaternions: np.ndarray,
+        begin: float = 0.0,
+    ) -> None:
+        self._times, self._positions, self.begin = times, positions, begin
         rotations = Rotation.from_quat(quaternions)
         self._slerp = Slerp(times, rotations) if len(times) > 1 else None
         self._first = rotations[0]
 
     def sample(self, now: float) -> tuple[np.ndarray, np.ndarray]:
         """Position (3,) [m] and quaternion (4,) x y z w at time `now` [s], held at both ends."""
-        now = float(np.clip(now, self._times[0], self._times[-1]))
+        now = float(np.clip(now - self.begin, self._times[0], self._times[-1]))
         position = np.array([np.interp(now, self._times, column) for column in self._positions.T])
         rotation = self._first if self._slerp is None else self._slerp(now)
         return position, rotation.as_quat()

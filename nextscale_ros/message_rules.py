@@ -25,7 +25,10 @@ def nanoseconds(stamp: Time | Duration) -> int:
 
 
 def check_joint_trajectory(
-    message: JointTrajectory, joint_names: Sequence[str], now: int | None = None
+    message: JointTrajectory,
+    joint_names: Sequence[str],
+    now: int | None = None,
+    partial: bool = False,
 ) -> list[str]:
     """Say why a controller of these joints would refuse the message.
 
@@ -34,11 +37,12 @@ def check_joint_trajectory(
         joint_names: The joints of the robot.
         now: Time of arrival [ns] on the clock of the message's stamp; None skips the check for a
             trajectory that has already ended.
+        partial: Whether joints may be left out (allow_partial_joints_goal).
 
     Returns:
         The reasons, in words; empty when the message is good.
     """
-    problems = _check_names(message.joint_names, joint_names)
+    problems = _check_names(message.joint_names, joint_names, partial)
     if not message.points:
         return [*problems, "the trajectory has no points"]
     count = len(message.joint_names)
@@ -61,7 +65,7 @@ def check_joint_trajectory(
     return problems
 
 
-def _check_names(given: Sequence[str], known: Sequence[str]) -> list[str]:
+def _check_names(given: Sequence[str], known: Sequence[str], partial: bool) -> list[str]:
     problems = []
     if not given:
         problems.append("joint_names is empty")
@@ -69,7 +73,7 @@ def _check_names(given: Sequence[str], known: Sequence[str]) -> list[str]:
     if unknown:
         problems.append(f"unknown joints: {', '.join(unknown)}")
     missing = [name for name in known if name not in set(given)]
-    if given and missing:
+    if given and missing and not partial:
         problems.append(f"missing joints: {', '.join(missing)}")
     if len(set(given)) != len(given):
         twice = sorted({name for name in given if list(given).count(name) > 1})

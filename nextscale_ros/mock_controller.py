@@ -1,12 +1,22 @@
 """The mock robot's action server: control_msgs/FollowJointTrajectory as ros2_controllers serves it.
 
-The manners are those of joint_trajectory_controller (Jazzy): a goal is checked before it is
-accepted, a newer goal or command aborts the one being executed, a canceled one is braked, and
-tolerances that the goal or the configuration names are watched on the way and at the end.
+The manners are those of joint_trajectory_controller: a goal is checked before it is accepted, a
+newer goal or command aborts the one being executed, a canceled one is braked, and tolerances that
+the goal or the configuration names are watched on the way and at the end. Its releases differ in
+what follows; the parameter `controller_generation` names one.
+
+`jazzy` (Humble to Kilted): with goal_time 0 the robot may take for ever to arrive. A new trajectory
+replaces the old one, and points that are past are skipped. Joints that are left out stay where they
+are.
+
+`lyrical` (6.x, September 2026): with goal_time 0 the robot must have arrived at the end, below 0 it
+may take for ever. A new trajectory is spliced into the old one at its stamp; where that is past, it
+begins with its first point at once. Joints that are left out finish their old motion.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -17,6 +27,7 @@ from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.node import Node
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from nextscale_core.exceptions import ConfigError
 from nextscale_ros.execution import follow_joint_trajectory
 from nextscale_ros.follower import JointPlan
 from nextscale_ros.message_rules import NANOSECONDS, nanoseconds
@@ -26,6 +37,9 @@ FEEDBACK_EVERY = 0.05
 
 RESULT_KEPT = 10.0
 """How long results wait to be fetched [s]. rclpy's 15 minutes would keep every trajectory."""
+
+LYRICAL = "lyrical"
+"""The generation of joint_trajectory_controller that splices trajectories."""
 
 Motion = tuple[np.ndarray, np.ndarray]
 """Positions (J,) [rad] and velocities (J,) [rad/s]."""
@@ -40,14 +54,14 @@ class Tolerances:
         path_velocity: (J,) on the way [rad/s].
         goal: (J,) at the end [rad].
         goal_velocity: (J,) at the end [rad/s].
-        goal_time: How long after the end it may take to be within them [s]; 0 is for ever.
+        goal_time: How long after the end it may take to be within them [s].
     """
 
     path: np.ndarray
     path_velocity: np.ndarray
     goal: np.ndarray
     goal_velocity: np.ndarray
-    goal_time: float = 0.0
+    goal_time: float = math.inf
 
     @classmethod
     def none(cls, joints: int) -> Tolerances:
@@ -76,7 +90,12 @@ class Tolerances:
                 ):
                     values[key][joint] = _resolve(float(values[key][joint]), value)
         seconds = nanoseconds(goal.goal_time_tolerance) / NANOSECONDS
-        return replace(self, **values, goal_time=_resolve(self.goal_time, seconds))
+        forever = seconds == -1.0
+        return replace(
+            self,
+            **values,
+            goal_time=math.inf if forever else _resolve(self.goal_time, seconds),
+        )
 
 
 def _resolve(default: float, asked: float) -> float:
@@ -86,6 +105,26 @@ def _resolve(default: float, asked: float) -> float:
     if asked < 0.0:
         raise ValueError(f"a tolerance is {asked}: must be positive, 0 or -1")
     return asked or default
+
+
+def grace(goal_time: float, generation: str) -> float:
+    """How long after the end the robot may take to arrive, as a controller reads its goal_time [s].
+
+    Args:
+        goal_time: The controller's parameter [s].
+        generation: 'jazzy' or 'lyrical'.
+
+    Raises:
+        ConfigError: a value that this generation does not allow.
+    """
+    if generation == LYRICAL:
+        return math.inf if goal_time < 0 else goal_time
+    if goal_time < 0:
+        raise ConfigError(
+            f"goal_time is {goal_time}: controller_generation {generation} takes 0 (for ever) or "
+            "more"
+        )
+    return goal_time or math.inf
 
 
 def braking_plan(
@@ -169,13 +208,15 @@ class MockController:
         tolerances: What goals are held to that name no tolerances of their own.
 
     Raises:
-        ConfigError: control_msgs is not installed.
+        ConfigError: control_msgs is not installed, or `goal_time` is not allowed.
     """
 
     def __init__(self, node: Node, action: str, names: Sequence[str], robot: Following) -> None:
         self._type = follow_joint_trajectory()
         self._node, self._names, self._robot = node, list(names), robot
-        self.tolerances = Tolerances.none(len(self._names))
+        generation = str(node.get_parameter("controller_generation").value)
+        goal_time = grace(float(node.get_parameter("goal_time").value), generation)
+        self.tolerances = replace(Tolerances.none(len(self._names)), goal_time=goal_time)
         self._active: _Active | None = None
         self._server = _Server(
             node,
@@ -247,7 +288,7 @@ class MockController:
         late = now - active.end
         if not out:
             self._finish("succeed", result.SUCCESSFUL, "Goal successfully reached!")
-        elif limits.goal_time > 0 and late > limits.goal_time:
+        elif late > limits.goal_time:
             self._robot.brake()
             words = f"Aborted due to goal_time_tolerance exceeding by {late:.3f} seconds: {out}"
             self._finish("abort", result.GOAL_TOLERANCE_VIOLATED, words)

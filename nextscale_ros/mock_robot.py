@@ -25,7 +25,7 @@ from nextscale_ros.conversions import base_poses
 from nextscale_ros.description import described_robot, publish_description, resting_joints
 from nextscale_ros.follower import BaseFollower, JointFollower, JointPlan
 from nextscale_ros.message_rules import NANOSECONDS, check_joint_trajectory, nanoseconds
-from nextscale_ros.mock_controller import MockController, Motion, braking_plan
+from nextscale_ros.mock_controller import LYRICAL, MockController, Motion, braking_plan
 from nextscale_ros.options import DESCRIPTION
 from nextscale_ros.parameters import declare_parameters
 from nextscale_ros.serving import serve
@@ -34,6 +34,9 @@ from nextscale_ros.tf import BaseTransforms, root_link
 JUMP = 0.05
 """Distance of what a new trajectory asks for at once from the present state that earns a warning
 [rad]."""
+
+_TOGETHER = 0.5
+"""Maximum time from the one to the other of joints and base that begin on arrival together [s]."""
 
 
 TF_RATE = 50.0
@@ -65,6 +68,9 @@ class MockRobot(Node):
         self._resting = resting_joints(robot)
         self._joints = JointFollower(robot.nominal)
         self._base: BaseFollower | None = None
+        self._splices = self._text("controller_generation") == LYRICAL
+        # When joints or base began on arrival, until the other comes.
+        self._arrived: dict[str, float] = {}
         self._transforms: BaseTransforms | None = None
         self._ticks, self._every = 0, max(round(rate / TF_RATE), 1)
         if self.get_parameter("publish_tf").value:
@@ -101,11 +107,20 @@ class MockRobot(Node):
         """A time on the node's clock [ns] as seconds since the node began [s]."""
         return (nanoseconds - self._epoch) / NANOSECONDS
 
-    def _times(self, message: JointTrajectory | MultiDOFJointTrajectory, now: int) -> np.ndarray:
-        """When the points are due (N,) [s] since the node began; a stamp of 0 means `now` [ns]."""
-        begin = self._seconds(nanoseconds(message.header.stamp) or now)
-        offsets = [nanoseconds(point.time_from_start) for point in message.points]
-        return begin + np.array(offsets) / NANOSECONDS
+    def _begin_of(self, message: JointTrajectory | MultiDOFJointTrajectory, kind: str) -> float:
+        """When a trajectory begins [s] since the node began; a stamp of 0 means on arrival."""
+        stamp = nanoseconds(message.header.stamp)
+        if stamp:
+            return self._seconds(stamp)
+        now = self._seconds(self._now())
+        first = self._arrived.pop("joints" if kind == "base" else "base", -np.inf)
+        if not 0.0 <= now - first <= _TOGETHER:
+            self._arrived[kind] = now
+        elif kind == "base":
+            return first
+        elif self._base is not None:
+            self._base.begin = now
+        return now
 
     def _on_command(self, message: JointTrajectory) -> None:
         problems = self.refusals(message)
@@ -120,12 +135,16 @@ class MockRobot(Node):
 
     def refusals(self, trajectory: JointTrajectory) -> list[str]:
         """Why the controller would refuse a trajectory; empty when it would not."""
-        return check_joint_trajectory(trajectory, self._names, self._now())
+        partial = bool(self.get_parameter("allow_partial_joints_goal").value)
+        return check_joint_trajectory(trajectory, self._names, self._now(), partial)
 
     def brake(self) -> None:
-        """Come to rest as fast as the joints may."""
+        """Come to rest: as fast as the joints may, or at once (decelerate_on_cancel)."""
         limits = self._robot
         now = self._seconds(self._now())
+        if not self.get_parameter("decelerate_on_cancel").value:
+            self._joints = JointFollower(self.measured(now)[0])
+            return
         self._joints.start(
             braking_plan(
                 now,
@@ -147,17 +166,23 @@ class MockRobot(Node):
 
     def follow(self, message: JointTrajectory) -> float:
         """Follow a trajectory that was checked; the time of its last point [s]."""
-        now = self._now()
-        order = [message.joint_names.index(name) for name in self._names]
-        positions = np.array([point.positions for point in message.points])[:, order]
-        velocities = None
+        now = self._seconds(self._now())
+        begin = self._begin_of(message, "joints")
+        before = self._joints.sample(now)[0]
+        named = np.isin(self._names, message.joint_names)
+        columns = [self._names.index(name) for name in message.joint_names]
+        rows = np.tile(before, (len(message.points), 1))
+        rows[:, columns] = np.array([point.positions for point in message.points])
+        speeds = None
         if all(len(point.velocities) for point in message.points):
-            velocities = np.array([point.velocities for point in message.points])[:, order]
-        times = self._times(message, now)
-        here = self._seconds(now)
-        before = self._joints.sample(here)[0]
-        self._joints.start(JointPlan(times, positions, velocities), here)
-        jump = np.abs(self._joints.sample(here)[0] - before)
+            speeds = np.zeros_like(rows)
+            speeds[:, columns] = np.array([point.velocities for point in message.points])
+        times = _offsets(message)
+        if self._splices:
+            self._joints.splice(JointPlan(times, rows, speeds), max(begin, now), named, now)
+        else:
+            self._joints.start(JointPlan(begin + times, rows, speeds), now)
+        jump = np.abs(self._joints.sample(now)[0] - before)
         if jump.max() > JUMP:
             joint = int(jump.argmax())
             self.get_logger().warning(
@@ -165,15 +190,16 @@ class MockRobot(Node):
                 "robot would jerk"
             )
         self._moving = True
-        self.get_logger().info(f"following {len(times)} points for {times[-1] - here:.2f} s")
-        return float(times[-1])
+        end = self._joints.end
+        self.get_logger().info(f"following {len(times)} points for {end - now:.2f} s")
+        return end
 
     def _on_base(self, message: MultiDOFJointTrajectory) -> None:
         if not message.points or any(len(point.transforms) != 1 for point in message.points):
             self.get_logger().error("base trajectory rejected: needs one transform in every point")
             return
         positions, quaternions = base_poses(message)
-        times = self._times(message, self._now())
+        times = _offsets(message)
         norms = np.linalg.norm(quaternions, axis=1)
         if not np.isfinite(positions).all() or not np.allclose(norms, 1.0, atol=1e-3):
             self.get_logger().error("base trajectory rejected: NaN, or a quaternion of norm not 1")
@@ -182,7 +208,8 @@ class MockRobot(Node):
             self.get_logger().error("base trajectory rejected: time_from_start does not increase")
             return
         self._base_frame = message.header.frame_id or "odom"
-        self._base = BaseFollower(times, positions, quaternions)
+        begin = self._begin_of(message, "base")
+        self._base = BaseFollower(times, positions, quaternions, begin)
 
     def _on_timer(self) -> None:
         stamp = self.get_clock().now()
@@ -219,6 +246,11 @@ class MockRobot(Node):
             float(v) for v in quaternion
         )
         self._odometry.publish(odometry)
+
+
+def _offsets(message: JointTrajectory | MultiDOFJointTrajectory) -> np.ndarray:
+    """(N,) time_from_start of the points [s]."""
+    return np.array([nanoseconds(point.time_from_start) for point in message.points]) / NANOSECONDS
 
 
 def main() -> None:

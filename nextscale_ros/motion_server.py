@@ -12,21 +12,21 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from rclpy.duration import Duration
 from rclpy.node import Node
-from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
 from nextscale_core.exceptions import GenerationCancelled
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.retarget import RobotTrajectory
 from nextscale_ros.action import GenerateMotion
 from nextscale_ros.conversions import base_trajectory, joint_trajectory
+from nextscale_ros.departure import Departure, at_rest, under_way
 from nextscale_ros.failures import (
     Failure,
     GateRefusedError,
-    MovedError,
     RefusedByRulesError,
+    TooLateError,
     failure_of,
 )
-from nextscale_ros.given import NEAR, StartsAt, StartsNear
+from nextscale_ros.given import StartsAt, StartsNear
 from nextscale_ros.inputs import RobotInputs
 from nextscale_ros.message_rules import NANOSECONDS, check_joint_trajectory, nanoseconds
 from nextscale_ros.msg import ErrorCode, MotionReport
@@ -140,7 +140,8 @@ class MotionServer:
 
     def cancel(self, reply: Reply) -> None:
         """Whoever asked wants it no more; what is being generated notices by itself."""
-        self._output.cancel(reply)
+        if self._output.cancel(reply):
+            self._situation.forget()
 
     def _not_taken(self) -> Failure:
         if not self._active:
@@ -181,7 +182,13 @@ class MotionServer:
                 len(request.script),
             )
             self._make(request, plan, settings, watch)
-            self._send(request, plan, ticket, settings)
+            try:
+                self._send(request, plan, ticket, settings)
+            except TooLateError as late:
+                assert plan.again is not None
+                plan.notes.append(f"made again: {late}")
+                plan.again()
+                self._send(request, plan, ticket, settings)
         except GenerationCancelled:
             self._superseded(request, plan)
         except Exception as error:
@@ -238,41 +245,38 @@ class MotionServer:
             raise GateRefusedError(result.report)
         trajectory = result.trajectory
         with plan.stopwatch.stage("message"):
-            begin = self._begin(plan)
-            stamp = None if begin is None else self._stamp(begin)
             frame = str(self._node.get_parameter("base_frame").value)
-            command = joint_trajectory(trajectory, stamp)
-            base = base_trajectory(trajectory, frame, stamp, self._planner.robot)
-            now = None if stamp is None else nanoseconds(self._stamp(self._clock()))
-            problems = check_joint_trajectory(command, self._planner.robot.joint_names, now)
+            command = joint_trajectory(trajectory)
+            base = base_trajectory(trajectory, frame, robot=self._planner.robot)
+            problems = check_joint_trajectory(command, self._planner.robot.joint_names)
         if problems:
             raise RefusedByRulesError(f"a controller would refuse it: {'; '.join(problems)}")
-        if not request.plan_only:
-            self._check_place(plan, trajectory, settings)
-        if request.plan_only:
-            if ticket.stale or request.canceled:
-                raise GenerationCancelled("not wanted any more")
-            self._last = plan.clip
-            self._end(request, plan, None, command, base)
-            return
         sent: list[tuple[MotionReport, PublishedPlan]] = []
 
         def send() -> None:
             if request.canceled:
                 return
-            published = PublishedPlan(trajectory, self._clock() if begin is None else begin)
-            plan.listeners = self._output.listeners
+            departure = self._departure(request, plan, trajectory, settings)
+            stamp = None if departure.begin is None else self._stamp(departure.begin)
+            departure.apply(command, stamp)
+            departure.apply(base, stamp)
+            plan.listeners = 0 if request.plan_only else self._output.listeners
             report = self._report(request, plan, None)
-            sent.append((report, published))
-            ended = Ended(report, command, base)
-            self._output.send(ended, request, published, self._executed)
-            self._situation.published(published)
+            report.points = len(command.points)
+            report.duration = nanoseconds(command.points[-1].time_from_start) / NANOSECONDS
+            sent.append((report, departure.plan))
+            if not request.plan_only:
+                self._hand_over(request, Ended(report, command, base), departure.plan)
 
         if not ticket.publish(send) or not sent:
             raise GenerationCancelled("not wanted any more")
         self._last = plan.clip
         report, published = sent[0]
         self._told(report)
+        if request.plan_only:
+            if request.reply is not None:
+                request.reply.done(Ended(report, command, base))
+            return
         # Pictures take a while: not before the trajectory is out, and nobody waits for them.
         self._show(published, plan.clip, request.text)
         if not plan.listeners:
@@ -280,44 +284,48 @@ class MotionServer:
                 "warn", "unheard", f"{self._output.nobody}: trajectory {request.number} is lost"
             )
 
-    def _check_place(self, plan: Plan, trajectory: RobotTrajectory, settings: Settings) -> None:
-        """Make sure that a robot that stood still was not moved by somebody else meanwhile.
+    def _departure(
+        self, request: Request, plan: Plan, trajectory: RobotTrajectory, settings: Settings
+    ) -> Departure:
+        """How the trajectory begins if it is sent now.
 
         Raises:
-            MovedError: it was.
+            TooLateError: a robot under way would jump.
+            MovedError: a robot at rest was moved meanwhile.
             RobotStateError: it is no longer known where it is.
         """
-        if plan.moving or not plan.measured:
-            return
-        now = self._situation.now(settings)
-        if now is None or not now.real:
-            return
-        off = np.abs(now.measured.positions - trajectory.positions[0])
-        joint = int(off.argmax())
-        if off[joint] > NEAR:
-            raise MovedError(
-                f"the robot was moved while its motion was made: {trajectory.joint_names[joint]} "
-                f"is {off[joint]:.3f} rad from where the trajectory begins, the limit is {NEAR}; "
-                "send the sentence again when it stands"
-            )
+        lead, state = plan.lead, None
+        if lead is not None:
+            if not request.plan_only:
+                lead = self._situation.confirmed(lead, settings)
+            if lead is None:
+                raise TooLateError("the robot no longer does what the new motion was to follow on")
+            return under_way(trajectory, lead, self._clock(), settings.takeover_margin)
+        if plan.measured and not request.plan_only:
+            now = self._situation.now(settings)
+            if now is not None and now.real:
+                state = now.measured
+        return at_rest(self._planner.robot, trajectory, state, self._clock())
 
-    def _begin(self, plan: Plan) -> float | None:
-        """When the trajectory begins, by `clock` [s]; None: when it arrives.
+    def _hand_over(self, request: Request, ended: Ended, published: PublishedPlan) -> None:
+        """Send what was made; the situation hears when the robot has got it."""
 
-        A robot that moves has gone on since it was measured: what the trajectory says about that
-        time is past, and controllers skip it. A robot that stands has missed nothing and begins
-        now; it is told when that is, so that its progress is known when the next sentence comes.
-        """
-        if plan.begin is None or plan.start is None or not plan.measured:
-            return None
-        return plan.begin if plan.moving else self._clock()
+        def executed(request: Request, ended: Ended, code: int, message: str) -> None:
+            # Whatever the robot does now, it is not what was planned.
+            if code not in (ErrorCode.NONE, ErrorCode.PREEMPTED):
+                self._situation.forget(published.trajectory)
+            self._executed(request, ended, code, message)
+
+        self._output.send(
+            ended, request, published, executed, lambda: self._situation.published(published)
+        )
 
     def _stamp(self, begin: float) -> Time:
         """A time by `clock` [s] on the robot's clock, else on ours."""
         seconds = self._situation.stamp(begin)
         if seconds is None:
-            ago = Duration(nanoseconds=int((self._clock() - begin) * NANOSECONDS))
-            ours: Time = (self._node.get_clock().now() - ago).to_msg()
+            now = self._node.get_clock().now()
+            ours: Time = (now + Duration(seconds=begin - self._clock())).to_msg()
             return ours
         sec, nanosec = divmod(round(seconds * NANOSECONDS), NANOSECONDS)
         return Time(sec=int(sec), nanosec=int(nanosec))
@@ -335,18 +343,11 @@ class MotionServer:
             )
         self._end(request, plan, failure)
 
-    def _end(
-        self,
-        request: Request,
-        plan: Plan | None,
-        failure: Failure | None,
-        trajectory: JointTrajectory | None = None,
-        base: MultiDOFJointTrajectory | None = None,
-    ) -> None:
+    def _end(self, request: Request, plan: Plan | None, failure: Failure) -> None:
         report = self._report(request, plan, failure)
         self._told(report)
         if request.reply is not None:
-            request.reply.done(Ended(report, trajectory, base))
+            request.reply.done(Ended(report))
 
     def _executed(self, request: Request, ended: Ended, code: int, message: str) -> None:
         """What came of a trajectory that was sent; the report on it is out already."""

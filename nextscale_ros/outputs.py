@@ -62,6 +62,7 @@ class Output(Protocol):
         request: Request,
         published: PublishedPlan,
         executed: Executed,
+        begun: Callable[[], None],
     ) -> None:
         """Send a trajectory, which replaces the one sent before.
 
@@ -70,11 +71,12 @@ class Output(Protocol):
             request: What they answer.
             published: The trajectory and when it begins.
             executed: Told of the end of the execution.
+            begun: Told that it was taken, and replaces the one sent before.
         """
         ...
 
-    def cancel(self, reply: Reply) -> None:
-        """Stop executing, if it is done for this client."""
+    def cancel(self, reply: Reply) -> bool:
+        """Stop executing, if it is done for this client; whether it is."""
         ...
 
     def close(self) -> None:
@@ -119,14 +121,18 @@ class TopicOutput:
         request: Request,
         published: PublishedPlan,
         executed: Executed,
+        begun: Callable[[], None],
     ) -> None:
         """Publish base and joints."""
         self._bases.publish(ended.base)
         self._commands.publish(ended.trajectory)
+        if self.listeners:
+            begun()
         executed(request, ended, ErrorCode.NONE, "")
 
-    def cancel(self, reply: Reply) -> None:
+    def cancel(self, reply: Reply) -> bool:
         """What was published is not ours any more."""
+        return False
 
     def close(self) -> None:
         """Publish nothing more."""
@@ -200,8 +206,12 @@ class ControllerOutput:
         request: Request,
         published: PublishedPlan,
         executed: Executed,
+        begun: Callable[[], None],
     ) -> None:
-        """Send the joints to the controller; what it was executing ends as preempted."""
+        """Send the joints to the controller; what it was executing ends as preempted.
+
+        The base follows when the controller has accepted: it begins when the joints do.
+        """
 
         def done(code: int, message: str) -> None:
             with self._lock:
@@ -211,23 +221,28 @@ class ControllerOutput:
                     self._reply = None
             executed(request, ended, code, message)
 
+        def accepted() -> None:
+            self._bases.publish(ended.base)
+            begun()
+
         with self._lock:
             self._reply = request.reply
             self._unfinished[request.number] = done
         assert ended.trajectory is not None
-        self._bases.publish(ended.base)
         self._controller.send(
             ended.trajectory,
             lambda result: done(result.code, result.message),
             lambda feedback: self._tell(request, published),
+            accepted,
         )
 
-    def cancel(self, reply: Reply) -> None:
+    def cancel(self, reply: Reply) -> bool:
         """Stop executing, if it is this client's motion."""
         with self._lock:
             mine = reply is not None and self._reply is reply
         if mine:
             self._controller.cancel()
+        return mine
 
     def close(self) -> None:
         """Stop executing; those who wait hear that at once, since nobody will be there later."""

@@ -44,6 +44,7 @@ class Settings:
         continuation: What a sentence continues.
         history: How much of the past a motion continues [s].
         state_timeout: Age up to which a joint state is current [s].
+        takeover_margin: How far ahead of sending a trajectory for a robot under way begins [s].
         execution_timeout: So much longer than its trajectory an execution may take [s].
         publish_markers: Whether markers are published.
     """
@@ -58,6 +59,7 @@ class Settings:
     continuation: str = "from_state"
     history: float = 1.0
     state_timeout: float = 0.2
+    takeover_margin: float = 0.1
     execution_timeout: float = 5.0
     publish_markers: bool = True
 
@@ -137,6 +139,7 @@ def read_settings(node: Node) -> Settings:
         continuation=str(value("continuation")),
         history=float(value("history")),
         state_timeout=float(value("state_timeout")),
+        takeover_margin=float(value("takeover_margin")),
         execution_timeout=float(value("execution_timeout")),
         publish_markers=bool(value("publish_markers")),
     )

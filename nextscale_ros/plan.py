@@ -12,6 +12,7 @@ from nextscale_core.motion.clip import MotionClip
 from nextscale_core.retarget import GateResult, RobotState
 from nextscale_core.retarget.past import RobotPast
 from nextscale_core.stopwatch import Stopwatch
+from nextscale_ros.lead import Lead
 from nextscale_ros.parameters import Settings
 from nextscale_ros.situation import Now
 
@@ -143,10 +144,10 @@ class Plan:
         seed: Seed of the sample.
         stopwatch: Seconds by stage.
         start: The state the new motion begins in, or None.
-        begin: When the trajectory begins, by `time.monotonic()` [s]; None: whenever it is executed.
+        lead: What the robot does until the new motion takes over: the trajectory begins with it.
+            None: it begins in `start`, whenever it is executed.
         measured: Whether the robot's state was measured rather than assumed.
-        moving: Whether the robot is under way, so that what the trajectory says about the time
-            since `begin` is past.
+        again: Makes the trajectory again, from where the robot is then; None until there is one.
         notes: What the user should know, in sentences.
         result: The safety gate's answer; None until it was asked.
         clip: The human motion, without the past that it continues; None until it was made.
@@ -156,9 +157,9 @@ class Plan:
     seed: int
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
     start: RobotState | None = None
-    begin: float | None = None
+    lead: Lead | None = None
     measured: bool = False
-    moving: bool = False
+    again: Callable[[], None] | None = None
     notes: list[str] = field(default_factory=list)
     result: GateResult | None = None
     clip: MotionClip | None = None

@@ -28,6 +28,7 @@ from nextscale_core.retarget import (
 )
 from nextscale_core.retarget.past import Prefix, prefix_of, with_base
 from nextscale_core.stopwatch import Stopwatch
+from nextscale_ros.departure import JERK
 from nextscale_ros.failures import TooLateError
 from nextscale_ros.msg import ErrorCode
 from nextscale_ros.parameters import MAX_SEED, Settings
@@ -55,17 +56,12 @@ _SLACK = 0.25
 _SKIPPED = 0.5
 """At most so much of the new motion is skipped because its time is past [s]."""
 
-SLOW = 0.05
-"""A robot none of whose joints is faster than this stands [rad/s]."""
-
 _ATTEMPTS = 3
 """How often a trajectory is made until one does not come too late."""
 
 _RESERVE, _ON_ITS_WAY = 1.3, 0.35
-"""Share of the usual time that finishing a trajectory may take, and time to send it [s]."""
-
-_JERK = 0.03
-"""A trajectory that would make a joint jump further than this comes too late [rad]."""
+"""Share of the usual time that finishing a trajectory may take, and time to make messages of it and
+to be at the moment of taking over after that [s]."""
 
 _MOVED = 0.02
 """Held joints further from where they were are looked at anew [rad]."""
@@ -215,8 +211,9 @@ class Planner:
     ) -> None:
         """From the motion to a trajectory that comes in time."""
         watch.check("after generating")
+        plan.again = partial(self._complete, plan, clip, prefix, settings, surroundings, watch)
         for attempt in range(_ATTEMPTS):
-            ahead = _RESERVE * self._finishing + _ON_ITS_WAY
+            ahead = _RESERVE * self._finishing + _ON_ITS_WAY + settings.takeover_margin
             now = surroundings.now(settings, min(self._whole_steps(ahead), LONGEST_AHEAD))
             at = self._clock()
             self._finish(plan, clip, prefix, now)
@@ -224,13 +221,13 @@ class Planner:
             took = self._clock() - at
             # Being late makes a robot jerk; being early costs a moment.
             self._finishing = max(took, 0.8 * self._finishing + 0.2 * took)
-            if self._in_time(plan, now):
+            if self._in_time(plan, settings):
                 break
             plan.notes.append(f"attempt {attempt + 1} took {took:.2f} s and came too late")
         else:
             raise TooLateError(
                 f"{_ATTEMPTS} trajectories in a row came too late for a robot that moves: it would "
-                f"have jumped by more than {_JERK} rad; it goes on with what it was doing"
+                f"have jumped by more than {JERK} rad; it goes on with what it was doing"
             )
 
     def _whole_steps(self, seconds: float) -> float:
@@ -243,23 +240,21 @@ class Planner:
             self._begin(plan, clip, now)
             return
         plan.start = with_base(self.robot, now.state, now.past)
-        plan.begin = now.since
+        plan.lead = now.lead
         plan.measured = now.real
-        speeds = now.measured.velocities
-        still = speeds is None or float(np.abs(speeds).max()) < SLOW
-        plan.moving = now.lead is not None or not still
         self._hold(now.held, plan)
         if prefix is not None:
             self._join(plan, clip, prefix, now)
         else:
             self._begin(plan, clip, now)
 
-    def _in_time(self, plan: Plan, now: Now | None) -> bool:
-        """Whether a controller that gets the trajectory now would not jump."""
+    def _in_time(self, plan: Plan, settings: Settings) -> bool:
+        """Whether a robot under way can still take over; one at rest begins when it gets it."""
         made = None if plan.result is None else plan.result.trajectory
-        if now is None or now.lead is None or made is None:
+        if plan.lead is None or made is None:
             return True
-        return now.lead.missed_by(made, self._clock() + _ON_ITS_WAY / 2) < _JERK
+        taken_over = self._clock() + _ON_ITS_WAY / 2 + settings.takeover_margin
+        return plan.lead.missed_by(made, taken_over) < JERK
 
     def _prefix(self, plan: Plan, settings: Settings, surroundings: Surroundings) -> Prefix | None:
         """The motion to continue, or None."""

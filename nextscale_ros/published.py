@@ -10,6 +10,18 @@ from scipy.spatial.transform import Rotation, Slerp
 
 from nextscale_core.retarget import RobotState, RobotTrajectory
 
+LATEST = 0.5
+"""Maximum delay between sending a trajectory and its execution [s]."""
+
+_USUAL, _NOISE = 0.02, 2e-3
+"""Usual delay [s], and usual noise of measured positions [rad]."""
+
+_COARSE, _FINE = 0.01, 0.001
+"""Steps in which the delay is looked for [s]."""
+
+_SAMPLES = 60
+"""Maximum number of measured states that are looked at."""
+
 
 @dataclass(frozen=True)
 class PublishedPlan:
@@ -18,10 +30,12 @@ class PublishedPlan:
     Attributes:
         trajectory: What was published.
         begin: Its time 0, on the clock of the joint states [s].
+        on_arrival: Whether the controller begins when it gets it, at `begin` at the earliest.
     """
 
     trajectory: RobotTrajectory
     begin: float
+    on_arrival: bool = False
 
     @property
     def end(self) -> float:
@@ -55,6 +69,34 @@ class PublishedPlan:
         positions, velocities = self.joints(at)
         place, turn = self.base(at)
         return RobotState(positions[0], velocities[0], place[0], turn[0])
+
+    def delay(self, times: np.ndarray, positions: np.ndarray, guess: float) -> float:
+        """How much later than at `begin` the controller began, as the joints show.
+
+        What a joint is off its plan all the time says nothing about time. As long as the plan does
+        not move, the joints show nothing, and the guess remains.
+
+        Args:
+            times: (N,) when the joints were measured, N > 0 [s].
+            positions: (N, J) where they were [rad].
+            guess: What is most likely else [s].
+
+        Returns:
+            The most likely delay, 0 to `LATEST`; `LATEST` where it has not begun by then [s].
+        """
+        picked = np.unique(np.linspace(0, len(times) - 1, _SAMPLES).astype(int))
+        times, positions = times[picked], positions[picked]
+
+        def likeliest(delays: np.ndarray) -> float:
+            planned = self.joints((times[:, None] - delays).ravel())[0]
+            off = positions[:, None] - planned.reshape(len(times), len(delays), -1)
+            off -= off.mean(axis=0)
+            unlikely = (off**2).sum((0, 2)) / (2 * _NOISE**2) + np.abs(delays - guess) / _USUAL
+            return float(delays[unlikely.argmin()])
+
+        about = likeliest(np.append(np.arange(0.0, LATEST, _COARSE), LATEST))
+        near = about + np.arange(-_COARSE, _COARSE + _FINE / 2, _FINE)
+        return likeliest(np.unique(np.clip(near, 0.0, LATEST)))
 
     def _clipped(self, times: np.ndarray) -> np.ndarray:
         ends = self.trajectory.time_from_start[[0, -1]]

@@ -210,7 +210,9 @@ def seams(answers: Sequence[Answer], executed: RobotTrajectory, begin: float) ->
         columns = [executed.joint_names.index(name) for name in answer.command.joint_names]
         first = answer.command.points[0]
         offset = nanoseconds(first.time_from_start) / NANOSECONDS
-        at = float(np.clip(answer.begin + offset - begin, times[0], times[-1]))
+        # A robot that begins on arrival stands until then, since before the sentence was sent.
+        due = answer.begin + offset if nanoseconds(answer.command.header.stamp) else answer.sent
+        at = float(np.clip(due - begin, times[0], times[-1]))
         position = np.array(first.positions) - motion(at)[columns]
         velocity = np.array(first.velocities) - motion(at, 1)[columns]
         found.append(Seam(float(np.abs(position).max()), float(np.abs(velocity).max())))

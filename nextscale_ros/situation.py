@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from nextscale_core.retarget import Robot, RobotState
+from nextscale_core.retarget import Robot, RobotState, RobotTrajectory
 from nextscale_core.retarget.inverse_samples import BaseTrack
 from nextscale_core.retarget.past import SHORTEST, RobotPast
 from nextscale_ros.inputs import RobotInputs
 from nextscale_ros.lead import Lead
 from nextscale_ros.parameters import Settings
-from nextscale_ros.published import PublishedPlan
+from nextscale_ros.published import LATEST, PublishedPlan
 from nextscale_ros.state import RobotStateError
 
 _PLAN_RATE = 50.0
@@ -24,8 +24,9 @@ _PLAN_RATE = 50.0
 _TRACKED = 0.5
 """A joint further from the published plan than this is not following it [rad]."""
 
-_EARLY = 0.1
-"""A plan that begins within this time is under way [s]: it may just have been sent."""
+_LATELY, _MOVES, _STANDS = 0.3, 0.05, 0.3
+"""A joint whose plan has moved within this time [s] by this much [rad], and which has gone less
+than this share of it, stands: its plan is not executed."""
 
 
 @dataclass(frozen=True)
@@ -79,15 +80,22 @@ class Situation:
     ) -> None:
         self._robot, self._inputs, self._warn, self._clock = robot, inputs, warn, clock
         self._plan: PublishedPlan | None = None
+        self._delay = 0.0
         self._warned = False
 
     def published(self, plan: PublishedPlan) -> None:
-        """Remember what the robot is to do from now on."""
-        self._plan = plan
+        """Remember what the robot is to do from now on, since its controller has got it."""
+        now = self._clock()
+        if plan.on_arrival:
+            # A controller that took long to accept it began at the end of that time.
+            plan = replace(plan, begin=max(plan.begin, now - LATEST / 2))
+        self._plan, self._delay = plan, max(now - plan.begin, 0.0)
 
-    def forget(self) -> None:
-        """There is no plan under way."""
-        self._plan = None
+    def forget(self, trajectory: RobotTrajectory | None = None) -> None:
+        """There is no plan under way; given a trajectory, only if it is that one."""
+        plan = self._plan
+        if trajectory is None or (plan is not None and plan.trajectory is trajectory):
+            self._plan = None
 
     def stamp(self, time: float) -> float | None:
         """A time [s] by the clock that the robot stamps its joint states with; None: unknown."""
@@ -103,17 +111,17 @@ class Situation:
         """
         if settings.continuation == "off" or not settings.start_from_state:
             return None
-        now = self._clock()
-        if settings.continuation == "from_plan" and self._plan is not None:
-            first = max(now - settings.history, self._plan.begin)
+        now, plan = self._clock(), self._current()
+        if settings.continuation == "from_plan" and plan is not None:
+            first = max(now - settings.history, plan.begin)
             last = max(now + ahead, first + 1.0 / _PLAN_RATE)
-            return self._planned(np.arange(first, last, 1.0 / _PLAN_RATE))
+            return _planned(plan, np.arange(first, last, 1.0 / _PLAN_RATE))
         past = self._measured(now - settings.history)
         if not len(past) or now - past.times[-1] > settings.state_timeout:
             return None
         if past.seconds < SHORTEST and past.at_rest:
             past = _stood(past, now - settings.history)
-        return self._expected(past, now + ahead)
+        return _expected(past, plan, now + ahead)
 
     def now(self, settings: Settings, ahead: float = 0.0) -> Now | None:
         """The state to begin in, or None where the plan's own first pose will do.
@@ -128,10 +136,10 @@ class Situation:
         """
         if not settings.start_from_state:
             return None
-        time = self._clock()
-        if settings.continuation == "from_plan" and self._plan is not None:
-            past = self._planned(np.array([time]))
-            return self._later(Now(self._plan.state(time), time, past, {}), ahead)
+        time, plan = self._clock(), self._current()
+        if settings.continuation == "from_plan" and plan is not None:
+            past = _planned(plan, np.array([time]))
+            return _later(Now(plan.state(time), time, past, {}), plan, ahead)
         nothing = RobotPast(np.empty(0), np.empty((0, self._robot.num_joints)))
         try:
             whole, measured = self._inputs.joints.read(time, settings.state_timeout)
@@ -153,25 +161,41 @@ class Situation:
         past = self._measured(time - settings.history)
         if speeds is None and len(past) > 2:
             state = replace(state, velocities=_last_speeds(past))
-        return self._later(Now(state, measured, past, held), ahead)
+        return _later(Now(state, measured, past, held), plan, ahead)
 
-    def _later(self, now: Now, ahead: float) -> Now:
-        """Where the plan under way will have the robot, if it follows one."""
-        plan = self._plan
-        if plan is None or ahead <= 0.0 or not self._follows(plan, now.state, now.time):
-            return now
-        until = now.time + ahead
-        lead = Lead(plan, now.state, now.time)
-        past = self._expected(now.past, until) if len(now.past) else now.past
-        return Now(lead.state(until), until, past, now.held, lead)
+    def confirmed(self, lead: Lead, settings: Settings) -> Lead | None:
+        """A lead with what is known by now about when its plan began.
 
-    @staticmethod
-    def _follows(plan: PublishedPlan, state: RobotState, time: float) -> bool:
-        """Whether a plan is under way and the robot near it."""
-        if not plan.begin - _EARLY <= time < plan.end:
-            return False
-        off = state.positions - plan.joints(np.array([time]))[0][0]
-        return bool(np.abs(off).max() <= _TRACKED)
+        Args:
+            lead: Of a moment ago.
+            settings: What to look at.
+
+        Returns:
+            None where the robot does something else by now.
+
+        Raises:
+            RobotStateError: joint states are absent or stale, and the policy is to refuse.
+        """
+        plan = self._current()
+        if plan is None or plan.trajectory is not lead.plan.trajectory:
+            return None
+        now = self.now(settings)
+        if now is None or not _on_plan(plan, now.past, now.state, now.time):
+            return None
+        return replace(lead, plan=plan)
+
+    def _current(self) -> PublishedPlan | None:
+        """The plan, and when the robot began with it; None where it never did."""
+        plan, delay = self._plan, self._delay
+        if plan is None or not plan.on_arrival:
+            return plan
+        history = self._inputs.joints.history(plan.begin)
+        if len(history):
+            joints = history.positions[:, : self._robot.num_joints]
+            delay = plan.delay(history.times, joints, delay)
+        if self._plan is plan:
+            self._delay = delay
+        return None if delay >= LATEST else replace(plan, begin=plan.begin + delay)
 
     def _measured(self, since: float) -> RobotPast:
         """Joints and base as they were heard."""
@@ -185,37 +209,66 @@ class Situation:
             imu=self._inputs.imu.track(margin, self._inputs.imu_link),
         )
 
-    def _planned(self, times: np.ndarray) -> RobotPast:
-        assert self._plan is not None
-        place, turn = self._plan.base(times)
-        base = BaseTrack(times, place, turn) if len(times) > 1 else None
-        return RobotPast(times, self._plan.joints(times)[0], base=base)
 
-    def _expected(self, past: RobotPast, until: float) -> RobotPast:
-        """The past, and what the plan under way says about the time until `until`."""
-        last = float(past.times[-1])
-        plan = self._plan
-        if plan is None or plan.end <= last or until <= last:
-            return past
-        # The last one is `until` itself.
-        times = until - np.arange(0.0, until - last - 1e-3, 1.0 / _PLAN_RATE)[::-1]
-        state = RobotState(past.positions[-1])
-        if not len(times) or not self._follows(plan, state, last):
-            return past
-        joints = Lead(plan, replace(state, velocities=plan.state(last).velocities), last).joints(
-            times
-        )[0]
-        base = past.base
-        if base is not None and last - base.times[-1] < 0.2:
-            base = _extended(base, plan, times)
-        return replace(
-            past,
-            times=np.concatenate([past.times, times]),
-            positions=np.concatenate([past.positions, joints]),
-            base=base,
-            # An IMU knows nothing of the future; the soles will have to tell.
-            imu=None,
-        )
+def _later(now: Now, plan: PublishedPlan | None, ahead: float) -> Now:
+    """Where the plan under way will have the robot, if it follows one."""
+    if plan is None or ahead <= 0.0 or not _follows(plan, now.past, now.state, now.time):
+        return now
+    until = now.time + ahead
+    lead = Lead(plan, now.state, now.time)
+    past = _expected(now.past, plan, until) if len(now.past) else now.past
+    return Now(lead.state(until), until, past, now.held, lead)
+
+
+def _follows(plan: PublishedPlan, past: RobotPast, state: RobotState, time: float) -> bool:
+    """Whether a plan is under way and the robot follows it."""
+    return time < plan.end and _on_plan(plan, past, state, time)
+
+
+def _on_plan(plan: PublishedPlan, past: RobotPast, state: RobotState, time: float) -> bool:
+    """Whether the robot is near its plan, and moves as far as that."""
+    off = state.positions - plan.joints(np.array([time]))[0][0]
+    if time < plan.begin - LATEST or np.abs(off).max() > _TRACKED:
+        return False
+    recent = past.times > time - _LATELY
+    if recent.sum() < 2:
+        return True
+    way = np.ptp(plan.joints(past.times[recent])[0], axis=0)
+    gone = np.ptp(past.positions[recent], axis=0)
+    joint = int(way.argmax())
+    return bool(way[joint] < _MOVES or gone[joint] > _STANDS * way[joint])
+
+
+def _planned(plan: PublishedPlan, times: np.ndarray) -> RobotPast:
+    place, turn = plan.base(times)
+    base = BaseTrack(times, place, turn) if len(times) > 1 else None
+    return RobotPast(times, plan.joints(times)[0], base=base)
+
+
+def _expected(past: RobotPast, plan: PublishedPlan | None, until: float) -> RobotPast:
+    """The past, and what the plan under way says about the time until `until`."""
+    last = float(past.times[-1])
+    if plan is None or plan.end <= last or until <= last:
+        return past
+    # The last one is `until` itself.
+    times = until - np.arange(0.0, until - last - 1e-3, 1.0 / _PLAN_RATE)[::-1]
+    state = RobotState(past.positions[-1])
+    if not len(times) or not _follows(plan, past, state, last):
+        return past
+    joints = Lead(plan, replace(state, velocities=plan.state(last).velocities), last).joints(times)[
+        0
+    ]
+    base = past.base
+    if base is not None and last - base.times[-1] < 0.2:
+        base = _extended(base, plan, times)
+    return replace(
+        past,
+        times=np.concatenate([past.times, times]),
+        positions=np.concatenate([past.positions, joints]),
+        base=base,
+        # An IMU knows nothing of the future; the soles will have to tell.
+        imu=None,
+    )
 
 
 def _extended(base: BaseTrack, plan: PublishedPlan, times: np.ndarray) -> BaseTrack:

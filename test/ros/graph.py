@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rclpy.context import Context
+from sensor_msgs.msg import JointState
 
+from nextscale_ros.message_rules import nanoseconds
 from nextscale_ros.processes import Child
 from nextscale_ros.recorder import Recorder
 
@@ -52,6 +54,19 @@ class Graph:
     def alive(self) -> None:
         for child in self.children:
             child.check()
+
+
+def measured_now(recorder: Recorder, check: Callable[[], None] = lambda: None) -> JointState:
+    """A joint state that was measured after this call; on a busy machine older ones wait to be
+    served, up to a second of them."""
+    since = int(recorder.get_clock().now().nanoseconds)
+
+    def fresh() -> bool:
+        states = recorder.states
+        return bool(states) and nanoseconds(states[-1].header.stamp) >= since
+
+    recorder.wait(fresh, REPLY, "a joint state that is measured now", check)
+    return recorder.states[-1]
 
 
 def idle_share(child: Child, recorder: Recorder, seconds: float = 3.0) -> float:

@@ -1,7 +1,8 @@
 """A mock robot whose first joint gets stuck when it is told to on /sabotage.
 
 'stuck': it stays where it is. 'path' and 'goal': it is stuck, and the controller minds on the way
-or at the end. 'deaf': the controller answers no goal. '': all is well again.
+or at the end. 'late': it is stuck, and has the parameter goal_time to arrive. 'deaf': the
+controller answers no goal. '': all is well again.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 from std_msgs.msg import String
 
-from nextscale_ros.mock_controller import Motion, Tolerances
+from nextscale_ros.mock_controller import Motion, Tolerances, grace
 from nextscale_ros.mock_robot import MockRobot
 from nextscale_ros.serving import serve
 
@@ -31,13 +32,16 @@ class StubbornRobot(MockRobot):
         assert self._controller is not None
         how = message.data
         where = float(self.desired(self._seconds(self._now()))[0][0])
-        self._stuck_at = where if how in ("stuck", "path", "goal") else None
+        self._stuck_at = where if how in ("stuck", "path", "goal", "late") else None
+        generation = str(self.get_parameter("controller_generation").value)
+        goal_time = grace(float(self.get_parameter("goal_time").value), generation)
         free = Tolerances.none(len(self._names))
         tight = np.full(len(self._names), 0.05)
         self._controller.tolerances = {
             "path": replace(free, path=tight),
             "goal": replace(free, goal=tight, goal_time=0.2),
             "stuck": replace(free, goal=tight),
+            "late": replace(free, goal=tight, goal_time=goal_time),
         }.get(how, free)
         self.get_logger().info(f"sabotage: {how!r}")
         if how == "deaf":

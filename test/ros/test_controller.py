@@ -22,7 +22,7 @@ from nextscale_core.retarget import Robot, load_robot
 from nextscale_ros.controller import TrajectoryController
 from nextscale_ros.conversions import duration
 from nextscale_ros.execution import ExecutionResult, execution_result, follow_joint_trajectory
-from nextscale_ros.mock_controller import Tolerances, braking_plan
+from nextscale_ros.mock_controller import Tolerances, braking_plan, grace
 from nextscale_ros.msg import ErrorCode
 from nextscale_ros.processes import Child
 from nextscale_ros.qos import EVENTS, JOINT_STATES
@@ -330,6 +330,98 @@ def test_a_controller_that_vanishes_is_noticed(graph: Graph, robot: Robot) -> No
         client.close()
 
 
+@pytest.fixture(scope="module", params=["jazzy", "lyrical"])
+def strict(request: pytest.FixtureRequest, graph: Graph, robot: Robot) -> Iterator[Client]:
+    """A robot whose controller has a goal_time of 0 and takes goals for some of the joints."""
+    name = str(request.param)
+    child = Child(
+        "ros.stubborn_robot",
+        parameters={
+            "controller_generation": name,
+            "goal_time": 0.0,
+            "allow_partial_joints_goal": True,
+            "decelerate_on_cancel": False,
+        },
+        ros_arguments=["-r", f"__ns:=/{name}"],
+        env=graph.env,
+        log=graph.folder / f"{name}.log",
+    )
+    with child:
+        client = Client(graph, robot, child, namespace=f"/{name}")
+        yield client
+        client.close()
+
+
+def is_lyrical(client: Client) -> bool:
+    return client.node.get_namespace() == "/lyrical"
+
+
+def test_goal_time_zero_is_for_ever_up_to_kilted_and_no_time_at_all_in_lyrical(
+    strict: Client,
+) -> None:
+    strict.do("late")
+    strict.allowance = 1.0
+    result = strict.result(strict.send((0.3, 0.3)))
+    if is_lyrical(strict):
+        assert result.code == ErrorCode.GOAL_TOLERANCE_VIOLATED, result
+    else:
+        assert result.code == ErrorCode.EXECUTION_TIMED_OUT, result
+    strict.do("")
+    strict.allowance = 5.0
+    assert strict.result(strict.send((0.3, 0.0))).arrived
+
+
+def test_joints_left_out_stay_up_to_kilted_and_finish_their_motion_in_lyrical(
+    strict: Client,
+) -> None:
+    assert strict.result(strict.send((0.2, 0.0))).arrived
+    strict.send((1.5, 0.3))
+    strict.wait(lambda: strict.offset() > 0.02, "some way")
+    some = strict.trajectory((0.2, 0.0))
+    some.joint_names = some.joint_names[2:]
+    for point in some.points:
+        point.positions, point.velocities = point.positions[2:], point.velocities[2:]
+    results: list[ExecutionResult] = []
+    strict.controller.send(some, results.append)
+    assert strict.result(results).arrived
+    strict.wait(lambda: not any(strict.states[-1].velocity), "rest")
+    if is_lyrical(strict):
+        assert strict.offset() == pytest.approx(0.3, abs=1e-6)
+    else:
+        assert 0.02 < strict.offset() < 0.29
+    third = strict.states[-1].position[2] - strict.robot.nominal[2]
+    assert third == pytest.approx(0.0, abs=1e-6)
+
+
+def test_without_decelerate_on_cancel_the_robot_stops_at_once(strict: Client) -> None:
+    assert strict.result(strict.send((0.2, 0.0))).arrived
+    results = strict.send((2.0, 0.4))
+    strict.wait(lambda: strict.offset() > 0.1, "some way")
+    begin = len(strict.states)
+    strict.controller.cancel()
+    assert strict.result(results).code == ErrorCode.CANCELED
+    strict.wait(lambda: not any(strict.states[-1].velocity), "rest")
+    speeds = [state.velocity[1] for state in strict.states[begin:]]
+    # From full speed to nothing, and nothing in between.
+    moving = [speed for speed in speeds if speed > 0]
+    assert not moving or min(moving) > 0.1
+
+
+@pytest.mark.parametrize(
+    ("goal_time", "jazzy", "lyrical"),
+    [(0.0, np.inf, 0.0), (10.0, 10.0, 10.0), (-1.0, None, np.inf), (0.5, 0.5, 0.5)],
+)
+def test_every_generation_reads_goal_time_its_own_way(
+    goal_time: float, jazzy: float | None, lyrical: float
+) -> None:
+    assert grace(goal_time, "lyrical") == lyrical
+    if jazzy is not None:
+        assert grace(goal_time, "jazzy") == jazzy
+    else:
+        with pytest.raises(ConfigError, match=r"goal_time is -1\.0"):
+            grace(goal_time, "jazzy")
+
+
 @pytest.mark.parametrize(
     ("status", "error", "code"),
     [
@@ -372,6 +464,9 @@ def test_a_goal_says_which_tolerances_it_wants() -> None:
     np.testing.assert_array_equal(asked.path_velocity, [0.2, 0.0])
     np.testing.assert_array_equal(asked.goal, [0.3, 0.3])
     assert asked.goal_time == 2.5
+    goal.goal_time_tolerance = duration(-1.0)
+    assert default.asked(goal, ["a", "b"]).goal_time == np.inf
+    assert Tolerances.none(2).goal_time == np.inf
     np.testing.assert_array_equal(default.path, [0.1, 0.1])
     goal.goal_tolerance = [JointTolerance(name="tail", position=0.7)]
     with pytest.raises(ValueError, match="tail"):

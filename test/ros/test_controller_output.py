@@ -11,7 +11,7 @@ from nextscale_ros.msg import ErrorCode, MotionReport
 from nextscale_ros.processes import Child
 from nextscale_ros.recorder import Recorder
 from ros.goals import ABORTED, CANCELED, SUCCEEDED, Goals, Sent
-from ros.graph import REPLY, START, Graph
+from ros.graph import REPLY, START, Graph, measured_now
 
 pytest.importorskip("control_msgs", reason="control_msgs is neither installed nor built")
 
@@ -72,9 +72,8 @@ def test_a_goal_succeeds_when_the_controller_has_executed_it(
     stages = [message.stage for message in sent.feedback]
     assert stages[-1] == "execute" and stages.index("gate") < stages.index("execute")
     # The robot is where the trajectory ends.
-    client.states.clear()
-    client.wait(lambda: bool(client.states), REPLY, "a joint state")
-    at = dict(zip(client.states[-1].name, client.states[-1].position, strict=True))
+    state = measured_now(client, graph.alive)
+    at = dict(zip(state.name, state.position, strict=True))
     last = dict(
         zip(result.trajectory.joint_names, result.trajectory.points[-1].positions, strict=True)
     )
@@ -90,10 +89,26 @@ def test_cancel_stops_the_robot(goals: Goals, client: Recorder) -> None:
     assert result.trajectory.points
 
     def rests() -> bool:
-        return bool(client.states) and max(map(abs, client.states[-1].velocity)) < 1e-3
+        return max(map(abs, client.states[-1].velocity)) < 1e-3
 
-    client.states.clear()
+    measured_now(client)
     client.wait(rests, REPLY, "the robot to rest")
+
+
+def test_after_a_cancel_the_next_sentence_begins_where_the_robot_stopped(
+    graph: Graph, goals: Goals, client: Recorder
+) -> None:
+    sent = goals.send(TEXT, seconds=[6.0])
+    client.wait(
+        lambda: max(map(abs, measured_now(client).velocity)) > 0.3, REPLY, "a movement", graph.alive
+    )
+    # Its plan would go on; the robot does not.
+    assert goals.cancel(sent) == 1
+    status, result = goals.ask(TEXT)
+    assert status == SUCCEEDED, result.error
+    log = graph.children[-1].log
+    assert log is not None and "goal ended: canceled" in log.read_text()
+    assert "would jerk" not in log.read_text()
 
 
 def test_a_newer_sentence_preempts_the_execution(goals: Goals, client: Recorder) -> None:

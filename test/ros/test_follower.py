@@ -65,12 +65,63 @@ def test_a_new_trajectory_takes_over_without_a_jump_in_position_or_velocity() ->
     np.testing.assert_allclose(follower.sample(3.5)[0], POSITIONS[0])
 
 
+# -- spliced in, as the controller of 2026 does
+
+BOTH = np.array([True, True])
+NEW = JointPlan(np.array([0.1, 1.0]), np.array([[0.5, 0.5], [0.0, 2.0]]), np.zeros((2, 2)))
+
+
+def test_until_a_spliced_plan_begins_the_old_one_is_followed() -> None:
+    follower, old = following(), following()
+    follower.splice(NEW, 2.2, BOTH, 1.3)
+    for now in (1.3, 1.45, 1.6, 2.0, 2.2):
+        np.testing.assert_allclose(follower.sample(now), old.sample(now), atol=1e-9)
+    np.testing.assert_allclose(follower.sample(2.3)[0], NEW.positions[0], atol=1e-9)
+    np.testing.assert_allclose(follower.sample(3.2)[0], NEW.positions[-1])
+    assert follower.end == pytest.approx(3.2)
+
+
+def test_a_spliced_plan_that_begins_now_begins_with_its_first_point() -> None:
+    follower, old = following(), following()
+    follower.splice(NEW, 1.8, BOTH, 1.8)
+    np.testing.assert_allclose(follower.sample(1.8), old.sample(1.8))
+    np.testing.assert_allclose(follower.sample(1.9)[0], NEW.positions[0])
+    np.testing.assert_allclose(follower.sample(2.8)[0], NEW.positions[-1])
+    at_once = JointPlan(NEW.times - NEW.times[0], NEW.positions, NEW.velocities)
+    follower.splice(at_once, 2.0, BOTH, 2.0)
+    np.testing.assert_allclose(follower.sample(2.0)[0], NEW.positions[0])
+
+
+def test_joints_that_a_spliced_plan_leaves_out_finish_their_old_motion() -> None:
+    follower, old = following(), following()
+    short = JointPlan(np.array([0.1, 0.2]), np.array([[9.0, 0.8], [9.0, 0.9]]), np.zeros((2, 2)))
+    follower.splice(short, 1.4, np.array([False, True]), 1.3)
+    for now in (1.3, 1.5, 1.6, 2.5, 3.0):
+        assert follower.sample(now)[0][0] == pytest.approx(old.sample(now)[0][0], abs=1e-9)
+    assert follower.sample(1.5)[0][1] == pytest.approx(0.8)
+    assert follower.sample(2.5)[0][1] == follower.sample(1.7)[0][1] == pytest.approx(0.9)
+    assert follower.end == 2.5
+
+
+def test_a_plan_without_velocities_is_spliced_in_along_straight_lines() -> None:
+    follower = following()
+    follower.splice(JointPlan(NEW.times, NEW.positions, None), 1.8, BOTH, 1.8)
+    np.testing.assert_allclose(follower.sample(2.35)[0], NEW.positions.mean(axis=0))
+
+
 def test_the_base_turns_on_the_shortest_way() -> None:
     turns = Rotation.from_euler("z", [[0.0], [80.0]], degrees=True).as_quat()
     base = BaseFollower(np.array([0.0, 2.0]), np.array([[0.0, 0, 1], [2.0, 0, 1]]), turns)
     position, quaternion = base.sample(0.5)
     np.testing.assert_allclose(position, [0.5, 0.0, 1.0])
     assert Rotation.from_quat(quaternion).magnitude() == pytest.approx(np.radians(20.0))
+
+
+def test_the_base_may_begin_later() -> None:
+    base = BaseFollower(np.array([0.0, 1.0]), np.eye(3)[:2], np.tile([0.0, 0, 0, 1], (2, 1)), 5.0)
+    np.testing.assert_allclose(base.sample(5.5)[0], [0.5, 0.5, 0.0])
+    base.begin = 5.25
+    np.testing.assert_allclose(base.sample(5.5)[0], [0.75, 0.25, 0.0])
 
 
 def test_the_base_stays_at_both_ends() -> None:

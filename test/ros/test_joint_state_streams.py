@@ -90,7 +90,7 @@ def test_the_first_point_is_where_the_robot_was(
                 client.wait(lambda: body.speed() > 0.3, REPLY, "a movement")
                 report = ask(client)
                 assert report.outcome in GOOD, report.message
-                client.listen(0.1)
+                client.listen(0.3)
                 command = client.commands[-1][1]
                 positions, velocities = body.at(nanoseconds(command.header.stamp))
                 first = command.points[0]

@@ -219,6 +219,49 @@ def test_it_moves_its_base_along_the_base_trajectory(controller: Controller) -> 
     assert odometry[-1].pose.pose.orientation.w == 1.0
 
 
+@pytest.mark.parametrize("first", ["base", "joints"])
+def test_joints_and_base_that_begin_on_arrival_begin_together(
+    controller: Controller, first: str
+) -> None:
+    straight = controller.message((0.0, 0.0), (1.0, 0.1))
+    for point in straight.points:
+        point.velocities = []
+    plan = RobotTrajectory(
+        robot="g1",
+        joint_names=(),
+        positions=np.zeros((2, 0)),
+        velocities=np.zeros((2, 0)),
+        time_from_start=np.array([0.0, 1.0]),
+        base_position=np.array([[0.0, 0, 0.8], [1.0, 0, 0.8]]),
+        base_quaternion=np.tile([0.0, 0, 0, 1], (2, 1)),
+        fps=1.0,
+    )
+    send = [
+        lambda: controller.bases.publish(base_trajectory(plan, "odom")),
+        lambda: controller.commands.publish(straight),
+    ]
+    if first == "joints":
+        send.reverse()
+    send[0]()
+    controller.recorder.listen(0.15)
+    send[1]()
+    controller.recorder.listen(0.1)
+    begin = int(controller.recorder.get_clock().now().nanoseconds)
+    controller.wait_for_offset(0.1)
+    joints = {
+        nanoseconds(state.header.stamp): state.position[0] - controller.robot.nominal[0]
+        for state in controller.recorder.states
+    }
+    pairs = [
+        (joints[stamp], pose.pose.pose.position.x)
+        for pose in controller.recorder.odometry
+        if (stamp := nanoseconds(pose.header.stamp)) > begin and stamp in joints
+    ]
+    assert len(pairs) > 10
+    for offset, walked in pairs:
+        assert walked == pytest.approx(10.0 * offset, abs=1e-6)
+
+
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_it_ends_cleanly(graph: Graph, sign: signal.Signals) -> None:
     child = graph.start("nextscale_ros.mock_robot", {"command_topic": f"/ending_{sign.name}"})

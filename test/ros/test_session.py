@@ -50,6 +50,16 @@ def test_a_seam_is_how_far_the_first_point_is_from_what_was_done_then(
     assert seam.velocity_jump == pytest.approx(abs(drift), abs=1e-4)
 
 
+def test_a_robot_that_begins_on_arrival_is_looked_at_before_it_moves(
+    make_trajectory: Callable[..., RobotTrajectory],
+) -> None:
+    executed = make_trajectory()
+    # Sent 0.1 s after the recording began; it came half a second later.
+    made = new_motion(executed, 0.1, 0.01, 0.0)
+    (seam,) = seams([answer(made, 0.0)], executed, BEGIN)
+    assert seam.position_jump == pytest.approx(0.01, abs=1e-6)
+
+
 def test_a_robot_may_tell_its_joints_in_another_order(
     make_trajectory: Callable[..., RobotTrajectory],
 ) -> None:

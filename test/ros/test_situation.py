@@ -362,6 +362,146 @@ def test_a_robot_whose_future_is_not_known_is_met_where_it_is(
     np.testing.assert_allclose(now.state.positions, here)
 
 
+# -- when a plan that begins on arrival has begun
+
+
+@pytest.mark.parametrize("late", [0.0, 0.007, 0.06, 0.13, 0.4])
+@pytest.mark.parametrize("off", [0.0, 0.08])
+def test_the_joints_show_when_a_controller_began(
+    world: World, plan: PublishedPlan, late: float, off: float
+) -> None:
+    world.situation.published(replace(plan, on_arrival=True))
+    true = replace(plan, begin=BEGIN + late)
+    world.follow(true, BEGIN + late + 0.8, off)
+    now = world.situation.now(Settings(), AHEAD)
+    assert now is not None and now.lead is not None
+    assert now.lead.plan.begin == pytest.approx(true.begin, abs=0.002)
+    if not off:
+        there = true.state(now.time)
+        np.testing.assert_allclose(now.state.positions, there.positions, atol=1e-3)
+        assert now.state.velocities is not None and there.velocities is not None
+        np.testing.assert_allclose(now.state.velocities, there.velocities, atol=3e-3)
+    past = world.situation.past(Settings(), AHEAD)
+    assert past is not None
+    if not off:
+        np.testing.assert_allclose(past.positions, true.joints(past.times)[0], atol=2e-3)
+
+
+def test_noise_of_the_joints_does_not_hide_when_a_controller_began(
+    world: World, plan: PublishedPlan
+) -> None:
+    world.situation.published(replace(plan, on_arrival=True))
+    noise = np.random.default_rng(0)
+    true = replace(plan, begin=BEGIN + 0.05)
+    for time in np.arange(BEGIN, BEGIN + 0.8, 0.01):
+        world.time = float(time)
+        positions, velocities = true.joints(np.array([time]))
+        world.hear(positions[0] + noise.normal(0.0, 2e-3, world.robot.num_joints), velocities[0])
+    now = world.situation.now(Settings(), AHEAD)
+    assert now is not None and now.lead is not None
+    assert now.lead.plan.begin == pytest.approx(true.begin, abs=0.01)
+
+
+def test_while_the_plan_stands_still_it_is_taken_to_have_begun_as_usual(
+    world: World, plan: PublishedPlan
+) -> None:
+    world.situation.published(replace(plan, on_arrival=True))
+    world.stand(BEGIN + 0.02)
+    now = world.situation.now(Settings(), AHEAD)
+    assert now is not None and now.lead is not None
+    assert now.lead.plan.begin == pytest.approx(BEGIN, abs=0.02)
+
+
+def test_what_was_found_is_not_forgotten_when_the_plan_stands_still(
+    world: World, plan: PublishedPlan, robot: Robot
+) -> None:
+    """The memory of joint states reaches back three seconds, a plan further."""
+    times = np.array([0.0, 1.0, 8.0, 9.0])
+    rows = robot.nominal + np.array([[0.0], [0.3], [0.3], [0.0]])
+    made = replace(
+        plan.trajectory,
+        positions=rows,
+        velocities=np.zeros_like(rows),
+        time_from_start=times,
+        base_position=np.zeros((4, 3)),
+        base_quaternion=np.tile([0.0, 0.0, 0.0, 1.0], (4, 1)),
+    )
+    world.situation.published(PublishedPlan(made, BEGIN, on_arrival=True))
+    true = PublishedPlan(made, BEGIN + 0.1)
+    for until in (1.0, 6.0):
+        world.follow(true, BEGIN + until)
+        now = world.situation.now(Settings(), AHEAD)
+    assert now is not None and now.lead is not None
+    assert now.lead.plan.begin == pytest.approx(true.begin, abs=0.002)
+
+
+def test_a_plan_that_the_robot_never_began_is_not_under_way(
+    world: World, plan: PublishedPlan
+) -> None:
+    world.situation.published(replace(plan, on_arrival=True))
+    world.stand(BEGIN + 1.2)
+    now = world.situation.now(Settings(), AHEAD)
+    assert now is not None and now.lead is None
+    past = world.situation.past(Settings(), AHEAD)
+    assert past is not None and past.times[-1] == pytest.approx(world.time)
+
+
+def test_a_robot_that_was_stopped_does_not_follow_its_plan(
+    world: World, plan: PublishedPlan
+) -> None:
+    """An emergency stop, or a controller that gave up: it stands near its plan, which goes on."""
+    world.situation.published(plan)
+    world.follow(plan, BEGIN + 1.0)
+    stopped = plan.joints(np.array([world.time]))[0][0]
+    for time in np.arange(BEGIN + 1.0, BEGIN + 1.35, 0.01):
+        world.time = float(time)
+        world.hear(stopped, np.zeros_like(stopped))
+    assert np.abs(plan.joints(np.array([world.time]))[0][0] - stopped).max() < 0.5
+    now = world.situation.now(Settings(), AHEAD)
+    assert now is not None and now.lead is None
+
+
+def test_a_controller_that_took_long_to_accept_began_when_it_did(
+    world: World, plan: PublishedPlan
+) -> None:
+    sent = replace(plan, on_arrival=True)
+    world.stand(BEGIN + 2.0)
+    world.situation.published(sent)
+    true = replace(plan, begin=world.time + 0.01)
+    world.follow(true, world.time + 1.0)
+    now = world.situation.now(Settings(), AHEAD)
+    assert now is not None and now.lead is not None
+    assert now.lead.plan.begin == pytest.approx(true.begin, abs=0.002)
+
+
+def test_only_the_plan_that_is_meant_is_forgotten(world: World, plan: PublishedPlan) -> None:
+    world.situation.published(plan)
+    world.follow(plan, BEGIN + 1.0)
+    world.situation.forget(replace(plan.trajectory))
+    now = world.situation.now(Settings(), AHEAD)
+    assert now is not None and now.lead is not None
+    assert world.situation.confirmed(now.lead, Settings()) is not None
+    world.situation.forget(plan.trajectory)
+    assert world.situation.confirmed(now.lead, Settings()) is None
+    now = world.situation.now(Settings(), AHEAD)
+    assert now is not None and now.lead is None
+
+
+def test_a_lead_is_confirmed_with_what_was_learnt_meanwhile(
+    world: World, plan: PublishedPlan
+) -> None:
+    world.situation.published(replace(plan, on_arrival=True))
+    true = replace(plan, begin=BEGIN + 0.12)
+    world.follow(true, BEGIN + 0.13)
+    now = world.situation.now(Settings(), AHEAD)
+    assert now is not None and now.lead is not None
+    world.follow(true, BEGIN + 0.7)
+    lead = world.situation.confirmed(now.lead, Settings())
+    assert lead is not None
+    assert lead.plan.begin == pytest.approx(true.begin, abs=0.002)
+    assert (lead.time, lead.measured) == (now.lead.time, now.lead.measured)
+
+
 def test_an_assumed_state_is_told_from_a_measured_one(world: World) -> None:
     assumed = world.situation.now(Settings(state_policy="assume_nominal"))
     world.stand(BEGIN + 0.5)
