@@ -76,6 +76,9 @@ def bring_up(
                 stack.enter_context(started(process, options, folder / f"{number}.yaml"))
                 for number, process in enumerate(found.processes)
             ]
+            for child in children:
+                # Called before any of them is waited for: they end at the same time.
+                stack.callback(child.interrupt)
             while True:
                 for child in children:
                     child.check()

@@ -424,7 +424,7 @@ def main() -> None:
     """Entry point of `ros2 run nextscale_ros generate_node`."""
     from nextscale_ros.fleet import run
 
-    sys.exit(run(sys.argv[1:]))
+    run(sys.argv[1:])
 
 
 if __name__ == "__main__":

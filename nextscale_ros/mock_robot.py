@@ -9,7 +9,6 @@ its base is, which until the first base trajectory is above the origin.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -223,7 +222,7 @@ class MockRobot(Node):
 
 def main() -> None:
     """Entry point of `ros2 run nextscale_ros mock_robot`."""
-    sys.exit(serve(MockRobot, threads=1))
+    serve(MockRobot, threads=1)
 
 
 if __name__ == "__main__":
