@@ -64,7 +64,8 @@ def serve(
     The exit status is 0 after a signal, 1 when a node could not be made or started.
 
     What a callback raises is logged, and the nodes go on. A node that cannot start by itself says
-    so in an attribute `failure`; then all end. A node with a method `close(seconds)` is told of the
+    so in an attribute `failure`; then all end. All end with status 0 where a node's attribute
+    `retired` is true. A node with a method `close(seconds)` is told of the
     end, and says whether it has stopped.
 
     Args:
@@ -88,7 +89,7 @@ def serve(
             nodes.append(make())
             executor.add_node(nodes[-1])
         signals.serving = True
-        while not signals.asked:
+        while not signals.asked and not any(getattr(node, "retired", False) for node in nodes):
             _spin(executor, nodes[0])
             failures = [failure for node in nodes if (failure := getattr(node, "failure", ""))]
             if failures:

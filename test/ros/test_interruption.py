@@ -132,7 +132,7 @@ def robot() -> Robot:
 
 @pytest.fixture(scope="module")
 def children(graph: Graph) -> tuple[Child, Child]:
-    mock = graph.start("nextscale_ros.mock_robot", {"state_rate": 50.0})
+    mock = graph.start("ros.patient_robot", {"state_rate": 50.0})
     # A busy machine may delay joint states; how stale ones are met is tested elsewhere.
     return mock, graph.start("ros.handmade", {"seconds": 5.0, "state_timeout": 2.0})
 

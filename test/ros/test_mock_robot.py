@@ -215,7 +215,7 @@ def test_it_moves_its_base_along_the_base_trajectory(controller: Controller) -> 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_it_ends_cleanly(graph: Graph, sign: signal.Signals) -> None:
-    child = graph.start("nextscale_ros.mock_robot", {"command_topic": f"/ending_{sign.name}"})
+    child = graph.start("nextscale_ros.mock_robot", {}, ["-r", f"__ns:=/ending_{sign.name}"])
     graph.children.remove(child)
     recorder = graph.recorder()
     assert child.log is not None
