@@ -30,6 +30,8 @@ PROBE = 2.0
 GONE = 25.0
 """Patience with a publisher that stays silent [s]: DDS lists those of a killed process for 20 s."""
 
+_SOMEBODY = "a node of unknown name"
+
 
 class OtherRobotError(NextscaleError, RuntimeError):
     """There is another source of joint states, or another server of the controller's action."""
@@ -70,8 +72,10 @@ class OtherRobots:
             OtherRobotError: there is one.
         """
         passed, found = self._clock() - self._began, self._found(own=0)
-        if self._heard or (found and passed > GONE):
-            raise OtherRobotError(found or f"somebody publishes {self._states}")
+        # The graph shows who it is a moment after the first message.
+        named = found and _SOMEBODY not in found
+        if (self._heard and (named or passed > LOOK)) or (found and passed > GONE):
+            raise OtherRobotError(found or f"{_SOMEBODY} publishes {self._states}")
         if found and passed > LOOK and not self._warned:
             self._warned = True
             self._node.get_logger().warning(
@@ -108,7 +112,12 @@ def _publishers(node: Node, topic: str, own: int = 0) -> str:
     found = [(one.node_name, one.node_namespace) for one in _endpoints(node, topic)]
     for _ in range(min(own, found.count(name))):
         found.remove(name)
-    names = sorted({f"{namespace.rstrip('/')}/{name}" for name, namespace in found})
+    names = sorted(
+        {
+            _SOMEBODY if name.startswith("_NODE_NAME_UNKNOWN") else f"{space.rstrip('/')}/{name}"
+            for name, space in found
+        }
+    )
     return " and ".join(names)
 
 
@@ -164,16 +173,19 @@ def present_robots(namespaces: Iterable[str], seconds: float = PROBE) -> dict[st
             taker: Any = hear
             node.create_subscription(JointState, f"{prefix}joint_states", taker, SENSORS)
         until = time.monotonic() + seconds
-        while len(heard) < len(topics) and (left := until - time.monotonic()) > 0.0:
+        who: dict[str, str] = {}
+        while (left := until - time.monotonic()) > 0.0 and not (
+            len(heard) == len(topics) and all(who.values()) and _SOMEBODY not in who.values()
+        ):
             executor.spin_once(timeout_sec=min(left, 0.1))
-        found = {}
-        for space, prefix in topics.items():
-            who = _publishers(node, f"{prefix}joint_states") or "somebody"
-            found[space] = Present(
-                f"{who} publishes {prefix}joint_states" if space in heard else "",
+            who = {space: _publishers(node, f"{topics[space]}joint_states") for space in heard}
+        return {
+            space: Present(
+                f"{who[space] or _SOMEBODY} publishes {prefix}joint_states" if space in who else "",
                 bool(_endpoints(node, f"{prefix}robot_description")),
             )
-        return found
+            for space, prefix in topics.items()
+        }
     finally:
         executor.shutdown(timeout_sec=1.0)
         node.destroy_node()
