@@ -245,7 +245,7 @@ class RobotStateMemory:
         if age > timeout:
             raise RobotStateError(
                 f"the last state of {self._names[oldest]} is {age:.2f} s old, the limit is "
-                f"{timeout:.2f} s (parameter state_timeout)"
+                f"{timeout:.2f} s (parameter state_timeout): {_why(age, time - heard[oldest])}"
             )
         newest = float(measured.max())
         if not np.isfinite(velocity).all():
@@ -305,6 +305,24 @@ class RobotStateMemory:
     def _ordered(self) -> list[_Layout]:
         """Layouts, the one heard last at the end, so that its joints win."""
         return sorted(self._layouts.values(), key=lambda layout: layout.rows.last)
+
+
+def _why(age: float, silence: float) -> str:
+    """Why a state may be so old, and what helps.
+
+    Args:
+        age: Since it was measured [s].
+        silence: Since its message arrived [s].
+    """
+    if silence > 0.5 * age:
+        return (
+            f"no message has come for {silence:.2f} s; the sender has stopped, or this machine is "
+            "too busy to receive in time: raise state_timeout, or run less beside it"
+        )
+    return (
+        f"messages come {age - silence:.2f} s after they are stamped; the network or the sender is "
+        "slow, or its clock is behind: synchronize the clocks, or raise state_timeout"
+    )
 
 
 def _some(names: Sequence[str], count: int = 10) -> str:
