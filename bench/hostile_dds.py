@@ -149,7 +149,7 @@ def over_dds(count: int, seed: int) -> Tally:
             signal_handler_options=SignalHandlerOptions.NO,
         )
         stack.callback(context.try_shutdown)
-        stack.enter_context(Child("nextscale_ros.mock_robot", env=env, log=folder / "robot"))
+        stack.enter_context(Child("ros.patient_robot", env=env, log=folder / "robot"))
         node = stack.enter_context(
             Child("ros.handmade", parameters={"imu_topic": "imu"}, env=env, log=folder / "node")
         )

@@ -5,20 +5,22 @@ ros2 launch nextscale_ros generate.launch.py robot:=g1 mock:=false device:=cuda 
 ros2 launch nextscale_ros generate.launch.py fleet:=left=g1,right=talos viewer:=true
 
 `ros2 launch nextscale_ros generate.launch.py --show-args` tells what each argument means. What is
-wanted and not installed is said, with what would install it, and left out.
+wanted and not installed is said, with what would install it, and left out. A mock robot is started
+where nobody publishes joint states, or with mock:=true, which ends where somebody does.
 """
 
 from pathlib import Path
 
 from launch import LaunchContext, LaunchDescription
 from launch.action import Action
-from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
+from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, Shutdown
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from nextscale_ros.arrangement import PACKAGE, Process, arrange, installed_package
 from nextscale_ros.options import DESCRIPTIONS, Options
+from nextscale_ros.other_robots import present_robots
 
 # In the source tree and below share/nextscale_ros alike, config/ stands beside launch/.
 DEFAULT_PARAMETERS = Path(__file__).resolve().parent.parent / "config" / "params.yaml"
@@ -42,9 +44,9 @@ def start(context: LaunchContext) -> list[Action]:
     """What the arguments ask for, once their values are known."""
     values = {name: LaunchConfiguration(name).perform(context) for name in DESCRIPTIONS}
     options = Options.from_texts(values)
-    found = arrange(options, installed_package)
+    found = arrange(options, installed_package, present_robots)
     return [
-        *(LogInfo(msg=f"nextscale: {text}") for text in found.missing),
+        *(LogInfo(msg=f"nextscale: {text}") for text in found.notes),
         *(node(process, options) for process in found.processes),
     ]
 
@@ -52,6 +54,8 @@ def start(context: LaunchContext) -> list[Action]:
 def node(process: Process, options: Options) -> Node:
     """A process as launch starts it."""
     ours = process.package == PACKAGE
+    # Who asks for a mock robot must not move a real one: without it, everything ends.
+    needed = process.executable == "mock_robot" and not process.may_end
     return Node(
         package=process.package,
         executable=process.executable,
@@ -70,4 +74,5 @@ def node(process: Process, options: Options) -> Node:
         arguments=[*process.arguments, "--ros-args", "--log-level", options.log_level],
         output="screen",
         emulate_tty=True,
+        on_exit=[Shutdown(reason="the mock robot ended")] if needed else None,
     )

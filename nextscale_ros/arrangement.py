@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nextscale_core.exceptions import ConfigError
 from nextscale_core.resources import resource
 from nextscale_ros.options import DESCRIPTION, Options, robots_by_namespace
+from nextscale_ros.other_robots import Look, Present
 
 Parameters = dict[str, str | bool | int | float]
 
@@ -33,6 +35,7 @@ class Process:
         parameters: Of its node; they win over the parameter file.
         remappings: (from, to).
         arguments: What stands before the ROS arguments.
+        may_end: Whether the others go on where it ends by itself with status 0.
     """
 
     package: str
@@ -42,6 +45,7 @@ class Process:
     parameters: Mapping[str, str | bool | int | float] = field(default_factory=dict)
     remappings: tuple[tuple[str, str], ...] = ()
     arguments: tuple[str, ...] = ()
+    may_end: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,43 +54,51 @@ class Arrangement:
 
     Attributes:
         processes: In the order in which they are started.
-        missing: For everything that was wanted and is not installed, what it is and how to get it.
+        notes: What is not started and why; of what is not installed, how to get it.
     """
 
     processes: tuple[Process, ...]
-    missing: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
-def arrange(options: Options, installed: Callable[[str], bool]) -> Arrangement:
+def arrange(options: Options, installed: Callable[[str], bool], look: Look) -> Arrangement:
     """The processes that serve a robot, or several.
 
     Args:
         options: What is asked for.
         installed: Whether a ROS package is installed.
+        look: Tells which robots are there already; asked where mock robots may be started.
 
     Raises:
+        ConfigError: a mock robot is asked for where a robot publishes its joint states.
         NextscaleError: a robot that robot_state_publisher needs cannot be loaded.
     """
     robots = robots_by_namespace(options)
     missing: list[str] = []
-    publisher = _state_publisher(options, installed, missing)
+    present = {} if options.mock == "false" else look(tuple(robots))
+    mocked = _mocked(options, robots, present, missing)
+    publisher = bool(mocked) and _state_publisher(options, installed, missing)
     rviz = options.rviz and _present("rviz2", "RViz is not started", installed, missing)
     viewer = options.viewer and _viser(missing)
     processes: list[Process] = []
     for namespace, robot in robots.items():
         common = {**_which(robot, options.profile), **_clock(options)}
         remappings = _TF if namespace else ()
-        if options.mock:
-            # Where robot_state_publisher describes the robot, nobody else does.
-            own = {**common, "publish_description": False} if publisher else common
+        described = present.get(namespace, Present()).described
+        if namespace in mocked:
+            # Where somebody else describes the robot, the mock robot does not.
+            own = {**common, "publish_description": False} if publisher or described else common
+            may_end = options.mock == "auto"
+            own = {**own, "give_way": True} if may_end else own
+            mock = "mock_robot"
             processes.append(
-                Process(PACKAGE, "mock_robot", "mock_robot", namespace, own, remappings)
+                Process(PACKAGE, mock, mock, namespace, own, remappings, may_end=may_end)
             )
-        if publisher:
-            described: Parameters = {"robot_description": _description(robot, options.profile)}
-            described |= _clock(options)
+        if publisher and namespace in mocked and not described:
+            urdf: Parameters = {"robot_description": _description(robot, options.profile)}
+            urdf |= _clock(options)
             name = "robot_state_publisher"
-            processes.append(Process(name, name, name, namespace, described, remappings))
+            processes.append(Process(name, name, name, namespace, urdf, remappings))
         if viewer:
             processes.append(
                 Process(PACKAGE, "viewer_node", "viewer_node", namespace, common, remappings)
@@ -137,12 +149,35 @@ def _clock(options: Options) -> Parameters:
     return {"use_sim_time": True} if options.use_sim_time else {}
 
 
+def _mocked(
+    options: Options,
+    robots: Mapping[str, str],
+    present: Mapping[str, Present],
+    notes: list[str],
+) -> set[str]:
+    """Namespaces in which a mock robot is started.
+
+    Raises:
+        ConfigError: it is asked for where a robot publishes its joint states.
+    """
+    if options.mock == "false":
+        return set()
+    there = {space: one.states for space, one in present.items() if one.states}
+    if there and options.mock == "true":
+        raise ConfigError(
+            f"mock is true, but {', '.join(there.values())}: a mock robot would be a second "
+            "source; leave mock away to use what is there, or end it"
+        )
+    notes += [f"{who}: the mock robot is not started" for who in there.values()]
+    return set(robots) - set(there)
+
+
 def _state_publisher(
     options: Options, installed: Callable[[str], bool], missing: list[str]
 ) -> bool:
-    """Whether to start robot_state_publisher; a real robot brings its own."""
+    """Whether to start robot_state_publisher for mock robots; a real robot brings its own."""
     wanted = options.state_publisher
-    if not options.mock or wanted == "false" or options.robot == DESCRIPTION:
+    if wanted == "false" or options.robot == DESCRIPTION:
         return False
     if wanted == "auto" and not options.rviz and not installed("robot_state_publisher"):
         return False

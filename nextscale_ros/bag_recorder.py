@@ -182,8 +182,7 @@ def record(
 
     ros2 run nextscale_ros bag_recorder -o session_1 --topic imu/data --ros-args -r __ns:=/robot1
     """
-    status = serve(lambda: BagRecorder(out, topic or (), keep_free << 20), threads=1)
-    raise typer.Exit(status)
+    serve(lambda: BagRecorder(out, topic or (), keep_free << 20), threads=1)
 
 
 def main() -> None:

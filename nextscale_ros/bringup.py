@@ -17,6 +17,7 @@ import yaml
 from nextscale_core.exceptions import NextscaleError
 from nextscale_ros.arrangement import PACKAGE, Process, arrange, package_prefix
 from nextscale_ros.options import DESCRIPTIONS, Options
+from nextscale_ros.other_robots import present_robots
 from nextscale_ros.processes import Child, ChildError, end_on_signals
 
 
@@ -46,7 +47,7 @@ def bring_up(
     profile: Annotated[str, typer.Option(help=_said("profile"))] = Options.profile,
     model: Annotated[str, typer.Option(help=_said("model"))] = Options.model,
     device: Annotated[str, typer.Option(help=_said("device"))] = Options.device,
-    mock: Annotated[bool, typer.Option(help=_said("mock"))] = Options.mock,
+    mock: Annotated[str, typer.Option(help=_said("mock"))] = Options.mock,
     rviz: Annotated[bool, typer.Option(help=_said("rviz"))] = Options.rviz,
     viewer: Annotated[bool, typer.Option(help=_said("viewer"))] = Options.viewer,
     state_publisher: Annotated[
@@ -67,8 +68,8 @@ def bring_up(
     end_on_signals()
     try:
         options = Options(**{**given, "params_file": str(params_file or "")})
-        found = arrange(options, is_installed)
-        for text in found.missing:
+        found = arrange(options, is_installed, present_robots)
+        for text in found.notes:
             typer.echo(f"nextscale-ros: {text}", err=True)
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nextscale-")))
@@ -76,9 +77,13 @@ def bring_up(
                 stack.enter_context(started(process, options, folder / f"{number}.yaml"))
                 for number, process in enumerate(found.processes)
             ]
+            for child in children:
+                # Called before any of them is waited for: they end at the same time.
+                stack.callback(child.interrupt)
             while True:
-                for child in children:
-                    child.check()
+                for child, process in zip(children, found.processes, strict=True):
+                    if not (process.may_end and child.process.poll() == 0):
+                        child.check()
                 time.sleep(0.2)
     except KeyboardInterrupt:
         return

@@ -99,7 +99,8 @@ def _verdict(health: Health, summary: Summary) -> tuple[bytes, str]:
         old = f"{_number(health.state_age)} s old" if heard else "not heard"
         return (
             DiagnosticStatus.WARN,
-            f"joint states are {old}: sentences are refused until they come",
+            f"joint states are {old}: sentences are refused until they come, at most "
+            f"{health.state_limit:g} s old (parameter state_timeout)",
         )
     if health.complaints:
         return DiagnosticStatus.WARN, health.complaints[-1]

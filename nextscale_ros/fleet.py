@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -32,14 +33,11 @@ def makers(fleet: dict[str, str]) -> list[Callable[[], Node]]:
     return [maker(namespace, robot) for namespace, robot in fleet.items()]
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Serve until a signal.
+def run(arguments: Sequence[str]) -> NoReturn:
+    """Serve until a signal, then end the process.
 
     Args:
         arguments: Command line without the program's name, ROS arguments included.
-
-    Returns:
-        Exit status.
     """
     parser = argparse.ArgumentParser(
         prog="generate_node", description="A sentence becomes a trajectory."
@@ -55,4 +53,4 @@ def run(arguments: Sequence[str]) -> int:
         nodes = makers(parse_fleet(options.fleet) if options.fleet else {})
     except ConfigError as error:
         parser.error(str(error))
-    return serve(nodes, THREADS + 2 * (len(nodes) - 1))
+    serve(nodes, THREADS + 2 * (len(nodes) - 1))

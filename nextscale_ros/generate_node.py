@@ -22,7 +22,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,7 +51,7 @@ from nextscale_ros.message_rules import NANOSECONDS
 from nextscale_ros.models import ModelStore
 from nextscale_ros.motion_server import MotionServer
 from nextscale_ros.msg import MotionReport, TextCommand
-from nextscale_ros.outputs import make_output
+from nextscale_ros.outputs import Publishers, make_output
 from nextscale_ros.parameters import declare_parameters, read_settings
 from nextscale_ros.plan import MotionSource
 from nextscale_ros.planner import Planner
@@ -110,9 +111,10 @@ class GenerateNode(LifecycleNodeMixin, Node):
             parameter_overrides=list(parameter_overrides),
             context=context,
         )
-        # Loading takes seconds: it must not keep parameters and diagnostics waiting.
+        # Loading takes seconds: it must not keep parameters and diagnostics waiting, nor those who
+        # ask in which state the node is.
+        LifecycleNodeMixin.__init__(self, callback_group=MutuallyExclusiveCallbackGroup())
         self._transitions = MutuallyExclusiveCallbackGroup()
-        LifecycleNodeMixin.__init__(self, callback_group=self._transitions)
         self._guard_transitions()
         declare_parameters(self)
         self.failure = ""
@@ -122,12 +124,15 @@ class GenerateNode(LifecycleNodeMixin, Node):
         self._planner: Planner | None = None
         self._active: _Active | None = None
         self._complaints: list[str] = []
+        self._lasting: list[str] = []
         self._closing = self._loading = False
         self._statistics = Statistics()
         self._sim_time = False
         self._jumps: Any = None
         self._reports = self.create_publisher(MotionReport, self._text("report_topic"), EVENTS)
         self._ready = self.create_publisher(Bool, self._text("ready_topic"), LATCHED)
+        # Before there is anything to publish: who looks for the topics finds them while it loads.
+        self._trajectories = Publishers(self, self._complain_for_good)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", EVENTS)
         # Diagnostics go on while simulated time stands still.
         self.create_timer(
@@ -175,6 +180,8 @@ class GenerateNode(LifecycleNodeMixin, Node):
         """A transition that does not exist in this state is refused; rclpy would let it raise."""
         service = self._service_change_state
         change = service.callback
+        service.callback_group = self._transitions
+        self._transitions.add_entity(service)
 
         def guarded(request: Any, response: Any) -> Any:
             try:
@@ -250,26 +257,34 @@ class GenerateNode(LifecycleNodeMixin, Node):
         return TransitionCallbackReturn.SUCCESS
 
     def _configure(self) -> None:
-        begin = time.monotonic()
         self._sim_time = bool(self.get_parameter("use_sim_time").value)
-        robot = described_robot(self, float(self.get_parameter("description_timeout").value))
-        pipeline = self._given or self._models.get(
-            self._text("model"),
-            self._text("device"),
-            int(self.get_parameter("torch_threads").value),
-        )
+        patience = float(self.get_parameter("description_timeout").value)
+        with self._loads(f"robot {self._text('robot')}"):
+            robot = described_robot(self, patience)
+        model, device = self._text("model"), self._text("device")
+        pipeline = self._given
+        if pipeline is None:
+            with self._loads(f"model {model} on {device}"):
+                threads = int(self.get_parameter("torch_threads").value)
+                pipeline = self._models.get(model, device, threads)
         rate = float(self.get_parameter("rate").value)
-        planner = Planner(pipeline, robot, rate, self._robot_time)
-        self.get_logger().info(
-            f"loaded {pipeline.name} and robot {robot.name} ({len(robot.joint_names)} joints) "
-            f"in {time.monotonic() - begin:.1f} s, warming up"
-        )
+        with self._loads(f"{robot.name}'s {len(robot.joint_names)} joints and collision model"):
+            planner = Planner(pipeline, robot, rate, self._robot_time)
+        self.get_logger().info("warming up with one motion ...")
         try:
             warm = planner.warm_up().line()
         except RetargetError as error:
             warm = f"without a trajectory: {error}"
         self.get_logger().info(f"warm-up: {warm}")
         self._robot, self._planner = robot, planner
+
+    @contextmanager
+    def _loads(self, what: str) -> Iterator[None]:
+        """Say what is being loaded, and how long it took."""
+        begin = time.monotonic()
+        self.get_logger().info(f"loading {what} ...")
+        yield
+        self.get_logger().info(f"loaded {what} in {time.monotonic() - begin:.1f} s")
 
     def _listen(self) -> None:
         assert self._robot is not None and self._planner is not None
@@ -283,7 +298,7 @@ class GenerateNode(LifecycleNodeMixin, Node):
             self,
             self._planner,
             situation,
-            make_output(self, self._complain, self._robot_time),
+            make_output(self, self._trajectories, self._robot_time),
             show,
             self._reports.publish,
             self._statistics,
@@ -393,8 +408,15 @@ class GenerateNode(LifecycleNodeMixin, Node):
 
     def _complain(self, text: str) -> None:
         """Something is wrong with a connection: told once, and kept for the diagnostics."""
-        if text not in self._complaints:
-            self._complaints.append(text)
+        self._complain_once(text, self._complaints)
+
+    def _complain_for_good(self, text: str) -> None:
+        """The same of a connection that outlives the time in which the node is active."""
+        self._complain_once(text, self._lasting)
+
+    def _complain_once(self, text: str, complaints: list[str]) -> None:
+        if text not in complaints:
+            complaints.append(text)
             self.get_logger().warning(text)
 
     def _diagnose(self) -> None:
@@ -408,7 +430,7 @@ class GenerateNode(LifecycleNodeMixin, Node):
             device=self._text("device"),
             state_limit=settings.state_timeout,
             state_needed=settings.start_from_state and settings.state_policy == "reject",
-            complaints=tuple(self._complaints[-5:]),
+            complaints=tuple((self._lasting + self._complaints)[-5:]),
             failure=self._problem,
             **({} if active is None else active.server.health(active.inputs)),
         )
@@ -424,7 +446,7 @@ def main() -> None:
     """Entry point of `ros2 run nextscale_ros generate_node`."""
     from nextscale_ros.fleet import run
 
-    sys.exit(run(sys.argv[1:]))
+    run(sys.argv[1:])
 
 
 if __name__ == "__main__":

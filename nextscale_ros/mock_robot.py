@@ -5,16 +5,19 @@ accept and says why it refuses the rest, follows splines between the points, let
 replace the one it follows, holds the last point, and publishes /joint_states (and /odom, once a
 base trajectory came) at 100 Hz. It describes itself on /robot_description and tells on /tf where
 its base is, which until the first base trajectory is above the origin.
+
+It never is a second source: where another node publishes the joint states or serves the action it
+does not start, and it ends when one appears.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 import numpy as np
 from builtin_interfaces.msg import Time
 from nav_msgs.msg import Odometry
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
@@ -27,6 +30,7 @@ from nextscale_ros.follower import BaseFollower, JointFollower, JointPlan
 from nextscale_ros.message_rules import NANOSECONDS, check_joint_trajectory, nanoseconds
 from nextscale_ros.mock_controller import LYRICAL, MockController, Motion, braking_plan
 from nextscale_ros.options import DESCRIPTION
+from nextscale_ros.other_robots import OtherRobotError, OtherRobots
 from nextscale_ros.parameters import declare_parameters
 from nextscale_ros.serving import serve
 from nextscale_ros.tf import BaseTransforms, root_link
@@ -42,12 +46,19 @@ _TOGETHER = 0.5
 TF_RATE = 50.0
 """Transforms are told so often at most [Hz]."""
 
+_LOOK_EVERY = 0.2
+"""How often another robot is looked for [s]."""
+
 
 class MockRobot(Node):
     """Stands in its nominal pose until it is told to move.
 
     Args:
         parameter_overrides: Start values of parameters, beside those of the command line.
+
+    Attributes:
+        failure: Why it has to end, an error; '' as long as it has not.
+        retired: Whether it ends because another robot is there, which is no error.
 
     Raises:
         NextscaleError: the robot cannot be loaded.
@@ -57,9 +68,8 @@ class MockRobot(Node):
         super().__init__("mock_robot", parameter_overrides=list(parameter_overrides))
         declare_parameters(self, "mock_robot")
         robot = described_robot(self)
-        command = self._text("command_topic")
         self._child_frame = self._text("base_link") or root_link(robot)
-        rate = float(self.get_parameter("state_rate").value)
+        self._rate = float(self.get_parameter("state_rate").value)
         # Times since now keep their nanoseconds in a float; times since 1970 do not.
         self._epoch = self._now()
         self._robot = robot
@@ -72,29 +82,64 @@ class MockRobot(Node):
         # When joints or base began on arrival, until the other comes.
         self._arrived: dict[str, float] = {}
         self._transforms: BaseTransforms | None = None
-        self._ticks, self._every = 0, max(round(rate / TF_RATE), 1)
+        self._ticks, self._every = 0, max(round(self._rate / TF_RATE), 1)
         if self.get_parameter("publish_tf").value:
             self._transforms = BaseTransforms(self, robot)
             self._begin = self._transforms.standing(robot.nominal)
-        # Who described the robot to us described it to all.
-        if self.get_parameter("publish_description").value and self._text("robot") != DESCRIPTION:
-            self._description = publish_description(self, robot, self._text("description_topic"))
         self._base_frame = "odom"
         self._moving = False
+        self._controller: MockController | None = None
+        self.failure, self.retired = "", False
+        self._others = OtherRobots(self, self._text("joint_states_topic"), self._text("controller"))
+        # Simulated time may stand still.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._look_timer = self.create_timer(_LOOK_EVERY, self._look, clock=steady)
+        self._publishes = False
+
+    def _look(self) -> None:
+        """Start where there is no other robot; end where there is one."""
+        try:
+            if self._publishes:
+                self._others.check()
+            elif self._others.absent():
+                self._publishes = True
+                self._start()
+        except OtherRobotError as error:
+            self._give_way(f"{error}: this mock robot would be a second source and ends")
+
+    def _give_way(self, reason: str) -> None:
+        """Publish and serve nothing from now on."""
+        self.destroy_timer(self._look_timer)
+        if self._publishes:
+            self.destroy_timer(self._timer)
+        if self.get_parameter("give_way").value:
+            self.get_logger().warning(reason)
+            self.retired = True
+        else:
+            self.failure = reason
+
+    def _start(self) -> None:
+        """Publish, serve and listen."""
+        command = self._text("command_topic")
+        topic = self._text("description_topic")
+        # Who described the robot to us, or does already, described it to all.
+        described = self._text("robot") == DESCRIPTION or self.count_publishers(topic)
+        if self.get_parameter("publish_description").value and not described:
+            self._description = publish_description(self, self._robot, topic)
         self._states = self.create_publisher(JointState, self._text("joint_states_topic"), 10)
         self._odometry = self.create_publisher(Odometry, self._text("odometry_topic"), 10)
         self.create_subscription(JointTrajectory, command, self._on_command, 10)
         self.create_subscription(
             MultiDOFJointTrajectory, self._text("base_topic"), self._on_base, 10
         )
-        self._controller: MockController | None = None
         if self.get_parameter("follow_joint_trajectory").value:
             try:
                 self._controller = MockController(self, self._text("controller"), self._names, self)
             except ConfigError as error:
                 self.get_logger().warning(f"the controller's action is not served: {error}")
-        self.create_timer(1.0 / rate, self._on_timer)
-        self.get_logger().info(f"{robot.name}: {len(self._names)} joints, listening on {command}")
+        self._timer = self.create_timer(1.0 / self._rate, self._on_timer)
+        joints = f"{self._robot.name}: {len(self._names)} joints"
+        self.get_logger().info(f"{joints}, listening on {command}")
 
     def _text(self, parameter: str) -> str:
         return str(self.get_parameter(parameter).value)
@@ -255,7 +300,7 @@ def _offsets(message: JointTrajectory | MultiDOFJointTrajectory) -> np.ndarray:
 
 def main() -> None:
     """Entry point of `ros2 run nextscale_ros mock_robot`."""
-    sys.exit(serve(MockRobot, threads=1))
+    serve(MockRobot, threads=1)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from nextscale_core.exceptions import ConfigError
 
 OUTPUTS = ("topic", "follow_joint_trajectory")
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
+CHOICES = ("auto", "true", "false")
 
 DESCRIPTION = "robot_description"
 """As the robot: what the topic of that name describes."""
@@ -19,7 +20,10 @@ DESCRIPTIONS: dict[str, str] = {
     "profile": "YAML profile of the robot; needed with a URDF and with robot_description",
     "model": "name or folder of the motion model",
     "device": "where the model runs: cpu, cuda or cuda:N",
-    "mock": "start a mock robot for every robot",
+    "mock": (
+        "start a mock robot for every robot: auto: where nobody publishes joint states; true, or "
+        "false"
+    ),
     "rviz": "start RViz for every robot",
     "viewer": "open a page in the browser for every robot, where there is no RViz",
     "state_publisher": (
@@ -54,7 +58,7 @@ class Options:
     profile: str = ""
     model: str = "moscale-cmu"
     device: str = "cpu"
-    mock: bool = True
+    mock: str = "auto"
     rviz: bool = False
     viewer: bool = False
     state_publisher: str = "auto"
@@ -70,7 +74,8 @@ class Options:
         for name, allowed in (
             ("output", OUTPUTS),
             ("log_level", LOG_LEVELS),
-            ("state_publisher", ("auto", "true", "false")),
+            ("mock", CHOICES),
+            ("state_publisher", CHOICES),
         ):
             if getattr(self, name) not in allowed:
                 raise ConfigError(

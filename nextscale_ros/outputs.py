@@ -19,6 +19,7 @@ from nextscale_ros.qos import COMMAND
 from nextscale_ros.qos_events import publisher_events
 from nextscale_ros.reports import Ended
 from nextscale_ros.requests import Reply, Request, RequestError
+from nextscale_ros.watch import EXECUTE
 
 CLOSING = 1.0
 """How long the controller is given to hear that an execution is canceled [s]."""
@@ -84,18 +85,35 @@ class Output(Protocol):
         ...
 
 
+class Publishers:
+    """Publishers of trajectories; they exist as long as the node, so that they can be found.
+
+    Args:
+        node: Owns them.
+        complain: Takes what is wrong with a connection.
+
+    Attributes:
+        commands: Of the joints; None where the parameter `output` sends them to a controller.
+        bases: Of the floating base.
+    """
+
+    def __init__(self, node: Node, complain: Complain) -> None:
+        self.commands: Publisher | None = None
+        if str(node.get_parameter("output").value) == "topic":
+            self.commands = _publisher(node, JointTrajectory, "command_topic", complain)
+        self.bases = _publisher(node, MultiDOFJointTrajectory, "base_topic", complain)
+
+
 class TopicOutput:
     """Publishes; what becomes of it is not known. A request ends when it is published.
 
     Args:
-        node: Owns the publishers.
-        complain: Takes what is wrong with a connection.
+        publishers: Where to.
     """
 
-    def __init__(self, node: Node, complain: Complain) -> None:
-        self._node = node
-        self._commands = _publisher(node, JointTrajectory, "command_topic", complain)
-        self._bases = _publisher(node, MultiDOFJointTrajectory, "base_topic", complain)
+    def __init__(self, publishers: Publishers) -> None:
+        assert publishers.commands is not None
+        self._commands, self._bases = publishers.commands, publishers.bases
 
     @property
     def listeners(self) -> int:
@@ -135,9 +153,7 @@ class TopicOutput:
         return False
 
     def close(self) -> None:
-        """Publish nothing more."""
-        self._node.destroy_publisher(self._commands)
-        self._node.destroy_publisher(self._bases)
+        """The publishers outlive this output."""
 
 
 def _publisher(node: Node, kind: type, parameter: str, complain: Complain) -> Publisher:
@@ -153,22 +169,21 @@ class ControllerOutput:
 
     Args:
         node: Owns the action client.
-        complain: Takes what is wrong with a connection.
+        publishers: Where the base goes.
         clock: The clock that the robot lives by [s].
 
     Raises:
         ConfigError: control_msgs is not installed.
     """
 
-    def __init__(self, node: Node, complain: Complain, clock: Callable[[], float]) -> None:
-        self._node, self._clock = node, clock
+    def __init__(self, node: Node, publishers: Publishers, clock: Callable[[], float]) -> None:
+        self._node, self._clock, self._bases = node, clock, publishers.bases
         self._controller = TrajectoryController(
             node,
             str(node.get_parameter("controller").value),
             lambda: read_settings(node).execution_timeout,
             clock,
         )
-        self._bases = _publisher(node, MultiDOFJointTrajectory, "base_topic", complain)
         self._lock = threading.Lock()
         self._reply: Reply | None = None
         self._unfinished: dict[int, Callable[[int, str], None]] = {}
@@ -254,7 +269,6 @@ class ControllerOutput:
         # Destroyed at once, the client could not even ask.
         self._controller.settle(CLOSING)
         self._controller.destroy()
-        self._node.destroy_publisher(self._bases)
 
     def _tell(self, request: Request, published: PublishedPlan) -> None:
         if request.reply is None:
@@ -263,24 +277,24 @@ class ControllerOutput:
         share = (self._clock() - published.begin) / seconds if seconds > 0 else 1.0
         request.reply.feedback(
             GenerateMotion.Feedback(
-                stage="execute",
+                stage=EXECUTE,
                 text=max(len(request.script) - 1, 0),
                 done=float(min(max(share, 0.0), 1.0)),
             )
         )
 
 
-def make_output(node: Node, complain: Complain, clock: Callable[[], float]) -> Output:
+def make_output(node: Node, publishers: Publishers, clock: Callable[[], float]) -> Output:
     """The output that the parameter `output` names.
 
     Args:
         node: Owns it.
-        complain: Takes what is wrong with a connection.
+        publishers: Where it publishes.
         clock: The clock that the robot lives by [s].
 
     Raises:
         ConfigError: control_msgs is needed and is not installed.
     """
-    if str(node.get_parameter("output").value) == "follow_joint_trajectory":
-        return ControllerOutput(node, complain, clock)
-    return TopicOutput(node, complain)
+    if publishers.commands is None:
+        return ControllerOutput(node, publishers, clock)
+    return TopicOutput(publishers)

@@ -43,7 +43,7 @@ class Child:
     ) -> None:
         self.name = module.rpartition(".")[2]
         self.log = log
-        command = [sys.executable, "-m", module, "--ros-args"]
+        command = [sys.executable, "-m", "nextscale_ros", module, "--ros-args"]
         for name, value in (parameters or {}).items():
             text = str(value).lower() if isinstance(value, bool) else str(value)
             command += ["-p", f"{name}:={text}"]
@@ -98,6 +98,11 @@ class Child:
         if status is not None:
             raise ChildError(f"{self.name} ended with status {status}\n{self.tail()}".rstrip())
 
+    def interrupt(self) -> None:
+        """Ask the process to end, and do not wait for it."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+
     def stop(self, patience: float = 5.0) -> int:
         """End the process: ask, insist, then kill, with `patience` [s] between.
 
@@ -129,8 +134,11 @@ class _Asked:
             self.leave()
 
     def leave(self) -> None:
-        """Unwind the stack."""
+        """Unwind the stack, once: a second signal must not keep it from ending the children."""
         sign, self.sign = self.sign, 0
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # Ignored rather than not handled: Python's finalization would restore the default.
+            signal.signal(number, signal.SIG_IGN)
         if sign == signal.SIGINT:
             raise KeyboardInterrupt
         raise SystemExit(128 + sign)

@@ -2,6 +2,9 @@
 
 rclpy's own signal handlers shut the context down under a waiting executor; now and then it then
 waits for ever, or raises. Here the signal only asks, and the loop looks.
+
+A process that has ended its nodes leaves at once: Python's own finalization takes seconds where
+torch is loaded, and restores the default signal handlers, so that a second Ctrl-C would kill it.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 import rclpy
 from rclpy.executors import Executor, MultiThreadedExecutor, SingleThreadedExecutor
@@ -28,7 +32,7 @@ LOOK_EVERY = 0.1
 """How long a signal may go unnoticed [s]."""
 
 PATIENCE = 1.5
-"""How long the work at hand may take to notice the end [s]; `ros2 launch` kills after 5."""
+"""Time for the work at hand and all callbacks to end [s]; `ros2 launch` sends SIGTERM after 5."""
 
 _SWITCH = 0.0005
 """How long a thread that computes may keep one that hears the robot waiting [s]; Python's own value
@@ -54,20 +58,20 @@ def serve(
     make_nodes: Callable[[], Node] | Sequence[Callable[[], Node]],
     threads: int,
     args: Sequence[str] | None = None,
-) -> int:
-    """Run nodes until SIGINT or SIGTERM. Must be called in the main thread.
+) -> NoReturn:
+    """Run nodes until SIGINT or SIGTERM, then end the process. Must be called in the main thread.
+
+    The exit status is 0 after a signal, 1 when a node could not be made or started.
 
     What a callback raises is logged, and the nodes go on. A node that cannot start by itself says
-    so in an attribute `failure`; then all end. A node with a method `close(seconds)` is told of the
+    so in an attribute `failure`; then all end. All end with status 0 where a node's attribute
+    `retired` is true. A node with a method `close(seconds)` is told of the
     end, and says whether it has stopped.
 
     Args:
         make_nodes: Makes a node, or several; called once ROS is initialised.
         threads: How many callbacks may run at the same time.
         args: Command line, with ROS arguments; None is the process's own.
-
-    Returns:
-        Exit status: 0 after a signal, 1 when a node could not be made or started.
     """
     sys.setswitchinterval(_SWITCH)
     signals = _Signals()
@@ -85,7 +89,7 @@ def serve(
             nodes.append(make())
             executor.add_node(nodes[-1])
         signals.serving = True
-        while not signals.asked:
+        while not signals.asked and not any(getattr(node, "retired", False) for node in nodes):
             _spin(executor, nodes[0])
             failures = [failure for node in nodes if (failure := getattr(node, "failure", ""))]
             if failures:
@@ -95,30 +99,35 @@ def serve(
         pass
     except NextscaleError as error:
         status = _told(str(error))
-    if not _end(executor, nodes):
-        # Something still computes, and Python would wait for it. Whoever ends us does not.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
-    return status
+    except Exception:
+        # An interrupt inside of rclpy's C++ code may come out as any exception.
+        if not signals.asked:
+            raise
+    _end(executor, nodes)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
-def _end(executor: Executor, nodes: Sequence[Node]) -> bool:
-    """Stop everything; False where something does not stop in time, and nothing is destroyed."""
-    stopped = [close(PATIENCE) for node in nodes if (close := getattr(node, "close", None))]
+def _end(executor: Executor, nodes: Sequence[Node]) -> None:
+    """Stop everything; where something does not stop in time, nothing is destroyed under it."""
+    until = time.monotonic() + PATIENCE
+
+    def left() -> float:
+        return max(until - time.monotonic(), 0.1)
+
+    stopped = [close(left()) for node in nodes if (close := getattr(node, "close", None))]
     executor.shutdown(timeout_sec=0.0)
     pool = getattr(executor, "_executor", None)
     if isinstance(pool, ThreadPoolExecutor):
         pool.shutdown(wait=False, cancel_futures=True)
-    until = time.monotonic() + PATIENCE
-    while _callbacks() and time.monotonic() < until:
+    # What has not stopped keeps its callbacks waiting.
+    while all(stopped) and _callbacks() and time.monotonic() < until:
         time.sleep(0.01)
-    if not all(stopped) or _callbacks():
-        return False
-    for node in nodes:
-        node.destroy_node()
-    rclpy.try_shutdown()
-    return True
+    if all(stopped) and not _callbacks():
+        for node in nodes:
+            node.destroy_node()
+        rclpy.try_shutdown()
 
 
 def _callbacks() -> list[threading.Thread]:

@@ -159,8 +159,6 @@ class Situation:
         names = self._inputs.joints.joint_names[count:]
         held = dict(zip(names, whole.positions[count:].tolist(), strict=True))
         past = self._measured(time - settings.history)
-        if speeds is None and len(past) > 2:
-            state = replace(state, velocities=_last_speeds(past))
         return _later(Now(state, measured, past, held), plan, ahead)
 
     def confirmed(self, lead: Lead, settings: Settings) -> Lead | None:
@@ -296,13 +294,3 @@ def _stood(past: RobotPast, since: float) -> RobotPast:
             [np.repeat(past.positions[:1], len(before), axis=0), past.positions]
         ),
     )
-
-
-def _last_speeds(past: RobotPast) -> np.ndarray:
-    """(J,) velocities at the end, from the last tenth of a second [rad/s]."""
-    recent = past.times >= past.times[-1] - 0.1
-    if recent.sum() < 3:
-        recent[-3:] = True
-    since = past.times[recent] - past.times[-1]
-    slope: np.ndarray = np.polyfit(since, past.positions[recent], 1)[0]
-    return slope

@@ -14,6 +14,7 @@ from nextscale_core.retarget import Robot, RobotState
 from nextscale_core.retarget.past import MAX_GAP
 from nextscale_ros.ring import Ring
 from nextscale_ros.stamps import StampClock
+from nextscale_ros.velocities import LONGEST, end_velocities
 
 KEPT = 3.0
 """How far back joint states are remembered [s]."""
@@ -60,12 +61,15 @@ class _Layout:
         source: (M,) places in the message of the joints the robot has.
         target: (M,) places of these joints in the robot.
         rows: Their positions over time; NaN where a value was broken.
+        measures: (M,) whether a velocity other than zero was ever heard of them. Drivers that
+            measure none leave them out, send NaN, or send zeros.
         clock: Maps the stamps of these messages to the memory's clock.
     """
 
     source: np.ndarray
     target: np.ndarray
     rows: Ring
+    measures: np.ndarray
     clock: StampClock = field(default_factory=StampClock)
 
 
@@ -170,6 +174,7 @@ class RobotStateMemory:
         where = layout.target[sound]
         self._measured[where] = at
         self._position[where] = values[sound]
+        layout.measures |= np.isfinite(speeds) & (speeds != 0.0)
         self._velocity[where] = np.where(np.isfinite(speeds), speeds, np.nan)[sound]
         self._time[where] = time
         if not sound.any():
@@ -194,7 +199,8 @@ class RobotStateMemory:
             )
             oldest = min(self._layouts, key=lambda key: self._layouts[key].rows.last)
             del self._layouts[oldest]
-        layout = _Layout(source, target, Ring(int(KEPT * FASTEST), len(target)))
+        rows = Ring(int(KEPT * FASTEST), len(target))
+        layout = _Layout(source, target, rows, np.zeros(len(target), dtype=bool))
         self._layouts[names] = layout
         return layout
 
@@ -222,13 +228,14 @@ class RobotStateMemory:
 
         Returns:
             The state, and when its newest joint was measured, on the same clock [s]; joints that
-            were measured before are taken to have gone on with their velocities since.
+            were measured before are taken to have gone on with their velocities since. Velocities
+            that are not measured are those of the last positions; None where there are too few.
 
         Raises:
             RobotStateError: a joint was never measured, or its reading is too old.
         """
         with self._lock:
-            position, velocity = self._position.copy(), self._velocity.copy()
+            position, velocity = self._position.copy(), self._velocities()
             heard, measured = self._time.copy(), self._measured.copy()
         missing = [name for name, at in zip(self._names, heard, strict=True) if at == -np.inf]
         if missing:
@@ -241,13 +248,28 @@ class RobotStateMemory:
         if age > timeout:
             raise RobotStateError(
                 f"the last state of {self._names[oldest]} is {age:.2f} s old, the limit is "
-                f"{timeout:.2f} s (parameter state_timeout)"
+                f"{timeout:.2f} s (parameter state_timeout): {_why(age, time - heard[oldest])}"
             )
         newest = float(measured.max())
         if not np.isfinite(velocity).all():
             return RobotState(positions=position), newest
         since = np.minimum(newest - measured, _CARRIED)
         return RobotState(position + velocity * since, velocity), newest
+
+    def _velocities(self) -> np.ndarray:
+        """(J,) velocities at each joint's last reading [rad/s]: measured, or from its positions."""
+        velocity = self._velocity.copy()
+        for layout in self._ordered():
+            unmeasured = ~layout.measures | np.isnan(velocity[layout.target])
+            # Joints that another publisher named later are not this one's.
+            newest = self._measured[layout.target] <= layout.rows.last
+            wanted = np.flatnonzero(unmeasured & newest)
+            if len(wanted):
+                times, rows = layout.rows.since(layout.rows.last - LONGEST)
+                found = end_velocities(times, rows[:, wanted])
+                known = np.isfinite(found)
+                velocity[layout.target[wanted[known]]] = found[known]
+        return velocity
 
     def stamp(self, time: float) -> float | None:
         """What the clock of the joint states shows at a time [s]; None where they say no time."""
@@ -286,6 +308,24 @@ class RobotStateMemory:
     def _ordered(self) -> list[_Layout]:
         """Layouts, the one heard last at the end, so that its joints win."""
         return sorted(self._layouts.values(), key=lambda layout: layout.rows.last)
+
+
+def _why(age: float, silence: float) -> str:
+    """Why a state may be so old, and what helps.
+
+    Args:
+        age: Since it was measured [s].
+        silence: Since its message arrived [s].
+    """
+    if silence > 0.5 * age:
+        return (
+            f"no message has come for {silence:.2f} s; the sender has stopped, or this machine is "
+            "too busy to receive in time: raise state_timeout, or run less beside it"
+        )
+    return (
+        f"messages come {age - silence:.2f} s after they are stamped; the network or the sender is "
+        "slow, or its clock is behind: synchronize the clocks, or raise state_timeout"
+    )
 
 
 def _some(names: Sequence[str], count: int = 10) -> str:

@@ -8,7 +8,6 @@ nobody, the soles tell.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -205,7 +204,7 @@ class ViewerNode(Node):
 
 def main() -> None:
     """Entry point of `ros2 run nextscale_ros viewer_node`."""
-    sys.exit(serve(ViewerNode, threads=1))
+    serve(ViewerNode, threads=1)
 
 
 if __name__ == "__main__":

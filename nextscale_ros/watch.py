@@ -16,6 +16,13 @@ _AFTER = {"targets": 0.6, "solve": 0.65, "resample": 0.88, "gate": 0.92, "messag
 """The same for what follows once, when the motion is made."""
 
 
+EXECUTE = "execute"
+"""What follows the work: the controller executes the motion."""
+
+STAGES = (*_BEGINS, *_AFTER, EXECUTE)
+"""All stages that feedback names, in their order."""
+
+
 class Watch:
     """Stops work that nobody wants, and tells how far the rest is.
 

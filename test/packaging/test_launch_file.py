@@ -21,6 +21,7 @@ import yaml
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
 from nextscale_core.exceptions import ConfigError
+from nextscale_ros.other_robots import Present
 
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCH_FILES = sorted((ROOT / "launch").glob("*.launch.py"))
@@ -66,7 +67,7 @@ def _stand_in() -> dict[str, ModuleType]:
         "launch.action": {"Action": Recorded},
         "launch.actions": {
             name: type(name, (Recorded,), {})
-            for name in ("DeclareLaunchArgument", "LogInfo", "OpaqueFunction")
+            for name in ("DeclareLaunchArgument", "LogInfo", "OpaqueFunction", "Shutdown")
         },
         "launch.substitutions": {"LaunchConfiguration": Configuration},
         "launch_ros": {},
@@ -84,7 +85,8 @@ def _stand_in() -> dict[str, ModuleType]:
 
 @pytest.fixture
 def launched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Started]]:
-    """Runs the launch file with arguments."""
+    """Runs the launch file with arguments, where there is no robot."""
+    monkeypatch.setattr("nextscale_ros.other_robots.present_robots", lambda namespaces: {})
     if _real():
         yield _under_launch
         return
@@ -123,6 +125,7 @@ def _under_stand_in(file: Path = LAUNCH_FILE, /, **arguments: str) -> Started:
         for value in given.values():
             assert isinstance(value.args[0], value.kwargs["value_type"])
         node["parameters"] = {name: value.args[0] for name, value in given.items()}
+        node["ends"] = bool(node["on_exit"])
         nodes.append(node)
     return Started(nodes, said)
 
@@ -180,6 +183,7 @@ def _prepared(context: Any, node: Any) -> dict[str, Any]:
         "parameters": parameters,
         "remappings": list(node.expanded_remapping_rules or []),
         "arguments": words,
+        "ends": bool(node._ExecuteLocal__on_exit),
     }
 
 
@@ -202,6 +206,27 @@ def test_without_the_mock_robot_only_the_generate_node_starts(
 ) -> None:
     (node,) = launched(mock="false").nodes
     assert node["executable"] == "generate_node"
+
+
+def test_a_robot_that_is_there_is_said_and_not_mocked(
+    launched: Callable[..., Started], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = {"": Present("/driver publishes /joint_states")}
+    monkeypatch.setattr("nextscale_ros.other_robots.present_robots", lambda namespaces: there)
+    started = launched()
+    assert [node["executable"] for node in started.nodes] == ["generate_node"]
+    assert any("the mock robot is not started" in line for line in started.said)
+    with pytest.raises(ConfigError, match="mock is true, but /driver publishes /joint_states"):
+        launched(mock="true")
+
+
+def test_only_a_mock_robot_that_is_asked_for_ends_everything_with_it(
+    launched: Callable[..., Started],
+) -> None:
+    for mock, needed in (("auto", False), ("true", True)):
+        started = launched(mock=mock, state_publisher="false")
+        ends = {node["executable"]: node["ends"] for node in started.nodes}
+        assert ends == {"mock_robot": needed, "generate_node": False}
 
 
 def test_arguments_reach_the_nodes_as_what_they_are(launched: Callable[..., Started]) -> None:

@@ -6,7 +6,6 @@ Run as a module it is the generate node with this source. Some sentences make it
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -145,4 +144,4 @@ if __name__ == "__main__":
     from nextscale_ros.generate_node import THREADS, GenerateNode
     from nextscale_ros.serving import serve
 
-    sys.exit(serve(lambda: GenerateNode(pipeline=HandmadePipeline()), THREADS))
+    serve(lambda: GenerateNode(pipeline=HandmadePipeline()), THREADS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 
 from rclpy.parameter import Parameter
@@ -24,4 +23,4 @@ def maker(namespace: str, robot: str) -> Callable[[], GenerateNode]:
 
 
 if __name__ == "__main__":
-    sys.exit(serve([maker("left", "g1"), maker("right", "talos")], THREADS + 2))
+    serve([maker("left", "g1"), maker("right", "talos")], THREADS + 2)

@@ -31,6 +31,7 @@ class Puppet:
         delay: Gives the delay of each message [s]; messages keep their order.
         silent: Whether nothing is said at a time since the beginning [s].
         stamped: Whether messages say when they were measured.
+        said: What messages say of the velocities.
     """
 
     def __init__(
@@ -41,10 +42,11 @@ class Puppet:
         delay: Callable[[], float] = lambda: 0.0,
         silent: Callable[[float], bool] = lambda time: False,
         stamped: bool = True,
+        said: Callable[[np.ndarray], list[float]] = np.ndarray.tolist,
     ) -> None:
         self.node = Node("puppet", context=context)
         self.robot, self.rate, self.delay, self.silent = robot, rate, delay, silent
-        self.stamped = stamped
+        self.stamped, self.said = stamped, said
         self.quiet = False
         self.told = 0
         self._epoch = int(self.node.get_clock().now().nanoseconds)
@@ -103,7 +105,7 @@ class Puppet:
                 self._truth.append((at, positions, velocities))
                 due = max(due + 1.0 / self.rate, at - 0.05)
                 message = JointState(
-                    name=names, position=positions.tolist(), velocity=velocities.tolist()
+                    name=names, position=positions.tolist(), velocity=self.said(velocities)
                 )
                 if self.stamped:
                     sec, nanosec = divmod(self._epoch + round(at * NANOSECONDS), NANOSECONDS)

@@ -7,7 +7,6 @@ controller answers no goal. '': all is well again.
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import replace
 
@@ -55,4 +54,4 @@ class StubbornRobot(MockRobot):
 
 
 if __name__ == "__main__":
-    sys.exit(serve(StubbornRobot, threads=1))
+    serve(StubbornRobot, threads=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -14,6 +14,7 @@ from nextscale_core.resources import resource
 from nextscale_core.retarget import load_robot
 from nextscale_ros.arrangement import Process, arrange, installed_package
 from nextscale_ros.options import DESCRIPTIONS, Options
+from nextscale_ros.other_robots import Look, Present
 
 
 def nothing(package: str) -> bool:
@@ -24,12 +25,16 @@ def everything(package: str) -> bool:
     return True
 
 
+def nowhere(namespaces: Iterable[str]) -> dict[str, Present]:
+    return {}
+
+
 def processes(
-    installed: Callable[[str], bool] = nothing, **arguments: str
+    installed: Callable[[str], bool] = nothing, look: Look = nowhere, **arguments: str
 ) -> dict[str, list[Process]]:
     """By executable."""
     found: dict[str, list[Process]] = {}
-    for process in arrange(Options.from_texts(arguments), installed).processes:
+    for process in arrange(Options.from_texts(arguments), installed, look).processes:
         found.setdefault(process.executable, []).append(process)
     return found
 
@@ -37,7 +42,8 @@ def processes(
 def test_by_default_a_mock_robot_and_the_generate_node_start() -> None:
     found = processes()
     assert list(found) == ["mock_robot", "generate_node"]
-    assert found["mock_robot"][0].parameters == {"robot": "g1"}
+    assert found["mock_robot"][0].parameters == {"robot": "g1", "give_way": True}
+    assert found["mock_robot"][0].may_end
     assert found["generate_node"][0].parameters == {
         "robot": "g1",
         "model": "moscale-cmu",
@@ -46,7 +52,7 @@ def test_by_default_a_mock_robot_and_the_generate_node_start() -> None:
 
 
 def test_every_option_is_described_and_survives_the_way_through_text() -> None:
-    options = Options(robot="talos", viewer=True, mock=False, namespace="lab", log_level="debug")
+    options = Options(robot="talos", viewer=True, mock="false", namespace="lab", log_level="debug")
     assert Options.from_texts(options.texts()) == options
     assert all(DESCRIPTIONS.values()) and set(options.texts()) == set(DESCRIPTIONS)
 
@@ -54,6 +60,47 @@ def test_every_option_is_described_and_survives_the_way_through_text() -> None:
 def test_a_real_robot_brings_its_own_descriptions_and_states() -> None:
     found = processes(everything, mock="false", rviz="true")
     assert list(found) == ["rviz2", "generate_node"]
+
+
+THERE = "/driver publishes /joint_states"
+
+
+def test_where_a_robot_is_there_no_mock_robot_starts_and_the_reason_is_said() -> None:
+    found = arrange(Options(), everything, lambda namespaces: {"": Present(THERE, True)})
+    assert [process.executable for process in found.processes] == ["generate_node"]
+    assert found.notes == (f"{THERE}: the mock robot is not started",)
+
+
+def test_a_mock_robot_that_is_asked_for_where_a_robot_is_there_is_refused() -> None:
+    with pytest.raises(ConfigError, match=f"mock is true, but {THERE}"):
+        arrange(Options(mock="true"), nothing, lambda namespaces: {"": Present(THERE)})
+
+
+def test_a_mock_robot_that_is_asked_for_is_not_to_end_by_itself() -> None:
+    (mock,) = processes(mock="true")["mock_robot"]
+    assert mock.parameters == {"robot": "g1"} and not mock.may_end
+
+
+def test_without_a_mock_robot_nobody_is_looked_for() -> None:
+    def look(namespaces: Iterable[str]) -> dict[str, Present]:
+        raise AssertionError("looked")
+
+    assert list(processes(look=look, mock="false")) == ["generate_node"]
+
+
+def test_of_a_fleet_those_robots_that_are_not_there_are_mocked() -> None:
+    def look(namespaces: Iterable[str]) -> dict[str, Present]:
+        assert set(namespaces) == {"left", "right"}
+        return {"left": Present("/left/driver publishes /left/joint_states"), "right": Present()}
+
+    found = processes(look=look, fleet="left=g1,right=talos")
+    assert [process.namespace for process in found["mock_robot"]] == ["right"]
+
+
+def test_a_robot_that_is_described_already_is_not_described_again() -> None:
+    found = processes(everything, lambda namespaces: {"": Present(described=True)})
+    assert list(found) == ["mock_robot", "generate_node"]
+    assert found["mock_robot"][0].parameters["publish_description"] is False
 
 
 def test_the_profile_goes_to_everybody_who_loads_the_robot() -> None:
@@ -122,21 +169,21 @@ def test_robot_state_publisher_describes_the_robot_and_the_mock_robot_does_not()
 
 
 def test_what_is_missing_is_said_with_what_installs_it() -> None:
-    found = arrange(Options(rviz=True), nothing)
+    found = arrange(Options(rviz=True), nothing, nowhere)
     assert [process.executable for process in found.processes] == ["mock_robot", "generate_node"]
-    publisher, rviz = found.missing
+    publisher, rviz = found.notes
     assert "apt install ros-$ROS_DISTRO-robot-state-publisher" in publisher
     assert "apt install ros-$ROS_DISTRO-rviz2" in rviz
-    assert arrange(Options(), nothing).missing == ()
-    (asked,) = arrange(Options(state_publisher="true"), nothing).missing
+    assert arrange(Options(), nothing, nowhere).notes == ()
+    (asked,) = arrange(Options(state_publisher="true"), nothing, nowhere).notes
     assert "robot-state-publisher" in asked
 
 
 def test_a_page_without_viser_is_said_to_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    found = arrange(Options(viewer=True), nothing)
+    found = arrange(Options(viewer=True), nothing, nowhere)
     assert "viewer_node" not in [process.executable for process in found.processes]
-    assert "pip install 'viser" in found.missing[0]
+    assert "pip install 'viser" in found.notes[0]
 
 
 def test_a_fleet_has_a_mock_robot_each_and_one_generate_node() -> None:
@@ -160,7 +207,7 @@ def test_a_fleet_has_a_mock_robot_each_and_one_generate_node() -> None:
         ({"fleet": "left=g1", "namespace": "lab"}, "leave namespace empty"),
         ({"fleet": "left=g1", "profile": "p.yaml"}, "leave profile empty"),
         ({"namespace": "my lab"}, "letters, digits and underscores"),
-        ({"mock": "maybe"}, "mock must be true or false"),
+        ({"mock": "maybe"}, "mock must be one of auto, true, false"),
         ({"output": "mqtt"}, "output must be one of topic, follow_joint_trajectory"),
         ({"log_level": "loud"}, "log_level must be one of"),
         ({"state_publisher": "perhaps"}, "state_publisher must be one of auto"),

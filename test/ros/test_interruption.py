@@ -136,7 +136,7 @@ def robot() -> Robot:
 @pytest.fixture(scope="module", params=["jazzy", "lyrical"])
 def children(graph: Graph, request: pytest.FixtureRequest) -> Iterator[tuple[Child, Child]]:
     manner = {"state_rate": 50.0, "controller_generation": str(request.param)}
-    mock = graph.start("nextscale_ros.mock_robot", manner)
+    mock = graph.start("ros.patient_robot", manner)
     # A busy machine may delay joint states; how stale ones are met is tested elsewhere. It delays
     # trajectories, too, and only one of the two controllers forgives that.
     slow = {"seconds": 5.0, "state_timeout": 2.0, "takeover_margin": 0.3}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -99,6 +100,38 @@ def test_the_first_point_is_where_the_robot_was(
                 assert share.max() < 0.05
             client.wait(lambda: body.speed() < 1e-6, REPLY, "the robot to rest")
             if body.largest_step(begin) < 0.02:
+                return
+        pytest.fail(f"the robot jerked in each of {TRIES} sessions")
+
+
+@pytest.mark.parametrize("rate", [50.0, 100.0, 500.0])
+@pytest.mark.parametrize(
+    "said",
+    [lambda velocities: [], lambda velocities: [math.nan] * len(velocities)],
+    ids=["none", "NaN"],
+)
+def test_without_velocities_a_robot_that_moves_is_taken_over_as_smoothly(
+    client: Recorder,
+    graph: Graph,
+    robot: Robot,
+    rate: float,
+    said: Callable[[np.ndarray], list[float]],
+) -> None:
+    with puppet(client, graph, robot, rate=rate, said=said) as body:
+        for _ in range(TRIES):
+            begin = body.samples
+            assert ask(client).outcome in GOOD
+            for _ in range(2):
+                client.wait(lambda: body.speed() > 0.3, REPLY, "a movement")
+                report = ask(client)
+                assert report.outcome in GOOD, report.message
+                client.listen(0.1)
+                command = client.commands[-1][1]
+                _, velocities = body.at(nanoseconds(command.header.stamp))
+                off = np.abs(np.array(command.points[0].velocities) - velocities)
+                assert off.max() < (0.1 if rate < 100.0 else 0.03)
+            client.wait(lambda: body.speed() < 1e-6, REPLY, "the robot to rest")
+            if body.largest_step(begin) < 0.005:
                 return
         pytest.fail(f"the robot jerked in each of {TRIES} sessions")
 

@@ -102,6 +102,38 @@ def test_every_transition_in_every_state_and_any_order(client: Recorder) -> None
     client.wait(lambda: bool(client.commands), REPLY, "the trajectory")
 
 
+def test_its_topics_are_there_before_anything_is_loaded(client: Recorder) -> None:
+    """So that `ros2 topic echo` learns their types while the node loads."""
+    bring_to(client, State.PRIMARY_STATE_UNCONFIGURED)
+    wanted = {
+        ("/motion_command", "trajectory_msgs/msg/JointTrajectory"),
+        ("/motion_command/base", "trajectory_msgs/msg/MultiDOFJointTrajectory"),
+        ("/motion_report", "nextscale_ros/msg/MotionReport"),
+        ("/nextscale/ready", "std_msgs/msg/Bool"),
+    }
+
+    def published() -> set[tuple[str, str]]:
+        found = client.get_publisher_names_and_types_by_node("generate_node", "/")
+        return {(topic, kind) for topic, kinds in found for kind in kinds}
+
+    client.wait(lambda: wanted <= published(), REPLY, "the topics")
+
+
+def test_an_active_node_shows_its_subscriptions_as_its_own(client: Recorder) -> None:
+    bring_to(client, State.PRIMARY_STATE_ACTIVE)
+
+    def heard() -> set[str]:
+        found = client.get_subscriber_names_and_types_by_node("generate_node", "/")
+        return {topic for topic, _ in found}
+
+    client.wait(
+        lambda: {"/joint_states", "/odom", "/text_command"} <= heard(), REPLY, "the subscriptions"
+    )
+    assert not [name for name in client.get_node_names() if name.startswith("_")]
+    bring_to(client, State.PRIMARY_STATE_INACTIVE)
+    client.wait(lambda: "/joint_states" not in heard(), REPLY, "their end")
+
+
 def test_only_an_active_node_takes_sentences_goals_and_edits(
     graph: Graph, client: Recorder
 ) -> None:
@@ -256,6 +288,37 @@ def test_a_transition_that_fails_says_why_and_can_be_tried_again(
     finally:
         other.stop()
         graph.children.remove(other)
+
+
+def test_its_state_can_be_asked_for_while_it_configures(graph: Graph, client: Recorder) -> None:
+    # It waits for a URDF that nobody publishes, as it would for a large model.
+    slow = graph.start(
+        "ros.handmade",
+        {"robot": "robot_description", "profile": "none.yaml", "description_timeout": 600.0},
+        ["-r", "__ns:=/slow"],
+    )
+    try:
+        assert slow.log is not None
+        log = slow.log
+        client.wait(
+            lambda: "loading robot robot_description" in log.read_text(), START, "it to load"
+        )
+        for _ in range(3):
+            answer = call(client, GetState, "/slow/generate_node/get_state", GetState.Request())
+            assert answer.current_state.label == "configuring"
+    finally:
+        graph.children.remove(slow)
+        slow.stop()
+
+
+def test_it_says_what_it_loads_and_how_long_that_takes(node: Child, client: Recorder) -> None:
+    bring_to(client, State.PRIMARY_STATE_UNCONFIGURED)
+    bring_to(client, State.PRIMARY_STATE_INACTIVE)
+    assert node.log is not None
+    text = node.log.read_text()
+    for what in ("robot g1", "g1's 29 joints and collision model"):
+        assert text.index(f"loading {what} ...") < text.index(f"loaded {what} in ")
+    assert text.index("warming up") < text.index("warm-up: ")
 
 
 def test_shut_down_it_answers_still_and_does_nothing(node: Child, client: Recorder) -> None:

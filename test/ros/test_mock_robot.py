@@ -264,7 +264,7 @@ def test_joints_and_base_that_begin_on_arrival_begin_together(
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_it_ends_cleanly(graph: Graph, sign: signal.Signals) -> None:
-    child = graph.start("nextscale_ros.mock_robot", {"command_topic": f"/ending_{sign.name}"})
+    child = graph.start("nextscale_ros.mock_robot", {}, ["-r", f"__ns:=/ending_{sign.name}"])
     graph.children.remove(child)
     recorder = graph.recorder()
     assert child.log is not None

@@ -197,7 +197,7 @@ def test_the_policy_names_every_node_that_runs(
     assert set(uses) == profiles - {"speaker"}
 
 
-@pytest.mark.parametrize("node", ["generate_node", "_generate_node_robot", "viewer_node"])
+@pytest.mark.parametrize("node", ["generate_node", "viewer_node"])
 def test_the_policy_allows_what_a_node_uses_and_nothing_else(
     policy: ElementTree.Element, uses: dict[str, Use], node: str
 ) -> None:

@@ -170,8 +170,7 @@ def test_velocities_that_are_not_measured_follow_from_the_positions(
     now = world.situation.now(Settings())
     assert now is not None and now.state.velocities is not None
     true = plan.joints(np.array([world.time]))[1][0]
-    # Differences over the last tenth of a second: as of its middle.
-    assert np.abs(now.state.velocities - true).max() < 0.1 * np.abs(true).max()
+    assert np.abs(now.state.velocities - true).max() < 0.005 * np.abs(true).max()
 
 
 def test_held_joints_are_told_apart_from_those_that_move() -> None:

@@ -72,6 +72,21 @@ def test_an_old_reading_does_not_count(memory: RobotStateMemory) -> None:
         memory.current(12.0, 0.2)
 
 
+def test_an_old_state_is_refused_with_what_to_do(memory: RobotStateMemory) -> None:
+    for at in (10.0, 10.1):
+        memory.update(NAMES, [1.0, 2.0, 3.0], [], at, at, at)
+    with pytest.raises(RobotStateError, match=r"no message has come for 0\.50 s.*raise state_time"):
+        memory.current(10.6, 0.2)
+
+
+def test_states_that_arrive_late_are_refused_with_what_to_do(memory: RobotStateMemory) -> None:
+    for at in (10.0, 10.1):
+        memory.update(NAMES, [1.0, 2.0, 3.0], [], at + 0.4, at, at + 0.4)
+    reason = r"messages come 0\.40 s after they are stamped.*synchronize the clocks"
+    with pytest.raises(RobotStateError, match=reason):
+        memory.current(10.55, 0.2)
+
+
 def test_without_velocities_they_are_unknown(memory: RobotStateMemory) -> None:
     memory.update(NAMES, [1.0, 2.0, 3.0], [], 10.0)
     assert memory.current(10.0, 0.2).velocities is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from nextscale_core.exceptions import GenerationCancelled
@@ -9,11 +11,12 @@ from nextscale_core.retarget import load_robot
 from nextscale_ros.parameters import Settings
 from nextscale_ros.plan import Nowhere, Plan, Progress
 from nextscale_ros.planner import Planner
-from nextscale_ros.watch import Watch
+from nextscale_ros.watch import EXECUTE, STAGES, Watch
 from ros.handmade import HandmadePipeline
 
+ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = (("a person raises the right arm", 1.5),)
-STAGES = ("generate", "targets", "solve", "resample", "gate")
+STOPS = ("generate", "targets", "solve", "resample", "gate")
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +24,7 @@ def planner() -> Planner:
     return Planner(HandmadePipeline(), load_robot("g1"), 50.0)
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", STOPS)
 def test_work_that_nobody_wants_stops_at_every_stage(planner: Planner, stage: str) -> None:
     reached: list[str] = []
 
@@ -36,6 +39,48 @@ def test_work_that_nobody_wants_stops_at_every_stage(planner: Planner, stage: st
     assert reached[-1] == stage
     if stage != "gate":
         assert plan.result is None
+
+
+def listed(text: str) -> tuple[str, ...]:
+    return tuple(" ".join(name.split()).strip("` ") for name in text.split(","))
+
+
+def test_the_action_and_the_documentation_name_the_stages_that_feedback_names() -> None:
+    action = (ROOT / "action" / "GenerateMotion.action").read_text(encoding="utf-8")
+    assert (
+        listed(action.rpartition("string stage")[2].partition("#")[2].partition("\n")[0]) == STAGES
+    )
+    page = ROOT / "docs" / "interfaces.md"
+    if not page.is_file():
+        pytest.skip("the documentation is not part of this checkout")
+    text = page.read_text(encoding="utf-8")
+    assert listed(text.partition("`stage` is one of ")[2].partition(";")[0]) == STAGES
+
+
+def test_every_stage_of_the_work_is_told_in_the_order_of_the_list(planner: Planner) -> None:
+    told: list[str] = []
+    watch = Watch(
+        lambda: False, lambda progress: told.append(progress.stage), HandmadePipeline.steps
+    )
+    planner.fill(Plan(seed=1), SCRIPT, Settings(), Nowhere(), watch)
+    order = [STAGES.index(stage) for stage in told]
+    assert order == sorted(order)
+    assert {"generate", "targets", "solve", "resample", "gate"} <= set(told) <= set(STAGES)
+
+
+def test_every_stage_that_is_timed_is_in_the_list(planner: Planner, trained_model: Path) -> None:
+    """With the model, and so with all stages of it."""
+    from nextscale_core.pipeline import MotionPipeline
+
+    told: list[str] = []
+    plan = Plan(seed=1)
+    watch = Watch(lambda: False, lambda progress: told.append(progress.stage))
+    Planner(MotionPipeline.from_pretrained(trained_model), planner.robot, 50.0).fill(
+        plan, SCRIPT, Settings(), Nowhere(), watch
+    )
+    # This motion continues nothing, and is not sent.
+    assert set(told) == set(STAGES) - {"history", "encode", "message", EXECUTE}
+    assert set(plan.stopwatch.seconds) == set(told)
 
 
 def test_progress_never_falls_and_ends_near_one(planner: Planner) -> None:

@@ -1,0 +1,31 @@
+"""`python -m nextscale_ros NODE`: run a node that Ctrl-C ends cleanly from its first moment on.
+
+The imports of a node take seconds, before which `nextscale_ros.serving` cannot look at signals.
+"""
+
+from __future__ import annotations
+
+import os
+import runpy
+import signal
+import sys
+
+ANSWERS = ("bag_replay",)
+"""Programs whose exit status answers a question: an interrupt must not look like a yes."""
+
+
+def main() -> None:
+    """Run the module that the first argument names, of this package or with a full name."""
+    if len(sys.argv) < 2:
+        sys.exit("usage: python -m nextscale_ros NODE [ARGUMENTS], such as generate_node")
+    name = sys.argv.pop(1)
+    status = 130 if name in ANSWERS else 0
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Nothing has been started that would have to be ended.
+        signal.signal(number, lambda *_: os._exit(status))
+    module = name if "." in name else f"{__package__}.{name}"
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()
