@@ -162,6 +162,7 @@ class MotionServer:
         return {
             "state_age": inputs.joints.age(self._clock()),
             "state_messages": inputs.joints.messages,
+            "conflict": inputs.joints.conflict(self._clock()),
             "listeners": self._output.listeners,
             "more": more,
         }
@@ -231,6 +232,7 @@ class MotionServer:
         Raises:
             GenerationCancelled: something newer has arrived.
             UnsafeTrajectoryError: the gate or the check of the message refused it.
+            RobotStateError: it is no longer known where the robot is.
         """
         result = plan.result
         assert result is not None
@@ -248,6 +250,7 @@ class MotionServer:
         if problems:
             raise RefusedByRulesError(f"a controller would refuse it: {'; '.join(problems)}")
         if not request.plan_only:
+            self._situation.check_senders(settings)
             self._check_place(plan, trajectory, settings)
         if request.plan_only:
             if ticket.stale or request.canceled:

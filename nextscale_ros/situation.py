@@ -16,7 +16,7 @@ from nextscale_ros.inputs import RobotInputs
 from nextscale_ros.lead import Lead
 from nextscale_ros.parameters import Settings
 from nextscale_ros.published import PublishedPlan
-from nextscale_ros.state import RobotStateError
+from nextscale_ros.state import RobotStateError, SenderConflictError
 
 _PLAN_RATE = 50.0
 """Samples per second taken from a published plan [Hz]."""
@@ -125,9 +125,11 @@ class Situation:
 
         Raises:
             RobotStateError: joint states are absent or stale, and the policy is to refuse.
+            SenderConflictError: two senders of joint states contradict each other.
         """
         if not settings.start_from_state:
             return None
+        self.check_senders(settings)
         time = self._clock()
         if settings.continuation == "from_plan" and self._plan is not None:
             past = self._planned(np.array([time]))
@@ -135,6 +137,9 @@ class Situation:
         nothing = RobotPast(np.empty(0), np.empty((0, self._robot.num_joints)))
         try:
             whole, measured = self._inputs.joints.read(time, settings.state_timeout)
+        except SenderConflictError:
+            # Whatever the policy: this robot is somewhere, and a wrong start would make it jump.
+            raise
         except RobotStateError as error:
             if settings.state_policy == "reject":
                 raise RobotStateError(
@@ -154,6 +159,15 @@ class Situation:
         if speeds is None and len(past) > 2:
             state = replace(state, velocities=_last_speeds(past))
         return self._later(Now(state, measured, past, held), ahead)
+
+    def check_senders(self, settings: Settings) -> None:
+        """Make sure that the senders of joint states agree, where a motion depends on them.
+
+        Raises:
+            SenderConflictError: two contradict each other.
+        """
+        if settings.start_from_state:
+            self._inputs.joints.check_senders(self._clock())
 
     def _later(self, now: Now, ahead: float) -> Now:
         """Where the plan under way will have the robot, if it follows one."""

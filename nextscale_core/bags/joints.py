@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from nextscale_core.estimation.joint_states import continuous_joints, interpolated, merged
 from nextscale_core.exceptions import BagError
 from nextscale_core.retarget.profile import nearest
 from nextscale_core.retarget.robot import Robot
@@ -20,8 +21,6 @@ MAX_LAYOUTS = 64
 
 MAX_NUMBERS = 60_000_000
 """Most positions that are kept: 480 MB, more than five hours of a robot with 29 joints."""
-
-_CONTINUOUS = 2  # entries of a continuous joint in pinocchio's configurations
 
 
 @dataclass
@@ -189,6 +188,7 @@ def at_times(
     count = robot.num_joints
     values = np.full((len(times), count), np.nan)
     heard = np.zeros(count, dtype=bool)
+    continuous = continuous_joints(robot)
     for joint in range(count):
         parts = []
         for at, stream in streams:
@@ -198,24 +198,8 @@ def at_times(
         if not any(len(at) for at, _ in parts):
             continue
         heard[joint] = True
-        at, angles = _merged(parts)
-        if robot.model.joints[joint + 2].nq == _CONTINUOUS:
+        at, angles = merged(parts)
+        if robot.joint_names[joint] in continuous:
             angles = np.unwrap(angles)
-        values[:, joint] = _between(times, at, angles, max_gap)
+        values[:, joint] = interpolated(times, at, angles, max_gap)
     return values, heard
-
-
-def _merged(parts: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    """One joint's times and positions from all senders; of equal times the last one counts."""
-    at = np.concatenate([part[0] for part in parts])[::-1]
-    column = np.concatenate([part[1] for part in parts])[::-1]
-    times, first = np.unique(at, return_index=True)
-    return times, column[first]
-
-
-def _between(times: np.ndarray, at: np.ndarray, column: np.ndarray, max_gap: float) -> np.ndarray:
-    """Positions at other times; NaN outside of what was heard and in its pauses."""
-    after = np.clip(np.searchsorted(at, times), 0, len(at) - 1)
-    pause = at[after] - at[np.maximum(after - 1, 0)]
-    inside = (pause <= max_gap) | (at[after] == times)
-    return np.where(inside, np.interp(times, at, column, left=np.nan, right=np.nan), np.nan)
