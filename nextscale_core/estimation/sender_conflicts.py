@@ -10,7 +10,9 @@ For samples q0, q1, q2 of one joint at steps h1 and h2 apart, an acceleration of
     |(q2 - q1) - (q1 - q0) h2 / h1|  <=  A h2 (h1 + h2) / 2
 
 A joint that moves fast, or is sampled rarely, satisfies it. A sender that is restarted and a
-simulation that is reset break it once, an outlier breaks it twice: neither is a conflict.
+simulation that is reset break it once, an outlier breaks it twice: neither is a conflict. Two
+senders at a low rate may satisfy it, too, but not for long: to move a distance d and back again and
+again, with t for each way, takes an acceleration of at least 4 d / t^2.
 """
 
 from __future__ import annotations
@@ -34,6 +36,12 @@ RETURNS = 5
 
 WINDOW = 3.0
 """Time within which they are counted, and after which a conflict is over [s]."""
+
+_RUN = 8
+"""Ways there and back in a row from which on the mean time of a way counts."""
+
+_PAUSE = 1.0
+"""Time without a step that ends such a row [s]."""
 
 _SAME_PLACE = 0.25
 """A jump may miss the place that it goes back to by this share of its length."""
@@ -98,9 +106,8 @@ class SenderConflictDetector:
         """Mean time between two messages of a joint [s]."""
         self._span = np.zeros(count)
         """Time between the last two messages, at least the mean [s]."""
-        self._origin = np.full(count, np.nan)
-        """Where the last jump began [rad]."""
-        self._jumped = np.full(count, -np.inf)
+        self._jumps = _Steps(count)
+        self._steps = _Steps(count)
         self._ends = np.zeros((count, 2))
         """Begin and end of the last jump back [rad]."""
         self._returns = np.full((count, RETURNS), -np.inf)
@@ -137,8 +144,8 @@ class SenderConflictDetector:
         mean += _SMOOTHING * (since - mean)
         span = np.maximum(np.maximum(since, mean), 1e-6)
         if far.any():
-            jumps = far & self._impossible(joints, moved, span)
-            returned = self._jump(joints[jumps], positions[jumps], moved[jumps], arrived)
+            jumps = self._impossible(joints[far], moved[far], span[far])
+            returned = self._step(joints[far], positions[far], moved[far], jumps, arrived)
         self._speed[joints] = moved / span
         self._position[joints], self._arrived[joints] = positions, arrived
         self._mean[joints], self._span[joints] = mean, span
@@ -166,18 +173,35 @@ class SenderConflictDetector:
         reach = MAX_ACCELERATION * span * (self._span[joints] + span) / 2
         return np.asarray(np.abs(moved - speed * span) > TOLERANCE + reach)
 
-    def _jump(
-        self, joints: np.ndarray, positions: np.ndarray, moved: np.ndarray, arrived: float
+    def _step(
+        self,
+        joints: np.ndarray,
+        positions: np.ndarray,
+        moved: np.ndarray,
+        jumps: np.ndarray,
+        arrived: float,
     ) -> bool:
-        """Remember jumps; whether one of them went back to where the one before it began."""
-        missed = np.abs(_turn(positions - self._origin[joints]))
-        back = missed <= np.maximum(TOLERANCE, _SAME_PLACE * np.abs(moved))
-        back &= arrived - self._jumped[joints] <= WINDOW
+        """Remember steps; whether one of them went back as no joint can.
+
+        Args:
+            joints: (M,) indices.
+            positions: (M,) where they are now [rad].
+            moved: (M,) from where they were before [rad].
+            jumps: (M,) whether no joint can move like this.
+            arrived: Now [s].
+        """
+        before = self._position[joints]
+        back = jumps.copy()
+        back[jumps] = self._jumps.went_back(
+            joints[jumps], before[jumps], positions[jumps], arrived, WINDOW
+        )
+        self._steps.went_back(joints, before, positions, arrived, _PAUSE)
+        rows, way = self._steps.rows(joints, arrived)
+        back |= (rows >= _RUN) & (np.abs(moved) > TOLERANCE + MAX_ACCELERATION * way**2 / 4)
         again = joints[back]
         self._returns[again, :-1] = self._returns[again, 1:]
         self._returns[again, -1] = arrived
-        self._ends[again] = np.stack([self._position[again], positions[back]], axis=1)
-        self._origin[joints], self._jumped[joints] = self._position[joints], arrived
+        self._ends[again] = np.stack([before[back], positions[back]], axis=1)
         return bool(back.any())
 
     def _was_there(self, joints: np.ndarray, positions: np.ndarray, measured: float) -> np.ndarray:
@@ -198,6 +222,48 @@ class SenderConflictDetector:
         # Where the other sender's clock is off, its messages stand between those of this one.
         between = end - begin <= _NEIGHBOURS * self._mean[joints]
         return np.asarray(between & (np.abs(_turn(positions - expected)) <= TOLERANCE))
+
+
+class _Steps:
+    """The last step of each joint, and for how long steps have gone there and back.
+
+    Args:
+        count: Number of joints.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._origin = np.full(count, np.nan)
+        self._time = np.full(count, -np.inf)
+        self._begin = np.full(count, np.nan)
+        self._count = np.zeros(count, dtype=np.intp)
+
+    def went_back(
+        self, joints: np.ndarray, before: np.ndarray, now: np.ndarray, time: float, within: float
+    ) -> np.ndarray:
+        """Take one step of some joints.
+
+        Args:
+            joints: (M,) indices.
+            before: (M,) where the step begins [rad].
+            now: (M,) where it ends [rad].
+            time: When [s].
+            within: Time since the step before, at most [s].
+
+        Returns:
+            (M,) whether it ends where the step before it began.
+        """
+        missed = np.abs(_turn(now - self._origin[joints]))
+        back = missed <= np.maximum(TOLERANCE, _SAME_PLACE * np.abs(_turn(now - before)))
+        back &= time - self._time[joints] <= within
+        self._count[joints] = np.where(back, self._count[joints] + 1, 0)
+        self._begin[joints] = np.where(back, self._begin[joints], time)
+        self._origin[joints], self._time[joints] = before, time
+        return np.asarray(back)
+
+    def rows(self, joints: np.ndarray, time: float) -> tuple[np.ndarray, np.ndarray]:
+        """(M,) steps there and back in a row, and (M,) the mean time of one [s]."""
+        count = self._count[joints]
+        return count, (time - self._begin[joints]) / np.maximum(count, 1)
 
 
 def _turn(angle: np.ndarray) -> np.ndarray:
