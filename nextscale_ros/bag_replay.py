@@ -149,6 +149,8 @@ def replay(
     try:
         parameters = _parameters(param or [])
         with ExitStack() as stack, Bag(bag) as recording:
+            for note in recording.notes:
+                typer.echo(f"bag_replay: {note}", err=True)
             session = read_session(recording, namespace)
             folder = logs or Path(
                 stack.enter_context(tempfile.TemporaryDirectory(prefix="nextscale-replay-"))

@@ -14,9 +14,10 @@ from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
 from nextscale_core.bags import Bag, Message
 from nextscale_core.bags import definitions as kinds
+from nextscale_core.bags.senders import ConflictWatch, Senders, conflict_error
 from nextscale_core.exceptions import BagError
 from nextscale_core.retarget.past import MAX_GAP
-from nextscale_ros.message_rules import NANOSECONDS
+from nextscale_ros.message_rules import NANOSECONDS, nanoseconds
 from nextscale_ros.msg import MotionReport, TextCommand
 from nextscale_ros.reports import shown
 
@@ -107,7 +108,8 @@ def read_session(bag: Bag, namespace: str = "") -> RecordedSession:
         namespace: Of the node, such as '/robot1', where several were recorded.
 
     Raises:
-        BagError: a topic of the session is missing, or nothing was answered.
+        BagError: a topic of the session is missing, nothing was answered, or a trajectory began
+            in states of two senders that contradict each other.
     """
     topics = _topics(bag, namespace)
     names = {topics.texts, topics.detailed, topics.commands, topics.bases, topics.reports} - {""}
@@ -267,15 +269,22 @@ def _movements(bag: Bag, topics: Topics, sentences: list[Sentence]) -> list[floa
         watches.append(_Watch(begin, end, last=begin))
     names = {topics.states, topics.ready} - {""}
     ready: list[int] = []
+    senders, conflicts = Senders(), ConflictWatch()
     for message in bag.messages(names):
         if message.topic == topics.ready:
             ready.append(message.time)
             continue
-        inside = [watch for watch in watches if watch.begin <= message.time <= watch.end]
+        inside = [n for n, one in enumerate(watches) if one.begin <= message.time <= one.end]
         if inside:
             state = taken(message, JointState)
-            for watch in inside:
-                watch.see(state, message.time)
+            for n in inside:
+                watches[n].see(state, message.time)
+            senders.number(message, state)
+            at, stamp = message.time / NANOSECONDS, nanoseconds(state.header.stamp) / NANOSECONDS
+            found = conflicts.add(state.name, state.position, stamp, at)
+            # Where the node refused, there is nothing to replay.
+            if found is not None and any(sentences[n].trajectory is not None for n in inside):
+                raise conflict_error(bag, senders, *found, at)
     # A node that has only begun to listen does not know how the robot stood before.
     fresh = [any(one.begin < time <= one.end for time in ready) for one in watches]
     return [np.nan if new else watch.moved() for new, watch in zip(fresh, watches, strict=True)]

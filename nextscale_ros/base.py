@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from nextscale_core.estimation.base_pose import base_in_link, root_link
 from nextscale_core.exceptions import NextscaleError
 from nextscale_core.retarget import Robot
 from nextscale_core.retarget.inverse_samples import BaseTrack, OrientationTrack
@@ -19,7 +20,7 @@ FASTEST_BASE = 500
 """Poses per second that a memory is made for [Hz]."""
 
 _LONGEST = 200
-"""Longest name of a link [characters]: pinocchio takes no half characters, the log no novels."""
+"""Longest name of a link in an error [characters]."""
 
 _NORM = 0.05
 """A quaternion may miss the norm 1 by so much; it is then made right."""
@@ -74,7 +75,7 @@ class BaseMemory:
         Args:
             position: (3,) of the link in a world with z up [m].
             quaternion: (4,) of the link, x y z w.
-            link: Which link; '' for the root link.
+            link: Which link, with or without a prefix ('g1/pelvis'); '' for the root link.
             time: When the message came, on a clock that never steps back [s].
             stamp: When it was measured, on any clock [s]; 0 where it is not said.
             own: `time` on our own clock for stamps [s]; NaN where there is none.
@@ -94,23 +95,14 @@ class BaseMemory:
 
     def _mount(self, link: str) -> tuple[np.ndarray, Rotation]:
         """Where the base lies in a link: origin (3,) and orientation."""
-        model = self._robot.model
-        root = model.frames[2].name  # after 'universe' and the floating joint
         if link not in self._to_base:
-            name = link or root
-            if not name.isprintable() or len(name) > _LONGEST:
-                raise BasePoseError(f"poses of {name[:_LONGEST]!r}: that is no name of a link")
-            frame = model.frames[model.getFrameId(name)] if model.existFrame(name) else None
-            if frame is None or frame.parentJoint != 1:
+            mount = base_in_link(self._robot, link)
+            if mount is None:
                 raise BasePoseError(
-                    f"poses of {link!r} do not tell where the base is: it must be the root link "
-                    f"{root!r} or a link that is fixed to it"
+                    f"poses of {link[:_LONGEST]!r} do not tell where the base is: it must be the "
+                    f"root link {root_link(self._robot)!r} or a link that is fixed to it"
                 )
-            to_base = frame.placement.inverse()
-            self._to_base[link] = (
-                np.array(to_base.translation),
-                Rotation.from_matrix(np.array(to_base.rotation)),
-            )
+            self._to_base[link] = mount
         return self._to_base[link]
 
     def last(self, time: float, timeout: float) -> BasePose | None:

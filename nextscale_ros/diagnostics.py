@@ -28,6 +28,7 @@ class Health:
         state_needed: Whether sentences are refused without them.
         state_messages: Joint state messages heard.
         listeners: Subscribers of the trajectories.
+        conflict: Which senders of joint states contradict each other, or ''.
         complaints: What is wrong with the connections, one sentence each.
         failure: Why the node could not be configured, or ''.
         more: Further values.
@@ -42,6 +43,7 @@ class Health:
     state_needed: bool = True
     state_messages: int = 0
     listeners: int = 0
+    conflict: str = ""
     complaints: Sequence[str] = ()
     failure: str = ""
     more: Mapping[str, str] = field(default_factory=dict)
@@ -94,6 +96,8 @@ def _verdict(health: Health, summary: Summary) -> tuple[bytes, str]:
         return DiagnosticStatus.ERROR, health.failure
     if health.state != "active":
         return DiagnosticStatus.WARN, f"the node is {health.state}"
+    if health.conflict:
+        return DiagnosticStatus.ERROR, health.conflict
     if health.state_needed and health.state_age > health.state_limit:
         heard = health.state_messages > 0
         old = f"{_number(health.state_age)} s old" if heard else "not heard"

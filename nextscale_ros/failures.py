@@ -16,7 +16,7 @@ from nextscale_core.exceptions import (
 from nextscale_core.retarget.report import SafetyReport
 from nextscale_ros.msg import ErrorCode, MotionReport
 from nextscale_ros.requests import RequestError
-from nextscale_ros.state import RobotStateError
+from nextscale_ros.state import RobotStateError, SenderConflictError
 
 _CHECKS = {
     "finite": ErrorCode.UNSAFE_FORM,
@@ -111,6 +111,7 @@ _KINDS: tuple[tuple[type[BaseException], str, int], ...] = (
     (RefusedByRulesError, MotionReport.REJECTED, ErrorCode.REFUSED_BY_RULES),
     (UnsafeTrajectoryError, MotionReport.REJECTED, ErrorCode.UNSAFE_FORM),
     (InvalidTextError, MotionReport.BAD_INPUT, ErrorCode.INVALID_TEXT),
+    (SenderConflictError, MotionReport.FAILED, ErrorCode.SENDER_CONFLICT),
     (RobotStateError, MotionReport.FAILED, ErrorCode.NO_ROBOT_STATE),
     (RetargetError, MotionReport.FAILED, ErrorCode.RETARGETING_FAILED),
     (RobotError, MotionReport.FAILED, ErrorCode.RETARGETING_FAILED),

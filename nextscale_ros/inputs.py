@@ -63,6 +63,7 @@ class RobotInputs:
         self._node, self._robot, self._clock, self._events = node, robot, clock, complain
         self._listener = Listener(node, "robot")
         self._told: set[str] = set()
+        self._conflict = False
         self._timer: Timer | None = None
         self._tf: Any = None
         self.forget()
@@ -77,7 +78,7 @@ class RobotInputs:
     def forget(self) -> None:
         """As if nothing had ever been heard."""
         self.delays: deque[float] = deque(maxlen=DELAYS)
-        self.joints = joint_states_of(self._robot)
+        self.joints = joint_states_of(self._robot, self._publishers)
         self.base = BaseMemory(self._robot)
         self.imu = ImuMemory()
 
@@ -108,6 +109,13 @@ class RobotInputs:
             self._tf.unregister()
         self._timer = self._tf = None
 
+    def _publishers(self) -> str:
+        """The nodes that publish joint states."""
+        topic = self._node.resolve_topic_name(self._text("joint_states_topic"))
+        found = self._node.get_publishers_info_by_topic(topic)
+        nodes = sorted({f"{one.node_namespace.rstrip('/')}/{one.node_name}" for one in found})
+        return f"{topic} is published by {', '.join(nodes) or 'nobody any more'}"
+
     def _own(self) -> float:
         """The clock that stamps are by [s]."""
         return float(self._node.get_clock().now().nanoseconds) / NANOSECONDS
@@ -133,6 +141,17 @@ class RobotInputs:
         )
         for complaint in complaints:
             self._node.get_logger().warning(complaint)
+        self._watch_senders()
+
+    def _watch_senders(self) -> None:
+        """Log when senders begin and when they cease to contradict each other."""
+        now = self._clock()
+        before, self._conflict = self._conflict, self.joints.in_conflict(now)
+        if self._conflict and not before:
+            conflict = self.joints.conflict(now)
+            self._node.get_logger().error(f"{conflict}; requests are refused until they agree")
+        if before and not self._conflict:
+            self._node.get_logger().info("the senders of joint states agree again")
 
     def _on_odometry(self, message: Odometry) -> None:
         pose = message.pose.pose

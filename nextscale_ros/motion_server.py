@@ -163,6 +163,7 @@ class MotionServer:
         return {
             "state_age": inputs.joints.age(self._clock()),
             "state_messages": inputs.joints.messages,
+            "conflict": inputs.joints.conflict(self._clock()),
             "listeners": self._output.listeners,
             "more": more,
         }
@@ -238,6 +239,7 @@ class MotionServer:
         Raises:
             GenerationCancelled: something newer has arrived.
             UnsafeTrajectoryError: the gate or the check of the message refused it.
+            RobotStateError: it is no longer known where the robot is.
         """
         result = plan.result
         assert result is not None

@@ -16,7 +16,7 @@ from nextscale_ros.inputs import RobotInputs
 from nextscale_ros.lead import Lead
 from nextscale_ros.parameters import Settings
 from nextscale_ros.published import LATEST, PublishedPlan
-from nextscale_ros.state import RobotStateError
+from nextscale_ros.state import RobotStateError, SenderConflictError
 
 _PLAN_RATE = 50.0
 """Samples per second taken from a published plan [Hz]."""
@@ -133,9 +133,11 @@ class Situation:
 
         Raises:
             RobotStateError: joint states are absent or stale, and the policy is to refuse.
+            SenderConflictError: two senders of joint states contradict each other.
         """
         if not settings.start_from_state:
             return None
+        self.check_senders(settings)
         time, plan = self._clock(), self._current()
         if settings.continuation == "from_plan" and plan is not None:
             past = _planned(plan, np.array([time]))
@@ -143,6 +145,9 @@ class Situation:
         nothing = RobotPast(np.empty(0), np.empty((0, self._robot.num_joints)))
         try:
             whole, measured = self._inputs.joints.read(time, settings.state_timeout)
+        except SenderConflictError:
+            # Whatever the policy: this robot is somewhere, and a wrong start would make it jump.
+            raise
         except RobotStateError as error:
             if settings.state_policy == "reject":
                 raise RobotStateError(
@@ -160,6 +165,15 @@ class Situation:
         held = dict(zip(names, whole.positions[count:].tolist(), strict=True))
         past = self._measured(time - settings.history)
         return _later(Now(state, measured, past, held), plan, ahead)
+
+    def check_senders(self, settings: Settings) -> None:
+        """Make sure that the senders of joint states agree, where a motion depends on them.
+
+        Raises:
+            SenderConflictError: two contradict each other.
+        """
+        if settings.start_from_state:
+            self._inputs.joints.check_senders(self._clock())
 
     def confirmed(self, lead: Lead, settings: Settings) -> Lead | None:
         """A lead with what is known by now about when its plan began.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pinocchio as pin
 
+from nextscale_core.estimation.joint_states import continuous_joints, interpolated, merged
+from nextscale_core.estimation.sender_conflicts import SenderConflictDetector
 from nextscale_core.exceptions import NextscaleError
 from nextscale_core.retarget import Robot, RobotState
 from nextscale_core.retarget.past import MAX_GAP
@@ -35,6 +37,10 @@ _CARRIED = 0.05
 
 class RobotStateError(NextscaleError, RuntimeError):
     """The measured state of the robot is needed and is missing, incomplete or too old."""
+
+
+class SenderConflictError(RobotStateError):
+    """Two senders of joint states contradict each other: the state of the robot is not known."""
 
 
 @dataclass(frozen=True)
@@ -82,21 +88,33 @@ class RobotStateMemory:
     Args:
         joint_names: The joints of the robot, in the order of every array returned.
         ignored: Names of other joints that messages may hold.
+        continuous: Those of the robot's joints that turn without end; senders may count their
+            turns or not.
+        senders: Names who publishes the joint states, for errors.
 
     Attributes:
         messages: Messages taken over so far.
         refused: Messages of which nothing could be used.
     """
 
-    def __init__(self, joint_names: Sequence[str], ignored: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        joint_names: Sequence[str],
+        ignored: Collection[str] = (),
+        continuous: Collection[str] = (),
+        senders: Callable[[], str] = str,
+    ) -> None:
         self._names = tuple(joint_names)
         self._ignored = frozenset(ignored)
+        self._continuous = frozenset(continuous)
+        self._senders = senders
         self._place = {name: index for index, name in enumerate(self._names)}
         count = len(self._names)
         self._position = np.full(count, np.nan)
         self._velocity = np.full(count, np.nan)
         self._time = np.full(count, -np.inf)
         self._measured = np.full(count, -np.inf)
+        self._conflicts = SenderConflictDetector(count)
         self._layouts: dict[tuple[str, ...], _Layout] = {}
         self._complaints: set[str] = set()
         self._lock = threading.Lock()
@@ -180,6 +198,7 @@ class RobotStateMemory:
         if not sound.any():
             return False
         layout.rows.add(at, np.where(sound, values, np.nan))
+        self._conflicts.add(where, values[sound], time, at)
         return True
 
     def _new_layout(self, names: tuple[str, ...], complaints: list[str]) -> _Layout:
@@ -215,6 +234,39 @@ class RobotStateMemory:
         with self._lock:
             return float(time - self._measured.min())
 
+    def in_conflict(self, time: float) -> bool:
+        """Whether senders contradict each other at a time [s]."""
+        with self._lock:
+            return self._conflicts.conflict(time) is not None
+
+    def conflict(self, time: float) -> str:
+        """Which senders contradict each other, and where; '' where none do.
+
+        Args:
+            time: Now, on the clock of `update` [s].
+        """
+        with self._lock:
+            found = self._conflicts.conflict(time)
+        if found is None:
+            return ""
+        who = self._senders()
+        return found.describe(self._names[found.joint]) + (f" ({who})" if who else "")
+
+    def check_senders(self, time: float) -> None:
+        """Make sure that no two senders contradict each other.
+
+        Args:
+            time: Now, on the clock of `update` [s].
+
+        Raises:
+            SenderConflictError: two do.
+        """
+        conflict = self.conflict(time)
+        if conflict:
+            raise SenderConflictError(
+                f"{conflict}; stop one of them: the robot is left alone until they agree"
+            )
+
     def current(self, time: float, timeout: float) -> RobotState:
         """The state of the whole robot; see `read`."""
         return self.read(time, timeout)[0]
@@ -233,7 +285,9 @@ class RobotStateMemory:
 
         Raises:
             RobotStateError: a joint was never measured, or its reading is too old.
+            SenderConflictError: two senders contradict each other.
         """
+        self.check_senders(time)
         with self._lock:
             position, velocity = self._position.copy(), self._velocities()
             heard, measured = self._time.copy(), self._measured.copy()
@@ -266,7 +320,10 @@ class RobotStateMemory:
             wanted = np.flatnonzero(unmeasured & newest)
             if len(wanted):
                 times, rows = layout.rows.since(layout.rows.last - LONGEST)
-                found = end_velocities(times, rows[:, wanted])
+                rows = rows[:, wanted]
+                turns = [self._names[index] in self._continuous for index in layout.target[wanted]]
+                rows[:, turns] = np.unwrap(rows[:, turns], axis=0)
+                found = end_velocities(times, rows)
                 known = np.isfinite(found)
                 velocity[layout.target[wanted[known]]] = found[known]
         return velocity
@@ -297,11 +354,14 @@ class RobotStateMemory:
                 sound = np.isfinite(column)
                 streams[joint].append((at[sound], column[sound]))
         empty = JointHistory(np.empty(0), np.empty((0, len(self._names))))
-        merged = [_merged(stream) for stream in streams]
-        if not merged or not all(len(at) for at, _ in merged):
+        joints = [
+            (at, _unwrapped(column) if name in self._continuous else column)
+            for name, (at, column) in zip(self._names, map(merged, streams), strict=True)
+        ]
+        if not joints or not all(len(at) for at, _ in joints):
             return empty
-        times = max((at for at, _ in merged), key=len)
-        values = np.stack([_between(times, at, column) for at, column in merged], axis=1)
+        times = max((at for at, _ in joints), key=len)
+        values = np.stack([interpolated(times, *joint, MAX_GAP) for joint in joints], axis=1)
         whole = np.isfinite(values).all(axis=1)
         return JointHistory(times[whole], values[whole]) if whole.any() else empty
 
@@ -334,31 +394,20 @@ def _some(names: Sequence[str], count: int = 10) -> str:
     return shown if len(names) <= count else f"{shown} and {len(names) - count} more"
 
 
-def _merged(stream: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    """One joint's times and positions from all messages that named it; the last win."""
-    if len(stream) == 1:
-        return stream[0]
-    at = np.concatenate([np.empty(0), *(part[0] for part in stream)])
-    column = np.concatenate([np.empty(0), *(part[1] for part in stream)])
-    # Of equal times, `unique` keeps the first: the one heard last, where the order is turned.
-    times, first = np.unique(at[::-1], return_index=True)
-    return times, column[::-1][first]
-
-
-def _between(times: np.ndarray, at: np.ndarray, column: np.ndarray) -> np.ndarray:
-    """A joint's positions at other times; NaN outside of what was heard and in its pauses."""
-    after = np.clip(np.searchsorted(at, times), 0, len(at) - 1)
-    pause = at[after] - at[np.maximum(after - 1, 0)]
-    inside = (pause <= MAX_GAP) | (at[after] == times)
-    return np.where(inside, np.interp(times, at, column, left=np.nan, right=np.nan), np.nan)
-
-
-def joint_states_of(robot: Robot) -> RobotStateMemory:
+def joint_states_of(robot: Robot, senders: Callable[[], str] = str) -> RobotStateMemory:
     """Memory of the joints that move or are held; the URDF's others are ignored.
 
     Args:
         robot: The robot.
+        senders: Names who publishes the joint states, for errors.
     """
     kinds = (pin.FrameType.JOINT, pin.FrameType.FIXED_JOINT)  # locked joints are fixed ones
     others = {frame.name for frame in robot.model.frames if frame.type in kinds}
-    return RobotStateMemory((*robot.joint_names, *robot.held), others)
+    names = (*robot.joint_names, *robot.held)
+    return RobotStateMemory(names, others, continuous_joints(robot), senders)
+
+
+def _unwrapped(column: np.ndarray) -> np.ndarray:
+    """Positions without leaps by whole turns, ending at the last position as it was measured."""
+    turned: np.ndarray = np.unwrap(column)
+    return turned - (turned[-1] - column[-1]) if len(column) else column

@@ -17,6 +17,7 @@ from geometry_msgs.msg import TransformStamped
 from rclpy.node import Node
 from scipy.spatial.transform import Rotation
 
+from nextscale_core.estimation.base_pose import root_link
 from nextscale_core.retarget import Robot
 from nextscale_core.retarget.kinematics import Poses, kinematics_of
 
@@ -147,11 +148,6 @@ class BaseTransforms:
         yaw = np.arctan2(forward[1], forward[0])
         place = np.array([*corners[:, :2].mean(axis=0), corners[:, 2].min()])
         return place, Rotation.from_euler("z", yaw)
-
-
-def root_link(robot: Robot) -> str:
-    """Name of the URDF's root link."""
-    return str(robot.model.frames[2].name)  # after 'universe' and the floating joint
 
 
 def _transform(

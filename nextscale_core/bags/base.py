@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from nextscale_core.estimation.base_pose import base_in_link, link_named, root_link
 from nextscale_core.exceptions import BagError
 from nextscale_core.retarget.profile import nearest
 from nextscale_core.retarget.robot import Robot
@@ -97,18 +98,13 @@ class OdometryCollector(_Track):
         return self._mounts[name]
 
     def _find(self, name: str) -> tuple[np.ndarray, Rotation]:
-        model = self._robot.model
-        root = model.frames[2].name  # after 'universe' and the floating joint
-        link = link_named(self._robot, name) if name else root
-        frame = model.frames[model.getFrameId(link)] if link else None
-        if frame is None or frame.parentJoint != 1:
+        mount = base_in_link(self._robot, name)
+        if mount is None:
             raise BagError(
                 f"poses of {name!r} do not tell where the base of {self._robot.name} is: it must "
-                f"be the root link {root!r} or a link that is fixed to it"
+                f"be the root link {root_link(self._robot)!r} or a link that is fixed to it"
             )
-        to_base = frame.placement.inverse()
-        turn = Rotation.from_matrix(np.array(to_base.rotation))
-        return np.array(to_base.translation), turn
+        return mount
 
 
 class ImuCollector(_Track):
@@ -156,14 +152,6 @@ class ImuCollector(_Track):
                 f"{nearest(name, links)}; --imu-link says which one it is"
             )
         return link
-
-
-def link_named(robot: Robot, frame_id: str) -> str:
-    """The link that a message's frame means: as it stands, or behind a prefix ('g1/pelvis')."""
-    for name in (frame_id, frame_id.lstrip("/"), frame_id.rpartition("/")[2]):
-        if robot.model.existFrame(name):
-            return name
-    return ""
 
 
 def _is_unit(quaternion: np.ndarray) -> bool:

@@ -22,6 +22,7 @@ class Sources:
         odometry: '' for none.
         imu: '' for none.
         imu_link: Link that the IMU sits on; '': the one that its messages name.
+        senders: Numbers of the senders of joint states to read; empty: all.
         asked: Whether the odometry was asked for by name: then it must be usable.
         notes: What was decided without being asked, in sentences.
     """
@@ -30,6 +31,7 @@ class Sources:
     odometry: str = ""
     imu: str = ""
     imu_link: str = ""
+    senders: tuple[int, ...] = ()
     asked: bool = False
     notes: tuple[str, ...] = ()
 
@@ -45,6 +47,7 @@ def choose_sources(
     odometry: str | None = None,
     imu: str | None = None,
     imu_link: str = "",
+    senders: Sequence[int] = (),
 ) -> Sources:
     """The topics asked for, and where nothing was asked for the obvious ones.
 
@@ -54,6 +57,7 @@ def choose_sources(
         odometry: A topic, 'none', or None: '/odom', or the only one of that type.
         imu: A topic; None or 'none': no IMU.
         imu_link: Link that the IMU sits on.
+        senders: Numbers of the senders of joint states to read; empty: all.
 
     Raises:
         BagError: a topic is not there, of another type, or it is not clear which one to take.
@@ -82,7 +86,7 @@ def choose_sources(
     elif not base and bag.named(IMU):
         notes.append(f"no IMU is used; there is {', '.join(bag.named(IMU))} (--imu)")
     asked = odometry is not None
-    return Sources(chosen, base, sensor, imu_link, asked, tuple(notes))
+    return Sources(chosen, base, sensor, imu_link, tuple(senders), asked, tuple(notes))
 
 
 def _obvious(bag: Bag, kind: str, usual: str) -> str:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO
 
 import yaml
 
-from nextscale_core.bags.library import open_zstd
+from nextscale_core.bags.library import is_zstd, open_zstd
+from nextscale_core.bags.salvage import with_side_files
 from nextscale_core.exceptions import BagError
 
 METADATA = "metadata.yaml"
@@ -24,6 +27,9 @@ MAX_FILES = 10_000
 
 MAX_UNPACKED = 8 << 30
 """A compressed file is unpacked to at most so many bytes, in the folder for temporary files."""
+
+PACKED = (".zstd", ".zst")
+"""Suffixes of compressed files, behind those of `Storage`."""
 
 
 class Storage:
@@ -39,13 +45,15 @@ class BagFiles:
 
     Attributes:
         storage: One of `Storage`.
-        paths: The files, in the order of time.
-        each_message_compressed: Whether every message is a zstd frame.
+        paths: The files, in the order of their numbers.
+        messages: How many messages its metadata lists; None where that is not known.
+        notes: What the user should know, in sentences.
     """
 
     storage: str
     paths: tuple[Path, ...]
-    each_message_compressed: bool = False
+    messages: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -60,38 +68,97 @@ def bag_files(path: Path) -> Iterator[BagFiles]:
     if not path.exists():
         raise BagError(f"{path} does not exist")
     if path.is_file():
-        storage = Storage.SUFFIXES.get(path.suffix.lower())
+        storage = storage_of(path)
         if storage is None:
             raise BagError(f"{path} is no bag: give the folder, or its .mcap or .db3 file")
-        yield BagFiles(storage, (path,))
-        return
-    if not (path / METADATA).is_file():
-        yield _without_metadata(path)
-        return
+        found = BagFiles(storage, (path,))
+    elif _is_blank(path / METADATA):
+        found = _without_metadata(path)
+    else:
+        found = _with_metadata(path)
+    with ExitStack() as stack:
+
+        @cache
+        def temporary() -> Path:
+            made = tempfile.TemporaryDirectory(prefix="nextscale-bag-")
+            return Path(stack.enter_context(made))
+
+        notes = list(found.notes)
+        paths = [_readable(file, found.storage, temporary, notes) for file in found.paths]
+        yield BagFiles(found.storage, tuple(paths), found.messages, tuple(notes))
+
+
+def storage_of(file: PurePath) -> str | None:
+    """The format of a file by its name, compressed or not; None for other files."""
+    return Storage.SUFFIXES.get(PurePath(_unpacked_name(file.name)).suffix.lower())
+
+
+def _unpacked_name(name: str) -> str:
+    stem, dot, last = name.rpartition(".")
+    return stem if f"{dot}{last}".lower() in PACKED else name
+
+
+def _in_order(file: Path) -> list[str | int]:
+    """A key that sorts by numbers: of a recording's parts 10 comes after 9.
+
+    `{prefix}_{counter}` up to Kilted, `{counter}_{prefix}_{timestamp}` from Lyrical on.
+    """
+    parts = re.split(r"([0-9]+)", file.name)
+    return [int(part) if n % 2 else part for n, part in enumerate(parts)]
+
+
+def _is_blank(metadata: Path) -> bool:
+    """Whether there are no metadata: no such file, or one that was never written."""
+    if not metadata.is_file():
+        return True
+    with metadata.open("rb") as file:
+        return not file.read(1 << 12).strip(b"\0 \t\r\n")
+
+
+def _without_metadata(path: Path) -> BagFiles:
+    files = [file for file in path.iterdir() if storage_of(file) and file.is_file()]
+    names = {file.name for file in files}
+    # A recorder that is killed while it compresses leaves both, the compressed one cut off.
+    files = [
+        file
+        for file in sorted(files, key=_in_order)
+        if _unpacked_name(file.name) == file.name or _unpacked_name(file.name) not in names
+    ]
+    storages = {storage_of(file) for file in files}
+    if len(storages) > 1:
+        raise BagError(f"{path} holds .mcap and .db3 files and no {METADATA}: give one file")
+    storage = storages.pop() if storages else None
+    if storage is None:
+        raise BagError(
+            f"{path} is no bag: there is neither {METADATA} nor a .mcap or .db3 file in it"
+        )
+    if len(files) > MAX_FILES:
+        raise BagError(f"{path} holds {len(files)} files; at most {MAX_FILES} are read")
+    return BagFiles(storage, tuple(files))
+
+
+def _with_metadata(path: Path) -> BagFiles:
     told = _metadata(path / METADATA)
-    storage = str(told.get("storage_identifier"))
     mode = str(told.get("compression_mode") or "none")
+    files = _listed(path, told)
+    # `ros2 bag reindex` leaves it empty.
+    storage = str(told.get("storage_identifier") or storage_of(files[0]) or "")
     if storage not in Storage.SUFFIXES.values():
         raise BagError(f"{path} is stored as {storage[:40]!r}; known are mcap and sqlite3")
-    files = _listed(path, told)
     if mode.lower() not in ("none", "file", "message"):
         raise BagError(f"{path} has compression_mode {mode[:40]!r}; known are file and message")
     packing = told.get("compression_format") or ""
     if mode.lower() != "none" and packing != "zstd":
         raise BagError(f"{path} is compressed with {str(packing)[:40]!r}; known is zstd")
-    if mode.lower() == "file":
-        with tempfile.TemporaryDirectory(prefix="nextscale-bag-") as folder:
-            yield BagFiles(storage, tuple(_unpacked(file, Path(folder)) for file in files))
-        return
-    yield BagFiles(storage, files, mode.lower() == "message")
-
-
-def _without_metadata(path: Path) -> BagFiles:
-    for suffix, storage in Storage.SUFFIXES.items():
-        files = sorted(path.glob(f"*{suffix}"))
-        if files:
-            return BagFiles(storage, tuple(files[:MAX_FILES]))
-    raise BagError(f"{path} is no bag: there is neither {METADATA} nor a .mcap or .db3 file in it")
+    count = told.get("message_count")
+    known = {_unpacked_name(file.name) for file in files}
+    more = sorted(
+        file.name
+        for file in path.iterdir()
+        if storage_of(file) == storage and _unpacked_name(file.name) not in known
+    )
+    notes = (f"not listed in {METADATA} and not read: {', '.join(more[:5])}",) if more else ()
+    return BagFiles(storage, files, count if isinstance(count, int) else None, notes)
 
 
 def _metadata(file: Path) -> dict[str, Any]:
@@ -118,8 +185,8 @@ def _listed(path: Path, told: dict[str, Any]) -> tuple[Path, ...]:
         raise BagError(f"{path / METADATA} must list the files of the bag (relative_file_paths)")
     if not 0 < len(names) <= MAX_FILES:
         raise BagError(f"{path / METADATA} names {len(names)} files; 1 to {MAX_FILES} are read")
-    files = tuple(dict.fromkeys(path / PurePath(name).name for name in names))
     try:
+        files = tuple(dict.fromkeys(_found(path / PurePath(name).name) for name in names))
         missing = [file.name for file in files if not file.is_file()]
     except OSError as error:
         raise BagError(f"{path / METADATA} names a file that none can be: {error.strerror}") from (
@@ -130,16 +197,37 @@ def _listed(path: Path, told: dict[str, Any]) -> tuple[Path, ...]:
     return files
 
 
-def _unpacked(file: Path, folder: Path) -> Path:
-    """Unpack a compressed file.
+def _found(file: Path) -> Path:
+    """A listed file, or where it is missing the same before or after it was compressed."""
+    others = [file.with_name(_unpacked_name(file.name)) if file.name else file]
+    others += [file.with_name(file.name + packed) for packed in PACKED]
+    return next((one for one in (file, *others) if one.is_file()), file)
+
+
+def _readable(file: Path, storage: str, temporary: Callable[[], Path], notes: list[str]) -> Path:
+    """The file as the library can read it: unpacked, with what its killed writer left beside it."""
+    try:
+        with file.open("rb") as stream:
+            packed = is_zstd(stream.read(4))
+    except OSError as error:
+        raise BagError(f"{file} cannot be read: {error.strerror}") from error
+    if packed:
+        file = _unpacked(file, temporary(), notes)
+    return with_side_files(file, temporary) if storage == Storage.SQLITE3 else file
+
+
+def _unpacked(file: Path, folder: Path, notes: list[str]) -> Path:
+    """Unpack a compressed file; of one that was cut off, what is there.
 
     Raises:
         BagError: damaged, too large, or no room.
     """
-    target = folder / (file.stem if file.suffix == ".zstd" else file.name)
+    target = folder / _unpacked_name(file.name)
     try:
         with open_zstd(file) as packed, target.open("wb") as unpacked:
             _copy(packed, unpacked, file)
+    except EOFError:
+        notes.append(f"{file.name} is cut off: {target.stat().st_size} bytes could be unpacked")
     except BagError:
         raise
     except Exception as error:

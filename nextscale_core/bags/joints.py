@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from nextscale_core.estimation.joint_states import continuous_joints, interpolated, merged
+from nextscale_core.estimation.sender_conflicts import SenderConflict, SenderConflictDetector
 from nextscale_core.exceptions import BagError
 from nextscale_core.retarget.profile import nearest
 from nextscale_core.retarget.robot import Robot
@@ -20,8 +22,6 @@ MAX_LAYOUTS = 64
 
 MAX_NUMBERS = 60_000_000
 """Most positions that are kept: 480 MB, more than five hours of a robot with 29 joints."""
-
-_CONTINUOUS = 2  # entries of a continuous joint in pinocchio's configurations
 
 
 @dataclass
@@ -78,12 +78,16 @@ class JointCollector:
             positions as names.
         strangers: Names of joints that the robot does not have.
         broken: Names of joints with values that were not finite.
+        conflict: The first conflict of two senders, and when it was found [s]; None while they
+            agree.
     """
 
     def __init__(self, robot: Robot) -> None:
         self._robot = robot
         self._place = {name: n for n, name in enumerate(robot.joint_names)}
-        self._layouts: dict[tuple[str, ...], _Layout] = {}
+        self._layouts: dict[tuple[int, tuple[str, ...]], _Layout] = {}
+        self._conflicts = SenderConflictDetector(robot.num_joints)
+        self.conflict: tuple[SenderConflict, float] | None = None
         self._numbers = 0
         self.messages = 0
         self.unusable = 0
@@ -91,7 +95,12 @@ class JointCollector:
         self.broken: set[str] = set()
 
     def add(
-        self, names: Sequence[str], positions: Sequence[float], stamp: float, recorded: float
+        self,
+        names: Sequence[str],
+        positions: Sequence[float],
+        stamp: float,
+        recorded: float,
+        sender: int = 0,
     ) -> None:
         """Take over one message.
 
@@ -100,22 +109,24 @@ class JointCollector:
             positions: As many positions [rad].
             stamp: When they were measured [s]; 0 where it is not said.
             recorded: When the message was recorded [s].
+            sender: Number of who sent it.
 
         Raises:
             BagError: the recording is too long, or its joints are named in ever new ways.
         """
         self.messages += 1
-        layout = self._layout(tuple(names))
+        layout = self._layout(sender, tuple(names))
         if not len(layout.target) or len(positions) != len(names):
             self.unusable += 1
             return
         time = stamp or recorded
+        row = np.asarray(positions, dtype=np.float64)[layout.source]
+        sound = np.isfinite(row)
+        self._watch(layout.target[sound], row[sound], recorded, time)
         # A clock that was set back must not silence the sender for ever.
         if 0 <= time - layout.last < 0.99 / MAX_RATE:
             return
         layout.last = time
-        row = np.asarray(positions, dtype=np.float64)[layout.source]
-        sound = np.isfinite(row)
         if not sound.all():
             self.broken |= {self._robot.joint_names[n] for n in layout.target[~sound]}
             row = np.where(sound, row, np.nan)
@@ -126,8 +137,14 @@ class JointCollector:
         layout.recorded.append(recorded)
         layout.rows.extend(row)
 
-    def _layout(self, names: tuple[str, ...]) -> _Layout:
-        known = self._layouts.get(names)
+    def _watch(self, joints: np.ndarray, row: np.ndarray, recorded: float, time: float) -> None:
+        """Look for a conflict until there is one."""
+        if self.conflict is None and self._conflicts.add(joints, row, recorded, time):
+            found = self._conflicts.conflict(recorded)
+            self.conflict = None if found is None else (found, recorded)
+
+    def _layout(self, sender: int, names: tuple[str, ...]) -> _Layout:
+        known = self._layouts.get((sender, names))
         if known is None:
             # Of a joint named twice the last value counts, as it would in a dictionary.
             places = {name: n for n, name in enumerate(names) if name in self._place}
@@ -142,7 +159,7 @@ class JointCollector:
                     f"joint states name their joints in more than {MAX_LAYOUTS} ways; a robot "
                     "does so in one to four"
                 )
-            self._layouts[names] = known
+            self._layouts[sender, names] = known
         return known
 
     def streams(self) -> list[Stream]:
@@ -189,6 +206,7 @@ def at_times(
     count = robot.num_joints
     values = np.full((len(times), count), np.nan)
     heard = np.zeros(count, dtype=bool)
+    continuous = continuous_joints(robot)
     for joint in range(count):
         parts = []
         for at, stream in streams:
@@ -198,24 +216,8 @@ def at_times(
         if not any(len(at) for at, _ in parts):
             continue
         heard[joint] = True
-        at, angles = _merged(parts)
-        if robot.model.joints[joint + 2].nq == _CONTINUOUS:
+        at, angles = merged(parts)
+        if robot.joint_names[joint] in continuous:
             angles = np.unwrap(angles)
-        values[:, joint] = _between(times, at, angles, max_gap)
+        values[:, joint] = interpolated(times, at, angles, max_gap)
     return values, heard
-
-
-def _merged(parts: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    """One joint's times and positions from all senders; of equal times the last one counts."""
-    at = np.concatenate([part[0] for part in parts])[::-1]
-    column = np.concatenate([part[1] for part in parts])[::-1]
-    times, first = np.unique(at, return_index=True)
-    return times, column[first]
-
-
-def _between(times: np.ndarray, at: np.ndarray, column: np.ndarray, max_gap: float) -> np.ndarray:
-    """Positions at other times; NaN outside of what was heard and in its pauses."""
-    after = np.clip(np.searchsorted(at, times), 0, len(at) - 1)
-    pause = at[after] - at[np.maximum(after - 1, 0)]
-    inside = (pause <= max_gap) | (at[after] == times)
-    return np.where(inside, np.interp(times, at, column, left=np.nan, right=np.nan), np.nan)

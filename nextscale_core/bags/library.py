@@ -58,14 +58,42 @@ def unpack_zstd(data: bytes, size: int) -> bytes:
     return _bounded(zstd.ZstdDecompressor().decompress(data, _sound(size) + 1), size)
 
 
+def unpack_begin(data: bytes, compression: str, size: int) -> bytes:
+    """Unpack what is there of a chunk that was cut off.
+
+    Args:
+        data: The begin of the chunk.
+        compression: '', 'zstd' or 'lz4'.
+        size: Announced size of the whole chunk [bytes].
+
+    Returns:
+        At most that many bytes; none where nothing can be unpacked.
+    """
+    try:
+        if compression == "zstd":
+            return bytes(_zstd().ZstdDecompressor().decompress(data, _sound(size)))
+        if compression == "lz4":
+            frame = importlib.import_module("lz4.frame")
+            return bytes(frame.LZ4FrameDecompressor().decompress(data, _sound(size)))
+    except (BagError, RuntimeError, EOFError, ValueError, _zstd().ZstdError):
+        return b""
+    return b"" if compression else data[: _sound(size)]
+
+
+def is_zstd(data: bytes) -> bool:
+    """Whether bytes begin as a zstd frame does; no CDR message and no bag file does."""
+    return data[:4] == b"\x28\xb5\x2f\xfd"
+
+
 def unpack_message(data: bytes) -> bytes:
-    """Unpack a message of a bag with `compression_mode: message`.
+    """Unpack a message of a bag with `compression_mode: message`; others stay as they are.
 
     Raises:
         BagError: it is larger than any message that is read.
     """
-    zstd = _zstd()
-    raw: bytes = zstd.ZstdDecompressor().decompress(data, MAX_MESSAGE + 1)
+    if not is_zstd(data):
+        return data
+    raw: bytes = _zstd().ZstdDecompressor().decompress(data, MAX_MESSAGE + 1)
     if len(raw) > MAX_MESSAGE:
         raise BagError(f"a message unpacks to more than {MAX_MESSAGE} bytes")
     return raw

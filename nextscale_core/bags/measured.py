@@ -14,6 +14,7 @@ from nextscale_core.bags.clocks import stamps_can_be_used, times_of
 from nextscale_core.bags.definitions import IMU, JOINT_STATE, decode
 from nextscale_core.bags.joints import JointCollector, Stream, at_times
 from nextscale_core.bags.reading import NANOSECONDS, Bag
+from nextscale_core.bags.senders import Senders, conflict_error
 from nextscale_core.exceptions import BagError
 from nextscale_core.retarget.inverse_samples import MIN_FRAMES, BaseTrack, OrientationTrack
 from nextscale_core.retarget.robot import Robot
@@ -78,8 +79,8 @@ def read_measured(
         progress: Told how many seconds of how many were read.
 
     Raises:
-        BagError: damaged bag; no joint state in that part, or none of this robot; too long, or
-            too short for a motion.
+        BagError: damaged bag; no joint state in that part, or none of this robot; senders that
+            contradict each other; too long, or too short for a motion.
     """
     first, last = _limits(bag, span or Span())
     joints = JointCollector(robot)
@@ -88,6 +89,7 @@ def read_measured(
     def done(time: int) -> None:
         progress(max(time - first, 0) / NANOSECONDS, (last - first) / NANOSECONDS)
 
+    senders = Senders(sources.senders)
     damaged, useless = 0, ""
     for message in bag.messages(sources.topics, first, last, done):
         try:
@@ -98,11 +100,17 @@ def read_measured(
         stamp = value.header.stamp.sec + value.header.stamp.nanosec / NANOSECONDS
         recorded = message.time / NANOSECONDS
         if message.kind == JOINT_STATE:
-            joints.add(value.name, value.position, stamp, recorded)
+            number = senders.number(message, value)
+            if senders.wanted(number):
+                joints.add(value.name, value.position, stamp, recorded, number)
         elif message.kind == IMU:
             imu.add(value, stamp, recorded)
         elif not useless:
             useless = _add_pose(odometry, value, stamp, recorded, sources)
+    senders.check_choice()
+    if joints.conflict is not None:
+        conflict, at = joints.conflict
+        raise conflict_error(bag, senders, conflict, robot.joint_names[conflict.joint], at)
     streams = joints.streams()
     tracks = [track for track in (odometry, imu) if len(track)]
     stamped = stamps_can_be_used([*streams, *tracks])
@@ -113,6 +121,7 @@ def read_measured(
         (at - begin, stream.only(kept)) for (at, kept), stream in zip(parts, streams, strict=True)
     ]
     times, names, positions, notes = _frames(robot, heard, fps, max_gap)
+    notes += [*bag.notes, *filter(None, [senders.note()])]
     notes += _notes(joints, odometry, imu, sources, damaged, stamped)
     if useless:
         notes.append(f"{sources.odometry} is not used: {useless}")

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from nextscale_core.bags.definitions import decode, fingerprint
 from nextscale_core.bags.files import Storage, bag_files
 from nextscale_core.bags.library import MAX_CHUNK, MAX_MESSAGE, rosbags, unpack_message
+from nextscale_core.bags.salvage import cut_mcap
 from nextscale_core.bags.tables import check_tables
 from nextscale_core.exceptions import BagError
 
@@ -34,12 +35,14 @@ class Topic:
         kind: Message type, such as 'sensor_msgs/msg/JointState'.
         count: Messages of it in the bag.
         digest: Hash of the type's definition (REP-2011); '' where the bag does not tell it.
+        publishers: Publishers that the recorder saw; 0 where the bag does not tell it.
     """
 
     name: str
     kind: str
     count: int
     digest: str = ""
+    publishers: int = 0
 
 
 class Message(NamedTuple):
@@ -50,12 +53,14 @@ class Message(NamedTuple):
         kind: Its type.
         time: When it was recorded [ns].
         data: It, as CDR.
+        channel: Which of its file's channels of this topic it was in, from 0.
     """
 
     topic: str
     kind: str
     time: int
     data: bytes
+    channel: int = 0
 
 
 class Bag:
@@ -68,6 +73,7 @@ class Bag:
         path: The same.
         storage: 'mcap' or 'sqlite3'.
         topics: Sorted by name.
+        notes: What of it cannot be read, in sentences.
         begin: Time of the first message [ns].
         end: Time of the last message [ns].
 
@@ -79,21 +85,25 @@ class Bag:
         self.path = Path(path)
         self.storage = ""
         self.topics: tuple[Topic, ...] = ()
+        self.notes: list[str] = []
         self.begin = self.end = 0
         self._stack = ExitStack()
         self._readers: list[Any] = []
-        self._unpack: Callable[[bytes], bytes] = bytes
 
     def __enter__(self) -> Bag:
         with ExitStack() as stack:
             files = stack.enter_context(bag_files(self.path))
             self.storage = files.storage
-            if files.each_message_compressed:
-                self._unpack = unpack_message
+            self.notes = list(files.notes)
             for file in files.paths:
-                self._readers.append(stack.enter_context(_opened(file, self.path, files.storage)))
+                reader, note = stack.enter_context(_opened(file, self.path, files.storage))
+                self._readers.append(reader)
+                self.notes += [note] if note else []
             with _one_error(self.path):
                 self._look()
+            count = sum(topic.count for topic in self.topics)
+            if files.messages is not None and count < files.messages:
+                self.notes.append(f"{count} of {files.messages} messages are there")
             self._stack = stack.pop_all()
         return self
 
@@ -188,10 +198,19 @@ class Bag:
         wanted = [one for one in reader.connections if one.topic in topics]
         if not wanted:
             return
+        channels: dict[int, int] = {}
+        for one in wanted:
+            channels[one.id] = sum(other.topic == one.topic for other in wanted[: len(channels)])
         for connection, time, data in reader.messages(wanted):
             if not isinstance(data, bytes | memoryview) or len(data) > MAX_MESSAGE:
                 raise BagError(f"a message of {connection.topic} is larger than {MAX_MESSAGE}")
-            yield Message(connection.topic, connection.msgtype, time, self._unpack(bytes(data)))
+            yield Message(
+                connection.topic,
+                connection.msgtype,
+                time,
+                unpack_message(bytes(data)),
+                channels[connection.id],
+            )
 
     def _look(self) -> None:
         """Topics and times of all files together."""
@@ -204,7 +223,9 @@ class Bag:
                     raise BagError(f"{one.topic} is both {before.kind} and {one.msgtype}")
                 count = int(one.msgcount) + (before.count if before else 0)
                 digest = str(one.digest or (before.digest if before else ""))
-                found[one.topic] = Topic(str(one.topic), str(one.msgtype), count, digest)
+                # The recorder notes the quality of service of every publisher.
+                offered = max(len(one.ext.offered_qos_profiles), before.publishers if before else 0)
+                found[one.topic] = Topic(str(one.topic), str(one.msgtype), count, digest, offered)
             if reader.message_count:
                 begins.append(int(reader.start_time))
                 ends.append(int(reader.end_time) - 1)
@@ -217,17 +238,26 @@ class Bag:
 
 
 @contextmanager
-def _opened(file: Path, bag: Path, storage: str) -> Iterator[Any]:
-    """A reader of one file."""
+def _opened(file: Path, bag: Path, storage: str) -> Iterator[tuple[Any, str]]:
+    """A reader of one file, and what the user should know of the file, or ''."""
+    cut = None
     with _one_error(bag):
         if storage == Storage.SQLITE3:
             check_tables(file)
-        reader = rosbags().Reader(file)
+        else:
+            cut = cut_mcap(file)
+        reader = rosbags().Reader(cut or file)
         reader.open()
     try:
         with _one_error(bag):
             _bound(reader.storage)
-        yield reader
+        note = ""
+        if cut is not None:
+            note = (
+                f"{file.name} was cut short, as where a recorder is killed: its first "
+                f"{reader.message_count} messages are whole and are read"
+            )
+        yield reader, note
     finally:
         reader.close()
 

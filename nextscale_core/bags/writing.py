@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import struct
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +10,7 @@ from typing import Any
 
 from nextscale_core.bags.definitions import encode, fingerprint, store_with
 from nextscale_core.bags.library import rosbags
+from nextscale_core.bags.salvage import DATA_END, FOOTER, MAGIC, whole_records
 from nextscale_core.exceptions import BagError
 
 VERSION = 8
@@ -21,11 +21,6 @@ RESERVE = 8 << 20
 
 _CHECK_EVERY = 256 << 10
 """Free space is looked at after so many bytes of messages."""
-
-_MAGIC = b"\x89MCAP0\r\n"
-_HEADER = struct.Struct("<BQ")
-_FOOTER = _HEADER.pack(0x0F, 4) + bytes(4) + _HEADER.pack(0x02, 20) + bytes(20) + _MAGIC
-"""End of the data and a footer without a summary: the reader then looks through the whole file."""
 
 
 class BagWriter:
@@ -190,20 +185,19 @@ def mend(file: Path) -> int:
     with file.open("r+b") as stream:
         size = stream.seek(0, os.SEEK_END)
         stream.seek(0)
-        if stream.read(len(_MAGIC)) != _MAGIC:
+        if stream.read(len(MAGIC)) != MAGIC:
             raise BagError(f"{file} is no mcap file")
-        end = stream.tell()
-        while len(head := stream.read(_HEADER.size)) == _HEADER.size:
-            code, length = _HEADER.unpack(head)
-            if not 0 < code < 0x0F or end + _HEADER.size + length > size:
+        end = len(MAGIC)
+        for code, behind in whole_records(stream, size):
+            if code == DATA_END:
                 break
-            end = stream.seek(end + _HEADER.size + length)
-        if end == len(_MAGIC):
+            end = behind
+        if end == len(MAGIC):
             raise BagError(f"{file} holds no whole record")
         # Cutting first frees the room for the end.
         stream.truncate(end)
         stream.seek(end)
-        stream.write(_FOOTER)
+        stream.write(FOOTER)
     return size - end
 
 

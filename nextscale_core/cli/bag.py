@@ -5,6 +5,7 @@ No ROS installation is needed.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -45,6 +46,15 @@ ImuTopic = Annotated[
 ImuLink = Annotated[
     str, typer.Option(help="Link that the IMU sits on; the one its messages name if not given.")
 ]
+SenderNumbers = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--sender",
+        min=1,
+        help="Read the joint states of this sender only, by its number in the error about senders "
+        "that contradict each other; again for more.",
+    ),
+]
 Begin = Annotated[float, typer.Option(min=0.0, help="Where to begin in the recording [s].")]
 End = Annotated[
     float | None, typer.Option(min=0.0, help="Where to end in the recording [s]; its end.")
@@ -76,6 +86,7 @@ def info(bag: BagPath) -> None:
     from nextscale_core.bags.choices import choose_sources
     from nextscale_core.bags.definitions import JOINT_STATE, decode
     from nextscale_core.bags.reading import NANOSECONDS
+    from nextscale_core.bags.senders import find_conflict
 
     with Bag(bag) as recording:
         facts = {
@@ -89,8 +100,12 @@ def info(bag: BagPath) -> None:
             names = decode(JOINT_STATE, first.data).name
             facts["joints"] = f"{len(names)}: {', '.join(names[:4])}, ..."
             facts["motion from"] = ", ".join(sources.topics)
+            conflict = find_conflict(recording, sources.joint_states)
+            if conflict is not None:
+                facts["conflict"] = str(conflict)
         except (BagError, StopIteration) as error:
             facts["motion"] = f"none can be made of it: {error or 'no joint state'}"
+        facts |= {f"note {n}": note for n, note in enumerate(recording.notes, 1)}
         table = Table("topic", "type", "messages", box=None, pad_edge=False)
         for topic in recording.topics:
             table.add_row(topic.name, topic.kind, str(topic.count))
@@ -113,6 +128,7 @@ def to_motion(
     odometry: OdometryTopic = None,
     imu: ImuTopic = None,
     imu_link: ImuLink = "",
+    sender: SenderNumbers = None,
     begin: Begin = 0.0,
     end: End = None,
     max_gap: MaxGap = 0.25,
@@ -129,7 +145,7 @@ def to_motion(
 
     files = out or []
     check_outputs(files, robot=False)
-    topics = _Topics(joint_states or [], odometry, imu, imu_link)
+    topics = _Topics(joint_states or [], odometry, imu, imu_link, sender or [])
     loaded = _load(robot, profile)
     found = _reconstructed(
         bag, loaded, topics, (begin, end), max_gap, assume_nominal, fps=FPS, text=text
@@ -150,6 +166,7 @@ def to_trajectory(
     odometry: OdometryTopic = None,
     imu: ImuTopic = None,
     imu_link: ImuLink = "",
+    sender: SenderNumbers = None,
     begin: Begin = 0.0,
     end: End = None,
     max_gap: MaxGap = 0.25,
@@ -163,7 +180,7 @@ def to_trajectory(
     """
     files = out or []
     check_outputs(files, robot=True)
-    topics = _Topics(joint_states or [], odometry, imu, imu_link)
+    topics = _Topics(joint_states or [], odometry, imu, imu_link, sender or [])
     loaded = _load(robot, profile)
     found = _reconstructed(
         bag, loaded, topics, (begin, end), max_gap, assume_nominal, fps=rate, text=text
@@ -219,14 +236,15 @@ def from_motion(
     print_facts(facts, [out])
 
 
+@dataclass(frozen=True)
 class _Topics:
-    """What the options say about topics."""
+    """What the options say about topics and senders; as in `choose_sources`."""
 
-    def __init__(
-        self, joint_states: list[str], odometry: str | None, imu: str | None, imu_link: str
-    ) -> None:
-        self.joint_states, self.odometry = joint_states, odometry
-        self.imu, self.imu_link = imu, imu_link
+    joint_states: list[str]
+    odometry: str | None
+    imu: str | None
+    imu_link: str
+    senders: list[int]
 
 
 def _load(robot: str, profile: Path | None) -> Robot:
@@ -255,7 +273,12 @@ def _reconstructed(
 
     with Bag(bag) as recording:
         sources = choose_sources(
-            recording, topics.joint_states, topics.odometry, topics.imu, topics.imu_link
+            recording,
+            topics.joint_states,
+            topics.odometry,
+            topics.imu,
+            topics.imu_link,
+            topics.senders,
         )
         with progress_bar("reading [s]") as bar:
             measured = read_measured(

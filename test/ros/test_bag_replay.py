@@ -238,14 +238,34 @@ def test_reports_that_belong_to_nothing_are_nothing_to_replay(
     assert "there is nothing to replay" in done.stderr
 
 
-def test_a_bag_cut_short_is_told_so(recording: Recording, graph: Graph, tmp_path: Path) -> None:
+def test_of_a_bag_cut_short_the_whole_part_is_read_and_said_to_be_a_part(
+    recording: Recording, graph: Graph, tmp_path: Path
+) -> None:
     copy = tmp_path / "short"
     shutil.copytree(recording.path, copy)
     (file,) = copy.glob("*.mcap")
-    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    # Before the first sentence, so that there is nothing to replay.
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 10])
     done = replayed(copy, graph)
     assert done.returncode == 2
-    assert "cut short or damaged" in done.stderr and "Traceback" not in done.stderr
+    assert "was cut short, as where a recorder is killed" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_session_with_two_senders_that_contradict_each_other_is_not_replayed(
+    recording: Recording, graph: Graph, tmp_path: Path
+) -> None:
+    def zeros_between(topic: str, data: bytes, number: int) -> bytes:
+        if topic != "/joint_states" or number % 2:
+            return data
+        state = kinds.decode(kinds.JOINT_STATE, data)
+        state.position[:] = 0.0
+        return kinds.encode(kinds.JOINT_STATE, state)
+
+    done = replayed(rewritten(recording.path, tmp_path / "two", zeros_between), graph)
+    assert done.returncode == 2
+    assert "two senders contradict each other" in done.stderr
+    assert "cannot tell them apart" in done.stderr
 
 
 # -- what is promised

@@ -92,6 +92,17 @@ def test_what_is_published_comes_back_as_it_was(robot: Robot, turn: Rotation) ->
     assert (Rotation.from_quat(pose.quaternion) * turn.inv()).magnitude() < 1e-9
 
 
+def test_a_prefixed_frame_means_the_link_behind_the_prefix(robot: Robot, turn: Rotation) -> None:
+    poses = []
+    for prefix in ("", "left/", "/left/", "fleet/left/"):
+        memory = BaseMemory(robot)
+        memory.update(PLACE, turn.as_quat(), prefix + root_link(robot), 1.0, 0.0)
+        poses.append(memory.last(1.0, 1.0))
+    assert all(pose is not None for pose in poses)
+    for pose in poses[1:]:
+        np.testing.assert_array_equal(pose.quaternion, poses[0].quaternion)
+
+
 def test_a_link_that_moves_against_the_base_is_refused(robot: Robot) -> None:
     moving = next(frame.name for frame in robot.model.frames if frame.parentJoint > 1)
     with pytest.raises(BasePoseError, match=f"'{moving}' do not tell.*{root_link(robot)}"):

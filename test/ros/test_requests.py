@@ -30,7 +30,7 @@ from nextscale_ros.msg import ErrorCode, MotionReport, TextCommand
 from nextscale_ros.parameters import MAX_SEED, Settings
 from nextscale_ros.requests import Request, RequestError
 from nextscale_ros.srv import EditPlan
-from nextscale_ros.state import RobotStateError
+from nextscale_ros.state import RobotStateError, SenderConflictError
 from nextscale_ros.statistics import CODES
 
 TEXT = "a person walks"
@@ -118,6 +118,7 @@ def refused(check: str) -> GateRefusedError:
         (InvalidTextError("x"), "bad_input", ErrorCode.INVALID_TEXT),
         (GenerationCancelled("x"), "superseded", ErrorCode.PREEMPTED),
         (RobotStateError("x"), "failed", ErrorCode.NO_ROBOT_STATE),
+        (SenderConflictError("x"), "failed", ErrorCode.SENDER_CONFLICT),
         (RetargetError("x"), "failed", ErrorCode.RETARGETING_FAILED),
         (ConfigError("x"), "failed", ErrorCode.GENERATION_FAILED),
         (ModelLoadError("x"), "failed", ErrorCode.GENERATION_FAILED),

@@ -13,7 +13,7 @@ from nextscale_ros.base import BaseMemory, ImuMemory
 from nextscale_ros.parameters import Settings
 from nextscale_ros.published import PublishedPlan
 from nextscale_ros.situation import Situation
-from nextscale_ros.state import RobotStateError, joint_states_of
+from nextscale_ros.state import RobotStateError, SenderConflictError, joint_states_of
 
 BEGIN = 100.0
 AHEAD = 0.5
@@ -137,6 +137,28 @@ def test_the_warning_comes_again_when_the_joint_states_stop_again(world: World) 
         world.stand(world.time + 0.1)
         world.situation.now(settings)
     assert len(world.warnings) == 2
+
+
+@pytest.mark.parametrize("continuation", ["from_state", "from_plan", "off"])
+@pytest.mark.parametrize("policy", ["reject", "assume_nominal"])
+def test_while_two_senders_contradict_each_other_no_policy_lets_a_motion_begin(
+    world: World, plan: PublishedPlan, robot: Robot, policy: str, continuation: str
+) -> None:
+    settings = Settings(state_policy=policy, continuation=continuation)
+    world.follow(plan, BEGIN + 0.5)
+    world.situation.published(plan)
+    assert world.situation.now(settings) is not None
+    for _ in range(20):
+        world.time += 0.01
+        world.hear(robot.nominal)
+        world.hear(np.zeros(robot.num_joints))
+    with pytest.raises(SenderConflictError, match="alternates between"):
+        world.situation.now(settings)
+    with pytest.raises(SenderConflictError, match="left alone until they agree"):
+        world.situation.check_senders(settings)
+    ignored = replace(settings, start_from_state=False)
+    assert world.situation.now(ignored) is None
+    world.situation.check_senders(ignored)
 
 
 def test_whoever_ignores_the_state_gets_none(world: World, plan: PublishedPlan) -> None:

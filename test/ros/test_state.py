@@ -20,6 +20,7 @@ from nextscale_ros.state import (
     JointHistory,
     RobotStateError,
     RobotStateMemory,
+    SenderConflictError,
     joint_states_of,
 )
 
@@ -295,3 +296,57 @@ def test_joint_states_without_stamps_tell_no_clock(memory: RobotStateMemory) -> 
     assert memory.stamp(1.0) is None
     memory.update(NAMES, [1.0, 2.0, 3.0], [], 5.0)
     assert memory.stamp(5.0) is None
+
+
+# -- two senders that contradict each other
+
+
+def contradict(memory: RobotStateMemory, begin: float, end: float) -> None:
+    """A driver at 100 Hz, and a node that publishes zeros with the names in another order."""
+    for time in np.arange(begin, end, 0.01):
+        memory.update(NAMES, [0.9, -0.4, 0.2], [0.0, 0.0, 0.0], float(time))
+        memory.update(NAMES[::-1], [0.0, 0.0, 0.0], [], float(time) + 0.003)
+
+
+def test_while_two_senders_contradict_each_other_the_state_is_not_known() -> None:
+    memory = RobotStateMemory(NAMES, senders=lambda: "/joint_states: /driver, /zeros")
+    assert memory.conflict(0.0) == ""
+    contradict(memory, 0.0, 1.0)
+    with pytest.raises(
+        SenderConflictError,
+        match=r"a alternates between 0.000 and 0.900 rad .* \(/joint_states: /driver, /zeros\)",
+    ):
+        memory.read(1.0, 0.2)
+    assert memory.in_conflict(1.0)
+
+
+def test_the_state_is_known_again_when_one_of_two_senders_is_gone() -> None:
+    memory = RobotStateMemory(NAMES)
+    contradict(memory, 0.0, 1.0)
+    for time in np.arange(1.0, 4.1, 0.01):
+        memory.update(NAMES, [0.9, -0.4, 0.2], [0.0, 0.0, 0.0], float(time))
+    assert not memory.in_conflict(4.1)
+    np.testing.assert_array_equal(memory.current(4.1, 0.2).positions, [0.9, -0.4, 0.2])
+    assert np.ptp(memory.history(3.0).positions, axis=0).max() == 0.0
+
+
+# -- continuous joints
+
+
+def test_a_continuous_joint_is_unwrapped_before_it_is_interpolated() -> None:
+    memory = RobotStateMemory(("a", "b"), continuous={"b"})
+    times = np.arange(0.0, 3.0, 0.01)
+    for n, time in enumerate(times):
+        memory.update(["a"], [0.0], [], float(time))
+        if n % 3 == 0:
+            # Two turns, counted from -pi to pi.
+            turned = float(np.angle(np.exp(4j * np.pi * time / 3.0)))
+            memory.update(["b"], [turned], [], float(time) + 0.004)
+    history = memory.history(0.0)
+    turns = history.positions[:, 1]
+    expected = 4 * np.pi / 3.0 * (history.times - 0.004)
+    steps = np.diff(turns)
+    assert steps.min() > 0.0 and steps.max() < 0.05
+    np.testing.assert_allclose(np.exp(1j * turns), np.exp(1j * expected), atol=1e-6)
+    last = memory.current(float(times[-1]), 0.2).positions[1]
+    assert turns[-1] == pytest.approx(last, abs=0.1)

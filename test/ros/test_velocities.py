@@ -173,3 +173,14 @@ def test_velocities_that_are_measured_are_taken_as_they_are() -> None:
         memory.update(("a",), [0.0], [0.25], index * 0.01, index * 0.01, index * 0.01)
     state = memory.current(1.0, 0.2)
     assert state.velocities is not None and state.velocities[0] == 0.25
+
+
+def test_a_continuous_joint_does_not_race_where_its_turns_begin_anew() -> None:
+    memory = RobotStateMemory(("a",), continuous={"a"})
+    for index in range(100):
+        at = index * 0.01
+        turned = float(np.angle(np.exp(1j * (np.pi - 0.97 + at))))
+        memory.update(("a",), [turned], [], at, at, at)
+    state = memory.current(0.99, 0.2)
+    assert state.velocities is not None
+    assert state.velocities[0] == pytest.approx(1.0, abs=0.01)

@@ -21,6 +21,7 @@ from rosbags.rosbag2.enums import CompressionFormat, CompressionMode
 from nextscale_core.bags import Bag, BagWriter, writing
 from nextscale_core.bags import definitions as kinds
 from nextscale_core.bags.library import MAX_CHUNK, unpack_zstd
+from nextscale_core.bags.salvage import FOOTER
 from nextscale_core.bags.writing import mend
 from nextscale_core.exceptions import BagError
 from nextscale_core.retarget import RobotTrajectory
@@ -185,15 +186,240 @@ def test_an_empty_bag_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.1, 0.5, 0.99, 0.9999])
-@pytest.mark.parametrize("plugin", list(StoragePlugin), ids=lambda value: value.name)
-def test_a_bag_cut_short_is_told(plugin: StoragePlugin, share: float, tmp_path: Path) -> None:
+def test_a_database_cut_short_is_told(share: float, tmp_path: Path) -> None:
     source = texts(tmp_path / "bag", 200, 500)
-    bag = repacked(source, tmp_path / "copy", plugin, CompressionMode.NONE)
-    (file,) = [path for path in bag.iterdir() if path.suffix != ".yaml"]
-    data = file.read_bytes()
-    file.write_bytes(data[: int(len(data) * share)])
+    bag = repacked(source, tmp_path / "copy", StoragePlugin.SQLITE3, CompressionMode.NONE)
+    cut(data_file(bag), share)
     with pytest.raises(BagError, match=r"cut short|no whole|no table|no bag"):
         said(bag)
+
+
+# -- a recorder that was killed
+
+
+def data_file(bag: Path) -> Path:
+    """The only file of a bag beside its metadata."""
+    (file,) = [path for path in bag.iterdir() if path.suffix != ".yaml"]
+    return file
+
+
+def cut(file: Path, share: float) -> None:
+    data = file.read_bytes()
+    file.write_bytes(data[: int(len(data) * share)])
+
+
+def numbers(count: int) -> list[str]:
+    return [str(n) for n in range(count)]
+
+
+@pytest.mark.parametrize("metadata", [True, False], ids=["metadata", "no metadata"])
+@pytest.mark.parametrize("mode", [CompressionMode.NONE, CompressionMode.STORAGE])
+@pytest.mark.parametrize("share", [0.3, 0.7, 0.99, 0.9999])
+def test_of_an_mcap_cut_short_the_whole_messages_are_read_and_counted(
+    share: float, mode: CompressionMode, metadata: bool, tmp_path: Path
+) -> None:
+    # Random letters, so that compressed blocks are many, too.
+    rng = np.random.default_rng(0)
+    with BagWriter(tmp_path / "bag") as source:
+        for n in range(600):
+            letters = "".join(map(chr, rng.integers(33, 127, 2000)))
+            message = kinds.message(kinds.TEXT, data=f"{n} {letters}")
+            source.put(TEXT, kinds.TEXT, 10 + n, message)
+    bag = repacked(tmp_path / "bag", tmp_path / "copy", StoragePlugin.MCAP, mode)
+    if not metadata:
+        (bag / "metadata.yaml").unlink()
+    file = data_file(bag)
+    cut(file, share)
+    before = file.read_bytes()
+    with Bag(bag) as recording:
+        found = [value.data.split()[0] for _, value in recording.decoded([TEXT])]
+        notes = " ".join(recording.notes)
+    assert found == numbers(len(found))
+    # zstd packs 128 KiB at once: a block that is not whole is lost.
+    assert len(found) > 600 * share - (75 if mode is CompressionMode.STORAGE else 5)
+    assert f"its first {len(found)} messages are whole and are read" in notes
+    assert (f"{len(found)} of 600 messages are there" in notes) == (metadata and len(found) < 600)
+    assert file.read_bytes() == before
+
+
+def test_messages_in_an_lz4_chunk_that_was_cut_off_are_read(tmp_path: Path) -> None:
+    import lz4.frame
+
+    rng = np.random.default_rng(0)
+    with BagWriter(tmp_path / "bag") as source:
+        for n in range(100):
+            letters = "".join(map(chr, rng.integers(33, 127, 3000)))
+            source.put(TEXT, kinds.TEXT, n, kinds.message(kinds.TEXT, data=f"{n} {letters}"))
+    content = data_file(tmp_path / "bag").read_bytes()
+    chunk = 8 + 9 + struct.unpack_from("<Q", content, 9)[0]
+    head, size = content[chunk + 9 : chunk + 37], struct.unpack_from("<Q", content, chunk + 41)[0]
+    packed = lz4.frame.compress(content[chunk + 49 : chunk + 49 + size])
+    body = head + struct.pack("<I", 3) + b"lz4" + struct.pack("<Q", len(packed)) + packed
+    whole = content[:chunk] + struct.pack("<BQ", 6, len(body)) + body
+    file = tmp_path / "packed.mcap"
+    for share in (0.5, 0.8, 1.0):
+        file.write_bytes(whole[: int(len(whole) * share)])
+        found = said(file)
+        assert found == numbers(len(found)) and len(found) > 100 * share - 25
+    assert len(found) == 100
+
+
+@pytest.mark.parametrize("tail", [b"\0" * 5000, b"\xff" * 5000, b"\x05" + b"\xff" * 40])
+def test_what_a_crash_leaves_behind_the_last_message_does_not_count(
+    tail: bytes, tmp_path: Path
+) -> None:
+    bag = texts(tmp_path / "bag", 2000, 500)
+    file = data_file(bag)
+    cut(file, 0.6)
+    mend(file)
+    whole = said(file)
+    file.write_bytes(file.read_bytes().removesuffix(FOOTER) + tail)
+    assert said(file) == whole and len(whole) > 800
+
+
+@pytest.mark.parametrize("share", [0.0, 0.0001, 0.001])
+def test_an_mcap_without_a_whole_message_is_told(share: float, tmp_path: Path) -> None:
+    bag = texts(tmp_path / "bag", 200, 500)
+    cut(data_file(bag), share)
+    with pytest.raises(BagError, match=r"cut short|no message in it"):
+        said(bag)
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\0" * 300])
+def test_metadata_that_were_never_written_count_as_missing(content: bytes, tmp_path: Path) -> None:
+    bag = texts(tmp_path / "bag")
+    (bag / "metadata.yaml").write_bytes(content)
+    assert said(bag) == numbers(50)
+
+
+@pytest.mark.parametrize("mode", ["WAL", "DELETE"])
+def test_the_last_messages_of_a_killed_database_writer_are_read(mode: str, tmp_path: Path) -> None:
+    bag = repacked(
+        texts(tmp_path / "bag", 40), tmp_path / "db", StoragePlugin.SQLITE3, CompressionMode.NONE
+    )
+    file, killed = data_file(bag), tmp_path / "killed"
+    killed.mkdir()
+    database = sqlite3.connect(file, isolation_level=None)
+    try:
+        database.execute(f"PRAGMA journal_mode={mode}")
+        database.execute("PRAGMA cache_spill=1")
+        database.execute("PRAGMA cache_size=1")
+        data = kinds.encode(kinds.TEXT, kinds.message(kinds.TEXT, data="40 " + "walk " * 2000))
+        database.execute("BEGIN")
+        insert = "INSERT INTO messages(topic_id, timestamp, data) VALUES (1, ?, ?)"
+        for n in range(20):
+            database.execute(insert, (1000 + n, data))
+        if mode == "WAL":
+            database.execute("COMMIT")
+        for path in bag.glob("*.db3*"):
+            shutil.copy(path, killed)
+    finally:
+        database.close()
+    left = {path.suffix for path in killed.iterdir()}
+    assert left & {".db3-wal", ".db3-journal"}
+    # What was committed counts, what was not is undone.
+    assert said(killed) == numbers(40) + (["40"] * 20 if mode == "WAL" else [])
+    assert {path.suffix for path in killed.iterdir()} == left
+
+
+# -- metadata that do not fit
+
+
+@pytest.mark.parametrize("value", ["", None])
+@pytest.mark.parametrize("plugin", list(StoragePlugin), ids=lambda value: value.name)
+@pytest.mark.parametrize("mode", [CompressionMode.NONE, CompressionMode.FILE])
+def test_an_empty_storage_identifier_after_reindexing_is_found_from_the_files(
+    mode: CompressionMode, plugin: StoragePlugin, value: object, tmp_path: Path
+) -> None:
+    bag = repacked(texts(tmp_path / "bag"), tmp_path / "copy", plugin, mode)
+    file = bag / "metadata.yaml"
+    tree = yaml.safe_load(file.read_text())
+    facts = tree["rosbag2_bagfile_information"]
+    facts |= {"storage_identifier": value, "compression_format": "", "compression_mode": ""}
+    file.write_text(yaml.safe_dump(tree))
+    assert said(bag) == numbers(50)
+
+
+@pytest.mark.parametrize("plugin", list(StoragePlugin), ids=lambda value: value.name)
+@pytest.mark.parametrize("mode", list(CompressionMode), ids=lambda value: value.name)
+def test_compressed_bags_without_metadata_are_read(
+    plugin: StoragePlugin, mode: CompressionMode, tmp_path: Path
+) -> None:
+    if plugin is StoragePlugin.SQLITE3 and mode is CompressionMode.STORAGE:
+        pytest.skip("SQLite does not compress by itself")
+    bag = repacked(texts(tmp_path / "bag"), tmp_path / "packed", plugin, mode)
+    (bag / "metadata.yaml").unlink()
+    file = data_file(bag)
+    assert said(bag) == said(file) == numbers(50)
+    assert (file.suffix == ".zstd") == (mode is CompressionMode.FILE)
+
+
+def test_of_a_file_and_its_compressed_copy_one_is_read(tmp_path: Path) -> None:
+    bag = repacked(
+        texts(tmp_path / "bag"), tmp_path / "copy", StoragePlugin.MCAP, CompressionMode.FILE
+    )
+    (bag / "metadata.yaml").unlink()
+    packed = data_file(bag)
+    shutil.copy(data_file(texts(tmp_path / "again")), bag / packed.stem)
+    cut(packed, 0.5)
+    assert said(bag) == numbers(50)
+
+
+def test_a_listed_file_may_have_been_compressed_or_not(tmp_path: Path) -> None:
+    packed = repacked(
+        texts(tmp_path / "bag"), tmp_path / "copy", StoragePlugin.MCAP, CompressionMode.FILE
+    )
+    file = data_file(packed)
+    shutil.copy(data_file(tmp_path / "bag"), file.with_suffix(""))
+    file.unlink()
+    assert said(packed) == numbers(50)
+
+
+def test_a_compressed_mcap_that_was_cut_short_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    source = texts(tmp_path / "bag", 3000, 300)
+    bag = repacked(source, tmp_path / "copy", StoragePlugin.MCAP, CompressionMode.FILE)
+    (bag / "metadata.yaml").unlink()
+    cut(data_file(bag), 0.6)
+    with Bag(bag) as recording:
+        found = [value.data.split()[0] for _, value in recording.decoded([TEXT])]
+        notes = " ".join(recording.notes)
+    assert found == numbers(len(found)) and len(found) > 500
+    assert "is cut off" in notes and "was cut short" in notes
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["walk_{}.mcap", "{}_walk_2026_11_03-10_20_30.mcap", "rosbag2_2026_11_03-10_20_30_{}.mcap"],
+    ids=["Jazzy", "Lyrical", "Jazzy without a name"],
+)
+def test_the_files_of_one_bag_are_in_the_order_of_their_numbers(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / "walk"
+    folder.mkdir()
+    for n in range(12):
+        with BagWriter(tmp_path / f"part_{n}") as part:
+            for k in range(3):
+                # A clock that was set to the same time in each: only the numbers tell the order.
+                text = kinds.message(kinds.TEXT, data=f"{3 * n + k} steps")
+                part.put(TEXT, kinds.TEXT, 1000, text)
+        shutil.copy(data_file(tmp_path / f"part_{n}"), folder / name.format(n))
+    assert said(folder) == numbers(36)
+
+
+def test_files_of_two_formats_without_metadata_are_told(tmp_path: Path) -> None:
+    bag = texts(tmp_path / "bag")
+    other = repacked(bag, tmp_path / "db", StoragePlugin.SQLITE3, CompressionMode.NONE)
+    shutil.copy(data_file(other), bag)
+    assert said(bag) == numbers(50)
+    (bag / "metadata.yaml").unlink()
+    with pytest.raises(BagError, match=r"holds \.mcap and \.db3 files and no metadata"):
+        said(bag)
+
+
+def test_files_that_the_metadata_do_not_list_are_named(tmp_path: Path) -> None:
+    bag = texts(tmp_path / "bag")
+    shutil.copy(data_file(texts(tmp_path / "more")), bag / "bag_1.mcap")
+    with Bag(bag) as recording:
+        assert recording.notes == ["not listed in metadata.yaml and not read: bag_1.mcap"]
 
 
 @settings(
@@ -244,7 +470,7 @@ def test_metadata_that_make_no_sense_are_told(
         said(bag)
 
 
-@pytest.mark.parametrize("text", ["", "a: [", "[" * 5000, "x: 1", "rosbag2_bagfile_information: 5"])
+@pytest.mark.parametrize("text", ["a: [", "[" * 5000, "x: 1", "rosbag2_bagfile_information: 5"])
 def test_metadata_that_are_none_are_told(text: str, tmp_path: Path) -> None:
     bag = texts(tmp_path / "bag")
     (bag / "metadata.yaml").write_text(text)

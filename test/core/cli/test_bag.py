@@ -19,6 +19,8 @@ from nextscale_core.retarget import Retargeter, load_robot
 from nextscale_core.retarget.files import read_trajectory, write_trajectory
 from nextscale_core.retarget.inverse_skeleton import t_pose
 
+from ..bags.conftest import joint_state
+
 
 def run(*arguments: object) -> Result:
     return CliRunner().invoke(cli.app, ["bag", *map(str, arguments)])
@@ -142,12 +144,65 @@ def test_what_is_no_bag_is_told(command: str, files: Path, tmp_path: Path) -> No
         assert done.exit_code == cli.BAD_INPUT and reason in done.output
 
 
-def test_a_bag_cut_short_is_told(files: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", ["info", "to-motion", "to-trajectory"])
+def test_of_a_bag_cut_short_the_whole_part_is_read(
+    command: str, files: Path, tmp_path: Path
+) -> None:
     data = (files / "bag" / "bag.mcap").read_bytes()
     (tmp_path / "short.mcap").write_bytes(data[: len(data) // 2])
-    done = run("to-motion", tmp_path / "short.mcap", "--out", tmp_path / "x.npz")
-    assert done.exit_code == cli.BAD_INPUT
-    assert "cut short or damaged" in done.output
+    out = [] if command == "info" else ["--out", tmp_path / "x.npz"]
+    done = run(command, tmp_path / "short.mcap", *out)
+    assert done.exit_code == 0, done.output
+    assert "short.mcap was cut short, as where a recorder is killed" in done.output
+    (tmp_path / "short.mcap").write_bytes(data[:60])
+    done = run(command, tmp_path / "short.mcap", *out)
+    assert done.exit_code == cli.BAD_INPUT and "no message" in done.output
+
+
+def two_senders(path: Path, alike: bool) -> Path:
+    """A driver and a node that publishes zeros, 50 Hz each."""
+    robot = load_robot("g1")
+    with BagWriter(path) as bag:
+        for n in range(100):
+            for sender in range(2):
+                positions = (robot.nominal + 0.01 * np.sin(0.1 * n)) * (1 - sender)
+                speeds = np.zeros(robot.num_joints if alike or sender == 0 else 0)
+                bag.put(
+                    "/joint_states",
+                    kinds.JOINT_STATE,
+                    10**9 + n * 20_000_000 + sender * 3_000_000,
+                    joint_state(robot.joint_names, positions, 1.0 + 0.02 * n, speeds),
+                )
+    return path
+
+
+def test_senders_that_contradict_each_other_are_refused_and_one_can_be_chosen(
+    tmp_path: Path,
+) -> None:
+    bag = two_senders(tmp_path / "bag", alike=False)
+    done = run("to-trajectory", bag, "--out", tmp_path / "x.npz")
+    assert done.exit_code == cli.BAD_INPUT and not (tmp_path / "x.npz").exists()
+    assert "two senders contradict each other" in done.output
+    assert "1: /joint_states, 29 joints from left_hip_pitch_joint, with velocities" in done.output
+    assert "2: /joint_states, 29 joints from left_hip_pitch_joint, positions only" in done.output
+    done = run("to-trajectory", bag, "--sender", 1, "--out", tmp_path / "x.npz")
+    assert done.exit_code == 0, done.output
+    assert "other senders were left out: 2: /joint_states" in done.output
+    found = read_trajectory(tmp_path / "x.npz")
+    np.testing.assert_allclose(found.positions[0], load_robot("g1").nominal, atol=0.011)
+    done = run("to-motion", bag, "--sender", 3, "--out", tmp_path / "y.npz")
+    assert done.exit_code == cli.BAD_INPUT and "there is no sender 3" in done.output
+    done = run("info", bag)
+    assert done.exit_code == 0 and "two senders contradict each other" in done.output
+
+
+def test_senders_that_cannot_be_told_apart_are_said_to_be_so(tmp_path: Path) -> None:
+    bag = two_senders(tmp_path / "bag", alike=True)
+    for command in ("to-motion", "to-trajectory"):
+        done = run(command, bag, "--out", tmp_path / "x.npz")
+        assert done.exit_code == cli.BAD_INPUT and not (tmp_path / "x.npz").exists()
+        assert "two senders contradict each other" in done.output
+        assert "The recording cannot tell them apart" in done.output
 
 
 def test_what_is_there_is_not_overwritten(files: Path, tmp_path: Path) -> None:

@@ -1,0 +1,271 @@
+"""Two senders of one joint that contradict each other, found in the data alone.
+
+A `joint_state_publisher` beside a driver publishes zeros on the same topic: whichever message came
+last would be taken for the posture of the robot. Messages do not name their sender, neither live
+nor in a recording, so the contradiction is found by what no joint can do: it jumps, and it jumps
+back to where it came from, again and again.
+
+For samples q0, q1, q2 of one joint at steps h1 and h2 apart, an acceleration of at most A means
+
+    |(q2 - q1) - (q1 - q0) h2 / h1|  <=  A h2 (h1 + h2) / 2
+
+A joint that moves fast, or is sampled rarely, satisfies it. A sender that is restarted and a
+simulation that is reset break it once, an outlier breaks it twice: neither is a conflict. Two
+senders at a low rate may satisfy it, too, but not for long: to move a distance d and back again and
+again, with t for each way, takes an acceleration of at least 4 d / t^2.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+TOLERANCE = 0.03
+"""Positions of two senders within this agree [rad]."""
+
+MAX_ACCELERATION = 300.0
+"""Greatest acceleration of a joint [rad/s^2]: three times the highest limit of a known robot."""
+
+MAX_SPEED = 50.0
+"""Greatest speed with which a joint is expected to go on [rad/s]."""
+
+RETURNS = 5
+"""Jumps back to where a joint came from that make a conflict."""
+
+WINDOW = 3.0
+"""Time within which they are counted, and after which a conflict is over [s]."""
+
+_RUN = 8
+"""Ways there and back in a row from which on the mean time of a way counts."""
+
+_PAUSE = 1.0
+"""Time without a step that ends such a row [s]."""
+
+_SAME_PLACE = 0.25
+"""A jump may miss the place that it goes back to by this share of its length."""
+
+_LONGEST_STEP = 0.25
+"""Longer pauses count as this in the mean step [s]."""
+
+_SMOOTHING = 0.05
+"""Weight of one step in the mean step."""
+
+_LATE = 0.5
+"""Measurements older than the newest by up to this are of the same clock [s]."""
+
+_FARTHEST = 1e6
+"""Positions beyond this count as this [rad]: damaged numbers must not overflow."""
+
+_NEIGHBOURS = 2.5
+"""Late messages are compared with two that were measured at most this many mean steps apart."""
+
+_LOGGED = 128
+"""Messages kept to compare late ones with."""
+
+
+@dataclass(frozen=True)
+class SenderConflict:
+    """A joint that is at two places at the same time.
+
+    Attributes:
+        joint: Index of the joint.
+        positions: The two positions [rad].
+    """
+
+    joint: int
+    positions: tuple[float, float]
+
+    def describe(self, name: str) -> str:
+        """One clause for an error.
+
+        Args:
+            name: Name of the joint.
+        """
+        low, high = sorted(self.positions)
+        return (
+            f"{name} alternates between {low:.3f} and {high:.3f} rad faster than any joint moves: "
+            "two senders contradict each other"
+        )
+
+
+class SenderConflictDetector:
+    """Takes the joint states of all senders together, as they arrive.
+
+    Args:
+        count: Number of joints.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._position = np.full(count, np.nan)
+        self._speed = np.full(count, np.nan)
+        self._measured = np.full(count, -np.inf)
+        self._arrived = np.full(count, -np.inf)
+        self._mean = np.zeros(count)
+        """Mean time between two messages of a joint [s]."""
+        self._span = np.zeros(count)
+        """Time between the last two messages, at least the mean [s]."""
+        self._jumps = _Steps(count)
+        self._steps = _Steps(count)
+        self._ends = np.zeros((count, 2))
+        """Begin and end of the last jump back [rad]."""
+        self._returns = np.full((count, RETURNS), -np.inf)
+        self._log: deque[tuple[float, np.ndarray, np.ndarray]] = deque(maxlen=_LOGGED)
+
+    def add(
+        self, joints: np.ndarray, positions: np.ndarray, arrived: float, measured: float
+    ) -> bool:
+        """Take one message.
+
+        Args:
+            joints: (M,) indices.
+            positions: (M,) finite [rad].
+            arrived: When the message came, on one clock for all senders [s].
+            measured: When the joints were measured [s]; `arrived` where that is not known. Of two
+                senders with the same clock, the message that took longer is no contradiction.
+
+        Returns:
+            Whether a joint jumped back.
+        """
+        positions = np.clip(positions, -_FARTHEST, _FARTHEST)
+        moved = positions - self._position[joints]
+        if (np.abs(moved) > np.pi).any():
+            moved = _turn(moved)
+        late = (measured <= self._measured[joints]) & (self._measured[joints] <= measured + _LATE)
+        if late.any():
+            late[late] = self._was_there(joints[late], positions[late], measured)
+            joints, positions, moved = joints[~late], positions[~late], moved[~late]
+        far = np.abs(moved) > TOLERANCE
+        returned = False
+        # A busy machine takes waiting messages at once: no step counts as less than the mean.
+        since = np.minimum(arrived - self._arrived[joints], _LONGEST_STEP)
+        mean = self._mean[joints]
+        mean += _SMOOTHING * (since - mean)
+        span = np.maximum(np.maximum(since, mean), 1e-6)
+        if far.any():
+            jumps = self._impossible(joints[far], moved[far], span[far])
+            returned = self._step(joints[far], positions[far], moved[far], jumps, arrived)
+        self._speed[joints] = moved / span
+        self._position[joints], self._arrived[joints] = positions, arrived
+        self._mean[joints], self._span[joints] = mean, span
+        self._measured[joints] = np.maximum(self._measured[joints], measured)
+        self._log.append((measured, joints, positions))
+        return returned
+
+    def conflict(self, time: float) -> SenderConflict | None:
+        """The joint whose senders differ most, or None where none contradict each other.
+
+        Args:
+            time: Now, on the clock of `arrived` [s].
+        """
+        joints = np.flatnonzero(time - self._returns[:, 0] <= WINDOW)
+        if not len(joints):
+            return None
+        apart = np.abs(np.diff(self._ends[joints], axis=1)[:, 0])
+        joint = int(joints[apart.argmax()])
+        first, second = self._ends[joint].tolist()
+        return SenderConflict(joint, (first, second))
+
+    def _impossible(self, joints: np.ndarray, moved: np.ndarray, span: np.ndarray) -> np.ndarray:
+        """(M,) whether no joint can move like this after what it did before."""
+        speed = np.clip(self._speed[joints], -MAX_SPEED, MAX_SPEED)
+        reach = MAX_ACCELERATION * span * (self._span[joints] + span) / 2
+        return np.asarray(np.abs(moved - speed * span) > TOLERANCE + reach)
+
+    def _step(
+        self,
+        joints: np.ndarray,
+        positions: np.ndarray,
+        moved: np.ndarray,
+        jumps: np.ndarray,
+        arrived: float,
+    ) -> bool:
+        """Remember steps; whether one of them went back as no joint can.
+
+        Args:
+            joints: (M,) indices.
+            positions: (M,) where they are now [rad].
+            moved: (M,) from where they were before [rad].
+            jumps: (M,) whether no joint can move like this.
+            arrived: Now [s].
+        """
+        before = self._position[joints]
+        back = jumps.copy()
+        back[jumps] = self._jumps.went_back(
+            joints[jumps], before[jumps], positions[jumps], arrived, WINDOW
+        )
+        self._steps.went_back(joints, before, positions, arrived, _PAUSE)
+        rows, way = self._steps.rows(joints, arrived)
+        back |= (rows >= _RUN) & (np.abs(moved) > TOLERANCE + MAX_ACCELERATION * way**2 / 4)
+        again = joints[back]
+        self._returns[again, :-1] = self._returns[again, 1:]
+        self._returns[again, -1] = arrived
+        self._ends[again] = np.stack([before[back], positions[back]], axis=1)
+        return bool(back.any())
+
+    def _was_there(self, joints: np.ndarray, positions: np.ndarray, measured: float) -> np.ndarray:
+        """(M,) whether joints were there at that time, by messages that came before."""
+        at = np.array([[time] for time, _, _ in self._log])
+        log = np.full((len(at), len(self._position)), np.nan)
+        for row, (_, known, values) in zip(log, self._log, strict=True):
+            row[known] = values
+        log = log[:, joints]
+        known = np.isfinite(log)
+        first = np.where(known & (at <= measured), at, -np.inf).argmax(axis=0)
+        last = np.where(known & (at >= measured), at, np.inf).argmin(axis=0)
+        columns = np.arange(len(joints))
+        begin, end = at[first, 0], at[last, 0]
+        share = np.clip((measured - begin) / np.maximum(end - begin, 1e-9), 0.0, 1.0)
+        expected = log[first, columns]
+        expected = expected + share * _turn(log[last, columns] - expected)
+        # Where the other sender's clock is off, its messages stand between those of this one.
+        between = end - begin <= _NEIGHBOURS * self._mean[joints]
+        return np.asarray(between & (np.abs(_turn(positions - expected)) <= TOLERANCE))
+
+
+class _Steps:
+    """The last step of each joint, and for how long steps have gone there and back.
+
+    Args:
+        count: Number of joints.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._origin = np.full(count, np.nan)
+        self._time = np.full(count, -np.inf)
+        self._begin = np.full(count, np.nan)
+        self._count = np.zeros(count, dtype=np.intp)
+
+    def went_back(
+        self, joints: np.ndarray, before: np.ndarray, now: np.ndarray, time: float, within: float
+    ) -> np.ndarray:
+        """Take one step of some joints.
+
+        Args:
+            joints: (M,) indices.
+            before: (M,) where the step begins [rad].
+            now: (M,) where it ends [rad].
+            time: When [s].
+            within: Time since the step before, at most [s].
+
+        Returns:
+            (M,) whether it ends where the step before it began.
+        """
+        missed = np.abs(_turn(now - self._origin[joints]))
+        back = missed <= np.maximum(TOLERANCE, _SAME_PLACE * np.abs(_turn(now - before)))
+        back &= time - self._time[joints] <= within
+        self._count[joints] = np.where(back, self._count[joints] + 1, 0)
+        self._begin[joints] = np.where(back, self._begin[joints], time)
+        self._origin[joints], self._time[joints] = before, time
+        return np.asarray(back)
+
+    def rows(self, joints: np.ndarray, time: float) -> tuple[np.ndarray, np.ndarray]:
+        """(M,) steps there and back in a row, and (M,) the mean time of one [s]."""
+        count = self._count[joints]
+        return count, (time - self._begin[joints]) / np.maximum(count, 1)
+
+
+def _turn(angle: np.ndarray) -> np.ndarray:
+    """The same angles from -pi to pi: continuous joints may be counted in whole turns."""
+    return np.asarray(angle - 2 * np.pi * np.round(angle / (2 * np.pi)))
