@@ -21,8 +21,6 @@ MAX_LAYOUTS = 64
 MAX_NUMBERS = 60_000_000
 """Most positions that are kept: 480 MB, more than five hours of a robot with 29 joints."""
 
-_CONTINUOUS = 2  # entries of a continuous joint in pinocchio's configurations
-
 
 @dataclass
 class _Layout:
@@ -187,6 +185,7 @@ def at_times(
         Positions (T, J) [rad], NaN where a joint was not heard of, and (J,) whether it ever was.
     """
     count = robot.num_joints
+    continuous = robot.continuous
     values = np.full((len(times), count), np.nan)
     heard = np.zeros(count, dtype=bool)
     for joint in range(count):
@@ -199,7 +198,7 @@ def at_times(
             continue
         heard[joint] = True
         at, angles = _merged(parts)
-        if robot.model.joints[joint + 2].nq == _CONTINUOUS:
+        if continuous[joint]:
             angles = np.unwrap(angles)
         values[:, joint] = _between(times, at, angles, max_gap)
     return values, heard

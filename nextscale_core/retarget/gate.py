@@ -196,6 +196,8 @@ class SafetyGate:
             position_room=float(room.min()),
             start_jump=jump,
             touching_samples=touching,
+            watched_pairs=len(self._collisions.pairs),
+            unwatched_pairs=self._collisions.unwatched,
             penetration=depth,
             base_height=(float(height.min()), float(height.max())),
         )

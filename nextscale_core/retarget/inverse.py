@@ -227,7 +227,7 @@ def _seen(
     Args:
         kinematics: The robot's.
         points: (T, K, 3) keypoints in the world [m].
-        hinges: (T, J, 3) joint axes in the world.
+        hinges: (T, B, 3) joint axes in the world.
         scale: Robot size over human size.
     """
     index = kinematics.index
@@ -271,7 +271,7 @@ def _seen(
 def _knee_front(kinematics: Kinematics, hinges: np.ndarray, thigh: np.ndarray) -> np.ndarray:
     """(T, 2, 3) unit vectors to the front of the thighs, from the hinges of the knees."""
     knees = [kinematics.owner[kinematics.index[f"{side}_knee"]] for side in SIDES]
-    zero, _ = kinematics.forward(at_origin(np.zeros((1, hinges.shape[1]))))
+    zero, _ = kinematics.forward(at_origin(np.zeros((1, kinematics.robot.num_joints))))
     to_left = np.where(kinematics.axes(zero)[0, knees, 1] < 0, -1.0, 1.0)
     front = unit(np.cross(hinges[:, knees] * to_left[:, None], -thigh))
     # Few robots can turn the foot against the shank, so the knee follows the line from ankle to
