@@ -18,6 +18,7 @@ from nextscale_core.retarget.checkup_shape import (
     mesh_up_remarks,
 )
 from nextscale_core.retarget.checkup_symmetry import symmetry_remarks
+from nextscale_core.retarget.checkup_urdf import reader_remarks
 from nextscale_core.retarget.description import (
     CONTINUOUS,
     REVOLUTE,
@@ -125,6 +126,7 @@ def _remarks(urdf: Path, profile: RobotProfile | None, folders: Sequence[Path]) 
         yield error("urdf", str(problem))
         return
     yield ok("urdf", f"{urdf.name}: {model.njoints - 2} joints, {len(masses)} links with a mass")
+    yield from reader_remarks(read)
     yield from mass_remarks(model)
     missing = list(mesh_remarks(urdf, folders))
     yield from missing

@@ -155,7 +155,8 @@ class CollisionModel:
         )
         always = touching[2:].mean(0) > _ALWAYS
         close = np.array(
-            [self._between(p.first, p.second) <= _SHOULDER for p in self._geometry.collisionPairs]
+            [self._between(p.first, p.second) <= _SHOULDER for p in self._geometry.collisionPairs],
+            dtype=bool,
         )
         drop = touching[0] | (touching[1] & close) | always
         posed = touching[0] & ~touching[1] & ~always
