@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from nextscale_core.exceptions import NextscaleError
 from nextscale_core.retarget import Robot
+from nextscale_core.retarget.description import link_frame, link_names
 from nextscale_core.retarget.inverse_samples import BaseTrack, OrientationTrack
 from nextscale_ros.ring import Ring
 from nextscale_ros.stamps import StampClock
@@ -100,7 +101,7 @@ class BaseMemory:
             name = link or root
             if not name.isprintable() or len(name) > _LONGEST:
                 raise BasePoseError(f"poses of {name[:_LONGEST]!r}: that is no name of a link")
-            frame = model.frames[model.getFrameId(name)] if model.existFrame(name) else None
+            frame = link_frame(model, name) if name in link_names(model) else None
             if frame is None or frame.parentJoint != 1:
                 raise BasePoseError(
                     f"poses of {link!r} do not tell where the base is: it must be the root link "

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from nextscale_core.exceptions import BagError
+from nextscale_core.retarget.description import link_frame, link_names
 from nextscale_core.retarget.profile import nearest
 from nextscale_core.retarget.robot import Robot
 
@@ -100,7 +101,7 @@ class OdometryCollector(_Track):
         model = self._robot.model
         root = model.frames[2].name  # after 'universe' and the floating joint
         link = link_named(self._robot, name) if name else root
-        frame = model.frames[model.getFrameId(link)] if link else None
+        frame = link_frame(model, link) if link else None
         if frame is None or frame.parentJoint != 1:
             raise BagError(
                 f"poses of {name!r} do not tell where the base of {self._robot.name} is: it must "
@@ -150,7 +151,7 @@ class ImuCollector(_Track):
             return ""
         link = link_named(self._robot, name)
         if not link:
-            links = [frame.name for frame in self._robot.model.frames]
+            links = link_names(self._robot.model)
             raise BagError(
                 f"the IMU sits on {name!r}, which {self._robot.name} does not have; "
                 f"{nearest(name, links)}; --imu-link says which one it is"
@@ -161,7 +162,7 @@ class ImuCollector(_Track):
 def link_named(robot: Robot, frame_id: str) -> str:
     """The link that a message's frame means: as it stands, or behind a prefix ('g1/pelvis')."""
     for name in (frame_id, frame_id.lstrip("/"), frame_id.rpartition("/")[2]):
-        if robot.model.existFrame(name):
+        if name in link_names(robot.model):
             return name
     return ""
 

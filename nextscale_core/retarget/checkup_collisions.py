@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import pinocchio as pin
@@ -14,8 +13,6 @@ from nextscale_core.retarget.description import link_frame
 from nextscale_core.retarget.hulls import Hull, extent, link_hulls
 from nextscale_core.retarget.remarks import Remark, error, ok, some, warning
 from nextscale_core.retarget.robot import Robot
-from nextscale_core.retarget.shapes import shaped_links
-from nextscale_core.retarget.urdf import read_urdf
 
 _MANY = 0.25
 """Where a larger share of all pairs is not watched, the shapes are probably wrong."""
@@ -50,7 +47,7 @@ def collision_remarks(robot: Robot) -> Iterator[Remark]:
     elif model.pairs:
         yield ok("collision", f"{len(model.pairs)} pairs of links are watched")
     yield from _unwatched(model)
-    yield from _shapes(robot.urdf_path, hulls)
+    yield from _shapes(model.unwatched_links, hulls)
 
 
 def _bare(robot: Robot, hulls: Sequence[Hull]) -> list[str]:
@@ -78,11 +75,7 @@ def _unwatched(model: CollisionModel) -> Iterator[Remark]:
         yield ok("collision", message)
 
 
-def _shapes(urdf: Path, hulls: Sequence[Hull]) -> Iterator[Remark]:
-    root = read_urdf(urdf).root
-    known, stated = {hull.link for hull in hulls}, shaped_links(root, "collision")
-    seen = shaped_links(root, "visual") if stated else []
-    bare = [link for link in dict.fromkeys([*seen, *stated]) if link not in known]
+def _shapes(bare: Sequence[str], hulls: Sequence[Hull]) -> Iterator[Remark]:
     if bare:
         yield ok(
             "collision",

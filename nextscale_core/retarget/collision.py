@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from nextscale_core.retarget.culling import Culling
 from nextscale_core.retarget.hinges import Hinge
-from nextscale_core.retarget.hulls import link_hulls
+from nextscale_core.retarget.hulls import link_hulls, links_without_hull
 from nextscale_core.retarget.kinematics import Poses, kinematics_of
 from nextscale_core.retarget.near import SHALLOW, Near, steady
 from nextscale_core.retarget.robot import Robot
@@ -73,8 +73,9 @@ class CollisionModel:
         share: (P,) share of the room that each pair gets.
         reach: (P,) bodies of a pair that are closer than this touch [m].
         unwatched: Pairs of links that may touch unnoticed, links of neighbouring joints aside.
-        touching_nominal: Those of them that touch in the nominal posture, but neither in the zero
-            posture nor nearly always.
+        unwatched_links: Links that may touch anything unnoticed, as they have no collision shape.
+        touching_nominal: Pairs of `unwatched` that touch in the nominal posture, but neither in
+            the zero posture nor nearly always.
     """
 
     def __init__(self, robot: Robot, distance: float = 0.0, margin: float | None = None):
@@ -100,6 +101,7 @@ class CollisionModel:
             self._owners.append(parent)
             self._links.append(hull.link)
             self._vertices.append(placed)
+        self.unwatched_links = tuple(links_without_hull(robot))
         self._select_pairs()
         self._data = robot.model.createData()
         self._geometry_data = pin.GeometryData(self._geometry)

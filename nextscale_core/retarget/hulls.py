@@ -21,6 +21,7 @@ from nextscale_core.retarget.cache import cache_dir
 from nextscale_core.retarget.robot import Robot
 from nextscale_core.retarget.shapes import link_shapes, shaped_links
 from nextscale_core.retarget.sources import find_mesh
+from nextscale_core.retarget.urdf import read_urdf
 
 _log = logging.getLogger(__name__)
 
@@ -59,6 +60,14 @@ def link_hulls(robot: Robot) -> list[Hull]:
         hulls = _build(robot)
         _write(path, hulls)
     return hulls
+
+
+def links_without_hull(robot: Robot) -> list[str]:
+    """Links that are seen, or state a collision shape, but have no hull."""
+    root, known = read_urdf(robot.urdf_path).root, {hull.link for hull in link_hulls(robot)}
+    stated = shaped_links(root, "collision")
+    seen = shaped_links(root, "visual") if stated else []
+    return [link for link in dict.fromkeys([*seen, *stated]) if link not in known]
 
 
 def _key(robot: Robot) -> str:

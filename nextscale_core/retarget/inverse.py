@@ -16,6 +16,7 @@ from nextscale_core.exceptions import InvalidMotionError, RobotError
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.legs import SHANK_LENGTH, STANDARD_LEG, THIGH_LENGTH
 from nextscale_core.motion.skeleton import FPS
+from nextscale_core.retarget.description import link_frame, link_names
 from nextscale_core.retarget.feet import heading_left
 from nextscale_core.retarget.inverse_samples import (
     BaseTrack,
@@ -207,11 +208,10 @@ def _root_turns(
     if not imu.link:
         return measured
     model = robot.model
-    # Asked for an unknown name, pinocchio gives the number of frames and no error.
-    if not model.existFrame(imu.link):
-        links = [frame.name for frame in model.frames]
+    links = link_names(model)
+    if imu.link not in links:
         raise RobotError(f"imu: {robot.name} has no link {imu.link!r}; {nearest(imu.link, links)}")
-    frame = model.frames[model.getFrameId(imu.link)]
+    frame = link_frame(model, imu.link)
     link = np.array(frame.placement.rotation)
     carrier = int(frame.parentJoint) - 2
     if carrier >= 0:

@@ -49,6 +49,7 @@ class SafetyReport:
         watched_pairs: Pairs of links that were checked for touching each other.
         unwatched_pairs: Pairs of links that were not, as they touch in the standing posture or
             nearly always, or the profile says so.
+        unwatched_links: Links that may touch anything unnoticed, as they have no collision shape.
         penetration: Deepest sole below the floor [m].
         base_height: Lowest and highest root link [m].
     """
@@ -65,6 +66,7 @@ class SafetyReport:
     touching_samples: int = 0
     watched_pairs: int = 0
     unwatched_pairs: tuple[tuple[str, str], ...] = ()
+    unwatched_links: tuple[str, ...] = ()
     penetration: float = 0.0
     base_height: tuple[float, float] = (0.0, 0.0)
 
@@ -87,8 +89,13 @@ class SafetyReport:
         """What is said of self-collision: nothing is promised of pairs that are not watched."""
         if not self.watched_pairs:
             return "self-collision not checked (no pair of links with collision shapes)"
-        unwatched = [f"{first} and {second}" for first, second in self.unwatched_pairs]
-        more = f" ({some(unwatched, 3)} not watched)" if unwatched else ""
+        pairs = [f"{first} and {second}" for first, second in self.unwatched_pairs]
+        parts = [
+            f"{len(names)} {kind}: {some(names, 3)}"
+            for kind, names in (("pairs", pairs), ("links", self.unwatched_links))
+            if names
+        ]
+        more = f" (not watched: {'; '.join(parts)})" if parts else ""
         return f"no self-collision in {self.watched_pairs} pairs of links{more}"
 
     def to_dict(self) -> dict[str, Any]:

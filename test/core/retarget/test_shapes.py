@@ -239,12 +239,27 @@ def test_pairs_that_are_not_watched_are_named_by_check_and_gate(tmp_path: Path) 
     assert pair in collision_model(robot).unwatched and pair not in collision_model(robot).pairs
     report = SafetyGate(robot).review(Retargeter(robot).retarget(waving_clip())).report
     assert pair in report.unwatched_pairs and report.watched_pairs > 50
-    assert "left_knee_link and right_knee_link not watched" in report.line()
+    assert "not watched: 1 pairs: left_knee_link and right_knee_link" in report.line()
     assert ["left_knee_link", "right_knee_link"] in [
         list(p) for p in report.to_dict()["unwatched_pairs"]
     ]
     found = " ".join(r.message for r in check_robot(str(path), profile).remarks)
     assert "left_knee_link and right_knee_link" in found
+
+
+def test_links_without_a_shape_are_named_by_check_and_gate(tmp_path: Path) -> None:
+    path = doll(tmp_path)
+    box = '<geometry><box size="0.02 0.02 0.02"/></geometry>'
+    text = path.read_text()
+    bare = '<link name="left_hip_yaw_link">'
+    assert bare in text
+    path.write_text(text.replace(bare, f"{bare}<visual>{box}</visual>"))
+    robot = load_robot(str(path), doll_profile(tmp_path))
+    report = SafetyGate(robot).review(Retargeter(robot).retarget(waving_clip())).report
+    assert report.unwatched_links == ("left_hip_yaw_link",)
+    assert "1 links: left_hip_yaw_link" in report.line()
+    found = " ".join(r.message for r in check_robot(str(path), doll_profile(tmp_path)).remarks)
+    assert "may touch unnoticed: left_hip_yaw_link" in found
 
 
 def test_arms_that_touch_the_legs_at_zero_are_watched(tmp_path: Path) -> None:
