@@ -33,7 +33,9 @@ def reader_remarks(urdf: Urdf) -> Iterator[Remark]:
             "RViz and robot_state_publisher leave out all shapes of such a link; name it",
         )
     capsules = [
-        link.get("name", "") for link in urdf.root.findall("link") if any(link.iter("capsule"))
+        link.get("name", "")
+        for link in urdf.root.findall("link")
+        if link.find(".//capsule") is not None
     ]
     if capsules and urdf.root.get("version", "1.0") in ("1", "1.0"):
         yield warning(

@@ -19,7 +19,7 @@ from scipy.spatial import ConvexHull, QhullError
 from nextscale_core.exceptions import RobotError
 from nextscale_core.retarget.cache import cache_dir
 from nextscale_core.retarget.robot import Robot
-from nextscale_core.retarget.shapes import link_shapes, shaped_links
+from nextscale_core.retarget.shapes import Kind, link_shapes, shaped_links
 from nextscale_core.retarget.sources import find_mesh
 from nextscale_core.retarget.urdf import read_urdf
 
@@ -135,7 +135,12 @@ def _write(path: Path, hulls: list[Hull]) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def link_points(urdf: Path, mesh_dirs: Sequence[Path], mesh_up: str = "z") -> dict[str, np.ndarray]:
+def link_points(
+    urdf: Path,
+    mesh_dirs: Sequence[Path],
+    mesh_up: str = "z",
+    kinds: Sequence[Kind] = ("collision", "visual"),
+) -> dict[str, np.ndarray]:
     """Points whose hull is (nearly) that of each link's geometry.
 
     A URDF without any collision geometry, such as that of an avatar, is judged by what is seen.
@@ -144,6 +149,7 @@ def link_points(urdf: Path, mesh_dirs: Sequence[Path], mesh_up: str = "z") -> di
         urdf: The description.
         mesh_dirs: Folders that `package://` is resolved in.
         mesh_up: As in `UrdfSource`.
+        kinds: Kinds of shapes; the first one that the URDF has counts.
 
     Returns:
         (P, 3) points in the frame of each link that has geometry [m].
@@ -152,8 +158,8 @@ def link_points(urdf: Path, mesh_dirs: Sequence[Path], mesh_up: str = "z") -> di
         RobotError: a mesh that the URDF names is missing or cannot be read, or a shape is not one
             that a URDF can have.
     """
-    shapes = link_shapes(urdf, mesh_dirs, "collision", mesh_up)
-    shapes = shapes or link_shapes(urdf, mesh_dirs, "visual", mesh_up)
+    read = (link_shapes(urdf, mesh_dirs, kind, mesh_up) for kind in kinds)
+    shapes = next((found for found in read if found), [])
     points: dict[str, list[np.ndarray]] = {}
     for shape in shapes:
         turn, place = shape.placement.rotation, shape.placement.translation

@@ -31,7 +31,7 @@ class Shape:
         link: Name of the link.
         placement: Where the shape is in the frame of the link.
         geometry: The shape; a mesh has its scale and unit in its vertices.
-        color: (red, green, blue) of its material, None without one.
+        color: (red, green, blue) of its material, None where it states none.
     """
 
     link: str
@@ -132,8 +132,9 @@ def _origin(origin: ElementTree.Element | None) -> pin.SE3:
 
 
 def _color(material: ElementTree.Element) -> tuple[float, float, float] | None:
+    """The color of a material; None where a texture decides, which is not read."""
     color = material.find("color")
-    if color is None:
+    if color is None or material.find("texture") is not None:
         return None
     red, green, blue, _ = _numbers(color, "rgba", "", 4)
     return float(red), float(green), float(blue)

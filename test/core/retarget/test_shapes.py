@@ -182,6 +182,9 @@ def test_a_capsule_is_a_shape_in_every_version_of_urdf(tmp_path: Path) -> None:
         assert torso_of(path) == pytest.approx([0.2, 0.2, 0.4], rel=0.03)
         hulls = {hull.link: extent(hull.vertices) for hull in link_hulls(loaded(path))}
         assert hulls["waist_yaw_link"] == pytest.approx(np.sqrt(0.24), rel=0.03)
+        found = check_robot(str(path), doll_profile(tmp_path)).warnings
+        told = any("<capsule>: waist_yaw_link" in warning.message for warning in found)
+        assert told == (version == "1.0"), version
 
 
 def test_a_material_without_a_name_costs_no_shape(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from nextscale_core.exceptions import RobotError
 from nextscale_core.retarget import Retargeter, Robot, SafetyGate, load_robot
 from nextscale_core.retarget.checkup import check_robot
 from nextscale_core.retarget.description import read_model
+from nextscale_core.retarget.draft import draft_profile
+from nextscale_core.retarget.draft_file import draft_yaml
 from nextscale_core.retarget.hulls import link_points
 from nextscale_core.retarget.kinematics import kinematics_of
 
@@ -196,3 +199,42 @@ def test_the_order_of_joints_is_not_that_of_the_file(tmp_path: Path) -> None:
     path.write_text("\n".join([lines[0], *reversed(lines[1:-1]), lines[-1]]))
     assert loaded(path).joint_names == plain.joint_names
     assert plain.joint_names[0] == "left_hip_yaw"
+
+
+@pytest.mark.parametrize("stated", ['lower="0" upper="0" ', ""])
+def test_a_draft_guesses_the_limits_that_a_cad_export_leaves_out(
+    stated: str, tmp_path: Path
+) -> None:
+    path = doll(tmp_path)
+    path.write_text(re.sub(r'lower="[^"]*" upper="[^"]*" ', stated, path.read_text()))
+    draft = draft_profile(path)
+    assert draft.profile.position["left_knee"] == (-1.5, 1.5)
+    assert "left_knee" in draft.moving
+    assert any("no room to move" in note and "limits.position" in note for note in draft.notes)
+    file = tmp_path / "drafted.yaml"
+    file.write_text(draft_yaml(draft))
+    robot = load_robot(str(path), file)
+    assert robot.position_upper[robot.joint_names.index("left_knee")] == 1.5
+    assert not check_robot(str(path), file).errors
+
+
+def test_a_draft_locks_what_alone_has_no_room_and_is_no_body_part(tmp_path: Path) -> None:
+    limits = {"left_wrist": (0.0, 0.0), "neck_yaw": (0.0, 0.0), "left_knee": (0.0, 0.0)}
+    draft = draft_profile(doll(tmp_path, limits=limits))
+    assert "left_knee" in draft.profile.position
+    assert "neck_yaw" not in draft.profile.position
+
+
+def test_a_draft_of_a_robot_with_mimic_joints_can_be_loaded(tmp_path: Path) -> None:
+    path = doll(tmp_path)
+    text = path.read_text()
+    for joint, leader in (("right_hip_yaw", "left_hip_yaw"), ("neck_yaw", "waist_yaw")):
+        end = text.index("</joint>", text.index(f'<joint name="{joint}"'))
+        text = text[:end] + f'<mimic joint="{leader}" multiplier="-1"/>' + text[end:]
+    path.write_text(text)
+    file = tmp_path / "drafted.yaml"
+    file.write_text(draft_yaml(draft_profile(path)))
+    robot = load_robot(str(path), file)
+    assert {"right_hip_yaw", "neck_yaw"} & set(robot.joint_names) == set()
+    assert {"left_hip_yaw", "waist_yaw"} <= set(robot.joint_names)
+    assert not check_robot(str(path), file).errors
