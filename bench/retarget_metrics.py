@@ -9,11 +9,12 @@ from scipy.spatial.transform import Rotation, Slerp
 
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.retarget.collision import collision_model
-from nextscale_core.retarget.hulls import mesh_turn
+from nextscale_core.retarget.description import link_frame
 from nextscale_core.retarget.kinematics import LEVER, Kinematics, Poses
 from nextscale_core.retarget.limits import limit_use, segment_extremes
 from nextscale_core.retarget.robot import Robot
 from nextscale_core.retarget.rotations import unit
+from nextscale_core.retarget.shapes import link_shapes
 from nextscale_core.retarget.targets import Targets
 from nextscale_core.retarget.trajectory import RobotTrajectory
 
@@ -165,14 +166,17 @@ class MeshCollisions:
 
     def __init__(self, robot: Robot):
         self._robot, model = robot, robot.model
-        folders = [str(folder) for folder in robot.mesh_dirs]
-        self._shapes = pin.buildGeomFromUrdf(
-            model, str(robot.urdf_path), pin.GeometryType.COLLISION, package_dirs=folders
-        )
+        self._shapes = pin.GeometryModel()
         rows: dict[str, list[int]] = {}
-        for number, shape in enumerate(self._shapes.geometryObjects):
-            shape.placement = shape.placement * mesh_turn(shape, robot.profile.urdf.mesh_up)
-            rows.setdefault(model.frames[shape.parentFrame].name, []).append(number)
+        up = robot.profile.urdf.mesh_up
+        for shape in link_shapes(robot.urdf_path, robot.mesh_dirs, "collision", up):
+            frame = link_frame(model, shape.link)
+            placement = frame.placement * shape.placement
+            name = f"{shape.link} {self._shapes.ngeoms}"
+            number = self._shapes.addGeometryObject(
+                pin.GeometryObject(name, int(frame.parentJoint), placement, shape.geometry)
+            )
+            rows.setdefault(shape.link, []).append(number)
         for first, second in collision_model(robot, robot.profile.collision_margin).pairs:
             for a in rows.get(first, []):
                 for b in rows.get(second, []):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pinocchio as pin
 
-from nextscale_core.estimation.joint_states import continuous_joints, interpolated, merged
+from nextscale_core.estimation.joint_states import interpolated, merged
 from nextscale_core.estimation.sender_conflicts import SenderConflictDetector
 from nextscale_core.exceptions import NextscaleError
 from nextscale_core.retarget import Robot, RobotState
@@ -403,8 +403,9 @@ def joint_states_of(robot: Robot, senders: Callable[[], str] = str) -> RobotStat
     """
     kinds = (pin.FrameType.JOINT, pin.FrameType.FIXED_JOINT)  # locked joints are fixed ones
     others = {frame.name for frame in robot.model.frames if frame.type in kinds}
+    continuous = np.array(robot.joint_names)[robot.continuous].tolist()
     names = (*robot.joint_names, *robot.held)
-    return RobotStateMemory(names, others, continuous_joints(robot), senders)
+    return RobotStateMemory(names, others, continuous, senders)
 
 
 def _unwrapped(column: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from nextscale_core.estimation.base_pose import base_in_link, link_named, root_link
 from nextscale_core.exceptions import BagError
+from nextscale_core.retarget.description import link_names
 from nextscale_core.retarget.profile import nearest
 from nextscale_core.retarget.robot import Robot
 
@@ -146,7 +147,7 @@ class ImuCollector(_Track):
             return ""
         link = link_named(self._robot, name)
         if not link:
-            links = [frame.name for frame in self._robot.model.frames]
+            links = link_names(self._robot.model)
             raise BagError(
                 f"the IMU sits on {name!r}, which {self._robot.name} does not have; "
                 f"{nearest(name, links)}; --imu-link says which one it is"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nextscale_core.estimation.joint_states import continuous_joints, interpolated, merged
+from nextscale_core.estimation.joint_states import interpolated, merged
 from nextscale_core.estimation.sender_conflicts import SenderConflict, SenderConflictDetector
 from nextscale_core.exceptions import BagError
 from nextscale_core.retarget.profile import nearest
@@ -204,9 +204,9 @@ def at_times(
         Positions (T, J) [rad], NaN where a joint was not heard of, and (J,) whether it ever was.
     """
     count = robot.num_joints
+    continuous = robot.continuous
     values = np.full((len(times), count), np.nan)
     heard = np.zeros(count, dtype=bool)
-    continuous = continuous_joints(robot)
     for joint in range(count):
         parts = []
         for at, stream in streams:
@@ -217,7 +217,7 @@ def at_times(
             continue
         heard[joint] = True
         at, angles = merged(parts)
-        if robot.joint_names[joint] in continuous:
+        if continuous[joint]:
             angles = np.unwrap(angles)
         values[:, joint] = interpolated(times, at, angles, max_gap)
     return values, heard

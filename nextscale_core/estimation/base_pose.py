@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from nextscale_core.retarget.description import link_frame, link_names
 from nextscale_core.retarget.robot import Robot
 
 _LONGEST = 200
@@ -29,7 +30,7 @@ def link_named(robot: Robot, frame_id: str) -> str:
     if not frame_id.isprintable() or len(frame_id) > _LONGEST:
         return ""
     for name in (frame_id, frame_id.lstrip("/"), frame_id.rpartition("/")[2]):
-        if robot.model.existFrame(name):
+        if name in link_names(robot.model):
             return name
     return ""
 
@@ -45,9 +46,8 @@ def base_in_link(robot: Robot, frame_id: str) -> tuple[np.ndarray, Rotation] | N
         Origin (3,) [m] and orientation of the base in the link; None where the robot does not
         have the link or the link moves against the base.
     """
-    model = robot.model
     link = link_named(robot, frame_id) if frame_id else root_link(robot)
-    frame = model.frames[model.getFrameId(link)] if link else None
+    frame = link_frame(robot.model, link) if link else None
     if frame is None or frame.parentJoint != 1:
         return None
     to_base = frame.placement.inverse()

@@ -6,15 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nextscale_core.retarget.robot import Robot
-
-
-def continuous_joints(robot: Robot) -> frozenset[str]:
-    """Names of the joints that turn without end."""
-    joints = robot.model.joints
-    # Pinocchio describes them by cosine and sine; before them are 'universe' and the base.
-    return frozenset(name for n, name in enumerate(robot.joint_names, 2) if joints[n].nq == 2)
-
 
 def merged(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
     """One joint's times and positions from all messages that name it.

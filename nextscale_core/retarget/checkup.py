@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from nextscale_core.retarget.checkup_shape import (
     mesh_up_remarks,
 )
 from nextscale_core.retarget.checkup_symmetry import symmetry_remarks
+from nextscale_core.retarget.checkup_urdf import reader_remarks
 from nextscale_core.retarget.description import (
     CONTINUOUS,
     REVOLUTE,
@@ -25,19 +26,24 @@ from nextscale_core.retarget.description import (
     expand,
     joint_limits,
     joint_names,
-    link_masses,
+    locked_joints,
     name_problems,
     read_model,
     reduced,
     stand_up,
 )
+from nextscale_core.retarget.mimic import Limits
 from nextscale_core.retarget.profile import SIDES, RobotProfile, read_profile
 from nextscale_core.retarget.remarks import Remark, error, ok, some, warning
 from nextscale_core.retarget.robot import build_robot, list_robots
 from nextscale_core.retarget.sources import find_urdf, package_roots
+from nextscale_core.retarget.urdf import Urdf, read_urdf
 
 _WIDE = 2 * np.pi
 """A revolute joint with limits beyond this has none [rad]."""
+
+_APART = 0.05
+"""A nominal posture this far from what a joint mimics is worth a warning [rad]."""
 
 _ENDLESS_SPEED = 40.0
 """No joint of a humanoid turns faster [rad/s]."""
@@ -114,11 +120,13 @@ def _remarks(urdf: Path, profile: RobotProfile | None, folders: Sequence[Path]) 
         yield error("urdf", f"no file {urdf}")
         return
     try:
-        model, masses = read_model(urdf), link_masses(urdf)
+        read = read_urdf(urdf)
+        model, masses = read_model(read), read.masses()
     except NextscaleError as problem:
-        yield error("urdf", str(problem), "xacro files must be expanded first: 'xacro FILE'")
+        yield error("urdf", str(problem))
         return
     yield ok("urdf", f"{urdf.name}: {model.njoints - 2} joints, {len(masses)} links with a mass")
+    yield from reader_remarks(read)
     yield from mass_remarks(model)
     missing = list(mesh_remarks(urdf, folders))
     yield from missing
@@ -126,10 +134,10 @@ def _remarks(urdf: Path, profile: RobotProfile | None, folders: Sequence[Path]) 
     if whole:
         yield from mesh_up_remarks(model, urdf, profile, folders)
     if profile is None:
-        yield from _bare_limits(model)
+        yield from _bare_limits(model, read)
         return
     stand_up(model, profile.axes)
-    wrong = name_problems(model, profile)
+    wrong = name_problems(model, profile, read.mimics)
     yield from (error("names", line) for line in wrong)
     if wrong:
         return
@@ -140,19 +148,20 @@ def _remarks(urdf: Path, profile: RobotProfile | None, folders: Sequence[Path]) 
     yield from locked
     if order or any(remark.severity == "error" for remark in locked):
         return
-    moving = reduced(model, expand(profile.locked, joint_names(model)))
-    limits, wrong = joint_limits(moving, profile)
+    moving = reduced(model, locked_joints(model, profile, read.mimics))
+    limits, wrong = joint_limits(moving, profile, read)
     yield from (error("limits", line) for line in wrong)
     if wrong:
         return
     yield from _odd_limits(moving, profile, limits)
+    yield from _mimics(moving, read, profile, limits)
     yield from symmetry_remarks(moving, profile, limits)
     robot = build_robot(urdf, profile, tuple(folders))
     yield from posture_remarks(robot, moving, limits, shapes=whole)
 
 
-def _bare_limits(model: pin.Model) -> Iterator[Remark]:
-    for name in joint_names(model):
+def _bare_limits(model: pin.Model, urdf: Urdf) -> Iterator[Remark]:
+    for name in (name for name in joint_names(model) if name not in urdf.mimics):
         joint = model.joints[model.getJointId(name)]
         if joint.shortname() not in REVOLUTE + CONTINUOUS:
             yield warning(
@@ -203,6 +212,30 @@ def _locked(model: pin.Model, profile: RobotProfile) -> Iterator[Remark]:
             )
     if locked:
         yield ok("locked", f"{len(locked)} joints are held where the profile says")
+
+
+def _mimics(
+    model: pin.Model, urdf: Urdf, profile: RobotProfile, limits: Mapping[str, Limits]
+) -> Iterator[Remark]:
+    """Joints that mimic others, and what they leave to their leaders."""
+    nominal = expand(profile.nominal, joint_names(model))
+    rules = {name: rule for name, rule in urdf.mimics.items() if name in joint_names(model)}
+    for name, rule in rules.items():
+        lower, upper, velocity = limits[rule.leader]
+        offset = f" {rule.offset:+g}" if rule.offset else ""
+        yield ok(
+            "mimic",
+            f"{name} = {rule.multiplier:g} * {rule.leader}{offset}: it is not commanded; with it, "
+            f"{rule.leader} may move from {lower:.4g} to {upper:.4g} rad at {velocity:.4g} rad/s",
+        )
+        at = float(np.clip(nominal.get(rule.leader, 0.0), lower, upper))
+        if abs(nominal.get(name, rule.at(at)) - rule.at(at)) > _APART:
+            yield warning(
+                "mimic",
+                f"nominal puts {name} at {nominal[name]:g} rad, {rule.leader} puts it at "
+                f"{rule.at(at):.3g} rad",
+                f"leave {name} out of nominal",
+            )
 
 
 def _odd_limits(

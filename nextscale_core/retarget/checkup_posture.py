@@ -8,14 +8,12 @@ from fnmatch import fnmatchcase
 import numpy as np
 import pinocchio as pin
 
-from nextscale_core.exceptions import NextscaleError
-from nextscale_core.retarget.collision import collision_model
+from nextscale_core.retarget.checkup_collisions import collision_remarks
 from nextscale_core.retarget.description import expand, joint_names
 from nextscale_core.retarget.footprint import footprint, joint_points
-from nextscale_core.retarget.hulls import link_hulls
 from nextscale_core.retarget.kinematics import Kinematics, Poses, kinematics_of
 from nextscale_core.retarget.profile import SIDES
-from nextscale_core.retarget.remarks import Remark, error, ok, some, warning
+from nextscale_core.retarget.remarks import Remark, error, ok, warning
 from nextscale_core.retarget.robot import Robot, with_profile
 
 _HEIGHT, _REACH = 0.01, 0.03
@@ -55,7 +53,7 @@ def posture_remarks(
     if not shapes:
         return
     yield from _soles(whole)
-    yield from _collisions(whole)
+    yield from collision_remarks(whole)
 
 
 def _points(kinematics: Kinematics, positions: np.ndarray) -> dict[str, np.ndarray]:
@@ -230,46 +228,3 @@ def _soles(robot: Robot) -> Iterator[Remark]:
             )
         if not problems:
             yield ok("sole", f"the {side} sole fits the foot's shape")
-
-
-def _collisions(robot: Robot) -> Iterator[Remark]:
-    try:
-        model = collision_model(robot, robot.profile.collision_margin)
-        shaped = {
-            int(robot.model.frames[robot.model.getFrameId(hull.link)].parentJoint)
-            for hull in link_hulls(robot)
-        }
-    except NextscaleError as problem:
-        yield error("collision", str(problem))
-        return
-    bare = [
-        name
-        for number, name in enumerate(robot.model.names)
-        if number > 1 and number not in shaped and not _in_one_place(robot.model, number)
-    ]
-    if not model.pairs:
-        yield warning("collision", "no pair of bodies can be checked for self-collision")
-    elif len(bare) > robot.num_joints / 2:
-        yield warning(
-            "collision",
-            f"{len(bare)} of {robot.num_joints} joints carry no collision geometry",
-            "what they carry may touch unnoticed",
-        )
-    if model.touching_nominal:
-        pairs = [f"{first} and {second}" for first, second in model.touching_nominal]
-        yield warning(
-            "collision",
-            f"in the nominal posture {some(pairs)} touch, so they are never checked",
-            "change nominal (arms further out), or name them in collision.ignore",
-        )
-    elif model.pairs:
-        yield ok("collision", f"{len(model.pairs)} pairs of bodies, none touching at rest")
-
-
-def _in_one_place(model: pin.Model, joint: int) -> bool:
-    """Whether a joint shares its place with the next one, which carries the body of both."""
-    return any(
-        np.linalg.norm(model.jointPlacements[child].translation) < 0.02
-        for child in range(joint + 1, model.njoints)
-        if model.parents[child] == joint
-    )

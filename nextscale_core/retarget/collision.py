@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from nextscale_core.retarget.culling import Culling
 from nextscale_core.retarget.hinges import Hinge
-from nextscale_core.retarget.hulls import link_hulls
+from nextscale_core.retarget.hulls import link_hulls, links_without_hull
 from nextscale_core.retarget.kinematics import Poses, kinematics_of
 from nextscale_core.retarget.near import SHALLOW, Near, steady
 from nextscale_core.retarget.robot import Robot
@@ -30,6 +30,10 @@ solver wants twice the room: thighs that hang 14 mm apart are seldom further apa
 _SAMPLES = 200
 _ALWAYS = 0.9
 """Pairs that touch in so many random postures touch by construction, not by posture."""
+
+
+_SHOULDER = 2
+"""Bodies between the chest and an upper arm. The hulls around them overlap where shells do not."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +56,10 @@ class Touch:
 class CollisionModel:
     """Self-collision of a robot on the convex hulls of its links.
 
-    Pairs are left out that cannot tell anything: links of the same or of neighbouring joints,
-    links that touch in the nominal or the zero posture or in nearly every random one, and those
-    the profile names.
+    Links of the same or of neighbouring joints touch by construction. Of the other pairs, those
+    are left out that touch in the nominal posture or in nearly every random one, those of one limb
+    with at most two bodies between them, as in a shoulder, that touch in the zero posture, and
+    those that the profile names: `unwatched` holds them.
 
     Args:
         robot: The robot.
@@ -67,8 +72,10 @@ class CollisionModel:
         pairs: Link names of the pairs that are checked.
         share: (P,) share of the room that each pair gets.
         reach: (P,) bodies of a pair that are closer than this touch [m].
-        touching_nominal: Pairs that are left out because they touch in the nominal posture, though
-            they do not in the zero posture nor nearly always.
+        unwatched: Pairs of links that may touch unnoticed, links of neighbouring joints aside.
+        unwatched_links: Links that may touch anything unnoticed, as they have no collision shape.
+        touching_nominal: Pairs of `unwatched` that touch in the nominal posture, but neither in
+            the zero posture nor nearly always.
     """
 
     def __init__(self, robot: Robot, distance: float = 0.0, margin: float | None = None):
@@ -94,6 +101,7 @@ class CollisionModel:
             self._owners.append(parent)
             self._links.append(hull.link)
             self._vertices.append(placed)
+        self.unwatched_links = tuple(links_without_hull(robot))
         self._select_pairs()
         self._data = robot.model.createData()
         self._geometry_data = pin.GeometryData(self._geometry)
@@ -126,10 +134,13 @@ class CollisionModel:
     def _select_pairs(self) -> None:
         robot, model = self.robot, self.robot.model
         ignored = {frozenset(pair) for pair in robot.profile.collision_ignore}
+        unwatched = []
         for a, b in combinations(range(len(self._owners)), 2):
             i, j = self._owners[a], self._owners[b]
             neighbours = i == j or model.parents[i] == j or model.parents[j] == i
-            if not neighbours and frozenset((self._links[a], self._links[b])) not in ignored:
+            if frozenset((self._links[a], self._links[b])) in ignored:
+                unwatched.append((self._links[a], self._links[b]))
+            elif not neighbours:
                 self._geometry.addCollisionPair(pin.CollisionPair(a, b))
         data, geometry_data = model.createData(), pin.GeometryData(self._geometry)
         generator = np.random.default_rng(0)
@@ -144,13 +155,19 @@ class CollisionModel:
             ],
             dtype=bool,
         )
-        drop = touching[:2].any(0) | (touching[2:].mean(0) > _ALWAYS)
-        posed = touching[0] & ~touching[1] & (touching[2:].mean(0) <= _ALWAYS)
-        self.touching_nominal = tuple(
-            (self._links[pair.first], self._links[pair.second])
-            for pair, so in zip(list(self._geometry.collisionPairs), posed, strict=True)
-            if so
+        always = touching[2:].mean(0) > _ALWAYS
+        close = np.array(
+            [self._between(p.first, p.second) <= _SHOULDER for p in self._geometry.collisionPairs],
+            dtype=bool,
         )
+        drop = touching[0] | (touching[1] & close) | always
+        posed = touching[0] & ~touching[1] & ~always
+        names = [
+            (self._links[p.first], self._links[p.second]) for p in self._geometry.collisionPairs
+        ]
+        self.touching_nominal = tuple(pair for pair, so in zip(names, posed, strict=True) if so)
+        unwatched += [pair for pair, out in zip(names, drop, strict=True) if out]
+        self.unwatched = tuple(unwatched)
         # As numbers: pinocchio's pairs are views that move when one before them is removed.
         kept = [
             (int(pair.first), int(pair.second))
@@ -160,6 +177,14 @@ class CollisionModel:
         self._geometry.removeAllCollisionPairs()
         for a, b in kept:
             self._geometry.addCollisionPair(pin.CollisionPair(a, b))
+
+    def _between(self, first: int, second: int) -> int:
+        """Number of joints' bodies between two bodies of one limb; many for others."""
+        upper, lower = sorted((self._owners[first], self._owners[second]))
+        parents, steps = self.robot.model.parents, 0
+        while lower > upper:
+            lower, steps = parents[lower], steps + 1
+        return steps - 1 if lower == upper else len(parents)
 
     def _nominal_gaps(self) -> np.ndarray:
         """(P,) distance of the bodies of each pair in the nominal posture [m]."""
@@ -365,8 +390,8 @@ class CollisionModel:
             separation=apart + separation - distance,
         )
 
-    def joints_of(self, number: int) -> tuple[int, int]:
-        """Joints that carry the bodies of pair `number`, -1 for the base."""
+    def bodies_of(self, number: int) -> tuple[int, int]:
+        """The bodies of pair `number` in the kinematics, -1 for the base."""
         pair = self._geometry.collisionPairs[number]
         return self._owners[pair.first] - 2, self._owners[pair.second] - 2
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TypeVar
@@ -12,6 +12,7 @@ import numpy as np
 import pinocchio as pin
 
 from nextscale_core.exceptions import RobotError
+from nextscale_core.retarget.mimic import Limits, Mimic, narrowed, with_followers
 from nextscale_core.retarget.profile import (
     ALL_JOINTS,
     LIMB_PARTS,
@@ -21,6 +22,7 @@ from nextscale_core.retarget.profile import (
     RobotProfile,
 )
 from nextscale_core.retarget.profile_keys import nearest
+from nextscale_core.retarget.urdf import Urdf, read_urdf
 
 REVOLUTE = ("JointModelRX", "JointModelRY", "JointModelRZ", "JointModelRevoluteUnaligned")
 CONTINUOUS = ("JointModelRUBX", "JointModelRUBY", "JointModelRUBZ", "JointModelRUBUnaligned")
@@ -34,66 +36,55 @@ _FURTHEST = 100.0
 _Value = TypeVar("_Value")
 
 
-def read_model(urdf: Path) -> pin.Model:
-    """The model of a URDF file, floating in space.
+def read_model(urdf: Path | Urdf) -> pin.Model:
+    """The model of a URDF file, floating in space; joints that mimic others are free in it.
 
     Raises:
         RobotError: the file cannot be read as a URDF.
     """
-    _read_xml(urdf)
-    try:
-        model = pin.buildModelFromUrdf(str(urdf), pin.JointModelFreeFlyer())
-    except (ValueError, RuntimeError) as error:
-        raise RobotError(f"{urdf} cannot be read as a URDF: {error}") from error
+    if not isinstance(urdf, Urdf):
+        urdf = read_urdf(urdf)
+    model = urdf.model()
     for joint in range(2, model.njoints):
         if not np.abs(model.jointPlacements[joint].homogeneous).max() < _FURTHEST:
-            raise RobotError(f"{urdf}: joint {model.names[joint]!r} lies nowhere near its parent")
+            raise RobotError(
+                f"{urdf.path}: joint {model.names[joint]!r} lies nowhere near its parent"
+            )
         data = model.joints[joint].createData()
         model.joints[joint].calc(data, pin.neutral(model), np.zeros(model.nv))
         if model.joints[joint].nv == 1 and not abs(np.linalg.norm(data.S) - 1) < 1e-6:
-            raise RobotError(f"{urdf}: the axis of joint {model.names[joint]!r} has no direction")
+            raise RobotError(
+                f"{urdf.path}: the axis of joint {model.names[joint]!r} has no direction"
+            )
     return model
-
-
-def _read_xml(urdf: Path) -> ElementTree.Element:
-    """The root of a URDF. The parser of the model forgives what the readers of its parts do not.
-
-    Raises:
-        RobotError: the file cannot be read, or is no whole XML in a known encoding.
-    """
-    try:
-        return ElementTree.parse(urdf).getroot()
-    except (ElementTree.ParseError, LookupError, ValueError, OSError) as error:
-        raise RobotError(f"{urdf} cannot be read as a URDF: {error}") from error
 
 
 def link_masses(urdf: Path) -> dict[str, float]:
     """Mass of each link that states one [kg].
 
     Raises:
-        RobotError: the file is no XML, or a mass no number.
+        RobotError: the file is not a URDF, or a mass is not a number.
     """
-    masses = {}
-    for link in _read_xml(urdf).findall("./link"):
-        mass = link.find("./inertial/mass")
-        if mass is None:
-            continue
-        name, value = link.get("name", ""), mass.get("value", "0")
-        try:
-            masses[name] = float(value)
-        except ValueError:
-            raise RobotError(f"{urdf}: link {name!r} has mass {value!r}, not a number") from None
-    return masses
+    return read_urdf(urdf).masses()
 
 
 def joint_names(model: pin.Model) -> list[str]:
-    """Names of the joints behind the floating base, in the order of the model."""
+    """Names of the joints behind the floating base, in the order of the model.
+
+    That is pinocchio's: each joint before those it carries, and those that one link carries by
+    name. The order in the file does not matter.
+    """
     return list(model.names)[2:]
 
 
 def link_names(model: pin.Model) -> set[str]:
     """Names of all links."""
     return {frame.name for frame in model.frames if frame.type == pin.FrameType.BODY}
+
+
+def link_frame(model: pin.Model, link: str) -> pin.Frame:
+    """The frame of a link; a joint may have the same name."""
+    return model.frames[model.getFrameId(link, pin.FrameType.BODY)]
 
 
 def expand(table: Mapping[str, _Value], names: Collection[str]) -> dict[str, _Value]:
@@ -144,7 +135,29 @@ def reduced(model: pin.Model, positions: Mapping[str, float]) -> pin.Model:
             reference[joint.idx_q : joint.idx_q + 2] = np.cos(value), np.sin(value)
         else:
             reference[joint.idx_q] = value
-    return pin.buildReducedModel(model, [model.getJointId(name) for name in positions], reference)
+    with _unambiguous(model):
+        still = [model.getJointId(name) for name in positions]
+        smaller = pin.buildReducedModel(model, still, reference)
+    for frame in smaller.frames:
+        frame.name = frame.name.removesuffix(_LINK)
+    return smaller
+
+
+_LINK = " (link)"
+
+
+@contextmanager
+def _unambiguous(model: pin.Model) -> Iterator[None]:
+    """Other names for links that are called like a joint, which pinocchio cannot reduce."""
+    joints = set(model.names)
+    changed = [f for f in model.frames if f.type == pin.FrameType.BODY and f.name in joints]
+    for frame in changed:
+        frame.name += _LINK
+    try:
+        yield
+    finally:
+        for frame in changed:
+            frame.name = frame.name.removesuffix(_LINK)
 
 
 def part_frames(model: pin.Model, profile: RobotProfile) -> dict[str, int]:
@@ -184,15 +197,28 @@ def chain(model: pin.Model, joint: str) -> list[str]:
     return names
 
 
-def held_joints(model: pin.Model, profile: RobotProfile) -> tuple[list[str], bool]:
+def locked_joints(
+    model: pin.Model, profile: RobotProfile, mimics: Mapping[str, Mimic]
+) -> dict[str, float]:
+    """Where joints are that never move: locked ones and those that mimic them [rad]."""
+    names = joint_names(model)
+    return with_followers(expand(profile.locked, names), mimics, names)
+
+
+def held_joints(
+    model: pin.Model, profile: RobotProfile, mimics: Mapping[str, Mimic]
+) -> tuple[list[str], bool]:
     """Joints that the profile leaves out of the motion, and whether the base stays too.
 
     Args:
         model: The model without its locked joints.
         profile: Says which joints move.
+        mimics: Joints that follow others. They move where their leader does; a leader is held
+            where the upper body moves only and one of its followers belongs to the legs.
 
     Returns:
-        Names in the order of the model; True where a joint of a leg is among them.
+        Names of commanded joints in the order of the model; True where a joint of a leg is among
+        them.
     """
     names = joint_names(model)
     legs = {
@@ -205,24 +231,33 @@ def held_joints(model: pin.Model, profile: RobotProfile) -> tuple[list[str], boo
         return [], False
     if profile.joints == UPPER_BODY:
         below = {name for name in names if legs & set(chain(model, name))}
+        below |= {mimics[name].leader for name in below if name in mimics}
         held = [name for name in names if name in below]
     else:
         moving = {
             name for name in names for pattern in profile.joints if fnmatchcase(name, pattern)
         }
         held = [name for name in names if name not in moving]
+    legs |= {mimics[name].leader for name in legs if name in mimics}
+    held = [name for name in held if name not in mimics]
     return held, bool(legs & set(held))
 
 
 def _bears(model: pin.Model, profile: RobotProfile, name: str) -> bool:
     """Whether a joint carries a leg and not the chest too."""
-    torso = model.frames[model.getFrameId(profile.torso)].parentJoint
+    torso = link_frame(model, profile.torso).parentJoint
     return name not in chain(model, model.names[torso])
 
 
-def name_problems(model: pin.Model, profile: RobotProfile) -> list[str]:
-    """Every name in a profile that the URDF lacks, each with the nearest right one."""
+def name_problems(
+    model: pin.Model, profile: RobotProfile, mimics: Mapping[str, Mimic]
+) -> list[str]:
+    """Every name in a profile that the URDF lacks, each with the nearest right one.
+
+    Also joints that mimic another where only a commanded joint can stand.
+    """
     links, names = link_names(model), joint_names(model)
+    locked = locked_joints(model, profile, mimics)
     wrong = []
     for key in ("pelvis", "torso"):
         link = getattr(profile, key)
@@ -236,7 +271,7 @@ def name_problems(model: pin.Model, profile: RobotProfile) -> list[str]:
             joint = profile.limb(side)[part]
             if joint not in names:
                 wrong.append(f"parts.{side}.{part}: no joint {joint!r}; {nearest(joint, names)}")
-            elif any(fnmatchcase(joint, pattern) for pattern in profile.locked):
+            elif joint in locked:
                 wrong.append(
                     f"parts.{side}.{part}: joint {joint!r} is also locked; to move only a part "
                     "of the robot, name its joints in 'joints'"
@@ -246,19 +281,38 @@ def name_problems(model: pin.Model, profile: RobotProfile) -> list[str]:
         for pattern in () if isinstance(patterns, str) else patterns:
             if key == "acceleration" and pattern == "default":
                 continue
-            if not any(fnmatchcase(name, pattern) for name in names):
+            matched = [name for name in names if fnmatchcase(name, pattern)]
+            followers = [name for name in matched if name in mimics]
+            if not matched:
                 wrong.append(f"{key}: no joint matches {pattern!r}; {nearest(pattern, names)}")
+            elif key == "joints" and len(followers) == len(matched):
+                wrong.append(f"{key}: {_following(followers[0], mimics)}; name that joint")
+    wrong += [
+        f"locked: {_following(name, mimics)}, which moves; lock that joint"
+        for name in expand(profile.locked, names)
+        if name not in locked
+    ]
     return wrong
 
 
+def _following(name: str, mimics: Mapping[str, Mimic]) -> str:
+    return f"joint {name!r} mimics {mimics[name].leader!r}"
+
+
 def joint_limits(
-    model: pin.Model, profile: RobotProfile, but: Collection[str] = ()
-) -> tuple[dict[str, tuple[float, float, float]], list[str]]:
+    model: pin.Model,
+    profile: RobotProfile,
+    urdf: Urdf,
+    but: Collection[str] = (),
+) -> tuple[dict[str, Limits], list[str]]:
     """Limits of every joint, and what is wrong with them.
+
+    Those of a joint that others mimic are so narrow that the others keep theirs too.
 
     Args:
         model: The model without its locked joints.
         profile: May replace position limits and make velocity limits stricter.
+        urdf: Where the model comes from.
         but: Joints whose limits do not matter.
 
     Returns:
@@ -266,10 +320,12 @@ def joint_limits(
     """
     names = joint_names(model)
     stricter, instead = expand(profile.velocity, names), expand(profile.position, names)
-    limits, wrong = {}, []
+    limits: dict[str, Limits] = {}
+    wrong, endless = [], []
     for name in names:
         joint = model.joints[model.getJointId(name)]
         kind = joint.shortname()
+        rule, missing = urdf.mimics.get(name), urdf.missing.get(name, ())
         lower, upper = -_TURNS, _TURNS
         if kind in REVOLUTE:
             lower = float(model.lowerPositionLimit[joint.idx_q])
@@ -277,24 +333,55 @@ def joint_limits(
         elif kind not in CONTINUOUS:
             wrong.append(
                 f"joint {name!r} is of type {kind}; only revolute joints can move, "
-                "lock it in the profile"
+                f"lock {'it' if rule is None else repr(rule.leader)} in the profile"
             )
             continue
+        elif name not in instead:
+            endless.append(name)
         lower, upper = instead.get(name, (lower, upper))
         velocity = float(model.velocityLimit[joint.idx_v])
         # Zero is what a URDF says that knows no limit; the profile may know one.
         velocity = min(velocity if velocity > 0 else np.inf, stricter.get(name, np.inf))
-        if name not in but:
-            if not upper - lower > 2 * profile.position_margin:
-                wrong.append(
-                    f"joint {name!r} may move from {lower:g} to {upper:g} rad only; "
-                    "lock it in the profile, or give its limits in limits.position"
-                )
-            if not velocity < np.inf:
-                given = float(model.velocityLimit[joint.idx_v])
-                wrong.append(
-                    f"joint {name!r} has velocity limit {given:g} rad/s; "
-                    "set a positive one in limits.velocity"
-                )
         limits[name] = (lower, upper, velocity)
-    return limits, wrong
+        if name in but or (rule is not None and rule.leader in but):
+            continue
+        if not upper - lower > 2 * profile.position_margin:
+            lacks = [key for key in missing if key in ("lower", "upper")]
+            wrong.append(
+                f"joint {name!r} may move from {lower:g} to {upper:g} rad only{_lacking(lacks)}; "
+                "lock it in the profile, or give its limits in limits.position"
+            )
+        # What mimics a joint is as fast as that joint allows.
+        if not velocity < np.inf and rule is None:
+            given = float(model.velocityLimit[joint.idx_v])
+            lacks = [key for key in missing if key == "velocity"]
+            wrong.append(
+                f"joint {name!r} has velocity limit {given:g} rad/s{_lacking(lacks)}; "
+                "set a positive one in limits.velocity"
+            )
+    limits, none_left = narrowed(limits, urdf.mimics, endless)
+    return limits, wrong or none_left
+
+
+def _lacking(attributes: Sequence[str]) -> str:
+    """Why a limit is 0: the file does not state it."""
+    return f" (its <limit> has no {' and no '.join(attributes)})" if attributes else ""
+
+
+def acceleration_limits(
+    names: Sequence[str], profile: RobotProfile, urdf: Urdf
+) -> dict[str, float]:
+    """Acceleration limits of the profile, or of the URDF where it states stricter ones [rad/s^2].
+
+    Those of a joint that others mimic are so low that the others keep theirs too.
+    """
+    table = expand(profile.acceleration, names)
+    default = profile.acceleration["default"]
+    limits = {
+        name: min(table.get(name, default), urdf.acceleration.get(name, np.inf)) for name in names
+    }
+    for name, rule in urdf.mimics.items():
+        if name in limits and rule.leader in limits and rule.multiplier:
+            allowed = limits[name] / abs(rule.multiplier)
+            limits[rule.leader] = min(limits[rule.leader], allowed)
+    return limits

@@ -24,10 +24,15 @@ from nextscale_core.retarget.description import (
 from nextscale_core.retarget.footprint import Footprint, footprint, joint_points, mesh_up_of
 from nextscale_core.retarget.patterns import grouped
 from nextscale_core.retarget.profile import SIDES, RobotProfile, Sole, UrdfSource
+from nextscale_core.retarget.remarks import some
 from nextscale_core.retarget.sources import package_roots
+from nextscale_core.retarget.urdf import read_urdf
 
 _KNEE = 0.3
 """Bend of the knees in the drafted posture [rad]."""
+
+_GUESS = 1.5
+"""Position limits to either side of joints that have none [rad]."""
 
 _FASTEST, _SLOWEST, _CAUTIOUS = 40.0, 0.5, 3.0
 """Velocity limits above the first mean that nobody set one; the third is put there. Leg joints
@@ -71,7 +76,11 @@ def draft_profile(
         RobotError: the URDF cannot be read, or is no humanoid with two legs and two arms.
     """
     folders = package_roots(urdf) if mesh_dirs is None else tuple(mesh_dirs)
-    model, notes = read_model(urdf), []
+    read = read_urdf(urdf)
+    model, notes = read_model(read), []
+    bare = _without_limits(model)
+    guessed = bare if 2 * len(bare) > model.njoints - 2 else []
+    _guess_limits(model, guessed)
     mesh_up = mesh_up_of(model, urdf, folders)
     try:
         shapes = joint_points(model, urdf, folders, mesh_up)
@@ -80,11 +89,22 @@ def draft_profile(
         notes.append(f"{error}; the soles are guessed from the length of the legs")
     anatomy = find_anatomy(model, {joint: points.mean(0) for joint, points in shapes.items()})
     notes += anatomy.notes
+    parts = {joint for limb in anatomy.limbs.values() for joint in limb.values()}
+    guessed = guessed or [joint for joint in bare if joint in parts]
+    _guess_limits(model, guessed)
     stand_up(model, anatomy.axes)
     turn = anatomy.axes.rotation()
     sole = _sole(model, anatomy, {joint: at @ turn.T for joint, at in shapes.items()}, notes)
     moving = _moving(model, anatomy)
-    locked = {joint: 0.0 for joint in joint_names(model) if joint not in moving}
+    guessed = [joint for joint in guessed if joint in moving]
+    if guessed:
+        notes.append(
+            f"the URDF gives {some(guessed)} no room to move: {_GUESS:g} rad to either side is a "
+            "guess; put the robot's own limits in limits.position before it moves"
+        )
+    # What mimics a joint moves and stands with it.
+    free = {name for name, rule in read.mimics.items() if rule.leader in moving}
+    locked = {joint: 0.0 for joint in joint_names(model) if joint not in {*moving, *free}}
     lower, upper = _ranges(model)
     locked = {
         joint: round(float(np.clip(0.0, lower.get(joint, 0.0), upper.get(joint, 0.0))), 3)
@@ -103,10 +123,15 @@ def draft_profile(
         right=anatomy.limbs["right"],
         sole=sole,
         min_stance_width=round(max(2.4 * sole.half_width, 0.8 * abs(hips[0] - hips[1])), 2),
-        nominal=_nominal(model, anatomy, notes),
+        nominal={
+            joint: value
+            for joint, value in _nominal(model, anatomy, notes).items()
+            if joint not in read.mimics
+        },
         locked=grouped(locked, joint_names(model)),
         acceleration={"default": _HIGHEST, **grouped(_slow(model, moving), joint_names(model))},
         velocity=grouped(_unlimited(model, moving), joint_names(model)),
+        position=dict.fromkeys(guessed, (-_GUESS, _GUESS)),
     )
     return Draft(profile, tuple(notes), tuple(moving))
 
@@ -141,6 +166,20 @@ def _moving(model: pin.Model, anatomy: Anatomy) -> list[str]:
         joint for side in SIDES for joint in (*anatomy.legs[side], *anatomy.arms[side])
     } | trunk(model, anatomy)
     return [joint for joint in joint_names(model) if joint in limbs and _can_move(model, joint)]
+
+
+def _without_limits(model: pin.Model) -> list[str]:
+    """Revolute joints whose lower and upper limit are the same, as CAD exports write them."""
+    lower, upper = _ranges(model)
+    return [joint for joint in lower if lower[joint] == upper[joint]]
+
+
+def _guess_limits(model: pin.Model, joints: Sequence[str]) -> None:
+    for joint in joints:
+        row = model.joints[model.getJointId(joint)].idx_q
+        lower, upper = model.lowerPositionLimit, model.upperPositionLimit
+        lower[row], upper[row] = -_GUESS, _GUESS
+        model.lowerPositionLimit, model.upperPositionLimit = lower, upper
 
 
 def _can_move(model: pin.Model, joint: str) -> bool:

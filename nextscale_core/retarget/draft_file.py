@@ -63,11 +63,12 @@ def draft_yaml(draft: Draft) -> str:
         "joints: all # or upper_body, or a list of patterns: which joints move",
         "",
         "limits:",
-        "  # A URDF has no acceleration limits. Two thirds of (effort limit / inertia) at zero,",
+        "  # Few URDFs have acceleration limits. Two thirds of (effort limit / inertia) at zero,",
         "  # where that is below the cap [rad/s^2].",
         *_table("acceleration", profile.acceleration, "  "),
         "  # Only where the URDF has none, or one that is no limit [rad/s].",
         *_table("velocity", profile.velocity, "  "),
+        *_intervals("  position", profile.position),
         f"  position_margin: {profile.position_margin:g} # [rad] kept to the position limits",
         "",
         "collision:",
@@ -84,6 +85,11 @@ def _table(key: str, table: Mapping[str, float], indent: str = "") -> list[str]:
         f"{indent}{key}:",
         *(f"{indent}  {_text(name)}: {value:g}" for name, value in table.items()),
     ]
+
+
+def _intervals(key: str, table: Mapping[str, tuple[float, float]]) -> list[str]:
+    lines = [f"    {_text(name)}: {_numbers(interval)}" for name, interval in table.items()]
+    return [f"{key}: # the URDF has none: a guess [rad]", *lines] if lines else []
 
 
 def _numbers(values: tuple[float, ...]) -> str:

@@ -39,7 +39,8 @@ def eased(
     """
     if len(trajectory) < 6 or collisions.colliding(trajectory.positions[[0, -1]]).any():
         return None
-    arms = _arms(kinematics_of(robot))
+    kinematics = kinematics_of(robot)
+    arms = _arms(kinematics)
     times = trajectory.time_from_start
     rate = 1.0 / float(np.median(np.diff(times)))
     ends = np.minimum(times - times[0], times[-1] - times) / _FADE
@@ -55,7 +56,7 @@ def eased(
             return None
         touching = np.zeros(steps.shape, dtype=bool)
         for row, pair in found:
-            movers = _movers(collisions, pair, arms)
+            movers = _movers(collisions, kinematics, pair, arms)
             if not len(movers):
                 return None
             touching[movers, rows[row]] = True
@@ -78,14 +79,18 @@ def _arms(kinematics: Kinematics) -> np.ndarray:
     """(2, J) True for the joints of each arm, the hand's own too."""
     wrists = kinematics.support[[kinematics.index[f"{side}_wrist"] for side in SIDES]]
     shared = wrists.all(0) | kinematics.support[kinematics.soles].any(0)
-    chains = np.stack([kinematics.ancestors(joint) for joint in range(kinematics.robot.num_joints)])
+    robot = kinematics.robot
+    bodies = [robot.model.getJointId(name) - 2 for name in robot.joint_names]
+    chains = kinematics.commanded(np.stack([kinematics.ancestors(body) for body in bodies]))
     return np.stack([(chains & wrist & ~shared).any(1) for wrist in wrists])
 
 
-def _movers(collisions: CollisionModel, pair: int, arms: np.ndarray) -> np.ndarray:
+def _movers(
+    collisions: CollisionModel, kinematics: Kinematics, pair: int, arms: np.ndarray
+) -> np.ndarray:
     """Which arms carry one of the bodies of a pair, as far as easing them moves it."""
-    joints = [joint for joint in collisions.joints_of(pair) if joint >= 0]
-    return np.flatnonzero(arms[:, joints].any(1))
+    first, second = (kinematics.ancestors(body) for body in collisions.bodies_of(pair))
+    return np.flatnonzero((arms & kinematics.commanded(first | second)).any(1))
 
 
 def _smooth(share: np.ndarray, rate: float) -> np.ndarray:

@@ -29,19 +29,22 @@ class _Limb:
     Attributes:
         start: First line of the limb in the common buffer.
         lines: Rows of the Jacobian.
-        columns: Its columns; one more holds the residual.
+        width: Its columns in the buffer; the last one holds the residual.
         runs: (columns of the limb, columns of the equations) of each unbroken run.
+        fold: (width, columns) from the joints of bodies to the commanded ones, where some joints
+            mimic others.
     """
 
     start: int
     lines: int
-    columns: int
+    width: int
     runs: tuple[tuple[slice, slice], ...]
+    fold: np.ndarray | None
 
 
 @dataclass(frozen=True)
 class _Pairs:
-    """Derivatives of points by joints: axis x (point[first] - point[second]).
+    """Derivatives of points by the joints of bodies: axis x (point[first] - point[second]).
 
     Attributes:
         row: Residual of each pair.
@@ -100,15 +103,17 @@ class Equations:
         columns_of: dict[tuple[str, int], np.ndarray] = {}
         for members in groups:
             used = np.flatnonzero(moved[members].any(0))
-            columns = np.concatenate([np.arange(6), 6 + np.searchsorted(self.joints, used)])
-            width = len(columns) + 1
+            asked = np.flatnonzero(k.commanded(moved[members].any(0)))
+            columns = np.concatenate([np.arange(6), 6 + np.searchsorted(self.joints, asked)])
+            width = 6 + len(used) + 1
             height = 0
             for member in members:
                 kind, _ = units[member]
                 place[units[member]] = (buffer + height * width, width)
                 columns_of[units[member]] = used
                 height += 1 if kind == "height" else 3
-            self._limbs.append(_Limb(buffer, height, len(columns), _runs(columns)))
+            fold = None if k.fold is None else _fold(k.fold[np.ix_(used, asked)])
+            self._limbs.append(_Limb(buffer, height, width, _runs(columns), fold))
             buffer += height * width
         self._buffer = buffer
 
@@ -117,17 +122,17 @@ class Equations:
             return [start + width * line + column for line in range(3)]
 
         def pairs(kind: str) -> _Pairs:
-            """Where `Frames` has the bodies 0 to J; their origins follow the keypoints."""
+            """Where `Frames` has the bodies; their origins follow the keypoints."""
             found: list[tuple[int, int, int, int, list[int]]] = []
             for unit in units:
                 if unit[0] != kind:
                     continue
                 one, other = self._ends(unit)
-                for j in map(int, np.flatnonzero(self._moved(*unit))):
-                    column = 6 + int(np.searchsorted(columns_of[unit], j))
-                    a = one if k.support[one, j] else keypoints + 1 + j
-                    b = other if other >= 0 and k.support[other, j] else keypoints + 1 + j
-                    found.append((unit[1], j + 1, a, b, lines(unit, column)))
+                for body in map(int, np.flatnonzero(self._moved(*unit))):
+                    column = 6 + int(np.searchsorted(columns_of[unit], body))
+                    a = one if k.carried[one, body] else keypoints + 1 + body
+                    b = other if other >= 0 and k.carried[other, body] else keypoints + 1 + body
+                    found.append((unit[1], body + 1, a, b, lines(unit, column)))
             if not found:
                 none = np.empty(0, int)
                 return _Pairs(none, none, none, none, np.empty((0, 3), int))
@@ -161,10 +166,10 @@ class Equations:
         return int(self._first[row]), int(self._second[row])
 
     def _moved(self, kind: str, number: int) -> np.ndarray:
-        """(J,) joints that move a unit."""
+        """(B,) bodies whose joints move a unit."""
         one, other = self._ends((kind, number))
-        support = self._kinematics.support
-        return support[one] | support[other] if other >= 0 else support[one]
+        carried = self._kinematics.carried
+        return carried[one] | carried[other] if other >= 0 else carried[one]
 
     def jacobian(
         self,
@@ -263,9 +268,10 @@ class Equations:
         """Add the limbs' products to the blocks (T, m, m) of a band and the gradient (T, m)."""
         count = buffer.shape[1]
         for limb in self._limbs:
-            width = limb.columns + 1
-            lines = buffer[limb.start : limb.start + limb.lines * width]
-            rows = np.ascontiguousarray(lines.T).reshape(count, limb.lines, width)
+            lines = buffer[limb.start : limb.start + limb.lines * limb.width]
+            rows = np.ascontiguousarray(lines.T).reshape(count, limb.lines, limb.width)
+            if limb.fold is not None:
+                rows = rows @ limb.fold
             # A copy: for a matrix and its own transpose NumPy takes a slower way.
             product = rows.transpose(0, 2, 1).copy() @ rows
             for here, there in limb.runs:
@@ -277,8 +283,16 @@ class Equations:
                         blocks[:, there, lower] += product[:, here, below]
 
 
+def _fold(joints: np.ndarray) -> np.ndarray:
+    """A limb's fold from that of its joints: base and residual stay."""
+    count, columns = joints.shape
+    fold = np.zeros((6 + count + 1, 6 + columns + 1))
+    fold[:6, :6], fold[6:-1, 6:-1], fold[-1, -1] = np.eye(6), joints, 1.0
+    return fold
+
+
 def _by_limb(moved: np.ndarray) -> list[np.ndarray]:
-    """Rows of (U, J) gathered so that few joints move each group."""
+    """Rows of (U, B) gathered so that few joints move each group."""
     order = np.argsort(-moved.sum(1), kind="stable")
     leaders: list[int] = []
     members: dict[int, list[int]] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +68,7 @@ def joint_points(
     data = model.createData()
     pin.framesForwardKinematics(model, data, pin.neutral(model))
     points: dict[str, list[np.ndarray]] = {}
-    for link, shape in link_points(model, urdf, mesh_dirs, mesh_up).items():
+    for link, shape in link_points(urdf, mesh_dirs, mesh_up).items():
         number = model.getFrameId(link, pin.FrameType.BODY)
         place = data.oMf[number]
         carrier = model.names[model.frames[number].parentJoint]
@@ -80,15 +79,13 @@ def joint_points(
 def mesh_up_of(model: pin.Model, urdf: Path, mesh_dirs: Sequence[Path]) -> str:
     """'z', or 'y' where the meshes lie nearer to their joints when they are turned up.
 
-    Only descriptions with COLLADA meshes can differ. A body reaches from its own joint to the
-    next one; turned wrongly, it lies across.
+    Only COLLADA meshes whose files say y can differ. A body reaches from its own joint to the next
+    one; turned wrongly, it lies across.
     """
     if ".dae" not in urdf.read_text(encoding="utf-8", errors="replace").lower():
         return "z"
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            gaps = {up: _gap(model, urdf, mesh_dirs, up) for up in ("z", "y")}
+        gaps = {up: _gap(model, urdf, mesh_dirs, up) for up in ("z", "y")}
     except RobotError:
         return "z"
     return "y" if gaps["y"] < 0.7 * gaps["z"] else "z"

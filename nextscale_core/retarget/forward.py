@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nextscale_core.retarget.mimic import Coupling
+
 
 @dataclass(frozen=True)
 class Frames:
@@ -49,10 +51,20 @@ class ForwardKinematics:
         shift: (J, 3) place of each joint in its parent's frame [m].
         turn: (J, 3, 3) orientation of each joint in its parent's frame, at zero.
         axis: (J, 3) unit axis of each joint in its own frame.
+        coupling: From the positions that clips hold to those of the J joints here, where some
+            joints mimic others.
     """
 
-    def __init__(self, parent: np.ndarray, shift: np.ndarray, turn: np.ndarray, axis: np.ndarray):
+    def __init__(
+        self,
+        parent: np.ndarray,
+        shift: np.ndarray,
+        turn: np.ndarray,
+        axis: np.ndarray,
+        coupling: Coupling | None = None,
+    ):
         count = len(parent)
+        self._coupling = coupling
         # own[b] @ z is the axis of body b in the frame of the description.
         self.own = np.concatenate([np.eye(3)[None], np.stack([_onto(one) for one in axis])])
         above = self.own[parent + 1].transpose(0, 2, 1)
@@ -76,8 +88,10 @@ class ForwardKinematics:
         Args:
             base: (T, 3) [m].
             rotation: (T, 3, 3) orientation of the base.
-            joints: (T, J) [rad].
+            joints: (T, J) [rad]; of the commanded joints where there is a coupling.
         """
+        if self._coupling is not None:
+            joints = self._coupling.positions(joints)
         frames, count = joints.shape
         columns = np.empty((count + 1, 3, 3, frames))
         origin = np.empty((count + 1, 3, frames))

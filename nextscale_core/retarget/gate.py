@@ -196,6 +196,9 @@ class SafetyGate:
             position_room=float(room.min()),
             start_jump=jump,
             touching_samples=touching,
+            watched_pairs=len(self._collisions.pairs),
+            unwatched_pairs=self._collisions.unwatched,
+            unwatched_links=self._collisions.unwatched_links,
             penetration=depth,
             base_height=(float(height.min()), float(height.max())),
         )

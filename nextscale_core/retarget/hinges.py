@@ -17,9 +17,9 @@ class Hinge:
 
     Attributes:
         frame: Which frame.
-        first: Joint that carries the first body, -1 for the base.
-        second: Joint that carries the second body.
-        at_first: (3,) witness point on the first body, in its joint's frame [m].
+        first: The first body, -1 for the base.
+        second: The second body.
+        at_first: (3,) witness point on the first body, in its frame [m].
         at_second: (3,) witness point on the second body [m].
         normal: (3,) world direction from the first body to the second.
         separation: Wanted distance from the first point to the second along the normal [m].
@@ -54,8 +54,8 @@ class HingeRows:
         )
         self._normal = np.array([hinge.normal for hinge in kept]).reshape(-1, 3)
         self._separation = np.array([hinge.separation for hinge in kept])
-        joints = kinematics.robot.num_joints
-        moves = [kinematics.ancestors(joint) for joint in range(-1, joints)]
+        self._kinematics = kinematics
+        moves = [kinematics.ancestors(body) for body in range(-1, kinematics.bodies)]
         first, second = (np.stack(moves)[self._body[:, n]].astype(float) for n in (0, 1))
         self._moved = np.stack([-first, second], axis=1)
 
@@ -65,7 +65,7 @@ class HingeRows:
     @property
     def joints(self) -> np.ndarray:
         """(J,) True for the joints that move the bodies of a hinge relative to each other."""
-        return np.asarray((self._moved.sum(1) != 0).any(0))
+        return self._kinematics.commanded(np.asarray((self._moved.sum(1) != 0).any(0)))
 
     def add_to(
         self,
@@ -86,10 +86,11 @@ class HingeRows:
             blocks: (T, 6 + A, 6 + A) view of a band, see `Band`.
             gradient: (T, 6 + A).
         """
-        t, normal = self._frame, self._normal
-        axes = frames.columns[joints + 1, 2][:, :, t]
-        origins = frames.origin[joints + 1][:, :, t]
-        row = np.zeros((len(joints), len(t)))
+        t, normal, fold = self._frame, self._normal, self._kinematics.fold
+        moving = joints if fold is None else np.flatnonzero(fold[:, joints].any(1))
+        axes = frames.columns[moving + 1, 2][:, :, t]
+        origins = frames.origin[moving + 1][:, :, t]
+        row = np.zeros((len(moving), len(t)))
         value = -self._separation
         for n, sign in ((0, -1.0), (1, 1.0)):
             body = self._body[:, n]
@@ -104,7 +105,9 @@ class HingeRows:
                 + axes[:, 1] * (bz * nx - bx * nz)
                 + axes[:, 2] * (bx * ny - by * nx)
             )
-            row += lever * self._moved[:, n, joints].T
+            row += lever * self._moved[:, n, moving].T
+        if fold is not None:
+            row = fold[np.ix_(moving, joints)].T @ row
         unique, begin, count = np.unique(t, return_index=True, return_counts=True)
         padded = np.zeros((len(unique), int(count.max()), len(joints) + 1))
         group = np.repeat(np.arange(len(unique)), count)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import tempfile
-import warnings
 import xml.etree.ElementTree as ElementTree
 import zipfile
 from collections.abc import Sequence
@@ -20,11 +19,13 @@ from scipy.spatial import ConvexHull, QhullError
 from nextscale_core.exceptions import RobotError
 from nextscale_core.retarget.cache import cache_dir
 from nextscale_core.retarget.robot import Robot
+from nextscale_core.retarget.shapes import Kind, link_shapes, shaped_links
 from nextscale_core.retarget.sources import find_mesh
+from nextscale_core.retarget.urdf import read_urdf
 
 _log = logging.getLogger(__name__)
 
-_FORMAT = "hulls 4"
+_FORMAT = "hulls 5"
 _DIRECTIONS = 1024
 """Directions in which the outermost vertex of a link is kept; the loss is a millimetre at most.
 With 256, the thighs of Talos touched where their hulls were 4 mm apart."""
@@ -61,6 +62,14 @@ def link_hulls(robot: Robot) -> list[Hull]:
     return hulls
 
 
+def links_without_hull(robot: Robot) -> list[str]:
+    """Links that are seen, or state a collision shape, but have no hull."""
+    root, known = read_urdf(robot.urdf_path).root, {hull.link for hull in link_hulls(robot)}
+    stated = shaped_links(root, "collision")
+    seen = shaped_links(root, "visual") if stated else []
+    return [link for link in dict.fromkeys([*seen, *stated]) if link not in known]
+
+
 def _key(robot: Robot) -> str:
     """Hash of everything the hulls depend on: URDF and meshes."""
     digest = hashlib.sha256(_FORMAT.encode())
@@ -76,7 +85,7 @@ def _key(robot: Robot) -> str:
 
 def _mesh_names(urdf: bytes) -> set[str]:
     root = ElementTree.fromstring(urdf)
-    kind = "visual" if root.find("./link/collision") is None else "collision"
+    kind = "collision" if shaped_links(root, "collision") else "visual"
     return {mesh.get("filename", "") for mesh in root.findall(f"./link/{kind}/geometry/mesh")}
 
 
@@ -127,63 +136,68 @@ def _write(path: Path, hulls: list[Hull]) -> None:
 
 
 def link_points(
-    model: pin.Model, urdf: Path, mesh_dirs: Sequence[Path], mesh_up: str = "z"
+    urdf: Path,
+    mesh_dirs: Sequence[Path],
+    mesh_up: str = "z",
+    kinds: Sequence[Kind] = ("collision", "visual"),
 ) -> dict[str, np.ndarray]:
     """Points whose hull is (nearly) that of each link's geometry.
 
     A URDF without any collision geometry, such as that of an avatar, is judged by what is seen.
 
     Args:
-        model: The model of the URDF.
         urdf: The description.
         mesh_dirs: Folders that `package://` is resolved in.
         mesh_up: As in `UrdfSource`.
+        kinds: Kinds of shapes; the first one that the URDF has counts.
 
     Returns:
         (P, 3) points in the frame of each link that has geometry [m].
 
     Raises:
-        RobotError: a mesh that the URDF names is missing or cannot be read.
+        RobotError: a mesh that the URDF names is missing or cannot be read, or a shape is not one
+            that a URDF can have.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            for kind in (pin.GeometryType.COLLISION, pin.GeometryType.VISUAL):
-                folders = [str(folder) for folder in mesh_dirs]
-                geometry = pin.buildGeomFromUrdf(model, str(urdf), kind, package_dirs=folders)
-                if len(geometry.geometryObjects):
-                    break
-    except (ValueError, RuntimeError) as error:
-        raise RobotError(f"collision geometry cannot be loaded: {error}") from error
+    read = (link_shapes(urdf, mesh_dirs, kind, mesh_up) for kind in kinds)
+    shapes = next((found for found in read if found), [])
     points: dict[str, list[np.ndarray]] = {}
-    for item in geometry.geometryObjects:
-        frame = model.frames[item.parentFrame]
-        placement = frame.placement.actInv(item.placement) * mesh_turn(item, mesh_up)
-        # The scale of a mesh is in its vertices already.
-        placed = _surface_points(item.geometry) @ placement.rotation.T + placement.translation
-        points.setdefault(frame.name, []).append(placed)
+    for shape in shapes:
+        turn, place = shape.placement.rotation, shape.placement.translation
+        points.setdefault(shape.link, []).append(_surface_points(shape.geometry) @ turn.T + place)
     return {link: np.concatenate(parts) for link, parts in points.items()}
-
-
-def mesh_turn(item: pin.GeometryObject, mesh_up: str) -> pin.SE3:
-    """How a geometry is turned in its own frame: a COLLADA mesh drawn with y up stands up."""
-    turn = pin.SE3.Identity()
-    if mesh_up == "y" and item.meshPath.lower().endswith(".dae"):
-        turn.rotation = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
-    return turn
 
 
 def _build(robot: Robot) -> list[Hull]:
     try:
-        points = link_points(
-            robot.model, robot.urdf_path, robot.mesh_dirs, robot.profile.urdf.mesh_up
-        )
+        points = link_points(robot.urdf_path, robot.mesh_dirs, robot.profile.urdf.mesh_up)
+        hulls = [hull for link, at in points.items() if (hull := _hull(link, at)) is not None]
+        if not hulls:
+            raise RobotError("the URDF has no collision geometry")
+        _check_sizes(robot, hulls)
     except RobotError as error:
         raise RobotError(f"{robot.name}: {error}") from error
-    hulls = [hull for link, at in points.items() if (hull := _hull(link, at)) is not None]
-    if not hulls:
-        raise RobotError(f"{robot.name}: the URDF has no collision geometry")
     return hulls
+
+
+def _check_sizes(robot: Robot, hulls: Sequence[Hull]) -> None:
+    """Refuse a body larger than the robot: everything touches it, so nothing would be watched."""
+    data = robot.model.createData()
+    pin.framesForwardKinematics(robot.model, data, pin.neutral(robot.model))
+    robot_size = extent(np.array([data.oMf[n].translation for n in range(robot.model.nframes)]))
+    sizes = {hull.link: extent(hull.vertices) for hull in hulls}
+    large = {link: size for link, size in sizes.items() if size > robot_size}
+    if large and len(hulls) > 1:
+        named = ", ".join(f"{link} ({size:.3g} m)" for link, size in large.items())
+        raise RobotError(
+            f"{len(large)} links have shapes larger than the robot, whose links span "
+            f"{robot_size:.3g} m: {named}; are the meshes in centimetres or millimetres? Set scale "
+            "in the URDF's <mesh>, or <unit> in a COLLADA file"
+        )
+
+
+def extent(points: np.ndarray) -> float:
+    """Diagonal of the box around points (P, 3) [m]."""
+    return float(np.linalg.norm(np.ptp(points, axis=0)))
 
 
 def _hull(link: str, points: np.ndarray) -> Hull | None:

@@ -16,6 +16,7 @@ from nextscale_core.exceptions import InvalidMotionError, RobotError
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.legs import SHANK_LENGTH, STANDARD_LEG, THIGH_LENGTH
 from nextscale_core.motion.skeleton import FPS
+from nextscale_core.retarget.description import link_frame, link_names
 from nextscale_core.retarget.feet import heading_left
 from nextscale_core.retarget.inverse_samples import (
     BaseTrack,
@@ -207,11 +208,10 @@ def _root_turns(
     if not imu.link:
         return measured
     model = robot.model
-    # Asked for an unknown name, pinocchio gives the number of frames and no error.
-    if not model.existFrame(imu.link):
-        links = [frame.name for frame in model.frames]
+    links = link_names(model)
+    if imu.link not in links:
         raise RobotError(f"imu: {robot.name} has no link {imu.link!r}; {nearest(imu.link, links)}")
-    frame = model.frames[model.getFrameId(imu.link)]
+    frame = link_frame(model, imu.link)
     link = np.array(frame.placement.rotation)
     carrier = int(frame.parentJoint) - 2
     if carrier >= 0:
@@ -227,7 +227,7 @@ def _seen(
     Args:
         kinematics: The robot's.
         points: (T, K, 3) keypoints in the world [m].
-        hinges: (T, J, 3) joint axes in the world.
+        hinges: (T, B, 3) joint axes in the world.
         scale: Robot size over human size.
     """
     index = kinematics.index
@@ -271,7 +271,7 @@ def _seen(
 def _knee_front(kinematics: Kinematics, hinges: np.ndarray, thigh: np.ndarray) -> np.ndarray:
     """(T, 2, 3) unit vectors to the front of the thighs, from the hinges of the knees."""
     knees = [kinematics.owner[kinematics.index[f"{side}_knee"]] for side in SIDES]
-    zero, _ = kinematics.forward(at_origin(np.zeros((1, hinges.shape[1]))))
+    zero, _ = kinematics.forward(at_origin(np.zeros((1, kinematics.robot.num_joints))))
     to_left = np.where(kinematics.axes(zero)[0, knees, 1] < 0, -1.0, 1.0)
     front = unit(np.cross(hinges[:, knees] * to_left[:, None], -thigh))
     # Few robots can turn the foot against the shank, so the knee follows the line from ankle to

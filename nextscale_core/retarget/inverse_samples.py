@@ -20,8 +20,6 @@ MIN_FRAMES = 4
 MAX_FRAMES = 20_000
 """A longer history is refused: nobody continues from it, and it takes memory."""
 
-_CONTINUOUS = 2  # entries of a continuous joint in pinocchio's configurations
-
 
 @dataclass(frozen=True)
 class OrientationTrack:
@@ -139,9 +137,8 @@ def joint_track(
         )
     full = np.tile(robot.nominal, (len(times), 1))
     full[:, [wanted.index(name) for name in known]] = measured
-    for j in range(len(wanted)):
-        if robot.model.joints[j + 2].nq == _CONTINUOUS:
-            full[:, j] = np.unwrap(full[:, j])
+    endless = robot.continuous
+    full[:, endless] = np.unwrap(full[:, endless], axis=0)
     return times, full, absent
 
 

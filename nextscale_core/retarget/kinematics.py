@@ -66,11 +66,18 @@ class Kinematics:
     '<side>_hip|knee|ankle|toe|heel|shoulder|elbow|wrist'; the four corners of each sole are
     '<side>_sole0..3'.
 
+    Joints that mimic others have bodies of their own, so there are B >= J of these; without such
+    joints, body j is what joint j carries.
+
     Attributes:
         index: Keypoint name -> row.
-        owner: (K,) joint that moves the keypoint; -1 for the base.
-        offset: (K, 3) keypoint in the frame of its joint [m].
-        support: (K, J) True where joint j moves keypoint k.
+        owner: (K,) body that the keypoint is fixed to; -1 for the base.
+        offset: (K, 3) keypoint in the frame of its body [m].
+        support: (K, J) True where commanded joint j moves keypoint k.
+        carried: (K, B) True where the joint of body b moves keypoint k.
+        bodies: B.
+        fold: (B, J) derivative of the joints of all bodies by the commanded ones; None where they
+            are the same.
         lengths: Limb lengths [m].
         hip_offset: (2, 3) left and right hip, from the base at zero posture [m].
         ankle_height: Ankle above the sole [m].
@@ -83,7 +90,9 @@ class Kinematics:
     def __init__(self, robot: Robot):
         self.robot = robot
         model = robot.model
-        count = robot.num_joints
+        self.bodies = count = model.njoints - 2
+        coupled = robot.coupling
+        self.fold = None if coupled is None else coupled.matrix(robot.num_joints)
         placements = [model.jointPlacements[j + 2] for j in range(count)]
         self._parent = np.array([model.parents[j + 2] - 2 for j in range(count)])
         self._axis = _joint_axes(model, count)
@@ -92,6 +101,7 @@ class Kinematics:
             np.stack([placement.translation for placement in placements]),
             np.stack([placement.rotation for placement in placements]),
             self._axis,
+            coupled,
         )
         self._ancestors = np.eye(count, dtype=bool)
         for j, parent in enumerate(self._parent):
@@ -144,9 +154,8 @@ class Kinematics:
         self.index = {name: row for row, name in enumerate(names)}
         self.owner = np.array(owners)
         self.offset = np.stack(offsets)
-        self.support = np.zeros((len(names), robot.num_joints), dtype=bool)
-        moved = self.owner >= 0
-        self.support[moved] = self._ancestors[self.owner[moved]]
+        self.carried = np.stack([self.ancestors(int(owner)) for owner in owners])
+        self.support = self.commanded(self.carried)
         self.soles = np.array(
             [self.index[f"{side}_sole{number}"] for side in SIDES for number in range(4)]
         )
@@ -170,11 +179,10 @@ class Kinematics:
         self.ankle_height = -float(min(sole.toe[2], sole.heel[2]))
 
     def forward(self, poses: Poses) -> tuple[np.ndarray, np.ndarray]:
-        """World frames of all joints: rotations (T, J, 3, 3) and origins (T, J, 3) [m]."""
+        """World frames of all bodies: rotations (T, B, 3, 3) and origins (T, B, 3) [m]."""
         frames = self.frames(poses)
-        count = poses.joints.shape[1]
-        turned = self.tree.own[1:] @ frames.columns[1:].reshape(count, 3, -1)
-        rotation = turned.reshape(count, 3, 3, -1).transpose(3, 0, 2, 1)
+        turned = self.tree.own[1:] @ frames.columns[1:].reshape(self.bodies, 3, -1)
+        rotation = turned.reshape(self.bodies, 3, 3, -1).transpose(3, 0, 2, 1)
         origin = frames.origin[1:].transpose(2, 0, 1)
         return np.ascontiguousarray(rotation), np.ascontiguousarray(origin)
 
@@ -197,12 +205,16 @@ class Kinematics:
         return np.ascontiguousarray(points.transpose(2, 0, 1))
 
     def axes(self, rotation: np.ndarray) -> np.ndarray:
-        """World directions of the joint axes, (T, J, 3), from joint rotations (T, J, 3, 3)."""
+        """World directions of the joint axes, (T, B, 3), from body rotations (T, B, 3, 3)."""
         return (rotation @ self._axis[..., None])[..., 0]
 
-    def ancestors(self, joint: int) -> np.ndarray:
-        """(J,) True for the joints that move the body behind `joint` (-1: the base)."""
-        return self._ancestors[joint] if joint >= 0 else np.zeros(len(self._parent), dtype=bool)
+    def ancestors(self, body: int) -> np.ndarray:
+        """(B,) True for the bodies whose joints move a body (-1: the base)."""
+        return self._ancestors[body] if body >= 0 else np.zeros(self.bodies, dtype=bool)
+
+    def commanded(self, bodies: np.ndarray) -> np.ndarray:
+        """(..., J) True for the commanded joints that move the joint of any of (..., B) bodies."""
+        return bodies if self.fold is None else bodies @ (self.fold != 0)
 
     def lowest_sole(self, poses: Poses) -> np.ndarray:
         """Height of the lowest sole corner in each frame, (T,) [m]."""
@@ -221,10 +233,10 @@ def attach(
 
     Args:
         poses: Base and joints.
-        rotation: (T, J, 3, 3) joint rotations.
-        origin: (T, J, 3) joint origins [m].
-        owner: (P,) joint of each point, -1 for the base.
-        offset: (P, 3) point in the joint's frame [m].
+        rotation: (T, B, 3, 3) body rotations.
+        origin: (T, B, 3) body origins [m].
+        owner: (P,) body of each point, -1 for the base.
+        offset: (P, 3) point in the body's frame [m].
 
     Returns:
         (T, P, 3) [m].
@@ -258,7 +270,7 @@ def lever_triples(kinematics: Kinematics, first: np.ndarray, second: np.ndarray)
 
 
 def _joint_axes(model: pin.Model, count: int) -> np.ndarray:
-    """(J, 3) axis of each joint in its own frame."""
+    """(B, 3) axis of each joint of a model in its own frame."""
     axes = np.empty((count, 3))
     for j in range(count):
         joint = model.joints[j + 2]

@@ -44,7 +44,7 @@ class FrameSolver:
         self._lower, self._upper = lower, upper
         model = self._robot.model
         self._data = model.createData()
-        self._plain = all(model.joints[j + 2].nq == 1 for j in range(self._robot.num_joints))
+        self._plain = model.nq == model.nv + 1 and self._robot.coupling is None
 
     def solve(
         self,
@@ -103,7 +103,7 @@ class FrameSolver:
         pin.computeJointJacobians(model, self._data, q)
         a, b = rows.at(t)
         hessian, gradient = a.T @ a, b @ a
-        diagonal = hessian.reshape(-1)[:: model.nv + 1]
+        diagonal = hessian.reshape(-1)[:: len(hessian) + 1]
         diagonal += _DAMPING
         diagonal[6:] += POSTURE
         gradient[6:] += POSTURE * (joints - robot.nominal)
@@ -146,6 +146,10 @@ class _Rows:
     ):
         k, first, second = kinematics, targets.first, targets.second
         self._data, self.frames = data, frames
+        self._fold = None
+        if k.fold is not None:
+            self._fold = np.zeros((6 + k.bodies, 6 + k.fold.shape[1]))
+            self._fold[:6, :6], self._fold[6:, 6:] = np.eye(6), k.fold
         goal, root = targets.goal[frames], np.sqrt(targets.weight[frames])
         triples = lever_triples(k, first, second)
         if any((root[:, row] != root[:, [lead]]).any() for lead, *row in triples):
@@ -172,7 +176,7 @@ class _Rows:
         self._levers = levers
         self._turn_goal = goal[:, triples].transpose(0, 1, 3, 2)
         self._pull = (root[:, lead] / (np.sqrt(2) * length[:, 0]))[..., None]
-        above = np.stack([k.ancestors(int(joint)) for joint in owner])
+        above = np.stack([k.ancestors(int(body)) for body in owner])
         moves = np.concatenate([np.ones((len(owner), 6)), above], axis=1)
         self._moves = moves[: len(used), None]
         strength = np.sqrt(2) * length[:, 0] * root[:, lead]
@@ -181,7 +185,7 @@ class _Rows:
         self._lever[:, [0, 1, 2], [0, 1, 2]] = 1.0
 
     def at(self, t: int) -> tuple[np.ndarray, np.ndarray]:
-        """Jacobian (R, nv) by pinocchio's tangent and residuals (R,) of solved frame t."""
+        """Jacobian (R, 6 + J) by base and commanded joints, residuals (R,) of solved frame t."""
         jacobian = self._data.J
         rotation = np.array([placement.rotation for placement in self._rotations])
         origin = np.array([placement.translation for placement in self._rotations])
@@ -201,7 +205,8 @@ class _Rows:
         outer = (self._turn_goal[t] @ world).reshape(-1, 9)
         pull = (outer[:, _PLUS] - outer[:, _MINUS]) * self._pull[t]
         turns = self._strength[t] * jacobian[3:]
+        rows = np.concatenate([a, turns.reshape(-1, nv)])
         return (
-            np.concatenate([a, turns.reshape(-1, nv)]),
+            rows if self._fold is None else rows @ self._fold,
             np.concatenate([b.reshape(-1), pull.reshape(-1)]),
         )

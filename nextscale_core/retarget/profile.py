@@ -34,8 +34,8 @@ class UrdfSource:
         path: Absolute, or relative to the distribution's share folder, or to the profile file.
         distribution: Name of the pip distribution that carries it, or '' for a plain file.
         install: Command that installs the distribution, for the error message.
-        mesh_up: 'z', or 'y' where the COLLADA meshes were drawn with y up and the description
-            relies on readers that turn them.
+        mesh_up: 'z', or 'y' where COLLADA files that say they have y up are to be turned. RViz
+            and Gazebo leave them as they are, since many exporters write that of any mesh.
     """
 
     path: str = ""

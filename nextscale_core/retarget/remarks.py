@@ -41,7 +41,7 @@ def ok(about: str, message: str) -> Remark:
     return Remark("ok", about, message)
 
 
-def some(names: Sequence[str]) -> str:
+def some(names: Sequence[str], shown: int = _SHOWN) -> str:
     """The first of many names, and how many more there are."""
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more

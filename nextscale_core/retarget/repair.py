@@ -259,8 +259,8 @@ def _movers(
     """(J,) True for the joints that move the bodies of a pair relative to each other."""
     movers = np.zeros(kinematics.robot.num_joints, dtype=bool)
     for number in {number for _, number in where}:
-        first, second = (kinematics.ancestors(joint) for joint in collisions.joints_of(number))
-        movers |= first ^ second
+        first, second = (kinematics.ancestors(body) for body in collisions.bodies_of(number))
+        movers |= kinematics.commanded(first ^ second)
     return movers
 
 

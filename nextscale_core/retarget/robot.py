@@ -14,19 +14,23 @@ from scipy.spatial.transform import Rotation
 from nextscale_core.exceptions import ConfigError, RobotError
 from nextscale_core.resources import resource
 from nextscale_core.retarget.description import (
+    acceleration_limits,
     expand,
     held_joints,
     joint_limits,
     joint_names,
+    locked_joints,
     name_problems,
     orientations,
     read_model,
     reduced,
     stand_up,
 )
+from nextscale_core.retarget.mimic import Coupling, Mimic, coupling, with_followers
 from nextscale_core.retarget.profile import RobotProfile, read_profile
 from nextscale_core.retarget.sources import find_urdf, keep_description, package_roots
 from nextscale_core.retarget.state import RobotState as RobotState
+from nextscale_core.retarget.urdf import read_urdf
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,21 +39,27 @@ class Robot:
 
     Attributes:
         name: Name of the profile.
-        joint_names: J actuated joints that are neither locked nor held, in the order of the
-            description.
+        joint_names: J joints that a controller commands: those that are neither locked nor held
+            and mimic none. Their order is pinocchio's, not that of the file: each joint before
+            those it carries, and those that one link carries by name.
         position_lower: (J,) lower position limits [rad].
         position_upper: (J,) upper position limits [rad].
         velocity_limit: (J,) [rad/s].
         acceleration_limit: (J,) [rad/s^2].
         nominal: (J,) standing posture inside the limits [rad].
         profile: What the URDF does not say.
-        model: pinocchio model; joint 1 is the free flyer, joint 2 + j is `joint_names[j]`. Its
+        model: pinocchio model; joint 1 is the free flyer. Where `coupling` is None, joint 2 + j
+            is `joint_names[j]`; otherwise the model has the joints that mimic others too. Its
             base frame lies in the origin of the root link with x forward, y left and z up when
             the robot stands at zero, whatever the root link's own axes are.
         urdf_path: The description.
         mesh_dirs: Folders that `package://` is resolved in.
         held: Where the joints are that the profile's `joints` leaves out [rad].
         base_held: True where joints of a leg are held: then the base stays where it is.
+        mimics: Every movable joint of the URDF that mimics another (`<mimic>`), chains resolved;
+            locked and held ones too. None of them is commanded or in `/joint_states`.
+        coupling: From the commanded joints to all joints of the model; None where they are the
+            same.
         upright: (3, 3) orientation of each body part ('torso', 'left_ankle', ...) from the base,
             of the robot that stands at zero with nothing held.
     """
@@ -67,12 +77,20 @@ class Robot:
     mesh_dirs: tuple[Path, ...]
     held: Mapping[str, float] = field(default_factory=dict)
     base_held: bool = False
+    mimics: Mapping[str, Mimic] = field(default_factory=dict)
+    coupling: Coupling | None = None
     upright: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def num_joints(self) -> int:
         """J, the number of joints in a trajectory."""
         return len(self.joint_names)
+
+    @property
+    def continuous(self) -> np.ndarray:
+        """(J,) True for joints without position limits in the URDF."""
+        numbers = [self.model.getJointId(name) for name in self.joint_names]
+        return np.array([self.model.joints[number].nq == 2 for number in numbers], dtype=bool)
 
     def root_quaternion(self, base_quaternion: np.ndarray) -> np.ndarray:
         """Orientation of the URDF's own root link, (..., 4) x y z w.
@@ -99,7 +117,9 @@ class Robot:
         """
         q = np.empty((len(positions), self.model.nq))
         q[:, :3], q[:, 3:7] = base_position, base_quaternion
-        for j in range(self.num_joints):
+        if self.coupling is not None:
+            positions = self.coupling.positions(positions)
+        for j in range(positions.shape[1]):
             joint = self.model.joints[j + 2]
             if joint.nq == 2:
                 q[:, joint.idx_q] = np.cos(positions[:, j])
@@ -236,35 +256,35 @@ def build_robot(
             no sense, or joints that are neither revolute, continuous, fixed nor locked. The
             message holds everything that is wrong.
     """
-    model = read_model(urdf)
+    read = read_urdf(urdf)
+    mimics, model = read.mimics, read_model(read)
     stand_up(model, profile.axes)
-    wrong = name_problems(model, profile)
+    wrong = name_problems(model, profile, mimics)
     if wrong:
         raise RobotError(f"{profile.name}: {'; '.join(wrong)}")
-    model = reduced(model, expand(profile.locked, joint_names(model)))
+    model = reduced(model, locked_joints(model, profile, mimics))
     upright = orientations(model, profile)
-    held, base_held = held_joints(model, profile)
+    held, base_held = held_joints(model, profile, mimics)
     names = joint_names(model)
-    limits, wrong = joint_limits(model, profile, but=held)
+    limits, wrong = joint_limits(model, profile, read, but=held)
     if wrong:
         raise RobotError(f"{profile.name}: {'; '.join(wrong)}")
+    accelerations = acceleration_limits(names, profile, read)
     nominal = expand(profile.nominal, names)
     at = {
         name: float((held_at or {}).get(name, np.clip(nominal.get(name, 0.0), *limits[name][:2])))
         for name in held
     }
-    model = reduced(model, at)
-    names = joint_names(model)
+    model = reduced(model, with_followers(at, mimics, names))
+    names = [name for name in joint_names(model) if name not in mimics]
     lower, upper, velocity = (np.array([limits[name][n] for name in names]) for n in range(3))
-    acceleration = expand(profile.acceleration, names)
-    default = profile.acceleration["default"]
     return Robot(
         name=profile.name,
         joint_names=tuple(names),
         position_lower=lower,
         position_upper=upper,
         velocity_limit=velocity,
-        acceleration_limit=np.array([acceleration.get(name, default) for name in names]),
+        acceleration_limit=np.array([accelerations[name] for name in names]),
         nominal=np.clip([nominal.get(name, 0.0) for name in names], lower, upper),
         profile=profile,
         model=model,
@@ -272,6 +292,8 @@ def build_robot(
         mesh_dirs=mesh_dirs,
         held=at,
         base_held=base_held,
+        mimics=mimics,
+        coupling=coupling(joint_names(model), mimics),
         upright=upright,
     )
 

@@ -34,8 +34,8 @@ def for_moving_joints(
     """
     pelvis = {kinematics.index[name] for name in ("pelvis", "pelvis_x", "pelvis_y", "pelvis_z")}
     on_base = np.isin(targets.first, list(pelvis))
-    second = np.where((targets.second >= 0)[:, None], kinematics.support[targets.second], False)
-    followed = (kinematics.support[targets.first] ^ second).any(1)
+    second = np.where((targets.second >= 0)[:, None], kinematics.carried[targets.second], False)
+    followed = (kinematics.carried[targets.first] ^ second).any(1)
     if not kinematics.robot.base_held:
         return _rows(targets, followed | on_base)
     targets = _rows(targets, (followed & (targets.second >= 0)) | on_base)

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nextscale_core.exceptions import RobotError
-from nextscale_core.retarget.hulls import mesh_turn
+from nextscale_core.retarget.description import link_frame
 from nextscale_core.retarget.kinematics import Poses, kinematics_of
 from nextscale_core.retarget.profile import SIDES
+from nextscale_core.retarget.shapes import Shape, link_shapes
 from nextscale_core.viz.figure import Color
 from nextscale_core.viz.mesh import Mesh, box, capsule, ellipsoid, one_color, simplified
 
 if TYPE_CHECKING:
-    import pinocchio as pin
-
     from nextscale_core.retarget.robot import Robot
     from nextscale_core.retarget.trajectory import RobotTrajectory
 
@@ -32,7 +31,7 @@ class Link:
 
     Attributes:
         name: Name of the link; of the joint that moves it where the robot is drawn as sticks.
-        joint: Row in `Robot.joint_names` of the joint that moves it; -1 for the base.
+        joint: Body of `Kinematics` that it is part of; -1 for the base.
         rotation: (3, 3) orientation of the link in the frame of that joint.
         translation: (3,) origin of the link in the frame of that joint [m].
         mesh: Its visuals, in the frame of the link.
@@ -111,34 +110,26 @@ def robot_body(robot: Robot, detail: float) -> RobotBody:
 
 def _visuals(robot: Robot, detail: float) -> tuple[Link, ...]:
     """Links with their visuals; empty if the meshes are not there."""
-    import pinocchio as pin
-
+    up = robot.profile.urdf.mesh_up
     try:
-        geometry = pin.buildGeomFromUrdf(
-            robot.model,
-            str(robot.urdf_path),
-            pin.GeometryType.VISUAL,
-            package_dirs=[str(folder) for folder in robot.mesh_dirs],
-        )
-    except (ValueError, RuntimeError):
+        shapes = link_shapes(robot.urdf_path, robot.mesh_dirs, "visual", up)
+    except RobotError:
         return ()
-    meshes: dict[int, list[Mesh]] = {}
-    for shape in geometry.geometryObjects:
+    meshes: dict[str, list[Mesh]] = {}
+    for shape in shapes:
         mesh = _mesh_of(shape, detail)
         if mesh is None or not len(mesh.triangles):
             continue
-        frame = robot.model.frames[shape.parentFrame]
-        placement = frame.placement.actInv(shape.placement)
-        placement = placement * mesh_turn(shape, robot.profile.urdf.mesh_up)
+        placement = shape.placement
         placed = mesh.placed(np.array(placement.rotation), np.array(placement.translation))
-        meshes.setdefault(int(shape.parentFrame), []).append(placed)
+        meshes.setdefault(shape.link, []).append(placed)
     links = []
-    for row, parts in meshes.items():
-        frame = robot.model.frames[row]
+    for name, parts in meshes.items():
+        frame = link_frame(robot.model, name)
         place = frame.placement
         links.append(
             Link(
-                name=str(frame.name),
+                name=name,
                 joint=int(frame.parentJoint) - 2 if frame.parentJoint >= 2 else -1,
                 rotation=np.array(place.rotation),
                 translation=np.array(place.translation),
@@ -148,12 +139,9 @@ def _visuals(robot: Robot, detail: float) -> tuple[Link, ...]:
     return tuple(links)
 
 
-def _mesh_of(shape: pin.GeometryObject, detail: float) -> Mesh | None:
+def _mesh_of(shape: Shape, detail: float) -> Mesh | None:
     geometry = shape.geometry
-    color: Color = _GREY
-    if shape.overrideMaterial:
-        red, green, blue = (float(value) for value in shape.meshColor[:3])
-        color = (red, green, blue)
+    color: Color = shape.color or _GREY
     kind = type(geometry).__name__
     if kind.startswith("BVHModel"):
         # The scale of a mesh is in its vertices already.
