@@ -173,14 +173,16 @@ def _order(model: pin.Model, profile: RobotProfile) -> Iterator[Remark]:
     for side in SIDES:
         limb = profile.limb(side)
         for parts in (("hip", "knee", "ankle"), ("shoulder", "elbow", "wrist")):
-            line = chain(model, limb[parts[2]])
-            rows = [line.index(limb[part]) if limb[part] in line else -1 for part in parts]
-            if not 0 <= rows[0] < rows[1] < rows[2]:
+            there = [part for part in parts if part in limb]
+            joints = [limb[part] for part in there]
+            line = chain(model, joints[-1])
+            rows = [line.index(joint) if joint in line else -1 for joint in joints]
+            if rows[0] < 0 or rows != sorted(set(rows)):
                 yield error(
                     "names",
-                    f"{side} {', '.join(parts)} ({', '.join(limb[part] for part in parts)}) do "
-                    "not follow each other along one limb",
-                    f"the joints before {limb[parts[2]]} are {', '.join(line[:-1]) or 'none'}",
+                    f"{side} {', '.join(there)} ({', '.join(joints)}) do not follow each other "
+                    "along one limb",
+                    f"the joints before {joints[-1]} are {', '.join(line[:-1]) or 'none'}",
                 )
 
 

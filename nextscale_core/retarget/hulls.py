@@ -126,8 +126,15 @@ def _write(path: Path, hulls: list[Hull]) -> None:
             temporary.unlink(missing_ok=True)
 
 
+_COLLISION_FIRST = (pin.GeometryType.COLLISION, pin.GeometryType.VISUAL)
+
+
 def link_points(
-    model: pin.Model, urdf: Path, mesh_dirs: Sequence[Path], mesh_up: str = "z"
+    model: pin.Model,
+    urdf: Path,
+    mesh_dirs: Sequence[Path],
+    mesh_up: str = "z",
+    kinds: Sequence[pin.GeometryType] = _COLLISION_FIRST,
 ) -> dict[str, np.ndarray]:
     """Points whose hull is (nearly) that of each link's geometry.
 
@@ -138,6 +145,7 @@ def link_points(
         urdf: The description.
         mesh_dirs: Folders that `package://` is resolved in.
         mesh_up: As in `UrdfSource`.
+        kinds: Kinds of geometry, the first that the URDF has counts.
 
     Returns:
         (P, 3) points in the frame of each link that has geometry [m].
@@ -148,7 +156,7 @@ def link_points(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            for kind in (pin.GeometryType.COLLISION, pin.GeometryType.VISUAL):
+            for kind in kinds:
                 folders = [str(folder) for folder in mesh_dirs]
                 geometry = pin.buildGeomFromUrdf(model, str(urdf), kind, package_dirs=folders)
                 if len(geometry.geometryObjects):
