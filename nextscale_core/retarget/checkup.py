@@ -11,6 +11,8 @@ import pinocchio as pin
 
 from nextscale_core.exceptions import NextscaleError
 from nextscale_core.resources import resource
+from nextscale_core.retarget.checkup_anatomy import better_parts, limb_remarks, seen_anatomy
+from nextscale_core.retarget.checkup_motion import motion_remarks
 from nextscale_core.retarget.checkup_posture import posture_remarks
 from nextscale_core.retarget.checkup_shape import (
     mass_remarks,
@@ -33,7 +35,7 @@ from nextscale_core.retarget.description import (
 )
 from nextscale_core.retarget.profile import SIDES, RobotProfile, read_profile
 from nextscale_core.retarget.remarks import Remark, error, ok, some, warning
-from nextscale_core.retarget.robot import build_robot, list_robots
+from nextscale_core.retarget.robot import build_robot, list_robots, with_profile
 from nextscale_core.retarget.sources import find_urdf, package_roots
 
 _WIDE = 2 * np.pi
@@ -148,7 +150,18 @@ def _remarks(urdf: Path, profile: RobotProfile | None, folders: Sequence[Path]) 
     yield from _odd_limits(moving, profile, limits)
     yield from symmetry_remarks(moving, profile, limits)
     robot = build_robot(urdf, profile, tuple(folders))
-    yield from posture_remarks(robot, moving, limits, shapes=whole)
+    posture = list(posture_remarks(robot, moving, limits, shapes=whole))
+    yield from posture
+    if any(remark.about == "axes" and remark.severity == "error" for remark in posture):
+        return
+    seen = seen_anatomy(model, urdf, profile, folders if whole else ())
+    better = better_parts(model, profile, seen) if seen else {}
+    if seen:
+        yield from limb_remarks(profile, seen, better)
+    if whole:
+        yield from motion_remarks(
+            with_profile(robot, joints="all") if robot.held else robot, better
+        )
 
 
 def _bare_limits(model: pin.Model) -> Iterator[Remark]:
