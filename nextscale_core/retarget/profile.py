@@ -240,8 +240,8 @@ def _profile(tree: dict[str, Any]) -> RobotProfile:
         ),
         "pelvis": parts.name("pelvis"),
         "torso": parts.name("torso"),
-        "left": _limb(limbs["left"], hand),
-        "right": _limb(limbs["right"], hand),
+        "left": _limb(limbs["left"], "left", hand),
+        "right": _limb(limbs["right"], "right", hand),
         "sole": Sole(sole.point("toe"), sole.point("heel"), sole.number("half_width")),
         "hand": keys.point("hand") if hand else None,
         "min_stance_width": keys.number("min_stance_width", 0.12),
@@ -261,7 +261,9 @@ def _profile(tree: dict[str, Any]) -> RobotProfile:
     return RobotProfile(axes=Axes(forward, up), **values)
 
 
-def _limb(keys: Keys, hand: bool) -> dict[str, str]:
+def _limb(keys: Keys, side: str, hand: bool) -> dict[str, str]:
     """Joint names of one side; the wrist may be missing where the profile says `hand`."""
-    parts = [part for part in LIMB_PARTS if not (part == "wrist" and hand and part not in keys)]
-    return {part: keys.name(part) for part in parts}
+    there = [part for part in LIMB_PARTS if part != "wrist" or "wrist" in keys]
+    if "wrist" not in there and not hand:
+        keys.problems.append(f"parts.{side}.wrist is missing{_NO_WRIST}")
+    return {part: keys.name(part) for part in there}
