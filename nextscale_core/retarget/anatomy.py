@@ -7,7 +7,7 @@ limb far from their axis, in whatever posture the robot stands at zero.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -17,7 +17,9 @@ import pinocchio as pin
 from nextscale_core.exceptions import RobotError
 from nextscale_core.retarget.description import REVOLUTE, chain
 from nextscale_core.retarget.joint_tree import JointTree
+from nextscale_core.retarget.limbs import Limb, arm_of, leg_of, tip_of
 from nextscale_core.retarget.profile import SIDES, Axes
+from nextscale_core.retarget.rotations import unit
 
 _ALIKE = 0.1
 """Branches whose reach differs by less than this share are a pair."""
@@ -25,23 +27,11 @@ _ALIKE = 0.1
 _MIRRORED = 0.25
 """Mean distance of the joints of a pair to their mirror images, as a share of the reach."""
 
-_TWIST = 0.8
-"""Cosine from which on a joint axis counts as lying along the limb."""
-
-_SAME_GROUP = 0.06
-"""Joints of one ankle or wrist are no further apart [m]."""
-
-_NAMED = 1.5
-"""Weight of a joint that is named as a knee or an elbow over one that is not."""
-
-_SHORTEST = 0.01
-"""Shortest lever of a knee or an elbow [m]."""
+_APART = 0.05
+"""Legs and arms that begin closer together than this hang on one joint [m]."""
 
 _ONE_WAY = 0.3
 """A knee shows the front when the middle of its limits is so far from straight [rad]."""
-
-_PARALLEL = 0.5
-"""Cosine from which on hip, knee and ankle turn about one axis."""
 
 _LEG = ("leg", "hip", "knee", "ankle", "thigh", "shank", "foot")
 _ARM = ("arm", "shoulder", "elbow", "wrist", "hand")
@@ -76,16 +66,6 @@ class Anatomy:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class _Limb:
-    """A leg or an arm: its path, and the joints that stand for its parts (end 0: none)."""
-
-    path: list[int]
-    start: int
-    middle: int
-    end: int
-
-
 def find_anatomy(model: pin.Model, shapes: Mapping[str, np.ndarray] | None = None) -> Anatomy:
     """Find legs, arms, trunk and directions.
 
@@ -101,7 +81,7 @@ def find_anatomy(model: pin.Model, shapes: Mapping[str, np.ndarray] | None = Non
     tree, shapes = JointTree(model), shapes or {}
     notes: list[str] = []
     legs, arms = _pairs(tree)
-    found = [_leg(tree, path) for path in legs]
+    found = [leg_of(tree, path) for path in legs]
     up, lateral = _up_and_left(tree, *legs)
     if _sides(tree, legs) < 0:
         found, lateral = found[::-1], -lateral
@@ -121,7 +101,7 @@ def find_anatomy(model: pin.Model, shapes: Mapping[str, np.ndarray] | None = Non
     leg = dict(zip(SIDES, found, strict=True))
     arm_pair = sorted(arms, key=lambda path: -float(np.mean(tree.at[path] @ lateral)))
     arm = {
-        side: _arm(tree, path, _tip(tree, path, shapes))
+        side: arm_of(tree, path, tip_of(tree, path, shapes))
         for side, path in zip(SIDES, arm_pair, strict=True)
     }
     hand = None
@@ -188,7 +168,7 @@ def _mirrored(tree: JointTree, first: list[int], second: list[int]) -> bool:
     if len(first) != len(second) or abs(reach[0] - reach[1]) > _ALIKE * max(reach):
         return False
     a, b = tree.at[first], tree.at[second]
-    across, middle = _unit((a - b).mean(0)), (a + b).mean(0) / 2
+    across, middle = unit((a - b).mean(0)), (a + b).mean(0) / 2
     image = a - 2 * ((a - middle) @ across)[:, None] * across
     return float(np.linalg.norm(image - b, axis=1).mean()) < _MIRRORED * max(reach)
 
@@ -203,9 +183,9 @@ def _legness(tree: JointTree, pair: _Paths, other: _Paths) -> float:
     words = [tree.model.names[joint].lower() for joint in joints]
     named = np.mean([_has(word, _LEG) - _has(word, _ARM) for word in words])
     away = sum(tree.at[path[0]] for path in pair) - sum(tree.at[path[0]] for path in other)
-    if np.linalg.norm(away) > _SAME_GROUP:
+    if np.linalg.norm(away) > _APART:
         hanging = sum(tree.at[path[-1]] - tree.at[path[0]] for path in pair)
-        return float(named + _unit(hanging) @ _unit(away))
+        return float(named + unit(hanging) @ unit(away))
     return float(named + (_mass(tree, pair) > _mass(tree, other)))
 
 
@@ -250,7 +230,7 @@ def _up_and_left(
 
 
 def _front(
-    tree: JointTree, legs: list[_Limb], shapes: Mapping[str, np.ndarray], forward: np.ndarray
+    tree: JointTree, legs: list[Limb], shapes: Mapping[str, np.ndarray], forward: np.ndarray
 ) -> float:
     """Positive where a direction is the front, negative where it is the back, 0 where unknown.
 
@@ -278,138 +258,20 @@ def _named(direction: np.ndarray) -> str:
     return ("-" if direction[axis] < 0 else "") + "xyz"[axis]
 
 
-def _hinge(tree: JointTree, path: list[int], tip: np.ndarray, word: str) -> int:
-    """Row of the knee or the elbow in a limb, 0 where no joint bends it.
-
-    It is the joint that has both ends of the limb far from its axis. The far end is that of the
-    path, or where it ends at the joint itself, half of the way on to the tip of what that carries.
-    """
-    levers = np.zeros(len(path))
-    for row, joint in enumerate(path[1:], start=1):
-        near, far, over = (
-            float(np.linalg.norm(np.cross(tree.axis[joint], point - tree.at[joint])))
-            for point in (tree.at[_centre(tree, path[:row], last=True)], tree.at[path[-1]], tip)
-        )
-        weight = _NAMED if word in tree.model.names[joint].lower() else 1.0
-        levers[row] = weight * min(near, max(far, over / 2))
-    return int(levers.argmax()) if levers.max() > _SHORTEST else 0
-
-
-def _leg(tree: JointTree, path: list[int]) -> _Limb:
-    """The joints of a leg up to the last one of the ankle, which carries the foot."""
-    row = _hinge(tree, path, tree.at[path[-1]], "knee")
-    knee, rest = path[row], path[row + 1 :]
-    away = {joint: float(np.linalg.norm(tree.at[joint] - tree.at[knee])) for joint in rest}
-    far = [joint for joint in rest if away[joint] > 0.6 * max(away.values())]
-    # Toes are further away than the ankle and bend about the same axis.
-    pitch = [joint for joint in far if abs(tree.axis[joint] @ tree.axis[knee]) > _PARALLEL]
-    if not row or not pitch:
-        names = tree.names(path)
-        raise RobotError(
-            f"the leg {names[0]} ... {names[-1]} has no {'ankle' if row else 'knee'}: hip, knee "
-            "and ankle must follow each other, and the foot must turn about the knee's axis"
-        )
-    whole = _until(tree, path, pitch[0])
-    return _Limb(whole, _hip(tree, path[:row], knee), knee, whole[-1])
-
-
-def _hip(tree: JointTree, joints: list[int], knee: int) -> int:
-    """The joint nearest to where the thigh turns about the lateral axis, above the knee."""
-    lateral = tree.axis[knee]
-    pitch = max(joints, key=lambda joint: abs(float(tree.axis[joint] @ lateral)))
-    if abs(tree.axis[pitch] @ lateral) < _PARALLEL:
-        return _centre(tree, joints, last=True)
-    aside = float((tree.at[knee] - tree.at[pitch]) @ lateral)
-    above = tree.at[pitch] + tree.axis[pitch] * aside / float(tree.axis[pitch] @ lateral)
-    return _nearest(joints, lambda joint: float(np.linalg.norm(tree.at[joint] - above)), last=True)
-
-
-def _until(tree: JointTree, path: list[int], joint: int) -> list[int]:
-    """A path up to the last joint of an ankle or a wrist; toes and grippers are further away."""
-    row = path.index(joint)
-    near = min(_SAME_GROUP, 0.12 * tree.reach(path))
-    while (
-        row + 1 < len(path) and np.linalg.norm(tree.at[path[row + 1]] - tree.at[path[row]]) < near
-    ):
-        row += 1
-    return path[: row + 1]
-
-
-def _arm(tree: JointTree, path: list[int], tip: np.ndarray) -> _Limb:
-    """The joints of an arm up to the last one of the wrist, or the elbow where there is none."""
-    row = _hinge(tree, path, tip, "elb")
-    if not row:
-        names = tree.names(path)
-        raise RobotError(f"the arm {names[0]} ... {names[-1]} has no joint that could be an elbow")
-    elbow, shoulder = path[row], _centre(tree, path[:row], last=True)
-    away = {joint: float(np.linalg.norm(tree.at[joint] - tree.at[elbow])) for joint in path[row:]}
-    forearm = max(*away.values(), 0.75 * float(np.linalg.norm(tip - tree.at[elbow])))
-    far = [joint for joint in path[row + 1 :] if away[joint] > 0.4 * forearm]
-    if not far:
-        return _Limb(path[: row + 1], shoulder, elbow, 0)
-    fore = _unit(tree.at[far[0]] - tree.at[elbow])
-    bending = [joint for joint in far if abs(tree.axis[joint] @ fore) < _TWIST]
-    wrist = _centre(tree, bending or far, last=False)
-    return _Limb(_until(tree, path, wrist), shoulder, elbow, wrist)
-
-
-def _tip(tree: JointTree, path: list[int], shapes: Mapping[str, np.ndarray]) -> np.ndarray:
-    """(3,) far end of what the last joint of an arm carries: its shape, fixed links or mass [m]."""
-    model, last = tree.model, path[-1]
-    origin, behind = tree.at[last], model.subtrees[last]
-    clouds = [shapes[model.names[joint]] for joint in behind if model.names[joint] in shapes]
-    if clouds:
-        away = np.concatenate(clouds) - origin
-        along = _unit(away.mean(0))
-        return np.asarray(origin + float((away @ along).max()) * along)
-    data = model.createData()
-    pin.framesForwardKinematics(model, data, pin.neutral(model))
-    frames = [
-        data.oMf[number].translation - origin
-        for number, frame in enumerate(model.frames)
-        if frame.parentJoint in behind and frame.type == pin.FrameType.BODY
-    ]
-    furthest = max(frames, key=lambda away: float(np.linalg.norm(away)), default=np.zeros(3))
-    # A rod's centre of mass lies in its middle.
-    rod = 2 * (data.oMi[last].act(model.inertias[last].lever) - origin)
-    return np.asarray(origin + max(furthest, rod, key=lambda away: float(np.linalg.norm(away))))
-
-
 def _hand(
-    tree: JointTree, arm: Mapping[str, _Limb], shapes: Mapping[str, np.ndarray], axes: Axes
+    tree: JointTree, arm: Mapping[str, Limb], shapes: Mapping[str, np.ndarray], axes: Axes
 ) -> tuple[float, float, float]:
     """End of the left forearm, from the elbow of the standing robot: the mean of both sides [m]."""
     ends = []
     for side, sign in zip(SIDES, (1.0, -1.0), strict=True):
         elbow = arm[side].middle
-        away = _tip(tree, [elbow], shapes) - tree.at[elbow]
+        away = tip_of(tree, [elbow], shapes) - tree.at[elbow]
         if np.linalg.norm(away) < 0.02:
             # Nothing shows the forearm: as long as the upper arm, and straight on.
             away = tree.at[elbow] - tree.at[arm[side].start]
         ends.append(axes.rotation() @ away * [1.0, sign, 1.0])
     x, y, z = (round(float(value), 3) for value in np.mean(ends, axis=0))
     return x, y, z
-
-
-def _centre(tree: JointTree, joints: list[int], *, last: bool) -> int:
-    """The joint whose origin is nearest to the axes of all of them."""
-
-    def distance(joint: int) -> float:
-        away = tree.at[joints] - tree.at[joint]
-        return float(np.linalg.norm(np.cross(away, tree.axis[joints]), axis=1).sum())
-
-    return _nearest(joints, distance, last=last)
-
-
-def _nearest(joints: list[int], distance: Callable[[int], float], *, last: bool) -> int:
-    """The joint at the least distance, the first or last of those in one place [m]."""
-    best = min(map(distance, joints))
-    close = [joint for joint in joints if distance(joint) < best + 1e-3]
-    return close[-1] if last else close[0]
-
-
-def _unit(vector: np.ndarray) -> np.ndarray:
-    return vector / max(float(np.linalg.norm(vector)), 1e-9)
 
 
 def trunk(model: pin.Model, anatomy: Anatomy) -> set[str]:

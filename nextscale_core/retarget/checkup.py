@@ -152,13 +152,14 @@ def _remarks(urdf: Path, profile: RobotProfile | None, folders: Sequence[Path]) 
     robot = build_robot(urdf, profile, tuple(folders))
     posture = list(posture_remarks(robot, moving, limits, shapes=whole))
     yield from posture
-    if any(remark.about == "axes" and remark.severity == "error" for remark in posture):
+    if any(remark.severity == "error" and remark.about == "axes" for remark in posture):
         return
     seen = seen_anatomy(model, urdf, profile, folders if whole else ())
     better = better_parts(model, profile, seen) if seen else {}
     if seen:
         yield from limb_remarks(profile, seen, better)
-    if whole:
+    # Without collision shapes, nothing can be retargeted.
+    if whole and not any(r.severity == "error" and r.about == "collision" for r in posture):
         yield from motion_remarks(
             with_profile(robot, joints="all") if robot.held else robot, better
         )

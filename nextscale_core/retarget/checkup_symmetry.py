@@ -35,6 +35,9 @@ def symmetry_remarks(
             continue
         left, right = profile.left[part], profile.right[part]
         away = place[left] * _MIRROR - place[right]
+        # The origin of a joint may be anywhere on its axis.
+        axis = data.J[3:, model.joints[model.getJointId(right)].idx_v]
+        away = away - axis * float(away @ axis)
         if np.linalg.norm(away) > _PLACE:
             found += 1
             yield warning(

@@ -28,6 +28,7 @@ from nextscale_core.retarget.footprint import (
     footprint,
     mesh_up_of,
 )
+from nextscale_core.retarget.hinge_points import hinge_points
 from nextscale_core.retarget.patterns import grouped
 from nextscale_core.retarget.profile import SIDES, RobotProfile, Sole, UrdfSource
 from nextscale_core.retarget.rotations import unit
@@ -297,6 +298,8 @@ def _hanging(
     mirror = np.array([1.0, 1.0 if side == "left" else -1.0, 1.0])
     pose = _Posing(model, arm[: arm.index(limb["wrist"])] if "wrist" in limb else arm, lower)
     elbow = pose(np.zeros(len(pose.joints)), limb["elbow"])[0].rotation.copy()
+    aside = hinge_points(model, anatomy.limbs, anatomy.hand).get(f"{side}_elbow", np.zeros(3))
+    aside = elbow.T @ aside
     hand = None if anatomy.hand is None else elbow.T @ (mirror * anatomy.hand)
     wanted = [unit(mirror * direction) for direction in ((0.0, 0.15, -1.0), (0.35, 0.15, -1.0))]
 
@@ -304,11 +307,12 @@ def _hanging(
         shoulder, elbow, end = pose(
             angles, limb["shoulder"], limb["elbow"], limb.get("wrist", limb["elbow"])
         )
+        middle = elbow.act(aside)
         wrist = end.translation if "wrist" in limb else elbow.act(hand)
         return np.concatenate(
             [
-                unit(elbow.translation - shoulder.translation) - wanted[0],
-                unit(wrist - elbow.translation) - wanted[1],
+                unit(middle - shoulder.translation) - wanted[0],
+                unit(wrist - middle) - wanted[1],
                 0.03 * angles,
             ]
         )

@@ -132,7 +132,8 @@ class Kinematics:
         for side in SIDES:
             mirror = np.array([1.0, 1.0 if side == "left" else -1.0, 1.0])
             for part in profile.limb(side):
-                add(f"{side}_{part}", f"{side}_{part}", np.zeros(3))
+                name = f"{side}_{part}"
+                add(name, name, robot.aside.get(name, np.zeros(3)))
             if profile.hand and "wrist" not in profile.limb(side):
                 add(f"{side}_wrist", f"{side}_elbow", mirror * profile.hand)
             ankle = f"{side}_ankle"

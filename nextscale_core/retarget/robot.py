@@ -24,6 +24,7 @@ from nextscale_core.retarget.description import (
     reduced,
     stand_up,
 )
+from nextscale_core.retarget.hinge_points import hinge_points
 from nextscale_core.retarget.profile import RobotProfile, read_profile
 from nextscale_core.retarget.sources import find_urdf, keep_description, package_roots
 from nextscale_core.retarget.state import RobotState as RobotState
@@ -52,6 +53,8 @@ class Robot:
         base_held: True where joints of a leg are held: then the base stays where it is.
         upright: (3, 3) orientation of each body part ('torso', 'left_ankle', ...) from the base,
             of the robot that stands at zero with nothing held.
+        aside: (3,) from a joint to the knee or elbow ('left_knee') that it stands for, where that
+            lies beside it, of the robot that stands at zero [m].
     """
 
     name: str
@@ -68,6 +71,7 @@ class Robot:
     held: Mapping[str, float] = field(default_factory=dict)
     base_held: bool = False
     upright: Mapping[str, np.ndarray] = field(default_factory=dict)
+    aside: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def num_joints(self) -> int:
@@ -243,6 +247,7 @@ def build_robot(
         raise RobotError(f"{profile.name}: {'; '.join(wrong)}")
     model = reduced(model, expand(profile.locked, joint_names(model)))
     upright = orientations(model, profile)
+    aside = hinge_points(model, {"left": profile.left, "right": profile.right}, profile.hand)
     held, base_held = held_joints(model, profile)
     names = joint_names(model)
     limits, wrong = joint_limits(model, profile, but=held)
@@ -273,6 +278,7 @@ def build_robot(
         held=at,
         base_held=base_held,
         upright=upright,
+        aside=aside,
     )
 
 

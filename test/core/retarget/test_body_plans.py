@@ -17,7 +17,7 @@ from nextscale_core.retarget.draft import Draft, draft_profile
 from nextscale_core.retarget.draft_file import draft_yaml
 from nextscale_core.retarget.kinematics import kinematics_of
 from nextscale_core.retarget.rotations import unit
-from nextscale_core.retarget.targets import make_targets
+from nextscale_core.retarget.targets import Targets, make_targets
 
 from .doll import doll, doll_profile
 from .plans import ARMS, X, Y, Z, body, write
@@ -286,6 +286,23 @@ def test_a_leg_begins_where_the_thigh_turns_beside_a_roll_joint(tmp_path: Path) 
     assert not check_robot(str(path)).errors
 
 
+@pytest.mark.parametrize("joint", ["elbow", "knee"])
+def test_the_origin_of_a_hinge_may_be_anywhere_on_its_axis(tmp_path: Path, joint: str) -> None:
+    robots = {}
+    for kind, aside in (("plain", 0.0), ("aside", 0.05)):
+        parts = body()
+        for side, sign in (("left", 1.0), ("right", -1.0)):
+            x, y, z = parts[f"{side}_{joint}"].at
+            at = (x, y + sign * aside, z)
+            parts[f"{side}_{joint}"] = replace(parts[f"{side}_{joint}"], at=at)
+        _, path = _drafted(tmp_path / kind, write(tmp_path / kind, parts))
+        assert not _wrong(check_robot(str(path)), "symmetry", "knees", "walk", "wave")
+        robots[kind] = load_robot(str(path))
+    moved = [Retargeter(robot).solve(_wave(robot)).joints for robot in robots.values()]
+    assert np.allclose(robots["plain"].nominal, robots["aside"].nominal, atol=0.02)
+    assert np.abs(moved[0] - moved[1]).mean() < 0.01
+
+
 def test_hips_without_a_lateral_axis_stand_with_bent_knees(tmp_path: Path) -> None:
     parts = body()
     axes = np.linalg.qr(np.array([[1.0, 1.0, 1.0], [0.5, 0.6, -0.2], [0.0, 1.0, -1.0]]).T)[0].T
@@ -335,7 +352,7 @@ def test_a_missing_wrist_needs_the_end_of_the_forearm(tmp_path: Path) -> None:
         read_profile(doll_profile(tmp_path, *lines, ("min_stance", "hand: far\nmin_stance")))
 
 
-def _wave(robot: Robot) -> object:
+def _wave(robot: Robot) -> Targets:
     clip = read_motion(resource("config/checkup/wave.npz"))
     return make_targets(clip, kinematics_of(robot))
 
