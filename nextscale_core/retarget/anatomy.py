@@ -7,6 +7,7 @@ limb far from their axis, in whatever posture the robot stands at zero.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
@@ -17,7 +18,7 @@ import pinocchio as pin
 from nextscale_core.exceptions import RobotError
 from nextscale_core.retarget.description import REVOLUTE, chain
 from nextscale_core.retarget.joint_tree import JointTree
-from nextscale_core.retarget.limbs import Limb, arm_of, leg_of, tip_of
+from nextscale_core.retarget.limbs import Limb, arm_of, leg_of, parallel, tip_of
 from nextscale_core.retarget.profile import SIDES, Axes
 from nextscale_core.retarget.rotations import unit
 
@@ -33,8 +34,14 @@ _APART = 0.05
 _ONE_WAY = 0.3
 """A knee shows the front when the middle of its limits is so far from straight [rad]."""
 
+_LONGER = 0.15
+"""Share of its length by which a foot that shows the front is longer there."""
+
 _LEG = ("leg", "hip", "knee", "ankle", "thigh", "shank", "foot")
 _ARM = ("arm", "shoulder", "elbow", "wrist", "hand")
+
+_SIDE_WORDS = (("left", "right"), (r"(?<![a-z])l(?![a-z])", r"(?<![a-z])r(?![a-z])"))
+"""Patterns for left and right in names in lower case."""
 
 _Paths = tuple[list[int], list[int]]
 
@@ -85,8 +92,9 @@ def find_anatomy(model: pin.Model, shapes: Mapping[str, np.ndarray] | None = Non
     up, lateral = _up_and_left(tree, *legs)
     if _sides(tree, legs) < 0:
         found, lateral = found[::-1], -lateral
-    front = _front(tree, found, shapes, np.cross(lateral, up))
-    if _sides(tree, legs) == 0:
+    sides = _sides(tree, legs)
+    front = _front(tree, found, {} if sides else shapes, np.cross(lateral, up))
+    if sides == 0:
         notes.append("names do not tell left from right; knees and feet show the front")
         if front < 0:
             found, lateral = found[::-1], -lateral
@@ -94,8 +102,8 @@ def find_anatomy(model: pin.Model, shapes: Mapping[str, np.ndarray] | None = Non
             notes.append("nothing tells front from back: check axes and sides")
     elif front < 0:
         notes.append(
-            "left and right in the names do not fit knees and feet, which point backward: check "
-            "axes and sides"
+            "left and right in the names do not fit the knees, which bend forward: check axes, "
+            "sides and limits"
         )
     axes = Axes(_named(np.cross(lateral, up)), _named(up))
     leg = dict(zip(SIDES, found, strict=True))
@@ -211,6 +219,10 @@ def _sides(tree: JointTree, legs: _Paths) -> int:
 def _side_of(first: str, second: str) -> int:
     """1 where two mirrored names say left and right, -1 for right and left, 0 for neither."""
     a, b = first.lower(), second.lower()
+    for left, right in _SIDE_WORDS:
+        said = [bool(re.search(left, name)) - bool(re.search(right, name)) for name in (a, b)]
+        if said[0] * said[1] < 0:
+            return said[0]
     for one, two in zip(a, b, strict=False):
         if one != two:
             return {("l", "r"): 1, ("r", "l"): -1}.get((one, two), 0)
@@ -247,9 +259,10 @@ def _front(
             back = np.cross(tree.axis[leg.middle], tree.at[leg.end] - tree.at[leg.middle])
             bends -= float(np.sign(back @ forward) * middle) / 2
         if names[leg.end] in shapes:
-            along = (shapes[names[leg.end]] - tree.at[leg.end]) @ forward
-            toes += float(along.max() + along.min())
-    return bends if abs(bends) > _ONE_WAY else toes
+            pitch = [joint for joint in leg.path if parallel(tree, joint, leg.middle)][-1]
+            along = (shapes[names[leg.end]] - tree.at[pitch]) @ forward
+            toes += float((along.max() + along.min()) / max(np.ptp(along), 1e-9)) / 2
+    return bends if abs(bends) > _ONE_WAY else toes * (abs(toes) > _LONGER)
 
 
 def _named(direction: np.ndarray) -> str:

@@ -16,7 +16,7 @@ _TWIST = 0.8
 """Cosine from which on a joint axis counts as lying along the limb."""
 
 _SAME_GROUP = 0.06
-"""Joints of one ankle or wrist are no further apart [m]."""
+"""Joints of one wrist are no further apart [m]."""
 
 _NAMED = 1.5
 """Weight of a joint that is named as a knee or an elbow over one that is not."""
@@ -62,15 +62,22 @@ def leg_of(tree: JointTree, path: list[int]) -> Limb:
     away = {joint: float(np.linalg.norm(tree.at[joint] - tree.at[knee])) for joint in rest}
     far = [joint for joint in rest if away[joint] > 0.6 * max(away.values())]
     # Toes are further away than the ankle and bend about the same axis.
-    pitch = [joint for joint in far if abs(tree.axis[joint] @ tree.axis[knee]) > _PARALLEL]
+    pitch = [joint for joint in far if parallel(tree, joint, knee)]
     if not row or not pitch:
         names = tree.names(path)
         raise RobotError(
             f"the leg {names[0]} ... {names[-1]} has no {'ankle' if row else 'knee'}: hip, knee "
             "and ankle must follow each other, and the foot must turn about the knee's axis"
         )
-    whole = _until(tree, path, pitch[0])
+    whole = path[: path.index(pitch[0]) + 1]
+    while len(whole) < len(path) and not parallel(tree, path[len(whole)], knee):
+        whole = path[: len(whole) + 1]
     return Limb(whole, _hip(tree, path[:row], knee), knee, whole[-1])
+
+
+def parallel(tree: JointTree, first: int, second: int) -> bool:
+    """Whether two joints turn about nearly the same direction at zero."""
+    return bool(abs(tree.axis[first] @ tree.axis[second]) > _PARALLEL)
 
 
 def _hip(tree: JointTree, joints: list[int], knee: int) -> int:
@@ -85,7 +92,7 @@ def _hip(tree: JointTree, joints: list[int], knee: int) -> int:
 
 
 def _until(tree: JointTree, path: list[int], joint: int) -> list[int]:
-    """A path up to the last joint of an ankle or a wrist; toes and grippers are further away."""
+    """A path up to the last joint of a wrist; grippers are further away."""
     row = path.index(joint)
     near = min(_SAME_GROUP, 0.12 * tree.reach(path))
     while (

@@ -232,6 +232,7 @@ _STYLES = {
         else name
     ),
     "LeftX": lambda name: name.title().replace("_", ""),
+    "12_left_x": lambda name: f"idx{list(body('elbow')).index(name):02d}_{name}",
     "lleg_x": lambda name: name.replace("left_", "lside_").replace("right_", "rside_"),
 }
 _TURNS = {
@@ -272,6 +273,17 @@ def test_a_root_link_without_a_body_changes_nothing(tmp_path: Path, before: str)
     draft, path = _drafted(tmp_path, write(tmp_path, body(), before=before))
     assert (draft.profile.pelvis, draft.profile.torso) == ("base", "waist_link")
     assert "to_world" not in draft.moving
+    assert not check_robot(str(path)).errors
+
+
+def test_a_foot_hangs_on_an_ankle_roll_away_from_the_ankle_pitch(tmp_path: Path) -> None:
+    parts = body()
+    for side, y in (("left", 0.1), ("right", -0.1)):
+        roll = parts[f"{side}_ankle_roll"]
+        parts[f"{side}_ankle_roll"] = replace(roll, at=(0.06, y, 0.05), to=(0.14, y, 0.01))
+    draft, path = _drafted(tmp_path, write(tmp_path, parts))
+    assert draft.profile.left["ankle"] == "left_ankle_roll"
+    assert draft.profile.sole.toe[2] == pytest.approx(-0.04)
     assert not check_robot(str(path)).errors
 
 
@@ -334,7 +346,7 @@ def test_left_and_right_swapped_in_the_names_are_noted(tmp_path: Path) -> None:
         return f"{swap[side]}_{rest}" if side in swap else name
 
     notes = draft_profile(write(tmp_path, body(), named=named)).notes
-    assert any("do not fit knees and feet" in note for note in notes)
+    assert any("do not fit the knees" in note for note in notes)
 
 
 def test_a_missing_wrist_needs_the_end_of_the_forearm(tmp_path: Path) -> None:
