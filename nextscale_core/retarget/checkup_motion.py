@@ -40,7 +40,7 @@ _BEND = 1 / 3
 _SUNK = 0.03
 """Depth below the floor at which a body is not where the sole says [m]."""
 
-_FLAT = np.deg2rad(10.0)
+_FLAT = np.deg2rad(15.0)
 """Mean tilt of a standing sole that is odd [rad]."""
 
 _AT_LIMIT, _OFTEN = 0.03, 0.3
@@ -168,7 +168,7 @@ def _reason(motion: _Motion, side: str, parts: tuple[str, str], better: Mapping[
     if stops:
         return f"{some(stops)}: are the limits right? (limits.position)"
     named = [f"{part} ({limb[part]})" for part in parts if part in limb]
-    return f"is parts.{side} right: {', '.join(named)}?"
+    return f"is parts.{side} right: {', '.join(named)}? Or the limb has too few joints for this"
 
 
 def _stopped(motion: _Motion, side: str, end: str) -> list[str]:
