@@ -11,6 +11,8 @@ import pinocchio as pin
 
 from nextscale_core.exceptions import NextscaleError
 from nextscale_core.resources import resource
+from nextscale_core.retarget.checkup_anatomy import better_parts, limb_remarks, seen_anatomy
+from nextscale_core.retarget.checkup_motion import motion_remarks
 from nextscale_core.retarget.checkup_posture import posture_remarks
 from nextscale_core.retarget.checkup_shape import (
     mass_remarks,
@@ -35,7 +37,7 @@ from nextscale_core.retarget.description import (
 from nextscale_core.retarget.mimic import Limits
 from nextscale_core.retarget.profile import SIDES, RobotProfile, read_profile
 from nextscale_core.retarget.remarks import Remark, error, ok, some, warning
-from nextscale_core.retarget.robot import build_robot, list_robots
+from nextscale_core.retarget.robot import build_robot, list_robots, with_profile
 from nextscale_core.retarget.sources import find_urdf, package_roots
 from nextscale_core.retarget.urdf import Urdf, read_urdf
 
@@ -157,7 +159,19 @@ def _remarks(urdf: Path, profile: RobotProfile | None, folders: Sequence[Path]) 
     yield from _mimics(moving, read, profile, limits)
     yield from symmetry_remarks(moving, profile, limits)
     robot = build_robot(urdf, profile, tuple(folders))
-    yield from posture_remarks(robot, moving, limits, shapes=whole)
+    posture = list(posture_remarks(robot, moving, limits, shapes=whole))
+    yield from posture
+    if any(remark.severity == "error" and remark.about == "axes" for remark in posture):
+        return
+    seen = seen_anatomy(model, urdf, profile, folders if whole else ())
+    better = better_parts(model, profile, seen) if seen else {}
+    if seen:
+        yield from limb_remarks(profile, seen, better)
+    # Without collision shapes, nothing can be retargeted.
+    if whole and not any(r.severity == "error" and r.about == "collision" for r in posture):
+        yield from motion_remarks(
+            with_profile(robot, joints="all") if robot.held else robot, better
+        )
 
 
 def _bare_limits(model: pin.Model, urdf: Urdf) -> Iterator[Remark]:
@@ -182,14 +196,16 @@ def _order(model: pin.Model, profile: RobotProfile) -> Iterator[Remark]:
     for side in SIDES:
         limb = profile.limb(side)
         for parts in (("hip", "knee", "ankle"), ("shoulder", "elbow", "wrist")):
-            line = chain(model, limb[parts[2]])
-            rows = [line.index(limb[part]) if limb[part] in line else -1 for part in parts]
-            if not 0 <= rows[0] < rows[1] < rows[2]:
+            there = [part for part in parts if part in limb]
+            joints = [limb[part] for part in there]
+            line = chain(model, joints[-1])
+            rows = [line.index(joint) if joint in line else -1 for joint in joints]
+            if rows[0] < 0 or rows != sorted(set(rows)):
                 yield error(
                     "names",
-                    f"{side} {', '.join(parts)} ({', '.join(limb[part] for part in parts)}) do "
-                    "not follow each other along one limb",
-                    f"the joints before {limb[parts[2]]} are {', '.join(line[:-1]) or 'none'}",
+                    f"{side} {', '.join(there)} ({', '.join(joints)}) do not follow each other "
+                    "along one limb",
+                    f"the joints before {joints[-1]} are {', '.join(line[:-1]) or 'none'}",
                 )
 
 

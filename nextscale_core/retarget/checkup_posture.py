@@ -10,7 +10,7 @@ import pinocchio as pin
 
 from nextscale_core.retarget.checkup_collisions import collision_remarks
 from nextscale_core.retarget.description import expand, joint_names
-from nextscale_core.retarget.footprint import footprint, joint_points
+from nextscale_core.retarget.footprint import body_points, foot_points, footprint
 from nextscale_core.retarget.kinematics import Kinematics, Poses, kinematics_of
 from nextscale_core.retarget.profile import SIDES
 from nextscale_core.retarget.remarks import Remark, error, ok, warning
@@ -189,18 +189,22 @@ def _stance(robot: Robot, kinematics: Kinematics) -> Iterator[Remark]:
 
 def _soles(robot: Robot) -> Iterator[Remark]:
     profile, model = robot.profile, robot.model
-    shapes = joint_points(model, robot.urdf_path, robot.mesh_dirs, profile.urdf.mesh_up)
-    data = model.createData()
-    pin.forwardKinematics(model, data, pin.neutral(model))
+    shapes, visual = body_points(model, robot.urdf_path, robot.mesh_dirs, profile.urdf.mesh_up)
     for side, sign in zip(SIDES, (1.0, -1.0), strict=True):
         joint = profile.limb(side)["ankle"]
-        if joint not in shapes:
+        points = foot_points(model, joint, shapes)
+        if not len(points):
             yield warning(
                 "sole", f"the {side} foot has no shape in the URDF", "the sole cannot be verified"
             )
             continue
-        away = shapes[joint] - data.oMi[model.getJointId(joint)].translation
-        foot = footprint(away * [1.0, sign, 1.0])
+        if joint in visual:
+            yield warning(
+                "sole",
+                f"the {side} foot has no collision shape; its visual shape is measured",
+                "what it touches is not noticed",
+            )
+        foot = footprint(points * [1.0, sign, 1.0])
         low = min(profile.sole.toe[2], profile.sole.heel[2])
         problems = []
         if abs(low - foot.low) > _HEIGHT:

@@ -8,7 +8,7 @@ import numpy as np
 import pinocchio as pin
 
 from nextscale_core.retarget.description import chain
-from nextscale_core.retarget.profile import LIMB_PARTS, RobotProfile
+from nextscale_core.retarget.profile import LIMB_PARTS, SIDES, RobotProfile
 from nextscale_core.retarget.remarks import Remark, ok, warning
 
 _MIRROR = np.array([1.0, -1.0, 1.0])
@@ -31,8 +31,13 @@ def symmetry_remarks(
     place = {name: data.oMi[number].translation for number, name in enumerate(model.names)}
     found = 0
     for part in LIMB_PARTS:
+        if part not in profile.left or part not in profile.right:
+            continue
         left, right = profile.left[part], profile.right[part]
         away = place[left] * _MIRROR - place[right]
+        # The origin of a joint may be anywhere on its axis.
+        axis = data.J[3:, model.joints[model.getJointId(right)].idx_v]
+        away = away - axis * float(away @ axis)
         if np.linalg.norm(away) > _PLACE:
             found += 1
             yield warning(
@@ -42,9 +47,9 @@ def symmetry_remarks(
                 "are these the same joints?",
             )
     for part in ("ankle", "wrist"):
-        pairs = zip(
-            chain(model, profile.left[part]), chain(model, profile.right[part]), strict=False
-        )
+        # An arm without a wrist ends at the elbow.
+        ends = (profile.limb(side).get(part, profile.limb(side)["elbow"]) for side in SIDES)
+        pairs = zip(*(chain(model, end) for end in ends), strict=False)
         for left, right in pairs:
             if left == right:
                 continue

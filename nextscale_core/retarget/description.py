@@ -15,7 +15,6 @@ from nextscale_core.exceptions import RobotError
 from nextscale_core.retarget.mimic import Limits, Mimic, narrowed, with_followers
 from nextscale_core.retarget.profile import (
     ALL_JOINTS,
-    LIMB_PARTS,
     SIDES,
     UPPER_BODY,
     Axes,
@@ -170,8 +169,7 @@ def part_frames(model: pin.Model, profile: RobotProfile) -> dict[str, int]:
         for part in ("pelvis", "torso")
     }
     for side in SIDES:
-        for part in LIMB_PARTS:
-            joint = profile.limb(side)[part]
+        for part, joint in profile.limb(side).items():
             kind = pin.FrameType.JOINT
             if not model.existFrame(joint, kind):
                 kind = pin.FrameType.FIXED_JOINT
@@ -267,8 +265,7 @@ def name_problems(
         if link not in links:
             wrong.append(f"collision.ignore: no link {link!r}; {nearest(link, links)}")
     for side in SIDES:
-        for part in LIMB_PARTS:
-            joint = profile.limb(side)[part]
+        for part, joint in profile.limb(side).items():
             if joint not in names:
                 wrong.append(f"parts.{side}.{part}: no joint {joint!r}; {nearest(joint, names)}")
             elif joint in locked:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,10 +21,18 @@ from nextscale_core.retarget.description import (
     read_model,
     stand_up,
 )
-from nextscale_core.retarget.footprint import Footprint, footprint, joint_points, mesh_up_of
+from nextscale_core.retarget.footprint import (
+    Footprint,
+    body_points,
+    foot_points,
+    footprint,
+    mesh_up_of,
+)
+from nextscale_core.retarget.hinge_points import hinge_points
 from nextscale_core.retarget.patterns import grouped
 from nextscale_core.retarget.profile import SIDES, RobotProfile, Sole, UrdfSource
 from nextscale_core.retarget.remarks import some
+from nextscale_core.retarget.rotations import unit
 from nextscale_core.retarget.sources import package_roots
 from nextscale_core.retarget.urdf import read_urdf
 
@@ -82,19 +90,21 @@ def draft_profile(
     guessed = bare if 2 * len(bare) > model.njoints - 2 else []
     _guess_limits(model, guessed)
     mesh_up = mesh_up_of(model, urdf, folders)
+    shapes: dict[str, np.ndarray] = {}
+    visual: frozenset[str] = frozenset()
     try:
-        shapes = joint_points(model, urdf, folders, mesh_up)
+        shapes, visual = body_points(model, urdf, folders, mesh_up)
     except RobotError as error:
-        shapes = {}
-        notes.append(f"{error}; the soles are guessed from the length of the legs")
-    anatomy = find_anatomy(model, {joint: points.mean(0) for joint, points in shapes.items()})
+        notes.append(str(error))
+    anatomy = find_anatomy(model, shapes)
     notes += anatomy.notes
     parts = {joint for limb in anatomy.limbs.values() for joint in limb.values()}
     guessed = guessed or [joint for joint in bare if joint in parts]
     _guess_limits(model, guessed)
     stand_up(model, anatomy.axes)
     turn = anatomy.axes.rotation()
-    sole = _sole(model, anatomy, {joint: at @ turn.T for joint, at in shapes.items()}, notes)
+    shapes = {joint: points @ turn.T for joint, points in shapes.items()}
+    sole = _sole(model, anatomy, shapes, visual, notes)
     moving = _moving(model, anatomy)
     guessed = [joint for joint in guessed if joint in moving]
     if guessed:
@@ -122,6 +132,7 @@ def draft_profile(
         left=anatomy.limbs["left"],
         right=anatomy.limbs["right"],
         sole=sole,
+        hand=anatomy.hand,
         min_stance_width=round(max(2.4 * sole.half_width, 0.8 * abs(hips[0] - hips[1])), 2),
         nominal={
             joint: value
@@ -206,26 +217,28 @@ def _ranges(model: pin.Model) -> tuple[dict[str, float], dict[str, float]]:
 
 
 def _sole(
-    model: pin.Model, anatomy: Anatomy, shapes: Mapping[str, np.ndarray], notes: list[str]
+    model: pin.Model,
+    anatomy: Anatomy,
+    shapes: Mapping[str, np.ndarray],
+    visual: Collection[str],
+    notes: list[str],
 ) -> Sole:
     """Sole from the shape of the feet, or from the length of the legs where they have none."""
     prints: list[Footprint] = []
     for side, sign in zip(SIDES, (1.0, -1.0), strict=True):
-        joint = anatomy.limbs[side]["ankle"]
-        if joint in shapes:
-            away = (shapes[joint] - _place(model, joint)) * [1.0, sign, 1.0]
-            prints.append(footprint(away))
+        points = foot_points(model, anatomy.limbs[side]["ankle"], shapes)
+        if len(points):
+            prints.append(footprint(points * [1.0, sign, 1.0]))
     if not prints:
         leg = abs(
             float(_place(model, anatomy.limbs["left"]["hip"])[2])
             - float(_place(model, anatomy.limbs["left"]["ankle"])[2])
         )
-        if not any("guessed from the length" in note for note in notes):
-            notes.append(
-                "the feet have no shape: the soles are guessed from the length of the legs"
-            )
+        notes.append("the feet have no shape: the soles are guessed from the length of the legs")
         front, back, low = (round(share * leg, 3) for share in (0.17, -0.08, -0.12))
         return Sole((front, 0.0, low), (back, 0.0, low), round(0.06 * leg, 3))
+    if any(anatomy.limbs[side]["ankle"] in visual for side in SIDES):
+        notes.append("the feet have no collision shape: the soles are those of the visual shape")
     front, back, low, middle, half = np.mean(
         [[p.front, p.back, p.low, p.middle, p.half_width] for p in prints], axis=0
     )
@@ -238,14 +251,9 @@ def _nominal(model: pin.Model, anatomy: Anatomy, notes: list[str]) -> dict[str, 
     """Knees a little bent, soles flat, arms hanging with the forearms a little forward."""
     lower, upper = _ranges(model)
     values: dict[str, float] = {}
-    data = model.createData()
-    pin.computeJointJacobians(model, data, pin.neutral(model))
+    arm: dict[str, float] = {}
     for side in SIDES:
-        # Turned about the axis to the left, a positive angle bends knees like a human's.
-        for joint, angle in zip(anatomy.pitch[side], (-0.5, 1.0, -0.5), strict=True):
-            number = model.getJointId(joint)
-            axis = data.J[3:, model.joints[number].idx_v]
-            wanted = _KNEE * angle * np.sign(axis[1])
+        for joint, wanted in _standing(model, anatomy, side, lower).items():
             value = float(np.clip(wanted, lower[joint] + 0.02, upper[joint] - 0.02))
             if abs(value - wanted) > 0.1:
                 notes.append(
@@ -253,8 +261,57 @@ def _nominal(model: pin.Model, anatomy: Anatomy, notes: list[str]) -> dict[str, 
                     f"{lower[joint]:g} to {upper[joint]:g}: are they right? (limits.position)"
                 )
             values[joint] = value
-        values.update(_hanging(model, anatomy, side, lower, upper))
+        arm = _hanging(model, anatomy, side, lower, upper, _mirrored(model, anatomy, arm))
+        values.update(arm)
     return {joint: round(value, 2) for joint, value in values.items() if abs(value) > 0.02}
+
+
+class _Posing:
+    """A limb of which some joints are turned, the others are at zero."""
+
+    def __init__(self, model: pin.Model, joints: Sequence[str], known: Collection[str]):
+        kinds = model.joints
+        self.joints = [
+            joint for joint in joints if joint in known and kinds[model.getJointId(joint)].nq == 1
+        ]
+        self._rows = [kinds[model.getJointId(joint)].idx_q for joint in self.joints]
+        self._model, self._data = model, model.createData()
+
+    def __call__(self, angles: np.ndarray, *parts: str) -> list[pin.SE3]:
+        """Where some joints are, with these angles [rad]."""
+        q = pin.neutral(self._model)
+        q[self._rows] = angles
+        pin.forwardKinematics(self._model, self._data, q)
+        return [self._data.oMi[self._model.getJointId(part)] for part in parts]
+
+
+def _standing(
+    model: pin.Model, anatomy: Anatomy, side: str, known: Collection[str]
+) -> dict[str, float]:
+    """Angles of the leg joints for bent knees and a sole as flat as at zero, whatever the limits.
+
+    Thighs lean forward and shanks backward from the vertical, as seen from the side.
+    """
+    limb = anatomy.limbs[side]
+    pose = _Posing(model, anatomy.legs[side], known)
+    flat = pose(np.zeros(len(pose.joints)), limb["ankle"])[0].rotation.copy()
+    lean = np.array([np.sin(_KNEE / 2), -np.cos(_KNEE / 2)])
+
+    def miss(angles: np.ndarray) -> np.ndarray:
+        hip, knee, ankle = pose(angles, limb["hip"], limb["knee"], limb["ankle"])
+        thigh = (knee.translation - hip.translation)[[0, 2]]
+        shank = (ankle.translation - knee.translation)[[0, 2]]
+        return np.concatenate(
+            [
+                thigh / np.linalg.norm(thigh) - lean,
+                shank / np.linalg.norm(shank) - lean * [-1.0, 1.0],
+                (ankle.rotation - flat).reshape(-1),
+                0.02 * angles,
+            ]
+        )
+
+    best = least_squares(miss, np.zeros(len(pose.joints))).x
+    return dict(zip(pose.joints, best.tolist(), strict=True))
 
 
 def _hanging(
@@ -263,41 +320,65 @@ def _hanging(
     side: str,
     lower: Mapping[str, float],
     upper: Mapping[str, float],
+    first: Mapping[str, float],
 ) -> dict[str, float]:
-    """Angles of the arm joints for which the arm hangs calmly."""
-    arm = anatomy.arms[side]
-    arm = tuple(joint for joint in arm[: arm.index(anatomy.limbs[side]["wrist"])] if joint in lower)
-    plain = [joint for joint in arm if model.joints[model.getJointId(joint)].nq == 1]
-    rows = [model.joints[model.getJointId(joint)].idx_q for joint in plain]
-    parts = [model.getJointId(anatomy.limbs[side][p]) for p in ("shoulder", "elbow", "wrist")]
-    outward = 0.15 if side == "left" else -0.15
-    data = model.createData()
+    """Angles of the arm joints for which the arm hangs calmly.
+
+    Args:
+        model: Standing upright.
+        anatomy: Names the arm.
+        side: 'left' or 'right'.
+        lower: Lower limits [rad].
+        upper: Upper limits [rad].
+        first: Angles that are kept where no others let it hang much better: those of the other
+            side [rad].
+    """
+    limb, arm = anatomy.limbs[side], anatomy.arms[side]
+    mirror = np.array([1.0, 1.0 if side == "left" else -1.0, 1.0])
+    pose = _Posing(model, arm[: arm.index(limb["wrist"])] if "wrist" in limb else arm, lower)
+    elbow = pose(np.zeros(len(pose.joints)), limb["elbow"])[0].rotation.copy()
+    aside = hinge_points(model, anatomy.limbs, anatomy.hand).get(f"{side}_elbow", np.zeros(3))
+    aside = elbow.T @ aside
+    hand = None if anatomy.hand is None else elbow.T @ (mirror * anatomy.hand)
+    wanted = [unit(mirror * direction) for direction in ((0.0, 0.15, -1.0), (0.35, 0.15, -1.0))]
 
     def miss(angles: np.ndarray) -> np.ndarray:
-        q = pin.neutral(model)
-        q[rows] = angles
-        pin.forwardKinematics(model, data, q)
-        shoulder, elbow, wrist = (data.oMi[part].translation for part in parts)
-        upper_arm, forearm = elbow - shoulder, wrist - elbow
-        wanted = np.array([0.0, outward, -1.0]), np.array([0.35, outward, -1.0])
+        shoulder, elbow, end = pose(
+            angles, limb["shoulder"], limb["elbow"], limb.get("wrist", limb["elbow"])
+        )
+        middle = elbow.act(aside)
+        wrist = end.translation if "wrist" in limb else elbow.act(hand)
         return np.concatenate(
             [
-                upper_arm / np.linalg.norm(upper_arm) - wanted[0] / np.linalg.norm(wanted[0]),
-                forearm / np.linalg.norm(forearm) - wanted[1] / np.linalg.norm(wanted[1]),
+                unit(middle - shoulder.translation) - wanted[0],
+                unit(wrist - middle) - wanted[1],
                 0.03 * angles,
             ]
         )
 
-    low = np.array([lower[joint] for joint in plain]) + 0.02
-    high = np.maximum(np.array([upper[joint] for joint in plain]) - 0.02, low + 1e-6)
-    best = min(
-        (
-            least_squares(miss, np.clip(start, low, high), bounds=(low, high))
-            for start in _starts(low, high)
-        ),
-        key=lambda result: float(result.cost),
-    )
-    return dict(zip(plain, best.x.tolist(), strict=True))
+    low = np.array([lower[joint] for joint in pose.joints]) + 0.02
+    high = np.maximum(np.array([upper[joint] for joint in pose.joints]) - 0.02, low + 1e-6)
+    starts = _starts(low, high)
+    if all(joint in first for joint in pose.joints):
+        starts.insert(0, np.array([first[joint] for joint in pose.joints]))
+    found = [least_squares(miss, np.clip(start, low, high), bounds=(low, high)) for start in starts]
+    good = min(float(result.cost) for result in found) + 1e-3
+    best = next(result for result in found if result.cost <= good)
+    return dict(zip(pose.joints, best.x.tolist(), strict=True))
+
+
+def _mirrored(model: pin.Model, anatomy: Anatomy, left: Mapping[str, float]) -> dict[str, float]:
+    """Angles of the right arm that mirror those of the left [rad]."""
+    data = model.createData()
+    pin.computeJointJacobians(model, data, pin.neutral(model))
+    pairs = zip(anatomy.arms["left"], anatomy.arms["right"], strict=False)
+    angles = {}
+    for one, other in pairs:
+        axes = [data.J[3:, model.joints[model.getJointId(joint)].idx_v] for joint in (one, other)]
+        if one in left:
+            # A mirrored turning direction keeps its lateral part and loses the others.
+            angles[other] = left[one] * float(np.sign(axes[0] @ ([-1.0, 1.0, -1.0] * axes[1])))
+    return angles
 
 
 def _starts(low: np.ndarray, high: np.ndarray) -> list[np.ndarray]:

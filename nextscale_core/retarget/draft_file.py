@@ -44,7 +44,15 @@ def draft_yaml(draft: Draft) -> str:
     ]
     for side in SIDES:
         lines.append(f"  {side}:")
-        lines += [f"    {part}: {_text(profile.limb(side)[part])}" for part in LIMB_PARTS]
+        limb = profile.limb(side)
+        lines += [f"    {part}: {_text(limb[part])}" for part in LIMB_PARTS if part in limb]
+    if profile.hand is not None:
+        lines += [
+            "",
+            "# The arms end at the elbow. Where the left forearm ends, seen from the elbow joint",
+            "# of the robot standing at zero: x forward, y left, z up [m]. The right is mirrored.",
+            f"hand: {_numbers(profile.hand)}",
+        ]
     sole = profile.sole
     lines += [
         "",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import pinocchio as pin
 
 from nextscale_core.exceptions import RobotError
 from nextscale_core.retarget.hulls import link_points
+from nextscale_core.retarget.shapes import Kind
 
 _LAYER = 0.006
 """Points so far above the lowest one still belong to the sole [m]."""
@@ -57,8 +58,61 @@ def footprint(points: np.ndarray) -> Footprint:
     )
 
 
-def joint_points(
+def body_points(
     model: pin.Model, urdf: Path, mesh_dirs: Sequence[Path], mesh_up: str
+) -> tuple[dict[str, np.ndarray], frozenset[str]]:
+    """What each joint carries: its collision shapes, or where those end before it what is seen.
+
+    A joint takes visual shapes where neither it nor any joint behind it has collision shapes, as
+    feet and hands without any.
+
+    Returns:
+        (P, 3) points by joint name, at zero in the base frame [m]; names of the joints whose
+        points are visual.
+
+    Raises:
+        RobotError: a collision mesh is missing or cannot be read.
+    """
+    points = joint_points(model, urdf, mesh_dirs, mesh_up)
+    bare = {
+        model.names[joint]
+        for joint in range(2, model.njoints)
+        if not any(model.names[behind] in points for behind in model.subtrees[joint])
+    }
+    if not bare:
+        return points, frozenset()
+    try:
+        seen = joint_points(model, urdf, mesh_dirs, mesh_up, ("visual",))
+    except RobotError:
+        return points, frozenset()
+    visual = bare & set(seen)
+    return points | {joint: seen[joint] for joint in visual}, frozenset(visual)
+
+
+def foot_points(model: pin.Model, ankle: str, points: Mapping[str, np.ndarray]) -> np.ndarray:
+    """(P, 3) points of a foot with its toes, from the ankle of the robot standing at zero [m].
+
+    Args:
+        model: Base with x forward and z up.
+        ankle: Joint that carries the foot.
+        points: Of what each joint carries, in the base frame, as `body_points` gives them.
+    """
+    data = model.createData()
+    pin.forwardKinematics(model, data, pin.neutral(model))
+    number = model.getJointId(ankle)
+    names = [model.names[joint] for joint in model.subtrees[number]]
+    parts = [points[name] for name in names if name in points]
+    if not parts:
+        return np.empty((0, 3))
+    return np.asarray(np.concatenate(parts) - data.oMi[number].translation)
+
+
+def joint_points(
+    model: pin.Model,
+    urdf: Path,
+    mesh_dirs: Sequence[Path],
+    mesh_up: str,
+    kinds: Sequence[Kind] = ("collision", "visual"),
 ) -> dict[str, np.ndarray]:
     """(P, 3) points of what each joint carries, at zero in the base frame [m].
 
@@ -68,7 +122,7 @@ def joint_points(
     data = model.createData()
     pin.framesForwardKinematics(model, data, pin.neutral(model))
     points: dict[str, list[np.ndarray]] = {}
-    for link, shape in link_points(urdf, mesh_dirs, mesh_up).items():
+    for link, shape in link_points(urdf, mesh_dirs, mesh_up, kinds).items():
         number = model.getFrameId(link, pin.FrameType.BODY)
         place = data.oMf[number]
         carrier = model.names[model.frames[number].parentJoint]

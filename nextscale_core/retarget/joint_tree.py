@@ -7,6 +7,9 @@ import pinocchio as pin
 
 from nextscale_core.retarget.description import CONTINUOUS, REVOLUTE
 
+_HAND = 0.45
+"""Largest share of a limb's length that its hand takes."""
+
 
 class JointTree:
     """Joint positions and axes of a model at zero, and its branches.
@@ -49,7 +52,8 @@ class JointTree:
         path = max(self.paths(root), key=self.reach)
         total = self.reach(path)
         for number, joint in enumerate(path[:-1], start=1):
-            if len(self.children[joint]) > 1 and self.reach(path[:number]) > 0.4 * total:
+            # A crank beside a shank is no hand: most of the limb still lies ahead there.
+            if len(self.children[joint]) > 1 and self.reach(path[number - 1 :]) < _HAND * total:
                 return path[:number]
         return path
 

@@ -14,7 +14,7 @@ import pinocchio as pin
 
 from nextscale_core.retarget.description import part_frames
 from nextscale_core.retarget.forward import ForwardKinematics, Frames
-from nextscale_core.retarget.profile import LIMB_PARTS, SIDES
+from nextscale_core.retarget.profile import SIDES
 from nextscale_core.retarget.robot import Robot
 
 LEVER = 0.2
@@ -79,7 +79,8 @@ class Kinematics:
         fold: (B, J) derivative of the joints of all bodies by the commanded ones; None where they
             are the same.
         lengths: Limb lengths [m].
-        hip_offset: (2, 3) left and right hip, from the base at zero posture [m].
+        pelvis_offset: (3,) pelvis link, from the base at zero posture [m].
+        hip_offset: (2, 3) left and right hip, from the pelvis link at zero posture [m].
         ankle_height: Ankle above the sole [m].
         soles: Rows of the eight sole corners, left foot first.
         tree: Forward kinematics of whole clips.
@@ -139,11 +140,14 @@ class Kinematics:
             add_levers(part, part)
         sole = profile.sole
         for side in SIDES:
-            for part in LIMB_PARTS:
-                add(f"{side}_{part}", f"{side}_{part}", np.zeros(3))
+            mirror = np.array([1.0, 1.0 if side == "left" else -1.0, 1.0])
+            for part in profile.limb(side):
+                name = f"{side}_{part}"
+                add(name, name, robot.aside.get(name, np.zeros(3)))
+            if profile.hand and "wrist" not in profile.limb(side):
+                add(f"{side}_wrist", f"{side}_elbow", mirror * profile.hand)
             ankle = f"{side}_ankle"
             add_levers(f"{side}_foot", ankle)
-            mirror = np.array([1.0, 1.0 if side == "left" else -1.0, 1.0])
             add(f"{side}_toe", ankle, mirror * sole.toe)
             add(f"{side}_heel", ankle, mirror * sole.heel)
             corners = [(end, y) for end in (sole.toe, sole.heel) for y in (1.0, -1.0)]
@@ -175,7 +179,9 @@ class Kinematics:
             upper_arm=length("left_shoulder", "left_elbow"),
             forearm=length("left_elbow", "left_wrist"),
         )
-        self.hip_offset = np.stack([at_zero[self.index[f"{side}_hip"]] for side in SIDES])
+        self.pelvis_offset = at_zero[self.index["pelvis"]]
+        hips = np.stack([at_zero[self.index[f"{side}_hip"]] for side in SIDES])
+        self.hip_offset = hips - self.pelvis_offset
         self.ankle_height = -float(min(sole.toe[2], sole.heel[2]))
 
     def forward(self, poses: Poses) -> tuple[np.ndarray, np.ndarray]:

@@ -19,6 +19,8 @@ LIMB_PARTS = ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")
 ALL_JOINTS, UPPER_BODY = "all", "upper_body"
 """Words for which joints move, beside patterns of joint names."""
 
+_NO_WRIST = ": name the joint, or give hand: [x, y, z] for an arm that ends at the elbow"
+
 _DIRECTIONS = {
     sign + axis: tuple(float(number) * (axis == name) for name in "xyz")
     for sign, number in (("", 1), ("-", -1))
@@ -99,9 +101,13 @@ class RobotProfile:
         name: Short name, used on the command line.
         pelvis: Link that follows the human pelvis.
         torso: Link that follows the human chest.
-        left: Joint of each of `LIMB_PARTS` on the left.
+        left: Joint of each of `LIMB_PARTS` on the left; without 'wrist' where the arm ends at the
+            elbow, which needs `hand`.
         right: The same on the right.
         sole: Contact points of both feet (the right one mirrored).
+        hand: End of the left forearm, from the elbow joint of the robot standing at zero (x
+            forward, y left, z up) [m]: stands for the wrist of arms whose last joint is the elbow
+            (the right one mirrored).
         description: One line for people.
         urdf: Where the description is.
         min_stance_width: Least distance of the ankles where the feet are beside each other [m].
@@ -127,6 +133,7 @@ class RobotProfile:
     left: Mapping[str, str]
     right: Mapping[str, str]
     sole: Sole
+    hand: tuple[float, float, float] | None = None
     description: str = ""
     urdf: UrdfSource = field(default_factory=UrdfSource)
     min_stance_width: float = 0.12
@@ -151,8 +158,8 @@ class RobotProfile:
             yield "name must be up to 64 characters that a file name may have"
         for side in SIDES:
             for part in LIMB_PARTS:
-                if part not in self.limb(side):
-                    yield f"parts.{side}.{part} is missing"
+                if part not in self.limb(side) and not (part == "wrist" and self.hand):
+                    yield f"parts.{side}.{part} is missing{_NO_WRIST if part == 'wrist' else ''}"
         for key in ("acceleration", "velocity"):
             for joint, value in getattr(self, key).items():
                 if not value > 0:
@@ -182,7 +189,7 @@ class RobotProfile:
             )
 
     def limb(self, side: str) -> Mapping[str, str]:
-        """Joint names of one side ('left' or 'right')."""
+        """Joint names of one side ('left' or 'right'); without 'wrist' the arm ends at `hand`."""
         return self.left if side == "left" else self.right
 
 
@@ -210,12 +217,13 @@ def _profile(tree: dict[str, Any]) -> RobotProfile:
     keys = Keys(
         tree,
         [
-            *("name", "description", "urdf", "axes", "parts", "sole", "min_stance_width"),
+            *("name", "description", "urdf", "axes", "parts", "sole", "hand", "min_stance_width"),
             *("nominal", "locked", "joints", "limits", "collision"),
         ],
     )
     parts = keys.branch("parts", ("pelvis", "torso", *SIDES), required=True)
     limbs = {side: parts.branch(side, LIMB_PARTS, required=True) for side in SIDES}
+    hand = tree.get("hand") is not None
     sole = keys.branch("sole", ("toe", "heel", "half_width"), required=True)
     limits = keys.branch("limits", ("acceleration", "velocity", "position", "position_margin"))
     collision = keys.branch("collision", ("margin", "ignore"))
@@ -232,9 +240,10 @@ def _profile(tree: dict[str, Any]) -> RobotProfile:
         ),
         "pelvis": parts.name("pelvis"),
         "torso": parts.name("torso"),
-        "left": {part: limbs["left"].name(part) for part in LIMB_PARTS},
-        "right": {part: limbs["right"].name(part) for part in LIMB_PARTS},
+        "left": _limb(limbs["left"], "left", hand),
+        "right": _limb(limbs["right"], "right", hand),
         "sole": Sole(sole.point("toe"), sole.point("heel"), sole.number("half_width")),
+        "hand": keys.point("hand") if hand else None,
         "min_stance_width": keys.number("min_stance_width", 0.12),
         "nominal": keys.numbers("nominal"),
         "locked": keys.numbers("locked"),
@@ -250,3 +259,11 @@ def _profile(tree: dict[str, Any]) -> RobotProfile:
     if keys.problems:
         raise ConfigError("; ".join(keys.problems))
     return RobotProfile(axes=Axes(forward, up), **values)
+
+
+def _limb(keys: Keys, side: str, hand: bool) -> dict[str, str]:
+    """Joint names of one side; the wrist may be missing where the profile says `hand`."""
+    there = [part for part in LIMB_PARTS if part != "wrist" or "wrist" in keys]
+    if "wrist" not in there and not hand:
+        keys.problems.append(f"parts.{side}.wrist is missing{_NO_WRIST}")
+    return {part: keys.name(part) for part in there}

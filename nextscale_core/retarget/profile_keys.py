@@ -49,6 +49,9 @@ class Keys:
             if key not in allowed:
                 self._wrong(f"unknown key {prefix}{key}; {nearest(str(key), allowed)}")
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._tree
+
     def _wrong(self, message: str) -> None:
         self.problems.append(message)
 

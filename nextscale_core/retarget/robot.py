@@ -26,6 +26,7 @@ from nextscale_core.retarget.description import (
     reduced,
     stand_up,
 )
+from nextscale_core.retarget.hinge_points import hinge_points
 from nextscale_core.retarget.mimic import Coupling, Mimic, coupling, with_followers
 from nextscale_core.retarget.profile import RobotProfile, read_profile
 from nextscale_core.retarget.sources import find_urdf, keep_description, package_roots
@@ -62,6 +63,8 @@ class Robot:
             same.
         upright: (3, 3) orientation of each body part ('torso', 'left_ankle', ...) from the base,
             of the robot that stands at zero with nothing held.
+        aside: (3,) from a joint to the knee or elbow ('left_knee') that it stands for, where that
+            lies beside it, of the robot that stands at zero [m].
     """
 
     name: str
@@ -80,6 +83,7 @@ class Robot:
     mimics: Mapping[str, Mimic] = field(default_factory=dict)
     coupling: Coupling | None = None
     upright: Mapping[str, np.ndarray] = field(default_factory=dict)
+    aside: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def num_joints(self) -> int:
@@ -264,6 +268,7 @@ def build_robot(
         raise RobotError(f"{profile.name}: {'; '.join(wrong)}")
     model = reduced(model, locked_joints(model, profile, mimics))
     upright = orientations(model, profile)
+    aside = hinge_points(model, {"left": profile.left, "right": profile.right}, profile.hand)
     held, base_held = held_joints(model, profile, mimics)
     names = joint_names(model)
     limits, wrong = joint_limits(model, profile, read, but=held)
@@ -295,6 +300,7 @@ def build_robot(
         mimics=mimics,
         coupling=coupling(joint_names(model), mimics),
         upright=upright,
+        aside=aside,
     )
 
 

@@ -36,6 +36,11 @@ def for_moving_joints(
     on_base = np.isin(targets.first, list(pelvis))
     second = np.where((targets.second >= 0)[:, None], kinematics.carried[targets.second], False)
     followed = (kinematics.carried[targets.first] ^ second).any(1)
+    # Two points of one body: its orientation, which every joint before it turns, and the base.
+    one_body = (targets.second >= 0) & (
+        kinematics.owner[targets.first] == kinematics.owner[targets.second]
+    )
+    followed |= one_body & (second.any(1) | (not kinematics.robot.base_held))
     if not kinematics.robot.base_held:
         return _rows(targets, followed | on_base)
     targets = _rows(targets, (followed & (targets.second >= 0)) | on_base)

@@ -140,9 +140,11 @@ def make_targets(
         kinematics.robot.profile.min_stance_width,
     )
     hips = (body.joint("left_hip") + body.joint("right_hip")) / 2 * scale + lift
-    base = hips - body.pelvis @ kinematics.hip_offset.mean(0)
+    pelvis = hips - body.pelvis @ kinematics.hip_offset.mean(0)
+    # Where the chest is the root, this is where the base is while the waist is straight.
+    base = pelvis - body.pelvis @ kinematics.pelvis_offset
     rows = _Rows(kinematics, len(joints))
-    _trunk_rows(rows, body, base, weights)
+    _trunk_rows(rows, body, pelvis, weights)
     _leg_rows(rows, body, feet, kinematics, weights)
     _arm_rows(rows, body, kinematics, weights)
     first, second, goal, weight = rows.stack()
@@ -227,8 +229,8 @@ class _Rows:
         return np.array(first), np.array(second), np.stack(goal, 1), np.stack(weight, 1)
 
 
-def _trunk_rows(rows: _Rows, body: Body, base: np.ndarray, weights: Weights) -> None:
-    rows.add("pelvis", None, base, weights.pelvis)
+def _trunk_rows(rows: _Rows, body: Body, pelvis: np.ndarray, weights: Weights) -> None:
+    rows.add("pelvis", None, pelvis, weights.pelvis)
     rows.turn("pelvis", "pelvis", body.pelvis, weights.pelvis_turn)
     rows.turn("torso", "torso", body.torso, weights.torso_turn)
 
