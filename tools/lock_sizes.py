@@ -7,9 +7,10 @@ sums up what is not pinned: the GPU libraries that the torch of PyPI asks for.
 from __future__ import annotations
 
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any
+
+import tomllib
 
 GPU_LIBRARIES = ("nvidia-", "cuda-", "triton")
 MEGABYTE = 1_000_000
