@@ -110,7 +110,7 @@ if ! stamp_is $venv/.packages "$packages"; then
     [ -d $venv ] || "$PYTHON" -m venv $venv
     say "$ros" >$venv/.ros
     pins >$venv/requirements.txt
-    $venv/bin/python -m pip install --quiet --disable-pip-version-check "$(grep '^pip==' $lock)"
+    $venv/bin/python -m pip install --quiet --disable-pip-version-check "$(sed -n "s, *#.*,,; /^pip==/p" $lock)"
     logged packages $venv/install.log $venv/requirements.txt -- \
         $venv/bin/python -m pip install --disable-pip-version-check --progress-bar raw \
         --requirement $venv/requirements.txt
