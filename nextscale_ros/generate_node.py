@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -41,6 +42,7 @@ from std_msgs.msg import Bool, String
 
 from nextscale_core.exceptions import NextscaleError, RetargetError
 from nextscale_core.retarget import Robot
+from nextscale_core.text.language import LanguageWarning
 from nextscale_ros import requests
 from nextscale_ros.action_server import GenerateMotionServer
 from nextscale_ros.description import described_robot
@@ -424,6 +426,7 @@ def main() -> None:
     """Entry point of `ros2 run nextscale_ros generate_node`."""
     from nextscale_ros.fleet import run
 
+    warnings.simplefilter("ignore", LanguageWarning)  # the reports say so
     sys.exit(run(sys.argv[1:]))
 
 
