@@ -28,8 +28,10 @@ INSTALL_RATE = 15.0
 """MB of wheels that pip unpacks in a second, as long as it is not measured."""
 SETTLING = 3.0
 """Seconds before a rate counts as measured."""
-MESSAGES_OF_ALL = 0.7
-"""Share of the second build in the first: its number of steps is not known before it begins."""
+SECOND_BUILD = 0.5
+"""Time that the second build needs, by the first one's."""
+FIRST_STEPS = 0.1
+"""Share of the first build's steps that generate code: they say little about the others."""
 
 _UNITS = {"bytes": 1e-6, "kB": 1e-3, "MB": 1.0, "GB": 1e3}
 _FILE = r"(?:\S*/)?([^\s/]+\.(?:whl|tar\.gz|zip))"
@@ -169,9 +171,9 @@ class Build:
             return "building the ROS messages: configuring", None
         text = f"building the ROS messages: part {self._part} of 2, {self._done} of {self._steps}"
         done = self._before + self._done
-        later = self._steps * MESSAGES_OF_ALL if self._part == 1 else 0.0
+        later = self._steps * SECOND_BUILD if self._part == 1 else 0.0
         left = (now - self._begin) * (self._steps - self._done + later) / done
-        return text, left if now - self._begin > SETTLING else None
+        return text, left if done > FIRST_STEPS * self._steps else None
 
 
 def _normal(name: str) -> str:
