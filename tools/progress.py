@@ -35,7 +35,9 @@ FIRST_STEPS = 0.1
 
 _UNITS = {"bytes": 1e-6, "kB": 1e-3, "MB": 1.0, "GB": 1e3}
 _FILE = r"(?:\S*/)?([^\s/]+\.(?:whl|tar\.gz|zip))"
-_ARRIVAL = re.compile(rf"\s*(Downloading|Using cached|Processing) {_FILE}(?: \(([\d.]+) (\w+)\))?")
+_ARRIVAL = re.compile(
+    rf"\s*(Downloading|Using cached|Processing) {_FILE}(?: \(([\d.]+) (bytes|[kMG]B)\))?"
+)
 _METADATA = re.compile(rf"\s*(?:Downloading|Using cached) {_FILE}\.metadata")
 _PIN = re.compile(
     r"(?P<name>[\w.-]+)==\S+(?: ; python_full_version (?P<than>>=|<) '(?P<version>[\d.]+)')?"
@@ -93,8 +95,7 @@ class Packages:
             self._finish()
             self._expect_gpu_libraries(arrival[2])
             name = _normal(arrival[2].split("-")[0])
-            if arrival[4] in _UNITS:
-                self._learn(name, float(arrival[3]) * _UNITS[arrival[4]])
+            self._learn(name, float(arrival[3]) * _UNITS[arrival[4]] if arrival[3] else None)
             if arrival[1] == "Downloading":
                 self._current = name
             else:
@@ -134,12 +135,12 @@ class Packages:
             self._arrived.add(self._current)
         self._current, self._partial = "", 0.0
 
-    def _learn(self, name: str, size: float) -> None:
-        """The size of a file, instead of what the lock says."""
+    def _learn(self, name: str, size: float | None) -> None:
+        """The size of a file, instead of what the lock says; a local file has none."""
         if name not in self._sizes:  # one that the lock does not pin: a GPU library
             count, total = self._gpu
-            self._gpu = (max(0, count - 1), max(0.0, total - size))
-        self._sizes[name] = size
+            self._gpu = (max(0, count - 1), max(0.0, total - (size or 0.0)))
+        self._sizes[name] = self._sizes.get(name, 0.0) if size is None else size
 
     def _expect_gpu_libraries(self, file: str) -> None:
         if file.startswith("torch-") and "+cpu" in file.replace("%2B", "+"):
