@@ -66,7 +66,7 @@ class Packages:
 
     def __init__(self, requirements: str, site_packages: Path) -> None:
         self._site_packages = site_packages
-        self._before = len(self._installed())
+        self._before = self._installed()
         self._sizes: dict[str, float] = {}
         self._gpu = (0, 0.0)
         for line in requirements.splitlines():
@@ -111,12 +111,14 @@ class Packages:
         if self._begin is None:
             return "starting", None
         if self._install_begin is not None:
-            done = max(0, min(len(self._installed()) - self._before, self._install_count))
+            names = self._installed() - self._before
+            done = sum(self._sizes.get(name, 0.0) + PACKAGE_OVERHEAD for name in names)
             elapsed = now - self._install_begin
             left = weight / INSTALL_RATE - elapsed
             if done and elapsed > SETTLING:
-                left = elapsed * (self._install_count - done) / done
-            return f"installing: {done} of {self._install_count} packages", max(0.0, left)
+                left = elapsed * (weight - done) / done
+            text = f"installing: {len(names)} of {self._install_count} packages"
+            return text, max(0.0, left)
         got = sum(self._sizes[name] for name in self._arrived) + self._partial
         if not self._arrived and not self._current:
             return f"resolving: {self._requirements} of {count} packages", None
@@ -146,8 +148,9 @@ class Packages:
         if file.startswith("torch-") and "+cpu" in file.replace("%2B", "+"):
             self._gpu = (0, 0.0)
 
-    def _installed(self) -> list[Path]:
-        return list(self._site_packages.glob("*.dist-info"))
+    def _installed(self) -> set[str]:
+        found = self._site_packages.glob("*.dist-info")
+        return {_normal(path.name.partition("-")[0]) for path in found}
 
 
 class Build:

@@ -98,7 +98,7 @@ pins() {
 # logged KIND LOG REQUIREMENTS -- COMMAND: runs the command and shows how far it is.
 logged() {
     $venv/bin/python tools/progress.py "$@" || {
-        tail -n 30 "$2" >&2
+        { grep -n -m 1 -A 20 -E 'CMake Error|^ *FAILED:|^ *ERROR:' "$2" || tail -n 30 "$2"; } >&2
         fail "$1: pip could not do it; $2 has all that it said."
     }
 }
@@ -107,6 +107,7 @@ packages=$(pins | sha256sum | cut -d' ' -f1)
 if ! stamp_is $venv/.packages "$packages"; then
     check_machine
     say "installing the locked packages into $venv (Python $found, ROS 2 $ros)"
+    say "  docs/platforms.md: how to do without the GPU libraries, two thirds of the download"
     [ -d $venv ] || "$PYTHON" -m venv $venv
     say "$ros" >$venv/.ros
     pins >$venv/requirements.txt
