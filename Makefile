@@ -1,4 +1,4 @@
-# make run, make test: all on a bare Debian 12 or Ubuntu with Python 3.10 to 3.12. `make help`.
+# make run, make test: all on a bare Debian 12 or Ubuntu with Python 3.10 to 3.14. `make help`.
 
 TEXT ?=
 ARGS ?=
@@ -9,7 +9,7 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV LD_LIBRARY_PATH AMENT_PREFIX_PATH CMA
 	COLCON_PREFIX_PATH ROS_DISTRO ROS_VERSION RMW_IMPLEMENTATION _ROS_WHEELS_BOOTSTRAP_COMPLETE
 # `value`: a sentence may hold a dollar sign.
 NEXTSCALE_TEXT := $(value TEXT)
-export NEXTSCALE_TEXT PYTHON
+export NEXTSCALE_TEXT PYTHON ROS
 
 .PHONY: help setup run test lint docs format lock clean
 
@@ -22,8 +22,9 @@ help:
 	@echo 'make lint              ruff, mypy, xmllint'
 	@echo 'make docs              the documentation as a site in build/site, warnings are errors'
 	@echo 'make format            ruff format'
-	@echo 'make setup             only .venv with everything in it; PYTHON=... chooses the Python'
-	@echo 'make lock              resolve requirements.lock anew'
+	@echo 'make setup             only .venv with everything in it; PYTHON=... chooses the Python,'
+	@echo '                       ROS=kilted the ROS wheels (else jazzy); see docs/platforms.md'
+	@echo 'make lock              resolve requirements.lock and requirements-kilted.lock anew'
 	@echo 'make clean             remove .venv and everything built'
 
 setup:

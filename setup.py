@@ -2,7 +2,8 @@
 
 All metadata is in pyproject.toml. `NEXTSCALE_NO_ROS=1` builds `nextscale_core` alone, which also
 happens (with a warning) where no rosidl or no C++ compiler is found; `NEXTSCALE_ROS=1` makes that
-an error instead.
+an error instead. `NEXTSCALE_ROS=kilted` does so too, and an isolated build then takes the wheels of
+ROS 2 Kilted instead of Jazzy's.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ SUBSTITUTES = ("control_msgs", "tf2_msgs")
 
 ROS_WHEELS_EXIST = (
     "sys_platform == 'linux' and platform_machine == 'x86_64' "
-    "and python_version >= '3.10' and python_version < '3.14'"
+    "and python_version >= '3.10' and python_version < '3.15'"
 )
 
 
@@ -81,7 +82,9 @@ def with_ros() -> bool:
 
 def ros_build_requirements() -> list[str]:
     """What an isolated build has to install first."""
-    lines = (ROOT / "requirements-ros-build.txt").read_text(encoding="utf-8").splitlines()
+    kilted = os.environ.get("NEXTSCALE_ROS") == "kilted"
+    file = ROOT / f"requirements-ros-build{'-kilted' if kilted else ''}.txt"
+    lines = file.read_text(encoding="utf-8").splitlines()
     names = [line for line in lines if line and not line.startswith("#")]
     return [] if WITHOUT_ROS else [f"{name}; {ROS_WHEELS_EXIST}" for name in names]
 

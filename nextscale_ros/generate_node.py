@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import sys
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ from std_msgs.msg import Bool, String
 
 from nextscale_core.exceptions import NextscaleError, RetargetError
 from nextscale_core.retarget import Robot
+from nextscale_core.text.language import LanguageWarning
 from nextscale_ros import requests
 from nextscale_ros.action_server import GenerateMotionServer
 from nextscale_ros.description import described_robot
@@ -446,6 +448,7 @@ def main() -> None:
     """Entry point of `ros2 run nextscale_ros generate_node`."""
     from nextscale_ros.fleet import run
 
+    warnings.simplefilter("ignore", LanguageWarning)  # the reports say so
     run(sys.argv[1:])
 
 

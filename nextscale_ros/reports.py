@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
+from nextscale_core.text.language import language_remark
 from nextscale_ros.failures import Failure
 from nextscale_ros.msg import ErrorCode, MotionReport
 from nextscale_ros.plan import Plan
@@ -62,6 +63,8 @@ def make_report(
             f"{finding.check}: {finding.message}" for finding in result.report.findings
         ]
         report.findings += [f"continuation: {note}" for note in plan.notes]
+    remarks = [remark for text, _ in request.script if (remark := language_remark(text))]
+    report.findings += [f"text: {remark}" for remark in remarks]
     if failure is not None:
         report.outcome, report.message = failure.outcome, failure.message
         report.error = ErrorCode(code=failure.code, message=failure.message)
@@ -70,7 +73,7 @@ def make_report(
     trajectory = result.trajectory
     repaired = result.report.outcome == "repaired"
     report.outcome = MotionReport.REPAIRED if repaired else MotionReport.PASS
-    report.message = result.report.line()
+    report.message = result.report.line() + "".join(f"; note: {remark}" for remark in remarks)
     report.joint_names = list(trajectory.joint_names)
     report.points = len(trajectory)
     report.duration = float(trajectory.seconds)

@@ -1,6 +1,8 @@
 #!/bin/sh
-# Writes requirements.lock: exact versions of everything, for Python 3.10 to 3.12 at once. Versions
-# that are locked already stay where they can; `rm requirements.lock` first renews them all.
+# Writes requirements.lock: exact versions of everything, for Python 3.10 to 3.14 at once, with the
+# wheels of ROS 2 Jazzy; and requirements-kilted.lock: what ROS 2 Kilted has in place of those.
+# Versions that are locked already stay where they can; `rm requirements*.lock` first renews them
+# all. Needs Python 3.11 or newer.
 set -eu
 python=${PYTHON:-python3}
 scratch=$(mktemp -d)
@@ -9,18 +11,48 @@ trap 'rm -rf "$scratch"' EXIT
 "$scratch/venv/bin/python" -m pip install --quiet uv
 
 printf '%s\n' 'pip==26.3' 'setuptools>=77,<81' wheel 'torch==2.13.0' >"$scratch/tools.in"
-[ ! -f requirements.lock ] || cp requirements.lock "$scratch/out.txt"
-"$scratch/venv/bin/uv" pip compile --quiet --universal --no-python-downloads \
-    --python-version 3.10 --no-annotate --no-header --output-file "$scratch/out.txt" \
-    --extra ros --extra test --extra dev --extra view --extra bag --extra docs \
-    pyproject.toml requirements-ros-build.txt "$scratch/tools.in"
 
+# resolve OUTPUT INPUT...: versions that OUTPUT holds already are kept where they can be.
+resolve() {
+    "$scratch/venv/bin/uv" pip compile --quiet --universal --no-python-downloads \
+        --python-version 3.10 --no-annotate --no-header --output-file "$@"
+}
+# A `resolve` of this package with everything: EXTRA names the ROS distribution's wheels.
+resolve_all() {
+    output=$1 extra=$2
+    shift 2
+    resolve "$output" --extra "$extra" --extra test --extra dev --extra view --extra bag \
+        --extra docs "$@" pyproject.toml "$scratch/tools.in"
+}
 # Torch's GPU libraries are left out: pip adds those that its chosen torch asks for. Of the markers
 # only the Python version is kept; tools/setup.sh looks at the machine.
-{
-    echo "# Made by 'make lock' from pyproject.toml and requirements-ros-build.txt."
-    grep -v -E '^(nvidia|cuda|triton)' "$scratch/out.txt" | sed -E \
-        -e "s/(python_full_version < '3.13' and |implementation_name == 'cpython' and )//g" \
+pins() {
+    grep -v -E '^(nvidia|cuda|triton)' "$1" | sed -E \
+        -e "s/(python_full_version < '3.15' and |implementation_name == 'cpython' and )//g" \
         -e "s/(platform_machine == 'x86_64' and |platform_python_implementation == 'CPython' and )//g" \
         -e "s/( and )?sys_platform == 'linux'//" -e 's/ ; *$//'
-} >requirements.lock
+}
+# What tools/progress.py estimates the time with.
+with_sizes() { "$scratch/venv/bin/python" tools/lock_sizes.py "$1"; }
+
+unsized() { sed 's/ *#.*//' "$1" | grep . || true; }
+[ ! -f requirements.lock ] || unsized requirements.lock >"$scratch/jazzy.txt"
+resolve_all "$scratch/jazzy.txt" ros requirements-ros-build.txt
+resolve "$scratch/pylock.jazzy.toml" --format pylock.toml "$scratch/jazzy.txt"
+{
+    echo "# Made by 'make lock' from pyproject.toml and requirements-ros-build.txt."
+    pins "$scratch/jazzy.txt" | with_sizes "$scratch/pylock.jazzy.toml"
+} >"$scratch/requirements.lock"
+
+[ ! -f requirements-kilted.lock ] || unsized requirements-kilted.lock >"$scratch/kilted.txt"
+grep -v '^ros-' "$scratch/jazzy.txt" >"$scratch/common.txt"
+resolve_all "$scratch/kilted.txt" ros-kilted --constraint "$scratch/common.txt" \
+    requirements-ros-build-kilted.txt
+resolve "$scratch/pylock.kilted.toml" --format pylock.toml "$scratch/kilted.txt"
+{
+    echo "# Made by 'make lock'. These take the place of all lines ros-... of requirements.lock."
+    pins "$scratch/jazzy.txt" | grep -v '^ros-' >"$scratch/kept.txt"
+    pins "$scratch/kilted.txt" | grep -vxF -f "$scratch/kept.txt" |
+        with_sizes "$scratch/pylock.kilted.toml" | grep -v "^#"
+} >requirements-kilted.lock
+mv "$scratch/requirements.lock" requirements.lock

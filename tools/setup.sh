@@ -1,11 +1,13 @@
 #!/bin/sh
 # Makes .venv, installs the locked packages from PyPI and builds this package into it. What is
 # already done is not done again: two stamps in .venv tell. Called by the Makefile, from the root.
+# PYTHON chooses the Python, ROS the distribution of the wheels (jazzy or kilted); without them an
+# existing .venv stays what it is.
 set -eu
 
 venv=.venv
 lock=requirements.lock
-supported="3.10, 3.11 or 3.12"
+supported="3.10 to 3.14"
 
 say() { printf '%s\n' "$*"; }
 fail() {
@@ -17,7 +19,7 @@ fail() {
 
 # version PYTHON: prints X.Y, or nothing where PYTHON does not run (a pyenv shim, for example).
 version() { "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || true; }
-is_supported() { case "$1" in 3.10 | 3.11 | 3.12) return 0 ;; *) return 1 ;; esac; }
+is_supported() { case "$1" in 3.10 | 3.11 | 3.12 | 3.13 | 3.14) return 0 ;; *) return 1 ;; esac; }
 
 find_python() {
     if [ -n "${PYTHON:-}" ]; then
@@ -27,14 +29,14 @@ find_python() {
             "ROS 2 comes from PyPI wheels here, and they are tried with these versions only."
     fi
     seen=""
-    for PYTHON in python3.12 python3.11 python3.10 python3; do
+    for PYTHON in python3.12 python3.11 python3.13 python3.14 python3.10 python3; do
         found=$(version "$PYTHON")
         is_supported "$found" && return
         [ -z "$found" ] || seen="$seen $PYTHON ($found)"
     done
     fail "no Python $supported found;${seen:- no other Python either}${seen:+ only}." \
         "ROS 2 comes from PyPI wheels here, and they are tried with these versions only." \
-        "Debian 12, Ubuntu 22.04, 24.04:  sudo apt install python3 python3-venv python3-dev g++" \
+        "Debian 12 and newer, Ubuntu 22.04 and newer:  sudo apt install python3 python3-venv python3-dev g++" \
         "elsewhere: install one (pyenv, for example), then  make run PYTHON=/path/to/python3.11"
 }
 
@@ -56,6 +58,11 @@ check_machine() {
 hash_of() { cat "$@" | sha256sum | cut -d' ' -f1; }
 stamp_is() { [ -f "$1" ] && [ "$(cat "$1")" = "$2" ]; }
 
+# The wheels of one ROS distribution are not installed over those of another.
+made_for=$(cat $venv/.ros 2>/dev/null || echo jazzy)
+ros=${ROS:-$made_for}
+case "$ros" in jazzy | kilted) ;; *) fail "ROS=$ros: the wheels on PyPI are those of jazzy and kilted." ;; esac
+
 # An environment that was moved, whose Python went away or that was left half made is of no use.
 usable() {
     $venv/bin/python -c '' 2>/dev/null &&
@@ -63,6 +70,11 @@ usable() {
 }
 if [ -d $venv ] && ! usable; then
     say "$venv cannot be used, making it anew"
+    rm -rf $venv
+fi
+if [ -d $venv ] && [ "$ros" != "$made_for" ]; then
+    say "$venv has the wheels of ROS 2 $made_for, making it anew with those of $ros"
+    PYTHON=${PYTHON:-$($venv/bin/python -c 'import sys; print(getattr(sys, "_base_executable", ""))')}
     rm -rf $venv
 fi
 if [ -d $venv ]; then
@@ -73,36 +85,49 @@ else
     find_python
 fi
 
-packages=$(hash_of $lock)
+# Torch is the first, so that its kind (with GPU libraries or without) is known from the start.
+pins() {
+    grep '^torch==' $lock
+    if [ "$ros" = jazzy ]; then
+        grep -v '^torch==' $lock
+    else
+        grep -v -E '^(torch==|ros-)' $lock
+        cat "requirements-$ros.lock"
+    fi
+}
+# logged KIND LOG REQUIREMENTS -- COMMAND: runs the command and shows how far it is.
+logged() {
+    $venv/bin/python tools/progress.py "$@" || {
+        { grep -n -m 1 -A 20 -E 'CMake Error|^ *FAILED:|^ *ERROR:' "$2" || tail -n 30 "$2"; } >&2
+        fail "$1: pip could not do it; $2 has all that it said."
+    }
+}
+
+packages=$(pins | sha256sum | cut -d' ' -f1)
 if ! stamp_is $venv/.packages "$packages"; then
     check_machine
-    say "installing the locked packages into $venv (Python $found); the first time takes minutes"
+    say "installing the locked packages into $venv (Python $found, ROS 2 $ros)"
+    say "  docs/platforms.md: how to do without the GPU libraries, two thirds of the download"
     [ -d $venv ] || "$PYTHON" -m venv $venv
-    $venv/bin/python -m pip install --quiet --disable-pip-version-check "$(grep '^pip==' $lock)"
-    PYTHONUNBUFFERED=1 $venv/bin/python -m pip install --disable-pip-version-check --requirement $lock \
-        >$venv/install.log 2>&1 &
-    # A line now and then: pip's own progress bars fill a log file.
-    installer=$!
-    trap 'kill $installer 2>/dev/null || true' INT TERM
-    while kill -0 $installer 2>/dev/null; do
-        sleep 2
-        line=$(grep -E '^ *(Collecting|Downloading|Installing|Using)' $venv/install.log | tail -n 1 | cut -c1-90)
-        [ "$line" = "${last:-}" ] || say "  $line"
-        last=$line
-    done
-    wait $installer || { tail -n 30 $venv/install.log >&2; fail "pip could not install the packages; $venv/install.log has it all."; }
+    say "$ros" >$venv/.ros
+    pins >$venv/requirements.txt
+    $venv/bin/python -m pip install --quiet --disable-pip-version-check "$(sed -n "s, *#.*,,; /^pip==/p" $lock)"
+    logged packages $venv/install.log $venv/requirements.txt -- \
+        $venv/bin/python -m pip install --disable-pip-version-check --progress-bar raw \
+        --requirement $venv/requirements.txt
     say "$packages" >$venv/.packages
     rm -f $venv/.package
+    checked=yes
 fi
 
 # The Python code is used where it stands; only what is compiled or copied has to be built again.
 sources=$(hash_of $(find action msg srv interfaces cmake launch config/params.yaml CMakeLists.txt package.xml setup.py \
-    pyproject.toml requirements-ros-build.txt "$0" -type f | LC_ALL=C sort))
+    pyproject.toml requirements-ros-build*.txt "$0" -type f | LC_ALL=C sort))
 if ! stamp_is $venv/.package "$sources"; then
-    [ -n "${installer:-}" ] || check_machine
+    [ -n "${checked:-}" ] || check_machine
     say "building the package and its ROS messages"
-    NEXTSCALE_ROS=1 $venv/bin/python -m pip install --disable-pip-version-check --quiet \
-        --no-deps --no-build-isolation --editable . >$venv/build.log 2>&1 ||
-        { tail -n 30 $venv/build.log >&2; fail "the build failed; $venv/build.log has it all."; }
+    NEXTSCALE_ROS=$ros logged build $venv/build.log -- \
+        $venv/bin/python -m pip install --disable-pip-version-check --verbose \
+        --no-deps --no-build-isolation --editable .
     say "$sources" >$venv/.package
 fi

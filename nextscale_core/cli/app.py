@@ -8,9 +8,13 @@ from __future__ import annotations
 import importlib.metadata
 import sys
 import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from typer.core import TyperGroup
 
 from nextscale_core.cli.bag import app as bag_app
@@ -31,6 +35,7 @@ from nextscale_core.exceptions import (
     RetargetError,
     UnsafeTrajectoryError,
 )
+from nextscale_core.text.language import LanguageWarning
 
 FAILED, BAD_INPUT, REFUSED = 1, 2, 3
 
@@ -42,9 +47,14 @@ _UsageError: Any = typer.BadParameter.__base__
 class _OneLineErrors(TyperGroup):
     """A command group that ends with one clear line on stderr, not with a traceback."""
 
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        _escape_help(self)
+
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            with _plain_warnings():
+                return super().invoke(ctx)
         except _UsageError as error:
             command = error.ctx.command_path if error.ctx else "nextscale"
             _complain(f"{error.format_message()} (see '{command} --help')")
@@ -62,6 +72,36 @@ class _OneLineErrors(TyperGroup):
                 traceback.print_exc()
             _complain(f"{type(error).__name__}: {error} (--debug shows where)")
             raise typer.Exit(FAILED) from error
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Warnings about sentences are shown as one line on stderr, each once."""
+    shown: set[str] = set()
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if not issubclass(category, LanguageWarning):
+            usual(message, category, *place, **more)
+        elif str(message) not in shown:
+            shown.add(str(message))
+            typer.echo(f"warning: {message}", err=True)
+
+    with warnings.catch_warnings():
+        usual = warnings.showwarning
+        warnings.simplefilter("always", LanguageWarning)
+        warnings.showwarning = show
+        yield
+
+
+def _escape_help(command: Any) -> None:
+    """Units such as [s] are text: typer takes what is in brackets for markup of rich."""
+    if getattr(command, "rich_markup_mode", None) != "rich":
+        return
+    for item in (command, *command.params):
+        if getattr(item, "help", None):
+            item.help = escape(item.help)
+    for part in getattr(command, "commands", {}).values():
+        _escape_help(part)
 
 
 def _complain(message: str) -> None:

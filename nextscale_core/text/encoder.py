@@ -148,7 +148,8 @@ def _load(source: str) -> tuple[Any, Any]:
         config = AutoConfig.from_pretrained(source, **safe)
         kind = T5EncoderModel if config.model_type == "t5" else AutoModel
         tokenizer = AutoTokenizer.from_pretrained(source, **safe)
-        model = kind.from_pretrained(source, use_safetensors=True, **safe)
+        # Without a dtype, transformers 5 computes in the precision that the folder names.
+        model = kind.from_pretrained(source, use_safetensors=True, dtype=torch.float32, **safe)
     # Transformers and its parsers raise a dozen types on damaged folders.
     except Exception as error:
         raise ModelLoadError(

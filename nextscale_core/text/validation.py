@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import unicodedata
+import warnings
 
 from nextscale_core.exceptions import InvalidTextError
+from nextscale_core.text.language import (
+    LanguageWarning,
+    language_remark,
+    letters_of_other_scripts,
+)
 
 MAX_CHARACTERS = 500
 """Longest sentence accepted, after cleaning; HumanML3D's longest captions stay below it."""
@@ -28,7 +34,11 @@ def validate_sentence(text: str) -> str:
 
     Raises:
         InvalidTextError: not a string, blank, too long, with control or invisible characters,
-            without any letter, or without any Latin letter.
+            without any letter, or with fewer Latin letters than others.
+
+    Warns:
+        LanguageWarning: the sentence seems to be in another language than English, or a few of
+            its letters are not Latin.
     """
     if not isinstance(text, str):
         raise InvalidTextError(f"text must be a string, got {type(text).__name__}; {_EXAMPLE}")
@@ -42,6 +52,9 @@ def validate_sentence(text: str) -> str:
     if len(clean) > MAX_CHARACTERS:
         raise InvalidTextError(_too_long(len(clean)))
     _refuse_text_without_words(clean)
+    remark = language_remark(clean)
+    if remark:
+        warnings.warn(remark, LanguageWarning, stacklevel=2)
     return clean
 
 
@@ -71,8 +84,9 @@ def _refuse_text_without_words(clean: str) -> None:
             f"text {_shorten(clean)!r} holds no word, only digits, signs or punctuation; "
             f"write one English sentence, {_EXAMPLE}"
         )
-    if not any(unicodedata.name(c, "").startswith("LATIN ") for c in letters):
-        script = unicodedata.name(letters[0], "other").split()[0].capitalize()
+    others = letters_of_other_scripts(clean)
+    if 2 * len(others) > len(letters):
+        script = unicodedata.name(others[0], "other").split()[0].capitalize()
         script = "Chinese" if script == "Cjk" else script
         raise InvalidTextError(
             f"text {_shorten(clean)!r} is written in {script} letters, but the model reads "

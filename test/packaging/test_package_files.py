@@ -36,8 +36,10 @@ ROS_PACKAGES = {
     "visualization_msgs",
 }
 LOCK_LINE = re.compile(
-    r"[a-z0-9][a-z0-9.-]*==\S+( ; python_full_version (<|>=) '3\.1[0-2](\.\d+)?')?"
+    r"[a-z0-9][a-z0-9.-]*==\S+( ; python_full_version (<|>=) '3\.1[0-4](\.\d+)?')?(  # \d+ MB)?"
 )
+BUILD = {"": "requirements-ros-build.txt", "-kilted": "requirements-ros-build-kilted.txt"}
+"""What the messages are built with, by the end of the names of the extra and the lock."""
 
 
 def metadata() -> dict:
@@ -111,26 +113,78 @@ def test_the_parameter_file_holds_the_defaults() -> None:
     assert given == {n: one.default for n, one in defaults.items() if n not in by_launch}
 
 
+def lines(name: str) -> list[str]:
+    """Lines of a file of requirements, without remarks."""
+    return [
+        line
+        for line in (ROOT / name).read_text(encoding="utf-8").splitlines()
+        if line and not line.startswith("#")
+    ]
+
+
+def normal(requirement: str) -> str:
+    """The normalized name in a requirement."""
+    name = re.split(r"[^\w.-]", requirement.strip(), maxsplit=1)[0]
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 def test_the_lock_pins_everything_and_names_no_source() -> None:
-    lines = (ROOT / "requirements.lock").read_text().splitlines()
-    pins = [line for line in lines if line and not line.startswith("#")]
+    pins = lines("requirements.lock") + lines("requirements-kilted.lock")
     assert [line for line in pins if not LOCK_LINE.fullmatch(line)] == []
-    assert "torch==2.13.0" in pins
+    assert "torch==2.13.0" in [line.split()[0] for line in pins]
     assert [line for line in pins if line.startswith(("nvidia", "cuda", "triton"))] == []
 
 
-def test_the_lock_holds_every_requirement() -> None:
-    def normal(name: str) -> str:
-        return re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", name.strip(), maxsplit=1)[0]).lower()
-
+@pytest.mark.parametrize("end", BUILD)
+def test_the_lock_holds_every_requirement(end: str) -> None:
     project = metadata()
     wanted = list(project["dependencies"])
-    for extra in ("ros", "test", "dev"):
+    for extra in (f"ros{end}", "test", "dev"):
         wanted += project["optional-dependencies"][extra]
-    build = (ROOT / "requirements-ros-build.txt").read_text().splitlines()
-    wanted += [line for line in build if line and not line.startswith("#")]
-    locked = {normal(line) for line in (ROOT / "requirements.lock").read_text().splitlines()}
-    assert {normal(name) for name in wanted} - locked == set()
+    wanted += lines(BUILD[end])
+    pins = lines("requirements.lock")
+    if end:
+        pins = [line for line in pins if not line.startswith("ros-")]
+        pins += lines(f"requirements{end}.lock")
+    assert {normal(name) for name in wanted} - {normal(line) for line in pins} == set()
+    # What ROS packages are asked for, and what is built with, is exactly what is locked.
+    locked = {line.split()[0] for line in pins}
+    exact = [re.sub(r"\[.*\]", "", name) for name in wanted if name.startswith("ros-")]
+    assert [name for name in exact if name not in locked] == []
+
+
+@pytest.mark.parametrize("end", BUILD)
+def test_an_isolated_build_takes_the_wheels_of_the_ros_distribution_asked_for(
+    end: str, tmp_path: Path
+) -> None:
+    pytest.importorskip("setuptools", minversion="77", reason="needs a setuptools with PEP 639")
+    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE", *BUILD.values()):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    script = "from setuptools import build_meta as b; print(b.get_requires_for_build_wheel())"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env={**os.environ, "NEXTSCALE_NO_ROS": "", "NEXTSCALE_ROS": end[1:] or "jazzy"},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    asked = {one.split(";")[0].strip() for one in ast.literal_eval(done.stdout.splitlines()[-1])}
+    assert asked >= set(lines(BUILD[end]))
+
+
+def test_the_locks_are_for_the_pythons_that_are_declared() -> None:
+    tomllib = pytest.importorskip("tomllib", reason="Python 3.10 cannot read TOML by itself")
+    declared = [
+        one.rpartition(" ")[2]
+        for one in metadata()["classifiers"]
+        if one.startswith("Programming Language :: Python ::")
+    ]
+    assert declared == ["3.10", "3.11", "3.12", "3.13", "3.14"]
+    uv = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]
+    assert "python_version < '3.15'" in uv["environments"][0]
+    script = (ROOT / "tools" / "setup.sh").read_text()
+    assert f"{' | '.join(declared)}) return 0" in script
 
 
 def test_continuous_integration_can_start() -> None:

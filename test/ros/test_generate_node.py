@@ -128,6 +128,15 @@ def test_a_bad_text_is_answered_with_the_reason_and_no_trajectory(
     assert command_count(client) == 0
 
 
+def test_a_sentence_in_another_language_moves_the_robot_and_the_report_says_so(
+    client: Recorder,
+) -> None:
+    report = ask(client, "ein Mann hebt den rechten Arm")
+    assert report.outcome in GOOD
+    assert "seems to be in German; the model reads English" in report.message
+    assert "German" not in ask(client, "a person raises the right arm").message
+
+
 def test_an_error_inside_is_reported_and_the_next_sentence_is_served(client: Recorder) -> None:
     report = ask(client, "please fail")
     assert report.outcome == MotionReport.FAILED

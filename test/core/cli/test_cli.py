@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import types
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import typer
 from PIL import Image
 from typer.testing import CliRunner, Result
 
@@ -121,6 +124,14 @@ def run_and_fail(code: int, *arguments: str | Path) -> str:
 
 
 # ---------------------------------------------------------------------------- one sentence
+
+
+def test_a_sentence_in_another_language_is_made_with_one_warning(tmp_path: Path) -> None:
+    result = run("generate", "eine Frau springt", "--out", tmp_path / "a.npz")
+    assert result.exit_code == 0, result.output
+    warnings = [line for line in result.stderr.splitlines() if line.startswith("warning: ")]
+    assert len(warnings) == 1 and "German" in warnings[0]
+    assert "warning" not in run("generate", "a woman jumps", "--out", tmp_path / "b.npz").stderr
 
 
 def test_a_sentence_becomes_an_npz_with_joints_fps_text_and_seed(tmp_path: Path) -> None:
@@ -484,6 +495,28 @@ def test_every_command_has_help(command: list[str]) -> None:
     result = run(*command, "--help")
     assert result.exit_code == 0
     assert "Usage" in result.output
+
+
+def _commands(command: Any, *names: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    yield names, command
+    for name, part in getattr(command, "commands", {}).items():
+        yield from _commands(part, *names, name)
+
+
+def test_help_shows_the_units_in_brackets_as_they_are_written() -> None:
+    raw = dict(_commands(typer.main.get_command(cli.app)))
+    units = 0
+    for names, command in raw.items():
+        written = Counter(
+            unit
+            for item in (command, *command.params)
+            for unit in re.findall(r"(?<=\\)\[[a-zA-Z]+\]", getattr(item, "help", None) or "")
+        )
+        shown = run(*names, "--help").output
+        assert "\\[" not in shown
+        assert {unit: shown.count(unit) for unit in written} == written, names
+        units += written.total()
+    assert units >= 8
 
 
 def test_an_unknown_command_is_one_clear_line() -> None:

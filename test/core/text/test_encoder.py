@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 from tokenizers import Tokenizer
@@ -66,15 +68,43 @@ def test_altered_weights_are_refused(tmp_path, monkeypatch):
     module._minilm_folder.cache_clear()
 
 
-def test_a_t5_encoder_in_a_local_folder_serves_too(tmp_path):
+def save_t5(folder, **changes):
+    """A tiny encoder with random weights, and its tokenizer."""
     words = {"<pad>": 0, "</s>": 1, "<unk>": 2, "a": 3, "person": 4, "jumps": 5}
     tokenizer = Tokenizer(WordLevel(words, unk_token="<unk>"))
     tokenizer.pre_tokenizer = Whitespace()
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
-    ).save_pretrained(tmp_path)
+    ).save_pretrained(folder)
+    torch.manual_seed(0)
     config = T5Config(vocab_size=8, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
-    T5EncoderModel(config).save_pretrained(tmp_path)
+    model = T5EncoderModel(config).to(**changes)
+    model.save_pretrained(folder)
+    return model
+
+
+def test_a_t5_encoder_in_a_local_folder_serves_too(tmp_path):
+    save_t5(tmp_path)
     features = TextEncoder(str(tmp_path))(["a person jumps", "a person"])
     assert features.tokens.shape == (2, 3, 16)
     assert features.mask.sum(1).tolist() == [3, 2]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_an_encoder_saved_in_half_precision_runs_in_single_precision(tmp_path, dtype):
+    model = save_t5(tmp_path, dtype=dtype).eval().float()
+    features = TextEncoder(str(tmp_path))(["a person jumps"])
+    with torch.no_grad():
+        expected = model(input_ids=torch.tensor([[3, 4, 5]])).last_hidden_state
+    assert features.tokens.dtype == torch.float32
+    assert torch.allclose(features.tokens, expected, atol=1e-6)
+
+
+def test_a_folder_that_names_half_precision_keeps_its_single_precision_weights(tmp_path):
+    model = save_t5(tmp_path).eval()
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "dtype": "float16"}))
+    features = TextEncoder(str(tmp_path))(["a person jumps"])
+    with torch.no_grad():
+        expected = model(input_ids=torch.tensor([[3, 4, 5]])).last_hidden_state
+    assert torch.allclose(features.tokens, expected, atol=1e-6)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from nextscale_core.exceptions import InvalidTextError
 from nextscale_core.text import validate_sentence
+from nextscale_core.text.language import LanguageWarning
 
 
 def test_white_space_is_stripped_and_collapsed() -> None:
@@ -69,12 +70,29 @@ def test_another_script_is_refused_by_its_name(value: str, script: str) -> None:
         validate_sentence(value)
 
 
+def test_a_sentence_that_is_mostly_in_another_script_is_refused() -> None:
+    with pytest.raises(InvalidTextError, match="Cyrillic"):
+        validate_sentence("человек идёт ok")
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [("ein Mann geht im Kreis", "German"), ("a person turns by π", "letters that are not Latin")],
+)
+def test_a_sentence_that_the_model_does_not_know_is_accepted_with_a_warning(
+    value: str, said: str
+) -> None:
+    with pytest.warns(LanguageWarning, match=said):
+        assert validate_sentence(value) == value
+
+
 @pytest.mark.parametrize("value", ["...", "12345", "?! 42", "🙂🙂"])
 def test_a_text_without_any_word_is_refused(value: str) -> None:
     with pytest.raises(InvalidTextError, match="no word"):
         validate_sentence(value)
 
 
+@pytest.mark.filterwarnings("ignore::nextscale_core.text.language.LanguageWarning")
 @given(st.text(max_size=700))
 def test_any_text_is_either_cleaned_once_for_all_or_refused(value: str) -> None:
     try:
