@@ -32,7 +32,8 @@ def robot() -> Robot:
 
 @pytest.fixture(scope="module")
 def node(graph: Graph) -> Child:
-    return graph.start("ros.handmade", {"seconds": 5.0, "state_timeout": 1.0})
+    slow = {"seconds": 5.0, "state_timeout": 1.0, "takeover_margin": 0.3}
+    return graph.start("ros.handmade", slow)
 
 
 @pytest.fixture
@@ -80,28 +81,28 @@ def late(mean: float) -> Callable[[], float]:
     ],
     ids=["1000 Hz", "50 Hz", "50 Hz with jitter", "100 Hz with jitter and pauses"],
 )
-def test_the_first_point_is_where_the_robot_was(
+def test_the_first_point_is_where_the_robot_is_when_it_is_due(
     client: Recorder, graph: Graph, robot: Robot, rate: float, manner: dict[str, object]
 ) -> None:
     with puppet(client, graph, robot, rate=rate, **manner) as body:
         for _ in range(TRIES):
-            begin = body.samples
+            begin, fits = body.samples, True
             assert ask(client).outcome in GOOD
             for _ in range(2):
                 client.wait(lambda: body.speed() > 0.3, REPLY, "a movement")
                 report = ask(client)
                 assert report.outcome in GOOD, report.message
-                client.listen(0.3)
+                client.listen(0.5)
                 command = client.commands[-1][1]
                 positions, velocities = body.at(nanoseconds(command.header.stamp))
                 first = command.points[0]
-                assert np.abs(np.array(first.positions) - positions).max() < 1e-3
+                fits &= np.abs(np.array(first.positions) - positions).max() < 1e-3
                 share = np.abs(np.array(first.velocities) - velocities) / robot.velocity_limit
-                assert share.max() < 0.05
+                fits &= share.max() < 0.05
             client.wait(lambda: body.speed() < 1e-6, REPLY, "the robot to rest")
-            if body.largest_step(begin) < 0.02:
+            if fits and body.largest_step(begin) < 0.02:
                 return
-        pytest.fail(f"the robot jerked in each of {TRIES} sessions")
+        pytest.fail(f"the robot jerked, or was elsewhere, in each of {TRIES} sessions")
 
 
 @pytest.mark.parametrize("rate", [50.0, 100.0, 500.0])
