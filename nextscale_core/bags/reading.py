@@ -92,7 +92,8 @@ class Bag:
 
     def __enter__(self) -> Bag:
         with ExitStack() as stack:
-            files = stack.enter_context(bag_files(self.path))
+            with _one_error(self.path):
+                files = stack.enter_context(bag_files(self.path))
             self.storage = files.storage
             self.notes = list(files.notes)
             for file in files.paths:
