@@ -14,7 +14,9 @@ import numpy as np
 
 from nextscale_core.motion.rig_tree import RigTree
 
-LEG, ARM = ("hip", "knee", "ankle"), ("shoulder", "elbow", "wrist")
+LimbKind = tuple[str, str, str]
+LEG: LimbKind = ("hip", "knee", "ankle")
+ARM: LimbKind = ("shoulder", "elbow", "wrist")
 
 # Length of the two bones as a share of the longest chain of the body, and of upper to lower bone.
 _SHARE = {LEG: 0.47, ARM: 0.30}
@@ -95,7 +97,7 @@ def _bases(tree: RigTree) -> list[list[int]]:
     return [group for group, count in zip(groups, counts, strict=True) if count <= _MAX_BASES]
 
 
-def _pairs(tree: RigTree, groups: list[list[int]], kind: tuple[str, ...]) -> list[LimbPair]:
+def _pairs(tree: RigTree, groups: list[list[int]], kind: LimbKind) -> list[LimbPair]:
     pairs = []
     for group in groups:
         limbs = {base: limb for base in group if (limb := _limb(tree, base, kind)) is not None}
@@ -122,7 +124,7 @@ def _pair(tree: RigTree, bases: tuple[int, int], limbs: tuple[Limb, Limb]) -> Li
     return LimbPair(tree.parents[bases[0]], limbs, bases, score)
 
 
-def _limb(tree: RigTree, base: int, kind: tuple[str, ...]) -> Limb | None:
+def _limb(tree: RigTree, base: int, kind: LimbKind) -> Limb | None:
     """The best hip, knee and ankle (or shoulder, elbow and wrist) below a joint."""
     best: Limb | None = None
     for chain in tree.chains(base, _MAX_CHAINS, _MAX_DEPTH):
@@ -144,9 +146,7 @@ def _limb(tree: RigTree, base: int, kind: tuple[str, ...]) -> Limb | None:
     return best
 
 
-def _name_score(
-    tree: RigTree, chain: list[int], places: tuple[int, ...], kind: tuple[str, ...]
-) -> float:
+def _name_score(tree: RigTree, chain: list[int], places: tuple[int, ...], kind: LimbKind) -> float:
     score = 0.0
     wanted = dict(zip(places, kind, strict=True))
     for place, joint in enumerate(chain):

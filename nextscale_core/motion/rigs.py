@@ -22,6 +22,7 @@ from nextscale_core.yaml_files import read_yaml
 
 _SIDES = ("left", "right")
 _ALONG_SHANK = 0.8  # cosine: an End Site that lies on in the shank shows no toe
+_MIN_FOOT = 0.08  # of the leg; what lies nearer to the ankle is no toe
 _SPINE = ("spine1", "spine2", "spine3")
 _REQUIRED = ("pelvis", *(f"{side}_{part}" for part in (*LEG, *ARM) for side in _SIDES))
 
@@ -151,13 +152,14 @@ def _leg_joints(tree: RigTree, legs: LimbPair) -> list[np.ndarray]:
 def _toe(tree: RigTree, leg: Limb) -> int | None:
     """The ball of the foot: by its name, else the next joint, else an End Site across the shank."""
     _, knee, ankle = leg.joints
-    below = [joint for joint in tree.children[ankle] if not tree.is_near(joint, ankle)]
-    below += [further for joint in below for further in tree.children[joint]]
+    below = [*tree.children[ankle]]
+    below += [further for joint in tree.children[ankle] for further in tree.children[joint]]
+    below = [joint for joint in below if tree.distance(ankle, joint) > _MIN_FOOT * leg.length]
     named = [joint for joint in below if "foot" in tree.hints[joint].joints]
     unnamed = [joint for joint in below if not tree.hints[joint].is_other]
     ends = [
         joint
-        for joint in tree.children[ankle]
+        for joint in below
         if tree.is_end[joint] and abs(tree.cosine(knee, ankle, joint)) < _ALONG_SHANK
     ]
     return next(iter([*named, *unnamed, *ends]), None)
@@ -216,8 +218,10 @@ def _neck_and_head(tree: RigTree, trunk: list[int], taken: set[int]) -> dict[str
             head = len(chain) - (2 if has_top else 1)
     if head < len(chain):
         found["head"] = chain[head]
-    if head > 0:
-        found.setdefault("neck", chain[0])
+    # CMU's neck begins in the chest, where the arms do.
+    necks = [joint for joint in chain[:head] if not tree.is_near(joint, top)] or chain[:head]
+    if necks:
+        found.setdefault("neck", necks[0])
     return found
 
 

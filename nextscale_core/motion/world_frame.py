@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nextscale_core.exceptions import InvalidMotionError
+from nextscale_core.motion.cleanup import STANDARD_BONES
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.features import heading_yaw
 from nextscale_core.motion.reading import UNITS, ReadOptions, Remark
@@ -22,6 +23,8 @@ from nextscale_core.motion.start_pose import without_reference_pose
 _USUAL_BODY = 1.45  # ankle to head joint along the bones [m]
 _BODY_RANGE = (0.7, 2.6)
 _BONE_VARIATION = 0.5  # of its length, from frame to frame; bones of other joints vary more
+_BONE_SHAPE = 1.6  # factor by which half of the bones may be off in a body's proportions
+_BODY_CHAIN = ("left_ankle", "left_knee", "left_hip", "pelvis", "spine2", "neck", "head")
 _MAX_FRAMES = 600  # that are looked at
 
 # Rows of the rotation from the file's axes to x forward, y left, z up.
@@ -37,9 +40,10 @@ _CANDIDATES = ("y", "z", "-y", "-z")  # nothing is known to be written with x up
 
 _UPRIGHT = 0.5  # cosine of spine and vertical
 _SOMETIMES, _MOSTLY = 0.2, 0.8  # shares of the frames
-_SUPPORT = 0.3  # a person on the floor has a joint that low [m]
+_SUPPORT = 0.5  # a person on the floor has a joint that low, whatever the limbs do [m]
 _ON_FLOOR = 0.08  # floor at zero as written by tools that put it there [m]
-_FLOOR_RANGE = (-0.1, 0.5)  # where the floor of a file may be [m]
+_LYING_FLOOR = (-0.01, 0.1)  # where the joints of somebody who lies on it are [m]
+_FLOOR_RANGE = (-0.03, 0.5)  # the same for beds, and for bodies that sink in [m]
 _FLOOR_SHIFT = (-0.15, 0.3)  # beyond, the motion is put on the floor [m]
 _NEVER_FLOOR = (-0.5, 1.2)
 _TURN_REPORTED = np.radians(5.0)
@@ -100,7 +104,7 @@ def to_world(
 
 
 def in_world(clip: MotionClip, frame: FileFrame, options: ReadOptions) -> MotionClip:
-    """A clip of a file's positions, brought to nextscale's frame; contacts go along.
+    """A clip of a file's positions, brought to nextscale's frame.
 
     Raises:
         InvalidMotionError: as `to_world`.
@@ -108,11 +112,8 @@ def in_world(clip: MotionClip, frame: FileFrame, options: ReadOptions) -> Motion
     joints, remarks = to_world(clip.joints, frame, options)
     if options.floor:
         joints = on_floor(joints, remarks)
-    contacts = clip.contacts
-    if contacts is not None and len(joints) != len(clip):
-        contacts = None
-    if not remarks and frame.up == "z":
-        return clip
+    # Labels of a clip of which frames were cut off belong to other frames.
+    contacts = clip.contacts if len(joints) == len(clip) else None
     return replace(clip, joints=joints, contacts=contacts, remarks=(*clip.remarks, *remarks))
 
 
@@ -159,19 +160,7 @@ def _unit(
     joints: np.ndarray, frame: FileFrame, options: ReadOptions, remarks: list[Remark]
 ) -> float:
     """Metres in the file's unit, by the length of the body along its bones."""
-    seen = _sample(joints)
-    chain = ("left_ankle", "left_knee", "left_hip", "pelvis", "spine2", "neck", "head")
-    points = seen[:, [JOINT_INDEX[name] for name in chain]]
-    body = float(np.median(np.linalg.norm(np.diff(points, axis=1), axis=-1).sum(axis=-1)))
-    bones = bone_lengths(seen)
-    spread = np.percentile(bones, 90, axis=0) - np.percentile(bones, 10, axis=0)
-    middle = np.median(bones, axis=0)
-    variation = float(np.median(spread / np.maximum(middle, 1e-12)))
-    if variation > _BONE_VARIATION:
-        raise InvalidMotionError(
-            f"half of the bones change their length by {variation:.0%} or more: the joints are "
-            "not the 22 of HumanML3D (SMPL) in their order, or not positions"
-        )
+    body = _body_length(_sample(joints))
     given = options.metres_per_unit
     if given is not None:
         return given
@@ -187,6 +176,29 @@ def _unit(
         )
     remarks.append(Remark("unit", f"unit taken as {name}: {body * scale:.2f} m from ankle to head"))
     return scale
+
+
+def _body_length(joints: np.ndarray) -> float:
+    """Ankle to head joint along the bones.
+
+    Raises:
+        InvalidMotionError: the bones are not those of the 22 joints.
+    """
+    points = joints[:, [JOINT_INDEX[name] for name in _BODY_CHAIN]]
+    body = float(np.median(np.linalg.norm(np.diff(points, axis=1), axis=-1).sum(axis=-1)))
+    bones = bone_lengths(joints)
+    middle = np.maximum(np.median(bones, axis=0), 1e-12)
+    spread = np.percentile(bones, 90, axis=0) - np.percentile(bones, 10, axis=0)
+    shape = middle / max(body, 1e-12) / (STANDARD_BONES / _USUAL_BODY)
+    off = float(np.exp(np.median(np.abs(np.log(shape)))))
+    variation = float(np.median(spread / middle))
+    if body > 0.0 and (variation > _BONE_VARIATION or off > _BONE_SHAPE):
+        raise InvalidMotionError(
+            f"the bones are no human's: half of them change their length by {variation:.0%} or "
+            f"more, or are off by a factor of {off:.1f}; the joints must be positions of the 22 of "
+            "HumanML3D (SMPL) in their order"
+        )
+    return body
 
 
 def _turned(
@@ -261,7 +273,7 @@ def _vertical(joints: np.ndarray, frame: FileFrame) -> str:
         return frame.up
     if not frame.certain:
         return up
-    lies_on_floor = own.support > _MOSTLY and -0.04 < own.floor < 0.1
+    lies_on_floor = own.support > _MOSTLY and _LYING_FLOOR[0] < own.floor < _LYING_FLOOR[1]
     if lies_on_floor:
         return frame.up
     in_range = not frame.floor_at_zero or _NEVER_FLOOR[0] < own.floor < _NEVER_FLOOR[1]

@@ -2,8 +2,8 @@
 
 A rig is written as an indented text, a joint a line: its name, the joint of ours whose frame it
 moves with, and where it lies in that frame [m], if not at the joint. Lines below '*' come twice,
-once a side: in them {Side}, {side}, {S}, {s} and {J} stand for Left, left, L, l and 左, and joints of
-ours are named without their side.
+once a side: in them {Side}, {side}, {S}, {s} and {J} stand for Left, left, L, l and 左, and joints
+of ours are named without their side.
 """
 
 from __future__ import annotations
