@@ -34,7 +34,7 @@ def joint_positions(path: Path, name: str, array: np.ndarray) -> tuple[np.ndarra
 
     Args:
         path: The file, for messages.
-        name: Name of the array in it, for messages.
+        name: Name of the array in it, for messages; '' if the file is the array.
         array: (T, J, 3) or (1, T, J, 3); J = 22, or a skeleton of SMPL's family, which begins
             with the same 22.
 
@@ -44,21 +44,33 @@ def joint_positions(path: Path, name: str, array: np.ndarray) -> tuple[np.ndarra
     Raises:
         MotionFileError: other shapes, no numbers, NaN or infinity.
     """
-    if array.dtype.kind not in "iuf":
-        raise MotionFileError(f"{path}: {name} must hold numbers, got {array.dtype}")
-    shape, remarks = array.shape, []
+    shape = array.shape
+    remarks: list[Remark] = []
     if array.ndim == 4 and shape[0] == 1:
         array = array[0]
-        remarks.append(Remark("frames", f"{name} {shape} taken as a batch of one motion"))
+        remarks.append(Remark("frames", f"{shape} taken as a batch of one motion"))
     if array.ndim == 3 and array.shape[1] in _SMPL_FAMILY and array.shape[2] == 3:
         remarks.append(Remark("joints", f"the first {NUM_JOINTS} of {array.shape[1]} joints taken"))
         array = array[:, :NUM_JOINTS]
     if array.ndim != 3 or array.shape[1:] != (NUM_JOINTS, 3) or len(array) == 0:
-        raise MotionFileError(f"{path}: {name} has shape {shape}; {_RIGHT}{_guess(shape)}")
+        where = f"{path}: {name!r}" if name else str(path)
+        raise MotionFileError(f"{where} has shape {shape}; {_RIGHT}{_guess(shape)}")
+    return finite_numbers(path, name, array), remarks
+
+
+def finite_numbers(path: Path, name: str, array: np.ndarray) -> np.ndarray:
+    """The array as float64; `path` and `name` as in `joint_positions`.
+
+    Raises:
+        MotionFileError: no numbers, NaN or infinity; the message says in which frame.
+    """
+    where = f"{path}: {name!r}" if name else str(path)
+    if array.dtype.kind not in "iuf":
+        raise MotionFileError(f"{where} must hold numbers, got {array.dtype}")
     if not np.isfinite(array).all():
         frame = int(np.argwhere(~np.isfinite(array))[0, 0])
-        raise MotionFileError(f"{path}: {name} holds NaN or infinity, first in frame {frame}")
-    return array.astype(np.float64), remarks
+        raise MotionFileError(f"{where} holds NaN or infinity, first in frame {frame}")
+    return array.astype(np.float64)
 
 
 def what_else(keys: Iterable[str]) -> str:
@@ -83,6 +95,8 @@ def _guess(shape: tuple[int, ...]) -> str:
         return f"; {shape[1]} joints are another skeleton ({_OTHER_SKELETONS[shape[1]]})"
     if 3 in shape[-3:-1] and NUM_JOINTS in shape:
         return "; the axes are in another order: transpose the array"
+    if len(shape) == 2 and 255 < shape[1] < 270:
+        return "; HumanML3D's features have 263 columns"
     if len(shape) == 2 and shape[1] in (66, 72, 156, 165, 322):
         return "; these look like SMPL pose parameters or flattened joints"
     return ""

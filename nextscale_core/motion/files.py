@@ -78,7 +78,7 @@ def read_motion_npz(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> Motio
             f"{path} has no array 'joints'; it has: {', '.join(sorted(arrays)) or 'none'}; "
             f"{what_else(arrays)}"
         )
-    joints, notes = joint_positions(path, repr(layout.key), arrays[layout.key])
+    joints, notes = joint_positions(path, layout.key, arrays[layout.key])
     rate, rate_notes = _rate(path, arrays, layout, options)
     seed = int(number_in(path, arrays, "seed")) if "seed" in arrays else NO_SEED
     contacts = arrays.get("contacts")

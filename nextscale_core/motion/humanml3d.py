@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from nextscale_core.exceptions import InvalidMotionError, MotionFileError
-from nextscale_core.motion.arrays import joint_positions
+from nextscale_core.motion.arrays import finite_numbers, joint_positions
 from nextscale_core.motion.bad_data import bad_data
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.dataset import CaptionedClip
@@ -80,11 +80,10 @@ def read_humanml3d_array(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> 
     array = read_npy(path)
     try:
         if array.ndim == 2 and array.shape[1] == NUM_FEATURES:
-            if array.dtype.kind not in "iuf":
-                raise MotionFileError(f"{path} must hold numbers, got {array.dtype}")
-            clip = in_world(features_to_clip(array), FileFrame("z"), options)
+            features = finite_numbers(path, "", array)
+            clip = in_world(features_to_clip(features), FileFrame("z"), options)
             return clip if options.fps is None else replace(clip, fps=options.fps)
-        joints, remarks = joint_positions(path, "the array", array)
+        joints, remarks = joint_positions(path, "", array)
         if options.fps is None:
             remarks.insert(0, Remark("rate", f"{FPS:g} frames per second assumed, as in HumanML3D"))
         clip = MotionClip(joints, options.fps or FPS, remarks=tuple(remarks))

@@ -43,6 +43,7 @@ _SOMETIMES, _MOSTLY = 0.2, 0.8  # shares of the frames
 _SUPPORT = 0.5  # a person on the floor has a joint that low, whatever the limbs do [m]
 _ON_FLOOR = 0.08  # floor at zero as written by tools that put it there [m]
 _LYING_FLOOR = (-0.01, 0.1)  # where the joints of somebody who lies on it are [m]
+_PELVIS_THICKNESS = 0.04  # a pelvis that lies is not nearer to the floor [m]
 _FLOOR_RANGE = (-0.03, 0.5)  # the same for beds, and for bodies that sink in [m]
 _FLOOR_SHIFT = (-0.15, 0.3)  # beyond, the motion is put on the floor [m]
 _NEVER_FLOOR = (-0.5, 1.2)
@@ -238,6 +239,7 @@ class _View:
 
     upright: float  # share of the frames with the spine upright and the head above the feet
     floor: float  # height of the lowest joints [m]
+    pelvis: float  # median height [m]
     support: float  # share of the frames with a joint near that floor
 
     @property
@@ -253,7 +255,8 @@ def _view(joints: np.ndarray, up: str) -> _View:
     cosine = (spine @ _TURNS[up][2]) / np.maximum(np.linalg.norm(spine, axis=-1), 1e-12)
     feet = heights[:, [JOINT_INDEX["left_ankle"], JOINT_INDEX["right_ankle"]]].max(axis=1)
     upright = (cosine > _UPRIGHT) & (heights[:, JOINT_INDEX["head"]] > feet)
-    return _View(float(upright.mean()), floor, float((lowest < floor + _SUPPORT).mean()))
+    support = float((lowest < floor + _SUPPORT).mean())
+    return _View(float(upright.mean()), floor, float(np.median(heights[:, 0])), support)
 
 
 def _vertical(joints: np.ndarray, frame: FileFrame) -> str:
@@ -274,7 +277,7 @@ def _vertical(joints: np.ndarray, frame: FileFrame) -> str:
     if not frame.certain:
         return up
     lies_on_floor = own.support > _MOSTLY and _LYING_FLOOR[0] < own.floor < _LYING_FLOOR[1]
-    if lies_on_floor:
+    if lies_on_floor and own.pelvis > _PELVIS_THICKNESS:
         return frame.up
     in_range = not frame.floor_at_zero or _NEVER_FLOOR[0] < own.floor < _NEVER_FLOOR[1]
     if other.is_on_floor or own.support < 0.5 or not in_range:

@@ -230,8 +230,10 @@ def test_somebody_who_stands_along_another_axis_is_set_upright(
     assert f"{up} taken as up" in " ".join(map(str, clip.remarks))
 
 
-def test_somebody_who_stands_still_with_y_up_is_set_upright(tmp_path: Path) -> None:
+@pytest.mark.parametrize("flat", [0.0, 1.0])
+def test_somebody_who_stands_still_with_y_up_is_set_upright(flat: float, tmp_path: Path) -> None:
     joints = np.repeat(_standing()[:1], 40, axis=0)
+    joints[..., 0] = np.maximum(joints[..., 0], 0.0) if flat else joints[..., 0]
     clip = read_motion(_save(tmp_path / "a.npz", to_y_up(joints)))
     np.testing.assert_allclose(clip.joints, joints, atol=1e-4)
 
