@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nextscale_core.cli.choices import Profile, Rate
-from nextscale_core.cli.console import advance, print_facts, progress_bar, working
+from nextscale_core.cli.choices import Fps, JointMap, Profile, Rate, Unit, Up, read_options
+from nextscale_core.cli.console import advance, notes, print_facts, progress_bar, working
 from nextscale_core.cli.outputs import check_outputs, make_folder, write_human, write_robot
 from nextscale_core.exceptions import BagError, MotionFileError
 
 if TYPE_CHECKING:
     from nextscale_core.bags.motion import Reconstruction
+    from nextscale_core.motion.reading import ReadOptions, Remark
     from nextscale_core.retarget import Robot, RobotTrajectory
 
 app = typer.Typer(
@@ -210,6 +211,10 @@ def from_motion(
     ] = None,
     profile: Profile = None,
     rate: Rate = 50.0,
+    up: Up = "auto",
+    unit: Unit = "auto",
+    fps: Fps = None,
+    joint_map: JointMap = None,
 ) -> None:
     """Write a motion as a recording (mcap) that RViz, Foxglove and PlotJuggler play.
 
@@ -223,8 +228,9 @@ def from_motion(
         raise MotionFileError("no output: give --out FOLDER")
     if out.exists():
         raise BagError(f"{out} exists already; a bag is only written anew")
+    options = read_options(up, unit, fps, joint_map)
     with working(f"reading {motion.name}"):
-        loaded, trajectory = _trajectory_of(motion, robot, profile, rate)
+        loaded, trajectory, remarks = _trajectory_of(motion, robot, profile, rate, options)
     make_folder(out.parent)
     with progress_bar("writing") as bar:
         count = write_bag(trajectory, out, loaded, progress=partial(advance, bar))
@@ -232,6 +238,7 @@ def from_motion(
         "robot": f"{trajectory.robot}: {len(trajectory.joint_names)} joints, {len(trajectory)} "
         f"points, {trajectory.seconds:.2f} s",
         "bag": f"{count} messages on /joint_states, /odom, /tf and /motion_command",
+        **notes(remarks),
     }
     print_facts(facts, [out])
 
@@ -307,9 +314,9 @@ def _told(found: Reconstruction) -> dict[str, str]:
 
 
 def _trajectory_of(
-    motion: Path, robot: str | None, profile: Path | None, rate: float
-) -> tuple[Robot, RobotTrajectory]:
-    """A trajectory file, or a human motion retargeted."""
+    motion: Path, robot: str | None, profile: Path | None, rate: float, options: ReadOptions
+) -> tuple[Robot, RobotTrajectory, tuple[Remark, ...]]:
+    """A trajectory file, or a human motion retargeted, and what its reader remarked."""
     from nextscale_core.cli.planning import Planner
     from nextscale_core.motion import read_motion
     from nextscale_core.npz import read_npz
@@ -320,6 +327,7 @@ def _trajectory_of(
         trajectory = read_trajectory(motion)
         if robot is not None and profile is None and robot != trajectory.robot:
             raise BagError(f"{motion} is a trajectory of {trajectory.robot}, not of {robot}")
-        return load_robot(robot or trajectory.robot, profile), trajectory
+        return load_robot(robot or trajectory.robot, profile), trajectory, ()
     planner = Planner(robot or "g1", profile, rate)
-    return planner.robot, planner.plan(read_motion(motion))[0]
+    clip = read_motion(motion, options)
+    return planner.robot, planner.plan(clip)[0], clip.remarks

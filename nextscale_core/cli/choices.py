@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from nextscale_core.motion.reading import ReadOptions
 
 DEFAULT_MODEL = "moscale-cmu"
 
@@ -34,6 +37,43 @@ Rate = Annotated[
     float, typer.Option(min=1.0, max=1000.0, help="Samples per second for the robot [Hz].")
 ]
 Device = Annotated[str, typer.Option(help="Torch device, such as cpu or cuda.")]
+
+# What is known of a motion file. Text in brackets is lost in --help.
+Up = Annotated[
+    str,
+    typer.Option("--up", help="Axis of the motion file that points up: auto, y, z, -y or -z."),
+]
+Unit = Annotated[
+    str,
+    typer.Option(
+        "--unit", help="Unit of the motion file: auto, m, dm, cm, mm, inch, cmu, or its metres."
+    ),
+]
+Fps = Annotated[
+    float | None,
+    typer.Option(
+        "--fps", min=0.1, max=1000.0, help="Frames per second of the motion file, if it is wrong."
+    ),
+]
+JointMap = Annotated[
+    Path | None,
+    typer.Option(
+        "--map", help="YAML with lines 'left_knee: NAME' for joints of a BVH file that are unknown."
+    ),
+]
+
+
+def read_options(up: str, unit: str, fps: float | None, joint_map: Path | None) -> ReadOptions:
+    """What the options say of a motion file.
+
+    Raises:
+        ConfigError: an unknown axis or unit, or a malformed map.
+    """
+    from nextscale_core.motion.reading import ReadOptions
+    from nextscale_core.motion.rigs import read_joint_map
+
+    names = None if joint_map is None else read_joint_map(joint_map)
+    return ReadOptions(up=up, unit=unit, fps=fps, joint_map=names)
 
 
 def parse_steps(value: str | None) -> tuple[int, ...] | None:

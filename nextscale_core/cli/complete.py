@@ -12,17 +12,22 @@ from nextscale_core.cli.choices import (
     MAX_SECONDS,
     MIN_SECONDS,
     Device,
+    Fps,
     Guidance,
+    JointMap,
     Model,
     Profile,
     Rate,
     RobotName,
     Seed,
     Steps,
+    Unit,
+    Up,
     parse_steps,
+    read_options,
 )
 from nextscale_core.cli.completing import finish, parse_span, read_clip
-from nextscale_core.cli.console import advance, progress_bar
+from nextscale_core.cli.console import advance, notes, progress_bar
 from nextscale_core.cli.generate import load_pipeline
 from nextscale_core.cli.outputs import check_outputs
 from nextscale_core.cli.planning import Planner
@@ -67,6 +72,10 @@ def complete(
     profile: Profile = None,
     rate: Rate = 50.0,
     device: Device = "cpu",
+    up: Up = "auto",
+    unit: Unit = "auto",
+    fps: Fps = None,
+    joint_map: JointMap = None,
 ) -> None:
     """Make the parts of a motion that are not kept, and those before and after it.
 
@@ -82,7 +91,7 @@ def complete(
     sentence = validate_sentence(text)
     files = out or []
     check_outputs(files, robot=robot is not None)
-    known = read_clip(clip)
+    known = read_clip(clip, read_options(up, unit, fps, joint_map))
     known, places = _kept(known, keep or [], before)
     planner = None if robot is None else Planner(robot, profile, rate)
     pipeline = load_pipeline(model, device)
@@ -103,6 +112,7 @@ def complete(
         "text": sentence,
         "kept": f"{len(known) / known.fps:.2f} s of {clip}",
         "motion": f"{motion.seconds:.2f} s, {len(motion)} frames, seed {seed}, {pipeline.name}",
+        **notes(known.remarks),
     }
     finish(motion, files, facts, planner, stopwatch)
 

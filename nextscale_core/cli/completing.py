@@ -15,9 +15,10 @@ from nextscale_core.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from nextscale_core.motion.clip import MotionClip
+    from nextscale_core.motion.reading import ReadOptions
 
 
-def read_clip(path: Path) -> MotionClip:
+def read_clip(path: Path, options: ReadOptions) -> MotionClip:
     """Read a motion, brought to the 20 frames per second of the models.
 
     Raises:
@@ -27,10 +28,11 @@ def read_clip(path: Path) -> MotionClip:
     from nextscale_core.motion.resample import resample
     from nextscale_core.motion.skeleton import FPS
 
-    clip = read_motion(path)
+    clip = read_motion(path, options)
     if abs(clip.fps - FPS) <= 1e-3:
         return clip
-    return MotionClip(resample(clip.joints, clip.fps, FPS), FPS, clip.text, seed=clip.seed)
+    joints = resample(clip.joints, clip.fps, FPS)
+    return MotionClip(joints, FPS, clip.text, seed=clip.seed, remarks=clip.remarks)
 
 
 def parse_span(value: str, end: float, option: str) -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,6 +32,11 @@ def working(what: str) -> Iterator[None]:
     """A turning sign while something takes its time, such as 'loading moscale-cmu'."""
     with Console(stderr=True).status(what):
         yield
+
+
+def notes(remarks: Iterable[object]) -> dict[str, str]:
+    """Facts out of remarks, one a line."""
+    return {f"note {number}": str(remark) for number, remark in enumerate(remarks, 1)}
 
 
 def print_facts(facts: dict[str, str], files: list[Path]) -> None:

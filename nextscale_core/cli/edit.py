@@ -10,17 +10,22 @@ import typer
 from nextscale_core.cli.choices import (
     DEFAULT_MODEL,
     Device,
+    Fps,
     Guidance,
+    JointMap,
     Model,
     Profile,
     Rate,
     RobotName,
     Seed,
     Steps,
+    Unit,
+    Up,
     parse_steps,
+    read_options,
 )
 from nextscale_core.cli.completing import finish, parse_span, read_clip
-from nextscale_core.cli.console import advance, progress_bar
+from nextscale_core.cli.console import advance, notes, progress_bar
 from nextscale_core.cli.generate import load_pipeline
 from nextscale_core.cli.outputs import check_outputs
 from nextscale_core.cli.planning import Planner
@@ -54,6 +59,10 @@ def edit(
     profile: Profile = None,
     rate: Rate = 50.0,
     device: Device = "cpu",
+    up: Up = "auto",
+    unit: Unit = "auto",
+    fps: Fps = None,
+    joint_map: JointMap = None,
 ) -> None:
     """Change a part of a motion and keep the rest as it is.
 
@@ -73,7 +82,7 @@ def edit(
     names = [name.strip() for given in parts or [] for name in given.split(",")]
     if names:
         joints_of(names)
-    old = read_clip(clip)
+    old = read_clip(clip, read_options(up, unit, fps, joint_map))
     times = None if span is None else parse_span(span, old.seconds, "--span")
     planner = None if robot is None else Planner(robot, profile, rate)
     pipeline = load_pipeline(model, device)
@@ -95,5 +104,6 @@ def edit(
         "text": sentence,
         "changed": f"{where}, {', '.join(names) or 'whole body'}",
         "motion": f"{motion.seconds:.2f} s, {len(motion)} frames, seed {seed}, {pipeline.name}",
+        **notes(old.remarks),
     }
     finish(motion, files, facts, planner, stopwatch)

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nextscale_core.cli.outputs import make_folder
+from nextscale_core.cli.training import OnBadData
 from nextscale_core.exceptions import ConfigError
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def evaluate(
     seed: Annotated[int, typer.Option(min=0, help="First seed of everything random.")] = 0,
     batch: Annotated[int, typer.Option(min=1, help="Motions generated at once.")] = 16,
     device: Annotated[str, typer.Option(help="Torch device.")] = "cpu",
+    on_bad_data: OnBadData = "refuse",
     markdown: Annotated[
         Path | None, typer.Option(help="File for the tables in Markdown.", dir_okay=False)
     ] = None,
@@ -59,6 +61,7 @@ def evaluate(
     from nextscale_core.evaluation.benchmark import evaluate_models
     from nextscale_core.evaluation.evaluator import load_evaluator
     from nextscale_core.evaluation.reference import pipeline_reconstruction
+    from nextscale_core.motion import bad_data
     from nextscale_core.pipeline import MotionPipeline
 
     judge = load_evaluator(evaluator, device)
@@ -70,19 +73,20 @@ def evaluate(
             raise ConfigError(f"two models are called {pipeline.name!r}; rename one folder")
         pipelines[pipeline.name] = pipeline
     first = next(iter(pipelines.values()))
-    report = evaluate_models(
-        data,
-        split,
-        pipelines,
-        judge,
-        repeats=repeats,
-        generations=generations,
-        captions=captions,
-        motions=motions,
-        seed=seed,
-        batch=batch,
-        reconstruct=pipeline_reconstruction(first),
-    )
+    with bad_data.on_bad_data(on_bad_data):
+        report = evaluate_models(
+            data,
+            split,
+            pipelines,
+            judge,
+            repeats=repeats,
+            generations=generations,
+            captions=captions,
+            motions=motions,
+            seed=seed,
+            batch=batch,
+            reconstruct=pipeline_reconstruction(first),
+        )
     text = json.dumps(report.to_dict(), indent=2, allow_nan=False)
     json_path.write_text(text + "\n", encoding="utf-8")
     if markdown:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from nextscale_core.cli.choices import Profile
-from nextscale_core.cli.console import print_facts, working
+from nextscale_core.cli.choices import Fps, JointMap, Profile, Unit, Up, read_options
+from nextscale_core.cli.console import notes, print_facts, working
 from nextscale_core.cli.outputs import check_outputs, write_robot
 from nextscale_core.cli.planning import Planner, chosen_joints
 from nextscale_core.stopwatch import Stopwatch
@@ -37,6 +37,10 @@ def retarget(
         list[str] | None,
         typer.Option("--joints", help="Move only joints like '*_shoulder_*'; again for more."),
     ] = None,
+    up: Up = "auto",
+    unit: Unit = "auto",
+    fps: Fps = None,
+    joint_map: JointMap = None,
 ) -> None:
     """Map a human motion onto a robot, inside its limits and past the safety gate.
 
@@ -45,22 +49,26 @@ def retarget(
     nextscale retarget wave.npz --robot g1 --upper-body --out wave_g1.npz
 
     nextscale retarget walk.bvh --robot g1 --rounds 4 --out walk_on.npz
+
+    nextscale retarget take.bvh --fps 60 --map my_rig.yaml --out take_g1.npz
     """
     files = out or []
     check_outputs(files, robot=True)
     choice = chosen_joints(upper_body, joints)
+    options = read_options(up, unit, fps, joint_map)
     stopwatch = Stopwatch()
     with working(f"retargeting {motion.name} to {robot}"):
         from nextscale_core.motion import read_motion
 
-        clip = read_motion(motion)
+        clip = read_motion(motion, options)
         planner = Planner(robot, profile, rate, choice)
         trajectory, report = planner.plan(clip, stopwatch, rounds)
         for path in files:
             write_robot(planner.robot, trajectory, path, clip.seed)
     print_facts(
         {
-            "motion": f"{motion}: {clip.seconds:.2f} s, {len(clip)} frames",
+            "motion": f"{motion}: {clip.seconds:.2f} s, {len(clip)} frames at {clip.fps:g} Hz",
+            **notes(clip.remarks),
             "robot": f"{planner.robot.name}: {len(trajectory.joint_names)} joints, "
             f"{len(trajectory)} points, {trajectory.seconds:.2f} s at {trajectory.fps:g} Hz",
             "safety": report.line(),

@@ -10,6 +10,7 @@ from nextscale_core.cli.training import (
     Data,
     EvalEvery,
     Minutes,
+    OnBadData,
     Out,
     Precision,
     Rate,
@@ -33,6 +34,7 @@ def evaluator(
     max_minutes: Minutes = 0.0,
     seed: Seed = 0,
     precision: Precision = "no",
+    on_bad_data: OnBadData = "refuse",
     threads: Threads = 0,
     name: Annotated[str, typer.Option(help="Name of the evaluator in reports.")] = "evaluator-cmu",
 ) -> None:
@@ -58,6 +60,7 @@ def evaluator(
         max_minutes=max_minutes,
         seed=seed,
         precision=precision,
+        on_bad_data=on_bad_data,
     )
     config = EvaluatorConfig(name=name, width=width, dim=dim)
     fit(run, lambda: train_evaluator(data, run, config))

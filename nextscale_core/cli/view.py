@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nextscale_core.cli.choices import Profile
-from nextscale_core.cli.console import advance, print_facts, progress_bar, working
+from nextscale_core.cli.choices import Fps, JointMap, Profile, Unit, Up, read_options
+from nextscale_core.cli.console import advance, notes, print_facts, progress_bar, working
 from nextscale_core.cli.outputs import make_folder
 from nextscale_core.exceptions import MotionFileError, RobotError
 
 if TYPE_CHECKING:
+    from nextscale_core.motion.reading import ReadOptions
     from nextscale_core.retarget import Robot, RobotTrajectory
     from nextscale_core.viz.scene import Scene
 
@@ -45,6 +46,10 @@ def view(
     gif: Annotated[
         Path | None, typer.Option(help="Write an animation here instead of opening a page.")
     ] = None,
+    up: Up = "auto",
+    unit: Unit = "auto",
+    fps: Fps = None,
+    joint_map: JointMap = None,
 ) -> None:
     """Look at a motion: robot and human side by side, in a browser or as a picture.
 
@@ -54,12 +59,13 @@ def view(
     """
     pictures = [path for path in (png, gif) if path is not None]
     _check_pictures(png, gif)
+    options = read_options(up, unit, fps, joint_map)
     if not pictures:
         from nextscale_core.viz.stage import require_viser
 
         require_viser()  # before the work, not after it
     with working(f"reading {motion.name}"):
-        scene = _scene_of(motion, robot, profile)
+        scene = _scene_of(motion, robot, profile, options)
     facts = {"motion": f"{motion}: {scene.seconds:.2f} s", **dict(scene.facts)}
     if pictures:
         from nextscale_core.viz.pictures import draw_scene
@@ -97,25 +103,27 @@ def _serve(scene: Scene, facts: dict[str, str], host: str, port: int) -> None:
         viewer.close()
 
 
-def _scene_of(motion: Path, robot: str | None, profile: Path | None) -> Scene:
+def _scene_of(motion: Path, robot: str | None, profile: Path | None, options: ReadOptions) -> Scene:
     """Read what the file holds, whichever kind it is.
 
     Raises:
         MotionFileError: neither a motion nor a trajectory.
         RobotError: a trajectory of another robot than the one asked for.
     """
+    from dataclasses import replace
+
     from nextscale_core.motion import read_motion
     from nextscale_core.viz.scene import human_scene
 
     if _is_trajectory(motion):
         return _trajectory_scene(motion, robot, profile)
-    clip = read_motion(motion)
+    clip = read_motion(motion, options)
+    remarks = tuple(notes(clip.remarks).items())
     if robot is None:
         if profile is not None:
             raise RobotError("--profile says nothing without --robot")
-        return human_scene(clip, motion.stem)
-    from dataclasses import replace
-
+        scene = human_scene(clip, motion.stem)
+        return replace(scene, facts=(*remarks, *scene.facts))
     from nextscale_core.retarget import Retargeter, SafetyGate, load_robot
     from nextscale_core.viz.scene import robot_scene
 
@@ -125,7 +133,8 @@ def _scene_of(motion: Path, robot: str | None, profile: Path | None) -> Scene:
     # What the gate refuses may be looked at: its line says why no robot will do it.
     shown = result.trajectory or wanted
     scene = robot_scene(loaded, shown, clip, title=motion.stem)
-    return replace(scene, facts=_facts(loaded, shown, result.report.line(), scene.facts))
+    more = (*remarks, *scene.facts)
+    return replace(scene, facts=_facts(loaded, shown, result.report.line(), more))
 
 
 def _trajectory_scene(motion: Path, robot: str | None, profile: Path | None) -> Scene:

@@ -5,10 +5,13 @@ from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.dataset import CaptionedClip
 from nextscale_core.motion.files import read_motion, write_motion
 from nextscale_core.motion.humanml3d import read_humanml3d
+from nextscale_core.motion.reading import ReadOptions, Remark
 
 __all__ = [
     "CaptionedClip",
     "MotionClip",
+    "ReadOptions",
+    "Remark",
     "read_bvh",
     "read_humanml3d",
     "read_motion",

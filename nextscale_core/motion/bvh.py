@@ -5,25 +5,33 @@ identity rotations, 'Zrotation Yrotation Xrotation'. Every joint has position ch
 Bandai-Namco's files: the lumbar spine of real motion does not keep a fixed place in the pelvis.
 Limbs keep their length. Blender imports that with its defaults.
 
-Read: any hierarchy whose joint names belong to a known rig (`rigs.py`).
+Read: any hierarchy in which two legs, two arms and a head are found (`rigs.py`), in any axes and
+unit (`world_frame.py`).
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from nextscale_core.exceptions import InvalidMotionError, MotionFileError
 from nextscale_core.motion.bone_rotations import fit_bone_rotations
+from nextscale_core.motion.bvh_pose import (
+    fill_feet,
+    forward_kinematics,
+    onto_22_joints,
+    rest_pose,
+)
 from nextscale_core.motion.bvh_syntax import Bvh, BvhJoint, read_bvh_text, write_bvh_text
 from nextscale_core.motion.clip import MotionClip
-from nextscale_core.motion.features import to_y_up, to_z_up
+from nextscale_core.motion.features import to_y_up
+from nextscale_core.motion.reading import DEFAULT_OPTIONS, ReadOptions, Remark
 from nextscale_core.motion.resample import resample
-from nextscale_core.motion.rigs import RigMatch, match_rig
-from nextscale_core.motion.skeleton import FPS, JOINT_INDEX, JOINT_NAMES, NUM_JOINTS, PARENTS
+from nextscale_core.motion.rig_tree import RigTree
+from nextscale_core.motion.rigs import match_rig
+from nextscale_core.motion.skeleton import FPS, JOINT_NAMES, NUM_JOINTS, PARENTS
+from nextscale_core.motion.world_frame import FileFrame, rest_frame, to_world
 
 _CENTIMETRES = 100.0
 _CHANNELS = ("Xposition", "Yposition", "Zposition", "Zrotation", "Yrotation", "Xrotation")
@@ -36,12 +44,7 @@ _ENDS = {
     "right_wrist": (0.0, -0.09, 0.0),
 }
 
-_UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "inch": 0.0254, "CMU unit": 0.0254 / 0.45}
-_USUAL_BODY = 1.45  # ankle to head joint along the bones [m]
-_BODY_RANGE = (0.7, 2.6)
-# Where SMPL's spine joints lie between pelvis and neck, as shares of the way.
-_SPINE_SHARES = (0.23, 0.49, 0.60)
-_TOE_LENGTH, _TOE_DROP = 0.13, 0.05
+_RIG_FRAMES = 24  # in which a rig's bones are measured
 
 
 def write_bvh(clip: MotionClip, path: Path) -> None:
@@ -77,54 +80,70 @@ def write_bvh(clip: MotionClip, path: Path) -> None:
     write_bvh_text(Bvh(joints, 1.0 / clip.fps, values), path)
 
 
-def read_bvh(
-    path: Path,
-    *,
-    up: Literal["auto", "y", "z"] = "auto",
-    metres_per_unit: float | None = None,
-    floor: bool = True,
-) -> MotionClip:
+def read_bvh(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> MotionClip:
     """Read a BVH file onto the 22 joints at 20 fps.
 
     Joints that a rig lacks are filled in: the spine is laid along the file's own spine, collars
-    between neck and shoulders, toes ahead of the ankles.
+    between neck and shoulders, toes ahead of the ankles. Where the rest pose is that of a person
+    who stands, somebody without a turn against it faces x; otherwise the motion begins facing x
+    as nearly as quarter turns allow.
 
     Args:
         path: The file.
-        up: The file's vertical axis; 'auto' takes the one along which the head is above the feet,
-            y in doubt.
-        metres_per_unit: Length of the file's unit [m]; None guesses m, cm, mm, inch or CMU's
-            unit from the height of the body.
-        floor: Put the lowest point of the motion at z = 0; otherwise heights stay as they are.
+        options: What is known of it. The unit is found by the height of the body, the vertical
+            axis by the rest pose and the motion.
 
     Returns:
-        The motion; x forward where the file's character faces its z axis.
+        The motion; `remarks` say what was assumed and changed.
 
     Raises:
-        MotionFileError: missing or malformed file (with the line), unknown rig, or a body whose
-            height fits no unit.
+        MotionFileError: missing or malformed file (with the line), joints that are not found, or
+            a body that shows neither its unit nor its vertical.
     """
     path = Path(path)
     bvh = read_bvh_text(path)
     try:
-        match = match_rig([joint.name for joint in bvh.joints])
-        with np.errstate(over="ignore", invalid="ignore"):
-            positions = _forward_kinematics(bvh)
-        if not np.isfinite(positions).all():
-            raise MotionFileError("positions overflow: the file's numbers are too large")
-        joints = _onto_22_joints(bvh, match, positions)
-        scale = _guess_unit(joints) if metres_per_unit is None else metres_per_unit
-        joints = resample(joints * scale, 1.0 / bvh.frame_time, FPS)
-        if up == "z" or (up == "auto" and _is_z_up(joints)):
-            joints = joints.copy()
-        else:
-            joints = to_z_up(joints)
-        _fill_feet(joints, match)
-        if floor:
+        positions = forward_kinematics(bvh)
+        tree = RigTree(
+            [joint.name for joint in bvh.joints],
+            [joint.parent for joint in bvh.joints],
+            [joint.is_end for joint in bvh.joints],
+            positions[:: -(-len(positions) // _RIG_FRAMES)],
+        )
+        match = match_rig(tree, options.joint_map)
+        rest = rest_pose(bvh, match)
+        up, turn = rest_frame(rest) or ("y", None)
+        frame = FileFrame(
+            up,
+            certain=turn is not None,
+            unit=None,
+            floor_at_zero=False,
+            turn=turn,
+            has_forward=False,
+        )
+        joints = onto_22_joints(bvh, match, positions)
+        joints, remarks = to_world(joints, frame, options, rest)
+        fill_feet(joints, match)
+        if options.floor:
             joints[..., 2] -= joints[..., 2].min()
-        return MotionClip(joints, FPS)
+        fps = options.fps or 1.0 / bvh.frame_time
+        remarks = [_rate_remark(fps, options), *map(_frames_remark, bvh.remarks), *remarks]
+        if match.guessed:
+            found = [f"{name} = {tree.names[match.joints[name]]!r}" for name in match.guessed]
+            remarks.append(Remark("joints", f"found by the bones: {', '.join(found)}"))
+        return MotionClip(resample(joints, fps, FPS), FPS, remarks=tuple(remarks))
     except (MotionFileError, InvalidMotionError) as error:
         raise MotionFileError(f"{path}: {error}") from error
+
+
+def _rate_remark(fps: float, options: ReadOptions) -> Remark:
+    source = "as given" if options.fps else "as the file says"
+    change = "" if abs(fps - FPS) < 0.01 else f", resampled to {FPS:g}"
+    return Remark("rate", f"{round(fps, 2):g} frames per second {source}{change}")
+
+
+def _frames_remark(message: str) -> Remark:
+    return Remark("frames", message)
 
 
 def _depth_first() -> list[int]:
@@ -159,103 +178,3 @@ def _continuous_zyx(matrices: np.ndarray) -> np.ndarray:
         before = min(unwrapped, key=lambda c: float(np.abs(c - before).sum()))
         angles[frame] = before
     return np.degrees(angles)
-
-
-def _forward_kinematics(bvh: Bvh) -> np.ndarray:
-    """(T, N, 3) positions of all joints and End Sites, in the file's unit and axes."""
-    frames = len(bvh.values)
-    positions = np.empty((frames, len(bvh.joints), 3))
-    rotations: list[Rotation] = []
-    column = 0
-    for index, joint in enumerate(bvh.joints):
-        offset = np.tile(np.array(joint.offset), (frames, 1))
-        rotation = rotations[joint.parent] if joint.parent >= 0 else Rotation.identity(frames)
-        above = rotation
-        for channel in joint.channels:
-            values = bvh.values[:, column]
-            column += 1
-            if channel.endswith("position"):
-                # A position channel stands in the place of the offset, as Blender reads it.
-                offset[:, "XYZ".index(channel[0])] = values
-            else:
-                turn = Rotation.from_euler(channel[0].lower(), values[:, None], degrees=True)
-                rotation = rotation * turn
-        rotations.append(rotation)
-        start = positions[:, joint.parent] if joint.parent >= 0 else 0.0
-        positions[:, index] = start + above.apply(offset)
-    return positions
-
-
-def _onto_22_joints(bvh: Bvh, match: RigMatch, positions: np.ndarray) -> np.ndarray:
-    """(T, 22, 3) in the file's unit and axes; toes that the rig lacks are left at the ankles."""
-    joints = np.empty((len(positions), NUM_JOINTS, 3))
-    for name, index in match.joints.items():
-        joints[:, JOINT_INDEX[name]] = positions[:, index]
-    shoulders = joints[:, [JOINT_INDEX["left_shoulder"], JOINT_INDEX["right_shoulder"]]]
-    if "neck" not in match.joints:
-        joints[:, JOINT_INDEX["neck"]] = shoulders.mean(axis=1)
-    neck = joints[:, JOINT_INDEX["neck"]]
-    spine = positions[:, list(match.spine)]
-    if len(match.spine) != len(_SPINE_SHARES):
-        spine = _along_spine(joints[:, 0], spine, neck)
-    for number in range(len(_SPINE_SHARES)):
-        joints[:, JOINT_INDEX[f"spine{number + 1}"]] = spine[:, number]
-    if "head" not in match.joints:
-        joints[:, JOINT_INDEX["head"]] = neck + 0.6 * (neck - joints[:, JOINT_INDEX["spine3"]])
-    for number, side in enumerate(("left", "right")):
-        if f"{side}_collar" not in match.joints:
-            low_neck = neck + 0.3 * (joints[:, JOINT_INDEX["spine3"]] - neck)
-            collar = low_neck + 0.4 * (shoulders[:, number] - low_neck)
-            joints[:, JOINT_INDEX[f"{side}_collar"]] = collar
-        if f"{side}_foot" not in match.joints:
-            ankle = match.joints[f"{side}_ankle"]
-            ends = [i for i, j in enumerate(bvh.joints) if j.is_end and j.parent == ankle]
-            joints[:, JOINT_INDEX[f"{side}_foot"]] = positions[:, ends[0] if ends else ankle]
-    return joints
-
-
-def _along_spine(pelvis: np.ndarray, spine: np.ndarray, neck: np.ndarray) -> np.ndarray:
-    """(T, 3, 3) spine joints at SMPL's shares of the polyline from pelvis to neck."""
-    line = np.concatenate([pelvis[:, None], spine, neck[:, None]], axis=1)
-    lengths = np.median(np.linalg.norm(np.diff(line, axis=1), axis=-1), axis=0)
-    knots = np.concatenate([[0.0], np.cumsum(lengths)])
-    placed = []
-    for share in _SPINE_SHARES:
-        at = share * knots[-1]
-        below = int(np.clip(np.searchsorted(knots, at, side="right") - 1, 0, len(lengths) - 1))
-        part = (at - knots[below]) / lengths[below] if lengths[below] > 0 else 0.0
-        placed.append((1.0 - part) * line[:, below] + part * line[:, below + 1])
-    return np.stack(placed, axis=1)
-
-
-def _fill_feet(joints: np.ndarray, match: RigMatch) -> None:
-    """Put toes that the file does not have ahead of the ankles, as far as the body faces."""
-    across = joints[:, JOINT_INDEX["left_hip"]] - joints[:, JOINT_INDEX["right_hip"]]
-    forward = np.cross(across, [0.0, 0.0, 1.0])
-    forward /= np.maximum(np.linalg.norm(forward, axis=-1, keepdims=True), 1e-9)
-    for side in ("left", "right"):
-        ankle, foot = joints[:, JOINT_INDEX[f"{side}_ankle"]], JOINT_INDEX[f"{side}_foot"]
-        missing = np.linalg.norm(joints[:, foot] - ankle, axis=-1) < 1e-6
-        if f"{side}_foot" not in match.joints and missing.all():
-            joints[:, foot] = ankle + _TOE_LENGTH * forward - [0.0, 0.0, _TOE_DROP]
-
-
-def _guess_unit(joints: np.ndarray) -> float:
-    """Metres in the file's unit, by the length of the body along its bones."""
-    chain = ("left_ankle", "left_knee", "left_hip", "pelvis", "spine2", "neck", "head")
-    points = joints[:, [JOINT_INDEX[name] for name in chain]]
-    body = float(np.median(np.linalg.norm(np.diff(points, axis=1), axis=-1).sum(axis=-1)))
-    if body > 0.0:
-        scale = min(_UNITS.values(), key=lambda s: abs(np.log(body * s / _USUAL_BODY)))
-        if _BODY_RANGE[0] <= body * scale <= _BODY_RANGE[1]:
-            return scale
-    raise MotionFileError(
-        f"the body measures {body:.4g} units from ankle to head, which is no human in "
-        f"{', '.join(_UNITS)}; give metres_per_unit"
-    )
-
-
-def _is_z_up(joints: np.ndarray) -> bool:
-    ankles = joints[:, [JOINT_INDEX["left_ankle"], JOINT_INDEX["right_ankle"]]].mean(axis=1)
-    _, y, z = np.median(joints[:, JOINT_INDEX["head"]] - ankles, axis=0)
-    return bool(z > 2.0 * abs(y))

@@ -7,6 +7,7 @@ nothing is allocated or looped because a header says so.
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,11 +54,13 @@ class Bvh:
         frame_time: Seconds from frame to frame [s].
         values: (T, C) channel values, columns in the order of the joints' channels; rotations in
             degrees.
+        remarks: Faults of the file that were passed over.
     """
 
     joints: list[BvhJoint] = field(default_factory=list)
     frame_time: float = 0.0
     values: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    remarks: list[str] = field(default_factory=list)
 
 
 def read_bvh_text(path: Path) -> Bvh:
@@ -71,11 +74,13 @@ def read_bvh_text(path: Path) -> Bvh:
             raise MotionFileError(
                 f"{path} has {path.stat().st_size} bytes, at most {MAX_BYTES} are read"
             )
-        # Joint names come in many encodings, and none of their letters matters here.
-        lines = path.read_bytes().decode("utf-8", errors="replace").splitlines()
+        data = path.read_bytes()
     except OSError as error:
         raise MotionFileError(f"cannot read {path}: {error.strerror or error}") from error
-    return _Parser(path, lines).parse()
+    is_utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    # Joint names come in many encodings, and none of their letters matters here.
+    text = data.decode("utf-16" if is_utf_16 else "utf-8-sig", errors="replace")
+    return _Parser(path, text).parse()
 
 
 def write_bvh_text(bvh: Bvh, path: Path) -> None:
@@ -114,9 +119,10 @@ def _hierarchy_lines(joints: Sequence[BvhJoint]) -> list[str]:
 
 
 class _Parser:
-    def __init__(self, path: Path, lines: list[str]) -> None:
+    def __init__(self, path: Path, text: str) -> None:
         self._path = path
-        self._lines = lines
+        self._lines = text.splitlines()
+        self._is_cut = not text.endswith(("\n", "\r"))
         self._at = 0  # index of the next line
 
     def parse(self) -> Bvh:
@@ -125,10 +131,11 @@ class _Parser:
         self._parse_hierarchy(bvh)
         self._expect("MOTION")
         frames = self._parse_frames()
-        if frames * len(bvh.joints) > MAX_POSITIONS:
-            raise self._fail(f"{frames} frames of {len(bvh.joints)} joints are too many to hold")
         bvh.frame_time = self._parse_frame_time()
-        bvh.values = self._parse_rows(frames, sum(len(joint.channels) for joint in bvh.joints))
+        channels = sum(len(joint.channels) for joint in bvh.joints)
+        bvh.values = self._parse_rows(channels, len(bvh.joints), bvh.remarks)
+        if len(bvh.values) != frames:
+            bvh.remarks.append(f"the header says {frames} frames, {len(bvh.values)} were read")
         return bvh
 
     def _fail(self, message: str) -> MotionFileError:
@@ -151,7 +158,7 @@ class _Parser:
         open_joints: list[int] = []
         while not bvh.joints or open_joints:
             line = self._next("the rest of the HIERARCHY")
-            keyword, _, rest = line.partition(" ") if " " in line else line.partition("\t")
+            keyword, rest = [*line.split(None, 1), ""][:2]
             keyword = keyword.upper()
             if line == "}":
                 if not open_joints:
@@ -192,7 +199,8 @@ class _Parser:
 
     def _parse_offset(self, rest: str) -> tuple[float, float, float]:
         values = self._numbers(rest)
-        if len(values) != 3:
+        # BONES-SEED writes three numbers more for the joint's orientation.
+        if len(values) not in (3, 6):
             raise self._fail(f"OFFSET needs 3 numbers, got {len(values)}")
         return (float(values[0]), float(values[1]), float(values[2]))
 
@@ -231,21 +239,27 @@ class _Parser:
             )
         return float(values[0])
 
-    def _parse_rows(self, frames: int, channels: int) -> np.ndarray:
+    def _parse_rows(self, channels: int, joints: int, remarks: list[str]) -> np.ndarray:
+        """All whole frames: what the header counts is not relied on."""
         rows: list[np.ndarray] = []
+        most = min(MAX_FRAMES, MAX_POSITIONS // joints)
         while self._at < len(self._lines):
             line = self._lines[self._at]
             self._at += 1
             if not line.strip():
                 continue
+            is_cut = self._is_cut and self._at == len(self._lines)
+            if is_cut and rows and len(line.split()) < channels:
+                remarks.append("the file ends within a frame: that frame was left out")
+                break
             row = self._numbers(line)
             if len(row) != channels:
                 raise self._fail(f"a frame needs {channels} numbers (all channels), got {len(row)}")
             rows.append(row)
-            if len(rows) > frames:
-                raise self._fail(f"the header says {frames} frames, more follow")
-        if len(rows) != frames:
-            raise self._fail(f"the header says {frames} frames, {len(rows)} follow")
+            if len(rows) > most:
+                raise self._fail(f"more than {most} frames of {joints} joints are too many to hold")
+        if not rows:
+            raise self._fail("no frame follows the header")
         return np.array(rows)
 
     def _numbers(self, text: str) -> np.ndarray:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nextscale_core.exceptions import InvalidMotionError
+from nextscale_core.motion.reading import Remark
 from nextscale_core.motion.skeleton import FPS, NUM_JOINTS
 
 
@@ -22,6 +23,7 @@ class MotionClip:
         contacts: (T, 4) bool, foot on the floor: left ankle, left foot, right ankle, right foot
             (HumanML3D's labels); None when unknown.
         seed: Seed of the sample, or None for recorded motion.
+        remarks: What the reader of its file assumed or changed; files do not keep them.
 
     Raises:
         InvalidMotionError: wrong shapes, no frame, NaN or infinity, or fps not positive.
@@ -32,6 +34,7 @@ class MotionClip:
     text: str = ""
     contacts: np.ndarray | None = None
     seed: int | None = None
+    remarks: tuple[Remark, ...] = ()
 
     def __post_init__(self) -> None:
         joints = _numbers(self.joints)

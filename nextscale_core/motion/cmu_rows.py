@@ -20,6 +20,7 @@ from nextscale_core.npz import read_npz
 
 SPLITS = ("train", "val", "test")
 NUM_BODIES = 14
+_ROOT_HEIGHT = (0.15, 1.6)  # median over all recordings [m]
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,15 @@ def _arrays(path: Path) -> tuple[np.ndarray, np.ndarray]:
             f"{path}: root must hold numbers and quat whole numbers, "
             f"got {root.dtype} and {quat.dtype}"
         )
-    return root.astype(np.float64), quat
+    root = root.astype(np.float64)
+    known = root[np.isfinite(root).all(-1)]
+    middle = np.median(known, axis=0) if len(known) else np.zeros(3)
+    if len(known) and not _ROOT_HEIGHT[0] < middle[2] < _ROOT_HEIGHT[1]:
+        raise MotionFileError(
+            f"{path}: root must be in metres with z up, but half of the roots are at most "
+            f"{middle[2]:.3g} high (x, y: {middle[0]:.3g}, {middle[1]:.3g})"
+        )
+    return root, quat
 
 
 def _clips(

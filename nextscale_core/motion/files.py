@@ -2,38 +2,44 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from nextscale_core.exceptions import InvalidMotionError, MotionFileError
+from nextscale_core.motion.arrays import joint_positions, what_else
 from nextscale_core.motion.bvh import read_bvh, write_bvh
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.humanml3d import read_humanml3d_array
-from nextscale_core.npz import number_in, numbers_in, read_npz, text_in, write_npz
+from nextscale_core.motion.reading import DEFAULT_OPTIONS, ReadOptions, Remark
+from nextscale_core.motion.world_frame import FileFrame, in_world
+from nextscale_core.npz import number_in, read_npz, text_in, write_npz
 
 NO_SEED = -1
 """Stands in files for 'recorded, not sampled'."""
 
 
-def read_motion(path: str | Path) -> MotionClip:
-    """Read a motion from .npz (nextscale), .bvh, or .npy (HumanML3D joints or features).
+def read_motion(path: str | Path, options: ReadOptions = DEFAULT_OPTIONS) -> MotionClip:
+    """Read a motion from .npz (nextscale or Kimodo), .bvh, or .npy (joints, HumanML3D features).
 
     Args:
         path: The file; its suffix says the format.
+        options: What is known of its axes, unit, rate and joint names; what is not given is found
+            from the file and the body.
 
     Returns:
-        The motion, z up, metres.
+        The motion, z up, metres; `remarks` say what was assumed and changed.
 
     Raises:
-        MotionFileError: unknown suffix, missing, cut short or malformed file.
+        MotionFileError: unknown suffix, missing, cut short or malformed file, or no human body.
     """
     path = Path(path)
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise MotionFileError(_unknown_suffix(path, "read", sorted(_READERS)))
     try:
-        return reader(path)
+        return reader(path, options)
     except InvalidMotionError as error:
         raise MotionFileError(f"{path}: {error}") from error
 
@@ -55,25 +61,38 @@ def write_motion(clip: MotionClip, path: str | Path) -> None:
     writer(clip, path)
 
 
-def read_motion_npz(path: Path) -> MotionClip:
-    """Read `joints` (T, 22, 3) [m, z up], `fps` [Hz], and where given `text`, `seed`, `contacts`.
+def read_motion_npz(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> MotionClip:
+    """Read joint positions of one of the known layouts.
+
+    - nextscale: `joints` (T, 22, 3) [m, z up], `fps` [Hz], where given `text`, `seed`, `contacts`
+    - Kimodo: `posed_joints` (T, 22, 3) [m, y up], 30 frames per second
 
     Raises:
-        MotionFileError: missing, cut short or malformed file, wrong keys or kinds.
-        InvalidMotionError: wrong shapes or values.
+        MotionFileError: missing, cut short or malformed file, wrong keys, kinds or shapes.
+        InvalidMotionError: no human body.
     """
-    arrays = read_npz(path, ("joints", "fps"))
+    arrays = read_npz(path, ())
+    layout = next((layout for layout in _LAYOUTS if layout.key in arrays), None)
+    if layout is None:
+        raise MotionFileError(
+            f"{path} has no array 'joints'; it has: {', '.join(sorted(arrays)) or 'none'}; "
+            f"{what_else(arrays)}"
+        )
+    joints, notes = joint_positions(path, layout.key, arrays[layout.key])
+    rate, rate_notes = _rate(path, arrays, layout, options)
     seed = int(number_in(path, arrays, "seed")) if "seed" in arrays else NO_SEED
     contacts = arrays.get("contacts")
     if contacts is not None and contacts.dtype.kind not in "biuf":
         raise MotionFileError(f"{path}: 'contacts' must be true or false, got {contacts.dtype}")
-    return MotionClip(
-        joints=numbers_in(path, arrays, "joints"),
-        fps=number_in(path, arrays, "fps"),
+    clip = MotionClip(
+        joints=joints,
+        fps=rate,
         text=text_in(path, arrays, "text"),
         contacts=contacts,
         seed=None if seed == NO_SEED else seed,
+        remarks=(*rate_notes, *notes),
     )
+    return in_world(clip, FileFrame(layout.up), options)
 
 
 def write_motion_npz(clip: MotionClip, path: Path) -> None:
@@ -93,6 +112,24 @@ def write_motion_npz(clip: MotionClip, path: Path) -> None:
     write_npz(path, {name: np.asarray(value) for name, value in arrays.items()})
 
 
+def _rate(
+    path: Path, arrays: dict[str, np.ndarray], layout: _Layout, options: ReadOptions
+) -> tuple[float, list[Remark]]:
+    if options.fps is not None:
+        return options.fps, [Remark("rate", f"{options.fps:g} frames per second, as given")]
+    if "fps" in arrays:
+        return number_in(path, arrays, "fps"), []
+    if layout.fps is None:
+        raise MotionFileError(
+            f"{path} has no array 'fps'; it has: {', '.join(sorted(arrays))}; give the rate (--fps)"
+        )
+    return layout.fps, [
+        Remark(
+            "rate", f"{layout.fps:g} frames per second assumed: {layout.key} come without a rate"
+        )
+    ]
+
+
 def _unknown_suffix(path: Path, verb: str, known: list[str]) -> str:
     return (
         f"cannot {verb} {path.name!r}: {path.suffix or 'no suffix'!r} is no motion format; "
@@ -100,5 +137,15 @@ def _unknown_suffix(path: Path, verb: str, known: list[str]) -> str:
     )
 
 
+@dataclass(frozen=True)
+class _Layout:
+    """Joint positions in an npz file: name of the array, its vertical axis, rate if unsaid."""
+
+    key: str
+    up: str
+    fps: float | None = None
+
+
+_LAYOUTS = (_Layout("joints", "z"), _Layout("posed_joints", "y", 30.0))
 _READERS = {".npz": read_motion_npz, ".bvh": read_bvh, ".npy": read_humanml3d_array}
 _WRITERS = {".npz": write_motion_npz, ".bvh": write_bvh}

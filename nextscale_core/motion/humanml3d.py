@@ -17,15 +17,19 @@ from pathlib import Path
 import numpy as np
 
 from nextscale_core.exceptions import InvalidMotionError, MotionFileError
+from nextscale_core.motion.arrays import finite_numbers, joint_positions
 from nextscale_core.motion.bad_data import bad_data
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.dataset import CaptionedClip
-from nextscale_core.motion.features import NUM_FEATURES, features_to_clip, foot_contacts, to_z_up
-from nextscale_core.motion.skeleton import FPS, NUM_JOINTS
+from nextscale_core.motion.features import NUM_FEATURES, features_to_clip, foot_contacts
+from nextscale_core.motion.reading import DEFAULT_OPTIONS, ReadOptions, Remark
+from nextscale_core.motion.skeleton import FPS
+from nextscale_core.motion.world_frame import FileFrame, in_world
 from nextscale_core.npz import read_npy
 
 SPLITS = ("train", "val", "test")
 _MIN_FRAMES = 2
+_AS_RECORDED = ReadOptions(floor=False)  # models are trained on the heights as they are
 
 
 def read_humanml3d(folder: str | Path, split: str) -> Iterator[CaptionedClip]:
@@ -51,7 +55,8 @@ def read_humanml3d(folder: str | Path, split: str) -> Iterator[CaptionedClip]:
     if split not in SPLITS:
         raise MotionFileError(f"no split {split!r} in HumanML3D; there is: {', '.join(SPLITS)}")
     motions = _motion_folder(folder)
-    for name in _read_lines(folder / f"{split}.txt"):
+    for line in _read_lines(folder / f"{split}.txt"):
+        name = line.removesuffix(".npy")
         # A list line is a file's name, never a way out of the folder.
         if not name or name != Path(name).name:
             continue
@@ -66,39 +71,35 @@ def read_humanml3d(folder: str | Path, split: str) -> Iterator[CaptionedClip]:
         yield from clips
 
 
-def read_humanml3d_array(path: Path) -> MotionClip:
-    """Read one npy array of HumanML3D: (T, 263) features or (T, 22, 3) positions, y up.
+def read_humanml3d_array(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> MotionClip:
+    """Read one npy array of HumanML3D: (T, 263) features, or joint positions, y up, 20 fps.
 
     Raises:
-        MotionFileError: missing or malformed file, or another shape.
+        MotionFileError: missing or malformed file, another shape, or no human body.
     """
     array = read_npy(path)
-    if array.dtype.kind not in "iuf":
-        raise MotionFileError(f"{path} must hold numbers, got {array.dtype}")
-    if not np.isfinite(array).all():
-        frame = int(np.argwhere(~np.isfinite(array))[0, 0])
-        raise MotionFileError(f"{path} holds NaN or infinity, first in frame {frame}")
     try:
         if array.ndim == 2 and array.shape[1] == NUM_FEATURES:
-            return features_to_clip(array)
-        if array.ndim == 3 and array.shape[1:] == (NUM_JOINTS, 3):
-            clip = MotionClip(to_z_up(array.astype(np.float64)), FPS)
-            if len(clip) < _MIN_FRAMES:
-                return clip
-            contacts = foot_contacts(clip.joints.astype(np.float64))
-            # The last frame has no next frame to move to: it keeps the label of the one before.
-            return replace(clip, contacts=np.concatenate([contacts, contacts[-1:]]))
+            features = finite_numbers(path, "", array)
+            clip = in_world(features_to_clip(features), FileFrame("z"), options)
+            return clip if options.fps is None else replace(clip, fps=options.fps)
+        joints, remarks = joint_positions(path, "", array)
+        if options.fps is None:
+            remarks.insert(0, Remark("rate", f"{FPS:g} frames per second assumed, as in HumanML3D"))
+        clip = MotionClip(joints, options.fps or FPS, remarks=tuple(remarks))
+        clip = in_world(clip, FileFrame("y"), options)
+        if len(clip) < _MIN_FRAMES:
+            return clip
+        contacts = foot_contacts(clip.joints.astype(np.float64), clip.fps)
+        # The last frame has no next frame to move to: it keeps the label of the one before.
+        return replace(clip, contacts=np.concatenate([contacts, contacts[-1:]]))
     except InvalidMotionError as error:
         raise MotionFileError(f"{path}: {error}") from error
-    raise MotionFileError(
-        f"{path} has shape {array.shape}; HumanML3D has (T, {NUM_FEATURES}) features "
-        f"or (T, {NUM_JOINTS}, 3) joints"
-    )
 
 
 def _clips_of(name: str, split: str, motion_path: Path, text_path: Path) -> list[CaptionedClip]:
     """All clips of one name: both files are read and checked whole first."""
-    clip = read_humanml3d_array(motion_path)
+    clip = read_humanml3d_array(motion_path, _AS_RECORDED)
     spans: dict[tuple[float, float], list[str]] = {}
     for number, line in enumerate(_read_lines(text_path), start=1):
         if line:
@@ -148,6 +149,6 @@ def _motion_folder(folder: Path) -> Path:
 
 def _read_lines(path: Path) -> list[str]:
     try:
-        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise MotionFileError(f"cannot read {path}: {error}") from error

@@ -490,6 +490,52 @@ def test_the_version_is_that_of_the_package() -> None:
     assert result.output.startswith("nextscale ")
 
 
+READERS = [["retarget"], ["complete"], ["edit"], ["view"], ["bag", "from-motion"]]
+
+
+@pytest.mark.parametrize("command", READERS, ids=" ".join)
+def test_every_command_that_reads_a_motion_takes_what_is_known_of_the_file(
+    command: list[str],
+) -> None:
+    words = CliRunner().invoke(cli.app, [*command, "--help"], env={"COLUMNS": "200"}).output.split()
+    assert {"--up", "--unit", "--fps", "--map"} <= set(words)
+
+
+def test_what_the_reader_assumed_is_printed_and_can_be_given(tmp_path: Path) -> None:
+    joints = _sway(1, 2.0).joints * 100.0
+    np.savez(tmp_path / "a.npz", joints=joints[..., [1, 2, 0]], fps=24.0)
+    out = tmp_path / "b.npz"
+    told = run("retarget", tmp_path / "a.npz", "--rate", "25", "--out", out)
+    assert "unit taken as cm" in told.output
+    assert "y taken as up" in told.output
+    assert "40 frames at 24 Hz" in told.output
+    given = run(
+        "retarget", tmp_path / "a.npz", "--rate", "25", "--out", out,
+        "--unit", "cm", "--up", "y", "--fps", "20",
+    )  # fmt: skip
+    assert "note 1: 20 frames per second, as given" in given.output
+    assert "note 2" not in given.output
+    assert "40 frames at 20 Hz" in given.output
+    line = run_and_fail(2, "retarget", tmp_path / "a.npz", "--up", "w", "--out", out)
+    assert "up must be auto" in line
+
+
+def test_a_map_file_names_the_joints_of_a_rig(tmp_path: Path) -> None:
+    write_motion(_sway(1, 2.0), tmp_path / "a.bvh")
+    text = (tmp_path / "a.bvh").read_text().replace("JOINT left_wrist", "JOINT tentacle")
+    (tmp_path / "a.bvh").write_text(text)
+    (tmp_path / "map.yaml").write_text("left_wrist: tentacle\n")
+    done = run(
+        "retarget", tmp_path / "a.bvh", "--map", tmp_path / "map.yaml", "-o", tmp_path / "b.npz"
+    )
+    assert "found by the bones" not in done.output
+    (tmp_path / "map.yaml").write_text("left_wrist: nothing\n")
+    line = run_and_fail(
+        2, "retarget", tmp_path / "a.bvh", "--map", tmp_path / "map.yaml", "-o", tmp_path / "b.npz"
+    )
+    assert "no joint 'nothing'" in line
+
+
 @pytest.mark.parametrize("command", [[], ["generate"], ["retarget"], ["robots"], ["train"]])
 def test_every_command_has_help(command: list[str]) -> None:
     result = run(*command, "--help")

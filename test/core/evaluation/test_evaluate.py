@@ -220,6 +220,27 @@ def test_the_command_measures_the_trained_model(command, data, tmp_path, trained
     ] * 2  # fmt: skip
 
 
+def test_the_command_refuses_or_skips_bad_data_by_choice(
+    command, data, tmp_path, walking, monkeypatch
+):
+    walker = Walker(walking)
+    walker.name = "walker"
+    package = "nextscale_core"
+    monkeypatch.setattr(f"{package}.evaluation.evaluator.load_evaluator", lambda *_: Gauge())
+    monkeypatch.setattr(
+        f"{package}.pipeline.MotionPipeline.from_pretrained", lambda *_, **__: walker
+    )
+    monkeypatch.setattr(f"{package}.evaluation.reference.pipeline_reconstruction", lambda _: None)
+    (data / "texts" / "000003.txt").write_text("no caption")
+    report = tmp_path / "report.json"
+    few = ("--repeats", 2, "--generations", 1, "--captions", 2, "--motions", 2)
+    refused = command("--data", data, *few, "--json", report)
+    assert isinstance(refused.exception, MotionFileError) and "000003" in str(refused.exception)
+    skipped = command("--data", data, *few, "--json", report, "--on-bad-data", "skip")
+    assert skipped.exit_code == 0, skipped.output
+    assert json.loads(report.read_text())["settings"]["clips"] == 9
+
+
 def test_the_command_refuses_an_evaluator_that_is_not_there(command, data, tmp_path):
     result = command("--data", data, "--json", tmp_path / "r.json", "--evaluator", "x.py:make")
     assert isinstance(result.exception, ModelLoadError)

@@ -11,17 +11,19 @@ import pytest
 from nextscale_core.exceptions import MotionFileError
 from nextscale_core.motion import read_humanml3d, read_motion
 
+from .rig_files import moving_body
+
 SHARED = Path(os.environ.get("NEXTSCALE_SHARED", Path(__file__).parents[4] / "shared"))
 SAMPLE = SHARED / "data" / "humanml3d_sample"
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    generator = np.random.default_rng(2)
     (tmp_path / "new_joints").mkdir()
     (tmp_path / "texts").mkdir()
     for name in ("000001", "000002"):
-        np.save(tmp_path / "new_joints" / f"{name}.npy", generator.normal(size=(60, 22, 3)))
+        joints = moving_body(int(name), frames=60).joints()
+        np.save(tmp_path / "new_joints" / f"{name}.npy", joints[..., [1, 2, 0]])
     (tmp_path / "texts" / "000001.txt").write_text(
         "a person walks.#a/DET person/NOUN#0.0#0.0\n"
         "someone strolls#x#nan#nan\n"
@@ -42,6 +44,24 @@ def test_whole_captions_stay_together_and_a_span_becomes_its_own_clip(folder: Pa
     assert records[1].captions == ("then he jumps",)
     assert len(records[1].clip) == 30
     np.testing.assert_array_equal(records[1].clip.joints, records[0].clip.joints[20:50])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_names_with_a_suffix_and_behind_a_byte_order_mark_are_found(
+    encoding: str, folder: Path
+) -> None:
+    (folder / "train.txt").write_text("000001.npy\r\n000002.npy\r\n", encoding=encoding)
+    (folder / "texts" / "000002.txt").write_text("waves#x#0.0#0.0\n", encoding=encoding)
+    records = list(read_humanml3d(folder, "train"))
+    assert [record.id for record in records] == ["000001", "000001@1-2.5", "000002"]
+    assert records[-1].captions == ("waves",)
+
+
+def test_heights_of_recorded_clips_stay_as_they_are(folder: Path) -> None:
+    path = folder / "new_joints" / "000002.npy"
+    np.save(path, np.load(path) - np.array([0.0, 0.6, 0.0]))  # walks down some stairs
+    raised = {record.id: record for record in read_humanml3d(folder, "train")}["000002"]
+    assert raised.clip.joints[..., 2].min() == pytest.approx(-0.6, abs=1e-4)
 
 
 def test_a_listed_motion_that_is_not_there_is_passed_over(folder: Path) -> None:

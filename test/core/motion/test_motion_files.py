@@ -11,14 +11,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nextscale_core.exceptions import MotionFileError
-from nextscale_core.motion import MotionClip, read_motion, write_motion
+from nextscale_core.motion import MotionClip, ReadOptions, read_motion, write_motion
+
+from .rig_files import moving_body
 
 
 @pytest.fixture
 def clip() -> MotionClip:
     generator = np.random.default_rng(1)
     return MotionClip(
-        joints=generator.normal(size=(7, 22, 3)),
+        joints=moving_body(1, frames=7).joints(),
         text="a person hops",
         contacts=generator.random((7, 4)) > 0.5,
         seed=5,
@@ -34,7 +36,7 @@ def test_a_clip_comes_back_from_npz_as_it_was(clip: MotionClip, tmp_path: Path) 
 
 
 def test_recorded_motion_has_no_seed_and_unknown_contacts_stay_unknown(tmp_path: Path) -> None:
-    write_motion(MotionClip(np.zeros((2, 22, 3))), tmp_path / "a.npz")
+    write_motion(MotionClip(moving_body().joints()), tmp_path / "a.npz")
     back = read_motion(tmp_path / "a.npz")
     assert back.seed is None
     assert back.contacts is None
@@ -115,6 +117,71 @@ def test_a_file_that_unpacks_to_terabytes_is_refused_at_once(tmp_path: Path) -> 
         read_motion(tmp_path / "a.npz")
 
 
+def test_joints_without_a_rate_are_read_with_a_given_one(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", joints=moving_body().joints())
+    with pytest.raises(MotionFileError, match="--fps"):
+        read_motion(tmp_path / "a.npz")
+    assert read_motion(tmp_path / "a.npz", ReadOptions(fps=30.0)).fps == 30.0
+
+
+def test_kimodo_s_joints_are_read_with_y_up_and_30_frames_per_second(tmp_path: Path) -> None:
+    joints = moving_body().joints()
+    np.savez(tmp_path / "a.npz", posed_joints=joints[..., [1, 2, 0]], root_positions=joints[:, 0])
+    clip = read_motion(tmp_path / "a.npz")
+    np.testing.assert_allclose(clip.joints, joints, atol=1e-5)
+    assert clip.fps == 30.0
+    assert "30 frames per second assumed" in str(clip.remarks[0])
+    assert read_motion(tmp_path / "a.npz", ReadOptions(fps=25.0)).fps == 25.0
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+@pytest.mark.parametrize("count", [24, 52, 55])
+def test_of_smpl_s_joints_the_first_22_are_taken(count: int, suffix: str, tmp_path: Path) -> None:
+    joints = moving_body().joints()
+    hands = np.repeat(joints[:, -1:], count - 22, axis=1)
+    _save(tmp_path / f"a{suffix}", np.concatenate([joints, hands], axis=1))
+    clip = read_motion(tmp_path / f"a{suffix}")
+    np.testing.assert_allclose(clip.joints, joints, atol=1e-5)
+    assert f"the first 22 of {count} joints taken" in map(str, clip.remarks)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+def test_a_batch_of_one_is_that_one(suffix: str, tmp_path: Path) -> None:
+    joints = moving_body().joints()
+    _save(tmp_path / f"a{suffix}", joints[None])
+    np.testing.assert_allclose(read_motion(tmp_path / f"a{suffix}").joints, joints, atol=1e-5)
+
+
+def _save(path: Path, joints: np.ndarray) -> None:
+    """Positions as npz (z up) or npy (y up)."""
+    if path.suffix == ".npz":
+        np.savez(path, joints=joints, fps=20.0)
+    else:
+        np.save(path, joints[..., [1, 2, 0]])
+
+
+@pytest.mark.parametrize(
+    ("arrays", "answer"),
+    [
+        ({"poses": np.zeros((9, 156)), "trans": np.zeros((9, 3))}, "AMASS.*run the body model"),
+        ({"pose_body": np.zeros((9, 63)), "root_orient": np.zeros((9, 3))}, "SMPL-X"),
+        ({"qpos": np.zeros((9, 36)), "fps": 30.0}, "a robot's motion"),
+        ({"positions": np.zeros((9, 22, 3))}, r"'joints' \(right is \(T, 22, 3\)"),
+        ({"joints": np.zeros((3, 9, 22, 3)), "fps": 20.0}, "a batch of 3 motions"),
+        ({"joints": np.zeros((9, 77, 3)), "fps": 20.0}, "SOMA"),
+        ({"joints": np.zeros((9, 21, 3)), "fps": 20.0}, "KIT-ML"),
+        ({"joints": np.zeros((22, 3, 9)), "fps": 20.0}, "transpose"),
+        ({"joints": np.zeros((9, 66)), "fps": 20.0}, "pose parameters"),
+    ],
+)
+def test_other_arrays_are_answered_with_what_would_be_right(
+    arrays: dict[str, object], answer: str, tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "a.npz", **arrays)  # type: ignore[arg-type]
+    with pytest.raises(MotionFileError, match=answer):
+        read_motion(tmp_path / "a.npz")
+
+
 @settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -148,7 +215,6 @@ def test_an_npy_that_is_not_humanml3d_is_refused(array: np.ndarray, tmp_path: Pa
 
 
 def test_humanml3d_joints_are_turned_z_up(tmp_path: Path) -> None:
-    joints = np.zeros((3, 22, 3))
-    joints[..., :] = (1.0, 2.0, 3.0)  # left, up, forward
-    np.save(tmp_path / "a.npy", joints)
-    np.testing.assert_allclose(read_motion(tmp_path / "a.npy").joints[0, 0], (3.0, 1.0, 2.0))
+    joints = moving_body().joints()
+    np.save(tmp_path / "a.npy", joints[..., [1, 2, 0]])  # left, up, forward
+    np.testing.assert_allclose(read_motion(tmp_path / "a.npy").joints, joints, atol=1e-5)
