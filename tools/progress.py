@@ -30,8 +30,8 @@ SETTLING = 3.0
 """Seconds before a rate counts as measured."""
 SECOND_BUILD = 0.5
 """Time that the second build needs, by the first one's."""
-FIRST_STEPS = 0.1
-"""Share of the first build's steps that generate code: they say little about the others."""
+MEASURED_SHARE = 0.1
+"""Share of an installation or a build from which its own pace says how long the rest takes."""
 
 _UNITS = {"bytes": 1e-6, "kB": 1e-3, "MB": 1.0, "GB": 1e3}
 _FILE = r"(?:\S*/)?([^\s/]+\.(?:whl|tar\.gz|zip))"
@@ -115,7 +115,7 @@ class Packages:
             done = sum(self._sizes.get(name, 0.0) + PACKAGE_OVERHEAD for name in names)
             elapsed = now - self._install_begin
             left = weight / INSTALL_RATE - elapsed
-            if done and elapsed > SETTLING:
+            if done > MEASURED_SHARE * weight:
                 left = elapsed * (weight - done) / done
             text = f"installing: {len(names)} of {self._install_count} packages"
             return text, max(0.0, left)
@@ -177,7 +177,7 @@ class Build:
         done = self._before + self._done
         later = self._steps * SECOND_BUILD if self._part == 1 else 0.0
         left = (now - self._begin) * (self._steps - self._done + later) / done
-        return text, left if done > FIRST_STEPS * self._steps else None
+        return text, left if done > MEASURED_SHARE * self._steps else None
 
 
 def _normal(name: str) -> str:
