@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from nextscale_core.retarget.footprint import mesh_up_of
 from nextscale_core.retarget.profile import RobotProfile
 from nextscale_core.retarget.remarks import Remark, error, ok, some, warning
 from nextscale_core.retarget.sources import find_mesh
+from nextscale_core.retarget.urdf import read_urdf
 
 
 def mass_remarks(model: pin.Model) -> Iterator[Remark]:
@@ -36,7 +36,7 @@ def mass_remarks(model: pin.Model) -> Iterator[Remark]:
 
 def mesh_remarks(urdf: Path, folders: Sequence[Path]) -> Iterator[Remark]:
     """Remarks on geometry and mesh files."""
-    root = ElementTree.parse(urdf).getroot()
+    root = read_urdf(urdf).root
     for kind in ("collision", "visual"):
         shapes = root.findall(f"./link/{kind}/geometry")
         names = {mesh.get("filename", "") for shape in shapes for mesh in shape.findall("mesh")}

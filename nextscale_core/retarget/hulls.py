@@ -73,9 +73,8 @@ def links_without_hull(robot: Robot) -> list[str]:
 def _key(robot: Robot) -> str:
     """Hash of everything the hulls depend on: URDF and meshes."""
     digest = hashlib.sha256(_FORMAT.encode())
-    text = robot.urdf_path.read_bytes()
-    digest.update(text + robot.profile.urdf.mesh_up.encode())
-    for name in sorted(_mesh_names(text)):
+    digest.update(robot.urdf_path.read_bytes() + robot.profile.urdf.mesh_up.encode())
+    for name in sorted(_mesh_names(read_urdf(robot.urdf_path).root)):
         digest.update(name.encode())
         mesh = find_mesh(name, robot.urdf_path, robot.mesh_dirs)
         if mesh is not None:
@@ -83,8 +82,7 @@ def _key(robot: Robot) -> str:
     return digest.hexdigest()[:24]
 
 
-def _mesh_names(urdf: bytes) -> set[str]:
-    root = ElementTree.fromstring(urdf)
+def _mesh_names(root: ElementTree.Element) -> set[str]:
     kind = "collision" if shaped_links(root, "collision") else "visual"
     return {mesh.get("filename", "") for mesh in root.findall(f"./link/{kind}/geometry/mesh")}
 

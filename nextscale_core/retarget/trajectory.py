@@ -18,7 +18,7 @@ class RobotTrajectory:
 
     Attributes:
         robot: Name of the robot profile.
-        joint_names: J names, in the order of the robot description.
+        joint_names: J names, in the order of `Robot.joint_names`.
         positions: (N, J) joint positions [rad].
         velocities: (N, J) joint velocities [rad/s].
         time_from_start: (N,) strictly increasing times [s].

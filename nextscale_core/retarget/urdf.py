@@ -106,11 +106,16 @@ def read_urdf(path: Path) -> Urdf:
 
 def _read_xml(path: Path) -> ElementTree.Element:
     try:
-        return ElementTree.parse(path).getroot()
+        root = ElementTree.parse(path).getroot()
     except (ElementTree.ParseError, LookupError, ValueError, OSError) as error:
         if "unbound prefix" in str(error) and b"xacro:" in path.read_bytes():
             raise RobotError(f"{path}: {_XACRO}") from error
         raise RobotError(f"{path} cannot be read as a URDF: {error}") from error
+    namespace = root.tag.removesuffix("robot")
+    if namespace.startswith("{"):  # other readers know no namespaces
+        for element in root.iter():
+            element.tag = element.tag.removeprefix(namespace)
+    return root
 
 
 _XACRO = "this is a xacro file that is not expanded; expand it with 'xacro FILE > robot.urdf'"

@@ -34,7 +34,7 @@ from .conftest import standing_pose, waving_clip
 from .doll import doll, doll_profile
 
 
-def test_the_g1_has_29_joints_in_the_order_of_its_description(g1: Robot) -> None:
+def test_the_g1_has_29_joints_legs_first(g1: Robot) -> None:
     assert g1.num_joints == 29
     assert g1.joint_names[0] == "left_hip_pitch_joint"
     assert g1.joint_names[-1] == "right_wrist_yaw_joint"

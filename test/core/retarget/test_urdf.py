@@ -15,7 +15,7 @@ from nextscale_core.retarget.checkup import check_robot
 from nextscale_core.retarget.description import read_model
 from nextscale_core.retarget.draft import draft_profile
 from nextscale_core.retarget.draft_file import draft_yaml
-from nextscale_core.retarget.hulls import link_points
+from nextscale_core.retarget.hulls import link_hulls, link_points
 from nextscale_core.retarget.kinematics import kinematics_of
 
 from .conftest import waving_clip
@@ -67,6 +67,13 @@ def test_an_unexpanded_xacro_file_is_called_one(
 def test_an_expanded_xacro_file_may_still_name_its_namespace(tmp_path: Path) -> None:
     namespace = '<robot name="doll" xmlns:xacro="http://www.ros.org/wiki/xacro">'
     assert loaded(changed(tmp_path, ('<robot name="doll">', namespace))).num_joints == 23
+
+
+def test_a_default_namespace_does_no_harm(tmp_path: Path) -> None:
+    named = '<robot name="doll" xmlns="http://www.ros.org">'
+    robot = loaded(changed(tmp_path, ('<robot name="doll">', named)))
+    assert robot.num_joints == 23
+    assert {hull.link for hull in link_hulls(robot)} >= {"base", "left_knee_link"}
 
 
 def test_what_is_not_a_urdf_is_called_what_it_is(tmp_path: Path) -> None:
