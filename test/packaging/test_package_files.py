@@ -214,6 +214,7 @@ def test_a_wheel_without_ros_is_the_core_with_its_resources(tmp_path: Path) -> N
     assert wheel.name.endswith("-py3-none-any.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert "nextscale_core/_resources/config/robots/g1.yaml" in names
+    assert "nextscale_core/_resources/config/checkup/walk.npz" in names
     assert "nextscale_core/_resources/weights/tiny/config.json" in names
     assert not [name for name in names if name.startswith(("nextscale_ros", "test", "launch"))]
     entry_points = zipfile.ZipFile(wheel).read(
