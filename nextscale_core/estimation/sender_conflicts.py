@@ -106,8 +106,8 @@ class SenderConflictDetector:
         """Mean time between two messages of a joint [s]."""
         self._span = np.zeros(count)
         """Time between the last two messages, at least the mean [s]."""
-        self._jumps = _Steps(count)
-        self._steps = _Steps(count)
+        self._jumps, self._steps = _Steps(count), _Steps(count)
+        """Those that no joint can make, and all beyond the tolerance."""
         self._ends = np.zeros((count, 2))
         """Begin and end of the last jump back [rad]."""
         self._returns = np.full((count, RETURNS), -np.inf)
@@ -139,7 +139,7 @@ class SenderConflictDetector:
         far = np.abs(moved) > TOLERANCE
         returned = False
         # A busy machine takes waiting messages at once: no step counts as less than the mean.
-        since = np.minimum(arrived - self._arrived[joints], _LONGEST_STEP)
+        since = np.clip(arrived - self._arrived[joints], 0.0, _LONGEST_STEP)
         mean = self._mean[joints]
         mean += _SMOOTHING * (since - mean)
         span = np.maximum(np.maximum(since, mean), 1e-6)
@@ -196,7 +196,7 @@ class SenderConflictDetector:
             joints[jumps], before[jumps], positions[jumps], arrived, WINDOW
         )
         self._steps.went_back(joints, before, positions, arrived, _PAUSE)
-        rows, way = self._steps.rows(joints, arrived)
+        rows, way = self._steps.in_a_row(joints, arrived)
         back |= (rows >= _RUN) & (np.abs(moved) > TOLERANCE + MAX_ACCELERATION * way**2 / 4)
         again = joints[back]
         self._returns[again, :-1] = self._returns[again, 1:]
@@ -260,7 +260,7 @@ class _Steps:
         self._origin[joints], self._time[joints] = before, time
         return np.asarray(back)
 
-    def rows(self, joints: np.ndarray, time: float) -> tuple[np.ndarray, np.ndarray]:
+    def in_a_row(self, joints: np.ndarray, time: float) -> tuple[np.ndarray, np.ndarray]:
         """(M,) steps there and back in a row, and (M,) the mean time of one [s]."""
         count = self._count[joints]
         return count, (time - self._begin[joints]) / np.maximum(count, 1)

@@ -141,6 +141,15 @@ def test_a_fast_robot_heard_in_bursts_is_fine() -> None:
     assert not conflicts((burst, burst, positions))
 
 
+def test_messages_that_were_recorded_out_of_order_are_fine() -> None:
+    arrived, measured, positions = sender(50.0, swing(1.0))
+    arrived[100:110] = arrived[100:110][::-1]
+    detector = SenderConflictDetector(1)
+    for at, stamp, position in zip(arrived, measured, positions, strict=True):
+        detector.add(np.array([0]), np.array([position]), at, stamp)
+        assert detector.conflict(at) is None
+
+
 def test_a_continuous_joint_that_trembles_where_its_turn_ends_is_fine() -> None:
     noise = 0.004 * np.random.default_rng(0).standard_normal(1000)
     times = 0.01 * np.arange(1000)
