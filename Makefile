@@ -33,15 +33,15 @@ setup:
 run: setup
 	@$(PY) -m nextscale_ros.demo $(ARGS) -- $${NEXTSCALE_TEXT:+"$$NEXTSCALE_TEXT"}
 
-# The core's tests only compute, each in one thread, so several run at a time. Those of ROS graphs
-# wait for messages and have the machine to themselves.
+# Most tests only compute, each in one thread, so several run at a time. Those of ROS graphs wait for
+# messages and have the machine to themselves.
 test: setup
 	@$(MAKE) --no-print-directory lint docs
 ifeq ($(strip $(ARGS)),)
 	@status=0; \
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n logical --maxprocesses 4 --dist loadfile \
-		test/core test/packaging || status=$$?; \
-	$(PY) -m pytest test/ros || status=$$?; \
+		-m "not graph" || status=$$?; \
+	$(PY) -m pytest -m graph test/ros || status=$$?; \
 	exit $$status
 else
 	$(PY) -m pytest $(ARGS)

@@ -22,16 +22,26 @@ from nextscale_core.retarget.trajectory import RobotTrajectory
 from nextscale_ros.isolation import private_graph
 from ros.graph import HERE, Graph
 
+_RUNNING = (
+    *("test_declarations", "test_demo", "test_ending", "test_hostile", "test_inputs"),
+    *("test_isolation", "test_parameters", "test_signals", "test_soak"),
+)
+"""Modules that start nodes without the fixture `graph`."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Try a test again whose graph did not answer in time, once; the output says that it was.
 
     Discovery drops messages now and then where two cores do everything (ros2/rmw_fastrtps#842), and
     a test cannot tell that from a node that is silent. A wrong answer is not tried again.
+
+    What needs a running graph is marked `graph`: `make test` leaves the machine to those alone.
     """
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.flaky(reruns=1, only_rerun=["DemoTimeoutError"]))
+            if "graph" in getattr(item, "fixturenames", ()) or item.path.stem in _RUNNING:
+                item.add_marker(pytest.mark.graph)
 
 
 @pytest.fixture(scope="module")
