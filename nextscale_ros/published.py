@@ -10,17 +10,17 @@ from scipy.spatial.transform import Rotation, Slerp
 
 from nextscale_core.retarget import RobotState, RobotTrajectory
 
-LATEST = 0.5
-"""Maximum delay between sending a trajectory and its execution [s]."""
+LATEST = 2.0
+"""Maximum delay between sending a trajectory and its execution that is looked for [s]."""
 
 _USUAL, _NOISE = 0.02, 2e-3
 """Usual delay [s], and usual noise of measured positions [rad]."""
 
-_COARSE, _FINE = 0.01, 0.001
+_COARSE, _FINE = 0.02, 0.001
 """Steps in which the delay is looked for [s]."""
 
-_SAMPLES = 60
-"""Maximum number of measured states that are looked at."""
+_SAMPLES, _JOINTS = 60, 8
+"""Maximum numbers of measured states, and of joints, that are looked at."""
 
 
 @dataclass(frozen=True)
@@ -82,14 +82,19 @@ class PublishedPlan:
             guess: What is most likely else [s].
 
         Returns:
-            The most likely delay, 0 to `LATEST`; `LATEST` where it has not begun by then [s].
+            The most likely delay, 0 to `LATEST` [s].
         """
-        picked = np.unique(np.linspace(0, len(times) - 1, _SAMPLES).astype(int))
-        times, positions = times[picked], positions[picked]
+        plan = self.trajectory
+        rows = np.unique(np.linspace(0, len(times) - 1, _SAMPLES).astype(int))
+        # Joints that move most tell the time best.
+        most = np.argsort(np.ptp(plan.positions, axis=0))[-_JOINTS:]
+        measured = positions[np.ix_(rows, most)][:, None]
+        spline = CubicHermiteSpline(
+            plan.time_from_start, plan.positions[:, most], plan.velocities[:, most]
+        )
 
         def likeliest(delays: np.ndarray) -> float:
-            planned = self.joints((times[:, None] - delays).ravel())[0]
-            off = positions[:, None] - planned.reshape(len(times), len(delays), -1)
+            off = measured - spline(self._clipped(times[rows, None] - delays))
             off -= off.mean(axis=0)
             unlikely = (off**2).sum((0, 2)) / (2 * _NOISE**2) + np.abs(delays - guess) / _USUAL
             return float(delays[unlikely.argmin()])

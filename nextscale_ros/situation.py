@@ -24,6 +24,9 @@ _PLAN_RATE = 50.0
 _TRACKED = 0.5
 """A joint further from the published plan than this is not following it [rad]."""
 
+_PATIENCE = 0.5
+"""A robot that still stands where its plan begins so long after it was sent is not going to [s]."""
+
 _LATELY, _MOVES, _STANDS = 0.3, 0.05, 0.3
 """A joint whose plan has moved within this time [s] by this much [rad], and which has gone less
 than this share of it, stands: its plan is not executed."""
@@ -88,7 +91,7 @@ class Situation:
         now = self._clock()
         if plan.on_arrival:
             # A controller that took long to accept it began at the end of that time.
-            plan = replace(plan, begin=max(plan.begin, now - LATEST / 2))
+            plan = replace(plan, begin=max(plan.begin, now - _PATIENCE / 2))
         self._plan, self._delay = plan, max(now - plan.begin, 0.0)
 
     def forget(self, trajectory: RobotTrajectory | None = None) -> None:
@@ -135,10 +138,13 @@ class Situation:
             RobotStateError: joint states are absent or stale, and the policy is to refuse.
             SenderConflictError: two senders of joint states contradict each other.
         """
+        return self._now(self._current(), settings, ahead)
+
+    def _now(self, plan: PublishedPlan | None, settings: Settings, ahead: float) -> Now | None:
         if not settings.start_from_state:
             return None
         self.check_senders(settings)
-        time, plan = self._clock(), self._current()
+        time = self._clock()
         if settings.continuation == "from_plan" and plan is not None:
             past = _planned(plan, np.array([time]))
             return _later(Now(plan.state(time), time, past, {}), plan, ahead)
@@ -191,7 +197,7 @@ class Situation:
         plan = self._current()
         if plan is None or plan.trajectory is not lead.plan.trajectory:
             return None
-        now = self.now(settings)
+        now = self._now(plan, settings, 0.0)
         if now is None or not _on_plan(plan, now.past, now.state, now.time):
             return None
         return replace(lead, plan=plan)
@@ -207,7 +213,10 @@ class Situation:
             delay = plan.delay(history.times, joints, delay)
         if self._plan is plan:
             self._delay = delay
-        return None if delay >= LATEST else replace(plan, begin=plan.begin + delay)
+        begun = replace(plan, begin=plan.begin + delay)
+        way = begun.joints(np.array([self._clock()]))[0][0] - plan.trajectory.positions[0]
+        stands = delay > _PATIENCE and np.abs(way).max() < _MOVES
+        return None if stands or delay >= LATEST else begun
 
     def _measured(self, since: float) -> RobotPast:
         """Joints and base as they were heard."""
@@ -240,7 +249,7 @@ def _follows(plan: PublishedPlan, past: RobotPast, state: RobotState, time: floa
 def _on_plan(plan: PublishedPlan, past: RobotPast, state: RobotState, time: float) -> bool:
     """Whether the robot is near its plan, and moves as far as that."""
     off = state.positions - plan.joints(np.array([time]))[0][0]
-    if time < plan.begin - LATEST or np.abs(off).max() > _TRACKED:
+    if time < plan.begin - _PATIENCE or np.abs(off).max() > _TRACKED:
         return False
     recent = past.times > time - _LATELY
     if recent.sum() < 2:

@@ -138,7 +138,7 @@ def client(graph: Graph, mock: Child, robot: Robot) -> Iterator[Client]:
 
 def test_it_executes_a_trajectory_and_tells_how_it_goes(client: Client) -> None:
     heard: list[Any] = []
-    result = client.result(client.send((0.3, 0.1), (0.6, 0.2), feedback=heard.append))
+    result = client.result(client.send((1.0, 0.1), (2.0, 0.2), feedback=heard.append))
     assert result == ExecutionResult(ErrorCode.NONE, "executed: Goal successfully reached!")
     assert not client.controller.busy
     client.wait(lambda: abs(client.offset() - 0.2) < 1e-6, "the robot's arrival")

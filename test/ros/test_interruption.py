@@ -24,8 +24,7 @@ GOOD = (MotionReport.PASS, MotionReport.REPAIRED)
 TEXT = "a person raises the right arm"
 JERKS = "a real robot would jerk"
 TRIES = 4
-"""On a machine so busy that the mock robot hears a trajectory half a second late, it does jerk; and
-what was not heard at all cannot be compared."""
+"""On a machine so busy that the mock robot hears a trajectory half a second late, it does jerk."""
 
 
 @dataclass

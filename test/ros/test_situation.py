@@ -386,7 +386,7 @@ def test_a_robot_whose_future_is_not_known_is_met_where_it_is(
 # -- when a plan that begins on arrival has begun
 
 
-@pytest.mark.parametrize("late", [0.0, 0.007, 0.06, 0.13, 0.4])
+@pytest.mark.parametrize("late", [0.0, 0.007, 0.06, 0.13, 0.4, 1.3])
 @pytest.mark.parametrize("off", [0.0, 0.08])
 def test_the_joints_show_when_a_controller_began(
     world: World, plan: PublishedPlan, late: float, off: float

@@ -32,6 +32,7 @@ GOOD = (MotionReport.PASS, MotionReport.REPAIRED)
 TEXT = "a person raises the right arm"
 SLOW = 0.4
 """How long a slow sender takes from the checked trajectory to the message [s]."""
+TRIES = 4
 STRAIN = 1.1
 """Share of the limits that the controller may ask for, cycle by cycle."""
 
@@ -200,11 +201,26 @@ def test_the_next_sentence_takes_over_though_nobody_said_when_the_first_began(
     """The first trajectory begins on arrival, 0.15 s late; the second must find the robot there."""
     hands = body(generation=generation, way=0.15, ahead=ahead)
     with generate_node(graph, seconds=4.0, takeover_margin=0.4) as recorder:
-        ask(recorder)
-        recorder.wait(lambda: hands.speed > 0.3, REPLY, "a movement")
-        command = ask(recorder)
-        assert nanoseconds(command.header.stamp) > 0
-        executed(recorder, hands, command)
+        for _ in range(TRIES):
+            command = ask(recorder)
+            recorder.wait(lambda: hands.speed > 0.3, REPLY, "a movement")
+            recorder.reports.clear()
+            recorder.commands.clear()
+            recorder.say(TEXT)
+            recorder.wait(lambda: bool(recorder.reports), REPLY, "the report")
+            report = recorder.reports[-1]
+            if report.outcome not in GOOD:
+                # So busy a machine that nobody knows where the robot will be: it is left alone.
+                assert report.error.code in (ErrorCode.TOO_LATE, ErrorCode.UNSAFE_START), report
+                executed(recorder, hands, command)
+                continue
+            recorder.wait(lambda: bool(recorder.commands), REPLY, "the trajectory")
+            command = recorder.commands[-1][1]
+            assert nanoseconds(command.header.stamp) > 0
+            executed(recorder, hands, command)
+            break
+        else:
+            pytest.fail(f"{TRIES} times refused, last: {report.message}")
     assert max(hands.model.strain(robot)) < STRAIN
 
 
