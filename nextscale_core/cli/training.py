@@ -12,7 +12,10 @@ import typer
 if TYPE_CHECKING:
     from nextscale_core.training.loop import RunConfig
 
-Data = Annotated[Path, typer.Option("--data", help="CMU folder (clips.jsonl) or HumanML3D folder.")]
+Data = Annotated[
+    list[Path],
+    typer.Option("--data", help="CMU folder (clips.jsonl) or HumanML3D folder; may be repeated."),
+]
 Out = Annotated[Path, typer.Option("--out", help="Folder of the run; made if missing.")]
 Steps = Annotated[int, typer.Option("--steps", min=1, help="Optimiser steps.")]
 Minutes = Annotated[

@@ -74,7 +74,7 @@ class Condition:
 
 
 def count_features(counts: Tensor) -> Tensor:
-    """(...) whole numbers -> (..., 64) sines and cosines at wavelengths of 6 to 1,200."""
+    """(...) numbers of latents -> (..., 64) sines and cosines at wavelengths of 6 to 1,200."""
     half = LENGTH_FEATURES // 2
     steps = torch.arange(half, device=counts.device)
     angles = counts[..., None].float() * torch.exp(-steps * math.log(200.0) / half)
@@ -82,7 +82,7 @@ def count_features(counts: Tensor) -> Tensor:
 
 
 class TextConditioned(nn.Module):
-    """A stack of blocks that listens to a sentence and to the length of the motion.
+    """A stack of blocks conditioned on a sentence and on the length of the motion.
 
     The pooled text and the length modulate every block (AdaLN); the tokens look at the word
     pieces by cross-attention; a small head of its own tells the usual duration.

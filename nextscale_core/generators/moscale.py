@@ -9,10 +9,12 @@ from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
 from nextscale_core.generators.conditioned import (
+    LENGTH_FEATURES,
     Condition,
     Past,
     TextConditioned,
     TransformerConfig,
+    count_features,
 )
 from nextscale_core.generators.transformer import attention_bias
 from nextscale_core.text.encoder import TextFeatures
@@ -41,7 +43,10 @@ class MoScale(
 
     A token sees its own scale whole and every coarser scale; its input is the sum of the
     coarser scales' contributions at its place, joined with its own code where that is known
-    (MoScale, arXiv 2604.03799, section 3).
+    (MoScale, arXiv 2604.03799, section 3). Rotary angles are relative, so an absolute part is
+    added: the token's time from the start and to the end. Without it all tokens of the first
+    scale, masked and equal, would have the same logits, and nothing would say which part of a
+    sentence comes first.
 
     Args:
         config: Sizes.
@@ -54,13 +59,19 @@ class MoScale(
         self.mask_token = config.num_codes
         self.code_embedding = nn.Embedding(config.num_codes + 1, config.code_dim)
         self.input = nn.Linear(2 * config.code_dim, width)
+        self.place = nn.Linear(2 * LENGTH_FEATURES, width)
         self.level = nn.Parameter(torch.randn(config.num_scales, width) * 0.02)
         heads = [nn.Linear(width, config.num_codes) for _ in range(config.num_scales)]
         self.heads_out = nn.ModuleList(heads)
         self.initialize(*heads)
 
     def embed(
-        self, tokens: Tensor, accumulated: Tensor | None, scale: int, condition: Condition
+        self,
+        tokens: Tensor,
+        accumulated: Tensor | None,
+        scale: int,
+        padded: PaddedScales,
+        condition: Condition,
     ) -> Tensor:
         """Input of one scale.
 
@@ -69,6 +80,7 @@ class MoScale(
             accumulated: (B, n_k, code_dim) sum of the coarser scales at this scale's places;
                 None at the first scale, which starts from the text.
             scale: Index k.
+            padded: Lengths and positions.
             condition: From `condition`.
 
         Returns:
@@ -78,7 +90,10 @@ class MoScale(
         if accumulated is None:
             accumulated = condition.query[:, None].expand_as(own)
         joined = torch.cat([accumulated.to(own), own], dim=-1)
-        return self.input(joined) + self.level[scale]
+        from_start = padded.centers[scale]
+        to_end = padded.lengths[:, None] - from_start
+        ends = torch.cat([count_features(from_start), count_features(to_end)], dim=-1)
+        return self.input(joined) + self.place(ends.to(joined)) + self.level[scale]
 
     def forward(
         self,
@@ -101,7 +116,7 @@ class MoScale(
         condition = self.condition(text, padded.lengths)
         x = torch.cat(
             [
-                self.embed(own, coarse, scale, condition)
+                self.embed(own, coarse, scale, padded, condition)
                 for scale, (own, coarse) in enumerate(zip(tokens, accumulated, strict=True))
             ],
             dim=1,
@@ -135,7 +150,7 @@ class MoScale(
         Returns:
             (B, n_k, num_codes) logits, and this scale's keys and values.
         """
-        x = self.embed(tokens, accumulated, scale, condition)
+        x = self.embed(tokens, accumulated, scale, padded, condition)
         allowed = torch.cat(padded.token_masks[: scale + 1], dim=1)
         mask = allowed[:, None, None]
         hidden, own = self.run_blocks(x, padded.centers[scale], mask, condition, past)

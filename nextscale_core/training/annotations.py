@@ -1,11 +1,13 @@
-"""Captions that we wrote for spans of CMU recordings.
+"""Captions for spans of single actions in recordings.
 
 Many recordings hold a dozen actions under one line. `config/captions/cmu.yaml` names spans of
 single actions in them, written by looking at the motion; it holds words and frame numbers only.
+A data folder may bring further such files: every `*.yaml` in it.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,11 +73,16 @@ def annotations_of(data: CmuFolder, path: Path | None = None) -> list[Annotation
 
     Spans that touch the motion of a val or test clip are left out, whatever the file says; so
     are those of trials that the folder does not have.
+
+    Args:
+        data: The folder.
+        path: File to read; None for the package's and every `*.yaml` of the folder.
     """
     held_out = data.held_out()
+    paths = [path] if path else [None, *sorted(data.folder.glob("*.yaml"))]
     return [
         item
-        for item in read_annotations(path)
+        for item in itertools.chain.from_iterable(map(read_annotations, paths))
         if (trial := data.trials.get(item.trial)) is not None
         and item.end <= trial.frames
         and not overlaps(held_out.get(item.trial, []), item.start, item.end)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,6 +34,15 @@ MIN_FRAMES = 20
 """Shortest training sample, 1 s."""
 _QUIET = not is_main_process()
 
+Folders = str | Path | Sequence[str | Path]
+"""One data folder, or several to train on together."""
+
+
+def data_folders(data: Folders) -> tuple[Path, ...]:
+    """The folders as a tuple of paths."""
+    single = isinstance(data, str | Path)
+    return (Path(data),) if single else tuple(map(Path, data))  # type: ignore[arg-type]
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -52,6 +61,11 @@ class Sample:
     captions: tuple[str, ...]
     weak: bool = False
     kind: str = ""
+
+
+def folder_names(data: Folders) -> str:
+    """Names of the folders, joined by '+', for a run's record."""
+    return "+".join(folder.resolve().name for folder in data_folders(data))
 
 
 def change_speed(clip: MotionClip, factor: float) -> MotionClip:
@@ -81,20 +95,20 @@ def samples_of(
 
 
 def captioned_samples(
-    folder: str | Path, split: str, mirror: bool = False, speed: float = 1.0
+    data: Folders, split: str, mirror: bool = False, speed: float = 1.0
 ) -> list[Sample]:
     """Features of the captioned clips of a split.
 
     Args:
-        folder: A CMU folder (clips.jsonl) or a HumanML3D folder (new_joint_vecs/).
+        data: CMU folders (clips.jsonl) or HumanML3D folders (new_joint_vecs/).
         split: 'train', 'val' or 'test'.
         mirror: Also add the mirror image of every clip, with left and right swapped.
         speed: Factor by which the motion is played faster.
 
     Raises:
-        MotionFileError: the folder is neither.
+        MotionFileError: a folder is neither.
     """
-    clips = list(_open(folder, split))
+    clips = [item for folder in data_folders(data) for item in _open(folder, split)]
     out: list[Sample] = []
     for item in tqdm(clips, desc=f"features ({split})", unit="clip", disable=_QUIET):
         clip = change_speed(item.clip, speed)
@@ -102,13 +116,12 @@ def captioned_samples(
     return out
 
 
-def _open(folder: str | Path, split: str) -> Iterator[CaptionedClip]:
-    folder = Path(folder)
+def _open(folder: Path, split: str) -> Iterator[CaptionedClip]:
     if (folder / "clips.jsonl").is_file():
-        data = CmuFolder(folder)
+        cmu = CmuFolder(folder)
         if split != "train":
-            return data.clips(split)
-        return itertools.chain(data.training_clips(), annotated_clips(folder))
+            return cmu.clips(split)
+        return itertools.chain(cmu.training_clips(), annotated_clips(folder))
     if (folder / "new_joint_vecs").is_dir():
         return read_humanml3d(folder, split)
     raise MotionFileError(
@@ -116,16 +129,18 @@ def _open(folder: str | Path, split: str) -> Iterator[CaptionedClip]:
     )
 
 
-def trial_samples(folder: str | Path, mirror: bool = False, speed: float = 1.0) -> list[Sample]:
+def trial_samples(data: Folders, mirror: bool = False, speed: float = 1.0) -> list[Sample]:
     """Whole CMU recordings without the frames of val and test clips.
 
     The recording's one-line description and its KIT-ML sentences become weak captions. A
     recording that holds val or test clips is cut there, and its pieces have no caption, since
     the description may speak of what was cut out. Empty for a folder without trials.
     """
-    if not (Path(folder) / "trials.jsonl").is_file():
-        return []
-    data = CmuFolder(folder)
+    folders = [folder for folder in data_folders(data) if (folder / "trials.jsonl").is_file()]
+    return [s for folder in folders for s in _trial_samples(CmuFolder(folder), mirror, speed)]
+
+
+def _trial_samples(data: CmuFolder, mirror: bool, speed: float) -> list[Sample]:
     held_out = data.held_out()
     out: list[Sample] = []
     trials = list(data.trials.values())

@@ -21,7 +21,13 @@ from nextscale_core.motion.features import CONTACTS, POSITIONS
 from nextscale_core.motion.features_torch import features_to_joints
 from nextscale_core.motion.skeleton import FPS
 from nextscale_core.tokenizers.temporal import TemporalTokenizer
-from nextscale_core.training.data import Sample, captioned_samples, trial_samples
+from nextscale_core.training.data import (
+    Folders,
+    Sample,
+    captioned_samples,
+    folder_names,
+    trial_samples,
+)
 from nextscale_core.training.limbs import limb_speeds
 from nextscale_core.training.loop import RunConfig, Trainer
 from nextscale_core.training.run import weights_digest
@@ -133,12 +139,12 @@ class DecoderOnly(nn.Module):
 
 
 def train_decoder(
-    data: Path, tokenizer_path: str | Path, run: RunConfig, frames: int = 3072
+    data: Folders, tokenizer_path: str | Path, run: RunConfig, frames: int = 3072
 ) -> dict[str, float]:
     """Fine-tune the decoder of a trained tokenizer; its tokens do not change.
 
     Args:
-        data: CMU or HumanML3D folder.
+        data: CMU or HumanML3D folders.
         tokenizer_path: Folder of a trained `TemporalTokenizer`.
         run: Settings of the run; the batch is given in frames, not in samples.
         frames: Frames in a batch.
@@ -173,6 +179,6 @@ def train_decoder(
         evaluate,
         better="mpjpe_mm",
         stateful={"windows": windows.rng},
-        about={"data": data.resolve().name, "tokenizer": weights_digest(tokenizer)},
+        about={"data": folder_names(data), "tokenizer": weights_digest(tokenizer)},
     )
     return trainer.fit()

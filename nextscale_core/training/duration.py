@@ -20,6 +20,7 @@ from nextscale_core.motion.humanml3d import read_humanml3d
 from nextscale_core.motion.skeleton import FPS
 from nextscale_core.text.encoder import TextEncoder
 from nextscale_core.training.annotations import annotations_of
+from nextscale_core.training.data import Folders, data_folders
 from nextscale_core.training.entries import SentenceTable
 from nextscale_core.training.library import density
 
@@ -72,18 +73,21 @@ class DurationLessons:
 
 
 def duration_lessons(
-    data: Path, encoder: TextEncoder, config: DurationConfig, table: SentenceTable | None = None
+    data: Folders, encoder: TextEncoder, config: DurationConfig, table: SentenceTable | None = None
 ) -> DurationLessons:
     """The captions of the train split with their durations.
 
     Args:
-        data: CMU or HumanML3D folder; the latter has none of our own captions.
+        data: CMU or HumanML3D folders; the latter have no captions of single actions.
         encoder: The generator's text encoder.
         config: Decides how often each caption is drawn.
         table: Sentences that are encoded already; the others are added to it.
     """
     table = SentenceTable() if table is None else table
-    groups = _captions(data)
+    groups: tuple[list[Pair], list[Pair]] = ([], [])
+    for folder in data_folders(data):
+        for group, found in zip(groups, _captions(folder), strict=True):
+            group += found
     shares = (1 - config.single_actions, config.single_actions) if groups[1] else (1.0, 0.0)
     pooled, seconds, weights = [], [], []
     for group, share in zip(groups, shares, strict=True):
@@ -167,7 +171,7 @@ def fit_duration(
 
 def teach_duration(
     model: TextConditioned,
-    data: Path,
+    data: Folders,
     encoder: TextEncoder,
     config: DurationConfig | None = None,
     *,
@@ -178,7 +182,7 @@ def teach_duration(
 
     Args:
         model: As for `fit_duration`.
-        data: CMU or HumanML3D folder.
+        data: CMU or HumanML3D folders.
         encoder: The model's text encoder.
         config: Settings.
         table: As for `duration_lessons`.

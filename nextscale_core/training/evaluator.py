@@ -22,9 +22,11 @@ from nextscale_core.motion.bad_data import on_bad_data
 from nextscale_core.motion.features import VELOCITIES
 from nextscale_core.text.augmentation import paraphrases
 from nextscale_core.training.data import (
+    Folders,
     Sample,
     captioned_samples,
     feature_statistics,
+    folder_names,
     trial_samples,
 )
 from nextscale_core.training.loop import RunConfig, Trainer
@@ -234,12 +236,12 @@ def evaluate_retrieval(
 
 
 def train_evaluator(
-    data: Path, run: RunConfig, config: EvaluatorConfig | None = None
+    data: Folders, run: RunConfig, config: EvaluatorConfig | None = None
 ) -> dict[str, float]:
     """Train an evaluator on the train split of a data folder.
 
     Args:
-        data: CMU or HumanML3D folder.
+        data: CMU or HumanML3D folders.
         run: Settings of the run.
         config: Sizes of the model.
 
@@ -249,7 +251,7 @@ def train_evaluator(
     with on_bad_data(run.on_bad_data):
         samples = captioned_samples(data, "train", mirror=True) + trial_samples(data, mirror=True)
         val = [s for s in captioned_samples(data, "val") if s.captions]
-    return fit_evaluator(samples, val, run, config, about={"data": data.resolve().name})
+    return fit_evaluator(samples, val, run, config, about={"data": folder_names(data)})
 
 
 def fit_evaluator(

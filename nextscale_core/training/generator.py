@@ -16,6 +16,7 @@ from nextscale_core.text.encoder import TextEncoder, TextFeatures
 from nextscale_core.tokenizers.padded import PaddedScales
 from nextscale_core.tokenizers.quantizer import MultiScaleQuantizer
 from nextscale_core.tokenizers.temporal import TemporalTokenizer
+from nextscale_core.training.data import Folders, folder_names
 from nextscale_core.training.duration import teach_duration
 from nextscale_core.training.entries import Batch
 from nextscale_core.training.library import LibraryConfig, TokenLibrary, open_libraries
@@ -216,7 +217,7 @@ def _from_weights(folder: Path, wanted: MoScaleConfig) -> MoScale:
 
 
 def train_generator(
-    data: Path,
+    data: Folders,
     tokenizer_path: str | Path,
     run: RunConfig,
     config: MoScaleConfig | None = None,
@@ -229,7 +230,7 @@ def train_generator(
     """Train MoScale on the train split of a data folder with a frozen tokenizer.
 
     Args:
-        data: CMU or HumanML3D folder.
+        data: CMU or HumanML3D folders.
         tokenizer_path: Folder of a trained `TemporalTokenizer`.
         run: Settings of the run.
         config: Sizes; the code sizes are taken from the tokenizer.
@@ -279,7 +280,7 @@ def train_generator(
     about = {
         "objective": objective,
         "library": library or LibraryConfig(),
-        "data": data.resolve().name,
+        "data": folder_names(data),
         "tokenizer": weights_digest(tokenizer),
         "initial": initial.resolve().name if initial else None,
     }

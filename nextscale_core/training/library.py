@@ -17,7 +17,7 @@ from nextscale_core.motion.bad_data import on_bad_data
 from nextscale_core.text.augmentation import paraphrases
 from nextscale_core.text.encoder import TextEncoder
 from nextscale_core.tokenizers.temporal import TemporalTokenizer
-from nextscale_core.training.data import Sample, captioned_samples, trial_samples
+from nextscale_core.training.data import Folders, Sample, captioned_samples, trial_samples
 from nextscale_core.training.entries import Batch, Entry, SentenceTable
 from nextscale_core.training.library_cache import library_digest, load_library, save_library
 from nextscale_core.training.narrated import narrated_samples
@@ -149,17 +149,17 @@ class LibraryConfig:
 
 
 def build_library(
-    data: Path,
+    data: Folders,
     split: str,
     tokenizer: TemporalTokenizer,
     encoder: TextEncoder,
     config: LibraryConfig | None = None,
     cache: Path | None = None,
 ) -> TokenLibrary:
-    """Encode a split of a data folder.
+    """Encode a split of one or several data folders.
 
     Args:
-        data: CMU or HumanML3D folder.
+        data: CMU or HumanML3D folders.
         split: 'train' adds whole recordings and narrated windows where the folder has them.
         tokenizer: Frozen tokenizer, in eval mode.
         encoder: Text encoder.
@@ -179,7 +179,7 @@ def build_library(
 
 
 def open_libraries(
-    data: Path,
+    data: Folders,
     tokenizer: TemporalTokenizer,
     encoder: TextEncoder,
     run: RunConfig,
@@ -195,7 +195,7 @@ def open_libraries(
     return source, val
 
 
-def _sources(data: Path, split: str, config: LibraryConfig) -> list[dict[str, list[Sample]]]:
+def _sources(data: Folders, split: str, config: LibraryConfig) -> list[dict[str, list[Sample]]]:
     """Per source (captioned, narrated, recordings) the samples by id, one per speed."""
     factors = [1.0, *(s for s in config.speeds if s != 1.0)] if config.augment else [1.0]
     whole = config.augment and split == "train"
@@ -218,7 +218,7 @@ def _sources(data: Path, split: str, config: LibraryConfig) -> list[dict[str, li
 
 
 def _build(
-    data: Path,
+    data: Folders,
     split: str,
     tokenizer: TemporalTokenizer,
     encoder: TextEncoder,

@@ -18,6 +18,7 @@ from nextscale_core.resources import resource
 from nextscale_core.text.encoder import TextEncoder
 from nextscale_core.tokenizers.temporal import TemporalTokenizer
 from nextscale_core.training.annotations import ANNOTATIONS
+from nextscale_core.training.data import Folders, data_folders
 from nextscale_core.training.entries import Entry, SentenceTable
 
 if TYPE_CHECKING:
@@ -25,14 +26,15 @@ if TYPE_CHECKING:
 
 
 def library_digest(
-    data: Path, tokenizer: TemporalTokenizer, encoder: TextEncoder, config: LibraryConfig
+    data: Folders, tokenizer: TemporalTokenizer, encoder: TextEncoder, config: LibraryConfig
 ) -> str:
     """Of all that the library follows from: weights, data, settings and the rules' own text."""
     digest = hashlib.sha256()
     for name, value in sorted(tokenizer.state_dict().items()):
         digest.update(name.encode() + value.detach().cpu().float().numpy().tobytes())
-    for path in sorted(p for p in data.rglob("*") if p.is_file()):
-        digest.update(f"{path.relative_to(data)} {path.stat().st_size}".encode())
+    for folder in data_folders(data):
+        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+            digest.update(f"{path.relative_to(folder)} {path.stat().st_size}".encode())
     package = Path(nextscale_core.__file__).parent
     patterns = ("motion/*", "text/*", "training/narrat*", "training/narrat*/*")
     rules = [p for pattern in patterns for p in package.glob(pattern) if p.suffix == ".py"]

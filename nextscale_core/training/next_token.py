@@ -14,6 +14,7 @@ from nextscale_core.generators.next_token import NextToken, NextTokenConfig
 from nextscale_core.text.encoder import TextEncoder
 from nextscale_core.tokenizers.quantizer import MultiScaleQuantizer
 from nextscale_core.tokenizers.temporal import TemporalTokenizer
+from nextscale_core.training.data import Folders, folder_names
 from nextscale_core.training.duration import teach_duration
 from nextscale_core.training.entries import Batch
 from nextscale_core.training.generator import drop_words
@@ -115,7 +116,7 @@ def evaluate_next_token(
 
 
 def train_next_token(
-    data: Path,
+    data: Folders,
     tokenizer_path: str | Path,
     run: RunConfig,
     config: NextTokenConfig | None = None,
@@ -127,7 +128,7 @@ def train_next_token(
     """Train the baseline on the train split of a data folder with a frozen tokenizer.
 
     Args:
-        data: CMU or HumanML3D folder.
+        data: CMU or HumanML3D folders.
         tokenizer_path: Folder of a trained `TemporalTokenizer` with a single scale.
         run: Settings of the run.
         config: Sizes; the code sizes are taken from the tokenizer.
@@ -181,7 +182,7 @@ def train_next_token(
         about={
             "objective": objective,
             "library": library or LibraryConfig(),
-            "data": data.resolve().name,
+            "data": folder_names(data),
             "tokenizer": weights_digest(tokenizer),
         },
     )

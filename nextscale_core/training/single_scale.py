@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from nextscale_core.motion.bad_data import on_bad_data
 from nextscale_core.tokenizers.temporal import TemporalTokenizer
-from nextscale_core.training.data import captioned_samples, trial_samples
+from nextscale_core.training.data import Folders, captioned_samples, folder_names, trial_samples
 from nextscale_core.training.loop import RunConfig, Trainer
 from nextscale_core.training.tokenizer import WindowSampler, evaluate_tokenizer, tokenizer_loss
 from nextscale_core.weight_files import load_part
@@ -37,12 +37,12 @@ def single_scale_from(tokenizer: TemporalTokenizer) -> TemporalTokenizer:
 
 
 def train_single_scale(
-    data: Path, tokenizer_path: str | Path, run: RunConfig, frames: int = 3072
+    data: Folders, tokenizer_path: str | Path, run: RunConfig, frames: int = 3072
 ) -> dict[str, float]:
     """Train a single-scale tokenizer with the loss and the windows of `train_tokenizer`.
 
     Args:
-        data: CMU or HumanML3D folder.
+        data: CMU or HumanML3D folders.
         tokenizer_path: Folder of the trained tokenizer to start from.
         run: Settings of the run; the batch is given in frames, not in samples.
         frames: Frames in a batch.
@@ -76,6 +76,6 @@ def train_single_scale(
         evaluate,
         better="mpjpe_mm",
         stateful={"windows": sampler.rng},
-        about={"data": data.resolve().name, "from": Path(tokenizer_path).resolve().name},
+        about={"data": folder_names(data), "from": Path(tokenizer_path).resolve().name},
     )
     return trainer.fit()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,9 +16,11 @@ from nextscale_core.motion.features_torch import features_to_joints
 from nextscale_core.motion.skeleton import CONTACT_JOINTS, FPS
 from nextscale_core.tokenizers.temporal import TemporalTokenizer, TokenizerConfig
 from nextscale_core.training.data import (
+    Folders,
     Sample,
     captioned_samples,
     feature_statistics,
+    folder_names,
     trial_samples,
 )
 from nextscale_core.training.limbs import LIMBS, limb_speeds
@@ -212,12 +213,12 @@ def evaluate_tokenizer(
 
 
 def train_tokenizer(
-    data: Path, run: RunConfig, config: TokenizerConfig | None = None, frames: int = 3072
+    data: Folders, run: RunConfig, config: TokenizerConfig | None = None, frames: int = 3072
 ) -> dict[str, float]:
     """Train a tokenizer on the train split and the uncaptioned rest of a data folder.
 
     Args:
-        data: CMU or HumanML3D folder.
+        data: CMU or HumanML3D folders.
         run: Settings of the run; the batch is given in frames, not in samples.
         config: Sizes of the model.
         frames: Frames in a batch.
@@ -261,6 +262,6 @@ def train_tokenizer(
         evaluate,
         better="mpjpe_mm",
         stateful={"windows": sampler.rng, "scales": generator},
-        about={"data": data.resolve().name},
+        about={"data": folder_names(data)},
     )
     return trainer.fit()

@@ -55,6 +55,31 @@ def equal(a, b) -> bool:
     return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
 
 
+@pytest.mark.parametrize("scale", range(4))
+def test_a_masked_token_knows_where_it_stands(model, scale):
+    """Rotary angles are relative: places of equal input would have equal logits without more."""
+    padded = PaddedScales.build([40, 24], DIVISORS)
+    condition = model.condition(features(2), padded.lengths)
+    count = padded.token_masks[scale].shape[1]
+    tokens = torch.full((2, count), model.mask_token)
+    coarse = torch.zeros(2, count, 8) if scale else None
+    embedded = model.embed(tokens, coarse, scale, padded, condition).detach()
+    steps = (embedded[:, 1:] - embedded[:, :-1]).norm(dim=-1)
+    assert float(steps[padded.token_masks[scale][:, 1:]].min()) > 1e-2
+    # The same time from the start, another time to the end.
+    assert float((embedded[0, 0] - embedded[1, 0]).norm()) > 1e-2
+
+
+def test_the_first_scale_is_not_predicted_alike_everywhere(model):
+    padded = PaddedScales.build([40], DIVISORS)
+    condition = model.condition(features(1), padded.lengths)
+    tokens = torch.full((1, 5), model.mask_token)
+    with torch.no_grad():
+        logits, _ = model.step(tokens, None, 0, padded, condition, [])
+    spread = (logits - logits.mean(1, keepdim=True)).abs().amax(-1)
+    assert float(spread.min()) > 0.01 * float(logits.abs().max())
+
+
 def test_the_same_seed_gives_the_same_tokens(sampler):
     draw = [sampler.sample(features(1), [20], [7], SamplingConfig())[0] for _ in range(2)]
     assert equal(*draw)

@@ -7,8 +7,20 @@ import pytest
 
 from nextscale_core.exceptions import ConfigError, MotionFileError
 from nextscale_core.motion.cmu import CmuFolder
-from nextscale_core.training.annotations import Annotation, annotated_clips, read_annotations
-from nextscale_core.training.data import captioned_samples, feature_statistics, trial_samples
+from nextscale_core.training.annotations import (
+    Annotation,
+    annotated_clips,
+    annotations_of,
+    read_annotations,
+)
+from nextscale_core.training.data import (
+    captioned_samples,
+    feature_statistics,
+    folder_names,
+    trial_samples,
+)
+
+from .conftest import write_humanml3d
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +99,22 @@ def test_statistics_share_one_spread_in_a_group(shared):
     assert mean.shape == std.shape == (263,)
     assert np.unique(std[4:67]).size == 1
     assert (std > 0).all()
+
+
+def test_several_folders_are_trained_on_together(tmp_path):
+    folders = [write_humanml3d(tmp_path / name, clips) for name, clips in (("a", 4), ("b", 5))]
+    both = captioned_samples(folders, "train")
+    assert len(both) == sum(len(captioned_samples(folder, "train")) for folder in folders) == 5
+    assert folder_names(folders) == "a+b" and folder_names(folders[0]) == "a"
+
+
+def test_a_data_folder_may_bring_captions_of_single_actions(shared):
+    folder = shared / "data" / "cmu"
+    own = {(item.trial, item.start) for item in read_annotations()}
+    brought = [item for path in folder.glob("*.yaml") for item in read_annotations(path)]
+    found = {(item.trial, item.start) for item in annotations_of(CmuFolder(folder))}
+    assert brought and found & own
+    assert {(item.trial, item.start) for item in brought} <= found | own
 
 
 def test_a_folder_of_nothing_is_refused(tmp_path):
