@@ -166,11 +166,20 @@ def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatc
 def test_links_that_touch_by_construction_are_not_checked() -> None:
     talos = load_robot("talos")
     collisions = CollisionModel(talos)
-    zero = np.clip(0.0, talos.position_lower, talos.position_upper)
-    assert not collisions.colliding(np.stack([talos.nominal, zero])).any()
+    assert not collisions.colliding(talos.nominal[None]).any()
     pairs = {frozenset(pair) for pair in collisions.pairs}
     assert frozenset(("leg_left_4_link", "leg_left_6_link")) not in pairs, "they overlap standing"
     assert frozenset(("leg_left_4_link", "leg_right_4_link")) in pairs
+    assert ("leg_left_4_link", "leg_left_6_link") in collisions.unwatched
+
+
+def test_hands_that_are_in_the_thighs_at_zero_are_checked() -> None:
+    """What touches in the zero posture is left out within a limb only."""
+    talos = load_robot("talos")
+    zero = np.clip(0.0, talos.position_lower, talos.position_upper)
+    deepest = max(collision_model(talos).touches(zero[None]), key=lambda touch: touch.depth)
+    assert deepest.depth > 0.05
+    assert deepest.first.startswith("gripper") and deepest.second.startswith("leg")
 
 
 def test_room_is_taken_from_pairs_that_have_it() -> None:
