@@ -23,6 +23,8 @@ import numpy as np
 from nextscale_core.exceptions import BagError
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.files import read_motion, write_motion
+from nextscale_core.motion.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS
+from nextscale_core.motion.standard import STANDARD_OFFSETS
 from nextscale_core.resources import resource
 from nextscale_core.retarget.files import read_trajectory
 from nextscale_core.retarget.profile import read_profile
@@ -174,11 +176,14 @@ def _mixed_up(draw: random.Random, tree: Any) -> Any:
 
 
 def clip() -> MotionClip:
-    """A second of somebody who stands."""
-    joints = np.zeros((20, 22, 3), np.float32)
-    joints[:, :, 2] = np.linspace(0.02, 1.7, 22)
-    joints[:, :, 1] = np.linspace(-0.3, 0.3, 22)
-    return MotionClip(joints, 20.0, "a person stands")
+    """A second of somebody who stands with the arms out."""
+    joints = np.zeros((NUM_JOINTS, 3), np.float32)
+    for joint in range(1, NUM_JOINTS):
+        side, _, part = JOINT_NAMES[joint].rpartition("_")
+        offset = np.array(STANDARD_OFFSETS[part]) * (1, -1 if side == "right" else 1, 1)
+        joints[joint] = joints[PARENTS[joint]] + offset
+    joints[:, 2] -= joints[:, 2].min()
+    return MotionClip(np.repeat(joints[None], 20, axis=0), 20.0, "a person stands")
 
 
 def npz(draw: random.Random, folder: Path) -> object:

@@ -43,7 +43,7 @@ def on_bad_data(policy: str) -> Iterator[list[str]]:
     finally:
         _skipped.reset(token)
     if told:
-        _warn(f"{len(told)} broken {'thing was' if len(told) == 1 else 'things were'} left out")
+        warn(f"{len(told)} broken {'thing was' if len(told) == 1 else 'things were'} left out")
 
 
 def policy_in_force() -> str:
@@ -59,10 +59,11 @@ def bad_data(error: MotionFileError) -> None:
     # The same file is read for several splits and speeds.
     if str(error) not in told:
         told.append(str(error))
-        _warn(f"left out: {error}")
+        warn(f"left out: {error}")
 
 
-def _warn(message: str) -> None:
+def warn(message: str) -> None:
+    """Log a warning about data."""
     # Of several processes that read the same data one tells.
     if os.environ.get("RANK", "0") == "0":
         _log.warning(message)

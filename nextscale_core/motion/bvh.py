@@ -31,7 +31,7 @@ from nextscale_core.motion.resample import resample
 from nextscale_core.motion.rig_tree import RigTree
 from nextscale_core.motion.rigs import match_rig
 from nextscale_core.motion.skeleton import FPS, JOINT_NAMES, NUM_JOINTS, PARENTS
-from nextscale_core.motion.world_frame import FileFrame, rest_frame, to_world
+from nextscale_core.motion.world_frame import FileFrame, to_world
 
 _CENTIMETRES = 100.0
 _CHANNELS = ("Xposition", "Yposition", "Zposition", "Zrotation", "Yrotation", "Xrotation")
@@ -44,6 +44,8 @@ _ENDS = {
     "right_wrist": (0.0, -0.09, 0.0),
 }
 
+# Most files have y up. Unit, facing and floor are anybody's choice.
+_FRAME = FileFrame("y", certain=False, unit=None, floor_at_zero=False, has_forward=False)
 _RIG_FRAMES = 24  # in which a rig's bones are measured
 
 
@@ -111,18 +113,9 @@ def read_bvh(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> MotionClip:
             positions[:: -(-len(positions) // _RIG_FRAMES)],
         )
         match = match_rig(tree, options.joint_map)
-        rest = rest_pose(bvh, match)
-        up, turn = rest_frame(rest) or ("y", None)
-        frame = FileFrame(
-            up,
-            certain=turn is not None,
-            unit=None,
-            floor_at_zero=False,
-            turn=turn,
-            has_forward=False,
+        joints, remarks = to_world(
+            onto_22_joints(bvh, match, positions), _FRAME, options, rest_pose(bvh, match)
         )
-        joints = onto_22_joints(bvh, match, positions)
-        joints, remarks = to_world(joints, frame, options, rest)
         fill_feet(joints, match)
         if options.floor:
             joints[..., 2] -= joints[..., 2].min()

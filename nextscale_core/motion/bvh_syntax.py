@@ -199,7 +199,7 @@ class _Parser:
 
     def _parse_offset(self, rest: str) -> tuple[float, float, float]:
         values = self._numbers(rest)
-        # BONES-SEED writes three numbers more for the joint's orientation.
+        # A variant of SOMA's files has six; all its joints have position channels, which count.
         if len(values) not in (3, 6):
             raise self._fail(f"OFFSET needs 3 numbers, got {len(values)}")
         return (float(values[0]), float(values[1]), float(values[2]))

@@ -65,7 +65,8 @@ def read_motion_npz(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> Motio
     """Read joint positions of one of the known layouts.
 
     - nextscale: `joints` (T, 22, 3) [m, z up], `fps` [Hz], where given `text`, `seed`, `contacts`
-    - Kimodo: `posed_joints` (T, 22, 3) [m, y up], 30 frames per second
+    - Kimodo: `posed_joints` (T, 22, 3) [m, y up], 30 frames per second, where given
+      `foot_contacts`
 
     Raises:
         MotionFileError: missing, cut short or malformed file, wrong keys, kinds or shapes.
@@ -81,9 +82,11 @@ def read_motion_npz(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> Motio
     joints, notes = joint_positions(path, layout.key, arrays[layout.key])
     rate, rate_notes = _rate(path, arrays, layout, options)
     seed = int(number_in(path, arrays, "seed")) if "seed" in arrays else NO_SEED
-    contacts = arrays.get("contacts")
+    contacts = arrays.get(layout.contacts)
     if contacts is not None and contacts.dtype.kind not in "biuf":
-        raise MotionFileError(f"{path}: 'contacts' must be true or false, got {contacts.dtype}")
+        raise MotionFileError(
+            f"{path}: {layout.contacts!r} must be true or false, got {contacts.dtype}"
+        )
     clip = MotionClip(
         joints=joints,
         fps=rate,
@@ -139,13 +142,20 @@ def _unknown_suffix(path: Path, verb: str, known: list[str]) -> str:
 
 @dataclass(frozen=True)
 class _Layout:
-    """Joint positions in an npz file: name of the array, its vertical axis, rate if unsaid."""
+    """Names of the arrays of positions and contacts in an npz file, vertical axis, rate if unsaid.
+
+    Kimodo's contacts (heel and toe, left and right) are in our order.
+    """
 
     key: str
+    contacts: str
     up: str
     fps: float | None = None
 
 
-_LAYOUTS = (_Layout("joints", "z"), _Layout("posed_joints", "y", 30.0))
+_LAYOUTS = (
+    _Layout("joints", "contacts", "z"),
+    _Layout("posed_joints", "foot_contacts", "y", 30.0),
+)
 _READERS = {".npz": read_motion_npz, ".bvh": read_bvh, ".npy": read_humanml3d_array}
 _WRITERS = {".npz": write_motion_npz, ".bvh": write_bvh}

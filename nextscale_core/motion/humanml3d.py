@@ -18,7 +18,7 @@ import numpy as np
 
 from nextscale_core.exceptions import InvalidMotionError, MotionFileError
 from nextscale_core.motion.arrays import finite_numbers, joint_positions
-from nextscale_core.motion.bad_data import bad_data
+from nextscale_core.motion.bad_data import bad_data, warn
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.dataset import CaptionedClip
 from nextscale_core.motion.features import NUM_FEATURES, features_to_clip, foot_contacts
@@ -55,6 +55,7 @@ def read_humanml3d(folder: str | Path, split: str) -> Iterator[CaptionedClip]:
     if split not in SPLITS:
         raise MotionFileError(f"no split {split!r} in HumanML3D; there is: {', '.join(SPLITS)}")
     motions = _motion_folder(folder)
+    told = {"rate"}
     for line in _read_lines(folder / f"{split}.txt"):
         name = line.removesuffix(".npy")
         # A list line is a file's name, never a way out of the folder.
@@ -68,6 +69,10 @@ def read_humanml3d(folder: str | Path, split: str) -> Iterator[CaptionedClip]:
         except MotionFileError as error:
             bad_data(error)
             continue
+        for remark in clips[0].clip.remarks if clips else ():
+            if remark.kind not in told:
+                told.add(remark.kind)
+                warn(f"{motion_path}: {remark} (reported once for {split}.txt)")
         yield from clips
 
 

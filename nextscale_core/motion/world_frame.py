@@ -36,6 +36,7 @@ _TURNS = {
     "x": np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]),
     "-x": np.array([[0.0, 1.0, 0.0], [0.0, 0.0, -1.0], [-1.0, 0.0, 0.0]]),
 }
+_QUARTER = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])  # clockwise
 _CANDIDATES = ("y", "z", "-y", "-z")  # nothing is known to be written with x up
 
 _UPRIGHT = 0.5  # cosine of spine and vertical
@@ -45,7 +46,7 @@ _ON_FLOOR = 0.08  # floor at zero as written by tools that put it there [m]
 _LYING_FLOOR = (-0.01, 0.1)  # where the joints of somebody who lies on it are [m]
 _PELVIS_THICKNESS = 0.04  # a pelvis that lies is not nearer to the floor [m]
 _FLOOR_RANGE = (-0.03, 0.5)  # the same for beds, and for bodies that sink in [m]
-_FLOOR_SHIFT = (-0.15, 0.3)  # beyond, the motion is put on the floor [m]
+_FLOOR_SHIFT = (-0.15, 0.3)  # a body that is beyond in most frames is put on the floor [m]
 _NEVER_FLOOR = (-0.5, 1.2)
 _TURN_REPORTED = np.radians(5.0)
 
@@ -55,21 +56,18 @@ class FileFrame:
     """What a file format says of its positions.
 
     Attributes:
-        up: Axis that points up.
+        up: Axis that points up, out of `UP_AXES`.
         certain: Whether the format's files keep to that; otherwise a body that stands says more.
         unit: Metres in a unit; None if the format does not say.
         floor_at_zero: Whether the format's floor is at a height of zero.
-        turn: (3, 3) rotation from the file's axes to a world in which somebody without a turn
-            faces x; None for the usual axes of a format with that axis up.
-        has_forward: Whether the format says what is forward; otherwise the motion begins facing
-            x as nearly as quarter turns allow.
+        has_forward: Whether the format says what is forward; otherwise the rest pose does, or the
+            motion begins facing x as nearly as quarter turns allow.
     """
 
     up: str
     certain: bool = True
     unit: float | None = 1.0
     floor_at_zero: bool = True
-    turn: np.ndarray | None = None
     has_forward: bool = True
 
 
@@ -82,7 +80,8 @@ def to_world(
         joints: (T, 22, 3) positions in the file's unit and axes, T >= 1.
         frame: What the format says.
         options: What the user says.
-        rest: (22, 3) rest pose of the file, in the same unit and axes.
+        rest: (22, 3) rest pose of the file, in the same unit and axes. If it stands upright, it
+            says what is up and forward.
 
     Returns:
         (T', 22, 3) positions and what was assumed or changed; T' < T where frames of a reference
@@ -94,14 +93,17 @@ def to_world(
     joints = np.asarray(joints, dtype=np.float64)
     remarks: list[Remark] = []
     scale = _unit(joints, frame, options, remarks)
-    joints = without_reference_pose(joints * scale, None if rest is None else rest * scale, remarks)
-    joints = _turned(joints, frame, options, remarks)
+    joints, rest = joints * scale, None if rest is None else rest * scale
+    joints = without_reference_pose(joints, rest, remarks)
+    up = _up(joints, frame, options, rest, remarks)
     if _is_mirrored(joints):
-        joints = joints * np.array([1.0, -1.0, 1.0])
+        left = _TURNS[up][1]
+        mirror = np.eye(3) - 2.0 * np.outer(left, left)
+        joints, rest = joints @ mirror, None if rest is None else rest @ mirror
         remarks.append(
             Remark("mirrored", "toes and knees pointed backwards: axes taken as left-handed")
         )
-    return joints, remarks
+    return joints @ _turn(joints, up, frame, rest, remarks).T, remarks
 
 
 def in_world(clip: MotionClip, frame: FileFrame, options: ReadOptions) -> MotionClip:
@@ -120,14 +122,16 @@ def in_world(clip: MotionClip, frame: FileFrame, options: ReadOptions) -> Motion
 
 def on_floor(joints: np.ndarray, remarks: list[Remark]) -> np.ndarray:
     """Positions with the floor at z = 0; a floor that is about there is left as it is."""
-    floor = float(np.percentile(joints[..., 2].min(axis=1), 3.0))
-    if _FLOOR_SHIFT[0] <= floor <= _FLOOR_SHIFT[1]:
+    lowest = joints[..., 2].min(axis=1)
+    floor = float(np.percentile(lowest, 3.0))
+    is_sunk = float(np.percentile(lowest, 70.0)) < _FLOOR_SHIFT[0]
+    if not is_sunk and floor <= _FLOOR_SHIFT[1]:
         return joints
     remarks.append(Remark("floor", f"the floor was at {floor:.2f} m: put to 0"))
     return joints - np.array([0.0, 0.0, floor])
 
 
-def rest_frame(rest: np.ndarray) -> tuple[str, np.ndarray] | None:
+def _rest_frame(rest: np.ndarray) -> tuple[str, np.ndarray] | None:
     """The axis that is up in a rest pose, and the rotation that makes it face x.
 
     Args:
@@ -202,35 +206,52 @@ def _body_length(joints: np.ndarray) -> float:
     return body
 
 
-def _turned(
-    joints: np.ndarray, frame: FileFrame, options: ReadOptions, remarks: list[Remark]
+def _up(
+    joints: np.ndarray,
+    frame: FileFrame,
+    options: ReadOptions,
+    rest: np.ndarray | None,
+    remarks: list[Remark],
+) -> str:
+    """The axis that is up: given, or as rest pose, format and motion show it."""
+    if options.up != "auto":
+        return options.up
+    standing = None if rest is None else _rest_frame(rest)
+    if standing is not None:
+        frame = replace(frame, up=standing[0], certain=True)
+    up = _vertical(joints, frame)
+    if up != frame.up:
+        remarks.append(Remark("up", f"the body stands along {up}: {up} taken as up"))
+    return up
+
+
+def _turn(
+    joints: np.ndarray,
+    up: str,
+    frame: FileFrame,
+    rest: np.ndarray | None,
+    remarks: list[Remark],
 ) -> np.ndarray:
-    """Positions with z up, and x forward as far as that is known."""
-    up = frame.up if options.up == "auto" else options.up
-    if options.up == "auto":
-        up = _vertical(joints, frame)
-        if up != frame.up:
-            remarks.append(Remark("up", f"the body stands along {up}: {up} taken as up"))
-    if up == frame.up and frame.turn is not None:
-        turned = frame.turn @ _TURNS[up].T
-        yaw = float(np.arctan2(turned[1, 0], turned[0, 0]))
+    """(3, 3) rotation to z up, and to x forward as far as that is known."""
+    standing = None if rest is None else _rest_frame(rest)
+    if standing is not None and standing[0] == up:
+        turn = standing[1]
+        yaw = _yaw(turn @ _TURNS[up].T)
         if abs(yaw) > _TURN_REPORTED:
-            remarks.append(
-                Remark(
-                    "facing", f"turned by {np.degrees(yaw):.0f} degrees: the rest pose now faces x"
-                )
-            )
-        return joints @ frame.turn.T
-    joints = joints @ _TURNS[up].T
+            message = f"turned by {np.degrees(yaw):.0f} degrees: the rest pose now faces x"
+            remarks.append(Remark("facing", message))
+        return turn
     if frame.has_forward:
-        return joints
-    quarters = int(np.round(heading_yaw(joints[:1])[0] / (np.pi / 2)))
+        return _TURNS[up]
+    quarters = int(np.round(heading_yaw(joints[:1] @ _TURNS[up].T)[0] / (np.pi / 2)))
     if quarters:
-        remarks.append(
-            Remark("facing", f"turned by {-90 * quarters} degrees: the motion now begins facing x")
-        )
-    cosine, sine = np.round(np.cos(quarters * np.pi / 2)), np.round(np.sin(quarters * np.pi / 2))
-    return joints @ np.array([[cosine, sine, 0.0], [-sine, cosine, 0.0], [0.0, 0.0, 1.0]]).T
+        message = f"turned by {-90 * quarters} degrees: the motion now begins facing x"
+        remarks.append(Remark("facing", message))
+    return np.linalg.matrix_power(_QUARTER, quarters % 4) @ _TURNS[up]
+
+
+def _yaw(turn: np.ndarray) -> float:
+    return float(np.arctan2(turn[1, 0], turn[0, 0]))
 
 
 @dataclass(frozen=True)

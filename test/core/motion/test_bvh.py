@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -449,6 +450,16 @@ def test_a_byte_order_mark_is_passed_over(encoding: str, tmp_path: Path) -> None
     path = tmp_path / "a.bvh"
     path.write_text(_SMALL_RIG, encoding=encoding)
     assert len(read_bvh(path)) == 2
+
+
+def test_an_offset_of_six_numbers_gives_way_to_position_channels(tmp_path: Path) -> None:
+    clip = _random_clip(5)
+    write_bvh(clip, tmp_path / "a.bvh")
+    text = (tmp_path / "a.bvh").read_text(encoding="utf-8")
+    longer = re.sub(r"(OFFSET .*)(?=\n\s*CHANNELS)", r"\1 0 0 0", text)
+    (tmp_path / "b.bvh").write_text(longer, encoding="utf-8")
+    assert longer.count(" 0 0 0\n") == 22
+    assert _worst(clip, read_bvh(tmp_path / "b.bvh")) < 0.01
 
 
 def test_names_with_spaces_behind_a_tab_are_whole(tmp_path: Path) -> None:

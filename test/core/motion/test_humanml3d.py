@@ -57,6 +57,16 @@ def test_names_with_a_suffix_and_behind_a_byte_order_mark_are_found(
     assert records[-1].captions == ("waves",)
 
 
+def test_what_is_corrected_in_a_data_set_is_reported_once(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for path in (folder / "new_joints").iterdir():
+        np.save(path, np.load(path) * 100.0)
+    heads = [record.clip.joints[..., 2].max() for record in read_humanml3d(folder, "train")]
+    assert max(heads) < 2.5
+    assert caplog.text.count("unit taken as cm") == 1
+
+
 def test_heights_of_recorded_clips_stay_as_they_are(folder: Path) -> None:
     path = folder / "new_joints" / "000002.npy"
     np.save(path, np.load(path) - np.array([0.0, 0.6, 0.0]))  # walks down some stairs

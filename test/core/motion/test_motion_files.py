@@ -126,8 +126,15 @@ def test_joints_without_a_rate_are_read_with_a_given_one(tmp_path: Path) -> None
 
 def test_kimodo_s_joints_are_read_with_y_up_and_30_frames_per_second(tmp_path: Path) -> None:
     joints = moving_body().joints()
-    np.savez(tmp_path / "a.npz", posed_joints=joints[..., [1, 2, 0]], root_positions=joints[:, 0])
+    contacts = np.arange(len(joints) * 4).reshape(-1, 4) % 3 == 0
+    np.savez(
+        tmp_path / "a.npz",
+        posed_joints=joints[..., [1, 2, 0]],
+        root_positions=joints[:, 0],
+        foot_contacts=contacts.astype(float),
+    )
     clip = read_motion(tmp_path / "a.npz")
+    np.testing.assert_array_equal(clip.contacts, contacts)
     np.testing.assert_allclose(clip.joints, joints, atol=1e-5)
     assert clip.fps == 30.0
     assert "30 frames per second assumed" in str(clip.remarks[0])

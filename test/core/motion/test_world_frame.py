@@ -256,6 +256,15 @@ def test_left_handed_axes_are_mirrored(tmp_path: Path) -> None:
     assert "mirrored" in _kinds(clip)
 
 
+def test_a_bvh_with_left_handed_axes_is_mirrored(tmp_path: Path) -> None:
+    joints = _standing(2) @ _about("z", 120.0).T
+    write_bvh(MotionClip(joints), tmp_path / "a.bvh")
+    _turn_axes(tmp_path / "a.bvh", np.diag([-1.0, 1.0, 1.0]), 1.0)
+    clip = read_bvh(tmp_path / "a.bvh")
+    assert float(np.linalg.norm(clip.joints - joints, axis=-1).max()) < 0.01
+    assert "mirrored" in _kinds(clip)
+
+
 def test_a_floor_that_is_elsewhere_is_put_to_zero(tmp_path: Path) -> None:
     joints = _standing()
     path = _save(tmp_path / "a.npz", joints - np.array([0.0, 0.0, 0.9]))
