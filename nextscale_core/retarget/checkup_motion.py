@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pinocchio as pin
 
 from nextscale_core.exceptions import NextscaleError
 from nextscale_core.motion.clip import MotionClip
@@ -235,7 +236,7 @@ def _lowest(motion: _Motion, kinematics: Kinematics) -> tuple[str, float]:
     rotation, origin = kinematics.forward(motion.poses)
     deepest, depth = "", 0.0
     for hull in link_hulls(motion.robot):
-        frame = model.frames[model.getFrameId(hull.link)]
+        frame = model.frames[model.getFrameId(hull.link, pin.FrameType.BODY)]
         points = hull.vertices @ frame.placement.rotation.T + frame.placement.translation
         joint = int(frame.parentJoint) - 2
         if joint < 0 or model.names[joint + 2] in trunk:
