@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pinocchio as pin
 import pytest
 from scipy.spatial.transform import Rotation
 
@@ -50,7 +51,8 @@ def test_the_root_link_of_an_icub_looks_backwards_and_its_base_does_not() -> Non
 
 def test_a_link_that_is_fixed_to_the_root_tells_the_base_too(robot: Robot, turn: Rotation) -> None:
     model = robot.model
-    fixed = [f for f in model.frames if f.parentJoint == 1 and f.name != root_link(robot)]
+    links = [frame for frame in model.frames if frame.type == pin.FrameType.BODY]
+    fixed = [link for link in links if link.parentJoint == 1 and link.name != root_link(robot)]
     assert fixed
     for frame in fixed:
         link_place = PLACE + turn.apply(np.array(frame.placement.translation))

@@ -28,6 +28,8 @@ from nextscale_core.training.evaluator import (
 )
 from nextscale_core.training.loop import RunConfig
 
+from .conftest import write_humanml3d
+
 SMALL = EvaluatorConfig(
     "small", dim=16, width=16, heads=2, motion_depth=1, text_depth=1, buckets=1024
 )
@@ -147,16 +149,7 @@ def test_validation_without_captions_is_refused(tmp_path):
 
 
 def test_the_command_trains_on_a_folder_and_leaves_an_evaluator(tmp_path):
-    data = tmp_path / "data"
-    (data / "new_joint_vecs").mkdir(parents=True)
-    (data / "texts").mkdir()
-    for split, seed in (("train", 0), ("val", 1)):
-        samples = make_samples(seed, copies=2)
-        for sample in samples:
-            np.save(data / "new_joint_vecs" / f"{split}_{sample.id}.npy", sample.features)
-            lines = [f"{caption}#x#0.0#0.0" for caption in sample.captions]
-            (data / "texts" / f"{split}_{sample.id}.txt").write_text("\n".join(lines))
-        (data / f"{split}.txt").write_text("\n".join(f"{split}_{s.id}" for s in samples))
+    data = write_humanml3d(tmp_path / "data", clips=10)
     app = typer.Typer()
     app.command()(command)
     out = tmp_path / "run"
