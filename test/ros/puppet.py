@@ -121,6 +121,10 @@ class Puppet:
         """Of the fastest joint now [rad/s]."""
         return float(np.abs(self._truth[-1][2]).max())
 
+    def past(self, stamp: int) -> bool:
+        """Whether it was measured after a stamp [ns]."""
+        return self._truth[-1][0] > (stamp - self._epoch) / NANOSECONDS
+
     def at(self, stamp: int) -> tuple[np.ndarray, np.ndarray]:
         """True positions and velocities (J,) at a stamp [ns]."""
         time = (stamp - self._epoch) / NANOSECONDS

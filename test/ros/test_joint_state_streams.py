@@ -92,9 +92,10 @@ def test_the_first_point_is_where_the_robot_is_when_it_is_due(
                 client.wait(lambda: body.speed() > 0.3, REPLY, "a movement")
                 report = ask(client)
                 assert report.outcome in GOOD, report.message
-                client.listen(0.5)
                 command = client.commands[-1][1]
-                positions, velocities = body.at(nanoseconds(command.header.stamp))
+                due = nanoseconds(command.header.stamp)
+                client.wait(lambda due=due: body.past(due), REPLY, "the begin of the trajectory")
+                positions, velocities = body.at(due)
                 first = command.points[0]
                 fits &= np.abs(np.array(first.positions) - positions).max() < 1e-3
                 share = np.abs(np.array(first.velocities) - velocities) / robot.velocity_limit

@@ -243,23 +243,22 @@ def test_joints_and_base_that_begin_on_arrival_begin_together(
     if first == "joints":
         send.reverse()
     send[0]()
-    controller.recorder.listen(0.15)
-    send[1]()
     controller.recorder.listen(0.1)
-    begin = int(controller.recorder.get_clock().now().nanoseconds)
+    send[1]()
     controller.wait_for_offset(0.1)
     joints = {
         nanoseconds(state.header.stamp): state.position[0] - controller.robot.nominal[0]
         for state in controller.recorder.states
     }
-    pairs = [
-        (joints[stamp], pose.pose.pose.position.x)
+    walked = {
+        nanoseconds(pose.header.stamp): pose.pose.pose.position.x
         for pose in controller.recorder.odometry
-        if (stamp := nanoseconds(pose.header.stamp)) > begin and stamp in joints
-    ]
-    assert len(pairs) > 10
-    for offset, walked in pairs:
-        assert walked == pytest.approx(10.0 * offset, abs=1e-6)
+    }
+    # By then both have come.
+    late = [stamp for stamp in joints.keys() & walked.keys() if 0.06 < joints[stamp] < 0.1 - 1e-9]
+    assert len(late) > 5
+    for stamp in late:
+        assert walked[stamp] == pytest.approx(10.0 * joints[stamp], abs=1e-6)
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
