@@ -22,6 +22,7 @@ from nextscale_ros.departure import Departure, at_rest, under_way
 from nextscale_ros.failures import (
     Failure,
     GateRefusedError,
+    MovedError,
     RefusedByRulesError,
     TooLateError,
     failure_of,
@@ -50,6 +51,9 @@ _SEVERITIES = {
     MotionReport.CANCELED: "info",
     MotionReport.FAILED: "error",
 }
+
+_MOMENT = 0.02
+"""So far ahead a robot that follows a trajectory is looked for when the next one is sent [s]."""
 
 
 class MotionServer:
@@ -296,18 +300,23 @@ class MotionServer:
             MovedError: a robot at rest was moved meanwhile.
             RobotStateError: it is no longer known where it is.
         """
-        lead, state = plan.lead, None
+        lead = plan.lead
         if lead is not None:
             if not request.plan_only:
                 lead = self._situation.confirmed(lead, settings)
             if lead is None:
                 raise TooLateError("the robot no longer does what the new motion was to follow on")
             return under_way(trajectory, lead, self._clock(), settings.takeover_margin)
+        now = None
         if plan.measured and not request.plan_only:
-            now = self._situation.now(settings)
-            if now is not None and now.real:
-                state = now.measured
-        return at_rest(self._planner.robot, trajectory, state, self._clock())
+            now = self._situation.now(settings, _MOMENT)
+        state = now.measured if now is not None and now.real else None
+        try:
+            return at_rest(self._planner.robot, trajectory, state, self._clock())
+        except MovedError as error:
+            if now is None or now.lead is None:
+                raise
+            raise TooLateError(f"the robot has begun with what was sent before: {error}") from error
 
     def _hand_over(self, request: Request, ended: Ended, published: PublishedPlan) -> None:
         """Send what was made; the situation hears when the robot has got it."""

@@ -24,8 +24,9 @@ _PLAN_RATE = 50.0
 _TRACKED = 0.5
 """A joint further from the published plan than this is not following it [rad]."""
 
-_PATIENCE = 0.5
-"""A robot that still stands where its plan begins so long after it was sent is not going to [s]."""
+_PATIENCE, _STILL = 0.5, 0.01
+"""A robot that still stands so long after its plan was sent [s] is not going to begin; a joint that
+has moved less than this stands [rad]."""
 
 _LATELY, _MOVES, _STANDS = 0.3, 0.05, 0.3
 """A joint whose plan has moved within this time [s] by this much [rad], and which has gone less
@@ -208,15 +209,16 @@ class Situation:
         if plan is None or not plan.on_arrival:
             return plan
         history = self._inputs.joints.history(plan.begin)
+        joints = history.positions[:, : self._robot.num_joints]
+        stands = True
         if len(history):
-            joints = history.positions[:, : self._robot.num_joints]
             delay = plan.delay(history.times, joints, delay)
+            stands = bool(np.ptp(joints, axis=0).max() < _STILL)
         if self._plan is plan:
             self._delay = delay
-        begun = replace(plan, begin=plan.begin + delay)
-        way = begun.joints(np.array([self._clock()]))[0][0] - plan.trajectory.positions[0]
-        stands = delay > _PATIENCE and np.abs(way).max() < _MOVES
-        return None if stands or delay >= LATEST else begun
+        if delay >= LATEST or (stands and delay > _PATIENCE):
+            return None
+        return replace(plan, begin=plan.begin + delay)
 
     def _measured(self, since: float) -> RobotPast:
         """Joints and base as they were heard."""

@@ -92,7 +92,7 @@ class Stage:
         what was recorded has a gap there."""
         times, positions, velocities = self.recording()
         after = int(np.searchsorted(times, time))
-        if not 0 < after < len(times) or times[after] - times[after - 1] > 0.06:
+        if not 0 < after < len(times) or times[after] - times[after - 1] > 0.12:
             return None
         spline = CubicHermiteSpline(times, positions, velocities)
         return spline(time), spline(time, 1)

@@ -467,6 +467,18 @@ def test_a_plan_that_the_robot_never_began_is_not_under_way(
     assert past is not None and past.times[-1] == pytest.approx(world.time)
 
 
+def test_a_robot_that_has_only_just_begun_late_is_under_way(
+    world: World, plan: PublishedPlan
+) -> None:
+    world.situation.published(replace(plan, on_arrival=True))
+    true = replace(plan, begin=BEGIN + 0.9)
+    # The joints have gone 0.02 rad.
+    world.follow(true, BEGIN + 0.9 + 0.22)
+    now = world.situation.now(Settings(), AHEAD)
+    assert now is not None and now.lead is not None
+    assert now.lead.plan.begin == pytest.approx(true.begin, abs=0.01)
+
+
 def test_a_robot_that_was_stopped_does_not_follow_its_plan(
     world: World, plan: PublishedPlan
 ) -> None:
