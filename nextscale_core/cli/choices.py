@@ -38,10 +38,10 @@ Rate = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="Torch device, such as cpu or cuda.")]
 
-# What is known of a motion file. Text in brackets is lost in --help.
+# What is known of a motion file.
 Up = Annotated[
     str,
-    typer.Option("--up", help="Axis of the motion file that points up: auto, y, z, -y or -z."),
+    typer.Option("--up", help="Axis of the motion file that points up: auto, y, z, x, -y, -z, -x."),
 ]
 Unit = Annotated[
     str,

@@ -60,7 +60,7 @@ def complete(
         typer.Option(
             min=MIN_SECONDS,
             max=MAX_SECONDS,
-            help="Length of the result, with the kept parts; as long as the clip if not given "
+            help="Length of the result [s], with the kept parts; as long as the clip if not given "
             "with --keep or --before, else the model chooses.",
         ),
     ] = None,

@@ -49,7 +49,7 @@ def generate(
         typer.Option(
             min=MIN_SECONDS,
             max=MAX_SECONDS,
-            help="Length of the motion; the model chooses if not given.",
+            help="Length of the motion [s]; the model chooses if not given.",
         ),
     ] = None,
     seed: Seed = 0,

@@ -15,7 +15,7 @@ from nextscale_core.stopwatch import Stopwatch
 
 
 def retarget(
-    motion: Annotated[Path, typer.Argument(help="Motion file: .npz, .bvh, or .npy of HumanML3D.")],
+    motion: Annotated[Path, typer.Argument(help="Motion file: .npz, .bvh or .npy.")],
     out: Annotated[
         list[Path] | None,
         typer.Option("--out", "-o", help="File to write: .npz, .gif or .png; again for more."),
@@ -57,18 +57,25 @@ def retarget(
     choice = chosen_joints(upper_body, joints)
     options = read_options(up, unit, fps, joint_map)
     stopwatch = Stopwatch()
-    with working(f"retargeting {motion.name} to {robot}"):
+    with working(f"reading {motion.name}"):
         from nextscale_core.motion import read_motion
 
         clip = read_motion(motion, options)
+    # Before anything is refused: how the file was taken may be the reason.
+    print_facts(
+        {
+            "motion": f"{motion}: {clip.seconds:.2f} s, {len(clip)} frames at {clip.fps:g} Hz",
+            **notes(clip.remarks),
+        },
+        [],
+    )
+    with working(f"retargeting {motion.name} to {robot}"):
         planner = Planner(robot, profile, rate, choice)
         trajectory, report = planner.plan(clip, stopwatch, rounds)
         for path in files:
             write_robot(planner.robot, trajectory, path, clip.seed)
     print_facts(
         {
-            "motion": f"{motion}: {clip.seconds:.2f} s, {len(clip)} frames at {clip.fps:g} Hz",
-            **notes(clip.remarks),
             "robot": f"{planner.robot.name}: {len(trajectory.joint_names)} joints, "
             f"{len(trajectory)} points, {trajectory.seconds:.2f} s at {trajectory.fps:g} Hz",
             "safety": report.line(),

@@ -40,7 +40,7 @@ _QUARTER = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])  # clo
 _CANDIDATES = ("y", "z", "-y", "-z")  # nothing is known to be written with x up
 
 _UPRIGHT = 0.5  # cosine of spine and vertical
-_SOMETIMES, _MOSTLY = 0.2, 0.8  # shares of the frames
+_SOMETIMES, _MOSTLY, _NEARLY_ALWAYS = 0.2, 0.8, 0.95  # shares of the frames
 _SUPPORT = 0.5  # a person on the floor has a joint that low, whatever the limbs do [m]
 _ON_FLOOR = 0.08  # floor at zero as written by tools that put it there [m]
 _LYING_FLOOR = (-0.01, 0.1)  # where the joints of somebody who lies on it are [m]
@@ -101,7 +101,7 @@ def to_world(
         mirror = np.eye(3) - 2.0 * np.outer(left, left)
         joints, rest = joints @ mirror, None if rest is None else rest @ mirror
         remarks.append(
-            Remark("mirrored", "toes and knees pointed backwards: axes taken as left-handed")
+            Remark("mirrored", "knees and toes pointed backwards: axes taken as left-handed")
         )
     return joints @ _turn(joints, up, frame, rest, remarks).T, remarks
 
@@ -222,6 +222,9 @@ def _up(
     up = _vertical(joints, frame)
     if up != frame.up:
         remarks.append(Remark("up", f"the body stands along {up}: {up} taken as up"))
+    elif _view(_sample(joints), up).upright < _SOMETIMES:
+        message = f"the body never stands with {up} up; if it does along another axis, give --up"
+        remarks.append(Remark("up", message))
     return up
 
 
@@ -306,13 +309,16 @@ def _vertical(joints: np.ndarray, frame: FileFrame) -> str:
     if not frame.floor_at_zero or _FLOOR_RANGE[0] < own.floor < _FLOOR_RANGE[1]:
         return frame.up
     raise InvalidMotionError(
-        f"the body lies, {own.floor:.2f} m above the floor, if {frame.up} is up, and stands if "
-        f"{up} is; give the axis (--up {frame.up} or --up {up})"
+        f"the body lies with its lowest joint at {own.floor:.2f} m if {frame.up} is up, and stands "
+        f"if {up} is; give the axis (--up {frame.up} or --up {up})"
     )
 
 
 def _is_mirrored(joints: np.ndarray) -> bool:
-    """Whether toes and knees point to the back, as left and right hip say where that is."""
+    """Whether knees and toes point to the back, as left and right hip say where that is.
+
+    Where the file has no toes, they lie at the ankles and the knees alone decide.
+    """
     seen = _sample(joints)
 
     def at(name: str) -> np.ndarray:
@@ -325,8 +331,10 @@ def _is_mirrored(joints: np.ndarray) -> bool:
     toe = ((toes - ankles) * forward).sum(-1).ravel()
     bend = ((knees - 0.5 * (hips + ankles)) * forward).sum(-1).ravel()
     toe, bend = toe[np.abs(toe) > 0.03], bend[np.abs(bend) > 0.015]
-    signs = [float((values < 0).mean()) for values in (toe, bend) if len(values) >= 10]
-    return len(signs) == 2 and min(signs) > _MOSTLY
+    back = [float((values < 0).mean()) if len(values) >= 10 else 0.0 for values in (toe, bend)]
+    if not len(toe):
+        return back[1] > _NEARLY_ALWAYS
+    return min(back) > _MOSTLY
 
 
 def _sample(joints: np.ndarray) -> np.ndarray:
