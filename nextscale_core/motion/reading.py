@@ -25,7 +25,9 @@ class Remark:
         message: One sentence with the values.
     """
 
-    kind: Literal["rate", "frames", "joints", "unit", "up", "facing", "mirrored", "floor", "pose"]
+    kind: Literal[
+        "rate", "frames", "joints", "unit", "up", "facing", "mirrored", "floor", "pose", "lying"
+    ]
     message: str
 
     def __str__(self) -> str:

@@ -224,7 +224,7 @@ def _up(
         remarks.append(Remark("up", f"the body stands along {up}: {up} taken as up"))
     elif _view(_sample(joints), up).upright < _SOMETIMES:
         message = f"the body never stands with {up} up; if it does along another axis, give --up"
-        remarks.append(Remark("up", message))
+        remarks.append(Remark("lying", message))
     return up
 
 

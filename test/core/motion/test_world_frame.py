@@ -16,6 +16,7 @@ from nextscale_core.motion.bvh_syntax import BvhJoint, read_bvh_text, write_bvh_
 from nextscale_core.motion.features import heading_yaw, to_y_up
 from nextscale_core.motion.reading import UNITS
 from nextscale_core.motion.skeleton import JOINT_INDEX
+from nextscale_core.motion.world_frame import FileFrame, to_world
 
 from .rig_files import moving_body
 
@@ -210,7 +211,7 @@ def test_who_is_not_upright_for_a_whole_clip_stays_so(
         write_bvh(MotionClip(joints), path)
     clip = read_motion(path)
     assert float(np.linalg.norm(clip.joints - joints, axis=-1).max()) < 0.01
-    assert _kinds(clip) <= {"rate", "unit"}
+    assert _kinds(clip) <= {"rate", "unit", "lying"}
 
 
 # -- axes, units and floors that are wrong
@@ -263,6 +264,30 @@ def test_a_bvh_with_left_handed_axes_is_mirrored(tmp_path: Path) -> None:
     clip = read_bvh(tmp_path / "a.bvh")
     assert float(np.linalg.norm(clip.joints - joints, axis=-1).max()) < 0.01
     assert "mirrored" in _kinds(clip)
+
+
+def test_without_toes_the_knees_say_that_axes_are_left_handed() -> None:
+    joints = _walking_knees()
+    for mirrored in (False, True):
+        seen = joints * np.array([1.0, -1.0 if mirrored else 1.0, 1.0])
+        read, remarks = to_world(seen, FileFrame("z"), ReadOptions())
+        np.testing.assert_allclose(read, joints, atol=1e-9)
+        assert ("mirrored" in {remark.kind for remark in remarks}) == mirrored
+
+
+def _walking_knees() -> np.ndarray:
+    """(40, 22, 3) somebody who stands with bent knees, without toes."""
+    joints = np.repeat(_in_place()[:1], 40, axis=0)
+    for side in ("left", "right"):
+        joints[:, JOINT_INDEX[f"{side}_knee"], 0] += 0.08
+        joints[:, JOINT_INDEX[f"{side}_foot"]] = joints[:, JOINT_INDEX[f"{side}_ankle"]]
+    return joints
+
+
+def test_a_body_that_never_stands_is_reported(tmp_path: Path) -> None:
+    lying = _in_place() @ np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])
+    clip = read_motion(_save(tmp_path / "a.npz", lying))
+    assert any("never stands" in str(remark) for remark in clip.remarks)
 
 
 def test_a_floor_that_is_elsewhere_is_put_to_zero(tmp_path: Path) -> None:
