@@ -139,8 +139,10 @@ def test_two_robots_in_two_namespaces_are_served_by_one_generate_node(
             texts[name].publish(String(data="a person waves"))
             recorder.wait(lambda name=name: bool(heard[name]), REPLY, name, output.alive)
             assert len(heard["left"]) == (name == "left"), "a sentence moves one robot only"
-        nodes = [name for name, _ in recorder.get_node_names_and_namespaces()]
-        assert nodes.count("mock_robot") == 2
+        # A robot of an earlier test that was killed may still be listed, in a namespace of its own.
+        assert {("mock_robot", "/left"), ("mock_robot", "/right")} <= set(
+            recorder.get_node_names_and_namespaces()
+        )
     assert output.process.returncode == 0
 
 
