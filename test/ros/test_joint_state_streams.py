@@ -127,7 +127,8 @@ def test_without_velocities_a_robot_that_moves_is_taken_over_as_smoothly(
                 client.wait(lambda: body.speed() > 0.3, REPLY, "a movement")
                 report = ask(client)
                 assert report.outcome in GOOD, report.message
-                client.listen(0.1)
+                # The first point is still to come when it is sent.
+                client.listen(0.4)
                 command = client.commands[-1][1]
                 _, velocities = body.at(nanoseconds(command.header.stamp))
                 off = np.abs(np.array(command.points[0].velocities) - velocities)
