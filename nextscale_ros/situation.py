@@ -24,9 +24,11 @@ _PLAN_RATE = 50.0
 _TRACKED = 0.5
 """A joint further from the published plan than this is not following it [rad]."""
 
-_PATIENCE, _STILL = 0.5, 0.01
-"""A robot that still stands so long after its plan was sent [s] is not going to begin; a joint that
-has moved less than this stands [rad]."""
+_PATIENCE = 0.5
+"""A robot that still stands where its plan begins so long after it was sent will not begin [s]."""
+
+_JUST_NOW, _STILL = 0.1, 0.01
+"""A robot none of whose joints has moved so far [rad] in so long [s] stands."""
 
 _LATELY, _MOVES, _STANDS = 0.3, 0.05, 0.3
 """A joint whose plan has moved within this time [s] by this much [rad], and which has gone less
@@ -213,12 +215,14 @@ class Situation:
         stands = True
         if len(history):
             delay = plan.delay(history.times, joints, delay)
-            stands = bool(np.ptp(joints, axis=0).max() < _STILL)
+            recent = history.times > history.times[-1] - _JUST_NOW
+            stands = bool(np.ptp(joints[recent], axis=0).max() < _STILL)
         if self._plan is plan:
             self._delay = delay
-        if delay >= LATEST or (stands and delay > _PATIENCE):
-            return None
-        return replace(plan, begin=plan.begin + delay)
+        begun = replace(plan, begin=plan.begin + delay)
+        way = begun.joints(np.array([self._clock()]))[0][0] - plan.trajectory.positions[0]
+        waits = delay > _PATIENCE and stands and np.abs(way).max() < _MOVES
+        return None if waits or delay >= LATEST else begun
 
     def _measured(self, since: float) -> RobotPast:
         """Joints and base as they were heard."""
