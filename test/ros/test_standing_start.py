@@ -262,7 +262,7 @@ def test_by_action_it_begins_when_the_controller_has_accepted_though_the_sender_
         assert nanoseconds(result.trajectory.header.stamp) == 0
         recorder.wait(lambda: bool(recorder.bases), REPLY, "the base")
         goals.destroy()
-        moved = recorder.executed("g1", TEXT)
+        moved = recorder.executed(robot, TEXT)
     steps = np.diff(moved.time_from_start)[:, None]
     speeds = np.abs(np.diff(moved.positions, axis=0)) / steps
     assert 0.05 < (speeds / robot.velocity_limit).max() < STRAIN
