@@ -65,7 +65,7 @@ def serve(
 
     What a callback raises is logged, and the nodes go on. A node that cannot start by itself says
     so in an attribute `failure`; then all end. All end with status 0 where a node's attribute
-    `retired` is true. A node with a method `close(seconds)` is told of the
+    `retired` is true. A node with a method `close(seconds)` is notified of the
     end, and says whether it has stopped.
 
     Args:
