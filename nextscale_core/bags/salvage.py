@@ -201,7 +201,7 @@ def with_side_files(file: Path, temporary: Callable[[], Path]) -> Path:
         temporary: Gives the folder for a copy, where there are such transactions.
 
     Returns:
-        The file itself where there are none, else the copy.
+        The file itself if it has no such companion, else the copy.
 
     Raises:
         BagError: it is no database, or there is no room for the copy.

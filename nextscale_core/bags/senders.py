@@ -20,7 +20,7 @@ from nextscale_core.estimation.sender_conflicts import SenderConflict, SenderCon
 from nextscale_core.exceptions import BagError
 
 MAX_SENDERS = 32
-"""Senders that are told apart; further ones count as the last."""
+"""Maximum number of distinct senders; further ones count as the last."""
 
 MAX_JOINTS = 1000
 """Joints that are looked at where the robot is not known."""
