@@ -32,6 +32,8 @@ GOOD = (MotionReport.PASS, MotionReport.REPAIRED)
 TEXT = "a person raises the right arm"
 SLOW = 0.4
 """How long a slow sender takes from the checked trajectory to the message [s]."""
+STANDING = 0.5
+"""Time after the last movement in which the node knows that the plan is over [s]."""
 TRIES = 4
 STRAIN = 1.1
 """Share of the limits that the controller may ask for, cycle by cycle."""
@@ -107,13 +109,17 @@ def ask(recorder: Recorder) -> JointTrajectory:
 
 
 def executed(recorder: Recorder, body: ModelRobot, command: JointTrajectory) -> None:
-    """Wait until the robot is where the trajectory ends."""
+    """Wait until the robot stands where the trajectory ends, for the node too.
+
+    The last points of a trajectory hardly move: the robot is there before its plan is over.
+    """
     last = np.array(command.points[-1].positions)
     recorder.wait(
         lambda: bool(np.abs(body.model.position - last).max() < 1e-6 and body.speed < 1e-6),
         REPLY,
         "the end of the trajectory",
     )
+    recorder.listen(STANDING)
 
 
 @pytest.mark.parametrize("generation", ["jazzy", "lyrical"])
