@@ -241,13 +241,13 @@ setup(
             "nextscale = nextscale_core.cli:main",
             *(
                 [
-                    "nextscale-demo = nextscale_ros.demo:main",
-                    "nextscale-ros = nextscale_ros.bringup:main",
-                    "generate_node = nextscale_ros.generate_node:main",
-                    "mock_robot = nextscale_ros.mock_robot:main",
-                    "viewer_node = nextscale_ros.viewer_node:main",
-                    "bag_recorder = nextscale_ros.bag_recorder:main",
-                    "bag_replay = nextscale_ros.bag_replay:main",
+                    "nextscale-demo = nextscale_ros.demo.run:main",
+                    "nextscale-ros = nextscale_ros.bringup.run:main",
+                    "generate_node = nextscale_ros.node.generate_node:main",
+                    "mock_robot = nextscale_ros.mock.mock_robot:main",
+                    "viewer_node = nextscale_ros.viewer.viewer_node:main",
+                    "bag_recorder = nextscale_ros.bags.bag_recorder:main",
+                    "bag_replay = nextscale_ros.bags.bag_replay:main",
                 ]
                 if ROS
                 else []

@@ -19,17 +19,17 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from nextscale_core.completion.limbs import median_bones, with_bones
-from nextscale_core.completion.seams import assemble
-from nextscale_core.completion.timeline import Timeline
-from nextscale_core.completion.world import GroundTransform
-from nextscale_core.evaluation.battery import load_battery, run_battery
+from nextscale_core.editing.bone_lengths import median_bones, with_bones
+from nextscale_core.editing.frame_mask import Timeline
+from nextscale_core.editing.ground_transform import GroundTransform
+from nextscale_core.editing.seams import assemble
 from nextscale_core.motion.clip import MotionClip
-from nextscale_core.motion.cmu import read_cmu
 from nextscale_core.motion.features import canonicalize
 from nextscale_core.motion.skeleton import FPS, NUM_JOINTS, PARENTS
 from nextscale_core.pipeline import MotionPipeline
 from nextscale_core.stopwatch import Stopwatch
+from nextscale_lab.data.cmu import read_cmu
+from nextscale_lab.evaluate.prompt_suite import load_battery, run_battery
 
 SECOND, FRAMES = 20, 100
 SCRIPT = [

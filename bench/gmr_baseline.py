@@ -18,8 +18,8 @@ from gmr_model import GmrModel
 from scipy.spatial.transform import Rotation
 
 from nextscale_core.exceptions import RetargetError
-from nextscale_core.retarget.kinematics import Poses, kinematics_of
-from nextscale_core.retarget.robot import Robot
+from nextscale_core.robots.kinematics import Poses, kinematics_of
+from nextscale_core.robots.robot import Robot
 
 _DT = 0.02
 """Step of the integration [s]; without velocity limits it cancels out."""

@@ -10,11 +10,11 @@ from gmr_model import Site
 
 from nextscale_core.motion.bone_rotations import fit_bone_rotations
 from nextscale_core.motion.skeleton import JOINT_INDEX
-from nextscale_core.retarget.human import Body
-from nextscale_core.retarget.kinematics import Kinematics, Poses, kinematics_of
-from nextscale_core.retarget.profile import SIDES
-from nextscale_core.retarget.robot import Robot
-from nextscale_core.retarget.rotations import unit
+from nextscale_core.retarget.human_frames import Body
+from nextscale_core.robots.kinematics import Kinematics, Poses, kinematics_of
+from nextscale_core.robots.profile import SIDES
+from nextscale_core.robots.robot import Robot
+from nextscale_core.rotations import unit
 
 _X, _Y, _Z = np.eye(3)
 

@@ -12,9 +12,9 @@ import pinocchio as pin
 from scipy.spatial.transform import Rotation
 
 from nextscale_core.exceptions import RobotError
-from nextscale_core.retarget.description import expand
-from nextscale_core.retarget.kinematics import Poses
-from nextscale_core.retarget.robot import Robot
+from nextscale_core.robots.description import expand
+from nextscale_core.robots.kinematics import Poses
+from nextscale_core.robots.robot import Robot
 
 
 @dataclass(frozen=True)

@@ -30,15 +30,16 @@ from scipy.interpolate import CubicSpline
 from scipy.spatial.transform import Rotation, Slerp
 from tqdm import tqdm
 
+from nextscale_core.estimation.robot_to_human import HumanHistory, robot_to_human
+from nextscale_core.estimation.samples import BaseTrack, OrientationTrack
 from nextscale_core.exceptions import NextscaleError
 from nextscale_core.motion.clip import MotionClip
-from nextscale_core.motion.cmu import read_cmu
 from nextscale_core.motion.features import CONTACTS, POSITIONS, clip_to_features, heading_yaw
-from nextscale_core.retarget import Retargeter, Robot, load_robot
-from nextscale_core.retarget.inverse import HumanHistory, robot_to_human
-from nextscale_core.retarget.inverse_samples import BaseTrack, OrientationTrack
-from nextscale_core.retarget.kinematics import Poses, kinematics_of
+from nextscale_core.retarget import Retargeter
 from nextscale_core.retarget.targets import make_targets
+from nextscale_core.robots import Robot, load_robot
+from nextscale_core.robots.kinematics import Poses, kinematics_of
+from nextscale_lab.data.cmu import read_cmu
 
 CASES = ("measured", "imu", "joints only")
 _ENCODER = 0.001

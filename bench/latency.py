@@ -17,7 +17,9 @@ from rich.console import Console
 from rich.table import Table
 
 from nextscale_core.pipeline import MotionPipeline
-from nextscale_core.retarget import Retargeter, SafetyGate, load_robot
+from nextscale_core.retarget import Retargeter
+from nextscale_core.robots import load_robot
+from nextscale_core.safety import SafetyGate
 from nextscale_core.stopwatch import Stopwatch
 
 SENTENCE = "a person walks forward and waves with the right hand"

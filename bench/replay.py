@@ -34,18 +34,20 @@ from sensor_msgs.msg import JointState
 from tqdm import tqdm
 from trajectory_msgs.msg import JointTrajectory
 
+from nextscale_core.estimation import BaseTrack
+from nextscale_core.estimation.history import RobotPast, prefix_of, with_base
 from nextscale_core.pipeline import MotionPipeline
-from nextscale_core.retarget import BaseTrack, Retargeter, Robot, RobotState, load_robot
-from nextscale_core.retarget.join import joined
-from nextscale_core.retarget.kinematics import kinematics_of
-from nextscale_core.retarget.moment import best_moment
-from nextscale_core.retarget.past import RobotPast, prefix_of, with_base
+from nextscale_core.retarget import Retargeter
+from nextscale_core.retarget.takeover import joined
+from nextscale_core.retarget.takeover_time import best_moment
 from nextscale_core.retarget.targets import make_targets
-from nextscale_ros.isolation import private_graph
-from nextscale_ros.message_rules import NANOSECONDS, nanoseconds
+from nextscale_core.robots import Robot, RobotState, load_robot
+from nextscale_core.robots.kinematics import kinematics_of
+from nextscale_ros.bringup.isolation import private_graph
+from nextscale_ros.bringup.processes import Child
+from nextscale_ros.demo.recorder import Recorder
+from nextscale_ros.messages.validate_trajectory import NANOSECONDS, nanoseconds
 from nextscale_ros.msg import MotionReport
-from nextscale_ros.processes import Child
-from nextscale_ros.recorder import Recorder
 
 RECORDED = 60.0
 _ROUNDING = 1_000_000
@@ -237,7 +239,7 @@ def main() -> None:
         env = stack.enter_context(private_graph(folder))
         os.environ.update(env)
         child = stack.enter_context(
-            Child("nextscale_ros.generate_node", env=env, log=folder / "node.log")
+            Child("nextscale_ros.node.generate_node", env=env, log=folder / "node.log")
         )
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         stack.callback(rclpy.try_shutdown)

@@ -27,10 +27,10 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
-from nextscale_core.retarget import load_robot
-from nextscale_ros.isolation import private_graph
+from nextscale_core.robots import load_robot
+from nextscale_ros.bringup.isolation import private_graph
+from nextscale_ros.bringup.processes import Child
 from nextscale_ros.msg import MotionReport
-from nextscale_ros.processes import Child
 
 TEXTS = ("a person walks forward", "a person waves with the right hand", "a person squats")
 WINDOW = 2000
@@ -105,7 +105,7 @@ def main() -> None:
         robot = [sys.executable, __file__, "--talk", "--rate", str(options.rate)]
         process = subprocess.Popen(robot, env=env)
         stack.callback(process.kill)
-        node = Child("nextscale_ros.generate_node", env=env, log=folder / "node")
+        node = Child("nextscale_ros.node.generate_node", env=env, log=folder / "node")
         stack.enter_context(node)
         asker = Asker(context)
         while asker.values.get("lifecycle state") != "active":

@@ -4,7 +4,7 @@
 
 Quality is measured on the solved frames (the trajectory shows the same frames, later). A foot
 counts as standing in frames where the human's does: slower than 0.35 m/s and near the floor, in
-this frame and the next. `DATA` is a folder that `nextscale_core.motion.cmu` reads.
+this frame and the next. `DATA` is a folder that `nextscale_lab.data.cmu` reads.
 
 Beside our figures stand those of a baseline in the manner of GMR (`gmr_baseline.py`), which solves
 the same clips in the same run, in turns and with one BLAS thread. Our time is that of targets,
@@ -28,12 +28,14 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from nextscale_core.exceptions import NextscaleError
-from nextscale_core.motion.cmu import read_cmu
 from nextscale_core.motion.dataset import CaptionedClip
-from nextscale_core.retarget import Retargeter, RobotState, SafetyGate, load_robot
-from nextscale_core.retarget.kinematics import kinematics_of
+from nextscale_core.retarget import Retargeter
 from nextscale_core.retarget.targets import Targets, make_targets
+from nextscale_core.robots import RobotState, load_robot
+from nextscale_core.robots.kinematics import kinematics_of
+from nextscale_core.safety import SafetyGate
 from nextscale_core.stopwatch import Stopwatch
+from nextscale_lab.data.cmu import read_cmu
 
 INSTALL = 'pip install "mujoco>=4.0" "mink>=1.3" "daqp>=0.11"'
 

@@ -8,15 +8,15 @@ from scipy.interpolate import CubicSpline
 from scipy.spatial.transform import Rotation, Slerp
 
 from nextscale_core.motion.clip import MotionClip
-from nextscale_core.retarget.collision import collision_model
-from nextscale_core.retarget.description import link_frame
-from nextscale_core.retarget.kinematics import LEVER, Kinematics, Poses
-from nextscale_core.retarget.limits import limit_use, segment_extremes
-from nextscale_core.retarget.robot import Robot
-from nextscale_core.retarget.rotations import unit
-from nextscale_core.retarget.shapes import link_shapes
 from nextscale_core.retarget.targets import Targets
-from nextscale_core.retarget.trajectory import RobotTrajectory
+from nextscale_core.robots.collision import collision_model
+from nextscale_core.robots.description import link_frame
+from nextscale_core.robots.kinematics import LEVER, Kinematics, Poses
+from nextscale_core.robots.robot import Robot
+from nextscale_core.robots.shapes import link_shapes
+from nextscale_core.robots.trajectory import RobotTrajectory
+from nextscale_core.rotations import unit
+from nextscale_core.trajectory.spline_limits import limit_use, segment_extremes
 
 SIDES = ("left", "right")
 BONES = {

@@ -5,7 +5,7 @@
 
 Recorded clips, generated ones and corrupted ones of both are retargeted, half of them from a
 measured state; with corrupted clips come states that no robot could be in. Nothing but typed
-errors may be raised, and `nextscale_core.retarget.audit`, written apart from the gate, may find
+errors may be raised, and `nextscale_core.safety.audit`, written apart from the gate, may find
 nothing in what the gate lets through. Prints a table of kind x outcome and one of the gate's
 findings; the exit status is 1 on any violation or other exception.
 """
@@ -27,13 +27,15 @@ from rich.table import Table
 from scipy.spatial.transform import Rotation
 from tqdm import tqdm
 
-from nextscale_core.evaluation.battery import load_battery
 from nextscale_core.exceptions import NextscaleError
 from nextscale_core.motion.clip import MotionClip
-from nextscale_core.motion.cmu import read_cmu
 from nextscale_core.pipeline import MotionPipeline
-from nextscale_core.retarget import Retargeter, Robot, RobotState, SafetyGate, load_robot
-from nextscale_core.retarget.audit import audit
+from nextscale_core.retarget import Retargeter
+from nextscale_core.robots import Robot, RobotState, load_robot
+from nextscale_core.safety import SafetyGate
+from nextscale_core.safety.audit import audit
+from nextscale_lab.data.cmu import read_cmu
+from nextscale_lab.evaluate.prompt_suite import load_battery
 
 OUTCOMES = ("pass", "repaired", "rejected")
 

@@ -36,10 +36,10 @@ from soak_watch import WINDOW, Ledger, Slope, memory_slope
 from std_msgs.msg import Bool, String
 from trajectory_msgs.msg import JointTrajectory
 
-from nextscale_core.retarget import load_robot
-from nextscale_ros.isolation import private_graph
+from nextscale_core.robots import load_robot
+from nextscale_ros.bringup.isolation import private_graph
+from nextscale_ros.bringup.processes import Child, ChildError
 from nextscale_ros.msg import MotionReport, TextCommand
-from nextscale_ros.processes import Child, ChildError
 from nextscale_ros.qos import EVENTS, LATCHED
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -230,11 +230,11 @@ def soak(
             signal_handler_options=SignalHandlerOptions.NO,
         )
         stack.callback(context.try_shutdown)
-        module = "ros.handmade" if handmade else "nextscale_ros.generate_node"
+        module = "ros.fake_pipeline" if handmade else "nextscale_ros.node.generate_node"
         start = time.monotonic()
         robot = stack.enter_context(
             Child(
-                "nextscale_ros.mock_robot",
+                "nextscale_ros.mock.mock_robot",
                 parameters={"state_rate": float(states)},
                 env=env,
                 log=folder / "robot",

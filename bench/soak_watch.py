@@ -12,7 +12,11 @@ from typing import Any
 import numpy as np
 from trajectory_msgs.msg import JointTrajectory
 
-from nextscale_ros.message_rules import NANOSECONDS, check_joint_trajectory, nanoseconds
+from nextscale_ros.messages.validate_trajectory import (
+    NANOSECONDS,
+    check_joint_trajectory,
+    nanoseconds,
+)
 from nextscale_ros.msg import MotionReport
 
 OUTCOMES = (

@@ -1,1 +1,42 @@
-"""nextscale: a sentence becomes motion for a humanoid robot or avatar."""
+"""Text to motion for humanoid robots and avatars, without ROS."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nextscale_core.motion.clip import MotionClip
+    from nextscale_core.pipeline import MotionPipeline
+    from nextscale_core.retarget.retargeter import Retargeter
+    from nextscale_core.robots.robot import load_robot
+    from nextscale_core.robots.state import RobotState
+    from nextscale_core.robots.trajectory import RobotTrajectory
+    from nextscale_core.safety.gate import SafetyGate
+
+__all__ = [
+    "MotionClip",
+    "MotionPipeline",
+    "Retargeter",
+    "RobotState",
+    "RobotTrajectory",
+    "SafetyGate",
+    "load_robot",
+]
+
+_PUBLIC = {
+    "MotionClip": "motion.clip",
+    "MotionPipeline": "pipeline",
+    "Retargeter": "retarget.retargeter",
+    "RobotState": "robots.state",
+    "RobotTrajectory": "robots.trajectory",
+    "SafetyGate": "safety.gate",
+    "load_robot": "robots.robot",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on demand: torch and pinocchio take seconds, and few programs need both."""
+    if name in _PUBLIC:
+        return getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

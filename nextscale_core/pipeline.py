@@ -10,21 +10,29 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from nextscale_core.completion.methods import CompletionMethods
+from nextscale_core.editing.methods import CompletionMethods
 from nextscale_core.exceptions import (
     ConfigError,
     InvalidMotionError,
     ModelLoadError,
     NextscaleError,
 )
-from nextscale_core.generators.moscale import MoScale
-from nextscale_core.generators.sampling import (
+from nextscale_core.model.checkpoint import (
+    MAX_JSON,
+    check_checksums,
+    load_part,
+    model_name,
+    write_checksums,
+)
+from nextscale_core.model.moscale import MoScale
+from nextscale_core.model.sampling import (
     NextScaleSampler,
     Progress,
     SamplingConfig,
     default_sampling,
 )
-from nextscale_core.generators.seeds import check_seed
+from nextscale_core.model.seeds import check_seed
+from nextscale_core.model.temporal_tokenizer import TemporalTokenizer
 from nextscale_core.motion.cleanup import clean_up
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.durations import Seconds, for_each, settle
@@ -33,14 +41,6 @@ from nextscale_core.resources import resource
 from nextscale_core.stopwatch import Stopwatch
 from nextscale_core.text.encoder import TextEncoder
 from nextscale_core.text.validation import validate_sentence
-from nextscale_core.tokenizers.temporal import TemporalTokenizer
-from nextscale_core.weight_files import (
-    MAX_JSON,
-    check_checksums,
-    load_part,
-    model_name,
-    write_checksums,
-)
 
 DEFAULT_MODEL = "moscale-cmu"
 _SAMPLING_FILE = "sampling.json"

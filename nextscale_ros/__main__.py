@@ -1,6 +1,6 @@
 """`python -m nextscale_ros NODE`: run a node that Ctrl-C ends cleanly from its first moment on.
 
-The imports of a node take seconds, before which `nextscale_ros.serving` cannot look at signals.
+The imports of a node take seconds, before which `nextscale_ros.spin` cannot look at signals.
 """
 
 from __future__ import annotations
@@ -10,12 +10,21 @@ import runpy
 import signal
 import sys
 
+NODES = {
+    "bag_recorder": "nextscale_ros.bags.bag_recorder",
+    "bag_replay": "nextscale_ros.bags.bag_replay",
+    "generate_node": "nextscale_ros.node.generate_node",
+    "mock_robot": "nextscale_ros.mock.mock_robot",
+    "viewer_node": "nextscale_ros.viewer.viewer_node",
+}
+"""The executables of the package and their modules."""
+
 ANSWERS = ("bag_replay",)
 """Programs whose exit status answers a question: an interrupt must not look like a yes."""
 
 
 def main() -> None:
-    """Run the module that the first argument names, of this package or with a full name."""
+    """Run the node that the first argument names, or the module."""
     if len(sys.argv) < 2:
         sys.exit("usage: python -m nextscale_ros NODE [ARGUMENTS], such as generate_node")
     name = sys.argv.pop(1)
@@ -23,8 +32,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         # Nothing has been started that would have to be ended.
         signal.signal(number, lambda *_: os._exit(status))
-    module = name if "." in name else f"{__package__}.{name}"
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    runpy.run_module(NODES.get(name, name), run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":

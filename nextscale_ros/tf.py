@@ -18,8 +18,8 @@ from rclpy.node import Node
 from scipy.spatial.transform import Rotation
 
 from nextscale_core.estimation.base_pose import root_link
-from nextscale_core.retarget import Robot
-from nextscale_core.retarget.kinematics import Poses, kinematics_of
+from nextscale_core.robots import Robot
+from nextscale_core.robots.kinematics import Poses, kinematics_of
 
 try:
     from tf2_msgs.msg import TFMessage

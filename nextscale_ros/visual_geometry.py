@@ -9,8 +9,8 @@ from xml.etree.ElementTree import Element, SubElement
 import numpy as np
 import pinocchio as pin
 
-from nextscale_core.retarget import Robot
-from nextscale_core.retarget.profile import SIDES
+from nextscale_core.robots import Robot
+from nextscale_core.robots.profile import SIDES
 from nextscale_core.viz.links import SOLE_RADIUS, STICK_RADIUS
 
 _Y_UP_TO_Z_UP = pin.rpy.rpyToMatrix(np.pi / 2, 0.0, 0.0)

@@ -11,6 +11,9 @@ trap 'rm -rf "$scratch"' EXIT
 "$scratch/venv/bin/python" -m pip install --quiet uv
 
 printf '%s\n' 'pip==26.3' 'setuptools>=77,<81' wheel 'torch==2.13.0' >"$scratch/tools.in"
+"$python" -c 'import tomllib
+for line in tomllib.load(open("nextscale_lab/pyproject.toml", "rb"))["project"]["dependencies"]:
+    if not line.startswith("nextscale"): print(line)' >>"$scratch/tools.in"
 
 # resolve OUTPUT INPUT...: versions that OUTPUT holds already are kept where they can be.
 resolve() {

@@ -15,7 +15,7 @@ from pathlib import Path
 import yaml
 
 from nextscale_core.exceptions import ConfigError
-from nextscale_ros.declarations import DECLARATIONS, Declaration, read_declarations
+from nextscale_ros.parameters.schema import DECLARATIONS, Declaration, read_declarations
 
 ROOT = Path(__file__).resolve().parents[1]
 WIDTH = 100

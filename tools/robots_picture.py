@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from nextscale_core.retarget import Robot, RobotTrajectory, list_robots, load_robot
-from nextscale_core.retarget.kinematics import Poses, kinematics_of
+from nextscale_core.robots import Robot, RobotTrajectory, list_robots, load_robot
+from nextscale_core.robots.kinematics import Poses, kinematics_of
 from nextscale_core.viz import draw_robot
 
 HEIGHT = 300

@@ -122,12 +122,12 @@ fi
 
 # The Python code is used where it stands; only what is compiled or copied has to be built again.
 sources=$(hash_of $(find action msg srv interfaces cmake launch config/params.yaml CMakeLists.txt package.xml setup.py \
-    pyproject.toml requirements-ros-build*.txt "$0" -type f | LC_ALL=C sort))
+    pyproject.toml nextscale_lab/pyproject.toml requirements-ros-build*.txt "$0" -type f | LC_ALL=C sort))
 if ! stamp_is $venv/.package "$sources"; then
     [ -n "${checked:-}" ] || check_machine
     say "building the package and its ROS messages"
     NEXTSCALE_ROS=$ros logged build $venv/build.log -- \
         $venv/bin/python -m pip install --disable-pip-version-check --verbose \
-        --no-deps --no-build-isolation --editable .
+        --no-deps --no-build-isolation --editable . --editable ./nextscale_lab
     say "$sources" >$venv/.package
 fi

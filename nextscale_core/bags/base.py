@@ -10,9 +10,9 @@ from scipy.spatial.transform import Rotation
 
 from nextscale_core.estimation.base_pose import base_in_link, link_named, root_link
 from nextscale_core.exceptions import BagError
-from nextscale_core.retarget.description import link_names
-from nextscale_core.retarget.profile import nearest
-from nextscale_core.retarget.robot import Robot
+from nextscale_core.robots.description import link_names
+from nextscale_core.robots.profile import nearest
+from nextscale_core.robots.robot import Robot
 
 MAX_POSES = 5_000_000
 """Most poses that are kept: almost three hours at 500 Hz."""

@@ -11,8 +11,8 @@ import numpy as np
 from nextscale_core.estimation.joint_states import interpolated, merged
 from nextscale_core.estimation.sender_conflicts import SenderConflict, SenderConflictDetector
 from nextscale_core.exceptions import BagError
-from nextscale_core.retarget.profile import nearest
-from nextscale_core.retarget.robot import Robot
+from nextscale_core.robots.profile import nearest
+from nextscale_core.robots.robot import Robot
 
 MAX_RATE = 100.0
 """Joint states beyond so many a second are left out: motion has 20 frames a second [Hz]."""

@@ -15,9 +15,9 @@ from nextscale_core.bags.definitions import IMU, JOINT_STATE, decode
 from nextscale_core.bags.joints import JointCollector, Stream, at_times
 from nextscale_core.bags.reading import NANOSECONDS, Bag
 from nextscale_core.bags.senders import Senders, conflict_error
+from nextscale_core.estimation.samples import MIN_FRAMES, BaseTrack, OrientationTrack
 from nextscale_core.exceptions import BagError
-from nextscale_core.retarget.inverse_samples import MIN_FRAMES, BaseTrack, OrientationTrack
-from nextscale_core.retarget.robot import Robot
+from nextscale_core.robots.robot import Robot
 
 MAX_FRAMES = 200_000
 """Longest recording that is taken over [frames]; `trajectory.MAX_SAMPLES` is the same."""

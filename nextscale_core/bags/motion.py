@@ -17,13 +17,13 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from nextscale_core.bags.measured import Measured
+from nextscale_core.estimation.history import MAX_GAP, covering
+from nextscale_core.estimation.leg_odometry import BaseSource
+from nextscale_core.estimation.robot_to_human import ACCURACY, HumanHistory, robot_to_human
+from nextscale_core.estimation.samples import MIN_FRAMES
 from nextscale_core.motion.clip import MotionClip
-from nextscale_core.retarget.inverse import ACCURACY, HumanHistory, robot_to_human
-from nextscale_core.retarget.inverse_samples import MIN_FRAMES
-from nextscale_core.retarget.odometry import BaseSource
-from nextscale_core.retarget.past import MAX_GAP, covering
-from nextscale_core.retarget.robot import Robot
-from nextscale_core.retarget.trajectory import RobotTrajectory
+from nextscale_core.robots.robot import Robot
+from nextscale_core.robots.trajectory import RobotTrajectory
 
 WINDOW = 1000
 """Frames that the inverse map sees at once."""

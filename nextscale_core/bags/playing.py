@@ -19,8 +19,8 @@ from nextscale_core.bags.definitions import (
 from nextscale_core.bags.reading import NANOSECONDS
 from nextscale_core.bags.writing import BagWriter
 from nextscale_core.exceptions import BagError
-from nextscale_core.retarget.robot import Robot
-from nextscale_core.retarget.trajectory import RobotTrajectory
+from nextscale_core.robots.robot import Robot
+from nextscale_core.robots.trajectory import RobotTrajectory
 
 WORLD = "odom"
 """Frame that the base moves in (REP-105)."""

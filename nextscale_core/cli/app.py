@@ -18,18 +18,15 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from nextscale_core.cli.bag import app as bag_app
-from nextscale_core.cli.battery import battery
 from nextscale_core.cli.complete import complete
 from nextscale_core.cli.edit import edit
-from nextscale_core.cli.evaluate import evaluate
-from nextscale_core.cli.experiments import app as experiments_app
 from nextscale_core.cli.generate import generate
 from nextscale_core.cli.retarget import retarget
 from nextscale_core.cli.robots import app as robots_app
 from nextscale_core.cli.sequence import sequence
-from nextscale_core.cli.train import app as train_app
 from nextscale_core.cli.view import view
 from nextscale_core.exceptions import (
+    ConfigError,
     GenerationCancelled,
     NextscaleError,
     RetargetError,
@@ -38,6 +35,17 @@ from nextscale_core.exceptions import (
 from nextscale_core.text.language import LanguageWarning
 
 FAILED, BAD_INPUT, REFUSED = 1, 2, 3
+
+COMMANDS = "nextscale.commands"
+"""Group of the entry points that add commands: a function or a `typer.Typer` each."""
+
+_LAB = {
+    "battery": "Check what a model makes of plain sentences.",
+    "evaluate": "Measure models against recorded clips.",
+    "experiment": "Train and measure the variants of a study.",
+    "train": "Train tokenizers, generators and evaluators.",
+}
+_ANY = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 # Typer brings click along in some versions and uses the installed one in others; either way this
 # is its error for a wrong command line.
@@ -125,6 +133,26 @@ def _print_version(wanted: bool) -> None:
     raise typer.Exit
 
 
+def _add_commands_of_others() -> None:
+    """The commands that other distributions register, `nextscale-lab` first of all."""
+    found = {point.name: point for point in importlib.metadata.entry_points(group=COMMANDS)}
+    for name, point in sorted(found.items()):
+        command = point.load()
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
+    for name in sorted(set(_LAB) - set(found)):
+        app.command(name, help=_LAB[name] + " (not installed)", context_settings=_ANY)(_not_here)
+
+
+def _not_here(context: typer.Context) -> None:
+    raise ConfigError(
+        f"'nextscale {context.info_name}' comes with nextscale-lab, which is not installed: "
+        "pip install ./nextscale_lab in a checkout of nextscale"
+    )
+
+
 app = typer.Typer(
     cls=_OneLineErrors,
     no_args_is_help=True,
@@ -149,13 +177,10 @@ app.command()(complete)
 app.command()(edit)
 app.command()(sequence)
 app.command()(retarget)
-app.command()(battery)
-app.command()(evaluate)
 app.command()(view)
 app.add_typer(robots_app, name="robots")
 app.add_typer(bag_app, name="bag")
-app.add_typer(train_app, name="train")
-app.add_typer(experiments_app, name="experiment")
+_add_commands_of_others()
 
 
 def main() -> None:

@@ -20,7 +20,8 @@ from nextscale_core.exceptions import BagError, MotionFileError
 if TYPE_CHECKING:
     from nextscale_core.bags.motion import Reconstruction
     from nextscale_core.motion.reading import ReadOptions, Remark
-    from nextscale_core.retarget import Robot, RobotTrajectory
+    from nextscale_core.robots.robot import Robot
+    from nextscale_core.robots.trajectory import RobotTrajectory
 
 app = typer.Typer(
     no_args_is_help=True, help="Read and write rosbag2 recordings, without a ROS installation."
@@ -256,7 +257,7 @@ class _Topics:
 
 def _load(robot: str, profile: Path | None) -> Robot:
     with working(f"loading {robot}"):
-        from nextscale_core.retarget import load_robot
+        from nextscale_core.robots.robot import load_robot
 
         return load_robot(robot, profile)
 
@@ -320,8 +321,8 @@ def _trajectory_of(
     from nextscale_core.cli.planning import Planner
     from nextscale_core.motion import read_motion
     from nextscale_core.npz import read_npz
-    from nextscale_core.retarget import load_robot
-    from nextscale_core.retarget.files import read_trajectory
+    from nextscale_core.robots.robot import load_robot
+    from nextscale_core.robots.trajectory_files import read_trajectory
 
     if motion.suffix.lower() == ".npz" and "joint_names" in read_npz(motion, ()):
         trajectory = read_trajectory(motion)

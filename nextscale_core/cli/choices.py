@@ -69,8 +69,8 @@ def read_options(up: str, unit: str, fps: float | None, joint_map: Path | None) 
     Raises:
         ConfigError: an unknown axis or unit, or a malformed map.
     """
+    from nextscale_core.motion.formats.rigs import read_joint_map
     from nextscale_core.motion.reading import ReadOptions
-    from nextscale_core.motion.rigs import read_joint_map
 
     names = None if joint_map is None else read_joint_map(joint_map)
     return ReadOptions(up=up, unit=unit, fps=fps, joint_map=names)

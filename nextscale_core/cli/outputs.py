@@ -9,8 +9,8 @@ from nextscale_core.exceptions import MotionFileError
 
 if TYPE_CHECKING:
     from nextscale_core.motion.clip import MotionClip
-    from nextscale_core.retarget.robot import Robot
-    from nextscale_core.retarget.trajectory import RobotTrajectory
+    from nextscale_core.robots.robot import Robot
+    from nextscale_core.robots.trajectory import RobotTrajectory
 
 PICTURES = (".png", ".gif")
 HUMAN_SUFFIXES = (".npz", ".bvh", *PICTURES)
@@ -85,6 +85,6 @@ def write_robot(robot: Robot, trajectory: RobotTrajectory, path: Path, seed: int
 
         draw_robot(robot, trajectory, path)
     else:
-        from nextscale_core.retarget.files import write_trajectory
+        from nextscale_core.robots.trajectory_files import write_trajectory
 
         write_trajectory(trajectory, path, seed=seed)

@@ -11,7 +11,9 @@ from nextscale_core.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from nextscale_core.motion.clip import MotionClip
-    from nextscale_core.retarget import Robot, RobotTrajectory, SafetyReport
+    from nextscale_core.robots.robot import Robot
+    from nextscale_core.robots.trajectory import RobotTrajectory
+    from nextscale_core.safety.report import SafetyReport
 
 
 def chosen_joints(upper_body: bool, joints: list[str] | None) -> str | list[str] | None:
@@ -46,7 +48,9 @@ class Planner:
         rate: float,
         joints: str | Sequence[str] | None = None,
     ) -> None:
-        from nextscale_core.retarget import Retargeter, SafetyGate, load_robot
+        from nextscale_core.retarget.retargeter import Retargeter
+        from nextscale_core.robots.robot import load_robot
+        from nextscale_core.safety.gate import SafetyGate
 
         self.robot: Robot = load_robot(name_or_urdf, profile, joints)
         self._rate = rate

@@ -32,7 +32,7 @@ def robots(context: typer.Context) -> None:
 @app.command("list")
 def list_() -> None:
     """List the robots that come with the package."""
-    from nextscale_core.retarget import list_robots, load_robot
+    from nextscale_core.robots.robot import list_robots, load_robot
 
     table = Table("name", "joints", "description", "where")
     for name in list_robots():
@@ -61,7 +61,7 @@ def check(
 
     nextscale robots check robot.urdf robot.yaml
     """
-    from nextscale_core.retarget.checkup import check_robot
+    from nextscale_core.robots.setup.check.robot_check import check_robot
 
     checkup = check_robot(robot, profile)
     table = Table("", "about", "found", "what would be right")
@@ -100,8 +100,8 @@ def draft(
 
     nextscale robots draft robot.urdf --out robot.yaml
     """
-    from nextscale_core.retarget.draft import draft_profile
-    from nextscale_core.retarget.draft_file import draft_yaml
+    from nextscale_core.robots.setup.draft import draft_profile
+    from nextscale_core.robots.setup.draft_file import draft_yaml
 
     if out is not None and out.exists() and not force:
         raise MotionFileError(f"{out} is there already; --force replaces it")

@@ -68,7 +68,7 @@ def sequence(
     planner = None if robot is None else Planner(robot, profile, rate)
     pipeline = load_pipeline(model, device)
 
-    from nextscale_core.completion.sequence import joined
+    from nextscale_core.editing.sequence import joined
 
     stopwatch = Stopwatch()
     pieces: list[MotionClip] = []

@@ -15,7 +15,8 @@ from nextscale_core.exceptions import MotionFileError, RobotError
 
 if TYPE_CHECKING:
     from nextscale_core.motion.reading import ReadOptions
-    from nextscale_core.retarget import Robot, RobotTrajectory
+    from nextscale_core.robots.robot import Robot
+    from nextscale_core.robots.trajectory import RobotTrajectory
     from nextscale_core.viz.scene import Scene
 
 
@@ -61,7 +62,7 @@ def view(
     _check_pictures(png, gif)
     options = read_options(up, unit, fps, joint_map)
     if not pictures:
-        from nextscale_core.viz.stage import require_viser
+        from nextscale_core.viz.viser_scene import require_viser
 
         require_viser()  # before the work, not after it
     with working(f"reading {motion.name}"):
@@ -124,7 +125,9 @@ def _scene_of(motion: Path, robot: str | None, profile: Path | None, options: Re
             raise RobotError("--profile says nothing without --robot")
         scene = human_scene(clip, motion.stem)
         return replace(scene, facts=(*remarks, *scene.facts))
-    from nextscale_core.retarget import Retargeter, SafetyGate, load_robot
+    from nextscale_core.retarget.retargeter import Retargeter
+    from nextscale_core.robots.robot import load_robot
+    from nextscale_core.safety.gate import SafetyGate
     from nextscale_core.viz.scene import robot_scene
 
     loaded = load_robot(robot, profile)
@@ -140,8 +143,9 @@ def _scene_of(motion: Path, robot: str | None, profile: Path | None, options: Re
 def _trajectory_scene(motion: Path, robot: str | None, profile: Path | None) -> Scene:
     from dataclasses import replace
 
-    from nextscale_core.retarget import SafetyGate, load_robot
-    from nextscale_core.retarget.files import read_trajectory
+    from nextscale_core.robots.robot import load_robot
+    from nextscale_core.robots.trajectory_files import read_trajectory
+    from nextscale_core.safety.gate import SafetyGate
     from nextscale_core.viz.scene import robot_scene
 
     trajectory = read_trajectory(motion)

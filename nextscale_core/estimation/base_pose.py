@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from nextscale_core.retarget.description import link_frame, link_names
-from nextscale_core.retarget.robot import Robot
+from nextscale_core.robots.description import link_frame, link_names
+from nextscale_core.robots.robot import Robot
 
 _LONGEST = 200
 """Longest name of a frame [characters]; pinocchio takes no half characters either."""

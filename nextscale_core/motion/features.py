@@ -26,12 +26,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from nextscale_core.exceptions import InvalidMotionError
 from nextscale_core.motion.clip import MotionClip
-from nextscale_core.motion.skeleton import (
-    CONTACT_JOINTS,
-    FPS,
-    KINEMATIC_CHAINS,
-    NUM_JOINTS,
-)
+from nextscale_core.motion.skeleton import CONTACT_JOINTS, FPS, KINEMATIC_CHAINS, NUM_JOINTS
 
 NUM_FEATURES = 263
 ROOT = slice(0, 4)

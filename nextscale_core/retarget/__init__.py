@@ -1,51 +1,26 @@
-"""Human motion onto robots: profiles, targets, solvers, timing and the safety gate."""
+"""Human motion onto robots: targets, contacts and the whole-clip solver."""
 
-from nextscale_core.retarget.approach import approach_seconds, with_approach
-from nextscale_core.retarget.files import read_trajectory, write_trajectory
-from nextscale_core.retarget.gate import SafetyGate
-from nextscale_core.retarget.inverse import HumanHistory, robot_to_human
-from nextscale_core.retarget.inverse_samples import BaseTrack, OrientationTrack, after_last_gap
-from nextscale_core.retarget.loop import Cycle, close_cycle, sample_cycle
-from nextscale_core.retarget.odometry import BaseSource
-from nextscale_core.retarget.profile import RobotProfile, read_profile
-from nextscale_core.retarget.report import Finding, GateResult, SafetyReport
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
 from nextscale_core.retarget.retargeter import Retargeter
-from nextscale_core.retarget.robot import (
-    Robot,
-    RobotState,
-    hold_at,
-    list_robots,
-    load_robot,
-    load_robot_description,
-)
-from nextscale_core.retarget.trajectory import RobotTrajectory
 
-__all__ = [
-    "BaseSource",
-    "BaseTrack",
-    "Cycle",
-    "Finding",
-    "GateResult",
-    "HumanHistory",
-    "OrientationTrack",
-    "Retargeter",
-    "Robot",
-    "RobotProfile",
-    "RobotState",
-    "RobotTrajectory",
-    "SafetyGate",
-    "SafetyReport",
-    "after_last_gap",
-    "approach_seconds",
-    "close_cycle",
-    "hold_at",
-    "list_robots",
-    "load_robot",
-    "load_robot_description",
-    "read_profile",
-    "read_trajectory",
-    "robot_to_human",
-    "sample_cycle",
-    "with_approach",
-    "write_trajectory",
-]
+__all__ = ["Retargeter"]
+
+_MOVED = ("RobotState", "RobotTrajectory", "SafetyGate", "load_robot")
+
+
+def __getattr__(name: str) -> Any:
+    """Names that moved, for one release."""
+    if name in _MOVED:
+        import nextscale_core
+
+        warnings.warn(
+            f"import {name} from nextscale_core, not from nextscale_core.retarget",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return getattr(nextscale_core, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from nextscale_core.motion.skeleton import CONTACT_JOINTS
-from nextscale_core.retarget.rotations import smoothstep
+from nextscale_core.rotations import smoothstep
 
 _SPEED = 0.35
 """A foot slower than this stands [m/s]; steps that slide a little must count, swings must not."""

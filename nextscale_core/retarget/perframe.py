@@ -14,8 +14,8 @@ from scipy.linalg import lapack
 from scipy.spatial.transform import Rotation, Slerp
 
 from nextscale_core.exceptions import RetargetError
-from nextscale_core.retarget.kinematics import Kinematics, Poses, lever_triples
 from nextscale_core.retarget.targets import Targets
+from nextscale_core.robots.kinematics import Kinematics, Poses, lever_triples
 
 POSTURE = 1e-3
 """Pull of each joint towards the nominal posture [1/rad^2]; decides what no target decides."""

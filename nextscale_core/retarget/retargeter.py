@@ -11,25 +11,25 @@ import numpy as np
 from scipy import ndimage
 from scipy.interpolate import CubicSpline
 
+from nextscale_core.blas_lock import alone
 from nextscale_core.exceptions import RetargetError
 from nextscale_core.motion.clip import MotionClip
-from nextscale_core.retarget.collision import collision_model
-from nextscale_core.retarget.join import Joined, joined
-from nextscale_core.retarget.kinematics import Poses, kinematics_of
-from nextscale_core.retarget.loop import Cycle, close_cycle
-from nextscale_core.retarget.moment import best_moment
-from nextscale_core.retarget.near import Near
+from nextscale_core.retarget.partial_body import for_moving_joints
 from nextscale_core.retarget.perframe import FrameSolver
-from nextscale_core.retarget.robot import Robot, RobotState
-from nextscale_core.retarget.sharing import alone
-from nextscale_core.retarget.source_time import Source
-from nextscale_core.retarget.start import depart, require_takeover
-from nextscale_core.retarget.subset import for_moving_joints
+from nextscale_core.retarget.takeover import Joined, joined
+from nextscale_core.retarget.takeover_time import best_moment
 from nextscale_core.retarget.targets import MAX_FRAMES, Targets, Weights, make_targets, start_poses
-from nextscale_core.retarget.timing import sample
-from nextscale_core.retarget.trajectory import RobotTrajectory
-from nextscale_core.retarget.wholeclip import DAMPING, ClipSolver, Smoothness
+from nextscale_core.retarget.trajectory_ik import DAMPING, ClipSolver, Smoothness
+from nextscale_core.robots.collision import collision_model
+from nextscale_core.robots.kinematics import Poses, kinematics_of
+from nextscale_core.robots.robot import Robot, RobotState
+from nextscale_core.robots.trajectory import RobotTrajectory
+from nextscale_core.robots.witness_points import Near
 from nextscale_core.stopwatch import Stopwatch
+from nextscale_core.trajectory.blend_in import depart, require_takeover
+from nextscale_core.trajectory.gait_cycle import Cycle, close_cycle
+from nextscale_core.trajectory.source_time import Source
+from nextscale_core.trajectory.time_parameterization import sample
 
 _STRIDE = 4
 """Of so many frames, one is solved by itself for the solver of the whole clip to begin with."""

@@ -14,11 +14,11 @@ from nextscale_core.exceptions import InvalidMotionError
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.resample import resample
 from nextscale_core.retarget.contacts import Contacts, find_contacts
-from nextscale_core.retarget.feet import FootPlan, heading_left, plan_feet
-from nextscale_core.retarget.human import Body, body_of
-from nextscale_core.retarget.kinematics import LEVER, Kinematics, Poses
-from nextscale_core.retarget.plausible import require_plausible
-from nextscale_core.retarget.profile import SIDES
+from nextscale_core.retarget.foot_locking import FootPlan, heading_left, plan_feet
+from nextscale_core.retarget.human_frames import Body, body_of
+from nextscale_core.retarget.input_checks import require_plausible
+from nextscale_core.robots.kinematics import LEVER, Kinematics, Poses
+from nextscale_core.robots.profile import SIDES
 
 MIN_FRAMES, MAX_FRAMES = 6, 20_000
 """Shorter clips are held at their last frame; longer ones are refused (banded solve, memory)."""

@@ -6,11 +6,7 @@ import unicodedata
 import warnings
 
 from nextscale_core.exceptions import InvalidTextError
-from nextscale_core.text.language import (
-    LanguageWarning,
-    language_remark,
-    letters_of_other_scripts,
-)
+from nextscale_core.text.language import LanguageWarning, language_remark, letters_of_other_scripts
 
 MAX_CHARACTERS = 500
 """Longest sentence accepted, after cleaning; HumanML3D's longest captions stay below it."""

@@ -15,7 +15,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from nextscale_core.viz.camera import Camera, looking
 from nextscale_core.viz.figure import Figure
-from nextscale_core.viz.paint import INK, QUIET, paint_ground, paint_mesh, paint_path, paint_shadow
+from nextscale_core.viz.raster import INK, QUIET, paint_ground, paint_mesh, paint_path, paint_shadow
 
 MAX_FRAMES_PER_SECOND = 20.0
 MAX_FRAMES = 240

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nextscale_core.exceptions import RobotError
-from nextscale_core.retarget.description import link_frame
-from nextscale_core.retarget.kinematics import Poses, kinematics_of
-from nextscale_core.retarget.profile import SIDES
-from nextscale_core.retarget.shapes import Shape, link_shapes
+from nextscale_core.robots.description import link_frame
+from nextscale_core.robots.kinematics import Poses, kinematics_of
+from nextscale_core.robots.profile import SIDES
+from nextscale_core.robots.shapes import Shape, link_shapes
 from nextscale_core.viz.figure import Color
 from nextscale_core.viz.mesh import Mesh, box, capsule, ellipsoid, one_color, simplified
 
 if TYPE_CHECKING:
-    from nextscale_core.retarget.robot import Robot
-    from nextscale_core.retarget.trajectory import RobotTrajectory
+    from nextscale_core.robots.robot import Robot
+    from nextscale_core.robots.trajectory import RobotTrajectory
 
 _GREY: Color = (0.70, 0.72, 0.75)
 STICK_RADIUS, SOLE_RADIUS = 0.035, 0.018

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from nextscale_core.estimation.leg_odometry import sole_contacts
 from nextscale_core.exceptions import InvalidMotionError
 from nextscale_core.motion.skeleton import NUM_JOINTS
-from nextscale_core.retarget.kinematics import Poses, kinematics_of
-from nextscale_core.retarget.odometry import sole_contacts
+from nextscale_core.robots.kinematics import Poses, kinematics_of
 from nextscale_core.viz.links import robot_body
 from nextscale_core.viz.mannequin import Mannequin
 from nextscale_core.viz.panel import BRAND, facts_html, legend_html, title_html
 from nextscale_core.viz.scene import ASIDE, DETAIL
-from nextscale_core.viz.stage import SIDES, Stage, open_server, page_url
+from nextscale_core.viz.viser_scene import SIDES, Stage, open_server, page_url
 
 if TYPE_CHECKING:
     import viser
 
-    from nextscale_core.retarget.robot import Robot
+    from nextscale_core.robots.robot import Robot
 
 _FOLLOW_SECONDS = 0.5
 _PAUSE = 1.0

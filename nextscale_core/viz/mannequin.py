@@ -9,16 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from nextscale_core.motion.skeleton import JOINT_INDEX
 from nextscale_core.viz.figure import Color
-from nextscale_core.viz.human import (
-    BODY,
-    HAND_LENGTH,
-    HEAD,
-    LEFT,
-    LIMB,
-    RIGHT,
-    TOE_LENGTH,
-    TRUNK,
-)
+from nextscale_core.viz.human import BODY, HAND_LENGTH, HEAD, LEFT, LIMB, RIGHT, TOE_LENGTH, TRUNK
 from nextscale_core.viz.mesh import Mesh, capsule, ellipsoid
 
 _SKULL, _SKULL_UP = (0.10, 0.078, 0.125), 0.075

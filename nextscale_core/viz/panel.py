@@ -6,7 +6,7 @@ from html import escape
 
 from nextscale_core.viz.figure import Color
 from nextscale_core.viz.human import LEFT, RIGHT
-from nextscale_core.viz.stage import STANCE
+from nextscale_core.viz.viser_scene import STANCE
 
 BRAND = (38, 102, 190)
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 from nextscale_core.exceptions import MotionFileError
 from nextscale_core.motion.clip import MotionClip
-from nextscale_core.retarget.trajectory import RobotTrajectory
+from nextscale_core.robots.trajectory import RobotTrajectory
 from nextscale_core.viz.animation import save_animation
+from nextscale_core.viz.contact_sheet import save_strip
 from nextscale_core.viz.figure import Figure
 from nextscale_core.viz.human import human_figure
 from nextscale_core.viz.robot import robot_figure
-from nextscale_core.viz.strip import save_strip
 
 if TYPE_CHECKING:
-    from nextscale_core.retarget.robot import Robot
+    from nextscale_core.robots.robot import Robot
     from nextscale_core.viz.scene import Scene
 
 SUFFIXES = (".gif", ".png")

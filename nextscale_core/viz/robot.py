@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from nextscale_core.retarget.kinematics import Poses
-from nextscale_core.retarget.trajectory import RobotTrajectory
+from nextscale_core.robots.kinematics import Poses
+from nextscale_core.robots.trajectory import RobotTrajectory
 from nextscale_core.viz.figure import Figure
 from nextscale_core.viz.links import require_joints, robot_body
 from nextscale_core.viz.mesh import Mesh
 
 if TYPE_CHECKING:
-    from nextscale_core.retarget.robot import Robot
+    from nextscale_core.robots.robot import Robot
 
 
 def robot_figure(robot: Robot, trajectory: RobotTrajectory, *, detail: float = 0.014) -> Figure:

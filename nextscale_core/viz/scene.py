@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from nextscale_core.estimation.leg_odometry import sole_contacts
+from nextscale_core.estimation.robot_to_human import robot_to_human
+from nextscale_core.estimation.samples import BaseTrack
 from nextscale_core.exceptions import InvalidMotionError, RobotError
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.features import heading_yaw
 from nextscale_core.retarget.contacts import find_contacts
-from nextscale_core.retarget.inverse import robot_to_human
-from nextscale_core.retarget.inverse_samples import BaseTrack
-from nextscale_core.retarget.kinematics import Poses, kinematics_of
-from nextscale_core.retarget.odometry import sole_contacts
-from nextscale_core.retarget.profile import SIDES
-from nextscale_core.retarget.timing import RAMP
-from nextscale_core.retarget.trajectory import RobotTrajectory
+from nextscale_core.robots.kinematics import Poses, kinematics_of
+from nextscale_core.robots.profile import SIDES
+from nextscale_core.robots.trajectory import RobotTrajectory
+from nextscale_core.trajectory.time_parameterization import RAMP
 from nextscale_core.viz.links import RobotBody, require_joints, robot_body
 from nextscale_core.viz.robot import heading
 
 if TYPE_CHECKING:
-    from nextscale_core.retarget.robot import Robot
+    from nextscale_core.robots.robot import Robot
 
 MAX_FPS = 60.0
 """No screen shows more frames than this [Hz]; a faster trajectory is thinned."""

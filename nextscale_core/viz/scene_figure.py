@@ -12,7 +12,7 @@ from nextscale_core.viz.human import LEFT, RIGHT
 from nextscale_core.viz.mannequin import Mannequin
 from nextscale_core.viz.mesh import Mesh, one_color, simplified
 from nextscale_core.viz.scene import HumanTrack, RobotTrack, Scene
-from nextscale_core.viz.stage import STANCE
+from nextscale_core.viz.viser_scene import STANCE
 
 _MARGIN = 0.75
 """Room that arms and legs need beside a root, on either side [m]."""

@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter1d
 from nextscale_core.viz.mannequin import Mannequin
 from nextscale_core.viz.panel import BRAND, facts_html, legend_html, title_html
 from nextscale_core.viz.scene import ASIDE, Scene
-from nextscale_core.viz.stage import SIDES, Stage, open_server, page_url
+from nextscale_core.viz.viser_scene import SIDES, Stage, open_server, page_url
 
 if TYPE_CHECKING:
     import viser

@@ -12,14 +12,14 @@ from nextscale_core.exceptions import (
     InvalidTextError,
     ModelLoadError,
 )
-from nextscale_core.generators.moscale import MoScale, MoScaleConfig
-from nextscale_core.generators.sampling import SamplingConfig
+from nextscale_core.model.moscale import MoScale, MoScaleConfig
+from nextscale_core.model.sampling import SamplingConfig
+from nextscale_core.model.temporal_tokenizer import TemporalTokenizer, TokenizerConfig
 from nextscale_core.motion.cleanup import STANDARD_BONES
 from nextscale_core.motion.features import heading_yaw
 from nextscale_core.motion.skeleton import bone_lengths
 from nextscale_core.pipeline import MotionPipeline
 from nextscale_core.stopwatch import Stopwatch
-from nextscale_core.tokenizers.temporal import TemporalTokenizer, TokenizerConfig
 
 TEXT = "a person walks forward"
 

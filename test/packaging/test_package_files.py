@@ -105,7 +105,7 @@ def test_every_message_file_is_generated() -> None:
 
 
 def test_the_parameter_file_holds_the_defaults() -> None:
-    declared = pytest.importorskip("nextscale_ros.declarations", reason="needs ROS 2")
+    declared = pytest.importorskip("nextscale_ros.parameters.schema", reason="needs ROS 2")
     content = yaml.safe_load((ROOT / "config" / "params.yaml").read_text())
     given = content["/**/generate_node"]["ros__parameters"]
     by_launch = {"robot", "model", "device"}

@@ -24,8 +24,8 @@ from scipy.interpolate import CubicHermiteSpline
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory
 
-from nextscale_core.retarget import Robot
-from nextscale_ros.message_rules import NANOSECONDS, nanoseconds
+from nextscale_core.robots import Robot
+from nextscale_ros.messages.validate_trajectory import NANOSECONDS, nanoseconds
 
 PERIOD = 0.01
 """Of the control loop [s]."""

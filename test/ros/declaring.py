@@ -16,7 +16,7 @@ from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
 from nextscale_core.exceptions import ConfigError
-from nextscale_ros.parameters import declare_parameters
+from nextscale_ros.parameters.values import declare_parameters
 from ros.graph import Graph
 
 ROOT = Path(__file__).resolve().parents[2]

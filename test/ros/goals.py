@@ -14,7 +14,7 @@ from rclpy.action.client import ClientGoalHandle
 from unique_identifier_msgs.msg import UUID
 
 from nextscale_ros.action import GenerateMotion
-from nextscale_ros.recorder import DemoTimeoutError, Recorder
+from nextscale_ros.demo.recorder import DemoTimeoutError, Recorder
 from ros.graph import REPLY
 
 SUCCEEDED, CANCELED, ABORTED = (

@@ -12,9 +12,9 @@ from pathlib import Path
 from rclpy.context import Context
 from sensor_msgs.msg import JointState
 
-from nextscale_ros.message_rules import nanoseconds
-from nextscale_ros.processes import Child
-from nextscale_ros.recorder import Recorder
+from nextscale_ros.bringup.processes import Child
+from nextscale_ros.demo.recorder import Recorder
+from nextscale_ros.messages.validate_trajectory import nanoseconds
 
 HERE = Path(__file__).parent
 START = 120.0

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from nextscale_ros.mock_robot import MockRobot
-from nextscale_ros.serving import serve
+from nextscale_ros.mock.mock_robot import MockRobot
+from nextscale_ros.spin import serve
 
 
 class PatientRobot(MockRobot):

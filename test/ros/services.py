@@ -7,7 +7,7 @@ from typing import Any
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 
-from nextscale_ros.recorder import DemoTimeoutError, Recorder
+from nextscale_ros.demo.recorder import DemoTimeoutError, Recorder
 from ros.graph import REPLY
 
 ASK_AGAIN = 15.0

@@ -8,19 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.bags.conftest import BEGIN, joint_state, stepping
 from nextscale_core.bags import Bag
 from nextscale_core.bags import motion as reconstruction
 from nextscale_core.bags.choices import choose_sources
 from nextscale_core.bags.measured import Measured, Span, read_measured
 from nextscale_core.bags.motion import Reconstruction, reconstruct
 from nextscale_core.bags.playing import write_bag
+from nextscale_core.estimation.leg_odometry import BaseSource
+from nextscale_core.estimation.robot_to_human import robot_to_human
+from nextscale_core.estimation.samples import BaseTrack
 from nextscale_core.exceptions import BagError, RobotError
-from nextscale_core.retarget import Retargeter, Robot, RobotTrajectory
-from nextscale_core.retarget.inverse import robot_to_human
-from nextscale_core.retarget.inverse_samples import BaseTrack
-from nextscale_core.retarget.odometry import BaseSource
-
-from .conftest import BEGIN, joint_state, stepping
+from nextscale_core.retarget import Retargeter
+from nextscale_core.robots import Robot, RobotTrajectory
 
 
 def measure(path: Path, robot: Robot, fps: float = 20.0, **options: object) -> Measured:

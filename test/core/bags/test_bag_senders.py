@@ -18,15 +18,14 @@ from rosbags.interfaces import (
 )
 from rosbags.rosbag2 import StoragePlugin, Writer
 
+from core.bags.conftest import BEGIN, joint_state
 from nextscale_core.bags import Bag
 from nextscale_core.bags import definitions as kinds
 from nextscale_core.bags.choices import choose_sources
 from nextscale_core.bags.measured import Measured, Span, read_measured
 from nextscale_core.bags.reading import NANOSECONDS
 from nextscale_core.exceptions import BagError
-from nextscale_core.retarget import Robot, RobotTrajectory
-
-from .conftest import BEGIN, joint_state
+from nextscale_core.robots import Robot, RobotTrajectory
 
 States = list[tuple[str, float, Any]]
 

@@ -24,7 +24,7 @@ from nextscale_core.bags.library import MAX_CHUNK, unpack_zstd
 from nextscale_core.bags.salvage import FOOTER
 from nextscale_core.bags.writing import mend
 from nextscale_core.exceptions import BagError
-from nextscale_core.retarget import RobotTrajectory
+from nextscale_core.robots import RobotTrajectory
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -10,16 +10,16 @@ from typer.testing import CliRunner, Result
 
 pytest.importorskip("rosbags")
 
+from core.bags.conftest import joint_state
 from nextscale_core.bags import Bag, BagWriter
 from nextscale_core.bags import definitions as kinds
 from nextscale_core.cli import app as cli
+from nextscale_core.estimation.skeleton import t_pose
 from nextscale_core.motion import MotionClip, read_motion, write_motion
 from nextscale_core.motion.skeleton import JOINT_INDEX
-from nextscale_core.retarget import Retargeter, load_robot
-from nextscale_core.retarget.files import read_trajectory, write_trajectory
-from nextscale_core.retarget.inverse_skeleton import t_pose
-
-from ..bags.conftest import joint_state
+from nextscale_core.retarget import Retargeter
+from nextscale_core.robots import load_robot
+from nextscale_core.robots.trajectory_files import read_trajectory, write_trajectory
 
 
 def run(*arguments: object) -> Result:

@@ -23,8 +23,8 @@ from nextscale_core.exceptions import ConfigError, NextscaleError, RobotError
 from nextscale_core.motion import MotionClip, read_motion, write_motion
 from nextscale_core.motion.skeleton import JOINT_INDEX, NUM_JOINTS
 from nextscale_core.resources import resource
-from nextscale_core.retarget import load_robot
-from nextscale_core.retarget.files import read_trajectory
+from nextscale_core.robots import load_robot
+from nextscale_core.robots.trajectory_files import read_trajectory
 
 _STANDING = {
     "pelvis": (0, 0, 0.95), "spine1": (0, 0, 1.08), "spine2": (0, 0, 1.22), "spine3": (0, 0, 1.28),
@@ -314,7 +314,7 @@ def test_with_a_robot_the_picture_shows_the_robot(g1: None, tmp_path: Path) -> N
 
 
 def _refuse_everything(monkeypatch: pytest.MonkeyPatch) -> None:
-    from nextscale_core.retarget import Finding, GateResult, SafetyGate, SafetyReport
+    from nextscale_core.safety import Finding, GateResult, SafetyGate, SafetyReport
 
     original = SafetyGate.review
 

@@ -7,18 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from core.completion.sway import sway
 from typer.testing import CliRunner, Result
 
+from core.editing.sway import sway
 from nextscale_core.cli import app as cli
 from nextscale_core.cli.sequence import read_script
 from nextscale_core.exceptions import ConfigError, InvalidTextError, MotionFileError
-from nextscale_core.generators.moscale import MoScale, MoScaleConfig
+from nextscale_core.model.moscale import MoScale, MoScaleConfig
+from nextscale_core.model.temporal_tokenizer import TemporalTokenizer, TokenizerConfig
 from nextscale_core.motion import MotionClip, read_motion, write_motion
 from nextscale_core.motion.body_parts import BODY_PARTS
 from nextscale_core.motion.skeleton import JOINT_INDEX
 from nextscale_core.pipeline import MotionPipeline
-from nextscale_core.tokenizers.temporal import TemporalTokenizer, TokenizerConfig
 
 TEXT = "a person waves"
 

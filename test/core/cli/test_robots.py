@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from nextscale_core.cli.app import app
 from nextscale_core.exceptions import RobotError
-from nextscale_core.retarget import load_robot
+from nextscale_core.robots import load_robot
 
 
 def run(*arguments: str | Path) -> tuple[int, str]:

@@ -15,13 +15,12 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from core.human_clips import walking_clip
 from nextscale_core.cli import app as cli
 from nextscale_core.exceptions import RobotError
 from nextscale_core.motion import MotionClip, write_motion
-from nextscale_core.retarget import Robot, RobotTrajectory, load_robot
-from nextscale_core.retarget.files import write_trajectory
-
-from ..retarget.human_clips import walking_clip
+from nextscale_core.robots import Robot, RobotTrajectory, load_robot
+from nextscale_core.robots.trajectory_files import write_trajectory
 
 ROOT = Path(__file__).resolve().parents[3]
 

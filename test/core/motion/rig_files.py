@@ -16,8 +16,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from nextscale_core.motion.bone_rotations import PosedSkeleton
-from nextscale_core.motion.bvh_syntax import Bvh, BvhJoint, write_bvh_text
 from nextscale_core.motion.features import to_y_up
+from nextscale_core.motion.formats.bvh_syntax import Bvh, BvhJoint, write_bvh_text
 from nextscale_core.motion.skeleton import JOINT_INDEX, JOINT_NAMES, NUM_JOINTS, PARENTS
 
 OFFSETS = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .rigs_of_avatars import (
+from core.motion.rigs_of_avatars import (
     CHARACTER_CREATOR,
     HANDS,
     LAFAN,

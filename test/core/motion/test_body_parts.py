@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from core.completion.sway import standing_body, sway
 
+from core.editing.sway import standing_body, sway
 from nextscale_core.exceptions import ConfigError, InvalidMotionError
 from nextscale_core.motion.body_parts import BODY_PARTS, joints_of, with_parts
 from nextscale_core.motion.skeleton import JOINT_INDEX, JOINT_NAMES, NUM_JOINTS, bone_lengths

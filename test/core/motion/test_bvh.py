@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 from nextscale_core.exceptions import MotionFileError
 from nextscale_core.motion import MotionClip, ReadOptions, read_bvh, write_bvh
 from nextscale_core.motion.bone_rotations import PosedSkeleton, fit_bone_rotations
-from nextscale_core.motion.bvh_syntax import Bvh, BvhJoint, read_bvh_text, write_bvh_text
+from nextscale_core.motion.formats.bvh_syntax import Bvh, BvhJoint, read_bvh_text, write_bvh_text
 from nextscale_core.motion.skeleton import JOINT_INDEX, JOINT_NAMES, NUM_JOINTS, PARENTS
 
 _BONES = {

@@ -4,8 +4,8 @@ import numpy as np
 
 from nextscale_core.motion.cleanup import STANDARD_BONES, clean_up
 from nextscale_core.motion.clip import MotionClip
-from nextscale_core.motion.cmu import read_cmu
 from nextscale_core.motion.skeleton import JOINT_INDEX, bone_lengths
+from nextscale_lab.data.cmu import read_cmu
 
 
 def noisy(clip: MotionClip, size: float, seed: int = 0) -> MotionClip:

@@ -18,7 +18,7 @@ from nextscale_core.motion.features import (
     to_y_up,
     to_z_up,
 )
-from nextscale_core.motion.features_torch import features_to_joints
+from nextscale_lab.train.features_torch import features_to_joints
 
 
 @pytest.fixture

@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.motion.rig_files import moving_body
 from nextscale_core.exceptions import MotionFileError
 from nextscale_core.motion import read_humanml3d, read_motion
-
-from .rig_files import moving_body
 
 SHARED = Path(os.environ.get("NEXTSCALE_SHARED", Path(__file__).parents[4] / "shared"))
 SAMPLE = SHARED / "data" / "humanml3d_sample"

@@ -10,10 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from core.motion.rig_files import moving_body
 from nextscale_core.exceptions import MotionFileError
 from nextscale_core.motion import MotionClip, ReadOptions, read_motion, write_motion
-
-from .rig_files import moving_body
 
 
 @pytest.fixture

@@ -9,14 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.motion.rig_files import joints_of, moving_body, write_rig
+from core.motion.rigs_of_the_field import RIGS
 from nextscale_core.exceptions import ConfigError, MotionFileError
 from nextscale_core.motion import MotionClip, ReadOptions, read_bvh
-from nextscale_core.motion.joint_names import name_hints
-from nextscale_core.motion.rigs import read_joint_map
+from nextscale_core.motion.formats.joint_names import name_hints
+from nextscale_core.motion.formats.rigs import read_joint_map
 from nextscale_core.motion.skeleton import JOINT_INDEX, JOINT_NAMES
-
-from .rig_files import joints_of, moving_body, write_rig
-from .rigs_of_the_field import RIGS
 
 
 def _differences(clip: MotionClip, joints: np.ndarray) -> np.ndarray:

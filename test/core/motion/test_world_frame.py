@@ -10,15 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from core.motion.rig_files import moving_body
 from nextscale_core.exceptions import ConfigError, MotionFileError
 from nextscale_core.motion import MotionClip, ReadOptions, read_bvh, read_motion, write_bvh
-from nextscale_core.motion.bvh_syntax import BvhJoint, read_bvh_text, write_bvh_text
 from nextscale_core.motion.features import heading_yaw, to_y_up
+from nextscale_core.motion.formats.bvh_syntax import BvhJoint, read_bvh_text, write_bvh_text
+from nextscale_core.motion.formats.world_frame import FileFrame, to_world
 from nextscale_core.motion.reading import UNITS
 from nextscale_core.motion.skeleton import JOINT_INDEX
-from nextscale_core.motion.world_frame import FileFrame, to_world
-
-from .rig_files import moving_body
 
 _PROPERTY = settings(
     deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from core.conftest import standing_clip, waving_clip
 from nextscale_core.motion.dataset import CaptionedClip
-from nextscale_core.retarget import Retargeter, Robot
-from nextscale_core.retarget.kinematics import Kinematics, Poses, kinematics_of
-from nextscale_core.retarget.rotations import unit
+from nextscale_core.retarget import Retargeter
 from nextscale_core.retarget.targets import Targets, make_targets
-
-from .conftest import standing_clip, waving_clip
+from nextscale_core.robots import Robot
+from nextscale_core.robots.kinematics import Kinematics, Poses, kinematics_of
+from nextscale_core.rotations import unit
 
 BENCH = Path(__file__).resolve().parents[3] / "bench"
 

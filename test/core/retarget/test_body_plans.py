@@ -8,19 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.plans import ARMS, X, Y, Z, body, write
+from core.toy_humanoid import toy_humanoid, toy_profile
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.motion import read_motion
 from nextscale_core.resources import resource
-from nextscale_core.retarget import Retargeter, Robot, load_robot, read_profile
-from nextscale_core.retarget.checkup import Checkup, check_robot
-from nextscale_core.retarget.draft import Draft, draft_profile
-from nextscale_core.retarget.draft_file import draft_yaml
-from nextscale_core.retarget.kinematics import kinematics_of
-from nextscale_core.retarget.rotations import unit
+from nextscale_core.retarget import Retargeter
 from nextscale_core.retarget.targets import Targets, make_targets
-
-from .doll import doll, doll_profile
-from .plans import ARMS, X, Y, Z, body, write
+from nextscale_core.robots import Robot, load_robot, read_profile
+from nextscale_core.robots.kinematics import kinematics_of
+from nextscale_core.robots.setup.check.robot_check import Checkup, check_robot
+from nextscale_core.robots.setup.draft import Draft, draft_profile
+from nextscale_core.robots.setup.draft_file import draft_yaml
+from nextscale_core.rotations import unit
 
 SIDES = ("left", "right")
 
@@ -164,7 +164,9 @@ def test_another_joint_than_the_elbow_is_an_error_that_names_it(tmp_path: Path) 
 def test_elbows_and_knees_that_hardly_bend_are_errors(
     tmp_path: Path, joint: str, limits: tuple[float, float], motion: str
 ) -> None:
-    checkup = check_robot(str(doll(tmp_path, limits={joint: limits})), doll_profile(tmp_path))
+    checkup = check_robot(
+        str(toy_humanoid(tmp_path, limits={joint: limits})), toy_profile(tmp_path)
+    )
     found = [line for line in _wrong(checkup, motion) if "hardly bends" in line]
     assert len(found) == 1 and found[0].startswith("error") and joint in found[0]
     assert f"{joint} is at its limit" in found[0]
@@ -172,7 +174,7 @@ def test_elbows_and_knees_that_hardly_bend_are_errors(
 
 def test_limits_that_keep_a_bone_from_following_are_named(tmp_path: Path) -> None:
     limits = {"left_shoulder_pitch": (-0.4, 0.4), "left_shoulder_roll": (-0.3, 0.3)}
-    checkup = check_robot(str(doll(tmp_path, limits=limits)), doll_profile(tmp_path))
+    checkup = check_robot(str(toy_humanoid(tmp_path, limits=limits)), toy_profile(tmp_path))
     found = [line for line in _wrong(checkup, "wave") if "left upper arm" in line]
     assert len(found) == 1 and found[0].startswith("error")
     assert "left_shoulder_pitch is at its limit" in found[0] and "limits.position" in found[0]
@@ -181,14 +183,14 @@ def test_limits_that_keep_a_bone_from_following_are_named(tmp_path: Path) -> Non
 
 def test_a_foot_below_its_sole_is_seen_in_the_walk(tmp_path: Path) -> None:
     high = [(f"{end}, 0.0, -0.07]", f"{end}, 0.0, -0.01]") for end in ("[0.14", "[-0.06")]
-    checkup = check_robot(str(doll(tmp_path)), doll_profile(tmp_path, *high))
+    checkup = check_robot(str(toy_humanoid(tmp_path)), toy_profile(tmp_path, *high))
     found = _wrong(checkup, "walk")
     assert any("cm below the floor" in line and line.startswith("error") for line in found)
 
 
 def test_a_joint_too_slow_to_walk_with_is_named(tmp_path: Path) -> None:
     slow = {f"{side}_hip_yaw": 0.1 for side in SIDES}
-    checkup = check_robot(str(doll(tmp_path, velocity=slow)), doll_profile(tmp_path))
+    checkup = check_robot(str(toy_humanoid(tmp_path, velocity=slow)), toy_profile(tmp_path))
     found = [line for line in _wrong(checkup, "walk") if "times as long" in line]
     assert len(found) == 1 and "hip_yaw would have to turn at" in found[0]
 
@@ -352,16 +354,16 @@ def test_left_and_right_swapped_in_the_names_are_noted(tmp_path: Path) -> None:
 def test_a_missing_wrist_needs_the_end_of_the_forearm(tmp_path: Path) -> None:
     lines = [(f"    wrist: {side}_wrist\n", "") for side in SIDES]
     with pytest.raises(ConfigError, match=r"parts\.left\.wrist.*hand: \[x, y, z\]"):
-        read_profile(doll_profile(tmp_path, *lines))
+        read_profile(toy_profile(tmp_path, *lines))
     hand = ("min_stance_width:", "hand: [0.0, 0.0, -0.25]\nmin_stance_width:")
-    urdf, path = doll(tmp_path), doll_profile(tmp_path, *lines, hand)
-    robot, whole = load_robot(str(urdf), path), load_robot(str(urdf), doll_profile(tmp_path / "b"))
+    urdf, path = toy_humanoid(tmp_path), toy_profile(tmp_path, *lines, hand)
+    robot, whole = load_robot(str(urdf), path), load_robot(str(urdf), toy_profile(tmp_path / "b"))
     # The hand stands where the wrist is: what the shoulders and elbows do is the same.
     moves = [Retargeter(r).solve(_wave(r)) for r in (robot, whole)]
     rows = [n for n, name in enumerate(robot.joint_names) if "wrist" not in name]
     assert np.abs(moves[0].joints - moves[1].joints)[:, rows].max() < 0.02
     with pytest.raises(ConfigError, match=r"hand must be \[x, y, z\] in metres"):
-        read_profile(doll_profile(tmp_path, *lines, ("min_stance", "hand: far\nmin_stance")))
+        read_profile(toy_profile(tmp_path, *lines, ("min_stance", "hand: far\nmin_stance")))
 
 
 def _wave(robot: Robot) -> Targets:

@@ -6,15 +6,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from core.conftest import random_clip, standing_clip, standing_pose, waving_clip
 from nextscale_core.exceptions import InvalidMotionError, NextscaleError, RetargetError
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.skeleton import JOINT_INDEX
-from nextscale_core.retarget import Retargeter, Robot, RobotState, RobotTrajectory, SafetyGate
-from nextscale_core.retarget.kinematics import Poses, kinematics_of
-from nextscale_core.retarget.limits import limit_use, segment_extremes
+from nextscale_core.retarget import Retargeter
+from nextscale_core.robots import Robot, RobotState, RobotTrajectory
+from nextscale_core.robots.kinematics import Poses, kinematics_of
+from nextscale_core.safety import SafetyGate
 from nextscale_core.stopwatch import Stopwatch
-
-from .conftest import random_clip, standing_clip, standing_pose, waving_clip
+from nextscale_core.trajectory.spline_limits import limit_use, segment_extremes
 
 
 def assert_within_limits(robot: Robot, trajectory: RobotTrajectory) -> None:

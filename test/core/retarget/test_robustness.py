@@ -13,30 +13,20 @@ from hypothesis import strategies as st
 from scipy.interpolate import CubicHermiteSpline
 from scipy.spatial.transform import Rotation
 
-from nextscale_core.exceptions import (
-    InvalidMotionError,
-    NextscaleError,
-    RetargetError,
-    RobotError,
-)
+from core.conftest import standing_pose, waving_clip
+from core.human_clips import squatting_clip, walking_clip
+from nextscale_core.exceptions import InvalidMotionError, NextscaleError, RetargetError, RobotError
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.skeleton import JOINT_INDEX
-from nextscale_core.retarget import (
-    Retargeter,
-    Robot,
-    RobotState,
-    RobotTrajectory,
-    SafetyGate,
-    with_approach,
-)
-from nextscale_core.retarget.audit import audit, nearest
-from nextscale_core.retarget.between import STEP, with_places_between
-from nextscale_core.retarget.robot import with_profile
-from nextscale_core.retarget.start import FURTHEST_OUTSIDE
-from nextscale_core.retarget.trajectory import MAX_SAMPLES
-
-from .conftest import standing_pose, waving_clip
-from .human_clips import squatting_clip, walking_clip
+from nextscale_core.retarget import Retargeter
+from nextscale_core.robots import Robot, RobotState, RobotTrajectory
+from nextscale_core.robots.robot import with_profile
+from nextscale_core.robots.trajectory import MAX_SAMPLES
+from nextscale_core.safety import SafetyGate
+from nextscale_core.safety.audit import audit, nearest
+from nextscale_core.trajectory import with_approach
+from nextscale_core.trajectory.blend_in import FURTHEST_OUTSIDE
+from nextscale_core.trajectory.densify import STEP, with_places_between
 
 ARRAYS = ("positions", "velocities", "time_from_start", "base_position", "base_quaternion")
 

@@ -5,24 +5,18 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from core.conftest import standing_clip, standing_pose
 from nextscale_core.exceptions import InvalidMotionError
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.skeleton import JOINT_INDEX
-from nextscale_core.retarget import Robot
-from nextscale_core.retarget.contacts import (
-    Contacts,
-    find_contacts,
-    stance_spans,
-    steady_heading,
-)
-from nextscale_core.retarget.feet import FootPlan, heading_left, plan_feet, spread
-from nextscale_core.retarget.human import body_of
-from nextscale_core.retarget.kinematics import kinematics_of
-from nextscale_core.retarget.profile import Sole
-from nextscale_core.retarget.rotations import exp
+from nextscale_core.retarget.contacts import Contacts, find_contacts, stance_spans, steady_heading
+from nextscale_core.retarget.foot_locking import FootPlan, heading_left, plan_feet, spread
+from nextscale_core.retarget.human_frames import body_of
 from nextscale_core.retarget.targets import MAX_FRAMES, make_targets
-
-from .conftest import standing_clip, standing_pose
+from nextscale_core.robots import Robot
+from nextscale_core.robots.kinematics import kinematics_of
+from nextscale_core.robots.profile import Sole
+from nextscale_core.rotations import exp
 
 
 def turned(pose: np.ndarray, angle: float, axis: str = "z") -> np.ndarray:

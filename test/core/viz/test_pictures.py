@@ -16,14 +16,14 @@ from PIL import Image
 from nextscale_core.exceptions import MotionFileError, RobotError
 from nextscale_core.motion import MotionClip
 from nextscale_core.motion.skeleton import JOINT_INDEX, MIRROR_ORDER, NUM_JOINTS
-from nextscale_core.retarget import Robot, RobotTrajectory, load_robot
+from nextscale_core.robots import Robot, RobotTrajectory, load_robot
 from nextscale_core.viz import draw_human, draw_robot
 from nextscale_core.viz.camera import Camera
+from nextscale_core.viz.contact_sheet import save_strip
 from nextscale_core.viz.figure import Figure
 from nextscale_core.viz.mesh import ellipsoid
-from nextscale_core.viz.paint import paint_mesh
+from nextscale_core.viz.raster import paint_mesh
 from nextscale_core.viz.robot import robot_figure
-from nextscale_core.viz.strip import save_strip
 
 _STANDING = {
     "pelvis": (0, 0, 0.95), "spine1": (0, 0, 1.08), "spine2": (0, 0, 1.22), "spine3": (0, 0, 1.28),

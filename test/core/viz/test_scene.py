@@ -9,16 +9,15 @@ import pinocchio as pin
 import pytest
 from scipy.spatial.transform import Rotation
 
+from core.human_clips import walking_clip
 from nextscale_core.exceptions import InvalidMotionError, RobotError
 from nextscale_core.motion.skeleton import JOINT_INDEX
-from nextscale_core.retarget import Robot, RobotTrajectory, load_robot
+from nextscale_core.robots import Robot, RobotTrajectory, load_robot
 from nextscale_core.viz.mannequin import Mannequin
 from nextscale_core.viz.mesh import Mesh, box, capsule
 from nextscale_core.viz.scene import Scene, human_scene, human_time, robot_scene
 from nextscale_core.viz.scene_figure import scene_figure
 from nextscale_core.viz.shading import by_color, creased
-
-from ..retarget.human_clips import walking_clip
 
 
 @pytest.fixture(scope="module")

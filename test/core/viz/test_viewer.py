@@ -16,14 +16,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.human_clips import walking_clip
+from core.viz.headless import find_browser, opened
+from core.viz.test_scene import swinging
 from nextscale_core.exceptions import InvalidMotionError, RobotError
-from nextscale_core.retarget import Robot, load_robot
+from nextscale_core.robots import Robot, load_robot
 from nextscale_core.viz.scene import Scene, human_scene, robot_scene
-from nextscale_core.viz.stage import STANCE, ViewerError, open_server
-
-from ..retarget.human_clips import walking_clip
-from .headless import find_browser, opened
-from .test_scene import swinging
+from nextscale_core.viz.viser_scene import STANCE, ViewerError, open_server
 
 
 def free_port() -> int:
@@ -203,7 +202,7 @@ def test_a_live_robot_that_stands_still_has_green_feet(live: Any, sticks: Robot)
 
 
 def _pose(robot: Robot, base: np.ndarray) -> Any:
-    from nextscale_core.retarget.kinematics import Poses
+    from nextscale_core.robots.kinematics import Poses
 
     return Poses(base[None], np.eye(3)[None], robot.nominal[None])
 

@@ -1,0 +1,112 @@
+"""Editing: a span of time, some parts of the body, or both, under another sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nextscale_core.editing.foot_plants import hold_feet
+from nextscale_core.editing.frame_mask import Timeline
+from nextscale_core.editing.seams import beside, fading
+from nextscale_core.exceptions import ConfigError, InvalidMotionError
+from nextscale_core.motion.body_parts import joints_of, with_parts
+from nextscale_core.motion.clip import MotionClip
+from nextscale_core.motion.skeleton import FPS, MAX_SECONDS, MIN_SECONDS
+
+if TYPE_CHECKING:
+    from nextscale_core.pipeline import MotionPipeline
+
+CONTEXT = 2.0
+"""Motion before and after the edited span that the model sees, where it fits [s]."""
+
+
+def edit(
+    pipeline: MotionPipeline,
+    clip: MotionClip,
+    text: str,
+    *,
+    span: tuple[float, float] | None,
+    parts: Sequence[str] | None,
+    **options: Any,
+) -> MotionClip:
+    """See `CompletionMethods.edit`; `options` are those of `CompletionMethods.complete`."""
+    if span is None and parts is None:
+        raise ConfigError("an edit needs a span, parts, or both: else nothing of the clip is kept")
+    if abs(clip.fps - FPS) > 1e-3:
+        raise InvalidMotionError(
+            f"a motion to edit must have {FPS:g} fps, got {clip.fps:g}; resample it first"
+        )
+    moved = None if parts is None else joints_of(parts)
+    first, last = _frames(clip, span)
+    start, stop = _window(len(clip), first, last)
+    window = clip.slice(start, stop)
+    known = np.ones(len(window), dtype=bool)
+    known[first - start : last - start] = False
+    new = pipeline.complete(window, known, text, **options)
+    if moved is not None:
+        # What the temporal tokens cannot do, as each holds the whole body: the new motion gives
+        # its parts only. A tokenizer with tokens for each part would be asked for them here.
+        new = _only_parts(window, new, known, moved)
+    joints = clip.joints.copy()
+    joints[first:last] = new.joints[first - start : last - start]
+    contacts = None if clip.contacts is None else clip.contacts.copy()
+    if contacts is not None and new.contacts is not None:
+        contacts[first:last] = new.contacts[first - start : last - start]
+    return replace(clip, joints=joints, contacts=contacts, text=new.text, seed=new.seed)
+
+
+def _frames(clip: MotionClip, span: tuple[float, float] | None) -> tuple[int, int]:
+    if span is None:
+        return 0, len(clip)
+    start, stop = span
+    if not 0 <= start < stop <= clip.seconds + 1e-6:
+        raise ConfigError(
+            f"the span to edit must lie within 0 to {clip.seconds:g} s, start first; got "
+            f"{start:g} to {stop:g}"
+        )
+    first, last = round(start * FPS), round(stop * FPS)
+    if first == last:
+        raise ConfigError(f"the span {start:g} to {stop:g} s holds no frame")
+    return first, last
+
+
+def _window(frames: int, first: int, last: int) -> tuple[int, int]:
+    """The part of the clip that the model sees: the span, and around it what fits."""
+    most, least = round(MAX_SECONDS * FPS), round(MIN_SECONDS * FPS)
+    if last - first > most:
+        raise ConfigError(
+            f"the part to edit lasts {(last - first) / FPS:g} s; at most {MAX_SECONDS:g} s can be "
+            f"made at once: give a span"
+        )
+    if frames < least:
+        raise ConfigError(f"a motion to edit must last {MIN_SECONDS:g} s, got {frames / FPS:g} s")
+    room = most - (last - first)
+    context = round(CONTEXT * FPS)
+    before = min(first, context, room // 2)
+    after = min(frames - last, context, room - before)
+    short = max(0, least - (before + last - first + after))
+    more = min(short, first - before)
+    return first - before - more, last + after + min(short - more, frames - last - after)
+
+
+def _only_parts(
+    window: MotionClip, new: MotionClip, known: np.ndarray, moved: np.ndarray
+) -> MotionClip:
+    """The window with only some joints moving as in the new motion, in the frames not known."""
+    old = window.joints.astype(np.float64)
+    mixed = with_parts(old, new.joints.astype(np.float64), moved)
+    timeline = Timeline(old, known, window.contacts)
+    for start, stop in timeline.gaps:
+        before, after = beside(timeline, start, stop)
+        if len(before) + len(after):
+            mixed[start:stop] += fading(
+                old[before] - mixed[before], old[after] - mixed[after], stop - start
+            )
+    mixed[known] = old[known]
+    if not moved[[7, 8, 10, 11]].any():
+        return replace(window, joints=mixed, text=new.text, seed=new.seed)
+    joints, contacts = hold_feet(mixed, timeline, FPS)
+    return replace(window, joints=joints, contacts=contacts, text=new.text, seed=new.seed)

@@ -1,0 +1,259 @@
+"""Where the base is, from the legs alone: a foot that stands does not move.
+
+With an orientation (from an IMU) the legs give the position: the lowest sole is on the floor, and
+between two frames the standing foot turns about its lowest edge. Without one, the soles also give
+the orientation: a sole that stands is level, so its normal is the vertical. Which sole stands is
+not measured; it is the one that is low and whose story of the base is the calmest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from nextscale_core.estimation.gravity import vertical
+from nextscale_core.robots.kinematics import Kinematics, Poses
+from nextscale_core.robots.profile import SIDES
+from nextscale_core.rotations import exp, frame_from, unit
+
+_LOW = 0.015
+"""A standing foot may be higher than the lower one by so much [m]."""
+
+_EDGE = 0.005
+"""Corners of a sole that are so close above its lowest one share its load [m]."""
+
+_ACCELERATION = 5.0
+_TURN_ACCELERATION = 20.0
+"""How fast the base changes its velocity [m/s^2, rad/s^2] when the right foot is believed."""
+
+_SWITCH = 1.0
+"""Cost of changing the standing foot, in squared deviations."""
+
+_WORST = 25.0
+"""No single piece of evidence counts for more, in squared deviations."""
+
+_AGREE = 0.15
+"""Feet whose stories differ by less both stand [m/s]."""
+
+_CONTACT_HEIGHT, _CONTACT_SPEED = 0.03, 0.35
+"""Heel and toe of the robot count as standing below both [m, m/s]."""
+
+
+class BaseSource(Enum):
+    """What a base pose was made from, the most trustworthy first."""
+
+    MEASURED = "measured"
+    IMU_ODOMETRY = "imu+odometry"
+    ODOMETRY = "odometry"
+    STANDING = "standing"
+
+
+@dataclass(frozen=True)
+class Odometry:
+    """A base path made from joint positions.
+
+    Attributes:
+        poses: Base and joints, T frames; the floor is z = 0 and the lowest sole is on it.
+        sources: T entries: what each frame's pose was made from.
+        stance: (T,) 0 where the left foot carries the path, 1 where the right one does; None
+            where no foot was asked.
+    """
+
+    poses: Poses
+    sources: tuple[BaseSource, ...]
+    stance: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """What either foot, held on the floor, says of the base between frames t and t + 1.
+
+    Attributes:
+        excess: (T - 1, 2) height of each foot above the lower one [m].
+        turn: (T - 1, 2) change of heading [rad].
+        shift: (T - 1, 2, 2) displacement in the heading frame of frame t [m].
+    """
+
+    excess: np.ndarray
+    turn: np.ndarray
+    shift: np.ndarray
+
+
+def leg_odometry(
+    kinematics: Kinematics,
+    joints: np.ndarray,
+    fps: float,
+    rotation: np.ndarray | None = None,
+    points: np.ndarray | None = None,
+) -> Odometry:
+    """The base path that the standing feet tell.
+
+    Jumps keep their lower foot on the floor here, and slipping feet are believed to stand. The
+    path begins above the origin; without `rotation` it begins with heading 0.
+
+    Args:
+        kinematics: The robot's.
+        joints: (T, J) joint positions [rad], T >= 2.
+        fps: Frames per second [Hz].
+        rotation: (T, 3, 3) measured orientation of the root link, or None.
+        points: (T, K, 3) keypoints in the root link's frame [m], when the caller has them.
+
+    Returns:
+        The path. Where the soles do not tell the vertical (`rotation` None), the pelvis is taken
+        to be upright and the frame says `BaseSource.STANDING`.
+    """
+    if points is None:
+        points = kinematics.points(at_origin(joints))
+    if rotation is None:
+        up, supported = vertical(kinematics, points, fps)
+        sources = tuple(BaseSource.ODOMETRY if ok else BaseSource.STANDING for ok in supported)
+        turns = None
+    else:
+        up, sources = rotation[:, 2], (BaseSource.IMU_ODOMETRY,) * len(joints)
+    level = _level(up)
+    if rotation is not None:
+        yawed = rotation @ level.transpose(0, 2, 1)
+        turns = np.unwrap(np.arctan2(yawed[:, 1, 0], yawed[:, 0, 0]))
+    levelled = points @ level.transpose(0, 2, 1)
+    steps = _steps(kinematics, levelled, None if turns is None else np.diff(turns))
+    stance = _standing_foot(steps, fps, turning=turns is None)
+    heading, place = _integrate(steps, stance, start=0.0 if turns is None else turns[0], fps=fps)
+    if turns is not None:
+        heading = turns
+    turned = exp(heading[:, None] * np.array([0.0, 0.0, 1.0])) @ level
+    height = -levelled[:, kinematics.soles, 2].min(1)
+    base = np.concatenate([place, height[:, None]], axis=1)
+    return Odometry(Poses(base, turned, joints), sources, np.append(stance, stance[-1:]))
+
+
+def standing(
+    kinematics: Kinematics,
+    joints: np.ndarray,
+    rotation: np.ndarray | None = None,
+    points: np.ndarray | None = None,
+) -> Odometry:
+    """The last resort: the robot stands where it is, upright, its lower sole on the floor.
+
+    Args:
+        kinematics: The robot's.
+        joints: (T, J) joint positions [rad].
+        rotation: (T, 3, 3) measured orientation of the root link; None: its pelvis is upright.
+        points: As for `leg_odometry`.
+    """
+    if points is None:
+        points = kinematics.points(at_origin(joints))
+    if rotation is None:
+        index = kinematics.index
+        rotation = _level(unit(points[:, index["pelvis_z"]] - points[:, index["pelvis"]]))
+    height = -(points[:, kinematics.soles] @ rotation[:, 2, :, None])[..., 0].min(1)
+    base = np.stack([np.zeros_like(height), np.zeros_like(height), height], axis=1)
+    return Odometry(Poses(base, rotation, joints), (BaseSource.STANDING,) * len(joints))
+
+
+def _level(up: np.ndarray) -> np.ndarray:
+    """(T, 3, 3) orientations of heading 0 of a root link that sees the vertical as `up` (T, 3)."""
+    forward = np.broadcast_to([1.0, 0.0, 0.0], up.shape)
+    return frame_from(primary=up, secondary=forward, axes="zx").transpose(0, 2, 1)
+
+
+def at_origin(joints: np.ndarray) -> Poses:
+    """Poses whose root link is the world frame; joints (T, J) [rad]."""
+    still = np.broadcast_to(np.eye(3), (len(joints), 3, 3))
+    return Poses(np.zeros((len(joints), 3)), still, joints)
+
+
+def sole_contacts(kinematics: Kinematics, points: np.ndarray, fps: float) -> np.ndarray:
+    """Which ends of the soles stand on the floor z = 0.
+
+    Args:
+        kinematics: The robot's.
+        points: (T, K, 3) keypoints in the world [m].
+        fps: Frames per second [Hz].
+
+    Returns:
+        (T, 4) bool: left heel, left toe, right heel, right toe.
+    """
+    rows = [kinematics.index[f"{side}_{part}"] for side in SIDES for part in ("heel", "toe")]
+    soles = points[:, rows]
+    step = np.linalg.norm(np.diff(soles, axis=0), axis=-1) * fps
+    speed = np.minimum(np.concatenate([step, step[-1:]]), np.concatenate([step[:1], step]))
+    return (soles[..., 2] < _CONTACT_HEIGHT) & (speed < _CONTACT_SPEED)
+
+
+def _steps(kinematics: Kinematics, levelled: np.ndarray, turns: np.ndarray | None) -> _Steps:
+    """Displacements by either foot from keypoints in level frames of heading 0, (T, K, 3)."""
+    index = kinematics.index
+    soles = levelled[:, kinematics.soles].reshape(len(levelled), 2, 4, 3)
+    height = soles[..., 2] - soles[..., 2].min(-1, keepdims=True)
+    load = np.exp(-np.maximum(height[1:], height[:-1]) / _EDGE)
+    load /= load.sum(-1, keepdims=True)
+    before = (load[..., None] * soles[:-1, ..., :2]).sum(2)
+    after = (load[..., None] * soles[1:, ..., :2]).sum(2)
+    lowest = soles[..., 2].min(-1)
+    excess = lowest - lowest.min(1, keepdims=True)
+    # A foot that rolls over toe or heel turns about its own left axis, which keeps its heading.
+    left = np.stack(
+        [
+            levelled[:, index[f"{side}_foot_y"]] - levelled[:, index[f"{side}_ankle"]]
+            for side in SIDES
+        ],
+        axis=1,
+    )
+    if turns is None:
+        facing = np.arctan2(-left[..., 0], left[..., 1])
+        turn = -np.diff(np.unwrap(facing, axis=0), axis=0)
+    else:
+        turn = np.repeat(turns[:, None], 2, axis=1)
+    c, s = np.cos(turn), np.sin(turn)
+    turned = np.stack(
+        [c * after[..., 0] - s * after[..., 1], s * after[..., 0] + c * after[..., 1]], axis=-1
+    )
+    return _Steps(np.maximum(excess[1:], excess[:-1]), turn, before - turned)
+
+
+def _standing_foot(steps: _Steps, fps: float, *, turning: bool) -> np.ndarray:
+    """(T - 1,) the foot that stands between each pair of frames, by the cheapest whole story.
+
+    Viterbi's algorithm: being higher than the other foot, accelerating the base and changing the
+    foot all cost. A change must pay, which is the hysteresis.
+    """
+    alone = np.minimum((steps.excess / _LOW) ** 2, _WORST)
+    scale = fps * fps / _ACCELERATION
+    jump = np.linalg.norm(steps.shift[1:, None] - steps.shift[:-1, :, None], axis=-1) * scale
+    change = np.minimum(jump**2, _WORST)
+    if turning:
+        twist = (steps.turn[1:, None] - steps.turn[:-1, :, None]) * fps * fps
+        change += np.minimum((twist / _TURN_ACCELERATION) ** 2, _WORST)
+    change += _SWITCH * (1 - np.eye(2))
+    # Plain floats: a few operations per frame are quicker so than in arrays of two.
+    left, right = (float(value) for value in alone[0])
+    back = []
+    for (ll, lr), (rl, rr), (own_left, own_right) in zip(
+        change[:, 0].tolist(), change[:, 1].tolist(), alone[1:].tolist(), strict=True
+    ):
+        back.append((int(right + rl < left + ll), int(right + rr < left + lr)))
+        left, right = min(left + ll, right + rl) + own_left, min(left + lr, right + rr) + own_right
+    foot = [int(right < left)]
+    for before in reversed(back):
+        foot.append(before[foot[-1]])
+    return np.array(foot[::-1])
+
+
+def _integrate(
+    steps: _Steps, stance: np.ndarray, start: float, fps: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Headings (T,) [rad] and places (T, 2) [m]; two feet that stand both have a say."""
+    rows = np.arange(len(stance))
+    other = 1 - stance
+    shift, turn = steps.shift[rows, stance], steps.turn[rows, stance]
+    apart = np.linalg.norm(steps.shift[rows, other] - shift, axis=-1) * fps
+    share = np.exp(-((apart / _AGREE) ** 2) - (steps.excess[rows, other] / _LOW) ** 2)
+    share = share / (1 + share)
+    shift = shift + share[:, None] * (steps.shift[rows, other] - shift)
+    turn = turn + share * (steps.turn[rows, other] - turn)
+    heading = start + np.concatenate([[0.0], np.cumsum(turn)])
+    c, s = np.cos(heading[:-1]), np.sin(heading[:-1])
+    moved = np.stack([c * shift[:, 0] - s * shift[:, 1], s * shift[:, 0] + c * shift[:, 1]], -1)
+    return heading, np.concatenate([np.zeros((1, 2)), np.cumsum(moved, axis=0)])

@@ -1,0 +1,280 @@
+"""From the robot's measured joints back to a human motion: what generation continues from.
+
+The opposite of `targets.make_targets`: the same scale, hip width, orientations and limb
+directions, put on the standard human skeleton.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from nextscale_core.estimation.leg_odometry import (
+    BaseSource,
+    Odometry,
+    at_origin,
+    leg_odometry,
+    sole_contacts,
+    standing,
+)
+from nextscale_core.estimation.samples import (
+    BaseTrack,
+    OrientationTrack,
+    at_frames,
+    frame_times,
+    joint_track,
+    turns_at_frames,
+)
+from nextscale_core.estimation.skeleton import (
+    ANKLE_HEIGHT,
+    HIP_HALF_WIDTH,
+    TOE_OUT,
+    Orientations,
+    pose_human,
+)
+from nextscale_core.exceptions import InvalidMotionError, RobotError
+from nextscale_core.motion.clip import MotionClip
+from nextscale_core.motion.legs import SHANK_LENGTH, STANDARD_LEG, THIGH_LENGTH
+from nextscale_core.motion.skeleton import FPS
+from nextscale_core.retarget.foot_locking import heading_left
+from nextscale_core.robots.description import link_frame, link_names
+from nextscale_core.robots.kinematics import LEVER, Kinematics, Poses, kinematics_of
+from nextscale_core.robots.profile import SIDES, nearest
+from nextscale_core.robots.robot import Robot
+from nextscale_core.rotations import unit
+
+ACCURACY: dict[BaseSource, str] = {
+    BaseSource.MEASURED: (
+        "joints relative to the pelvis differ from the human's by 1.5 cm on average on a G1, "
+        "3.3 cm on a Talos; nearly all of it is what the robot could not show"
+    ),
+    BaseSource.IMU_ODOMETRY: (
+        "posture as good as with a measured base; height to 1 mm and place to 4 % of the path in "
+        "the median motion; jumps stay on the floor and feet that slide are believed to stand"
+    ),
+    BaseSource.ODOMETRY: (
+        "in the median motion tilt to 1 deg, height to 3 mm, place to 12 % of the path and "
+        "heading to 15 deg after 10 s; wrong on tiptoe, in jumps, in turns on the toes and where "
+        "hands or knees carry the robot"
+    ),
+    BaseSource.STANDING: "posture only: place, heading and tilt are assumed, not measured",
+}
+"""What to expect of each source, for people; from bench/inverse.py on 30 recorded motions."""
+
+
+@dataclass(frozen=True)
+class HumanHistory:
+    """The human motion that a robot's joint states show.
+
+    Attributes:
+        clip: 22 joints of the standard skeleton at even frames, the last one at the last joint
+            state; floor at z = 0; `clip.contacts` are the robot's heels and toes on the floor.
+            The path starts where the base was measured, or else above the origin.
+        poses: The robot's base and joints in the same frames.
+        base_source: Where the base comes from; the least trustworthy of `sources`.
+        sources: The same for each frame.
+        accuracy: What to expect of it, for people.
+        scale: Robot size over human size: the robot's path is so many times the human's.
+        warnings: What the caller should know, in sentences.
+    """
+
+    clip: MotionClip
+    poses: Poses
+    base_source: BaseSource
+    sources: tuple[BaseSource, ...]
+    accuracy: str
+    scale: float
+    warnings: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.clip)
+
+
+def robot_to_human(
+    robot: Robot,
+    times: np.ndarray,
+    positions: np.ndarray,
+    *,
+    joint_names: Sequence[str] | None = None,
+    base: BaseTrack | None = None,
+    imu: OrientationTrack | None = None,
+    fps: float = FPS,
+    max_gap: float = 0.25,
+    missing: Literal["error", "nominal"] = "error",
+) -> HumanHistory:
+    """The human motion that measured joint states show.
+
+    The base comes from `base` where given; else orientation from `imu` and position from the
+    standing feet; else both from the standing feet; and where no sole tells the vertical, the
+    robot is taken to stand upright. The result says which.
+
+    Args:
+        robot: The robot.
+        times: (N,) increasing stamps of the joint states [s].
+        positions: (N, M) joint positions [rad].
+        joint_names: The M joints; None: `robot.joint_names`. Locked joints and joints of other
+            devices may be among them and are left out.
+        base: Measured poses of the root link.
+        imu: Measured orientations of the root link or another link.
+        fps: Frame rate of the result [Hz]; generators need 20.
+        max_gap: Longest pause between two stamps that is bridged [s].
+        missing: Joints of the robot without positions are an error, or stand at the profile's
+            nominal posture. Joints that move no part of the body (the last of a wrist) never
+            are an error.
+
+    Returns:
+        The motion and where its base comes from.
+
+    Raises:
+        InvalidMotionError: NaN (the message names joint and time), stamps that go back, a gap, a
+            history shorter than 4 frames, or tracks that do not cover the joint states.
+        RobotError: joints missing or unknown, or an IMU on a link the robot lacks.
+    """
+    if not (np.isfinite(fps) and 1.0 <= fps <= 1000.0):
+        raise InvalidMotionError(f"fps must be within 1 and 1000, got {fps}")
+    if not max_gap > 0:
+        raise InvalidMotionError(f"max_gap must be positive, got {max_gap}")
+    kinematics = kinematics_of(robot)
+    times, values, absent = joint_track(robot, times, positions, joint_names, missing)
+    frames = frame_times(times, fps, max_gap)
+    joints = at_frames(times, values, frames)
+    warnings = []
+    if absent:
+        warnings.append(f"not measured, taken at the nominal posture: {', '.join(absent)}")
+    still = at_origin(joints)
+    turns, origins = kinematics.forward(still)
+    points = kinematics.points(still, (turns, origins))
+    if base is not None:
+        found = _measured(kinematics, joints, points, base, frames, max_gap)
+    else:
+        rotation = None if imu is None else _root_turns(robot, turns, imu, frames, max_gap)
+        if set(absent) & _leg_joints(kinematics):
+            found = standing(kinematics, joints, rotation, points)
+        else:
+            found = leg_odometry(kinematics, joints, fps, rotation, points)
+    worst = max(found.sources, key=list(BaseSource).index)
+    assumed = found.sources.count(BaseSource.STANDING)
+    if assumed:
+        warnings.append(
+            f"the soles did not tell the base in {assumed} of {len(frames)} frames: "
+            "the robot is taken to stand upright there"
+        )
+    poses = found.poses
+    points = points @ poses.rotation.transpose(0, 2, 1) + poses.base[:, None]
+    hinges = kinematics.axes(poses.rotation[:, None] @ turns)
+    scale = kinematics.lengths.leg / STANDARD_LEG
+    human = pose_human(_seen(kinematics, points, hinges, scale))
+    clip = MotionClip(human, fps, contacts=sole_contacts(kinematics, points, fps))
+    return HumanHistory(clip, poses, worst, found.sources, ACCURACY[worst], scale, tuple(warnings))
+
+
+def _leg_joints(kinematics: Kinematics) -> set[str]:
+    moves = kinematics.support[kinematics.soles].any(0)
+    return {name for name, leg in zip(kinematics.robot.joint_names, moves, strict=True) if leg}
+
+
+def _measured(
+    kinematics: Kinematics,
+    joints: np.ndarray,
+    points: np.ndarray,
+    base: BaseTrack,
+    frames: np.ndarray,
+    max_gap: float,
+) -> Odometry:
+    """Poses on a measured base, with the floor at z = 0; `points` as in `leg_odometry`."""
+    rotation = turns_at_frames(base.times, base.quaternions, frames, max_gap, "base poses")
+    place = at_frames(base.times, base.positions, frames)
+    floor = base.floor
+    if floor is None:
+        height = (points[:, kinematics.soles] @ rotation[:, 2, :, None])[..., 0].min(1)
+        # As for human clips: the lowest 3 % of the frames may lie below, noise lifts nothing.
+        floor = float(np.percentile(height + place[:, 2], 3.0))
+    poses = Poses(place - [0.0, 0.0, floor], rotation, joints)
+    return Odometry(poses, (BaseSource.MEASURED,) * len(frames))
+
+
+def _root_turns(
+    robot: Robot,
+    turns: np.ndarray,
+    imu: OrientationTrack,
+    frames: np.ndarray,
+    max_gap: float,
+) -> np.ndarray:
+    """(T, 3, 3) orientations of the root link; `turns` (T, J, 3, 3) of the joints, seen from it."""
+    measured = turns_at_frames(imu.times, imu.quaternions, frames, max_gap, "imu orientations")
+    if not imu.link:
+        return measured
+    model = robot.model
+    links = link_names(model)
+    if imu.link not in links:
+        raise RobotError(f"imu: {robot.name} has no link {imu.link!r}; {nearest(imu.link, links)}")
+    frame = link_frame(model, imu.link)
+    link = np.array(frame.placement.rotation)
+    carrier = int(frame.parentJoint) - 2
+    if carrier >= 0:
+        link = turns[:, carrier] @ link
+    return measured @ np.swapaxes(link, -1, -2)
+
+
+def _seen(
+    kinematics: Kinematics, points: np.ndarray, hinges: np.ndarray, scale: float
+) -> Orientations:
+    """What the robot shows, at human size: `targets.make_targets` solved for the human.
+
+    Args:
+        kinematics: The robot's.
+        points: (T, K, 3) keypoints in the world [m].
+        hinges: (T, B, 3) joint axes in the world.
+        scale: Robot size over human size.
+    """
+    index = kinematics.index
+
+    def at(name: str) -> np.ndarray:
+        return points[:, index[name]]
+
+    def turn(part: str, origin: str) -> np.ndarray:
+        return np.stack([at(f"{part}_{a}") - at(origin) for a in "xyz"], axis=-1) / LEVER
+
+    def bone(start: str, end: str) -> np.ndarray:
+        return np.stack([unit(at(f"{s}_{end}") - at(f"{s}_{start}")) for s in SIDES], axis=1)
+
+    pelvis = turn("pelvis", "pelvis")
+    lift = np.array([0.0, 0.0, kinematics.ankle_height - ANKLE_HEIGHT * scale])
+    middle = kinematics.hip_offset.mean(0)
+    hips = (at("pelvis") + pelvis @ middle - lift) / scale
+    lateral = heading_left(pelvis)
+    thigh, shank = bone("hip", "knee"), bone("knee", "ankle")
+    ankles = np.empty((len(points), 2, 3))
+    for n, (side, sign) in enumerate(zip(SIDES, (1.0, -1.0), strict=True)):
+        half_width = sign * HIP_HALF_WIDTH
+        wider = kinematics.hip_offset[n, 1] - middle[1] - half_width * scale
+        by_place = (at(f"{side}_ankle") - wider * lateral - lift) / scale
+        hip = hips + half_width * pelvis[..., 1]
+        by_bones = hip + THIGH_LENGTH * thigh[:, n] + SHANK_LENGTH * shank[:, n]
+        # The robot's leg is a compromise between these two: so is the human's.
+        ankles[:, n] = (by_place + by_bones) / 2
+    return Orientations(
+        hips=hips,
+        ankles=ankles,
+        pelvis=pelvis,
+        torso=turn("torso", "torso"),
+        feet=np.stack([turn(f"{side}_foot", f"{side}_ankle") for side in SIDES], axis=1),
+        knee_front=_knee_front(kinematics, hinges, thigh),
+        upper_arm=bone("shoulder", "elbow"),
+        forearm=bone("elbow", "wrist"),
+    )
+
+
+def _knee_front(kinematics: Kinematics, hinges: np.ndarray, thigh: np.ndarray) -> np.ndarray:
+    """(T, 2, 3) unit vectors to the front of the thighs, from the hinges of the knees."""
+    knees = [kinematics.owner[kinematics.index[f"{side}_knee"]] for side in SIDES]
+    zero, _ = kinematics.forward(at_origin(np.zeros((1, kinematics.robot.num_joints))))
+    to_left = np.where(kinematics.axes(zero)[0, knees, 1] < 0, -1.0, 1.0)
+    front = unit(np.cross(hinges[:, knees] * to_left[:, None], -thigh))
+    # Few robots can turn the foot against the shank, so the knee follows the line from ankle to
+    # ball. In the standard skeleton that line points outwards of where foot and knee look.
+    inwards = np.cross(thigh, front) * np.array([[1.0], [-1.0]])
+    return np.cos(TOE_OUT) * front + np.sin(TOE_OUT) * inwards

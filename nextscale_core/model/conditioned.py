@@ -1,0 +1,211 @@
+"""What the token transformers share: the text, the length, and the stack of blocks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor, nn
+
+from nextscale_core.exceptions import ConfigError
+from nextscale_core.model.transformer import Block, rope_angles
+from nextscale_core.text.encoder import TextFeatures
+
+LENGTH_FEATURES = 64
+
+
+@dataclass(frozen=True)
+class TransformerConfig:
+    """Shape that all token transformers have.
+
+    Attributes:
+        width: Channels.
+        depth: Number of blocks.
+        heads: Attention heads.
+        dropout: Share of samples for which a branch of a block is left out in training.
+        num_codes: Size of the tokenizer's codebook.
+        code_dim: Width of the tokenizer's codes.
+        text_dim: Width of the text features.
+        text_encoder: Name of the text encoder, see `TextEncoder`.
+    """
+
+    width: int = 192
+    depth: int = 6
+    heads: int = 4
+    dropout: float = 0.1
+    num_codes: int = 512
+    code_dim: int = 128
+    text_dim: int = 384
+    text_encoder: str = "all-MiniLM-L6-v2"
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, int) and value < 1:
+                raise ConfigError(f"generator {field.name} must be positive, got {value!r}")
+        if self.width % (2 * self.heads):
+            raise ConfigError(
+                f"width {self.width} must be a multiple of twice the heads ({self.heads})"
+            )
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"dropout must be in [0, 1), got {self.dropout}")
+
+
+Past = list[tuple[Tensor, Tensor]]
+"""Keys and values of finished tokens, per block, each (B, H, P, head_dim)."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What the tokens are generated from, ready for the blocks.
+
+    Attributes:
+        modulation: (B, 6, W) AdaLN modulation from pooled text and length.
+        query: (B, code_dim) where the first tokens start from, from the pooled text.
+        text: Per block keys and values of the text, (B, H, S, head_dim).
+        text_mask: (B, 1, 1, S) bool.
+    """
+
+    modulation: Tensor
+    query: Tensor
+    text: tuple[tuple[Tensor, Tensor], ...]
+    text_mask: Tensor
+
+
+def count_features(counts: Tensor) -> Tensor:
+    """(...) numbers of latents -> (..., 64) sines and cosines at wavelengths of 6 to 1,200."""
+    half = LENGTH_FEATURES // 2
+    steps = torch.arange(half, device=counts.device)
+    angles = counts[..., None].float() * torch.exp(-steps * math.log(200.0) / half)
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)
+
+
+class TextConditioned(nn.Module):
+    """A stack of blocks conditioned on a sentence and on the length of the motion.
+
+    The pooled text and the length modulate every block (AdaLN); the tokens look at the word
+    pieces by cross-attention; a small head of its own tells the usual duration.
+
+    Args:
+        config: Sizes.
+    """
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        width, text_dim = config.width, config.text_dim
+        self.text_input = nn.Linear(text_dim, width)
+        self.pooled_input = nn.Linear(text_dim, width)
+        self.null_token = nn.Parameter(torch.randn(text_dim) * 0.02)
+        self.null_pooled = nn.Parameter(torch.randn(text_dim) * 0.02)
+        self.length_input = nn.Sequential(
+            nn.Linear(LENGTH_FEATURES, width), nn.SiLU(), nn.Linear(width, width)
+        )
+        self.modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 6 * width))
+        self.query = nn.Linear(width, config.code_dim)
+        self.blocks = nn.ModuleList(
+            Block(width, config.heads, config.dropout) for _ in range(config.depth)
+        )
+        self.norm = nn.LayerNorm(width)
+        self.duration = nn.Sequential(
+            nn.Linear(text_dim, 128), nn.SiLU(), nn.Dropout(0.2), nn.Linear(128, 1)
+        )
+        self._head_dim = width // config.heads
+
+    def initialize(self, *silent: nn.Linear) -> None:
+        """Start all weights small, and at zero those of the modulation and of `silent` heads.
+
+        To be called at the end of a model's constructor.
+        """
+        self.apply(_small_weights)
+        modulation = self.modulation[1]
+        for weight in (*(head.weight for head in silent), *modulation.parameters()):
+            nn.init.zeros_(weight)
+
+    def drop_text(self, text: TextFeatures, dropped: Tensor) -> TextFeatures:
+        """Replace the text of some samples by the learnt null text.
+
+        Args:
+            text: Features of B sentences.
+            dropped: (B,) bool.
+        """
+        tokens = torch.where(dropped[:, None, None], self.null_token, text.tokens)
+        mask = text.mask.clone()
+        mask[dropped] = False
+        mask[dropped, 0] = True
+        pooled = torch.where(dropped[:, None], self.null_pooled, text.pooled)
+        return TextFeatures(tokens, mask, pooled)
+
+    def condition(self, text: TextFeatures, lengths: Tensor) -> Condition:
+        """Prepare text and length for the blocks.
+
+        Args:
+            text: Features of B sentences.
+            lengths: (B,) number of latents.
+        """
+        mixed = self.pooled_input(text.pooled) + self.length_input(count_features(lengths))
+        tokens = self.text_input(text.tokens)
+        return Condition(
+            self.modulation(mixed).unflatten(-1, (6, -1)),
+            self.query(nn.functional.silu(mixed)),
+            tuple(block.cross.keys_values(tokens) for block in self.blocks),  # type: ignore
+            text.mask[:, None, None],
+        )
+
+    def run_blocks(
+        self,
+        x: Tensor,
+        positions: Tensor,
+        mask: Tensor,
+        condition: Condition,
+        past: list[Past] | None = None,
+    ) -> tuple[Tensor, Past]:
+        """All blocks and the last norm.
+
+        Args:
+            x: (B, N, W) tokens.
+            positions: (B, N) places on the line of latents.
+            mask: (B or 1, 1, N, P + N) bool, True where attention is allowed.
+            condition: From `condition`.
+            past: Keys and values of the finished parts, in their order.
+
+        Returns:
+            (B, N, W), and the keys and values of x per block.
+        """
+        angles = rope_angles(positions, self._head_dim)
+        own: Past = []
+        for index, block in enumerate(self.blocks):
+            before = None
+            if past:
+                before = (
+                    torch.cat([part[index][0] for part in past], dim=2),
+                    torch.cat([part[index][1] for part in past], dim=2),
+                )
+            x, keys_values = block(
+                x,
+                condition.modulation,
+                angles,
+                mask,
+                before,
+                condition.text[index],
+                condition.text_mask,
+            )
+            own.append(keys_values)
+        return self.norm(x), own
+
+    def predict_seconds(self, text: TextFeatures) -> Tensor:
+        """(B,) usual duration of what the sentences say [s], learnt from the captions."""
+        return self.seconds_of(text.pooled).clamp(0.5, 12.0)
+
+    def seconds_of(self, pooled: Tensor) -> Tensor:
+        """(B,) durations [s] of sentences with pooled features (B, text_dim), without bounds."""
+        return self.duration(pooled)[:, 0].float().exp()
+
+
+def _small_weights(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.Embedding):
+        nn.init.normal_(module.weight, std=0.02)

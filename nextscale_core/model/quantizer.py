@@ -1,0 +1,199 @@
+"""Multi-scale residual vector quantisation with one codebook for all scales."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nextscale_core.model.padded import PaddedScales
+from nextscale_core.model.rows import GlobalRows, from_main, summed
+from nextscale_core.model.scales import area_matrix, linear_matrix, scale_lengths
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """Result of quantising a batch of latents.
+
+    Attributes:
+        latents: (B, L, D) sum of all scales' contributions; gradients pass straight through.
+        tokens: One (B, n_k) long tensor per scale, coarse to fine.
+        commitment: Mean commitment loss over scales (scalar).
+    """
+
+    latents: Tensor
+    tokens: tuple[Tensor, ...]
+    commitment: Tensor
+
+
+class MultiScaleQuantizer(nn.Module):
+    r"""Coarse-to-fine residual quantisation (MoScale, section "tokenizer"; VAR, algorithm 1).
+
+    With residual r_0 = z and sum s_0 = 0, at every scale k
+
+        q_k = nearest code of down_k(r_{k-1});  u_k = phi_k(up_k(q_k))
+        r_k = r_{k-1} - u_k;                    s_k = s_{k-1} + u_k
+
+    where down_k averages the span of each token and up_k interpolates linearly.
+
+    Args:
+        num_codes: Size of the shared codebook.
+        dim: Width D of a code.
+        divisors: Temporal divisor of each scale, coarse to fine.
+        decay: Decay of the codebook's moving averages.
+    """
+
+    codebook: Tensor
+    code_count: Tensor
+    code_sum: Tensor
+    usage: Tensor
+    initialized: Tensor
+
+    def __init__(
+        self, num_codes: int, dim: int, divisors: tuple[int, ...], decay: float = 0.99
+    ) -> None:
+        super().__init__()
+        self.num_codes, self.dim, self.divisors, self.decay = num_codes, dim, divisors, decay
+        convs = [nn.Conv1d(dim, dim, 3, padding=1) for _ in divisors]
+        for conv in convs:
+            for parameter in conv.parameters():
+                nn.init.zeros_(parameter)
+        self.phi = nn.ModuleList(convs)
+        self.register_buffer("codebook", torch.randn(num_codes, dim) * 0.02)
+        self.register_buffer("code_count", torch.ones(num_codes), persistent=False)
+        self.register_buffer("code_sum", torch.zeros(num_codes, dim), persistent=False)
+        self.register_buffer("usage", torch.ones(num_codes), persistent=False)
+        self.register_buffer("initialized", torch.tensor(False), persistent=False)
+
+    @property
+    def num_scales(self) -> int:
+        """Number of scales K."""
+        return len(self.divisors)
+
+    def lengths(self, latents: int) -> tuple[int, ...]:
+        """Tokens of each scale for a clip of that many latents."""
+        return scale_lengths(latents, self.divisors)
+
+    def upsample(self, codes: Tensor, scale: int, latents: int) -> Tensor:
+        """Contribution u_k of one scale: (B, n_k, D) codes -> (B, L, D) latents."""
+        up = linear_matrix(codes.shape[1], latents).to(codes)
+        raised = torch.einsum("ln,bnd->bld", up, codes)
+        refined = self.phi[scale](raised.transpose(1, 2)).transpose(1, 2)
+        return raised + 0.5 * refined
+
+    def contribution(self, tokens: Tensor, scale: int, padded: PaddedScales) -> Tensor:
+        """Contribution u_k of one scale to a batch of clips of different lengths.
+
+        Args:
+            tokens: (B, n_k) indices; what stands on padding does not matter.
+            scale: Index k of the scale.
+            padded: Masks and maps of the batch.
+
+        Returns:
+            (B, L, D), zero on padding, equal to `upsample` of each clip alone.
+        """
+        raised = padded.up[scale] @ F.embedding(tokens, self.codebook)
+        refined = self.phi[scale](raised.transpose(1, 2)).transpose(1, 2)
+        return (raised + 0.5 * refined) * padded.latent_mask[..., None]
+
+    def nearest(self, vectors: Tensor, temperature: float = 0.0) -> Tensor:
+        """(..., D) vectors -> (...) index of the nearest code, or one drawn near it.
+
+        With a temperature, codes are drawn with logits -distance^2 / (temperature x mean
+        squared distance to the nearest code), so that the codebook is explored in training.
+        """
+        flat = vectors.reshape(-1, self.dim).float()
+        book = self.codebook.float()
+        distance = (
+            flat.square().sum(1, keepdim=True) - 2 * flat @ book.T + book.square().sum(1)[None]
+        )
+        if temperature > 0:
+            spread = distance.min(1).values.mean().clamp(min=1e-6) * temperature
+            noise = -torch.empty_like(distance).exponential_().log()
+            index = (-distance / spread + noise).argmax(1)
+        else:
+            index = distance.argmin(1)
+        return index.reshape(vectors.shape[:-1])
+
+    def forward(
+        self, latents: Tensor, temperature: float = 0.0, scales: int | None = None
+    ) -> Quantized:
+        """Quantise a batch of equally long clips.
+
+        Args:
+            latents: (B, L, D) encoder output.
+            temperature: Temperature of the code draw in training; 0 takes the nearest.
+            scales: Use only that many scales (quantiser dropout, and figures by scale).
+
+        Returns:
+            The quantised latents, tokens and commitment loss.
+        """
+        length = latents.shape[1]
+        residual, total = latents, torch.zeros_like(latents)
+        tokens: list[Tensor] = []
+        commitment = latents.new_zeros(())
+        seen: list[tuple[Tensor, Tensor]] = []
+        count = self.num_scales if scales is None else scales
+        for scale in range(count):
+            n = self.lengths(length)[scale]
+            down = area_matrix(length, n).to(latents)
+            coarse = torch.einsum("nl,bld->bnd", down, residual)
+            if self.training and not bool(self.initialized):
+                self._initialize(coarse.detach())
+            index = self.nearest(coarse.detach(), temperature if self.training else 0.0)
+            codes = F.embedding(index, self.codebook).to(latents.dtype)
+            seen.append((coarse.detach(), index))
+            raised = self.upsample(codes, scale, length)
+            total = total + raised
+            residual = residual - raised
+            # The commitment pulls the encoder to what the codes up to here can say.
+            commitment = commitment + F.mse_loss(total.detach(), latents)
+            tokens.append(index)
+        if self.training:
+            self._update(seen)
+        # Straight-through for the encoder, while phi learns from the reconstruction.
+        out = total + (latents - latents.detach())
+        return Quantized(out, tuple(tokens), commitment / count)
+
+    def accumulate(self, tokens: tuple[Tensor, ...] | list[Tensor], latents: int) -> Tensor:
+        """(B, L, D) sum of the contributions of the given scales (coarse to fine)."""
+        first = tokens[0]
+        total = self.codebook.new_zeros(first.shape[0], latents, self.dim)
+        for scale, index in enumerate(tokens):
+            total = total + self.upsample(F.embedding(index, self.codebook), scale, latents)
+        return total
+
+    @torch.no_grad()
+    def _initialize(self, vectors: Tensor) -> None:
+        rows = GlobalRows([vectors.reshape(-1, self.dim).float()])
+        picked = rows.pick(self.num_codes)
+        noise = from_main(torch.randn(self.num_codes, self.dim).to(picked))
+        codes = picked + 0.01 * rows.spread() * noise
+        self.codebook.copy_(codes)
+        self.code_sum.copy_(codes)
+        self.initialized.fill_(True)
+
+    @torch.no_grad()
+    def _update(self, seen: list[tuple[Tensor, Tensor]]) -> None:
+        """Move every code to the moving average of what chose it; replace dead codes.
+
+        Where several processes train, all of them see the sums over the whole batch, and their
+        codebooks stay the same to the last bit.
+        """
+        chunks = [vectors.reshape(-1, self.dim).float() for vectors, _ in seen]
+        flat, index = torch.cat(chunks), torch.cat([chosen.reshape(-1) for _, chosen in seen])
+        count = summed(torch.bincount(index, minlength=self.num_codes).to(flat))
+        total = summed(torch.zeros_like(self.code_sum).index_add_(0, index, flat))
+        self.code_count.mul_(self.decay).add_(count, alpha=1 - self.decay)
+        self.code_sum.mul_(self.decay).add_(total, alpha=1 - self.decay)
+        self.codebook.copy_(self.code_sum / self.code_count.clamp(min=1e-5)[:, None])
+        self.usage.mul_(self.decay).add_(count, alpha=1 - self.decay)
+        dead = (self.usage < 0.03).nonzero()[:, 0]
+        if len(dead):
+            pick = GlobalRows(chunks).pick(len(dead))
+            self.codebook[dead] = pick
+            self.code_sum[dead] = pick
+            self.code_count[dead] = 1.0
+            self.usage[dead] = 0.3

@@ -1,0 +1,320 @@
+"""Next-scale sampling with in-scale mask-and-repredict (temporal refinement)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from nextscale_core.exceptions import ConfigError
+from nextscale_core.model.conditioned import Past
+from nextscale_core.model.inpainting import Known, known_at_scale
+from nextscale_core.model.moscale import MoScale
+from nextscale_core.model.padded import PaddedScales
+from nextscale_core.model.quantizer import MultiScaleQuantizer
+from nextscale_core.text.encoder import TextFeatures
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class SamplingConfig:
+    """How tokens are drawn.
+
+    Attributes:
+        steps: Passes at each scale, coarse to fine; (1, 2, 5, 10) are MoScale's 18. See
+            `default_sampling` for better ones.
+        guidance: Strength t of logits = (1 + t) conditional - t unconditional, per scale.
+        temperature: Temperature of the logits, per scale.
+        top_p: Probability mass kept by nucleus sampling.
+        confidence_noise: Gumbel noise on the confidence that orders re-masking; falls to 0
+            over the passes of a scale.
+    """
+
+    steps: tuple[int, ...] = (1, 2, 5, 10)
+    guidance: tuple[float, ...] = (4.0, 4.0, 3.0, 2.5)
+    temperature: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)
+    top_p: float = 0.9
+    confidence_noise: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "guidance", "temperature"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if any(not isinstance(s, int) or not 1 <= s <= 100 for s in self.steps):
+            raise ConfigError(f"steps must be whole numbers from 1 to 100, got {self.steps}")
+        if any(not (math.isfinite(g) and 0 <= g <= 30) for g in self.guidance):
+            raise ConfigError(f"guidance must be from 0 to 30, got {self.guidance}")
+        if any(not (math.isfinite(t) and 0 < t <= 5) for t in self.temperature):
+            raise ConfigError(f"temperature must be in (0, 5], got {self.temperature}")
+        if not 0 < self.top_p <= 1:
+            raise ConfigError(f"top_p must be in (0, 1], got {self.top_p}")
+        if not len(self.steps) == len(self.guidance) == len(self.temperature):
+            raise ConfigError(
+                f"steps, guidance and temperature need one value per scale, got "
+                f"{len(self.steps)}, {len(self.guidance)} and {len(self.temperature)}"
+            )
+
+    def with_overrides(
+        self, steps: Sequence[int] | None = None, guidance: float | None = None
+    ) -> SamplingConfig:
+        """Other passes per scale, or another guidance at the first scale.
+
+        The guidance of the finer scales keeps its ratio to the first.
+
+        Raises:
+            ConfigError: a value is out of range or their number is not that of the scales.
+        """
+        config = self
+        if guidance is not None:
+            if not math.isfinite(guidance) or guidance < 0:
+                raise ConfigError(f"guidance must be from 0 to 30, got {guidance}")
+            first = self.guidance[0] or 1.0
+            values = tuple(guidance * g / first for g in self.guidance)
+            config = replace(config, guidance=values)
+        if steps is not None:
+            if len(steps) != len(self.steps):
+                raise ConfigError(
+                    f"steps needs {len(self.steps)} numbers, one per scale, got {list(steps)}"
+                )
+            config = replace(config, steps=tuple(steps))
+        return config
+
+
+def default_sampling(scales: int) -> SamplingConfig:
+    """Settings for a model with so many scales, where its folder names none.
+
+    Most passes go to the coarse scales. With one pass there (MoScale's first number) tokens are
+    drawn independently: of "walks in a circle", which may turn left or right, each draws its own
+    turn and the person walks straight (docs/training.md has the figures).
+    """
+    passes = (6, 5, 4, 2) + (1,) * scales
+    guidance = (4.0, 4.0, 3.0, 2.5) + (2.0,) * scales
+    return SamplingConfig(passes[:scales], guidance[:scales], (1.0,) * scales)
+
+
+def cosine_mask_count(total: Tensor, done: int, rounds: int) -> Tensor:
+    """Tokens that stay masked after `done` of `rounds` passes: ceil(n cos(pi/2 done/rounds)).
+
+    Every pass decides at least one token, so that as many passes as tokens decide one at a time:
+    at the coarsest scale, where few tokens hold the whole plan, each then knows the others. The
+    bare cosine would spend the first passes on nothing and decide the last ones in pairs.
+
+    Args:
+        total: (B,) tokens to predict in each sample.
+        done: Passes finished, 1..rounds.
+        rounds: Passes in all; after the last, none is masked.
+    """
+    share = math.cos(math.pi / 2 * done / rounds) if done < rounds else 0.0
+    # A hair is taken off before rounding up, lest 1e-17 keep a token masked.
+    left = torch.ceil(total * share - 1e-6).long()
+    return torch.minimum(left, total - done).clamp(min=0)
+
+
+def nucleus(probabilities: Tensor, top_p: float) -> Tensor:
+    """Keep the smallest set of codes whose mass reaches top_p, renormalised.
+
+    Args:
+        probabilities: (..., C), sums to 1.
+        top_p: In (0, 1].
+    """
+    ordered, index = probabilities.sort(dim=-1, descending=True)
+    before = ordered.cumsum(-1) - ordered
+    ordered = ordered.masked_fill(before >= top_p, 0.0)
+    kept = torch.zeros_like(probabilities).scatter(-1, index, ordered)
+    return kept / kept.sum(-1, keepdim=True)
+
+
+@dataclass(frozen=True)
+class SampleNoise:
+    """A source of randomness for each sample of a batch.
+
+    A sample draws for its own tokens only, never for padding, so that its motion does not
+    depend on how long the others in its batch are.
+
+    Attributes:
+        generators: B generators on the CPU.
+        counts: Tokens of each sample at the scale in work.
+    """
+
+    generators: Sequence[torch.Generator]
+    counts: Sequence[int]
+
+    def codes(self, probabilities: Tensor) -> Tensor:
+        """(B, N, C) probabilities -> (B, N) codes, 0 on padding."""
+        out = torch.zeros(probabilities.shape[:2], dtype=torch.long)
+        for row, (generator, n) in enumerate(zip(self.generators, self.counts, strict=True)):
+            out[row, :n] = torch.multinomial(probabilities[row, :n], 1, generator=generator)[:, 0]
+        return out
+
+    def gumbel(self, width: int, rows: Sequence[int]) -> Tensor:
+        """(B, width) standard Gumbel noise for some rows, 0 on padding and in other rows."""
+        out = torch.zeros(len(self.counts), width)
+        for row in rows:
+            generator, n = self.generators[row], self.counts[row]
+            out[row, :n] = -torch.empty(n).exponential_(generator=generator).log()
+        return out
+
+
+class NextScaleSampler:
+    """Draws tokens coarse to fine from a `MoScale` transformer.
+
+    At scale k, all unknown tokens start masked. Each pass predicts them, keeps the confident
+    ones and masks the rest again by a cosine schedule (MoScale's in-scale temporal refinement).
+    Tokens that were given are never masked, so the same loop completes and edits.
+
+    Args:
+        model: The transformer, in eval mode.
+        quantizer: The tokenizer's quantiser, which turns finished scales into the input of the
+            next.
+    """
+
+    def __init__(self, model: MoScale, quantizer: MultiScaleQuantizer) -> None:
+        self.model, self.quantizer = model, quantizer
+
+    @torch.no_grad()
+    def sample(
+        self,
+        text: TextFeatures,
+        latents: Sequence[int],
+        seeds: Sequence[int],
+        config: SamplingConfig,
+        known: Sequence[Known | None] | None = None,
+        progress: Progress | None = None,
+    ) -> list[tuple[Tensor, ...]]:
+        """Tokens for a batch of sentences.
+
+        Args:
+            text: Features of B sentences.
+            latents: Number of latents of each motion.
+            seeds: Seed of each motion; a motion does not depend on the others in its batch.
+            config: Passes, guidance, temperature.
+            known: Given tokens or latents of each motion, or None.
+            progress: Called with (passes done, passes in all); may raise to stop.
+
+        Returns:
+            For each motion one (n_k,) tensor per scale.
+        """
+        device = self.model.null_token.device
+        batch = len(latents)
+        padded = PaddedScales.build(list(latents), self.quantizer.divisors, device)
+        given = list(known or [None] * batch)
+        generators = [torch.Generator(device="cpu").manual_seed(int(seed)) for seed in seeds]
+        guided = any(g > 0 for g in config.guidance)
+        run = _Run(self.model, text, padded, guided)
+        total, done = sum(config.steps), 0
+        accumulated = torch.zeros(
+            batch, padded.latent_mask.shape[1], self.quantizer.dim, device=device
+        )
+        out: list[Tensor] = []
+        for scale in range(padded.num_scales):
+            valid = padded.token_masks[scale]
+            own = known_at_scale(given, self.quantizer, scale, valid.shape[1], accumulated)
+            tokens = torch.where(own.known, own.tokens, self.model.mask_token)
+            coarse = padded.down[scale] @ accumulated if scale else None
+            open_tokens = valid & ~own.known
+            masked = open_tokens.clone()
+            rounds = config.steps[scale]
+            noise = SampleNoise(generators, valid.sum(1).tolist())
+            for pass_index in range(rounds):
+                logits = run.logits(tokens, coarse, scale, config.guidance[scale])
+                if own.evidence is not None:
+                    logits = logits + own.evidence
+                tokens, confidence = self._predict(logits, tokens, masked, scale, config, noise)
+                left = cosine_mask_count(open_tokens.sum(1), pass_index + 1, rounds)
+                strength = config.confidence_noise * (1 - (pass_index + 1) / rounds)
+                masked = _least_confident(confidence, masked, left, strength, noise)
+                tokens = tokens.masked_fill(masked, self.model.mask_token)
+                done += 1
+                if progress is not None:
+                    progress(done, total)
+            run.finish()
+            # Padding must not carry the mask token into the codebook.
+            tokens = tokens.masked_fill(~valid, 0)
+            accumulated = accumulated + self.quantizer.contribution(tokens, scale, padded)
+            out.append(tokens)
+        counts = [self.quantizer.lengths(length) for length in latents]
+        return [
+            tuple(tokens[row, :n] for tokens, n in zip(out, counts[row], strict=True))
+            for row in range(batch)
+        ]
+
+    @staticmethod
+    def _predict(
+        logits: Tensor,
+        tokens: Tensor,
+        masked: Tensor,
+        scale: int,
+        config: SamplingConfig,
+        noise: SampleNoise,
+    ) -> tuple[Tensor, Tensor]:
+        """Fill the masked tokens; return all tokens and the log-probability of the new ones."""
+        probabilities = torch.softmax(logits.float() / config.temperature[scale], dim=-1).cpu()
+        drawn = noise.codes(nucleus(probabilities, config.top_p))
+        chosen = probabilities.gather(-1, drawn[..., None])[..., 0].clamp(min=1e-9).log()
+        filled = torch.where(masked, drawn.to(tokens.device), tokens)
+        return filled, chosen.to(tokens.device)
+
+
+class _Run:
+    """The passes of one batch: condition, guidance and cached keys and values.
+
+    Conditional and unconditional passes run as one batch of twice the size.
+    """
+
+    def __init__(
+        self, model: MoScale, text: TextFeatures, padded: PaddedScales, guided: bool
+    ) -> None:
+        self.model, self.guided = model, guided
+        self.padded = padded
+        batch = len(padded.lengths)
+        if guided:
+            self.padded = padded.twice()
+            dropped = torch.arange(2 * batch, device=padded.lengths.device) >= batch
+            text = model.drop_text(
+                TextFeatures(
+                    torch.cat([text.tokens] * 2),
+                    torch.cat([text.mask] * 2),
+                    torch.cat([text.pooled] * 2),
+                ),
+                dropped,
+            )
+        self.condition = model.condition(text, self.padded.lengths)
+        self.past: list[Past] = []
+        self.current: Past = []
+
+    def logits(self, tokens: Tensor, coarse: Tensor | None, scale: int, guidance: float) -> Tensor:
+        if self.guided:
+            tokens = torch.cat([tokens, tokens])
+            coarse = None if coarse is None else torch.cat([coarse, coarse])
+        logits, self.current = self.model.step(
+            tokens, coarse, scale, self.padded, self.condition, self.past
+        )
+        if not self.guided:
+            return logits
+        conditional, unconditional = logits.float().chunk(2)
+        return (1 + guidance) * conditional - guidance * unconditional
+
+    def finish(self) -> None:
+        """Keep the last pass's keys and values for the finer scales.
+
+        They were computed with some tokens of the scale still masked, as in training, where
+        every scale is seen partly masked; so no extra pass is needed.
+        """
+        self.past.append(self.current)
+
+
+def _least_confident(
+    confidence: Tensor, masked: Tensor, left: Tensor, strength: float, noise: SampleNoise
+) -> Tensor:
+    """(B, N) bool: the `left` least confident of the tokens that were just predicted."""
+    if not bool((left > 0).any()):
+        return torch.zeros_like(masked)
+    # A sample whose tokens are all decided draws nothing more, whatever the others need.
+    rows = (left > 0).nonzero()[:, 0].tolist()
+    score = confidence + strength * noise.gumbel(confidence.shape[1], rows).to(confidence)
+    score = score.masked_fill(~masked, math.inf)
+    rank = score.argsort(dim=1).argsort(dim=1)
+    return (rank < left[:, None]) & masked

@@ -1,0 +1,196 @@
+"""Where the robot's feet go: the human's steps at the robot's size, locked while they stand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from scipy import ndimage
+
+from nextscale_core.retarget.contacts import Contacts, stance_spans, steady_heading
+from nextscale_core.robots.profile import SIDES, Sole
+from nextscale_core.rotations import exp, log, smoothstep, unit
+
+
+@dataclass(frozen=True)
+class FootPlan:
+    """Targets of both feet over T frames.
+
+    Attributes:
+        ankle: (T, 2, 3) ankle positions of the left and right foot [m], floor at z = 0.
+        rotation: (T, 2, 3, 3) orientations of the soles.
+        stance: (T, 2) from 0 (swinging) to 1 (standing, locked).
+    """
+
+    ankle: np.ndarray
+    rotation: np.ndarray
+    stance: np.ndarray
+
+
+def plan_feet(
+    ankle: np.ndarray,
+    rotation: np.ndarray,
+    contacts: Contacts,
+    sole: Sole,
+    lateral: np.ndarray,
+    min_width: float,
+) -> FootPlan:
+    """Keep the feet apart, lock them while they stand and keep them above the floor.
+
+    Args:
+        ankle: (T, 2, 3) unlocked ankle positions at the robot's size [m].
+        rotation: (T, 2, 3, 3) unlocked orientations of the soles.
+        contacts: Which part of which foot stands.
+        sole: Contact points of a foot.
+        lateral: (T, 3) horizontal unit vector to the robot's left.
+        min_width: Least distance of ankles beside each other [m].
+    """
+    ankle = spread(ankle, lateral, min_width, length=sole.toe[0] - sole.heel[0])
+    locked = [
+        _lock(
+            ankle[:, n], rotation[:, n], contacts.ankle[:, n], contacts.ball[:, n], _points(sole, n)
+        )
+        for n in range(len(SIDES))
+    ]
+    place = np.stack([foot[0] for foot in locked], axis=1)
+    turn = np.stack([foot[1] for foot in locked], axis=1)
+    stance = np.stack([foot[2] for foot in locked], axis=1)
+    for n in range(len(SIDES)):
+        corners = place[:, n, None] + (turn[:, n, None] @ _corners(sole, n)[..., None])[..., 0]
+        place[:, n, 2] += np.maximum(0.0, -corners[..., 2].min(1))
+    return FootPlan(place, turn, stance)
+
+
+def spread(ankle: np.ndarray, lateral: np.ndarray, width: float, length: float) -> np.ndarray:
+    """Push feet apart that stand beside each other closer than `width`.
+
+    Args:
+        ankle: (T, 2, 3) left and right ankle [m].
+        lateral: (T, 3) horizontal unit vector to the left.
+        width: Least lateral distance [m].
+        length: Length of a foot [m]; feet further apart fore and aft may cross.
+    """
+    apart = ankle[:, 0] - ankle[:, 1]
+    across = (apart * lateral).sum(-1)
+    along = np.linalg.norm(apart[:, :2] - across[:, None] * lateral[:, :2], axis=-1)
+    beside = 1.0 - smoothstep(along, 0.8 * length, 1.6 * length)
+    beside *= 1.0 - smoothstep(np.abs(apart[:, 2]), 0.15, 0.25)
+    push = 0.5 * beside * np.maximum(0.0, width - across)
+    push = ndimage.gaussian_filter1d(push, 1.0, mode="nearest")
+    shift = push[:, None] * lateral
+    return ankle + np.stack([shift, -shift], axis=1)
+
+
+def _points(sole: Sole, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Toe and heel of the left (0) or right (1) foot."""
+    mirror = np.array([1.0, 1.0 if number == 0 else -1.0, 1.0])
+    return mirror * sole.toe, mirror * sole.heel
+
+
+def _corners(sole: Sole, number: int) -> np.ndarray:
+    """(4, 3) corners of a sole."""
+    side = np.array([0.0, sole.half_width, 0.0])
+    return np.stack([end + sign * side for end in _points(sole, number) for sign in (1.0, -1.0)])
+
+
+def _lock(
+    ankle: np.ndarray,
+    rotation: np.ndarray,
+    heel_down: np.ndarray,
+    ball_down: np.ndarray,
+    points: tuple[np.ndarray, np.ndarray],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """One foot: the correction that locks it is carried smoothly through the swings."""
+    frames = len(ankle)
+    heading = np.unwrap(np.arctan2(rotation[:, 1, 0], rotation[:, 0, 0]))
+    lain = _lain_down(ankle, rotation, heel_down, ball_down, heading, points)
+    spans = stance_spans(heel_down | ball_down, lain)
+    if not spans:
+        return ankle.copy(), rotation.copy(), np.zeros(frames)
+    place, turn = ankle.copy(), rotation.copy()
+    for span in spans:
+        place[span], turn[span] = _stand(
+            lain[span], rotation[span], heel_down[span], ball_down[span], heading[span], points
+        )
+    shift, twist = place - ankle, log(turn @ rotation.transpose(0, 2, 1))
+    first, last = spans[0], spans[-1]
+    shift[: first.start], twist[: first.start] = shift[first.start], twist[first.start]
+    shift[last.stop :], twist[last.stop :] = shift[last.stop - 1], twist[last.stop - 1]
+    for before, after in pairwise(spans):
+        a, b = before.stop - 1, after.start
+        u = smoothstep(np.arange(a + 1, b, dtype=float), a, b)[:, None]
+        for track in (shift, twist):
+            track[a + 1 : b] = (1 - u) * track[a] + u * track[b]
+    standing = np.zeros(frames)
+    for span in spans:
+        standing[span] = 1.0
+    ramp = ndimage.gaussian_filter1d(standing, 0.7, mode="nearest")
+    return ankle + shift, exp(twist) @ rotation, np.maximum(ramp * ramp, 0.8 * standing)
+
+
+def _lain_down(
+    ankle: np.ndarray,
+    rotation: np.ndarray,
+    heel_down: np.ndarray,
+    ball_down: np.ndarray,
+    heading: np.ndarray,
+    points: tuple[np.ndarray, np.ndarray],
+) -> np.ndarray:
+    """(T, 2) where the ankle would be if the foot were laid flat about the part that stands."""
+    toe, heel = points
+    about = np.where((ball_down & ~heel_down)[:, None], toe, heel)
+    rolled = (heel_down ^ ball_down)[:, None]
+    shift = (rotation @ about[..., None] - _about_z(heading) @ about[..., None])[..., 0]
+    return (ankle + np.where(rolled, shift, 0.0))[:, :2]
+
+
+def _stand(
+    lain: np.ndarray,
+    rotation: np.ndarray,
+    heel_down: np.ndarray,
+    ball_down: np.ndarray,
+    heading: np.ndarray,
+    points: tuple[np.ndarray, np.ndarray],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ankle and sole over one stance: flat, or rolling over the toe or the heel.
+
+    `lain` are the places of the ankle of the foot laid flat. A flat foot that has to turn turns
+    about the point below the ankle, where its load is; one that stands on its ball turns about
+    that.
+    """
+    toe, heel = points
+    flat = heel_down & ball_down
+    sure = flat if flat.any() else np.ones(len(flat), dtype=bool)
+    level = _about_z(steady_heading(heading))
+    front, back = level @ toe, level @ heel
+    on_ball = ball_down & ~heel_down
+    turned = np.diff(front[:, :2], axis=0) * (on_ball[1:] & on_ball[:-1])[:, None]
+    rest = np.zeros((len(lain), 3))
+    rest[1:, :2] = -np.cumsum(turned, axis=0)
+    rest[:, :2] += (lain - rest[:, :2])[sure].mean(0)
+    rest[:, 2] = -toe[2]
+    pitch = -np.arcsin(np.clip(rotation[:, 2, 0], -1, 1))  # positive: toes down
+    pitch = np.where(flat, 0.0, np.where(ball_down, np.maximum(pitch, 0), np.minimum(pitch, 0)))
+    pitch = np.clip(ndimage.gaussian_filter1d(pitch, 0.7, mode="nearest"), -0.8, 1.2)
+    pitch[flat] = 0.0
+    turn = level @ exp(pitch[:, None] * np.array([0.0, 1.0, 0.0]))
+    about_toe = rest + front - turn @ toe
+    about_heel = rest + back - turn @ heel
+    return np.where(pitch[:, None] >= 0, about_toe, about_heel), turn
+
+
+def _about_z(angle: np.ndarray) -> np.ndarray:
+    """(T, 3, 3) turns about the vertical by angles (T,) [rad]."""
+    return exp(angle[:, None] * np.array([0.0, 0.0, 1.0]))
+
+
+def heading_left(pelvis: np.ndarray) -> np.ndarray:
+    """(T, 3) horizontal unit vector to the left of a pelvis orientation (T, 3, 3)."""
+    forward = pelvis[..., 0].copy()
+    # Bent far over, the pelvis' x axis points down and its z axis tells the heading.
+    bent = smoothstep(np.abs(forward[..., 2]), 0.7, 0.95)[..., None]
+    forward = (1 - bent) * forward - bent * np.sign(forward[..., 2:]) * pelvis[..., 2]
+    forward[..., 2] = 0.0
+    forward = unit(forward, np.broadcast_to([1.0, 0.0, 0.0], forward.shape))
+    return np.stack([-forward[..., 1], forward[..., 0], np.zeros(len(forward))], -1)

@@ -1,0 +1,129 @@
+"""Orientations of the human body from its joint positions alone.
+
+Every frame returned is that of a body standing upright at rest: x forward, y left, z up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nextscale_core.motion.skeleton import JOINT_INDEX
+from nextscale_core.robots.profile import SIDES
+from nextscale_core.rotations import frame_from, smoothstep, unit
+
+_PELVIS_LEAN = np.deg2rad(3.0)
+"""At rest, HumanML3D's first spine joint lies this far behind the vertical above the hips."""
+
+_FOOT_REST = np.deg2rad(-22.5)
+"""At rest, HumanML3D's ball of the foot lies this far below the horizontal through the ankle."""
+
+
+@dataclass(frozen=True)
+class Body:
+    """Orientations and limb directions of a human over T frames.
+
+    Attributes:
+        joints: (T, 22, 3) joint positions [m], z up.
+        pelvis: (T, 3, 3) orientation of the pelvis.
+        torso: (T, 3, 3) orientation of the chest.
+        feet: (T, 2, 3, 3) orientation of the left and right sole.
+        bones: Name ('left_thigh', 'right_forearm', ...) -> (T, 3) unit direction, pointing
+            away from the trunk.
+    """
+
+    joints: np.ndarray
+    pelvis: np.ndarray
+    torso: np.ndarray
+    feet: np.ndarray
+    bones: dict[str, np.ndarray]
+
+    def joint(self, name: str) -> np.ndarray:
+        """(T, 3) track of a joint [m]."""
+        return self.joints[:, JOINT_INDEX[name]]
+
+
+_BONES = {
+    "thigh": ("hip", "knee"),
+    "shank": ("knee", "ankle"),
+    "upper_arm": ("shoulder", "elbow"),
+    "forearm": ("elbow", "wrist"),
+}
+
+
+def body_of(joints: np.ndarray, flat: np.ndarray) -> Body:
+    """Orientations of pelvis, chest, feet and the directions of the limbs.
+
+    Args:
+        joints: (T, 22, 3) positions [m], z up.
+        flat: (T, 2) bool, left and right sole flat on the floor; the pitch of the human's
+            ankle-to-ball line is measured there, because shoes and skeletons differ.
+    """
+
+    def at(name: str) -> np.ndarray:
+        return joints[:, JOINT_INDEX[name]]
+
+    hips = (at("left_hip") + at("right_hip")) / 2
+    pelvis = frame_from(
+        primary=at("left_hip") - at("right_hip"), secondary=at("spine1") - hips, axes="yz"
+    )
+    pelvis = pelvis @ _about_y(np.array(_PELVIS_LEAN))
+    across = unit(at("left_collar") - at("right_collar")) + unit(
+        at("left_shoulder") - at("right_shoulder")
+    )
+    torso = frame_from(
+        primary=at("neck") - at("spine1"), secondary=across, axes="zy", fallback=pelvis
+    )
+    bones = {
+        f"{side}_{bone}": unit(at(f"{side}_{end}") - at(f"{side}_{start}"))
+        for side in SIDES
+        for bone, (start, end) in _BONES.items()
+    }
+    feet = np.stack(
+        [
+            _foot(
+                toe_line=unit(at(f"{side}_foot") - at(f"{side}_ankle"), pelvis[..., 0]),
+                thigh=bones[f"{side}_thigh"],
+                shank=bones[f"{side}_shank"],
+                pelvis=pelvis,
+                flat=flat[:, number],
+            )
+            for number, side in enumerate(SIDES)
+        ],
+        axis=1,
+    )
+    return Body(joints, pelvis, torso, feet, bones)
+
+
+def _foot(
+    toe_line: np.ndarray,
+    thigh: np.ndarray,
+    shank: np.ndarray,
+    pelvis: np.ndarray,
+    flat: np.ndarray,
+) -> np.ndarray:
+    """Orientation of a sole, (T, 3, 3).
+
+    Two points (ankle and ball) leave the roll of the foot open. A foot near the horizontal is
+    taken as not rolled. Where the toes point down, the horizontal says nothing: the foot then
+    turns about the knee's hinge, or about the pelvis' left where the leg is straight.
+    """
+    level = np.cross([0.0, 0.0, 1.0], toe_line)
+    hinge = np.cross(thigh, shank)
+    bend = np.linalg.norm(hinge, axis=-1, keepdims=True)
+    trust = smoothstep(bend, 0.15, 0.45)
+    hinge = trust * unit(hinge) + (1 - trust) * pelvis[..., 1]
+    horizontal = smoothstep(np.linalg.norm(level, axis=-1, keepdims=True), 0.25, 0.6)
+    left = horizontal * unit(level) + (1 - horizontal) * unit(hinge)
+    frame = frame_from(primary=toe_line, secondary=left, axes="xy", fallback=pelvis)
+    pitch = np.arcsin(np.clip(toe_line[:, 2], -1, 1))
+    rest = float(np.median(pitch[flat])) if flat.sum() >= 5 else _FOOT_REST
+    rest = float(np.clip(rest, _FOOT_REST - 0.3, _FOOT_REST + 0.3))
+    return frame @ _about_y(np.array(rest))
+
+
+def _about_y(angle: np.ndarray) -> np.ndarray:
+    """Rotation about y; a positive angle turns x down, towards -z."""
+    c, s = np.cos(angle), np.sin(angle)
+    return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])

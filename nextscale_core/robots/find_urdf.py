@@ -1,0 +1,110 @@
+"""Where descriptions of robots are: in pip packages, in folders, or in the text of a topic."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from nextscale_core.exceptions import RobotError
+from nextscale_core.robots.cache import cache_dir
+from nextscale_core.robots.profile import UrdfSource
+
+
+def find_urdf(source: UrdfSource, beside: Path) -> tuple[Path, tuple[Path, ...]]:
+    """The URDF that a profile names, and the folders its meshes are looked for in.
+
+    Args:
+        source: What the profile says.
+        beside: The profile file.
+
+    Raises:
+        RobotError: the package that carries it is not installed; the message says how to.
+    """
+    if not source.distribution:
+        urdf = beside.parent / source.path
+        return urdf, package_roots(urdf)
+    root = _distribution_share(source.distribution, source.install)
+    return root / source.path, (root.parent,)
+
+
+def _distribution_share(distribution: str, install: str) -> Path:
+    """Folder `share/<distribution>` of an installed pip distribution."""
+    hint = f"install it with: {install}" if install else "install it with pip"
+    try:
+        files = importlib.metadata.distribution(distribution).files or []
+    except importlib.metadata.PackageNotFoundError:
+        raise RobotError(f"the package {distribution} is not installed; {hint}") from None
+    for file in files:
+        if file.parts[-2:] == (distribution, "package.xml"):
+            return Path(str(file.locate())).resolve().parent
+    raise RobotError(f"the package {distribution} holds no robot descriptions; {hint}")
+
+
+def package_roots(urdf: Path) -> tuple[Path, ...]:
+    """Folders above a URDF, then those of ROS: `package://x/...` is below one of them."""
+    return (*tuple(urdf.resolve().parents)[:5], *_ros_roots())
+
+
+def _ros_roots() -> tuple[Path, ...]:
+    """Folders of packages that the environment of a sourced ROS workspace names."""
+    prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
+    sources = os.environ.get("ROS_PACKAGE_PATH", "").split(os.pathsep)
+    folders = [Path(prefix) / "share" for prefix in prefixes if prefix]
+    folders += [Path(folder) for folder in sources if folder]
+    return tuple(folder for folder in folders if folder.is_dir())
+
+
+def find_mesh(name: str, urdf: Path, mesh_dirs: Sequence[Path]) -> Path | None:
+    """The file of a mesh as a URDF names it, None where there is none.
+
+    Args:
+        name: 'package://x/y.stl', 'file:///x/y.stl' or a path beside the URDF.
+        urdf: The description.
+        mesh_dirs: Folders that `package://` is resolved in.
+    """
+    if name.startswith("package://"):
+        # Some descriptions have a third slash there.
+        inside = name.removeprefix("package://").lstrip("/")
+        places = [folder / inside for folder in mesh_dirs]
+    else:
+        places = [urdf.parent / name.removeprefix("file://")]
+    return next((place for place in places if place.is_file()), None)
+
+
+def keep_description(xml: str) -> Path:
+    """Write the text of a URDF where it can be read again, named by its content.
+
+    Raises:
+        RobotError: it cannot be written anywhere, or is no text that can be.
+    """
+    try:
+        data = xml.encode()
+    except UnicodeEncodeError as error:
+        raise RobotError(f"the robot description is no Unicode text: {error}") from error
+    name = f"{hashlib.sha256(data).hexdigest()[:24]}.urdf"
+    reason: OSError | None = None
+    for make in (_in_cache, _in_temporary):
+        try:
+            path = make() / name
+            if not path.is_file() or path.read_bytes() != data:
+                part = path.with_suffix(f".{os.getpid()}.part")
+                part.write_bytes(data)
+                part.replace(path)
+            return path
+        except OSError as error:
+            reason = error
+    raise RobotError(f"the robot description cannot be written to a file: {reason}")
+
+
+def _in_cache() -> Path:
+    folder = cache_dir() / "descriptions"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _in_temporary() -> Path:
+    return Path(tempfile.mkdtemp(prefix="nextscale-"))

@@ -1,0 +1,334 @@
+"""`Robot`: a URDF and a profile, loaded and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pinocchio as pin
+from scipy.spatial.transform import Rotation
+
+from nextscale_core.exceptions import ConfigError, RobotError
+from nextscale_core.resources import resource
+from nextscale_core.robots.description import (
+    acceleration_limits,
+    expand,
+    held_joints,
+    joint_limits,
+    joint_names,
+    locked_joints,
+    name_problems,
+    orientations,
+    read_model,
+    reduced,
+    stand_up,
+)
+from nextscale_core.robots.find_urdf import find_urdf, keep_description, package_roots
+from nextscale_core.robots.limb_axes import hinge_points
+from nextscale_core.robots.mimic import Coupling, Mimic, coupling, with_followers
+from nextscale_core.robots.profile import RobotProfile, read_profile
+from nextscale_core.robots.state import RobotState as RobotState
+from nextscale_core.robots.urdf import read_urdf
+
+
+@dataclass(frozen=True, eq=False)
+class Robot:
+    """A humanoid: kinematic model with a floating base, limits and profile.
+
+    Attributes:
+        name: Name of the profile.
+        joint_names: J joints that a controller commands: those that are neither locked nor held
+            and mimic none. Their order is pinocchio's, not that of the file: each joint before
+            those it carries, and those that one link carries by name.
+        position_lower: (J,) lower position limits [rad].
+        position_upper: (J,) upper position limits [rad].
+        velocity_limit: (J,) [rad/s].
+        acceleration_limit: (J,) [rad/s^2].
+        nominal: (J,) standing posture inside the limits [rad].
+        profile: What the URDF does not say.
+        model: pinocchio model; joint 1 is the free flyer. Where `coupling` is None, joint 2 + j
+            is `joint_names[j]`; otherwise the model has the joints that mimic others too. Its
+            base frame lies in the origin of the root link with x forward, y left and z up when
+            the robot stands at zero, whatever the root link's own axes are.
+        urdf_path: The description.
+        mesh_dirs: Folders that `package://` is resolved in.
+        held: Where the joints are that the profile's `joints` leaves out [rad].
+        base_held: True where joints of a leg are held: then the base stays where it is.
+        mimics: Every movable joint of the URDF that mimics another (`<mimic>`), chains resolved;
+            locked and held ones too. None of them is commanded or in `/joint_states`.
+        coupling: From the commanded joints to all joints of the model; None where they are the
+            same.
+        upright: (3, 3) orientation of each body part ('torso', 'left_ankle', ...) from the base,
+            of the robot that stands at zero with nothing held.
+        aside: (3,) from a joint to the knee or elbow ('left_knee') that it stands for, where that
+            lies beside it, of the robot that stands at zero [m].
+    """
+
+    name: str
+    joint_names: tuple[str, ...]
+    position_lower: np.ndarray
+    position_upper: np.ndarray
+    velocity_limit: np.ndarray
+    acceleration_limit: np.ndarray
+    nominal: np.ndarray
+    profile: RobotProfile
+    model: pin.Model
+    urdf_path: Path
+    mesh_dirs: tuple[Path, ...]
+    held: Mapping[str, float] = field(default_factory=dict)
+    base_held: bool = False
+    mimics: Mapping[str, Mimic] = field(default_factory=dict)
+    coupling: Coupling | None = None
+    upright: Mapping[str, np.ndarray] = field(default_factory=dict)
+    aside: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def num_joints(self) -> int:
+        """J, the number of joints in a trajectory."""
+        return len(self.joint_names)
+
+    @property
+    def continuous(self) -> np.ndarray:
+        """(J,) True for joints without position limits in the URDF."""
+        numbers = [self.model.getJointId(name) for name in self.joint_names]
+        return np.array([self.model.joints[number].nq == 2 for number in numbers], dtype=bool)
+
+    def root_quaternion(self, base_quaternion: np.ndarray) -> np.ndarray:
+        """Orientation of the URDF's own root link, (..., 4) x y z w.
+
+        Args:
+            base_quaternion: (..., 4) orientation of the base, x forward and z up at zero; what
+                trajectories and states hold.
+        """
+        turn = Rotation.from_matrix(self.profile.axes.rotation())
+        return (Rotation.from_quat(base_quaternion) * turn).as_quat()
+
+    def configurations(
+        self, base_position: np.ndarray, base_quaternion: np.ndarray, positions: np.ndarray
+    ) -> np.ndarray:
+        """Pinocchio configurations.
+
+        Args:
+            base_position: (N, 3) root link in the world [m].
+            base_quaternion: (N, 4) x y z w.
+            positions: (N, J) joint positions [rad].
+
+        Returns:
+            (N, nq); continuous joints take two entries (cosine and sine).
+        """
+        q = np.empty((len(positions), self.model.nq))
+        q[:, :3], q[:, 3:7] = base_position, base_quaternion
+        if self.coupling is not None:
+            positions = self.coupling.positions(positions)
+        for j in range(positions.shape[1]):
+            joint = self.model.joints[j + 2]
+            if joint.nq == 2:
+                q[:, joint.idx_q] = np.cos(positions[:, j])
+                q[:, joint.idx_q + 1] = np.sin(positions[:, j])
+            else:
+                q[:, joint.idx_q] = positions[:, j]
+        return q
+
+
+def list_robots() -> list[str]:
+    """Names of the robots that come with the package, sorted."""
+    return sorted(path.stem for path in resource("config/robots").glob("*.yaml"))
+
+
+def load_robot(
+    name_or_urdf: str, profile: Path | None = None, joints: str | Sequence[str] | None = None
+) -> Robot:
+    """Load a robot by its name, or any URDF with a profile.
+
+    Args:
+        name_or_urdf: One of `list_robots()`, the path of a URDF file, or the path of a profile
+            that says itself where its URDF is.
+        profile: YAML profile; required with a URDF, optional with a name (it then replaces the
+            one that comes with the package).
+        joints: Which joints move, instead of what the profile says: 'all', 'upper_body' or
+            patterns of joint names. The others are held in the nominal posture (see `hold_at`).
+
+    Raises:
+        RobotError: unknown robot (the message lists the known), missing package (the message
+            says how to install it), or a profile that names joints or links the URDF lacks.
+        ConfigError: the profile itself is malformed.
+    """
+    if isinstance(joints, Sequence) and not isinstance(joints, str):
+        joints = tuple(joints)
+    if name_or_urdf in list_robots():
+        path = profile or resource(f"config/robots/{name_or_urdf}.yaml")
+        return _load_known(str(path), _changed(Path(path)), joints)
+    urdf = Path(name_or_urdf)
+    is_file = _is_file(urdf)
+    if urdf.suffix.lower() in (".yaml", ".yml") and is_file and profile is None:
+        return _load_known(str(urdf.resolve()), _changed(urdf), joints)
+    if urdf.suffix.lower() in (".urdf", ".xml") or is_file:
+        if not is_file:
+            raise RobotError(f"no URDF file {name_or_urdf}")
+        if profile is None:
+            raise RobotError(
+                f"a URDF path needs a profile file: load_robot({name_or_urdf!r}, ...); "
+                f"'nextscale robots draft {name_or_urdf}' writes a first one"
+            )
+        return build_robot(urdf, _chosen(read_profile(profile), joints), package_roots(urdf))
+    raise RobotError(f"unknown robot {name_or_urdf!r}; known: {', '.join(list_robots())}")
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is such a file; a name that no file can have is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _changed(profile: Path) -> int:
+    """When a profile was changed last [ns]."""
+    try:
+        return profile.stat().st_mtime_ns
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"robot profile {str(profile)[:500]!r} cannot be read: {error}"
+        ) from error
+
+
+@lru_cache(maxsize=8)
+def _load_known(path: str, _time: int, joints: str | tuple[str, ...] | None) -> Robot:
+    profile = read_profile(path)
+    if not profile.urdf.path:
+        raise ConfigError(f"{Path(path).name}: urdf.path is missing")
+    urdf, mesh_dirs = find_urdf(profile.urdf, Path(path))
+    return build_robot(urdf, _chosen(profile, joints), mesh_dirs)
+
+
+def load_robot_description(
+    xml: str,
+    profile: Path | RobotProfile,
+    joints: str | Sequence[str] | None = None,
+    mesh_dirs: Sequence[Path] = (),
+) -> Robot:
+    """Load a robot from the text of a URDF, such as the topic `robot_description` carries.
+
+    Meshes named `package://...` are looked for in `mesh_dirs` and where the environment of a
+    sourced ROS workspace says.
+
+    Args:
+        xml: The URDF.
+        profile: YAML profile, or one already read.
+        joints: Which joints move; as for `load_robot`.
+        mesh_dirs: Folders that hold packages.
+
+    Raises:
+        RobotError: the text is no URDF, or does not fit the profile.
+        ConfigError: the profile itself is malformed.
+    """
+    if not xml.strip():
+        raise RobotError("the robot description is empty")
+    if not isinstance(profile, RobotProfile):
+        profile = read_profile(profile)
+    urdf = keep_description(xml)
+    return build_robot(urdf, _chosen(profile, joints), (*mesh_dirs, *package_roots(urdf)))
+
+
+def _chosen(profile: RobotProfile, joints: str | Sequence[str] | None) -> RobotProfile:
+    """The profile with another choice of moving joints."""
+    if joints is None:
+        return profile
+    return replace(profile, joints=joints if isinstance(joints, str) else tuple(joints))
+
+
+def build_robot(
+    urdf: Path,
+    profile: RobotProfile,
+    mesh_dirs: tuple[Path, ...],
+    held_at: Mapping[str, float] | None = None,
+) -> Robot:
+    """Build a robot from a URDF file and a profile.
+
+    Args:
+        urdf: The description.
+        profile: Which link is what; every name in it is checked against the URDF.
+        mesh_dirs: Folders that `package://` is resolved in.
+        held_at: Where joints that `profile.joints` leaves out are held [rad]; the nominal posture
+            for those that are not in it.
+
+    Raises:
+        RobotError: the URDF cannot be parsed, lacks named joints or links, has limits that make
+            no sense, or joints that are neither revolute, continuous, fixed nor locked. The
+            message holds everything that is wrong.
+    """
+    read = read_urdf(urdf)
+    mimics, model = read.mimics, read_model(read)
+    stand_up(model, profile.axes)
+    wrong = name_problems(model, profile, mimics)
+    if wrong:
+        raise RobotError(f"{profile.name}: {'; '.join(wrong)}")
+    model = reduced(model, locked_joints(model, profile, mimics))
+    upright = orientations(model, profile)
+    aside = hinge_points(model, {"left": profile.left, "right": profile.right}, profile.hand)
+    held, base_held = held_joints(model, profile, mimics)
+    names = joint_names(model)
+    limits, wrong = joint_limits(model, profile, read, but=held)
+    if wrong:
+        raise RobotError(f"{profile.name}: {'; '.join(wrong)}")
+    accelerations = acceleration_limits(names, profile, read)
+    nominal = expand(profile.nominal, names)
+    at = {
+        name: float((held_at or {}).get(name, np.clip(nominal.get(name, 0.0), *limits[name][:2])))
+        for name in held
+    }
+    model = reduced(model, with_followers(at, mimics, names))
+    names = [name for name in joint_names(model) if name not in mimics]
+    lower, upper, velocity = (np.array([limits[name][n] for name in names]) for n in range(3))
+    return Robot(
+        name=profile.name,
+        joint_names=tuple(names),
+        position_lower=lower,
+        position_upper=upper,
+        velocity_limit=velocity,
+        acceleration_limit=np.array([accelerations[name] for name in names]),
+        nominal=np.clip([nominal.get(name, 0.0) for name in names], lower, upper),
+        profile=profile,
+        model=model,
+        urdf_path=Path(urdf),
+        mesh_dirs=mesh_dirs,
+        held=at,
+        base_held=base_held,
+        mimics=mimics,
+        coupling=coupling(joint_names(model), mimics),
+        upright=upright,
+        aside=aside,
+    )
+
+
+def with_profile(robot: Robot, **changes: object) -> Robot:
+    """The same URDF under a changed profile (for experiments and tests).
+
+    Args:
+        robot: Where URDF and profile come from.
+        changes: Fields of `RobotProfile` to replace.
+    """
+    changed: RobotProfile = replace(robot.profile, **changes)  # type: ignore[arg-type]
+    return build_robot(robot.urdf_path, changed, robot.mesh_dirs)
+
+
+def hold_at(robot: Robot, measured: Mapping[str, float]) -> Robot:
+    """The same robot with its held joints where they were measured.
+
+    Args:
+        robot: A robot of which only some joints move.
+        measured: Positions by joint name [rad]; joints that are not held do not matter.
+
+    Raises:
+        RobotError: a held joint was not measured, or holds NaN.
+    """
+    missing = [name for name in robot.held if not np.isfinite(measured.get(name, np.nan))]
+    if missing:
+        raise RobotError(f"{robot.name}: no measured position of {', '.join(missing)}")
+    wanted = {name: float(measured[name]) for name in robot.held}
+    if wanted == robot.held:
+        return robot
+    return build_robot(robot.urdf_path, robot.profile, robot.mesh_dirs, wanted)

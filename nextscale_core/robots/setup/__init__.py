@@ -1,0 +1,1 @@
+"""Profiles for new robots: drafted from a URDF, and checked."""

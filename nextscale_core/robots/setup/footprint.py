@@ -1,0 +1,159 @@
+"""What a foot stands on: the lowest points of its shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pinocchio as pin
+
+from nextscale_core.exceptions import RobotError
+from nextscale_core.robots.hulls import link_points
+from nextscale_core.robots.shapes import Kind
+
+_LAYER = 0.006
+"""Points so far above the lowest one still belong to the sole [m]."""
+
+_INSET = 0.05
+"""Share of the length and width of a foot that is left off at its rounded edges."""
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """The sole of a foot, seen from a point above it [m].
+
+    Attributes:
+        front: Where it ends in front.
+        back: Where it ends behind.
+        low: Its height.
+        middle: Middle of its width.
+        half_width: Half of its width.
+    """
+
+    front: float
+    back: float
+    low: float
+    middle: float
+    half_width: float
+
+
+def footprint(points: np.ndarray) -> Footprint:
+    """The sole of a foot.
+
+    Args:
+        points: (P, 3) points of the foot: x forward, y left, z up [m].
+    """
+    low = float(points[:, 2].min())
+    sole = points[points[:, 2] < low + _LAYER]
+    (back, right), (front, left) = sole[:, :2].min(0), sole[:, :2].max(0)
+    length, width = float(front - back), float(left - right)
+    return Footprint(
+        front=float(front) - _INSET * length,
+        back=float(back) + _INSET * length,
+        low=low,
+        middle=float(left + right) / 2,
+        half_width=max(0.5 * width * (1 - 2 * _INSET), 0.01),
+    )
+
+
+def body_points(
+    model: pin.Model, urdf: Path, mesh_dirs: Sequence[Path], mesh_up: str
+) -> tuple[dict[str, np.ndarray], frozenset[str]]:
+    """What each joint carries: its collision shapes, or where those end before it what is seen.
+
+    A joint takes visual shapes where neither it nor any joint behind it has collision shapes, as
+    feet and hands without any.
+
+    Returns:
+        (P, 3) points by joint name, at zero in the base frame [m]; names of the joints whose
+        points are visual.
+
+    Raises:
+        RobotError: a collision mesh is missing or cannot be read.
+    """
+    points = joint_points(model, urdf, mesh_dirs, mesh_up)
+    bare = {
+        model.names[joint]
+        for joint in range(2, model.njoints)
+        if not any(model.names[behind] in points for behind in model.subtrees[joint])
+    }
+    if not bare:
+        return points, frozenset()
+    try:
+        seen = joint_points(model, urdf, mesh_dirs, mesh_up, ("visual",))
+    except RobotError:
+        return points, frozenset()
+    visual = bare & set(seen)
+    return points | {joint: seen[joint] for joint in visual}, frozenset(visual)
+
+
+def foot_points(model: pin.Model, ankle: str, points: Mapping[str, np.ndarray]) -> np.ndarray:
+    """(P, 3) points of a foot with its toes, from the ankle of the robot standing at zero [m].
+
+    Args:
+        model: Base with x forward and z up.
+        ankle: Joint that carries the foot.
+        points: Of what each joint carries, in the base frame, as `body_points` gives them.
+    """
+    data = model.createData()
+    pin.forwardKinematics(model, data, pin.neutral(model))
+    number = model.getJointId(ankle)
+    names = [model.names[joint] for joint in model.subtrees[number]]
+    parts = [points[name] for name in names if name in points]
+    if not parts:
+        return np.empty((0, 3))
+    return np.asarray(np.concatenate(parts) - data.oMi[number].translation)
+
+
+def joint_points(
+    model: pin.Model,
+    urdf: Path,
+    mesh_dirs: Sequence[Path],
+    mesh_up: str,
+    kinds: Sequence[Kind] = ("collision", "visual"),
+) -> dict[str, np.ndarray]:
+    """(P, 3) points of what each joint carries, at zero in the base frame [m].
+
+    Raises:
+        RobotError: a mesh is missing or cannot be read.
+    """
+    data = model.createData()
+    pin.framesForwardKinematics(model, data, pin.neutral(model))
+    points: dict[str, list[np.ndarray]] = {}
+    for link, shape in link_points(urdf, mesh_dirs, mesh_up, kinds).items():
+        number = model.getFrameId(link, pin.FrameType.BODY)
+        place = data.oMf[number]
+        carrier = model.names[model.frames[number].parentJoint]
+        points.setdefault(carrier, []).append(shape @ place.rotation.T + place.translation)
+    return {joint: np.concatenate(shapes) for joint, shapes in points.items()}
+
+
+def mesh_up_of(model: pin.Model, urdf: Path, mesh_dirs: Sequence[Path]) -> str:
+    """'z', or 'y' where the meshes lie nearer to their joints when they are turned up.
+
+    Only COLLADA meshes whose files say y can differ. A body reaches from its own joint to the next
+    one; turned wrongly, it lies across.
+    """
+    if ".dae" not in urdf.read_text(encoding="utf-8", errors="replace").lower():
+        return "z"
+    try:
+        gaps = {up: _gap(model, urdf, mesh_dirs, up) for up in ("z", "y")}
+    except RobotError:
+        return "z"
+    return "y" if gaps["y"] < 0.7 * gaps["z"] else "z"
+
+
+def _gap(model: pin.Model, urdf: Path, mesh_dirs: Sequence[Path], mesh_up: str) -> float:
+    """Sum of the distances from the bodies to the joints that they connect [m]."""
+    data = model.createData()
+    pin.forwardKinematics(model, data, pin.neutral(model))
+    total = 0.0
+    for name, points in joint_points(model, urdf, mesh_dirs, mesh_up).items():
+        joint = model.getJointId(name)
+        ends = [joint, *(n for n in range(2, model.njoints) if model.parents[n] == joint)]
+        for end in ends:
+            away = points - data.oMi[end].translation
+            total += float(np.linalg.norm(away, axis=1).min())
+    return total

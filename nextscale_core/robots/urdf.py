@@ -1,0 +1,214 @@
+"""Reading a URDF: what is checked before pinocchio sees it, and what pinocchio does not read."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+import threading
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pinocchio as pin
+
+from nextscale_core.exceptions import RobotError
+from nextscale_core.robots.mimic import Mimic, read_mimics
+
+_LIMITED = ("revolute", "prismatic")
+_LIMIT = ("lower", "upper", "effort", "velocity")
+
+_stderr = threading.Lock()
+"""Only one thread at a time may redirect the standard error of the process."""
+
+
+@dataclass(frozen=True, eq=False)
+class Urdf:
+    """A URDF file.
+
+    Attributes:
+        path: The file.
+        root: The `<robot>` element.
+        mimics: Every movable joint that mimics another, chains resolved.
+        acceleration: Acceleration limits that the file states [rad/s^2]: the smaller one of
+            `acceleration` and `deceleration`, which URDF 1.2 has.
+        missing: Attributes that the `<limit>` of a joint lacks, of joints that need them.
+    """
+
+    path: Path
+    root: ElementTree.Element
+    mimics: Mapping[str, Mimic]
+    acceleration: Mapping[str, float]
+    missing: Mapping[str, tuple[str, ...]]
+
+    def masses(self) -> dict[str, float]:
+        """Mass of each link that states one [kg].
+
+        Raises:
+            RobotError: a mass is not a number.
+        """
+        masses = {}
+        for link in self.root.findall("./link"):
+            mass = link.find("./inertial/mass")
+            if mass is None:
+                continue
+            name, value = link.get("name", ""), mass.get("value", "0")
+            try:
+                masses[name] = float(value)
+            except ValueError:
+                raise RobotError(
+                    f"{self.path}: link {name!r} has mass {value!r}, not a number"
+                ) from None
+        return masses
+
+    def model(self) -> pin.Model:
+        """The kinematic model, floating in space; a joint that mimics another is free in it.
+
+        Raises:
+            RobotError: the file is not a valid URDF; the message holds urdfdom's reasons.
+        """
+        reasons: list[str] = []
+        try:
+            with _urdfdom_lines(reasons):
+                return pin.buildModelFromXML(_kinematics(self.root), pin.JointModelFreeFlyer())
+        except (ValueError, RuntimeError) as error:
+            why = "; ".join(reasons) or str(error)
+            raise RobotError(f"{self.path} cannot be read as a URDF: {why}") from error
+
+
+def read_urdf(path: Path) -> Urdf:
+    """Read a URDF file.
+
+    Raises:
+        RobotError: the file cannot be read, is not XML, not a URDF (the message says what it is
+            instead, such as a xacro file), or says things that readers take differently.
+    """
+    root = _read_xml(path)
+    try:
+        _check_form(root)
+        _check_quaternions(root)
+        mimics, acceleration = read_mimics(root), _accelerations(root)
+    except RobotError as error:
+        raise RobotError(f"{path}: {error}") from error
+    missing = {}
+    for joint in root.findall("joint"):
+        if joint.get("type") in _LIMITED:
+            limit = joint.find("limit")
+            lacks = tuple(key for key in _LIMIT if limit is None or limit.get(key) is None)
+            if lacks:
+                missing[joint.get("name", "")] = lacks
+    return Urdf(Path(path), root, mimics, acceleration, missing)
+
+
+def _read_xml(path: Path) -> ElementTree.Element:
+    try:
+        root = ElementTree.parse(path).getroot()
+    except (ElementTree.ParseError, LookupError, ValueError, OSError) as error:
+        if "unbound prefix" in str(error) and b"xacro:" in path.read_bytes():
+            raise RobotError(f"{path}: {_XACRO}") from error
+        raise RobotError(f"{path} cannot be read as a URDF: {error}") from error
+    namespace = root.tag.removesuffix("robot")
+    if namespace.startswith("{"):  # other readers know no namespaces
+        for element in root.iter():
+            element.tag = element.tag.removeprefix(namespace)
+    return root
+
+
+_XACRO = "this is a xacro file that is not expanded; expand it with 'xacro FILE > robot.urdf'"
+
+
+def _check_form(root: ElementTree.Element) -> None:
+    if any("xacro" in element.tag for element in root.iter() if isinstance(element.tag, str)):
+        raise RobotError(_XACRO)
+    if root.tag != "robot":
+        raise RobotError(f"the root element is <{root.tag}>, that of a URDF is <robot>")
+    for part in (*root.findall("link"), *root.findall("joint")):
+        for element in part.iter():
+            if any("${" in value or "$(" in value for value in element.attrib.values()):
+                raise RobotError(_XACRO)
+
+
+def _check_quaternions(root: ElementTree.Element) -> None:
+    """Refuse `quat_xyzw` in URDF 1.0, whose readers take it for no rotation at all."""
+    if root.get("version", "1.0") not in ("1", "1.0"):
+        return
+    for part in (*root.findall("link"), *root.findall("joint")):
+        for origin in part.iter("origin"):
+            if origin.get("quat_xyzw") is not None:
+                raise RobotError(
+                    f"an <origin> of {part.tag} {part.get('name', '')!r} has quat_xyzw, which "
+                    'URDF 1.0 does not know and its readers ignore; write <robot version="1.1"> '
+                    "or use rpy"
+                )
+
+
+def _accelerations(root: ElementTree.Element) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for joint in root.findall("joint"):
+        limit, name = joint.find("limit"), joint.get("name", "")
+        for key in ("acceleration", "deceleration"):
+            text = None if limit is None else limit.get(key)
+            if text is None:
+                continue
+            try:
+                value = float(text)
+            except ValueError:
+                value = np.nan
+            if not value > 0:
+                raise RobotError(
+                    f"the {key} limit of joint {name!r} must be a positive number, got {text!r}"
+                )
+            found[name] = min(value, found.get(name, np.inf))
+    return found
+
+
+def _kinematics(root: ElementTree.Element) -> str:
+    """The URDF without shapes and extensions, every `<limit>` complete.
+
+    Shapes are read elsewhere: urdfdom drops all of a link for a material without a name. A limit
+    that is missing becomes 0, which is said where limits are checked.
+    """
+    robot = ElementTree.Element("robot", root.attrib)
+    for link in root.findall("link"):
+        copy = ElementTree.SubElement(robot, "link", link.attrib)
+        copy.extend(link.findall("inertial"))
+    for joint in root.findall("joint"):
+        copy = ElementTree.SubElement(robot, "joint", joint.attrib)
+        copy.extend(
+            part for key in ("parent", "child", "origin", "axis") for part in joint.findall(key)
+        )
+        limit = joint.find("limit")
+        if joint.get("type") in _LIMITED or limit is not None:
+            stated = {} if limit is None else limit.attrib
+            values = {key: stated.get(key, "0") for key in _LIMIT}
+            ElementTree.SubElement(copy, "limit", values)
+    return ElementTree.tostring(robot, encoding="unicode")
+
+
+@contextmanager
+def _urdfdom_lines(lines: list[str]) -> Iterator[None]:
+    """Gather what urdfdom prints, each line once; what others print meanwhile is passed on."""
+    with _stderr, tempfile.TemporaryFile() as file:
+        sys.stderr.flush()
+        try:
+            saved = os.dup(2)
+        except OSError:  # a process without standard error
+            yield
+            return
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+            file.seek(0)
+            for line in file.read().decode(errors="replace").splitlines():
+                said = re.match(r"(?:Error|Warning): +(.*)", line)
+                if said:
+                    lines.extend({said[1]} - set(lines))
+                elif line.strip() and not re.match(r" +at line \d+ in ", line):
+                    os.write(2, (line + "\n").encode())

@@ -1,0 +1,247 @@
+"""Leaving the measured state: from where the robot is into the planned motion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from nextscale_core.exceptions import RetargetError
+from nextscale_core.robots.kinematics import Kinematics, Poses, kinematics_of
+from nextscale_core.robots.robot import Robot, RobotState
+from nextscale_core.rotations import continuous_quaternions
+
+_SHORTEST = 0.4
+_USE = 0.5
+"""Share of the limits that the transition alone may use; the motion needs some too."""
+
+_FASTEST = 0.97
+"""Share of the velocity limits up to which a moving joint can be taken over."""
+
+FURTHEST_OUTSIDE = 0.5
+"""A joint measured further outside its position limits than this is not believed [rad]."""
+
+_OVERRUN = 1e-3
+"""A moving joint that would stop so far behind its limit, or where it was measured, cannot be
+taken over [rad]; what is less, the gate cuts off."""
+
+
+@dataclass(frozen=True)
+class Departure:
+    """A transition from the measured state that keeps every limit a plan keeps.
+
+    The joints follow (1 - w) plan + w coast, where w falls from 1 to 0 with no velocity nor
+    acceleration at its ends and `coast` is the measured state coming to rest. Both are inside the
+    position limits, and so is every mixture of them.
+
+    Attributes:
+        kinematics: The robot's.
+        state: The measured state.
+        base: (3,) root link at the start, in the plan's world [m].
+        quaternion: (4,) root link at the start, x y z w.
+        seconds: Length of the transition [s].
+        coast: (J,) time in which each joint stops [s].
+    """
+
+    kinematics: Kinematics
+    state: RobotState
+    base: np.ndarray
+    quaternion: np.ndarray
+    seconds: float
+    coast: np.ndarray
+
+    @property
+    def hold(self) -> float:
+        """The plan waits so long, so that the robot stands near its first frame by then [s]."""
+        return 0.5 * self.seconds
+
+    def longer(self, factor: float) -> Departure:
+        """The same transition, slower."""
+        return replace(self, seconds=self.seconds * factor)
+
+    def blend(
+        self, times: np.ndarray, positions: np.ndarray, velocities: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Joint positions and velocities (N, J) with the transition in them."""
+        w, slope = self._weight(times)
+        at, speed = self._coasting(times)
+        w, slope = w[:, None], slope[:, None]
+        return (
+            (1 - w) * positions + w * at,
+            (1 - w) * velocities + w * speed + slope * (at - positions),
+        )
+
+    def blend_base(
+        self, times: np.ndarray, positions: np.ndarray, base: np.ndarray, quaternion: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Root link positions and quaternions with the transition in them.
+
+        The root's height follows from the feet: during the transition the lowest sole is as high
+        above the floor as the plan and the measured state say.
+        """
+        w, _ = self._weight(times)
+        busy = int(np.searchsorted(times, self.seconds, side="right"))
+        sign = np.where(quaternion @ self.quaternion < 0, -1.0, 1.0)[:, None]
+        # Far-apart orientations are rare here (yaw agrees already): normalised mixing will do.
+        mixed = (1 - w)[:, None] * quaternion + (w[:, None] * sign) * self.quaternion
+        mixed = continuous_quaternions(mixed / np.linalg.norm(mixed, axis=1, keepdims=True))
+        place = (1 - w)[:, None] * base + w[:, None] * self.base
+        planned = self._lowest(base[:busy], quaternion[:busy], positions[:busy])
+        at = self.blend(times[:busy], positions[:busy], np.zeros_like(positions[:busy]))[0]
+        actual = self._lowest(place[:busy], mixed[:busy], at)
+        wanted = planned + w[:busy] * (actual[0] - planned[0])
+        place[:busy, 2] += wanted - actual
+        return place, mixed
+
+    def _lowest(
+        self, base: np.ndarray, quaternion: np.ndarray, positions: np.ndarray
+    ) -> np.ndarray:
+        rotation = Rotation.from_quat(quaternion).as_matrix()
+        return self.kinematics.lowest_sole(Poses(base, rotation, positions))
+
+    def _weight(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Weight of the measured state and its derivative [1/s]: minimum jerk from 1 to 0."""
+        u = np.clip(times / self.seconds, 0.0, 1.0)
+        return 1 - u**3 * (10 - 15 * u + 6 * u * u), -30 * u * u * (1 - u) ** 2 / self.seconds
+
+    def _coasting(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The measured state coming to rest, (N, J) positions and velocities."""
+        if self.state.velocities is None:
+            still = np.broadcast_to(self.state.positions, (len(times), len(self.state.positions)))
+            return still, np.zeros_like(still)
+        u = np.clip(times[:, None] / self.coast, 0.0, 1.0)
+        way = self.coast * (u - u**3 + u**4 / 2)
+        speed = 1 - u * u * (3 - 2 * u)
+        return (
+            self.state.positions + self.state.velocities * way,
+            self.state.velocities * speed,
+        )
+
+
+def depart(robot: Robot, poses: Poses, state: RobotState) -> tuple[Departure, Poses]:
+    """A transition from a measured state, and the plan moved to where the robot is.
+
+    Args:
+        robot: The robot.
+        poses: The plan; its first frame is where the transition leads.
+        state: The measured state. Where the base is unknown, it is taken to be upright on the
+            floor where the plan begins.
+
+    Returns:
+        The transition, and the plan shifted and turned about the vertical so that it continues
+        from the measured base.
+
+    Raises:
+        RetargetError: the state has another number of joints, is far outside the limits, or
+            moves so fast that the robot cannot stop inside them.
+    """
+    require_takeover(robot, state)
+    velocity = np.zeros(robot.num_joints) if state.velocities is None else state.velocities
+    coast = _coasting_times(robot, state.positions, velocity)
+    _require_room_to_stop(robot, state.positions, velocity, coast)
+    kinematics = kinematics_of(robot)
+    poses = _moved(poses, state)
+    heading = _yaw(poses.rotation[0])
+    if state.base_quaternion is not None:
+        quaternion = state.base_quaternion
+    else:
+        quaternion = Rotation.from_euler("z", heading).as_quat()
+    base = poses.base[0].copy() if state.base_position is None else state.base_position.copy()
+    if state.base_position is None:
+        rotation = Rotation.from_quat(quaternion).as_matrix()
+        here = Poses(base[None], rotation[None], state.positions[None])
+        base[2] -= float(kinematics.lowest_sole(here)[0])
+    rest = np.clip(
+        state.positions + velocity * coast / 2, robot.position_lower, robot.position_upper
+    )
+    gap = np.abs(poses.joints[0] - rest)
+    # Peaks of the minimum-jerk step: 1.875 gap / T and 5.774 gap / T^2.
+    seconds = max(
+        _SHORTEST,
+        float((1.875 * gap / (_USE * robot.velocity_limit)).max()),
+        float(np.sqrt(5.774 * gap / (_USE * robot.acceleration_limit)).max()),
+        float(coast.max()),
+    )
+    return Departure(kinematics, state, base, quaternion, seconds, coast), poses
+
+
+def require_takeover(robot: Robot, state: RobotState) -> None:
+    """Refuse a state from which no plan could begin: the search for one would take long.
+
+    Raises:
+        RetargetError: the state has another number of joints, is far outside the position limits
+            or is faster than the velocity limits.
+    """
+    positions, velocity = state.positions, state.velocities
+    if positions.shape != (robot.num_joints,):
+        raise RetargetError(
+            f"the measured state has {len(positions)} joints, {robot.name} has {robot.num_joints}"
+        )
+    lower, upper = robot.position_lower, robot.position_upper
+    outside = np.maximum(lower - positions, positions - upper)
+    j = int(outside.argmax())
+    if outside[j] > FURTHEST_OUTSIDE:
+        raise RetargetError(
+            f"{robot.joint_names[j]} was measured at {positions[j]:.4g} rad, more than "
+            f"{FURTHEST_OUTSIDE} rad outside its limits {lower[j]:.3f} to {upper[j]:.3f}; are "
+            "its zero point and its unit right?"
+        )
+    if velocity is None:
+        return
+    too_fast = np.abs(velocity) > _FASTEST * robot.velocity_limit
+    j = int(np.where(too_fast, np.abs(velocity), 0.0).argmax())
+    if too_fast[j]:
+        raise RetargetError(
+            f"{robot.joint_names[j]} was measured at {velocity[j]:.4g} rad/s; a plan can begin "
+            f"with at most {_FASTEST * robot.velocity_limit[j]:.2f} rad/s"
+        )
+
+
+def _require_room_to_stop(
+    robot: Robot, positions: np.ndarray, velocity: np.ndarray, coast: np.ndarray
+) -> None:
+    """Raise where a joint would run into its limit however hard it brakes."""
+    lower, upper = robot.position_lower, robot.position_upper
+    rest = positions + velocity * coast / 2
+    # Outside its limits a joint may come back, but go no further out.
+    over = np.maximum(np.minimum(lower, positions) - rest, rest - np.maximum(upper, positions))
+    j = int(over.argmax())
+    if over[j] > _OVERRUN:
+        raise RetargetError(
+            f"{robot.joint_names[j]} moves at {velocity[j]:.2f} rad/s towards its limit and is at "
+            f"{positions[j]:.3f} rad already: within its acceleration limit it stops at "
+            f"{rest[j]:.3f} rad, its limits are {lower[j]:.3f} to {upper[j]:.3f}"
+        )
+
+
+def _coasting_times(robot: Robot, positions: np.ndarray, velocity: np.ndarray) -> np.ndarray:
+    """(J,) time in which each joint stops [s], sooner where a position limit is ahead."""
+    speed = np.abs(velocity)
+    ahead = np.where(
+        velocity > 0, robot.position_upper - positions, positions - robot.position_lower
+    )
+    calm = np.maximum(0.05, 1.5 * speed / (0.7 * robot.acceleration_limit))
+    # A joint that coasts for a time T moves on by speed T / 2 and brakes with 1.5 speed / T.
+    in_room = 2 * 0.9 * np.maximum(ahead, 0.0) / np.maximum(speed, 1e-9)
+    hardest = np.maximum(0.01, 1.5 * speed / (0.95 * robot.acceleration_limit))
+    return np.clip(in_room, hardest, np.maximum(calm, hardest))
+
+
+def _moved(poses: Poses, state: RobotState) -> Poses:
+    """The plan turned and shifted so that it begins above the measured base."""
+    rotation, base = poses.rotation, poses.base
+    if state.base_quaternion is not None:
+        measured = Rotation.from_quat(state.base_quaternion).as_matrix()
+        turn = Rotation.from_euler("z", _yaw(measured) - _yaw(rotation[0])).as_matrix()
+        rotation = turn @ rotation
+        origin = base[0] * [1.0, 1.0, 0.0]
+        base = (base - origin) @ turn.T + origin
+    if state.base_position is not None:
+        base = base + (state.base_position - base[0]) * [1.0, 1.0, 0.0]
+    return Poses(base, rotation, poses.joints)
+
+
+def _yaw(rotation: np.ndarray) -> float:
+    """Heading of a root link orientation (3, 3) [rad]."""
+    return float(np.arctan2(rotation[1, 0], rotation[0, 0]))

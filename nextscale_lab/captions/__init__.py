@@ -1,0 +1,1 @@
+"""Captions in plain English, and paraphrases of them."""

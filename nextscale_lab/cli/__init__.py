@@ -1,0 +1,1 @@
+"""The commands `nextscale train`, `evaluate`, `battery` and `experiment`."""

@@ -1,0 +1,79 @@
+"""`nextscale battery`: does the model do what plain sentences say?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from nextscale_lab.evaluate.prompt_suite import load_battery, real_rates, run_battery
+from nextscale_lab.evaluate.recorded import recorded_clips
+from nextscale_lab.evaluate.report import BatteryReport
+
+_DEFAULT_MODEL = "moscale-cmu"
+
+
+def battery(
+    json_path: Annotated[
+        Path, typer.Option("--json", help="File for the whole report.", dir_okay=False)
+    ],
+    model: Annotated[str, typer.Option(help="Name or folder of the model.")] = _DEFAULT_MODEL,
+    prompts: Annotated[
+        Path | None,
+        typer.Option(help="YAML with sentences and checks; the package's own when not given."),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Samples per sentence: seeds 0, 1, ...")] = 8,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder with recorded clips: adds their pass rate to the table."),
+    ] = None,
+    core: Annotated[bool, typer.Option("--core", help="Only the sentences marked core.")] = False,
+    other_words: Annotated[
+        bool, typer.Option("--other-words", help="The same sentences, said differently.")
+    ] = False,
+    device: Annotated[str, typer.Option(help="Torch device of the model.")] = "cpu",
+    markdown: Annotated[
+        Path | None, typer.Option(help="File for the table in Markdown.", dir_okay=False)
+    ] = None,
+) -> None:
+    """Generate motions for plain sentences and check geometrically what they show."""
+    # Loading torch takes seconds: `nextscale --help` must not wait for it.
+    from nextscale_core.pipeline import MotionPipeline
+
+    items = load_battery(prompts, core=core, other_words=other_words)
+    console = Console()
+    real = real_rates(recorded_clips(data), items) if data else {}
+    pipeline = MotionPipeline.from_pretrained(model, device=device)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
+        task = bar.add_task("samples", total=len(items) * seeds)
+        report = run_battery(
+            pipeline,
+            items,
+            range(seeds),
+            lambda done, total: bar.update(task, completed=done, total=total),
+            name=model,
+        )
+    report = report.with_real(real)
+    json_path.parent.mkdir(parents=True, exist_ok=True)
+    json_path.write_text(json.dumps(report.to_dict(), indent=2) + "\n", encoding="utf-8")
+    if markdown:
+        markdown.parent.mkdir(parents=True, exist_ok=True)
+        markdown.write_text(report.markdown() + "\n", encoding="utf-8")
+    console.print(_table(report))
+    console.print(f"report: {json_path}")
+
+
+def _table(report: BatteryReport) -> Table:
+    header, *rows = report.rows()
+    table = Table(title=f"{report.model}: {100 * report.rate:.0f} % of all samples pass")
+    for name in header:
+        table.add_column(name)
+    for row in rows:
+        table.add_row(*row)
+    return table

@@ -1,0 +1,168 @@
+"""Tables of the results, written into a document between its markers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from nextscale_core.exceptions import ConfigError
+from nextscale_lab.experiments.results import Result
+from nextscale_lab.experiments.settings import Row, Table
+from nextscale_lab.experiments.study import Study
+
+COLUMNS: tuple[tuple[str, str, float, int], ...] = (
+    ("r_precision_1", "Top-1 ↑", 1, 3),
+    ("r_precision_2", "Top-2 ↑", 1, 3),
+    ("r_precision_3", "Top-3 ↑", 1, 3),
+    ("fid", "FID ↓", 1, 3),
+    ("mm_dist", "MM-Dist ↓", 1, 3),
+    ("diversity", "Diversity →", 1, 3),
+    ("multimodality", "MModality", 1, 3),
+    ("foot_skate_ratio", "foot skating, % ↓", 100, 1),
+)
+"""Name in the results, head of the column, factor and decimals."""
+
+NONE = "-"
+
+
+def mean_and_std(values: Sequence[float], factor: float = 1.0, decimals: int = 3) -> str:
+    """'0.412 ± 0.013': mean and sample standard deviation; the value alone when there is one."""
+    if not values:
+        return NONE
+    scaled = factor * np.asarray(values, dtype=np.float64)
+    text = f"{scaled.mean():.{decimals}f}"
+    return text if len(scaled) < 2 else f"{text} ± {scaled.std(ddof=1):.{decimals}f}"
+
+
+def figures_table(table: Table, study: Study, results: Mapping[str, list[Result]]) -> str:
+    """Markdown of one table: figures on test, then what each row cost.
+
+    Args:
+        table: Which rows, in which order.
+        study: For the rows' labels.
+        results: By row; rows without results say so.
+    """
+    rows = [study.row(name) for name in table.rows]
+    measured = [results.get(row.name, []) for row in rows]
+    heads = [
+        "row",
+        "seeds",
+        *(head for _, head, _, _ in COLUMNS),
+        "battery, % ↑",
+    ]
+    body = []
+    for row, own in zip(rows, measured, strict=True):
+        battery = [result.battery for result in own if result.battery is not None]
+        body.append(
+            [
+                row.label,
+                str(len(own)) if own else "not run yet",
+                *(
+                    mean_and_std(
+                        [r.test[name] for r in own if name in r.test],
+                        factor,
+                        decimals,
+                    )
+                    for name, _, factor, decimals in COLUMNS
+                ),
+                mean_and_std(battery, 100, 1),
+            ]
+        )
+    body += _recorded(rows, measured)
+    parts = [_markdown(heads, body), _costs(rows, measured), _notes(rows, measured)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _recorded(rows: Sequence[Row], measured: Sequence[list[Result]]) -> list[list[str]]:
+    """The recorded motions' own figures, once for each set of captions that the rows ask."""
+    groups: dict[tuple[int, int] | None, tuple[str, list[Result]]] = {}
+    for row, own in zip(rows, measured, strict=True):
+        if len(own) > len(groups.get(row.verbs, ("", []))[1]):
+            groups[row.verbs] = (row.label, own)
+    out = []
+    for label, own in groups.values():
+        cells = [
+            mean_and_std([r.real[name] for r in own if name in r.real], factor, decimals)
+            for name, _, factor, decimals in COLUMNS
+        ]
+        name = "recorded motions" if len(groups) == 1 else f"recorded motions, {label}"
+        out.append([name, NONE, *cells, NONE])
+    return out
+
+
+def _costs(rows: Sequence[Row], measured: Sequence[list[Result]]) -> str:
+    heads = ["row", "parameters", "steps", "training, min", "tokenizer, mm", "passes", "guidance"]
+    body = []
+    for row, own in zip(rows, measured, strict=True):
+        if not own:
+            continue
+        budgets = [result.budget for result in own]
+        cells = [NONE] * (len(heads) - 1)
+        if row.kind != "retrieval":
+            first, strength = budgets[0], row.sampling.guidance[0]
+            cells = [
+                f"{first['parameters'] / 1e6:.2f} M",
+                f"{first['steps']} x {first['settings']['batch_size']}",
+                mean_and_std([b["train_seconds"] / 60 for b in budgets], 1, 1),
+                f"{first['reconstruction_mpjpe_mm']:.1f}",
+                str(first["passes"]),
+                ", ".join(f"{strength * result.guidance:g}" for result in own),
+            ]
+        motion = mean_and_std([b["motion_seconds"] for b in budgets], 1, 2)
+        body.append([row.label, *cells, motion])
+    return _markdown([*heads, "CPU s a motion"], body) if body else ""
+
+
+def _notes(rows: Sequence[Row], measured: Sequence[list[Result]]) -> str:
+    """What the figures were measured on; one line where it is the same for all rows."""
+    lines: dict[str, list[str]] = {}
+    for row, own in zip(rows, measured, strict=True):
+        if own:
+            text = "; ".join(f"{name} {value}" for name, value in own[0].about.items())
+            lines.setdefault(text, []).append(row.label)
+    if len(lines) == 1:
+        return f"Measured on: {next(iter(lines))}."
+    return "\n".join(f"- {', '.join(labels)}: {text}." for text, labels in lines.items())
+
+
+def _markdown(heads: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in body)])
+
+
+def write_tables(document: Path, study: Study, results: Mapping[str, list[Result]]) -> list[str]:
+    """Put every table of a study between its markers in a document.
+
+    A table NAME stands between `<!-- table NAME -->` and `<!-- end NAME -->`; what stood there
+    is replaced, everything else stays as it is.
+
+    Returns:
+        Names of the tables written.
+
+    Raises:
+        ConfigError: the document is missing, a marker is missing or stands twice, or a marker
+            names a table that the study does not have.
+    """
+    try:
+        text = document.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{document} cannot be read: {error.strerror or error}") from error
+    known = {table.name for table in study.tables}
+    for name in re.findall(r"<!-- (?:table|end) (\S+) -->", text):
+        if name not in known:
+            raise ConfigError(
+                f"{document} has a marker of table {name!r}; there are: {', '.join(sorted(known))}"
+            )
+    for table in study.tables:
+        begin, end = f"<!-- table {table.name} -->", f"<!-- end {table.name} -->"
+        if text.count(begin) != 1 or text.count(end) != 1 or text.find(begin) > text.find(end):
+            raise ConfigError(f"{document} must hold {begin} once and {end} once after it")
+        before, rest = text.split(begin)
+        _, after = rest.split(end)
+        content = figures_table(table, study, results)
+        text = f"{before}{begin}\n\n{content}\n\n{end}{after}"
+    document.write_text(text, encoding="utf-8")
+    return [table.name for table in study.tables]

@@ -1,0 +1,199 @@
+"""Measures a row with one seed: guidance chosen on val, figures on test, the battery."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from nextscale_core.exceptions import ConfigError
+from nextscale_core.model.temporal_tokenizer import TemporalTokenizer
+from nextscale_core.motion.clip import MotionClip
+from nextscale_lab.captions.complexity import count_verbs
+from nextscale_lab.data.samples import Sample
+from nextscale_lab.evaluate.benchmark import model_row
+from nextscale_lab.evaluate.evaluation_report import EvaluationRow
+from nextscale_lab.evaluate.evaluator import Evaluator, embed_texts
+from nextscale_lab.evaluate.metrics import Figure
+from nextscale_lab.evaluate.prompt_suite import load_battery, run_battery
+from nextscale_lab.evaluate.reference import ReferenceClip, reference_clips
+from nextscale_lab.evaluate.repeats import Bench, Plan
+from nextscale_lab.experiments.models import AnyPipeline, Models, load
+from nextscale_lab.experiments.results import Result
+from nextscale_lab.experiments.settings import Row
+from nextscale_lab.train.tokenizer import evaluate_tokenizer
+
+_SEED_STRIDE = 100_000
+"""Seeds of sampling of one training seed and the next lie that far apart."""
+
+
+class Measurer:
+    """Measures rows; recorded clips are read once.
+
+    Args:
+        models: Trained models.
+        evaluator: The space to measure in.
+        data: CMU or HumanML3D folder.
+    """
+
+    def __init__(self, models: Models, evaluator: Evaluator, data: Path) -> None:
+        self.models, self.evaluator, self.data = models, evaluator, data
+        self.measuring = models.study.measuring
+        self._choices: dict[tuple, tuple[float, dict[str, float]]] = {}
+        self._clips = lru_cache(maxsize=None)(self._read_clips)
+        self._tokenizer_facts = lru_cache(maxsize=None)(self._read_tokenizer_facts)
+        # Of the weights, not the name: an evaluator that was trained again is another one.
+        words = embed_texts(evaluator, ["a person walks forward and sits down"])
+        digest = hashlib.sha256(np.round(words, 4).tobytes()).hexdigest()[:16]
+        self.evaluator_digest = f"{evaluator.name} {digest}"
+
+    def settings(self, row: Row) -> dict[str, Any]:
+        """All that decides a row's figures, beside the seed."""
+        out: dict[str, Any] = {
+            "kind": row.kind,
+            "verbs": row.verbs,
+            "measuring": asdict(self.measuring),
+            "evaluator": self.evaluator_digest,
+            **self.models.sources,
+        }
+        if row.kind != "retrieval":
+            out |= {"training": asdict(row.training), "sampling": asdict(row.sampling)}
+        if row.kind == "next-token":
+            out["single_scale"] = asdict(self.models.study.single_scale)
+        return out
+
+    def measure(self, row: Row, seed: int) -> Result:
+        """Train what the row needs, choose its guidance on val, and measure it on test."""
+        budget = dict(self.models.prepare(row, seed))
+        guidance, val = self._choose(row, seed)
+        model = _Timed(self.models.pipeline(row, seed, guidance))
+        clips = self._clips("test", row.verbs)
+        bench = Bench(clips, self.evaluator, self._plan(seed))
+        test = figures_of(model_row(bench, row.name, model, True))
+        real = figures_of(bench.row(bench.recorded(bench.real)))
+        budget["motion_seconds"] = round(model.seconds / max(model.count, 1), 4)
+        budget |= self._token_facts(row)
+        about = {
+            "data": self.data.resolve().name,
+            "test clips": len(clips),
+            "test captions": sum(len(clip.captions) for clip in clips),
+            "val clips": len(self._clips("val", None)),
+            "evaluator": self.evaluator.name,
+            "pools of": bench.pool,
+            "motions per clip": self.measuring.generations,
+            "repeats": self.measuring.repeats,
+        }
+        battery = self._battery(row, model, seed)
+        return Result(
+            row.name, seed, self.settings(row), budget, guidance, val, test, real, battery, about
+        )
+
+    def _plan(self, seed: int) -> Plan:
+        m = self.measuring
+        first = _SEED_STRIDE * (seed + 1)
+        return Plan(m.repeats, m.generations, m.captions, m.motions, seed=first, batch=m.batch)
+
+    def _choose(self, row: Row, seed: int) -> tuple[float, dict[str, float]]:
+        """The guidance factor that does best on val, and its figures there."""
+        key = (row.kind, row.training, row.sampling, seed)
+        if key not in self._choices:
+            plan = replace(self._plan(seed), generations=1, captions=1, motions=2)
+            bench = Bench(self._clips("val", None), self.evaluator, plan)
+            factors = (1.0,) if row.kind == "retrieval" else self.measuring.guidance_choices
+            found = []
+            for factor in factors:
+                model = _Timed(self.models.pipeline(row, seed, factor))
+                label = f"{row.name} on val, guidance x{factor:g}"
+                figures = figures_of(model_row(bench, label, model, True))
+                # Two motions of one caption say nothing of MultiModality.
+                figures.pop("multimodality", None)
+                found.append((factor, figures))
+            best = min(found, key=lambda one: badness(one[1], self.measuring.choose_by))
+            self._choices[key] = best
+        return self._choices[key]
+
+    def _battery(self, row: Row, model: _Timed, seed: int) -> float | None:
+        m = self.measuring
+        if not m.battery_seeds or row.verbs is not None:
+            return None
+        first = _SEED_STRIDE * (seed + 1)
+        seeds = range(first, first + m.battery_seeds)
+        return run_battery(model, load_battery(core=m.battery_core), seeds, name=row.name).rate
+
+    def _token_facts(self, row: Row) -> dict[str, Any]:
+        """Passes and scales, and what the row's tokenizer loses on the test clips [mm]."""
+        if row.kind == "retrieval":
+            return {}
+        moscale = row.kind == "moscale"
+        passes = sum(self.models.sampling(row).steps) if moscale else "one a token"
+        return {"passes": passes, **self._tokenizer_facts(moscale)}
+
+    def _read_tokenizer_facts(self, several_scales: bool) -> dict[str, Any]:
+        tokenizer = self.models.tokenizer
+        if not several_scales:
+            tokenizer = load(TemporalTokenizer, self.models.single_scale().folder).eval()
+        samples = [Sample(c.id, c.features, c.captions) for c in self._clips("test", None)]
+        figures = evaluate_tokenizer(tokenizer, samples, torch.device("cpu"))
+        return {
+            "divisors": list(tokenizer.config.divisors),
+            "reconstruction_mpjpe_mm": round(figures["mpjpe_mm"], 2),
+        }
+
+    def _read_clips(self, split: str, verbs: tuple[int, int] | None) -> tuple[ReferenceClip, ...]:
+        if verbs is None:
+            return reference_clips(self.data, split)
+        chosen = tuple(
+            replace(clip, captions=own)
+            for clip in self._clips(split, None)
+            if (own := tuple(c for c in clip.captions if verbs[0] <= count_verbs(c) <= verbs[1]))
+        )
+        if len(chosen) < 8:
+            raise ConfigError(
+                f"split {split} has {len(chosen)} clips with captions of {verbs[0]} to {verbs[1]} "
+                "verbs, 8 are needed"
+            )
+        return chosen
+
+
+class _Timed:
+    """A pipeline that knows how much processor time it took: other work does not count."""
+
+    def __init__(self, pipeline: AnyPipeline) -> None:
+        self.pipeline = pipeline
+        self.seconds, self.count = 0.0, 0
+
+    def generate_batch(
+        self,
+        texts: Sequence[str],
+        *,
+        seeds: Sequence[int],
+        seconds: Sequence[float] | None = None,
+    ) -> list[MotionClip]:
+        began = time.process_time()
+        clips = self.pipeline.generate_batch(texts, seeds=seeds, seconds=seconds)
+        self.seconds += time.process_time() - began
+        self.count += len(clips)
+        return clips
+
+
+def figures_of(row: EvaluationRow) -> dict[str, float]:
+    """Means of a row's figures by name; those that make no sense are left out."""
+    out = {f"r_precision_{k}": figure.mean for k, figure in enumerate(row.r_precision, start=1)}
+    for name, figure in vars(row).items():
+        if isinstance(figure, Figure):
+            out[name] = figure.mean
+    return {name: round(value, 6) for name, value in out.items()}
+
+
+def badness(figures: Mapping[str, float], choose_by: str) -> float:
+    """What the choice on val makes small."""
+    if choose_by == "r_precision":
+        return -figures["r_precision_3"]
+    return figures[choose_by]

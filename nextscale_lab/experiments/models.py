@@ -1,0 +1,289 @@
+"""Trains the models that rows need, each once, and loads them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from huggingface_hub import PyTorchModelHubMixin
+from torch import nn
+
+from nextscale_core.exceptions import ConfigError
+from nextscale_core.model.checkpoint import load_part
+from nextscale_core.model.moscale import MoScale, MoScaleConfig
+from nextscale_core.model.sampling import SamplingConfig
+from nextscale_core.model.temporal_tokenizer import TemporalTokenizer
+from nextscale_core.pipeline import MotionPipeline
+from nextscale_core.text.encoder import TextEncoder
+from nextscale_lab.evaluate.retrieval import RetrievalBaseline
+from nextscale_lab.experiments.next_token import NextToken, NextTokenConfig, NextTokenSampling
+from nextscale_lab.experiments.pipelines import NextTokenPipeline
+from nextscale_lab.experiments.settings import Row, SingleScale, Training
+from nextscale_lab.experiments.study import Study
+from nextscale_lab.experiments.train_next_token import NextTokenObjective, train_next_token
+from nextscale_lab.experiments.train_single_scale import train_single_scale
+from nextscale_lab.train.decoder import train_decoder
+from nextscale_lab.train.generator import ObjectiveConfig, train_generator
+from nextscale_lab.train.loop import RunConfig
+
+M = TypeVar("M", bound=PyTorchModelHubMixin)
+AnyPipeline = MotionPipeline | NextTokenPipeline | RetrievalBaseline
+DONE = "done.json"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished training run.
+
+    Attributes:
+        folder: Its last weights.
+        budget: What it cost and on what: steps, seconds, parameters, ...
+    """
+
+    folder: Path
+    budget: dict[str, Any]
+
+
+class Models:
+    """The trained models of a study.
+
+    A run's folder is named by a hash of all that decides its result, so that rows with equal
+    settings share it, a finished run is never repeated, and a changed setting never meets old
+    weights. An interrupted run goes on from its checkpoint.
+
+    Args:
+        study: The declared rows.
+        data: CMU or HumanML3D folder.
+        tokenizer: Folder of the trained tokenizer of several scales.
+        runs: Folder for all runs.
+        cache: Folder that keeps encoded training libraries; None for one in `runs`.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        data: Path,
+        tokenizer: Path,
+        runs: Path,
+        cache: Path | None = None,
+    ) -> None:
+        self.study, self.data, self.tokenizer_path, self.runs = study, data, tokenizer, runs
+        self.cache = cache or runs / "libraries"
+        if not (tokenizer / "model.safetensors").is_file():
+            raise ConfigError(f"{tokenizer} is no tokenizer folder: it has no model.safetensors")
+        self.tokenizer = load(TemporalTokenizer, tokenizer).eval()
+        self.sources = {"data": folder_digest(data), "tokenizer": file_digest(tokenizer)}
+
+    @cached_property
+    def encoder(self) -> TextEncoder:
+        """The text encoder of all models."""
+        return TextEncoder()
+
+    @cached_property
+    def retrieval(self) -> RetrievalBaseline:
+        """The retrieval baseline."""
+        return RetrievalBaseline.from_data(self.data, self.encoder)
+
+    def prepare(self, row: Row, seed: int) -> dict[str, Any]:
+        """Train what a row needs, unless that is done; its budget."""
+        if row.kind == "retrieval":
+            return {"parameters": 0, "steps": 0, "train_seconds": 0.0}
+        return self._generator(row, seed).budget
+
+    def pipeline(self, row: Row, seed: int, guidance: float = 1.0) -> AnyPipeline:
+        """The trained model of a row.
+
+        Args:
+            row: The row.
+            seed: Seed of the training.
+            guidance: Factor on the row's guidance.
+        """
+        if row.kind == "retrieval":
+            return self.retrieval
+        folder = self._generator(row, seed).folder
+        drawing = row.sampling
+        if row.kind == "next-token":
+            if len(drawing.guidance) != 1:
+                raise ConfigError(f"row {row.name!r}: one guidance is needed, there are no scales")
+            sampling = NextTokenSampling(
+                guidance * drawing.guidance[0], drawing.temperature, drawing.top_p
+            )
+            single = load(TemporalTokenizer, self.single_scale().folder)
+            model = load(NextToken, folder)
+            return NextTokenPipeline(single, model, self.encoder, sampling, row.name)
+        return MotionPipeline(
+            self.tokenizer,
+            load(MoScale, folder),
+            self.encoder,
+            self.sampling(row, guidance),
+            row.name,
+        )
+
+    def sampling(self, row: Row, guidance: float = 1.0) -> SamplingConfig:
+        """A MoScale row's drawing for the scales of the tokenizer.
+
+        Raises:
+            ConfigError: the row names another number of scales.
+        """
+        scales = len(self.tokenizer.config.divisors)
+        values: dict[str, tuple] = {}
+        for name in ("passes", "guidance"):
+            own = getattr(row.sampling, name)
+            if len(own) not in (1, scales):
+                raise ConfigError(
+                    f"row {row.name!r}: {name} has {len(own)} values, the tokenizer {scales} scales"
+                )
+            values[name] = own * scales if len(own) == 1 else own
+        return SamplingConfig(
+            values["passes"],
+            tuple(guidance * value for value in values["guidance"]),
+            (row.sampling.temperature,) * scales,
+            row.sampling.top_p,
+        )
+
+    def single_scale(self) -> Trained:
+        """The tokenizer of the next-token rows; one for all seeds, as the main one is."""
+        own = self.study.single_scale
+
+        def train(out: Path) -> dict[str, float]:
+            run = _tokenizer_run(own, own.steps, out)
+            return train_single_scale(self.data, self.tokenizer_path, run, own.frames)
+
+        settings = {"kind": "single-scale", **asdict(own), "decoder_steps": 0}
+        trained = self._once("tokenizer-single-scale", settings, train, TemporalTokenizer)
+        if not own.decoder_steps:
+            return trained
+
+        def tune(out: Path) -> dict[str, float]:
+            return train_decoder(
+                self.data, trained.folder, _tokenizer_run(own, own.decoder_steps, out)
+            )
+
+        settings["decoder_steps"] = own.decoder_steps
+        return self._once("tokenizer-single-scale-decoder", settings, tune, TemporalTokenizer)
+
+    def _generator(self, row: Row, seed: int) -> Trained:
+        training = row.training
+        settings = {"kind": row.kind, **asdict(training), "seed": seed}
+        label = f"{row.kind}-d{training.depth}-c{training.corruption:g}-seed{seed}"
+        width, depth, heads = training.width, training.depth, training.heads
+        if row.kind == "moscale":
+
+            def train(out: Path) -> dict[str, float]:
+                return train_generator(
+                    self.data,
+                    self.tokenizer_path,
+                    _generator_run(training, seed, out),
+                    MoScaleConfig(width, depth, heads),
+                    ObjectiveConfig(corruption=training.corruption),
+                    cache=self.cache,
+                )
+
+            return self._once(label, settings, train, MoScale)
+        single = self.single_scale()
+        settings["single_scale"] = file_digest(single.folder)
+
+        def train_baseline(out: Path) -> dict[str, float]:
+            return train_next_token(
+                self.data,
+                single.folder,
+                _generator_run(training, seed, out),
+                NextTokenConfig(width, depth, heads),
+                NextTokenObjective(corruption=training.corruption),
+                cache=self.cache,
+            )
+
+        trained = self._once(label, settings, train_baseline, NextToken)
+        return Trained(trained.folder, {**trained.budget, "single_scale": single.budget})
+
+    def _once(
+        self,
+        label: str,
+        settings: dict[str, Any],
+        train: Callable[[Path], dict[str, float]],
+        kind: type[PyTorchModelHubMixin],
+    ) -> Trained:
+        identity = json.dumps({**settings, **self.sources}, sort_keys=True)
+        digest = hashlib.sha256(identity.encode()).hexdigest()[:10]
+        out = self.runs / "models" / f"{label}-{digest}"
+        record = out / DONE
+        if not record.is_file():
+            figures = train(out)
+            budget = {
+                "steps": settings["steps"],
+                "parameters": count_parameters(load(kind, out / "last")),
+                "train_seconds": round(spent_seconds(out), 1),
+                "threads": torch.get_num_threads(),
+                "device": "cuda" if torch.cuda.is_available() else "cpu",
+                "settings": settings,
+                "val": {name: round(v, 5) for name, v in figures.items() if math.isfinite(v)},
+            }
+            part = record.with_suffix(".part")
+            part.write_text(json.dumps(budget, indent=2) + "\n", encoding="utf-8")
+            part.replace(record)
+        return Trained(out / "last", json.loads(record.read_text(encoding="utf-8")))
+
+
+def load(kind: type[M], folder: Path) -> M:
+    """A model from its folder."""
+    return load_part(kind, folder)  # type: ignore[type-var]
+
+
+def count_parameters(model: object) -> int:
+    """Numbers that a model learns."""
+    assert isinstance(model, nn.Module)
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def spent_seconds(out: Path) -> float:
+    """Training time of a run [s], interruptions left out, from its metrics.jsonl."""
+    rows = (out / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    return float(json.loads(rows[-1])["minutes"]) * 60
+
+
+def file_digest(folder: Path) -> str:
+    """Of the weights in a model folder."""
+    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()[:16]
+
+
+def folder_digest(folder: Path) -> str:
+    """Of the names and sizes of a data folder's files."""
+    if not folder.is_dir():
+        raise ConfigError(f"{folder} is no folder of data")
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    text = "\n".join(f"{path.name} {path.stat().st_size}" for path in files)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _generator_run(training: Training, seed: int, out: Path) -> RunConfig:
+    return RunConfig(
+        out=out,
+        steps=training.steps,
+        batch_size=training.batch_size,
+        learning_rate=training.learning_rate,
+        warmup=training.warmup,
+        ema=training.ema,
+        seed=seed,
+        precision=training.precision,
+        eval_every=training.eval_every,
+    )
+
+
+def _tokenizer_run(single: SingleScale, steps: int, out: Path) -> RunConfig:
+    return RunConfig(
+        out=out,
+        steps=steps,
+        learning_rate=single.learning_rate,
+        warmup=min(50, steps),
+        weight_decay=0.01,
+        ema=0.99,
+        precision="no",
+        eval_every=max(steps // 2, 1),
+    )

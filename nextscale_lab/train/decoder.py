@@ -1,0 +1,184 @@
+"""Fine-tuning of the tokenizer's decoder on single actions, with the tokens as they are.
+
+Reconstruction averages over all motion, of which a kick or a punch is less than a hundredth; so
+the decoder learns to draw them too small. Here it sees captioned actions only, fast limbs count
+more, and encoder, codebook and therefore all tokens stay: a generator trained on them still fits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nextscale_core.model.checkpoint import load_part
+from nextscale_core.model.temporal_tokenizer import TemporalTokenizer
+from nextscale_core.motion.features import CONTACTS, POSITIONS
+from nextscale_core.motion.formats.bad_data import on_bad_data
+from nextscale_core.motion.skeleton import FPS
+from nextscale_lab.data.limb_speeds import limb_speeds
+from nextscale_lab.data.samples import (
+    Folders,
+    Sample,
+    captioned_samples,
+    folder_names,
+    trial_samples,
+)
+from nextscale_lab.train.features_torch import features_to_joints
+from nextscale_lab.train.loop import RunConfig, Trainer
+from nextscale_lab.train.run import weights_digest
+from nextscale_lab.train.tokenizer import (
+    CONTACT_WEIGHT,
+    contact_loss,
+    evaluate_tokenizer,
+    world_terms,
+)
+
+WINDOWS = (8, 16, 24, 49)
+WINDOW_SHARES = (0.25, 0.35, 0.20, 0.20)
+
+
+class LatentWindows:
+    """Random windows of quantised latents with the features they came from.
+
+    Args:
+        samples: Captioned motions.
+        tokenizer: Frozen tokenizer, in eval mode.
+        seed: Seed of the order.
+        latents: Latents in a batch.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        tokenizer: TemporalTokenizer,
+        seed: int = 0,
+        latents: int = 768,
+    ) -> None:
+        self.size = latents
+        self.samples = [s for s in samples if len(s.features) >= 4 * min(WINDOWS)]
+        self.latents = [self._quantized(s, tokenizer) for s in self.samples]
+        self.weights = np.array(
+            [1.0 + np.percentile(limb_speeds(s.features), 95) for s in self.samples]
+        )
+        self.rng = np.random.default_rng(seed)
+
+    @staticmethod
+    @torch.no_grad()
+    def _quantized(sample: Sample, tokenizer: TemporalTokenizer) -> Tensor:
+        frames = len(sample.features) - len(sample.features) % 4
+        tokens = tokenizer.encode(torch.from_numpy(sample.features[None, :frames]))
+        return tokenizer.quantizer.accumulate(tokens, frames // 4)[0]
+
+    def draw(self) -> tuple[Tensor, Tensor]:
+        """(B, L, D) latents and (B, 4 L, 263) features."""
+        length = int(self.rng.choice(WINDOWS, p=WINDOW_SHARES))
+        room = np.array([max(len(own) - length + 1, 0) for own in self.latents])
+        if not room.any():
+            length, room = min(WINDOWS), np.array([len(z) - min(WINDOWS) + 1 for z in self.latents])
+        share = self.weights * (room > 0)
+        chosen = self.rng.choice(len(room), size=max(self.size // length, 4), p=share / share.sum())
+        starts = [int(self.rng.integers(room[i])) for i in chosen]
+        latents = [self.latents[i][s : s + length] for i, s in zip(chosen, starts, strict=True)]
+        features = [
+            self.samples[i].features[4 * s : 4 * (s + length)]
+            for i, s in zip(chosen, starts, strict=True)
+        ]
+        return torch.stack(latents), torch.from_numpy(np.stack(features))
+
+
+def decoder_loss(
+    decoded: Tensor, features: Tensor, tokenizer: TemporalTokenizer
+) -> tuple[Tensor, dict[str, float]]:
+    """Features, joint distances, and velocities in the world in which fast limbs count more.
+
+    Args:
+        decoded: (B, T, 263) normalised output of the decoder.
+        features: (B, T, 263) wanted features, not normalised.
+        tokenizer: For the normalisation.
+    """
+    plain = tokenizer.denormalize(decoded)
+    wanted = tokenizer.normalize(features)
+    reconstruction = F.smooth_l1_loss(decoded, wanted)
+    apart = (plain[..., POSITIONS] - features[..., POSITIONS]).unflatten(-1, (-1, 3))
+    distance = (apart.square().sum(-1) + 1e-8).sqrt().mean()
+    made = features_to_joints(plain).diff(dim=1) * FPS
+    real = features_to_joints(features).diff(dim=1) * FPS
+    skate, limbs = world_terms(made, real, features[..., CONTACTS])
+    error = (made - real).norm(dim=-1).mean()
+    loss = reconstruction + 10 * distance + 0.1 * error + 0.1 * limbs + 0.3 * skate
+    loss = loss + CONTACT_WEIGHT * contact_loss(plain, features)
+    return loss, {"loss": loss.item(), "rec": reconstruction.item(), "limbs": limbs.item()}
+
+
+class DecoderOnly(nn.Module):
+    """A tokenizer of which only the decoder is called, and learns.
+
+    Args:
+        tokenizer: A trained tokenizer; its other parts are frozen.
+    """
+
+    def __init__(self, tokenizer: TemporalTokenizer) -> None:
+        super().__init__()
+        self.tokenizer = tokenizer.requires_grad_(False)
+        self.tokenizer.decoder.requires_grad_(True)
+        self.config = tokenizer.config
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """(B, L, D) quantised latents -> (B, 4 L, 263) normalised features."""
+        return self.tokenizer._decode_latents(latents)
+
+    def save_pretrained(self, folder: Path) -> None:
+        """Write the tokenizer, whole."""
+        self.tokenizer.save_pretrained(folder)
+
+
+def train_decoder(
+    data: Folders, tokenizer_path: str | Path, run: RunConfig, frames: int = 3072
+) -> dict[str, float]:
+    """Fine-tune the decoder of a trained tokenizer; its tokens do not change.
+
+    Args:
+        data: CMU or HumanML3D folders.
+        tokenizer_path: Folder of a trained `TemporalTokenizer`.
+        run: Settings of the run; the batch is given in frames, not in samples.
+        frames: Frames in a batch.
+
+    Returns:
+        Validation figures of the last weights; `run.out/last` holds them.
+    """
+    run = replace(run, batch_size=frames)
+    tokenizer = load_part(TemporalTokenizer, tokenizer_path).eval()
+    with on_bad_data(run.on_bad_data):
+        samples = captioned_samples(data, "train", mirror=True) + trial_samples(data, mirror=True)
+        val = captioned_samples(data, "val")
+    windows = LatentWindows(samples, tokenizer, run.seed, frames // tokenizer.frames_per_latent)
+
+    def batch_loss(module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
+        device = trainer.accelerator.device
+        latents, features = windows.draw()
+        rows = trainer.shard.rows(len(latents))
+        decoded = module(latents[rows].to(device))
+        with torch.autocast(device.type, enabled=False):
+            loss, figures = decoder_loss(decoded.float(), features[rows].to(device), tokenizer)
+        return trainer.shard.whole(len(latents), loss, figures)
+
+    def evaluate(module: nn.Module) -> dict[str, float]:
+        assert isinstance(module, DecoderOnly)
+        return evaluate_tokenizer(module.tokenizer, val, trainer.accelerator.device)
+
+    trainer = Trainer(
+        DecoderOnly(tokenizer),
+        run,
+        batch_loss,
+        evaluate,
+        better="mpjpe_mm",
+        stateful={"windows": windows.rng},
+        about={"data": folder_names(data), "tokenizer": weights_digest(tokenizer)},
+    )
+    return trainer.fit()

@@ -1,0 +1,314 @@
+"""What every training run shares: device, mixed precision, schedule, checkpoints, progress."""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate.utils import set_seed
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from nextscale_core.exceptions import ConfigError
+from nextscale_lab.train.checkpoint import (
+    Checkpoint,
+    Stateful,
+    kept_state,
+    read_checkpoint,
+    restore_state,
+    write_checkpoint,
+)
+from nextscale_lab.train.distributed import (
+    Shard,
+    Signals,
+    TrainingStopped,
+    agree,
+    make_accelerator,
+    share_buffers,
+)
+from nextscale_lab.train.ema import ExponentialAverage
+from nextscale_lab.train.logging import Means, Scalars
+from nextscale_lab.train.run import RunConfig, describe_run, first_difference, resolve_precision
+from nextscale_lab.train.state import (
+    learnt_tensors,
+    make_optimizer,
+    random_states,
+    restore_learnt,
+    restore_random,
+    save_weights,
+    write_json,
+)
+
+__all__ = ["ExponentialAverage", "RunConfig", "Trainer"]
+
+_SHOW_EVERY = 20
+"""Steps between two looks at the loss (progress bar, TensorBoard)."""
+
+
+class Trainer:
+    """A step loop around a module that computes its own loss.
+
+    One process or several (torchrun, accelerate launch): all draw the same batch and each takes
+    the rows of its `shard`, so that a run has the same loss curve on any number of processes, up
+    to the order of sums and the noise that torch draws. Every parameter that learns must be used
+    through the module that `loss` is given, or its gradient is not shared.
+
+    A run that is stopped and started again goes on along the same curve: weights, averages,
+    optimiser, torch's random state and everything in `stateful` are in the checkpoint. With
+    `max_minutes` the learning rate follows the clock and the curve is the same only about.
+
+    Args:
+        module: The module to train.
+        config: Settings.
+        loss: `loss(module, step)` -> (scalar loss, figures to show). Called once a step; the
+            figures have the same names in all processes.
+        evaluate: `evaluate(module)` -> figures on the validation split; called in the main
+            process with the bare module, which carries the averaged weights during the call.
+        better: Name of the validation figure whose minimum marks the best weights.
+        stateful: What else decides the batches (samplers, NumPy generators), by name.
+        about: What else decides the result (objective, name of the data), kept in run.json; a
+            run does not go on with another. The module's `config` is kept as 'model'.
+
+    Attributes:
+        bare: The module without the wrapper for several processes.
+        shard: Which rows of a batch are this process's.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        config: RunConfig,
+        loss: Callable[[nn.Module, int], tuple[Tensor, dict[str, float]]],
+        evaluate: Callable[[nn.Module], dict[str, float]],
+        better: str,
+        *,
+        stateful: Mapping[str, Stateful | np.random.Generator] | None = None,
+        about: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.config, self.loss, self.evaluate, self.better = config, loss, evaluate, better
+        precision = resolve_precision(config.precision)
+        self.accelerator = make_accelerator(precision)
+        # Rank 0 draws what a single process draws, the others something else.
+        set_seed(config.seed, device_specific=True)
+        with warnings.catch_warnings():
+            # The name of an option of torch's wrapper changes; older versions know one only.
+            warnings.simplefilter("ignore", FutureWarning)
+            self.module, self.optimizer = self.accelerator.prepare(
+                module, make_optimizer(module, config)
+            )
+        self.bare = self.accelerator.unwrap_model(self.module)
+        share_buffers(self.bare)
+        self.main = self.accelerator.is_main_process
+        self.shard = Shard(self.accelerator.process_index, self.accelerator.num_processes)
+        self.average = ExponentialAverage(self.bare, config.ema) if self.main else None
+        self.means = {"row": Means(), "show": Means()}
+        self.stateful = {**(stateful or {}), **{f"means.{k}": v for k, v in self.means.items()}}
+        self.step, self.best, self.spent = 0, math.inf, 0.0
+        own = getattr(self.bare, "config", None)
+        about = {**({"model": own} if own is not None else {}), **(about or {})}
+        self.settings = describe_run(config, about, precision, self.shard.processes)
+        self.out = Path(config.out)
+        self.out.mkdir(parents=True, exist_ok=True)
+        self.scalars: Scalars | None = None
+
+    def _rate(self) -> float:
+        c = self.config
+        share = self.step / c.steps
+        if c.max_minutes:
+            share = max(share, self.spent / (c.max_minutes * 60))
+        cosine = 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
+        return min((self.step + 1) / max(c.warmup, 1), 1.0) * (
+            c.final_rate + (1 - c.final_rate) * cosine
+        )
+
+    def fit(self) -> dict[str, float]:
+        """Train to the end, resuming from the run's checkpoint if there is one.
+
+        Returns:
+            The validation figures of the last weights; none in processes beside the main one.
+
+        Raises:
+            ConfigError: the run's checkpoint was made with other settings.
+            ModelLoadError: the run's checkpoints are cut short or altered.
+            TrainingStopped: SIGTERM or Ctrl-C came; a checkpoint was saved.
+        """
+        self._resume()
+        if self.main:
+            write_json(self.out / "run.json", self.settings)
+            self.scalars = Scalars(self.out, self.step)
+        try:
+            return self._fit()
+        finally:
+            if self.scalars:
+                self.scalars.close()
+
+    def _fit(self) -> dict[str, float]:
+        c, validated = self.config, -1
+        result: dict[str, float] = {}
+        first, began = self.step, time.monotonic()
+        before, saved = self.spent, began
+        bar = tqdm(
+            total=c.steps, initial=self.step, unit="step", disable=not self.main,
+            mininterval=5.0, dynamic_ncols=True,
+        )  # fmt: skip
+        with Signals() as signals, bar:
+            while self.step < c.steps:
+                now = time.monotonic()
+                # Clocks differ and signals come at different steps: all do what one must.
+                wishes = [
+                    before + now - began if self.main else 0.0,
+                    float(signals.received),
+                    float(self.main and now - saved > c.save_minutes * 60),
+                ]
+                self.spent, signum, save = agree(wishes, self.accelerator.device)
+                if signum:
+                    self._stop(int(signum))
+                if c.max_minutes and self.spent > c.max_minutes * 60:
+                    break
+                if save:
+                    self._save_checkpoint()
+                    saved = time.monotonic()
+                self._one_step()
+                bar.update()
+                if self.step % _SHOW_EVERY == 0:
+                    bar.total = self._expected_end((self.step - first) / (time.monotonic() - began))
+                    self._show(bar)
+                if self.step % c.eval_every == 0:
+                    result, validated = self._validate(), self.step
+            if validated != self.step:
+                result = self._validate()
+            self._save_checkpoint()
+        return result
+
+    def _expected_end(self, pace: float) -> int:
+        """Step at which the run ends: the last, or the one at which its time runs out.
+
+        Args:
+            pace: Steps a second so far, validations included.
+        """
+        if not self.config.max_minutes:
+            return self.config.steps
+        left = max(self.config.max_minutes * 60 - self.spent, 0.0)
+        return min(self.config.steps, self.step + int(left * pace))
+
+    def _show(self, bar: Any) -> None:
+        figures = self.means["show"].take(self.accelerator.device)
+        bar.set_postfix({k: f"{v:.3g}" for k, v in figures.items()})
+        if self.scalars:
+            self.scalars.show("train", figures, self.step)
+
+    def _stop(self, signum: int) -> None:
+        self._save_checkpoint()
+        raise TrainingStopped(
+            f"{signal.Signals(signum).name} stopped the run at step {self.step} of "
+            f"{self.config.steps}; {self.out} holds its checkpoint",
+            signum,
+        )
+
+    def _one_step(self) -> None:
+        self.module.train()
+        rate = self.config.learning_rate * self._rate()
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        with self.accelerator.autocast():
+            loss, figures = self.loss(self.module, self.step)
+        self.accelerator.backward(loss)
+        norm = float(
+            self.accelerator.clip_grad_norm_(self.module.parameters(), self.config.clip_norm)
+        )
+        # One bad batch must not poison the weights and averages. With fp16 the scaler leaves such
+        # a step out itself, and has to see it to choose a smaller scale.
+        if math.isfinite(norm) or self.accelerator.scaler is not None:
+            self.optimizer.step()
+        self.optimizer.zero_grad()
+        if math.isfinite(norm):
+            if self.average:
+                self.average.update(self.bare)
+            self.means["row"].add(figures)
+            self.means["show"].add({**figures, "learning_rate": rate, "gradient_norm": norm})
+        self.step += 1
+
+    def _validate(self) -> dict[str, float]:
+        training = self.means["row"].take(self.accelerator.device)
+        figures: dict[str, float] = {}
+        if self.average and self.scalars:
+            # Whatever the evaluation draws, training goes on with its own random numbers.
+            device = self.accelerator.device
+            devices = [device] if device.type == "cuda" else []
+            with self.average.lent_to(self.bare), torch.random.fork_rng(devices):
+                self.bare.eval()
+                with torch.no_grad(), self.accelerator.autocast():
+                    figures = self.evaluate(self.bare)
+                self._report(training, figures)
+                self._save_weights("last")
+                if figures[self.better] < self.best:
+                    self.best = figures[self.better]
+                    self._save_weights("best")
+        self.accelerator.wait_for_everyone()
+        return figures
+
+    def _report(self, training: dict[str, float], figures: dict[str, float]) -> None:
+        assert self.scalars is not None
+        row = {"step": self.step, "minutes": round(self.spent / 60, 2)}
+        row |= {f"train_{k}": round(v, 5) for k, v in training.items()}
+        row |= {f"val_{k}": round(v, 5) for k, v in figures.items()}
+        self.scalars.row(row)
+        self.scalars.show("val", figures, self.step)
+        self.scalars.flush()
+        tqdm.write(json.dumps(row))
+
+    def _save_weights(self, name: str) -> None:
+        save_weights(self.bare, self.out, name, {**self.settings, "step": self.step})
+
+    def _save_checkpoint(self) -> None:
+        """Called in all processes: each has a random state and means of its own."""
+        for means in self.means.values():
+            means.share(self.accelerator.device)
+        tensors = random_states(self.accelerator)
+        if self.average:
+            scaler = self.accelerator.scaler
+            facts = {
+                "step": self.step,
+                "best": self.best,
+                "spent": self.spent,
+                "updates": self.average.updates,
+                "scaler": scaler.state_dict() if scaler is not None else None,
+                "stateful": kept_state(self.stateful),
+                "settings": self.settings,
+            }
+            tensors |= learnt_tensors(self.bare, self.average, self.optimizer)
+            plain = {k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}
+            write_checkpoint(self.out, Checkpoint(plain, facts))
+        self.accelerator.wait_for_everyone()
+
+    def _resume(self) -> None:
+        checkpoint = read_checkpoint(self.out)
+        step = float(checkpoint.facts["step"]) if checkpoint else 0.0
+        if agree([step], self.accelerator.device) != [step]:
+            raise ConfigError(f"not all processes see the same checkpoint in {self.out}")
+        if checkpoint is None:
+            return
+        facts = checkpoint.facts
+        difference = first_difference(facts["settings"], self.settings)
+        if difference:
+            raise ConfigError(
+                f"{self.out} holds a run with other settings ({difference}); "
+                "train into another folder, or go on with the same"
+            )
+        restore_learnt(checkpoint.tensors, self.bare, self.average, self.optimizer)
+        restore_random(checkpoint.tensors, self.accelerator, self.config.seed, facts["step"])
+        restore_state(self.stateful, facts["stateful"])
+        if self.average:
+            self.average.updates = facts["updates"]
+        if self.accelerator.scaler is not None and facts["scaler"]:
+            self.accelerator.scaler.load_state_dict(facts["scaler"])
+        self.step, self.best, self.spent = facts["step"], facts["best"], facts["spent"]
+        self.accelerator.print(f"resuming {self.out} at step {self.step}")

@@ -1,0 +1,1 @@
+"""Recording and replaying rosbag2 files on a ROS graph."""

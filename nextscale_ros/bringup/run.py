@@ -1,0 +1,143 @@
+"""`nextscale-ros`: the processes of generate.launch.py, on a machine without `ros2 launch`."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import yaml
+
+from nextscale_core.exceptions import NextscaleError
+from nextscale_ros.bringup.launch_graph import PACKAGE, Process, arrange, package_prefix
+from nextscale_ros.bringup.options import DESCRIPTIONS, Options
+from nextscale_ros.bringup.other_robots import present_robots
+from nextscale_ros.bringup.processes import Child, ChildError, end_on_signals
+
+
+class Program(Child):
+    """An executable that is no module of ours, ended on leaving the `with` block as they are.
+
+    Args:
+        path: The executable.
+        arguments: Its command line.
+    """
+
+    def __init__(self, path: str, arguments: Sequence[str]) -> None:
+        self.name = Path(path).name
+        self.log = None
+        self.process = subprocess.Popen(
+            [path, *arguments], stdin=subprocess.DEVNULL, start_new_session=True
+        )
+
+
+def _said(name: str) -> str:
+    text = DESCRIPTIONS[name]
+    return text[0].upper() + text[1:] + "."
+
+
+def bring_up(
+    robot: Annotated[str, typer.Option(help=_said("robot"))] = Options.robot,
+    profile: Annotated[str, typer.Option(help=_said("profile"))] = Options.profile,
+    model: Annotated[str, typer.Option(help=_said("model"))] = Options.model,
+    device: Annotated[str, typer.Option(help=_said("device"))] = Options.device,
+    mock: Annotated[str, typer.Option(help=_said("mock"))] = Options.mock,
+    rviz: Annotated[bool, typer.Option(help=_said("rviz"))] = Options.rviz,
+    viewer: Annotated[bool, typer.Option(help=_said("viewer"))] = Options.viewer,
+    state_publisher: Annotated[
+        str, typer.Option(help=_said("state_publisher"))
+    ] = Options.state_publisher,
+    namespace: Annotated[str, typer.Option(help=_said("namespace"))] = Options.namespace,
+    fleet: Annotated[str, typer.Option(help=_said("fleet"))] = Options.fleet,
+    use_sim_time: Annotated[bool, typer.Option(help=_said("use_sim_time"))] = Options.use_sim_time,
+    autostart: Annotated[bool, typer.Option(help=_said("autostart"))] = Options.autostart,
+    output: Annotated[str, typer.Option(help=_said("output"))] = Options.output,
+    params_file: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help=_said("params_file"))
+    ] = None,
+    log_level: Annotated[str, typer.Option(help=_said("log_level"))] = Options.log_level,
+) -> None:
+    """Start the generate node, and around it what is asked for, until Ctrl-C."""
+    given = dict(locals())
+    end_on_signals()
+    try:
+        options = Options(**{**given, "params_file": str(params_file or "")})
+        found = arrange(options, is_installed, present_robots)
+        for text in found.notes:
+            typer.echo(f"nextscale-ros: {text}", err=True)
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nextscale-")))
+            children = [
+                stack.enter_context(started(process, options, folder / f"{number}.yaml"))
+                for number, process in enumerate(found.processes)
+            ]
+            for child in children:
+                # Called before any of them is waited for: they end at the same time.
+                stack.callback(child.interrupt)
+            while True:
+                for child, process in zip(children, found.processes, strict=True):
+                    if not (process.may_end and child.process.poll() == 0):
+                        child.check()
+                time.sleep(0.2)
+    except KeyboardInterrupt:
+        return
+    except NextscaleError as error:
+        typer.echo(f"nextscale-ros: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+def is_installed(package: str) -> bool:
+    """Whether an executable of the package's own name can be started."""
+    return executable(package) is not None
+
+
+def executable(package: str) -> str | None:
+    """The executable of a package's own name, from PATH or from where ROS keeps them."""
+    prefix = package_prefix(package)
+    folder = str(prefix / "lib" / package) if prefix is not None else ""
+    return shutil.which(package) or (shutil.which(package, path=folder) if folder else None)
+
+
+def started(process: Process, options: Options, file: Path) -> Child:
+    """Start a process.
+
+    Args:
+        process: Which.
+        options: Say the log level and the parameter file.
+        file: Where its own parameters are written.
+
+    Raises:
+        ChildError: it is not installed.
+    """
+    ours = process.package == PACKAGE
+    arguments = ["--log-level", options.log_level]
+    if options.params_file and ours:
+        arguments += ["--params-file", options.params_file]
+    if process.parameters:
+        # Later files win.
+        parameters = {"/**": {"ros__parameters": dict(process.parameters)}}
+        file.write_text(yaml.safe_dump(parameters))
+        arguments += ["--params-file", str(file)]
+    if process.namespace:
+        arguments += ["-r", f"__ns:=/{process.namespace}"]
+    for old, new in process.remappings:
+        arguments += ["-r", f"{old}:={new}"]
+    if process.arguments:
+        arguments += ["--", *process.arguments]
+    if ours:
+        return Child(f"{PACKAGE}.{process.executable}", ros_arguments=arguments)
+    path = executable(process.package)
+    if path is None:
+        raise ChildError(f"{process.package} is not installed")
+    return Program(path, ["--ros-args", *arguments])
+
+
+def main() -> None:
+    """Entry point of `nextscale-ros`."""
+    typer.run(bring_up)

@@ -1,0 +1,299 @@
+"""`nextscale-demo`: sentences through the whole system, on a ROS graph of its own.
+
+Starts the generate node and the mock robot as separate processes, sends the sentences over DDS,
+each while the one before is still executed, receives the trajectories, lets the mock robot execute
+them as one motion and draws what the robot did. The exit status is 0 only if all of that happened.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import rclpy
+import typer
+from rclpy.signals import SignalHandlerOptions
+from rich.console import Console
+from rich.table import Table
+
+from nextscale_core.exceptions import NextscaleError
+from nextscale_core.robots import Robot, load_robot
+from nextscale_core.robots.trajectory import RobotTrajectory
+from nextscale_core.viz import draw_robot
+from nextscale_ros.bringup.isolation import private_graph
+from nextscale_ros.bringup.processes import Child, end_on_signals
+from nextscale_ros.demo.recorder import DemoTimeoutError, Recorder
+from nextscale_ros.demo.session import Answer, DemoError, Seam, Session, seams
+from nextscale_ros.messages.validate_trajectory import NANOSECONDS, nanoseconds
+
+DEFAULT_TEXTS = (
+    "a person walks forward",
+    "a person waves with the right hand",
+    "a person turns around",
+)
+
+STILL = 0.7
+"""So much of the time before the first motion is drawn [s]."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the demo saw.
+
+    Attributes:
+        answers: What came of each sentence.
+        seams: How well each trajectory's first point fits the robot's motion.
+        executed: The motion of the mock robot.
+        final_error: Distance to the last commanded point at the end [rad].
+        picture: The drawing of the executed motion.
+    """
+
+    answers: tuple[Answer, ...]
+    seams: tuple[Seam, ...]
+    executed: RobotTrajectory
+    final_error: float
+    picture: Path
+
+
+def demo(
+    texts: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="What the robot should do, one sentence after the other; default: "
+            + ", ".join(f"'{text}'" for text in DEFAULT_TEXTS)
+            + "."
+        ),
+    ] = None,
+    robot: Annotated[str, typer.Option(help="Robot profile or URDF.")] = "g1",
+    model: Annotated[str, typer.Option(help="Name or folder of the motion model.")] = "moscale-cmu",
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
+    seconds: Annotated[float, typer.Option(help="Length [s]; 0: the model chooses.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Seed; -1: a new one.")] = -1,
+    interrupt: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            help="Send the next sentence so long after the last motion began [s]; default: so "
+            "that it takes over about 1 s before that motion's end.",
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the picture and the logs.")] = Path("out"),
+    timeout: Annotated[float, typer.Option(help="Patience with the model's start [s].")] = 300.0,
+) -> None:
+    """Send sentences, let the mock robot execute them as one motion, draw what it did."""
+    end_on_signals()
+    console = Console(highlight=False, soft_wrap=True)
+    options = {"model": model, "device": device, "seconds": float(seconds), "seed": int(seed)}
+    said = tuple(texts or DEFAULT_TEXTS)
+    try:
+        result = run_demo(said, robot, options, out, timeout, console, interrupt)
+    except NextscaleError as error:
+        console.print(f"[bold red]failed:[/] {_plain(str(error))}")
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        console.print("interrupted")
+        raise typer.Exit(130) from None
+    _summarise(result, console)
+
+
+def run_demo(
+    texts: Sequence[str],
+    robot_name: str,
+    options: dict[str, object],
+    out: Path,
+    timeout: float,
+    console: Console,
+    interrupt: float | None = None,
+    node_module: str = "nextscale_ros.node.generate_node",
+) -> Result:
+    """Do everything the module says.
+
+    Args:
+        texts: The sentences.
+        robot_name: Robot profile or URDF.
+        options: Further parameters of the generate node.
+        out: Folder for the picture and the logs; made if missing.
+        timeout: Patience with the start of the node [s].
+        console: Takes the progress.
+        interrupt: When to send the next sentence; see `Session.until_it_is_time`.
+        node_module: What to run as the generate node.
+
+    Raises:
+        NextscaleError: a step failed; the message says which and why.
+    """
+    logs = out / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        env = stack.enter_context(private_graph(logs))
+        os.environ.update(env)
+        console.print(
+            f"[1/5] starting the generate node and the mock robot "
+            f"(ROS domain {env['ROS_DOMAIN_ID']}, localhost; logs in {logs}/)"
+        )
+        node_log, mock_log = logs / "generate_node.log", logs / "mock_robot.log"
+        children = [
+            stack.enter_context(Child(module, parameters=parameters, env=env, log=log))
+            for module, parameters, log in (
+                ("nextscale_ros.mock.mock_robot", {"robot": robot_name}, mock_log),
+                (node_module, {"robot": robot_name, **options}, node_log),
+            )
+        ]
+        robot = load_robot(robot_name)
+        # Our own handlers stay, so that Ctrl-C and SIGTERM unwind through the children's `with`.
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+        stack.callback(rclpy.try_shutdown)
+        recorder = Recorder()
+        stack.callback(recorder.destroy_node)
+
+        def alive() -> None:
+            for child in children:
+                child.check()
+
+        try:
+            recorder.wait(recorder.connected, timeout, "the nodes' start", alive)
+        except DemoTimeoutError as error:
+            raise DemoError(f"{error}\n{children[1].tail()}") from error
+        console.print("      ready: model loaded and warm, mock robot standing")
+        session = Session(recorder, alive)
+        for number, text in enumerate(texts):
+            _say(session, recorder, text, number, len(texts), interrupt, console)
+        with console.status(f"[4/5] the mock robot executes it, {_left(session):.1f} s"):
+            final_error = session.until_it_rests()
+        executed = recorder.executed(robot, "; ".join(texts))
+        begin = nanoseconds(recorder.states[0].header.stamp) / NANOSECONDS
+    # The children have ended here; drawing does not need them.
+    moved = np.ptp(executed.positions, axis=0).max()
+    console.print(
+        f"[4/5] the mock robot has executed it: {len(executed)} joint states recorded, "
+        f"largest joint movement {np.degrees(moved):.0f} degrees"
+    )
+    answers = tuple(session.answers)
+    fits = seams(answers, executed, begin)
+    picture = out / f"{_file_name('_then_'.join(texts))}.png"
+    console.print(f"[5/5] drawing the executed motion: {picture}")
+    _draw(robot, executed, answers, fits, begin, picture)
+    if not picture.is_file():
+        raise DemoError(f"no picture was written to {picture}")
+    return Result(answers, fits, executed, final_error, picture)
+
+
+def _say(
+    session: Session,
+    recorder: Recorder,
+    text: str,
+    number: int,
+    count: int,
+    interrupt: float | None,
+    console: Console,
+) -> None:
+    """Send one sentence at its time, and tell what came of it."""
+    if number:
+        session.until_it_is_time(interrupt)
+    left = f", {_left(session):.1f} s before the robot would rest" if number else ""
+    console.print(f"[2/5] sending on /text_command: {_plain(repr(text))}{left}")
+    answer = session.say(text) if number else session.first(text)
+    if count == 1:
+        # What was recorded while the node was thinking is not part of the motion.
+        recorder.states.clear()
+        recorder.odometry.clear()
+    command = answer.command
+    console.print(
+        f"[3/5] received on /motion_command: {len(command.points)} points, "
+        f"{len(command.joint_names)} joints, {answer.end - answer.begin:.2f} s "
+        f"({answer.latency:.2f} s after)"
+    )
+
+
+def _left(session: Session) -> float:
+    """Time until the end of the last trajectory [s]."""
+    return max(session.answers[-1].end - session.now(), 0.0)
+
+
+def _draw(
+    robot: Robot,
+    executed: RobotTrajectory,
+    answers: Sequence[Answer],
+    fits: Sequence[Seam],
+    begin: float,
+    picture: Path,
+) -> None:
+    """One sentence: what the robot did; several: with the seams between them."""
+    if len(answers) == 1:
+        draw_robot(robot, executed, picture)
+        return
+    from nextscale_core.viz.session_plot import Spoken, draw_session
+
+    spoken = [
+        Spoken(
+            answer.text,
+            answer.sent - begin,
+            answer.received - begin,
+            fit.position_jump,
+            fit.velocity_jump,
+        )
+        for answer, fit in zip(answers, fits, strict=True)
+    ]
+    # Nobody wants to look at a robot that stands and waits for the first sentence's motion.
+    idle = int(np.searchsorted(executed.time_from_start, spoken[0].begin - STILL))
+    shown = replace(
+        executed,
+        positions=executed.positions[idle:],
+        velocities=executed.velocities[idle:],
+        time_from_start=executed.time_from_start[idle:],
+        base_position=executed.base_position[idle:],
+        base_quaternion=executed.base_quaternion[idle:],
+    )
+    draw_session(robot, shown, spoken, picture)
+
+
+def _summarise(result: Result, console: Console) -> None:
+    """What happened, in a few lines."""
+    table = Table(show_header=False, box=None, padding=(0, 2))
+    for answer, seam in zip(result.answers, result.seams, strict=True):
+        report = answer.report
+        table.add_row("sentence", _plain(report.text))
+        table.add_row("model, robot, seed", f"{report.model}, {report.robot}, {report.seed}")
+        table.add_row(
+            "trajectory",
+            f"{len(report.joint_names)} joints, {report.points} points, {report.duration:.2f} s",
+        )
+        table.add_row("text to trajectory", f"{answer.latency:.2f} s, sent to received over DDS")
+        for name, seconds in zip(report.stage_names, report.stage_seconds, strict=True):
+            table.add_row("", f"{name} {seconds:.3f} s")
+        table.add_row("safety", _plain(report.message))
+        if len(result.answers) > 1:
+            table.add_row(
+                "seam",
+                f"first point {seam.position_jump:.5f} rad and {seam.velocity_jump:.4f} rad/s "
+                "from the measured state",
+            )
+    executed = result.executed
+    table.add_row(
+        "executed",
+        f"{executed.seconds:.2f} s at {executed.fps:.0f} Hz, "
+        f"{result.final_error:.4f} rad from the last point at the end",
+    )
+    table.add_row("picture", str(result.picture))
+    console.print()
+    console.print(table)
+
+
+def _plain(text: str) -> str:
+    """Text that rich prints as it stands."""
+    return text.replace("[", r"\[")
+
+
+def _file_name(text: str) -> str:
+    """A short file name that still shows the sentence."""
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")[:60] or "motion"
+
+
+def main() -> None:
+    """Entry point of `nextscale-demo`."""
+    typer.run(demo)

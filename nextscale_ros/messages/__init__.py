@@ -1,0 +1,1 @@
+"""ROS messages from and to values of the core."""

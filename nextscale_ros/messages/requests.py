@@ -1,0 +1,267 @@
+"""What is asked of the node, whichever way it came: topic, action or service."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from builtin_interfaces.msg import Time
+from sensor_msgs.msg import JointState
+
+from nextscale_core.exceptions import InvalidTextError, NextscaleError
+from nextscale_core.motion.skeleton import MAX_SECONDS, MIN_SECONDS
+from nextscale_core.text import validate_sentence
+from nextscale_ros.action import GenerateMotion
+from nextscale_ros.msg import ErrorCode, TextCommand
+from nextscale_ros.parameters.values import MAX_SEED, Settings
+from nextscale_ros.srv import EditPlan
+
+MAX_TEXTS = 50
+"""Sentences of one request; their motion takes minutes to execute."""
+
+MAX_STEPS = 50
+"""Passes for one scale, as the parameter `steps` has it."""
+
+MAX_GUIDANCE = 20.0
+
+
+class RequestError(NextscaleError, ValueError):
+    """A request cannot be served as it was made.
+
+    Args:
+        code: A constant of `nextscale_ros/ErrorCode`.
+        message: What was wrong, with which value, and what would be right.
+    """
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Reply(Protocol):
+    """Whoever asked and waits for an answer."""
+
+    @property
+    def canceled(self) -> bool:
+        """Whether the answer is wanted no more."""
+        ...
+
+    def feedback(self, message: GenerateMotion.Feedback) -> None:
+        """Hear how far it is."""
+        ...
+
+    def done(self, ended: Any) -> None:
+        """Hear what came of it; called once with a `nextscale_ros.node.reports.Ended`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Which part of the last motion is to change.
+
+    Attributes:
+        begin: Begin of the part in the last motion [s].
+        end: Its end [s]; None for the motion's.
+        parts: Body parts that change; empty for all.
+    """
+
+    begin: float
+    end: float | None
+    parts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request.
+
+    Attributes:
+        number: Counts the requests received, from 1.
+        stamp: When it was received.
+        script: Sentences and the seconds of each; None leaves the length to parameter or model.
+        seed: None leaves it to the parameter.
+        guidance: None leaves it to the parameter.
+        steps: None leaves it to the parameter.
+        start: Joint positions to begin in by name [rad]; None for where the robot is.
+        edit: For an edit of the last motion, what changes.
+        plan_only: Whether the trajectory is sent nowhere.
+        reply: Who waits for the answer.
+    """
+
+    number: int
+    stamp: Time
+    script: tuple[tuple[str, float | None], ...]
+    seed: int | None = None
+    guidance: float | None = None
+    steps: tuple[int, ...] | None = None
+    start: Mapping[str, float] | None = None
+    edit: Edit | None = None
+    plan_only: bool = False
+    reply: Reply | None = field(default=None, compare=False)
+
+    @property
+    def text(self) -> str:
+        """All sentences."""
+        return "; ".join(text for text, _ in self.script)
+
+    @property
+    def canceled(self) -> bool:
+        """Whether whoever asked wants it no more."""
+        return self.reply is not None and self.reply.canceled
+
+    def applied(self, settings: Settings) -> Settings:
+        """The parameters, with what this request says otherwise."""
+        said = {
+            name: value
+            for name, value in (
+                ("seed", self.seed),
+                ("guidance", self.guidance),
+                ("steps", self.steps),
+            )
+            if value is not None
+        }
+        return replace(settings, **said)  # type: ignore[arg-type]
+
+
+Fields = dict[str, Any]
+"""Arguments of `Request` that a message determines."""
+
+
+def of_text(text: str) -> Fields:
+    """A plain sentence.
+
+    Raises:
+        RequestError: it cannot be used.
+    """
+    return {"script": ((_sentence(text), None),)}
+
+
+def of_text_command(message: TextCommand) -> Fields:
+    """A sentence with options.
+
+    Raises:
+        RequestError: something in it cannot be used.
+    """
+    return {
+        "script": ((_sentence(message.text), _seconds(message.seconds, "seconds")),),
+        **_options(message.seed, message.guidance, message.steps),
+    }
+
+
+def of_goal(goal: GenerateMotion.Goal) -> Fields:
+    """A goal of the action.
+
+    Raises:
+        RequestError: something in it cannot be used.
+    """
+    texts = list(goal.texts)
+    if not 1 <= len(texts) <= MAX_TEXTS:
+        raise RequestError(
+            ErrorCode.INVALID_TEXT, f"texts must hold 1 to {MAX_TEXTS} sentences, got {len(texts)}"
+        )
+    lengths = list(goal.seconds) or [0.0] * len(texts)
+    if len(lengths) != len(texts):
+        raise RequestError(
+            ErrorCode.INVALID_SECONDS,
+            f"seconds must be empty or one for each of the {len(texts)} texts, got {len(lengths)}",
+        )
+    script = tuple(
+        (_sentence(text), _seconds(length, f"seconds[{index}]"))
+        for index, (text, length) in enumerate(zip(texts, lengths, strict=True))
+    )
+    return {
+        "script": script,
+        "start": _start(goal.start_state),
+        "plan_only": bool(goal.plan_only),
+        **_options(goal.seed, goal.guidance, goal.steps),
+    }
+
+
+def of_edit(request: EditPlan.Request) -> Fields:
+    """A call of the service that edits the last plan.
+
+    Raises:
+        RequestError: something in it cannot be used.
+    """
+    begin, end = float(request.begin), float(request.end)
+    if not (math.isfinite(begin) and math.isfinite(end) and begin >= 0.0):
+        raise RequestError(
+            ErrorCode.INVALID_SPAN, f"begin and end must be finite and not negative: {begin}, {end}"
+        )
+    if (begin or end) and end <= begin:
+        raise RequestError(
+            ErrorCode.INVALID_SPAN, f"end must come after begin, got {begin:g} to {end:g} s"
+        )
+    return {
+        "script": ((_sentence(request.text), None),),
+        "edit": Edit(begin, end or None, tuple(request.body_parts)),
+        "plan_only": bool(request.plan_only),
+        **_options(request.seed, 0.0, ()),
+    }
+
+
+def raw_text(of: Callable[..., Fields], message: Any) -> str:
+    """What can be told about a request that could not be read: its texts."""
+    if of is of_text:
+        return str(message)
+    return "; ".join(message.texts) if of is of_goal else str(message.text)
+
+
+def _sentence(text: str) -> str:
+    try:
+        return validate_sentence(text)
+    except InvalidTextError as error:
+        raise RequestError(ErrorCode.INVALID_TEXT, str(error)) from error
+
+
+def _seconds(value: float, name: str) -> float | None:
+    if value == 0.0:
+        return None
+    if not MIN_SECONDS <= value <= MAX_SECONDS:
+        raise RequestError(
+            ErrorCode.INVALID_SECONDS,
+            f"{name} must be 0 or {MIN_SECONDS:g} to {MAX_SECONDS:g} s, got {value:g}",
+        )
+    return float(value)
+
+
+def _options(seed: int, guidance: float, steps: Sequence[int]) -> Fields:
+    if not -1 <= seed <= MAX_SEED:
+        raise RequestError(
+            ErrorCode.INVALID_SEED, f"seed must be -1 (a new one) or 0 to {MAX_SEED}, got {seed}"
+        )
+    if not 0.0 <= guidance <= MAX_GUIDANCE:
+        raise RequestError(
+            ErrorCode.INVALID_GUIDANCE, f"guidance must be 0 to {MAX_GUIDANCE:g}, got {guidance:g}"
+        )
+    passes = tuple(int(step) for step in steps)
+    if passes == (0,):
+        passes = ()
+    if any(not 1 <= step <= MAX_STEPS for step in passes):
+        raise RequestError(
+            ErrorCode.INVALID_STEPS,
+            f"steps must be empty or 1 to {MAX_STEPS} for each scale, got {list(passes[:20])}",
+        )
+    return {
+        "seed": None if seed < 0 else int(seed),
+        "guidance": float(guidance) or None,
+        "steps": passes or None,
+    }
+
+
+def _start(state: JointState) -> Mapping[str, float] | None:
+    if not state.name and not len(state.position):
+        return None
+    if len(state.position) != len(state.name):
+        raise RequestError(
+            ErrorCode.INVALID_START_STATE,
+            f"start_state has {len(state.position)} positions for {len(state.name)} names",
+        )
+    if len(set(state.name)) != len(state.name):
+        raise RequestError(ErrorCode.INVALID_START_STATE, "start_state names a joint twice")
+    start = dict(zip(state.name, (float(value) for value in state.position), strict=True))
+    wrong = [f"{name} is {value}" for name, value in start.items() if not math.isfinite(value)]
+    if wrong:
+        raise RequestError(ErrorCode.INVALID_START_STATE, f"start_state: {', '.join(wrong[:5])}")
+    return start

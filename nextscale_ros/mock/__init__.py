@@ -1,0 +1,1 @@
+"""A robot that executes trajectories exactly, without physics."""

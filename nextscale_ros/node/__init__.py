@@ -1,0 +1,1 @@
+"""The generate node: requests in, gated trajectories out."""

@@ -1,0 +1,161 @@
+"""How a trajectory begins, decided in the moment in which it is sent.
+
+A trajectory begins in a state that was measured before it was made, checked and turned into
+messages, and after that it has its way to the controller. joint_trajectory_controller skips points
+that are past when it gets them, and its release of 2026 may begin with the first of them instead:
+either way the robot would jump. So no point is past when it is sent.
+
+- To a robot at rest the trajectory is stamped with zero: the controller begins when it gets it,
+  however long that takes.
+- To a robot under way only those points are sent that are still to come, stamped with the time at
+  which the first of them is due.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
+
+from nextscale_core.robots import Robot, RobotState, RobotTrajectory
+from nextscale_core.safety.checks import check_start
+from nextscale_ros.messages.conversions import duration
+from nextscale_ros.messages.validate_trajectory import NANOSECONDS, nanoseconds
+from nextscale_ros.node.error_codes import MovedError, TooLateError
+from nextscale_ros.node.start_state import NEAR
+from nextscale_ros.robot_state.active_trajectory import PublishedPlan
+from nextscale_ros.robot_state.splice import Lead
+
+JERK = 0.03
+"""Maximum distance of a joint between the plan under way and what takes over from it [rad]."""
+
+_APPROACHES = np.arange(0.0, 0.31, 0.02)
+"""Times from a state near the first point to that point that are tried, shortest first [s]."""
+
+_CYCLES = 0.02
+"""Time in which a controller may change velocities to those of the first point [s]."""
+
+
+@dataclass(frozen=True)
+class Departure:
+    """When a trajectory begins, and with which of its points.
+
+    Attributes:
+        plan: What the robot does from now on.
+        begin: When time_from_start is 0, on the clock of the plan [s]; None: on arrival.
+        first: Index of the first point that is sent.
+        shift: Added to the time_from_start of every point [s].
+    """
+
+    plan: PublishedPlan
+    begin: float | None = None
+    first: int = 0
+    shift: float = 0.0
+
+    def apply(self, message: JointTrajectory | MultiDOFJointTrajectory, stamp: Time | None) -> None:
+        """Make a message of the whole trajectory begin so.
+
+        Args:
+            message: Changed in place.
+            stamp: `begin` on the robot's clock; None where it is None.
+        """
+        message.header.stamp = Time() if stamp is None else stamp
+        if self.first:
+            message.points = message.points[self.first :]
+        if self.shift:
+            for point in message.points:
+                seconds = nanoseconds(point.time_from_start) / NANOSECONDS + self.shift
+                point.time_from_start = duration(seconds)
+
+
+def at_rest(
+    robot: Robot, trajectory: RobotTrajectory, state: RobotState | None, now: float
+) -> Departure:
+    """Begin on arrival, from wherever near the first point the robot is.
+
+    Where it is further off than the gate allows, the first point comes as much later as the
+    controller's spline from there needs to stay within the limits.
+
+    Args:
+        robot: The robot.
+        trajectory: Passed by the gate.
+        state: What is measured now; None where that is not known.
+        now: The time of sending [s].
+
+    Raises:
+        MovedError: the robot is too far from the first point, or moves otherwise than that.
+    """
+    shift = 0.0
+    if state is not None:
+        _check_place(robot, trajectory, state)
+        shift = _approach(robot, trajectory, state)
+        trajectory = _later(trajectory, shift)
+    return Departure(PublishedPlan(trajectory, now, on_arrival=True), shift=shift)
+
+
+def _check_place(robot: Robot, trajectory: RobotTrajectory, state: RobotState) -> None:
+    again = "send the sentence again when it stands"
+    off = np.abs(state.positions - trajectory.positions[0])
+    joint = int(off.argmax())
+    if off[joint] > NEAR:
+        raise MovedError(
+            f"the robot was moved while its motion was made: {robot.joint_names[joint]} is "
+            f"{off[joint]:.3f} rad from where the trajectory begins, the limit is {NEAR}; {again}"
+        )
+    if state.velocities is None:
+        return
+    change = np.abs(state.velocities - trajectory.velocities[0])
+    allowed = robot.acceleration_limit * _CYCLES
+    joint = int((change / allowed).argmax())
+    if change[joint] > allowed[joint]:
+        raise MovedError(
+            f"the robot moves, and not by a trajectory of ours: {robot.joint_names[joint]} is "
+            f"{change[joint]:.2f} rad/s faster or slower than the trajectory begins, the limit is "
+            f"{allowed[joint]:.2f}; {again}"
+        )
+
+
+def _approach(robot: Robot, trajectory: RobotTrajectory, state: RobotState) -> float:
+    """How much later the first point must come to be reached within the limits [s]."""
+    state = RobotState(state.positions, trajectory.velocities[0])
+    for seconds in _APPROACHES:
+        if not (findings := check_start(robot, _later(trajectory, float(seconds)), state)):
+            return float(seconds)
+    raise MovedError(f"the trajectory cannot be reached: {findings[0].message}")
+
+
+def _later(trajectory: RobotTrajectory, seconds: float) -> RobotTrajectory:
+    return replace(trajectory, time_from_start=trajectory.time_from_start + seconds)
+
+
+def under_way(trajectory: RobotTrajectory, lead: Lead, now: float, margin: float) -> Departure:
+    """Take over from the plan under way at the first point that the message can be there for.
+
+    Args:
+        trajectory: Passed by the gate; begins at `lead.time`.
+        lead: What the robot does until then, as it is known now.
+        now: The time of sending [s].
+        margin: Time for the way to the controller [s]. With 0 the last point before now comes
+            first, for a controller that skips what is past.
+
+    Raises:
+        TooLateError: at that point the robot would jump.
+    """
+    due = lead.time + trajectory.time_from_start
+    if margin > 0:
+        first = int(np.searchsorted(due, now + margin))
+    else:
+        first = max(int(np.searchsorted(due, now, "right")) - 1, 0)
+    if first >= len(due):
+        raise TooLateError("the trajectory was over before it could be sent")
+    begin = float(due[first])
+    jump = lead.missed_by(trajectory, max(begin, now))
+    if jump >= JERK:
+        raise TooLateError(
+            f"the trajectory was ready too late: sent now, it would take over {jump:.3f} rad from "
+            f"where the robot will be, the limit is {JERK}"
+        )
+    plan = PublishedPlan(trajectory, lead.time)
+    return Departure(plan, begin, first, -float(trajectory.time_from_start[first]))

@@ -1,0 +1,56 @@
+"""`generate_node`: one process that serves one robot, or several with one model."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.utilities import remove_ros_args
+
+from nextscale_core.exceptions import ConfigError
+from nextscale_ros.bringup.options import parse_fleet
+from nextscale_ros.node.generate_node import THREADS, GenerateNode
+from nextscale_ros.node.models import ModelStore
+from nextscale_ros.spin import serve
+
+
+def makers(fleet: dict[str, str]) -> list[Callable[[], Node]]:
+    """What makes the nodes of a fleet; without one, the one node of the command line."""
+    if not fleet:
+        return [GenerateNode]
+    models = ModelStore()
+
+    def maker(namespace: str, robot: str) -> Callable[[], Node]:
+        return lambda: GenerateNode(
+            models=models,
+            namespace=namespace,
+            parameter_overrides=[Parameter("robot", value=robot)],
+        )
+
+    return [maker(namespace, robot) for namespace, robot in fleet.items()]
+
+
+def run(arguments: Sequence[str]) -> NoReturn:
+    """Serve until a signal, then end the process.
+
+    Args:
+        arguments: Command line without the program's name, ROS arguments included.
+    """
+    parser = argparse.ArgumentParser(
+        prog="generate_node", description="A sentence becomes a trajectory."
+    )
+    parser.add_argument(
+        "--fleet",
+        default="",
+        metavar="NAMESPACE=ROBOT,...",
+        help="several robots in this one process, which share the model",
+    )
+    options = parser.parse_args(remove_ros_args(["generate_node", *arguments])[1:])
+    try:
+        nodes = makers(parse_fleet(options.fleet) if options.fleet else {})
+    except ConfigError as error:
+        parser.error(str(error))
+    serve(nodes, THREADS + 2 * (len(nodes) - 1))

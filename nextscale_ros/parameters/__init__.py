@@ -1,0 +1,1 @@
+"""ROS parameters: their schema, validation and values."""

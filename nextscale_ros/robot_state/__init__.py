@@ -1,0 +1,1 @@
+"""What the robot does: measured joint states and base poses, and the active trajectory."""

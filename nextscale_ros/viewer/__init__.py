@@ -1,0 +1,1 @@
+"""The viewer node, and markers for RViz."""

@@ -1,0 +1,306 @@
+"""A plan as RViz shows it: `visualization_msgs/MarkerArray` in the odometry's frame.
+
+| namespace | what |
+|---|---|
+| `path` | path of the base over the floor, a line |
+| `heading` | where the base ends and which way it then faces, an arrow |
+| `footprints/left`, `footprints/right` | where a sole rests, flat rectangles |
+| `text` | the sentence, above the robot |
+| `skeleton/bones` | the human, lines |
+| `skeleton/joints` | the human's 22 joints, spheres in the order of the skeleton |
+
+Every message holds the whole plan, one marker (id 0) in each namespace, so that the last one is all
+that a late subscriber needs. What a plan does not have is deleted. All markers are locked to their
+frame: RViz otherwise drops a marker that arrives before the first transform.
+
+The human stands `ASIDE` to the robot's left, where `nextscale view` has it too, and is turned so
+that it faces what the robot faces. Left limbs are blue, right limbs orange, as on the page.
+"""
+
+from __future__ import annotations
+
+import textwrap
+
+import numpy as np
+from builtin_interfaces.msg import Duration, Time
+from geometry_msgs.msg import Point, Quaternion, Vector3
+from scipy.spatial.transform import Rotation
+from std_msgs.msg import ColorRGBA
+from visualization_msgs.msg import Marker, MarkerArray
+
+from nextscale_core.exceptions import RetargetError
+from nextscale_core.motion.clip import MotionClip
+from nextscale_core.motion.features import heading_yaw
+from nextscale_core.motion.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS
+from nextscale_core.robots import Robot, RobotTrajectory
+from nextscale_core.robots.profile import SIDES
+from nextscale_core.viz.human import BODY, LEFT, RIGHT
+from nextscale_core.viz.links import require_joints
+from nextscale_core.viz.scene import ASIDE, human_time
+from nextscale_ros.viewer.footsteps import floor_of, planned_footsteps
+
+SKELETON_LIFETIME = 1.0
+"""Time after the last update at which a human in motion vanishes: its publisher is gone [s]."""
+
+BONES_NAMESPACE, JOINTS_NAMESPACE = "skeleton/bones", "skeleton/joints"
+TEXT_NAMESPACE = "text"
+
+_PATH_COLOR = (0.16, 0.70, 0.38)
+_MAX_PATH_POINTS = 200
+_LIFT = 0.005
+"""Lines on the floor lie so far above it, or the grid would hide them [m]."""
+_ABOVE = 1.05
+"""Distance of the sentence above the root link, in heights of that link [1]."""
+_LINE_LENGTH = 48
+"""Characters of the sentence in one line."""
+_TEXT_HEIGHT, _SPACE = 0.08, 0.04
+"""Height of a capital letter and width of a space [m]; without the latter, RViz draws spaces as
+wide as a letter of 1 m."""
+
+Color = tuple[float, float, float]
+
+
+class PlanMarkers:
+    """One plan, ready to be shown at any moment of it.
+
+    Args:
+        robot: The robot.
+        trajectory: What it is asked to do. Its `source_time` says which moment of the clip each
+            sample belongs to; where that is unknown, the clip is spread over the trajectory.
+        clip: The human motion behind it; None: no skeleton is shown.
+        text: The sentence; '' for none.
+        frame: Name of the frame that the trajectory's base is given in, z up.
+
+    Attributes:
+        footsteps: Where the soles rest.
+
+    Raises:
+        RobotError: the trajectory is another robot's.
+        RetargetError: the trajectory holds no sample.
+    """
+
+    def __init__(
+        self,
+        robot: Robot,
+        trajectory: RobotTrajectory,
+        clip: MotionClip | None,
+        text: str = "",
+        frame: str = "odom",
+    ) -> None:
+        require_joints(robot, trajectory)
+        if not len(trajectory):
+            raise RetargetError("a trajectory without samples cannot be shown")
+        self.footsteps = planned_footsteps(robot, trajectory)
+        self._frame, self._text = frame, text
+        self._times = trajectory.time_from_start
+        self._base = trajectory.base_position
+        self._yaw = _yaw(trajectory.base_quaternion)
+        self._floor = floor_of(robot, trajectory)
+        self._path_points = _points(self._on_floor(self._base[_path_rows(len(self._base))]))
+        self._soles = {side: self._rectangles(side) for side in SIDES}
+        self._clip = clip
+        if clip is not None:
+            self._source = source_times(trajectory, clip)
+            self._joints = self._placed(clip)
+
+    def at(self, seconds: float, stamp: Time) -> MarkerArray:
+        """The whole plan at one moment of the trajectory.
+
+        The human and the sentence are where they are at that moment. Once the trajectory has
+        ended the human stays; before that it vanishes `SKELETON_LIFETIME` after the last message.
+
+        Args:
+            seconds: Time since the trajectory began [s]; before and after it, its ends.
+            stamp: When that is.
+        """
+        markers = [self._path(), self._heading(), *(self._footprints(side) for side in SIDES)]
+        markers += [self._sentence(seconds), *self._skeleton(seconds)]
+        for marker in markers:
+            marker.header.stamp = stamp
+        return MarkerArray(markers=markers)
+
+    def joints(self, seconds: float) -> np.ndarray:
+        """(22, 3) where the human's joints are drawn at a time of the trajectory [m].
+
+        Args:
+            seconds: Time since the trajectory began [s].
+        """
+        assert self._clip is not None
+        return _between(self._joints, self._clip.fps, self._source_at(seconds))
+
+    def _source_at(self, seconds: float) -> float:
+        return float(np.interp(seconds, self._times, self._source))
+
+    def _placed(self, clip: MotionClip) -> np.ndarray:
+        """(T, 22, 3) the clip beside the robot: turned, then shifted, as one rigid whole."""
+        joints = clip.joints.astype(np.float64)
+        # Over the whole plan, so that a twist of the pelvis at its begin does not count.
+        frames = np.clip(np.round(self._source * clip.fps), 0, len(clip) - 1).astype(int)
+        apart = self._yaw - heading_yaw(joints)[frames]
+        turn = _rotation(float(np.angle(np.exp(1j * apart).mean())))
+        turned = joints @ turn.T
+        first = _between(turned, clip.fps, float(self._source[0]))[0]
+        left = np.array([-np.sin(self._yaw[0]), np.cos(self._yaw[0])])
+        place = self._base[0, :2] + ASIDE * left - first[:2]
+        return np.asarray(turned + np.array([*place, self._floor]))
+
+    def _marker(self, namespace: str, kind: int) -> Marker:
+        marker = Marker(ns=namespace, type=kind, action=Marker.ADD, frame_locked=True)
+        marker.header.frame_id = self._frame
+        marker.pose.orientation.w = 1.0
+        return marker
+
+    def _absent(self, namespace: str) -> Marker:
+        """Takes away what the plan before had there."""
+        marker = self._marker(namespace, Marker.ARROW)
+        marker.action = Marker.DELETE
+        return marker
+
+    def _on_floor(self, places: np.ndarray) -> np.ndarray:
+        return np.stack([*places.T[:2], np.full(len(places), self._floor + _LIFT)], axis=1)
+
+    def _path(self) -> Marker:
+        marker = self._marker("path", Marker.LINE_STRIP)
+        marker.scale.x = 0.02
+        marker.color = _rgba(_PATH_COLOR)
+        marker.points = self._path_points
+        return marker
+
+    def _heading(self) -> Marker:
+        marker = self._marker("heading", Marker.ARROW)
+        marker.scale = Vector3(x=0.25, y=0.04, z=0.04)
+        marker.color = _rgba(_PATH_COLOR)
+        (marker.pose.position,) = _points(self._on_floor(self._base[-1:]))
+        yaw = float(self._yaw[-1])
+        marker.pose.orientation = Quaternion(z=float(np.sin(yaw / 2)), w=float(np.cos(yaw / 2)))
+        return marker
+
+    def _footprints(self, side: str) -> Marker:
+        namespace = f"footprints/{side}"
+        if not self._soles[side]:
+            return self._absent(namespace)
+        marker = self._marker(namespace, Marker.TRIANGLE_LIST)
+        marker.scale = Vector3(x=1.0, y=1.0, z=1.0)
+        marker.color = _rgba(LEFT if side == "left" else RIGHT)
+        marker.points = self._soles[side]
+        # RViz draws triangles with a color for each corner without shading, which a flat shape seen
+        # from the side would be nearly black with.
+        marker.colors = [marker.color] * len(marker.points)
+        return marker
+
+    def _rectangles(self, side: str) -> list[Point]:
+        """Corners of two triangles for every footprint of one side."""
+        corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, -1], [1, 1], [-1, 1]]) / 2
+        rows = [
+            step.centre[:2] + corners * [step.length, step.width] @ _rotation(step.yaw)[:2, :2].T
+            for step in self.footsteps
+            if step.side == side
+        ]
+        return _points(self._on_floor(np.concatenate(rows))) if rows else []
+
+    def _sentence(self, seconds: float) -> Marker:
+        if not self._text:
+            return self._absent(TEXT_NAMESPACE)
+        marker = self._marker(TEXT_NAMESPACE, Marker.TEXT_VIEW_FACING)
+        marker.scale = Vector3(x=_SPACE, z=_TEXT_HEIGHT)
+        marker.color = _rgba((1.0, 1.0, 1.0))
+        lines = textwrap.wrap(self._text, _LINE_LENGTH)
+        marker.text = "\n".join(lines)
+        x, y, z = (float(np.interp(seconds, self._times, column)) for column in self._base.T)
+        # RViz centers the text and gives each line twice the height of a capital letter.
+        above = _ABOVE * float(self._base[0, 2] - self._floor) + len(lines) * _TEXT_HEIGHT
+        marker.pose.position = Point(x=x, y=y, z=z + above)
+        return marker
+
+    def _skeleton(self, seconds: float) -> list[Marker]:
+        if self._clip is None:
+            return [self._absent(BONES_NAMESPACE), self._absent(JOINTS_NAMESPACE)]
+        bones = self._marker(BONES_NAMESPACE, Marker.LINE_LIST)
+        bones.scale.x = 0.025
+        dots = self._marker(JOINTS_NAMESPACE, Marker.SPHERE_LIST)
+        dots.scale = Vector3(x=0.05, y=0.05, z=0.05)
+        bones.color = dots.color = _rgba(BODY)
+        dots.points = _points(self.joints(seconds))
+        dots.colors = [_rgba(color) for color in _JOINT_COLORS]
+        for joint, parent in enumerate(PARENTS):
+            if parent >= 0:
+                bones.points += [dots.points[parent], dots.points[joint]]
+                bones.colors += [dots.colors[joint], dots.colors[joint]]
+        if seconds < self._times[-1]:
+            bones.lifetime = dots.lifetime = Duration(sec=int(SKELETON_LIFETIME))
+        return [bones, dots]
+
+
+def source_times(trajectory: RobotTrajectory, clip: MotionClip) -> np.ndarray:
+    """(N,) the moment of the clip that each sample of a trajectory shows [s].
+
+    Where a sample belongs to none, the human waits in the pose beside it.
+
+    Args:
+        trajectory: The robot's motion.
+        clip: The human's.
+    """
+    source = trajectory.source_time
+    known = np.flatnonzero(np.isfinite(source)) if source is not None else np.zeros(0, dtype=int)
+    if source is None or not len(known):
+        return human_time(clip, trajectory.seconds, trajectory.time_from_start)
+    return np.interp(np.arange(len(trajectory)), known, source[known])
+
+
+def skeleton_of(markers: MarkerArray) -> np.ndarray | None:
+    """(22, 3) the human's joints in a message of `PlanMarkers.at` [m]; None where it has none."""
+    for marker in markers.markers:
+        if marker.ns == JOINTS_NAMESPACE and marker.action == Marker.ADD:
+            joints = np.array([[point.x, point.y, point.z] for point in marker.points])
+            if joints.shape == (NUM_JOINTS, 3) and np.isfinite(joints).all():
+                return joints
+    return None
+
+
+def sentence_of(markers: MarkerArray) -> str | None:
+    """The sentence in a message of `PlanMarkers.at`; None where it has none."""
+    for marker in markers.markers:
+        if marker.ns == TEXT_NAMESPACE and marker.action == Marker.ADD:
+            return " ".join(str(marker.text).split())
+    return None
+
+
+def _between(joints: np.ndarray, fps: float, seconds: float) -> np.ndarray:
+    """(22, 3) at a time of (T, 22, 3), on straight lines between the frames."""
+    at = float(np.clip(seconds * fps, 0.0, len(joints) - 1))
+    before = min(int(at), max(len(joints) - 2, 0))
+    share = at - before
+    after = min(before + 1, len(joints) - 1)
+    return np.asarray((1.0 - share) * joints[before] + share * joints[after])
+
+
+def _yaw(quaternions: np.ndarray) -> np.ndarray:
+    """(N,) what the base faces, from (N, 4) x y z w [rad]."""
+    facing = Rotation.from_quat(quaternions).apply([1.0, 0.0, 0.0])
+    return np.arctan2(facing[:, 1], facing[:, 0])
+
+
+def _rotation(yaw: float) -> np.ndarray:
+    """(3, 3) a turn about z [rad]."""
+    return Rotation.from_euler("z", yaw).as_matrix()
+
+
+def _path_rows(count: int) -> np.ndarray:
+    """Samples that a line over the floor goes through; a strip needs two points."""
+    return np.round(np.linspace(0, count - 1, min(max(count, 2), _MAX_PATH_POINTS))).astype(int)
+
+
+def _points(rows: np.ndarray) -> list[Point]:
+    return [Point(x=x, y=y, z=z) for x, y, z in rows.tolist()]
+
+
+def _rgba(color: Color) -> ColorRGBA:
+    red, green, blue = color
+    return ColorRGBA(r=red, g=green, b=blue, a=1.0)
+
+
+def _side_color(name: str) -> Color:
+    return LEFT if name.startswith("left") else RIGHT if name.startswith("right") else BODY
+
+
+_JOINT_COLORS = tuple(_side_color(name) for name in JOINT_NAMES)

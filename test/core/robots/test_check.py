@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.toy_humanoid import toy_humanoid, toy_profile
+from nextscale_core.robots.setup.check.robot_check import Checkup, check_robot
+
+
+def _all(checkup: Checkup, severity: str, about: str) -> list[str]:
+    return [
+        f"{remark.message} | {remark.remedy}"
+        for remark in checkup.remarks
+        if remark.severity == severity and remark.about == about
+    ]
+
+
+def _check(folder: Path, *changes: tuple[str, str], **wrong: object) -> Checkup:
+    return check_robot(str(toy_humanoid(folder, **wrong)), toy_profile(folder, *changes))
+
+
+def test_nothing_is_wrong_with_a_sound_robot(tmp_path: Path) -> None:
+    checkup = _check(tmp_path)
+    assert checkup.robot == "doll"
+    assert not checkup.errors
+    assert [w.message for w in checkup.warnings] == ["no visual geometry"]
+    about = {remark.about for remark in checkup.remarks if remark.severity == "ok"}
+    assert about >= {"urdf", "masses", "names", "limits", "symmetry", "axes", "knees", "sole"}
+
+
+def test_what_is_no_urdf_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "broken.urdf"
+    path.write_text("<robot><link")
+    assert _all(check_robot(str(path), toy_profile(tmp_path)), "error", "urdf")
+    assert "no file" in _all(check_robot(str(tmp_path / "no.urdf")), "error", "urdf")[0]
+
+
+def test_every_wrong_name_is_found_at_once(tmp_path: Path) -> None:
+    checkup = _check(
+        tmp_path,
+        ("knee: left_knee", "knee: left_nee"),
+        ("torso: waist_yaw_link", "torso: wast_yaw_link"),
+        ('"*_finger"', '"*_fingre"'),
+    )
+    found = " ".join(_all(checkup, "error", "names"))
+    assert "left_nee" in found and "did you mean 'left_knee'" in found
+    assert "did you mean 'waist_yaw_link'" in found
+    assert "_fingre" in found
+
+
+def test_every_wrong_key_is_found_at_once(tmp_path: Path) -> None:
+    checkup = _check(tmp_path, ("half_width: 0.035", "half_width: wide"), ("locked:", "lokced:"))
+    found = _all(checkup, "error", "profile")
+    assert any("half_width" in line for line in found)
+    assert any("did you mean 'locked'" in line for line in found)
+
+
+def test_missing_meshes_are_named(tmp_path: Path) -> None:
+    path = toy_humanoid(tmp_path)
+    box = '<box size="0.12 0.26 0.3"/>'
+    text = path.read_text()
+    assert box in text
+    path.write_text(text.replace(box, '<mesh filename="package://nowhere/torso.stl"/>'))
+    found = _all(check_robot(str(path), toy_profile(tmp_path)), "error", "meshes")
+    assert len(found) == 1 and "package://nowhere/torso.stl" in found[0]
+
+
+def test_limits_that_are_none_are_found(tmp_path: Path) -> None:
+    checkup = _check(tmp_path, velocity={"left_knee": 0.0}, limits={"right_elbow": (0.0, 0.0)})
+    found = " ".join(_all(checkup, "error", "limits"))
+    assert "'left_knee' has velocity limit 0" in found and "limits.velocity" in found
+    assert "'right_elbow' may move from 0 to 0" in found
+    checkup = _check(tmp_path, velocity={"left_knee": 90.0}, limits={"waist_yaw": (-9.0, 9.0)})
+    found = " ".join(_all(checkup, "warning", "limits"))
+    assert "left_knee" in found and "waist_yaw" in found
+
+
+def test_a_velocity_limit_of_zero_is_mended_by_the_profile(tmp_path: Path) -> None:
+    limits = ("locked:\n", "limits:\n  velocity:\n    left_knee: 4.0\nlocked:\n")
+    assert not _check(tmp_path, limits, velocity={"left_knee": 0.0}).errors
+
+
+def test_sides_that_do_not_mirror_each_other_are_found(tmp_path: Path) -> None:
+    checkup = _check(
+        tmp_path,
+        limits={"right_hip_roll": (-0.2, 0.6)},
+        velocity={"left_elbow": 3.0},
+    )
+    found = " ".join(_all(checkup, "warning", "symmetry"))
+    assert "left_hip_roll moves from -0.60 to 0.60" in found
+    assert "left_elbow turns at up to 3.00" in found
+
+
+def test_a_knee_that_bends_backward_is_an_error(tmp_path: Path) -> None:
+    both = {f"{side}_knee": (-2.3, 0.05) for side in ("left", "right")}
+    checkup = _check(tmp_path, limits=both)
+    assert "bends only 0.05 rad" in _all(checkup, "error", "knees")[0]
+    checkup = _check(
+        tmp_path,
+        ('"*_knee": 0.30', '"*_knee": -0.30'),
+        limits={f"{side}_knee": (-0.5, 2.3) for side in ("left", "right")},
+    )
+    assert "bent backward" in _all(checkup, "error", "knees")[0]
+
+
+def test_a_posture_outside_the_limits_is_an_error(tmp_path: Path) -> None:
+    found = _all(_check(tmp_path, ('"*_knee": 0.30', '"*_knee": 3.0')), "error", "nominal")
+    assert len(found) == 2 and "at most 2.3" in found[0]
+    locked = _all(_check(tmp_path, ("neck_yaw: 0.0", "neck_yaw: 1.5")), "error", "locked")
+    assert len(locked) == 1 and "lock it at 1" in locked[0]
+
+
+def test_a_posture_in_which_bodies_touch_is_odd(tmp_path: Path) -> None:
+    arms = (
+        ("left_shoulder_roll: 0.2", "left_shoulder_roll: -0.3"),
+        ("right_shoulder_roll: -0.2", "right_shoulder_roll: 0.3"),
+    )
+    found = _all(_check(tmp_path, *arms), "warning", "collision")
+    assert len(found) == 1 and "touch, so they are never checked" in found[0]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "word"),
+    [
+        ("toe: [0.14, 0.0, -0.07]", "toe: [0.14, 0.0, -0.12]", "half_width"),
+        ("toe: [0.14, 0.0, -0.07]", "toe: [0.25, 0.0, -0.07]", "reaches from -0.06 to 0.25"),
+        ("half_width: 0.035", "half_width: 0.07", "wide"),
+    ],
+)
+def test_a_sole_beside_the_foot_is_odd(tmp_path: Path, old: str, new: str, word: str) -> None:
+    change = [(old, new)]
+    if "-0.12" in new:
+        change.append(("heel: [-0.06, 0.0, -0.07]", "heel: [-0.06, 0.0, -0.12]"))
+    found = _all(_check(tmp_path, *change), "warning", "sole")
+    assert len(found) == 2 and word in found[0]
+
+
+def test_stance_width_is_compared_with_feet_and_hips(tmp_path: Path) -> None:
+    narrow = _check(tmp_path, ("min_stance_width: 0.14", "min_stance_width: 0.05"))
+    assert "overlap" in _all(narrow, "error", "min_stance_width")[0]
+    wide = _check(tmp_path, ("min_stance_width: 0.14", "min_stance_width: 0.4"))
+    assert "straddle" in _all(wide, "warning", "min_stance_width")[0]
+
+
+def test_a_robot_without_masses_is_found(tmp_path: Path) -> None:
+    assert _all(_check(tmp_path, mass=0.0), "error", "masses")
+
+
+def test_wrong_axes_are_found_and_the_right_ones_proposed(tmp_path: Path) -> None:
+    lying = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])  # y up
+    assert "try up: y" in _all(_check(tmp_path, turn=lying), "error", "axes")[0]
+    backward = np.diag([-1.0, -1.0, 1.0])
+    assert "try forward: -x" in _all(_check(tmp_path, turn=backward), "error", "axes")[0]
+    axes = ("name: doll", "name: doll\naxes: {forward: -x, up: z}")
+    assert not _check(tmp_path, axes, turn=backward).errors
+
+
+def test_limbs_in_the_wrong_order_are_found(tmp_path: Path) -> None:
+    checkup = _check(tmp_path, ("hip: left_hip_pitch", "hip: left_ankle_pitch"))
+    assert "do not follow each other" in _all(checkup, "error", "names")[0]
+
+
+def test_without_a_profile_only_the_urdf_is_looked_at(tmp_path: Path) -> None:
+    checkup = check_robot(str(toy_humanoid(tmp_path, velocity={"left_knee": 0.0})))
+    assert not checkup.errors
+    assert any("left_knee" in remark.message for remark in checkup.warnings)
+
+
+def test_a_profile_may_name_its_urdf(tmp_path: Path) -> None:
+    toy_humanoid(tmp_path)
+    profile = toy_profile(tmp_path, ("name: doll", "name: doll\nurdf: {path: doll.urdf}"))
+    assert not check_robot(str(profile)).errors
+
+
+def test_a_robot_of_the_package_is_found_by_name() -> None:
+    checkup = check_robot("talos")
+    assert checkup.robot == "talos" and not checkup.errors

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pinocchio as pin
+import pytest
+
+from core.conftest import waving_clip
+from core.toy_humanoid import toy_humanoid, toy_profile
+from nextscale_core.exceptions import RobotError
+from nextscale_core.retarget import Retargeter
+from nextscale_core.robots import Robot, load_robot, read_profile
+from nextscale_core.robots.profile import LIMB_PARTS, SIDES, RobotProfile
+from nextscale_core.robots.setup.anatomy import find_anatomy
+from nextscale_core.robots.setup.check.robot_check import check_robot
+from nextscale_core.robots.setup.draft import draft_profile
+from nextscale_core.robots.setup.draft_file import draft_yaml
+from nextscale_core.robots.setup.name_patterns import grouped
+from nextscale_core.safety import SafetyGate
+
+
+def _same_places(robot: Robot, profile: RobotProfile) -> int:
+    """How many of the 12 joints of a draft turn about the same point as the robot's."""
+    model = pin.buildModelFromUrdf(str(robot.urdf_path), pin.JointModelFreeFlyer())
+    data = model.createData()
+    pin.forwardKinematics(model, data, pin.neutral(model))
+
+    def place(name: str) -> np.ndarray:
+        return np.asarray(data.oMi[model.getJointId(name)].translation)
+
+    return sum(
+        np.allclose(
+            place(robot.profile.limb(side)[part]), place(profile.limb(side)[part]), atol=1e-3
+        )
+        for side in SIDES
+        for part in LIMB_PARTS
+    )
+
+
+@pytest.mark.parametrize("name", ["talos", "talos_full", "icub", "simple_humanoid", "human"])
+def test_a_draft_finds_what_people_found(name: str) -> None:
+    robot = load_robot(name)
+    draft = draft_profile(robot.urdf_path, name, robot.mesh_dirs)
+    assert _same_places(robot, draft.profile) == 12
+    assert draft.profile.axes == robot.profile.axes
+    assert draft.profile.urdf.mesh_up == robot.profile.urdf.mesh_up
+    assert (draft.profile.pelvis, draft.profile.torso) == (
+        robot.profile.pelvis,
+        robot.profile.torso,
+    )
+
+
+def test_check_accepts_a_draft_and_the_robot_moves(tmp_path: Path) -> None:
+    urdf = toy_humanoid(tmp_path)
+    path = tmp_path / "drafted.yaml"
+    path.write_text(draft_yaml(draft_profile(urdf, beside=path)))
+    assert not check_robot(str(path)).errors
+    robot = load_robot(str(path))
+    assert robot.num_joints == 23
+    trajectory = Retargeter(robot).retarget(waving_clip())
+    assert SafetyGate(robot).review(trajectory).report.outcome in ("pass", "repaired")
+
+
+def test_a_draft_reads_back_as_it_was_written(tmp_path: Path) -> None:
+    draft = draft_profile(toy_humanoid(tmp_path), "a: strange 'name'")
+    path = tmp_path / "drafted.yaml"
+    path.write_text(draft_yaml(draft))
+    profile = read_profile(path)
+    assert profile.name == "a: strange 'name'"
+    assert profile.left == draft.profile.left and profile.sole == draft.profile.sole
+    assert profile.nominal == draft.profile.nominal and profile.locked == draft.profile.locked
+
+
+def test_the_sole_is_the_bottom_of_the_foot(tmp_path: Path) -> None:
+    sole = draft_profile(toy_humanoid(tmp_path)).profile.sole
+    # A box of 0.22 m by 0.08 m from -0.07 to 0.15 m, 0.07 m below the ankle.
+    assert sole.toe[2] == sole.heel[2] == pytest.approx(-0.07)
+    assert sole.toe[0] == pytest.approx(0.15, abs=0.015)
+    assert sole.heel[0] == pytest.approx(-0.07, abs=0.015)
+    assert sole.half_width == pytest.approx(0.04, abs=0.006)
+
+
+def test_without_shapes_the_sole_is_guessed_and_said(tmp_path: Path) -> None:
+    draft = draft_profile(toy_humanoid(tmp_path, boxes=False))
+    assert any("soles are guessed" in note for note in draft.notes)
+    assert draft.profile.sole.toe[2] < -0.05
+
+
+@pytest.mark.parametrize("forward", ["x", "-x", "y"])
+def test_names_tell_left_from_right_wherever_the_root_looks(tmp_path: Path, forward: str) -> None:
+    turn = {"x": np.eye(3), "-x": np.diag([-1.0, -1, 1])}.get(
+        forward, np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
+    )
+    profile = draft_profile(toy_humanoid(tmp_path, turn=turn)).profile
+    assert profile.axes.forward == forward and profile.axes.up == "z"
+    assert profile.left["knee"] == "left_knee" and profile.right["elbow"] == "right_elbow"
+
+
+def test_feet_tell_front_from_back_where_names_do_not(tmp_path: Path) -> None:
+    plain = toy_humanoid(tmp_path / "plain")
+    names = {
+        joint: f"j{number}"
+        for number, joint in enumerate(pin.buildModelFromUrdf(str(plain)).names[1:])
+    }
+    nameless = draft_profile(toy_humanoid(tmp_path, names=names, turn=np.diag([-1.0, -1, 1])))
+    assert nameless.profile.axes.forward == "-x"
+    assert nameless.profile.left["knee"] == names["left_knee"]
+    assert nameless.profile.right["wrist"] == names["right_wrist"]
+    assert any("do not tell left from right" in note for note in nameless.notes)
+
+
+def test_knees_bend_forward_whatever_their_sign(tmp_path: Path) -> None:
+    path = toy_humanoid(tmp_path)
+    text = path.read_text()
+    for side in ("left", "right"):
+        start = text.index(f'<joint name="{side}_knee"')
+        end = text.index("</joint>", start)
+        knee = text[start:end].replace('xyz="0 1 0"', 'xyz="0 -1 0"')
+        knee = knee.replace('lower="-0.05" upper="2.3"', 'lower="-2.3" upper="0.05"')
+        text = text[:start] + knee + text[end:]
+    path.write_text(text)
+    nominal = draft_profile(path).profile.nominal
+    assert nominal["left_knee"] == nominal["right_knee"] == -0.3
+    assert nominal["left_hip_pitch"] == -0.15
+
+
+def test_what_is_no_limb_is_locked_and_missing_speed_is_set(tmp_path: Path) -> None:
+    draft = draft_profile(toy_humanoid(tmp_path, velocity={"waist_yaw": 0.0, "left_knee": 100.0}))
+    assert set(draft.profile.locked) == {"*_finger", "neck_yaw"}
+    assert draft.profile.velocity == {"waist_yaw": 3.0, "left_knee": 3.0}
+
+
+def test_what_is_no_humanoid_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "stick.urdf"
+    path.write_text(
+        '<robot name="stick"><link name="a"/><link name="b"/><joint name="j" type="revolute">'
+        '<parent link="a"/><child link="b"/><axis xyz="0 0 1"/>'
+        '<limit lower="-1" upper="1" velocity="1" effort="1"/></joint></robot>'
+    )
+    with pytest.raises(RobotError, match="no two legs and two arms"):
+        draft_profile(path)
+
+
+def test_limits_too_narrow_for_bent_knees_are_noted(tmp_path: Path) -> None:
+    draft = draft_profile(toy_humanoid(tmp_path, limits={"left_ankle_pitch": (0.0, 0.8)}))
+    assert any("left_ankle_pitch should stand at -0.15" in note for note in draft.notes)
+
+
+def test_pinocchios_own_humanoid_is_understood() -> None:
+    anatomy = find_anatomy(pin.buildSampleModelHumanoid())
+    assert anatomy.axes.up == "z"
+    assert anatomy.limbs["left"]["knee"].startswith("lleg")
+    assert anatomy.limbs["right"]["elbow"].startswith("rarm")
+
+
+def test_patterns_say_nothing_else_than_the_names() -> None:
+    names = ["left_knee_joint", "right_knee_joint", "left_hip_1", "left_hip_2", "right_hip_1"]
+    table = {"left_knee_joint": 1.0, "right_knee_joint": 1.0, "left_hip_1": 2.0}
+    assert grouped(table, names) == {"*_knee_joint": 1.0, "left_hip_1": 2.0}
+
+
+def test_the_hand_written_profile_of_the_doll_agrees(tmp_path: Path) -> None:
+    robot = load_robot(str(toy_humanoid(tmp_path)), toy_profile(tmp_path))
+    assert _same_places(robot, draft_profile(robot.urdf_path).profile) == 12

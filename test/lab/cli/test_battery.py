@@ -1,0 +1,66 @@
+"""`nextscale battery` from the command line, with a puppet in place of the model."""
+
+from __future__ import annotations
+
+import json
+import sys
+from types import ModuleType
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from nextscale_lab.cli.battery import battery
+
+
+@pytest.fixture
+def command(monkeypatch, puppet):
+    """The command, and the list of (text, seed) that the model was asked for."""
+    asked: list[tuple[str, int]] = []
+
+    class Model:
+        @classmethod
+        def from_pretrained(cls, name, device="cpu"):
+            assert (name, device) == ("someone", "cpu")
+            return cls()
+
+        def generate_batch(self, texts, *, seeds):
+            asked.extend(zip(texts, seeds, strict=True))
+            return [puppet(heading=lambda t: min(t, np.pi)) for _ in texts]
+
+    module = ModuleType("nextscale_core.pipeline")
+    module.MotionPipeline = Model
+    monkeypatch.setitem(sys.modules, "nextscale_core.pipeline", module)
+    app = typer.Typer()
+    app.command()(battery)
+    return app, asked
+
+
+def test_the_core_battery_is_run_and_reported(command, tmp_path):
+    app, asked = command
+    report, table = tmp_path / "new" / "report.json", tmp_path / "table.md"
+    arguments = ["--model", "someone", "--core", "--seeds", "2", "--json", str(report)]
+    result = CliRunner().invoke(app, [*arguments, "--markdown", str(table)])
+    assert result.exit_code == 0, result.output
+    assert len(asked) == 32
+    assert {seed for _, seed in asked} == {0, 1}
+    told = json.loads(report.read_text())
+    passed = {row["sentence"] for row in told["sentences"] if row["rate"] == 1.0}
+    assert passed == {"a person turns around"}
+    assert (told["model"], told["samples"], told["rate"]) == ("someone", 32, 1 / 16)
+    assert "| a person turns around | direction | 2/2 (100 %) | none |" in table.read_text()
+
+
+def test_a_battery_of_ones_own_is_taken(command, tmp_path):
+    app, asked = command
+    prompts = tmp_path / "mine.yaml"
+    prompts.write_text(
+        "sentences:\n  - {sentence: turn, kind: k, check: turn, thresholds: {min_degrees: 90}}\n"
+    )
+    report = tmp_path / "report.json"
+    arguments = ["--model", "someone", "--prompts", str(prompts), "--seeds", "1"]
+    result = CliRunner().invoke(app, [*arguments, "--json", str(report)])
+    assert result.exit_code == 0, result.output
+    assert asked == [("turn", 0)]
+    assert json.loads(report.read_text())["rate"] == 1.0

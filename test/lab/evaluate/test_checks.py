@@ -1,0 +1,246 @@
+"""Each check of the core battery passes on its own motion and fails on what it must not take."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nextscale_core.exceptions import ConfigError
+from nextscale_lab.data.mirror import mirror_clip
+from nextscale_lab.evaluate.checks import apply_check, check_names, validate_thresholds
+from nextscale_lab.evaluate.path_checks import swings
+from nextscale_lab.evaluate.prompt_suite import load_battery
+from nextscale_lab.evaluate.tracks import Tracks, runs_of
+
+CORE = {item.sentence.removeprefix("a person "): item for item in load_battery(core=True)}
+
+
+def shows(clip, sentence: str) -> bool:
+    item = CORE[sentence]
+    return apply_check(item.check, clip, item.thresholds).passed
+
+
+@pytest.fixture
+def motions(puppet, walking, circle_walk, jumping):
+    """Sentence -> a motion that shows it."""
+    up = (0.25, -0.1, 0.2)
+
+    def lowered(t: float) -> float:
+        return 0.95 - 0.45 * np.sin(np.pi * np.clip((t - 1) / 2, 0, 1))
+
+    def shaking(t: float) -> float:
+        return -0.1 + 0.08 * np.sin(2 * np.pi * 2 * t)
+
+    def once(t: float, start: float = 1.0, seconds: float = 0.6) -> float:
+        return float(np.sin(np.pi * np.clip((t - start) / seconds, 0, 1)))
+
+    def reach_down(t: float) -> float:
+        return -0.5 + 0.02 * once(t, 1, 2)
+
+    return {
+        "walks forward": walking(1.0),
+        "walks backward": walking(0.8, "backward"),
+        "runs": walking(3.0),
+        "jumps": jumping(rise=0.35),
+        "hops": jumping(rise=0.2, lifted=0.3, at=(1.0, 2.0, 3.0)),
+        "waves the right hand": puppet(right_hand=(0.25, shaking, 0.2)),
+        "waves the left hand": puppet(left_hand=(0.25, lambda t: -shaking(t), 0.2)),
+        "raises both arms": puppet(
+            left_hand=(0.1, 0.1, lambda t: -0.5 + 0.9 * once(t, 1, 2)),
+            right_hand=(0.1, -0.1, lambda t: -0.5 + 0.9 * once(t, 1, 2)),
+        ),
+        "squats": puppet(height=lowered),
+        "kicks with the right leg": puppet(
+            right_foot=(lambda t: 0.75 * once(t), -0.1, lambda t: 0.06 + 0.6 * once(t))
+        ),
+        "turns around": puppet(heading=lambda t: np.pi * np.clip((t - 1) / 1.5, 0, 1)),
+        "walks in a circle": circle_walk(),
+        "sits down": puppet(
+            x=lambda t: -0.45 * np.clip(t - 1, 0, 1),
+            height=lambda t: 0.95 - 0.45 * np.clip(t - 1, 0, 1),
+            left_foot=(lambda t: 0.45 * np.clip(t - 1, 0, 1), 0.1, 0.06),
+            right_foot=(lambda t: 0.45 * np.clip(t - 1, 0, 1), -0.1, 0.06),
+        ),
+        "picks something up from the floor": puppet(
+            height=lambda t: 0.95 - 0.6 * once(t, 1, 2), right_hand=(0.1, -0.1, reach_down)
+        ),
+        "punches": puppet(right_hand=(lambda t: 0.12 + 0.38 * once(t, 1, 0.4), 0.0, -0.05)),
+        "stands still": puppet(),
+        "raised right hand": puppet(right_hand=up),
+    }
+
+
+@pytest.mark.parametrize("sentence", sorted(CORE))
+def test_the_motion_of_a_sentence_passes_its_check(motions, sentence):
+    assert shows(motions[sentence], sentence)
+
+
+@pytest.mark.parametrize("sentence", sorted(set(CORE) - {"stands still"}))
+def test_who_stands_still_does_nothing_else(motions, sentence):
+    assert not shows(motions["stands still"], sentence)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    (
+        "walks forward",
+        "walks backward",
+        "runs",
+        "walks in a circle",
+        "hops",
+        "squats",
+        "sits down",
+        "turns around",
+    ),
+)
+def test_who_moves_for_most_of_the_time_does_not_stand_still(motions, sentence):
+    assert not shows(motions[sentence], "stands still")
+
+
+@pytest.mark.parametrize("sentence", sorted(CORE))
+def test_no_verdict_depends_on_where_the_clip_starts_and_faces(motions, sentence, puppet, walking):
+    clip = motions[sentence]
+    angle = 2.3
+    cos, sin = np.cos(angle), np.sin(angle)
+    joints = clip.joints.copy()
+    joints[..., :2] = joints[..., :2] @ np.array([[cos, sin], [-sin, cos]]) + [4.0, -7.0]
+    moved = type(clip)(joints)
+    assert shows(moved, sentence)
+
+
+@pytest.mark.parametrize(
+    "sentence", ["waves the right hand", "waves the left hand", "kicks with the right leg"]
+)
+def test_a_mirrored_motion_fails_the_check_of_a_side(motions, sentence):
+    assert not shows(mirror_clip(motions[sentence]), sentence)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    sorted(s for s in CORE if "right" not in s and "left" not in s),
+)
+def test_a_mirrored_motion_passes_where_no_side_is_said(motions, sentence):
+    assert shows(mirror_clip(motions[sentence]), sentence)
+
+
+@pytest.mark.parametrize(
+    ("done", "said"),
+    [
+        ("walks forward", "walks backward"),
+        ("walks forward", "runs"),
+        ("walks forward", "walks in a circle"),
+        ("walks forward", "turns around"),
+        ("walks backward", "walks forward"),
+        ("runs", "walks forward"),
+        ("runs", "jumps"),
+        ("runs", "hops"),
+        ("jumps", "walks forward"),
+        ("hops", "runs"),
+        ("turns around", "walks in a circle"),
+        ("raised right hand", "waves the right hand"),
+        ("raised right hand", "raises both arms"),
+        ("raises both arms", "waves the right hand"),
+        ("waves the right hand", "raises both arms"),
+        ("waves the right hand", "punches"),
+        ("squats", "sits down"),
+        ("squats", "jumps"),
+        ("sits down", "squats"),
+        ("squats", "picks something up from the floor"),
+        ("kicks with the right leg", "walks forward"),
+        ("walks forward", "kicks with the right leg"),
+        ("runs", "kicks with the right leg"),
+    ],
+)
+def test_one_thing_is_not_taken_for_another(motions, done, said):
+    assert not shows(motions[done], said)
+
+
+def test_a_body_that_slides_on_still_feet_does_not_walk(puppet):
+    assert not shows(puppet(x=lambda t: 1.0 * t), "walks forward")
+
+
+def test_half_a_circle_is_no_circle(circle_walk):
+    assert not shows(circle_walk(turns=0.5), "walks in a circle")
+
+
+def test_the_side_of_a_circle_is_seen(circle_walk):
+    thresholds = {"min_degrees": 270, "min_width": 0.5}
+    left = apply_check("circle", circle_walk(1), {**thresholds, "side": "left"})
+    right = apply_check("circle", circle_walk(1), {**thresholds, "side": "right"})
+    assert left.passed
+    assert not right.passed
+
+
+def test_jumps_are_counted(jumping):
+    twice = jumping(at=(1.0, 2.5))
+    thresholds = {"min_rise": 0.2, "min_air_seconds": 0.2}
+    assert apply_check("jump", twice, {**thresholds, "min_count": 2, "max_count": 2}).passed
+    assert not apply_check("jump", twice, {**thresholds, "min_count": 3}).passed
+
+
+def test_sidesteps_have_a_side(walking):
+    thresholds = {"min_distance": 0.8, "min_speed": 0.2, "max_speed": 2.0}
+    for direction, passes in (("left", True), ("sideways", True), ("right", False)):
+        verdict = apply_check(
+            "travel", walking(0.6, "left"), {**thresholds, "direction": direction}
+        )
+        assert verdict.passed is passes
+
+
+def test_a_clip_of_one_frame_shows_nothing_but_standing(motions):
+    still = motions["stands still"].slice(0, 1)
+    assert not any(shows(still, sentence) for sentence in CORE)
+
+
+def test_swings_count_rises_and_falls_of_a_size():
+    assert swings(np.array([0, 1, 0, 1, 0.9, 1, 0]), 0.5) == 4
+    assert swings(np.array([0, 0.2, 0, 0.2]), 0.5) == 0
+    assert swings(np.array([3.0]), 0.5) == 0
+
+
+def test_stretches_are_found_bridged_and_sieved():
+    mask = np.array([1, 1, 0, 1, 0, 0, 1], dtype=bool)
+    assert runs_of(mask) == [(0, 2), (3, 4), (6, 7)]
+    assert runs_of(mask, bridge=1) == [(0, 4), (6, 7)]
+    assert runs_of(mask, at_least=2) == [(0, 2)]
+    assert runs_of(~mask[:0]) == []
+
+
+def test_the_heading_is_read_from_the_body(puppet):
+    tracks = Tracks(puppet(1.0, heading=0.7))
+    assert np.allclose(tracks.heading, 0.7)
+    assert np.allclose(tracks.hip_heading, 0.7)
+
+
+@pytest.mark.parametrize(
+    ("name", "thresholds", "words"),
+    [
+        ("fly", {}, "unknown check 'fly'"),
+        ("turn", {"degrees": 3}, "no threshold 'degrees'"),
+        ("turn", {}, "needs min_degrees"),
+        ("turn", {"min_degrees": "many"}, "min_degrees must be a number"),
+        ("turn", {"min_degrees": True}, "min_degrees must be a number"),
+        ("turn", {"min_degrees": 90, "side": 3}, "side must be a word"),
+    ],
+)
+def test_bad_thresholds_are_named(name, thresholds, words):
+    with pytest.raises(ConfigError, match=words):
+        validate_thresholds(name, thresholds)
+
+
+@pytest.mark.parametrize(
+    ("name", "thresholds"),
+    [
+        ("turn", {"min_degrees": 90, "side": "up"}),
+        ("travel", {"direction": "up", "min_distance": 1, "min_speed": 1, "max_speed": 2}),
+        ("jump", {"min_rise": 0.1, "min_air_seconds": 0.1, "same_feet": "maybe"}),
+        ("raise_arms", {"side": "any", "min_height": 0, "min_rise": 0, "hold_seconds": 0}),
+    ],
+)
+def test_a_side_that_is_none_is_refused(puppet, name, thresholds):
+    with pytest.raises(ConfigError, match="must be"):
+        apply_check(name, puppet(1.0), thresholds)
+
+
+def test_all_checks_of_the_package_are_registered():
+    assert {"circle", "jump", "kick", "pick_up", "punch", "raise_arms", "sit"} <= set(check_names())

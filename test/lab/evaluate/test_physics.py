@@ -1,0 +1,78 @@
+"""Physical figures of motions whose answer is known."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+
+from nextscale_core.exceptions import InvalidMotionError
+from nextscale_core.motion.clip import MotionClip
+from nextscale_lab.evaluate.physics import NAMES, measure, physics_table
+
+
+def test_a_person_who_stands_still_has_no_fault(puppet):
+    found = measure(puppet())
+    assert all(value == pytest.approx(0.0, abs=1e-3) for value in asdict(found).values())
+
+
+def test_a_person_who_is_drawn_over_the_floor_skates_all_the_time(puppet):
+    found = measure(puppet(x=lambda t: 0.8 * t))
+    assert found.foot_skate_ratio == 1.0
+    assert found.contact_speed_mps == pytest.approx(0.8, rel=1e-3)
+
+
+def test_a_slow_creep_is_speed_but_no_skating(puppet):
+    found = measure(puppet(x=lambda t: 0.3 * t))
+    assert found.foot_skate_ratio == 0.0
+    assert found.contact_speed_mps == pytest.approx(0.3, rel=1e-3)
+
+
+def test_a_foot_in_the_air_may_move(puppet):
+    found = measure(puppet(x=lambda t: 2 * t, left_foot=(0, 0.1, 0.4), right_foot=(0, -0.1, 0.4)))
+    assert found.foot_skate_ratio == 0.0
+    assert np.isnan(found.contact_speed_mps)
+
+
+def test_half_the_time_below_the_floor_is_half_the_depth(puppet):
+    clip = puppet(seconds=4.0)
+    clip.joints[:, :, 2] -= clip.joints[:, :, 2].min()
+    clip.joints[40:, :, 2] -= 0.02
+    assert measure(clip).ground_penetration_mm == pytest.approx(10.0, rel=1e-3)
+
+
+def test_jerk_is_the_third_derivative(puppet):
+    still = puppet(seconds=3.0)
+    t = np.arange(len(still)) / 20
+    path = np.zeros((len(still), 1, 3))
+    path[:, 0, 0] = 1.5 * t**3 / 6
+    found = measure(replace(still, joints=still.joints.astype(np.float64) + path))
+    assert found.jerk_mps3 == pytest.approx(1.5, rel=0.02)
+
+
+def test_bones_that_breathe_are_measured_against_their_usual_length(puppet):
+    clip = puppet()
+    joints = clip.joints.copy()
+    head = joints[:, 15] - joints[:, 12]
+    joints[::3, 15] += 0.021 * head[::3] / np.linalg.norm(head[::3], axis=1, keepdims=True)
+    assert measure(replace(clip, joints=joints)).bone_deviation_mm == pytest.approx(1 / 3, rel=0.02)
+
+
+def test_where_a_motion_happens_and_which_way_it_faces_does_not_matter(walking):
+    clip = walking(1.2)
+    c, s = np.cos(1.1), np.sin(1.1)
+    turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
+    moved = MotionClip(clip.joints @ turn.T + [3.0, -2.0, 0.0])
+    assert asdict(measure(moved)) == pytest.approx(asdict(measure(clip)), rel=1e-2, abs=1e-3)
+
+
+def test_a_table_has_a_row_a_clip_and_a_column_a_figure(puppet, walking):
+    table = physics_table([puppet(), walking(1.5)])
+    assert table.shape == (2, len(NAMES))
+    assert table[1, NAMES.index("jerk_mps3")] == measure(walking(1.5)).jerk_mps3
+
+
+def test_too_few_frames_are_refused(puppet):
+    with pytest.raises(InvalidMotionError, match="4 frames"):
+        measure(puppet().slice(0, 3))

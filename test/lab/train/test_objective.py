@@ -1,0 +1,86 @@
+"""What the transformer is trained on: masks, corruption and targets."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from nextscale_core.exceptions import ConfigError
+from nextscale_core.model.padded import PaddedScales
+from nextscale_core.model.quantizer import MultiScaleQuantizer
+from nextscale_lab.train.generator import ObjectiveConfig, hierarchical_inputs, mask_tokens
+
+DIVISORS = (8, 4, 2, 1)
+
+
+@pytest.fixture
+def quantizer():
+    torch.manual_seed(0)
+    quantizer = MultiScaleQuantizer(64, 8, DIVISORS).eval().requires_grad_(False)
+    quantizer.codebook.normal_()
+    return quantizer
+
+
+def test_without_corruption_the_targets_are_the_tokenizer_s_own(quantizer):
+    latents = torch.randn(1, 21, 8)
+    padded = PaddedScales.build([21], DIVISORS)
+    inputs = hierarchical_inputs(quantizer, latents, padded, torch.zeros(1))
+    for ours, own in zip(inputs.targets, quantizer(latents).tokens, strict=True):
+        assert torch.equal(ours, own)
+
+
+def test_a_clip_has_the_same_targets_alone_and_in_a_batch(quantizer):
+    latents = torch.randn(2, 30, 8)
+    latents[1, 9:] = 0
+    padded = PaddedScales.build([30, 9], DIVISORS)
+    inputs = hierarchical_inputs(quantizer, latents, padded, torch.zeros(2))
+    for scale, own in enumerate(quantizer(latents[1:, :9]).tokens):
+        assert torch.equal(inputs.targets[scale][1, : own.shape[1]], own[0])
+
+
+def test_corruption_changes_finer_targets_but_never_the_first_scale_s(quantizer):
+    torch.manual_seed(1)
+    latents = torch.randn(4, 40, 8)
+    padded = PaddedScales.build([40] * 4, DIVISORS)
+    clean = hierarchical_inputs(quantizer, latents, padded, torch.zeros(4))
+    noisy = hierarchical_inputs(quantizer, latents, padded, torch.full((4,), 0.6))
+    assert torch.equal(clean.targets[0], noisy.targets[0])
+    assert not torch.equal(clean.targets[3], noisy.targets[3])
+
+
+def test_finer_scales_learn_to_repair_what_coarser_ones_got_wrong():
+    # With phi at rest and a fine code for everything, the sum reaches the latents either way.
+    torch.manual_seed(2)
+    quantizer = MultiScaleQuantizer(64, 1, (2, 1)).eval().requires_grad_(False)
+    quantizer.codebook.copy_(torch.linspace(-4, 4, 64)[:, None])
+    latents = torch.randn(1, 16, 1)
+    padded = PaddedScales.build([16], (2, 1))
+    inputs = hierarchical_inputs(quantizer, latents, padded, torch.ones(1))
+    coarse = inputs.accumulated[1]
+    repaired = coarse + quantizer.codebook[inputs.targets[1]]
+    reachable = (latents - coarse).abs() < 4
+    assert ((repaired - latents).abs()[reachable] < 0.1).all()
+
+
+def test_masking_hides_at_least_one_token_and_no_padding():
+    torch.manual_seed(0)
+    target = torch.randint(64, (256, 12))
+    valid = torch.arange(12)[None] < torch.randint(1, 13, (256, 1))
+    tokens, hidden = mask_tokens(target, valid, mask_token=64, keep_noise=0.1)
+    assert (hidden.sum(1) >= 1).all()
+    assert not (hidden & ~valid).any()
+    share = (tokens[hidden] == 64).float().mean()
+    assert 0.75 < share < 0.85
+
+
+def test_what_is_not_hidden_stays_without_noise():
+    target = torch.randint(64, (64, 12))
+    valid = torch.ones_like(target, dtype=torch.bool)
+    tokens, hidden = mask_tokens(target, valid, mask_token=64, keep_noise=0.0)
+    assert torch.equal(tokens[~hidden], target[~hidden])
+
+
+@pytest.mark.parametrize("wrong", [{"corruption": 1.5}, {"text_drop": -0.1}])
+def test_impossible_shares_are_refused(wrong):
+    with pytest.raises(ConfigError):
+        ObjectiveConfig(**wrong)

@@ -1,0 +1,109 @@
+"""Tokenizer and decoder training as a whole: repeats, resumes, keeps what it was made with."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from nextscale_core.exceptions import ConfigError
+from nextscale_core.model.temporal_tokenizer import TokenizerConfig
+from nextscale_lab.train import decoder as decoder_module
+from nextscale_lab.train import tokenizer as tokenizer_module
+from nextscale_lab.train.decoder import train_decoder
+from nextscale_lab.train.distributed import TrainingStopped
+from nextscale_lab.train.loop import RunConfig
+from nextscale_lab.train.tokenizer import train_tokenizer
+
+STEPS = 8
+CONFIG = TokenizerConfig(width=8, code_dim=4, num_codes=16, depth=1)
+
+
+def settings(out, **options) -> RunConfig:
+    common = {"steps": STEPS, "learning_rate": 3e-3, "warmup": 2, "eval_every": 4, "ema": 0.9}
+    return RunConfig(out, precision="no", **(common | options))
+
+
+def figures(out) -> list[dict]:
+    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in row.items() if k != "minutes"} for row in rows]
+
+
+def stop_in(monkeypatch, module, name: str, calls: int) -> None:
+    """SIGTERM comes while the loss is computed for the n-th time."""
+    inner, seen = getattr(module, name), []
+
+    def spy(*arguments):
+        seen.append(0)
+        if len(seen) == calls:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return inner(*arguments)
+
+    monkeypatch.setattr(module, name, spy)
+
+
+def same_run(one, other) -> None:
+    for ours, theirs in zip(figures(one), figures(other), strict=True):
+        assert ours == pytest.approx(theirs)
+    for folder in ("best", "last"):
+        kept, other_s = (load_file(str(p / folder / "model.safetensors")) for p in (one, other))
+        assert set(kept) == set(other_s)
+        for name in kept:
+            torch.testing.assert_close(kept[name], other_s[name], atol=1e-6, rtol=0)
+
+
+@pytest.fixture
+def trained(humanml3d, tmp_path):
+    train_tokenizer(humanml3d, settings(tmp_path / "whole"), CONFIG, 256)
+    return tmp_path / "whole"
+
+
+def test_a_stopped_tokenizer_run_goes_on_along_the_same_curve(
+    humanml3d, tmp_path, trained, monkeypatch
+):
+    # Codebook, its counts, the order of windows and the choice of scales all have to go on.
+    out = tmp_path / "parts"
+    with monkeypatch.context() as patch, pytest.raises(TrainingStopped, match="step 5 of 8"):
+        stop_in(patch, tokenizer_module, "tokenizer_loss", 5)
+        train_tokenizer(humanml3d, settings(out), CONFIG, 256)
+    train_tokenizer(humanml3d, settings(out), CONFIG, 256)
+    same_run(trained, out)
+
+
+def test_the_same_seed_gives_the_same_run_and_the_weights_say_how_they_were_made(
+    humanml3d, tmp_path, trained
+):
+    train_tokenizer(humanml3d, settings(tmp_path / "again"), CONFIG, 256)
+    same_run(trained, tmp_path / "again")
+    for folder in (trained, trained / "best", trained / "last"):
+        kept = json.loads((folder / "run.json").read_text())
+        assert kept["model"]["num_codes"] == 16 and kept["data"] == "waving"
+        assert kept["batch_size"] == 256 and kept["precision"] == "no"
+        assert str(tmp_path) not in json.dumps(kept)
+
+
+def test_another_model_is_not_trained_on_in_the_same_folder(humanml3d, trained):
+    wider = TokenizerConfig(width=16, code_dim=4, num_codes=16, depth=1)
+    with pytest.raises(ConfigError, match=r"model\.width: 8 -> 16"):
+        train_tokenizer(humanml3d, settings(trained), wider, 256)
+
+
+def test_a_stopped_decoder_run_goes_on_and_leaves_the_tokens_alone(
+    humanml3d, tmp_path, trained, monkeypatch
+):
+    whole, parts = tmp_path / "decoder", tmp_path / "decoder-parts"
+    train_decoder(humanml3d, trained / "best", settings(whole), 256)
+    with monkeypatch.context() as patch, pytest.raises(TrainingStopped):
+        stop_in(patch, decoder_module, "decoder_loss", 3)
+        train_decoder(humanml3d, trained / "best", settings(parts), 256)
+    train_decoder(humanml3d, trained / "best", settings(parts), 256)
+    same_run(whole, parts)
+    before, after = (
+        load_file(str(p / "model.safetensors")) for p in (trained / "best", whole / "last")
+    )
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed and all(name.startswith("decoder.") for name in changed)

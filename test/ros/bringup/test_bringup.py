@@ -1,0 +1,175 @@
+"""`nextscale-ros`: the launch file's processes without `ros2 launch`."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from sensor_msgs.msg import JointState
+from std_msgs.msg import String
+from trajectory_msgs.msg import JointTrajectory
+
+from nextscale_ros.bringup.options import DESCRIPTIONS
+from nextscale_ros.bringup.run import is_installed
+from ros.graph import HERE, REPLY, START, Graph
+
+PARAMETERS = HERE.parents[1] / "config" / "params.yaml"
+
+
+def bring_up(graph: Graph, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "nextscale_ros.bringup", *arguments],
+        env=graph.env,
+        cwd=HERE.parents[1],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_when_one_process_dies_the_others_are_ended_and_the_status_tells(graph: Graph) -> None:
+    process = bring_up(graph, "--model", "no-such-model")
+    output, _ = process.communicate(timeout=START)
+    assert process.returncode == 1
+    assert "no model 'no-such-model'" in output
+    assert "generate_node ended with status 1" in output
+
+
+def test_it_ends_its_processes_when_it_is_interrupted(graph: Graph, trained_model: Path) -> None:
+    process = bring_up(graph, "--params-file", str(PARAMETERS), "--model", str(trained_model))
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "ready: listening" in line:
+            break
+    begin = time.monotonic()
+    while process.poll() is None and time.monotonic() < begin + START:
+        # As often as people press Ctrl-C: no process is left behind.
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+    # The pipe closes only when every process that writes to it has ended.
+    output, _ = process.communicate(timeout=START)
+    assert process.returncode == 0 and "Traceback" not in output
+
+
+class Output:
+    """What a bring-up prints, read as it comes; it ends with the `with` block."""
+
+    def __init__(self, graph: Graph, *arguments: str) -> None:
+        self.process = bring_up(graph, *arguments)
+        self.lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        self.lines.extend(iter(self.process.stdout.readline, ""))
+
+    def __enter__(self) -> Output:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(START)
+        finally:
+            self.process.kill()
+
+    def said(self, text: str) -> list[str]:
+        return [line for line in list(self.lines) if text in line]
+
+    def alive(self) -> None:
+        assert self.process.poll() is None, "".join(self.lines[-20:])
+
+
+def test_the_viewer_and_everything_else_live_in_one_namespace(
+    graph: Graph, trained_model: Path
+) -> None:
+    pytest.importorskip("viser", reason="the page needs viser, which is not installed")
+    recorder = graph.recorder()
+    states: list[JointState] = []
+    recorder.create_subscription(JointState, "/lab/joint_states", states.append, 10)
+    arguments = ("--viewer", "--namespace", "lab", "--model", str(trained_model))
+    with Output(graph, "--params-file", str(PARAMETERS), *arguments) as output:
+
+        def up() -> bool:
+            page, ready = output.said("is shown at http"), output.said("ready: listening")
+            return bool(page and ready and states)
+
+        recorder.wait(up, START, "viewer, robot and generate node", output.alive)
+        (page,) = output.said("is shown at http")
+        with urllib.request.urlopen(page.split()[-1], timeout=20) as answer:
+            assert b"<html" in answer.read().lower()
+        names = set(recorder.get_node_names_and_namespaces())
+        for name in ("mock_robot", "viewer_node", "generate_node"):
+            assert (name, "/lab") in names
+        topics = {topic for topic, _ in recorder.get_topic_names_and_types()}
+        assert {"/lab/text_command", "/lab/motion_command", "/lab/robot_description"} <= topics
+        assert "/tf" not in topics
+    assert output.process.returncode == 0
+
+
+def test_two_robots_in_two_namespaces_are_served_by_one_generate_node(
+    graph: Graph, trained_model: Path
+) -> None:
+    recorder = graph.recorder()
+    heard: dict[str, list[JointTrajectory]] = {"left": [], "right": []}
+    texts = {}
+    for name, messages in heard.items():
+        recorder.create_subscription(
+            JointTrajectory, f"/{name}/motion_command", messages.append, 10
+        )
+        texts[name] = recorder.create_publisher(String, f"/{name}/text_command", 10)
+    with Output(graph, "--fleet", "left=g1,right=g1", "--model", str(trained_model)) as output:
+        recorder.wait(
+            lambda: (
+                len(output.said("ready: listening")) == 2
+                and all(text.get_subscription_count() for text in texts.values())
+            ),
+            START,
+            "both robots",
+            output.alive,
+        )
+        for name in ("right", "left"):
+            texts[name].publish(String(data="a person waves"))
+            recorder.wait(lambda name=name: bool(heard[name]), REPLY, name, output.alive)
+            assert len(heard["left"]) == (name == "left"), "a sentence moves one robot only"
+        # A robot of an earlier test that was killed may still be listed, in a namespace of its own.
+        assert {("mock_robot", "/left"), ("mock_robot", "/right")} <= set(
+            recorder.get_node_names_and_namespaces()
+        )
+    assert output.process.returncode == 0
+
+
+def test_what_is_not_installed_is_said(graph: Graph) -> None:
+    """It ends by itself, as the model does not exist."""
+    if is_installed("rviz2"):
+        pytest.skip("RViz is installed here")
+    output, _ = bring_up(graph, "--rviz", "--model", "no-such-model").communicate(timeout=START)
+    assert "rviz2 is not installed" in output and "apt install" in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("--fleet", "left"), "fleet must be NAMESPACE=ROBOT"),
+        (("--output", "mqtt"), "output must be one of topic, follow_joint_trajectory"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused(
+    graph: Graph, arguments: tuple[str, ...], reason: str
+) -> None:
+    process = bring_up(graph, *arguments)
+    output, _ = process.communicate(timeout=START)
+    assert process.returncode == 1 and reason in output and "Traceback" not in output
+
+
+def test_it_takes_the_arguments_of_the_launch_file(graph: Graph) -> None:
+    output, _ = bring_up(graph, "--help").communicate(timeout=START)
+    for option in DESCRIPTIONS:
+        assert f"--{option.replace('_', '-')}" in output

@@ -1,0 +1,119 @@
+"""Ctrl-C ends what it should, also in the middle of a message."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+
+PROGRAM = """
+import os, signal, sys
+from nextscale_ros.bringup.processes import end_on_signals, signals_held
+{body}
+print("went on")
+"""
+
+
+def run(body: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(body=body)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", -2), ("SIGTERM", 143)])
+def test_a_signal_unwinds_the_stack(name: str, status: int) -> None:
+    done = run(
+        f"""
+end_on_signals()
+try:
+    os.kill(os.getpid(), signal.{name})
+finally:
+    print("cleaned up")
+"""
+    )
+    assert done.returncode == status, done.stderr
+    assert done.stdout == "cleaned up\n"
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", -2), ("SIGTERM", 143)])
+def test_a_held_signal_waits_for_the_end_of_the_outermost_block(name: str, status: int) -> None:
+    done = run(
+        f"""
+end_on_signals()
+with signals_held():
+    with signals_held():
+        os.kill(os.getpid(), signal.{name})
+        print("inner")
+    print("outer")
+"""
+    )
+    assert done.returncode == status, done.stderr
+    assert done.stdout == "inner\nouter\n"
+
+
+def test_an_error_in_the_block_is_not_hidden() -> None:
+    done = run(
+        """
+end_on_signals()
+try:
+    with signals_held():
+        os.kill(os.getpid(), signal.SIGINT)
+        raise ValueError("broken")
+except ValueError as error:
+    print(error)
+"""
+    )
+    # The signal came first, but it is the error that unwinds; the next block ends it.
+    assert done.stdout == "broken\nwent on\n", done.stderr
+
+
+def test_a_message_that_is_interrupted_while_it_is_made_does_not_lose_the_signal() -> None:
+    done = run(
+        """
+import rclpy
+from rclpy.signals import SignalHandlerOptions
+from std_msgs.msg import String
+from nextscale_ros.bringup.isolation import private_graph
+from nextscale_ros.demo.recorder import Recorder
+import pathlib, tempfile
+
+make, armed = String.__init__, []
+
+def interrupted(self, *args, **kwargs):
+    make(self, *args, **kwargs)
+    if armed:
+        # As if Ctrl-C came while rclpy fills the message in C++.
+        armed.clear()
+        os.kill(os.getpid(), signal.SIGINT)
+
+String.__init__ = interrupted
+end_on_signals()
+with private_graph(pathlib.Path(tempfile.mkdtemp())) as env:
+    os.environ.update(env)
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    recorder = Recorder()
+    heard = []
+    recorder.create_subscription(String, "words", heard.append, 10)
+    publisher = recorder.create_publisher(String, "words", 10)
+    try:
+        recorder.wait(publisher.get_subscription_count, 30.0, "the subscription")
+        hello = String(data="hello")
+        armed.append(True)
+        publisher.publish(hello)
+        recorder.wait(lambda: False, 30.0, "the signal")
+    finally:
+        print("cleaned up", [message.data for message in heard])
+        recorder.destroy_node()
+        rclpy.try_shutdown()
+"""
+    )
+    assert done.returncode == -2, done.stderr
+    assert done.stdout == "cleaned up ['hello']\n"

@@ -1,0 +1,172 @@
+"""What tells where the robot is; tf2_ros, which PyPI does not have, has a stand-in here."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from geometry_msgs.msg import TransformStamped
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+
+from nextscale_core.exceptions import ConfigError
+from nextscale_core.robots import Robot, load_robot
+from nextscale_ros.robot_state import clock_offset
+from nextscale_ros.robot_state.inputs import RobotInputs
+from ros.declaring import context_with, node_of
+from ros.graph import REPLY, Graph
+
+tf2_msgs = pytest.importorskip("tf2_msgs.msg", reason="needs tf2_msgs, which is not here")
+
+
+@pytest.fixture(scope="module")
+def robot() -> Robot:
+    return load_robot("g1")
+
+
+@pytest.fixture(scope="module")
+def context(graph: Graph) -> Iterator[Context]:
+    with context_with(graph) as context:
+        yield context
+
+
+class TransformException(Exception):  # noqa: N818
+    """As in tf2_ros."""
+
+
+class Buffer:
+    """The part of tf2_ros's that is used: the newest transform between two frames."""
+
+    def __init__(self, cache_time: object = None, node: Node | None = None) -> None:
+        self._known: dict[tuple[str, str], TransformStamped] = {}
+
+    def set_transform(self, transform: TransformStamped, authority: str) -> None:
+        self._known[transform.header.frame_id, transform.child_frame_id] = transform
+
+    def lookup_transform(
+        self, target_frame: str, source_frame: str, time: object
+    ) -> TransformStamped:
+        try:
+            return self._known[target_frame, source_frame]
+        except KeyError:
+            raise TransformException(f'"{source_frame}" does not exist') from None
+
+
+class TransformListener:
+    """As in tf2_ros: fills a buffer from /tf."""
+
+    def __init__(self, buffer: Buffer, node: Node) -> None:
+        self._buffer, self._node = buffer, node
+        self._subscription = node.create_subscription(tf2_msgs.TFMessage, "/tf", self._hear, 100)
+
+    def _hear(self, message: Any) -> None:
+        for transform in message.transforms:
+            self._buffer.set_transform(transform, "default_authority")
+
+    def unregister(self) -> None:
+        self._node.destroy_subscription(self._subscription)
+
+
+@pytest.fixture
+def with_tf2_ros(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("tf2_ros")
+    for one in (Buffer, TransformException, TransformListener):
+        setattr(module, one.__name__, one)
+    monkeypatch.setitem(sys.modules, "tf2_ros", module)
+
+
+@contextmanager
+def served(node: Node) -> Iterator[None]:
+    executor = SingleThreadedExecutor(context=node.context)
+    executor.add_node(node)
+    done = threading.Event()
+
+    def serve() -> None:
+        while not done.is_set():
+            executor.spin_once(timeout_sec=0.05)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        executor.shutdown()
+
+
+def until(condition: Callable[[], bool], what: str, do: Callable[[], None]) -> None:
+    """Do something every 20 ms until a condition holds."""
+    end = time.monotonic() + REPLY
+    while not condition():
+        assert time.monotonic() < end, f"waited in vain for {what}"
+        do()
+        time.sleep(0.02)
+
+
+def transform(node: Node, height: float) -> TransformStamped:
+    message = TransformStamped()
+    message.header.frame_id, message.child_frame_id = "odom", "pelvis"
+    message.header.stamp = node.get_clock().now().to_msg()
+    message.transform.translation.x = 3.0
+    message.transform.translation.z = height
+    message.transform.rotation.z = message.transform.rotation.w = np.sqrt(0.5)
+    return message
+
+
+@pytest.mark.usefixtures("with_tf2_ros")
+def test_the_base_comes_from_tf_for_as_long_as_somebody_tells_it(
+    context: Context, robot: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clock_offset, "JUMP", 0.3)
+    monkeypatch.setattr(clock_offset, "PATIENCE", 0.3)
+    with node_of(context, "generate_node", {"base_source": "tf"}) as node:
+        inputs = RobotInputs(node, robot)
+        assert robot.model.frames[2].name == "pelvis"
+        publisher = node.create_publisher(tf2_msgs.TFMessage, "/tf", 10)
+
+        def tell() -> None:
+            publisher.publish(tf2_msgs.TFMessage(transforms=[transform(node, 0.8)]))
+
+        with served(node):
+            until(lambda: inputs.base.last(time.monotonic(), 0.5) is not None, "the base", tell)
+            pose = inputs.base.last(time.monotonic(), 0.5)
+            assert pose is not None
+            np.testing.assert_allclose(pose.position, [3.0, 0.0, 0.8])
+            np.testing.assert_allclose(pose.quaternion, [0, 0, np.sqrt(0.5), np.sqrt(0.5)])
+            # The buffer still has the last one; it grows old all the same.
+            time.sleep(1.2)
+            assert inputs.base.last(time.monotonic(), 0.5) is None
+        inputs.destroy()
+
+
+@pytest.mark.usefixtures("with_tf2_ros")
+def test_a_base_that_never_comes_is_told_once(context: Context, robot: Robot) -> None:
+    with node_of(context, "generate_node", {"base_source": "tf"}) as node:
+        told: list[str] = []
+        node.get_logger().warning = told.append  # type: ignore[method-assign]
+        inputs = RobotInputs(node, robot)
+        with served(node):
+            until(lambda: bool(told), "a warning", lambda: None)
+            time.sleep(0.2)
+        inputs.destroy()
+    assert len(told) == 1 and told[0].startswith("no transform from odom to pelvis yet")
+
+
+def test_without_tf2_ros_it_says_where_to_get_it(context: Context, robot: Robot) -> None:
+    with node_of(context, "generate_node", {"base_source": "tf"}) as node:
+        if find_spec("tf2_ros") is not None:
+            pytest.skip("tf2_ros is installed")
+        threads = threading.active_count()
+        with pytest.raises(ConfigError, match="use odometry or none"):
+            RobotInputs(node, robot)
+        assert threading.active_count() == threads

@@ -1,0 +1,196 @@
+"""Interrupting a robot whose joint states come fast, slow, late, with pauses, or stop."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+from nextscale_core.robots import Robot, load_robot
+from nextscale_ros.bringup.processes import Child
+from nextscale_ros.demo.recorder import Recorder
+from nextscale_ros.messages.validate_trajectory import nanoseconds
+from nextscale_ros.msg import MotionReport
+from ros.fake_robot import FakeRobot
+from ros.graph import REPLY, START, Graph
+from ros.services import set_parameter
+
+GOOD = (MotionReport.PASS, MotionReport.REPAIRED)
+TEXT = "a person raises the right arm"
+TRIES = 4
+"""A machine so busy that a trajectory is heard half a second late makes a robot jerk."""
+
+
+@pytest.fixture(scope="module")
+def robot() -> Robot:
+    return load_robot("g1")
+
+
+@pytest.fixture(scope="module")
+def node(graph: Graph) -> Child:
+    slow = {"seconds": 5.0, "state_timeout": 1.0, "takeover_margin": 0.3}
+    return graph.start("ros.fake_pipeline", slow)
+
+
+@pytest.fixture
+def client(graph: Graph, node: Child) -> Iterator[Recorder]:
+    recorder = Recorder(graph.context)
+    recorder.wait(lambda: recorder.connected(mock=False), START, "the node", graph.alive)
+    yield recorder
+    node.check()
+    recorder.destroy_node()
+
+
+@contextmanager
+def puppet(client: Recorder, graph: Graph, robot: Robot, **manner: object) -> Iterator[FakeRobot]:
+    """A robot that the node has heard for a while."""
+    made = FakeRobot(graph.context, robot, **manner)  # type: ignore[arg-type]
+    try:
+        client.wait(lambda: made.publisher.get_subscription_count() > 1, REPLY, "the node's ear")
+        client.listen(1.0)
+        yield made
+    finally:
+        made.close()
+
+
+def ask(client: Recorder) -> MotionReport:
+    reports, commands = len(client.reports), len(client.commands)
+    client.say(TEXT)
+    client.wait(lambda: len(client.reports) > reports, REPLY, "the report")
+    report = client.reports[-1]
+    if report.outcome in GOOD:
+        client.wait(lambda: len(client.commands) > commands, REPLY, "the trajectory")
+    return report
+
+
+def late(mean: float) -> Callable[[], float]:
+    return lambda: random.expovariate(1.0 / mean)
+
+
+@pytest.mark.parametrize(
+    ("rate", "manner"),
+    [
+        (1000.0, {}),
+        (50.0, {}),
+        (50.0, {"delay": late(0.01)}),
+        (100.0, {"delay": late(0.005), "silent": lambda time: time % 1.0 < 0.12}),
+    ],
+    ids=["1000 Hz", "50 Hz", "50 Hz with jitter", "100 Hz with jitter and pauses"],
+)
+def test_the_first_point_is_where_the_robot_is_when_it_is_due(
+    client: Recorder, graph: Graph, robot: Robot, rate: float, manner: dict[str, object]
+) -> None:
+    with puppet(client, graph, robot, rate=rate, **manner) as body:
+        for _ in range(TRIES):
+            begin, fits = body.samples, True
+            assert ask(client).outcome in GOOD
+            for _ in range(2):
+                client.wait(lambda: body.speed() > 0.3, REPLY, "a movement")
+                report = ask(client)
+                assert report.outcome in GOOD, report.message
+                command = client.commands[-1][1]
+                due = nanoseconds(command.header.stamp)
+                client.wait(lambda due=due: body.past(due), REPLY, "the begin of the trajectory")
+                positions, velocities = body.at(due)
+                first = command.points[0]
+                fits &= np.abs(np.array(first.positions) - positions).max() < 1e-3
+                share = np.abs(np.array(first.velocities) - velocities) / robot.velocity_limit
+                fits &= share.max() < 0.05
+            client.wait(lambda: body.speed() < 1e-6, REPLY, "the robot to rest")
+            if fits and body.largest_step(begin) < 0.02:
+                return
+        pytest.fail(f"the robot jerked, or was elsewhere, in each of {TRIES} sessions")
+
+
+@pytest.mark.parametrize("rate", [50.0, 100.0, 500.0])
+@pytest.mark.parametrize(
+    "said",
+    [lambda velocities: [], lambda velocities: [math.nan] * len(velocities)],
+    ids=["none", "NaN"],
+)
+def test_without_velocities_a_robot_that_moves_is_taken_over_as_smoothly(
+    client: Recorder,
+    graph: Graph,
+    robot: Robot,
+    rate: float,
+    said: Callable[[np.ndarray], list[float]],
+) -> None:
+    with puppet(client, graph, robot, rate=rate, said=said) as body:
+        for _ in range(TRIES):
+            begin = body.samples
+            assert ask(client).outcome in GOOD
+            for _ in range(2):
+                client.wait(lambda: body.speed() > 0.3, REPLY, "a movement")
+                report = ask(client)
+                assert report.outcome in GOOD, report.message
+                # The first point is still to come when it is sent.
+                client.listen(0.4)
+                command = client.commands[-1][1]
+                _, velocities = body.at(nanoseconds(command.header.stamp))
+                off = np.abs(np.array(command.points[0].velocities) - velocities)
+                assert off.max() < (0.1 if rate < 100.0 else 0.03)
+            client.wait(lambda: body.speed() < 1e-6, REPLY, "the robot to rest")
+            if body.largest_step(begin) < 0.005:
+                return
+        pytest.fail(f"the robot jerked in each of {TRIES} sessions")
+
+
+def test_joint_states_without_stamps_will_do(client: Recorder, graph: Graph, robot: Robot) -> None:
+    with puppet(client, graph, robot, rate=100.0, stamped=False) as body:
+        for _ in range(TRIES):
+            begin = body.samples
+            assert ask(client).outcome in GOOD
+            client.wait(lambda: body.speed() > 0.3, REPLY, "a movement")
+            assert ask(client).outcome in GOOD
+            client.wait(lambda: body.speed() < 1e-6, REPLY, "the robot to rest")
+            if body.largest_step(begin) < 0.05:
+                return
+        pytest.fail(f"the robot jerked in each of {TRIES} sessions")
+
+
+def test_when_joint_states_stop_nothing_is_published_until_they_come_again(
+    client: Recorder, graph: Graph, robot: Robot
+) -> None:
+    with puppet(client, graph, robot, rate=100.0) as body:
+        body.quiet = True
+        client.listen(1.5)
+        report = ask(client)
+        assert report.outcome == MotionReport.FAILED
+        assert "s old, the limit is 1.00 s" in report.message
+        assert "the robot is left alone" in report.message
+        client.listen(0.5)
+        assert not client.commands and not client.bases
+        body.quiet = False
+        client.listen(0.5)
+        assert ask(client).outcome in GOOD
+
+
+def test_a_robot_known_to_stand_is_served_while_its_joint_states_stop(
+    client: Recorder, graph: Graph, robot: Robot
+) -> None:
+    assert set_parameter(client, "state_policy", "assume_nominal")[0]
+    with puppet(client, graph, robot, rate=100.0) as body:
+        body.quiet = True
+        client.listen(1.5)
+        assert ask(client).outcome in GOOD
+        first = client.commands[-1][1].points[0]
+        assert list(first.positions) == pytest.approx(list(robot.nominal), abs=1e-6)
+    assert set_parameter(client, "state_policy", "reject")[0]
+
+
+def test_joint_states_that_stop_while_a_motion_is_made_keep_it_from_the_robot(
+    client: Recorder, graph: Graph, robot: Robot
+) -> None:
+    with puppet(client, graph, robot, rate=100.0) as body:
+        client.say("please wait")
+        client.listen(1.0)
+        body.quiet = True
+        client.wait(lambda: bool(client.reports), REPLY, "the report")
+        assert client.reports[-1].outcome == MotionReport.FAILED
+        assert "left alone" in client.reports[-1].message
+        client.listen(0.3)
+        assert not client.commands
