@@ -243,7 +243,7 @@ setup(
                 [
                     "nextscale-demo = nextscale_ros.demo.run:main",
                     "nextscale-ros = nextscale_ros.bringup.run:main",
-                    "generate_node = nextscale_ros.node.generate_node:main",
+                    "generate_node = nextscale_ros.node.fleet:main",
                     "mock_robot = nextscale_ros.mock.mock_robot:main",
                     "viewer_node = nextscale_ros.viewer.viewer_node:main",
                     "bag_recorder = nextscale_ros.bags.bag_recorder:main",

@@ -29,7 +29,7 @@ from nextscale_core.motion.skeleton import FPS, NUM_JOINTS, PARENTS
 from nextscale_core.pipeline import MotionPipeline
 from nextscale_core.stopwatch import Stopwatch
 from nextscale_lab.data.cmu import read_cmu
-from nextscale_lab.evaluate.prompt_suite import load_battery, run_battery
+from nextscale_lab.evaluate.prompt_suite import load_prompt_suite, run_prompt_suite
 
 SECOND, FRAMES = 20, 100
 SCRIPT = [
@@ -198,7 +198,7 @@ class Prefixed:
 
 def battery(pipeline: MotionPipeline, clips: Recorded, seeds: int) -> Rows:
     """Pass rate with 1 s of standing or of walking before, against that without."""
-    items = load_battery()
+    items = load_prompt_suite()
     second = [joints[:SECOND] for joints, _ in clips]
     moved = [float(np.linalg.norm(np.diff(j, axis=0), axis=-1).max()) for j in second]
     ways = [float(np.linalg.norm(j[-1, 0, :2] - j[0, 0, :2])) for j in second]
@@ -211,11 +211,11 @@ def battery(pipeline: MotionPipeline, clips: Recorded, seeds: int) -> Rows:
     def show(done: int, total: int) -> None:
         bar.update(seeds)
 
-    plain = run_battery(pipeline, items, range(seeds), show).rate
+    plain = run_prompt_suite(pipeline, items, range(seeds), show).rate
     rows = [("battery: pass rate without a prefix", f"{100 * plain:.1f} %")]
     for name, index in starts.items():
         known = Prefixed(pipeline, MotionClip(second[index]))
-        rate = run_battery(known, items, range(seeds), show).rate
+        rate = run_prompt_suite(known, items, range(seeds), show).rate
         text = f"{100 * rate:.1f} %, {100 * rate / plain:.0f} % of that without"
         rows.append((f"battery: pass rate after 1 s of {name}", text))
     return rows

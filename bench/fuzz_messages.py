@@ -26,7 +26,7 @@ from nextscale_ros.msg import ErrorCode, TextCommand
 from nextscale_ros.node.error_codes import failure_of
 from nextscale_ros.parameters.schema import declarations
 from nextscale_ros.parameters.values import wanted
-from nextscale_ros.robot_state.base_pose_buffer import BaseMemory, ImuMemory
+from nextscale_ros.robot_state.base_pose_buffer import BasePoseBuffer, ImuBuffer
 from nextscale_ros.robot_state.clock_offset import AHEAD
 from nextscale_ros.robot_state.joint_state_buffer import joint_states_of
 from nextscale_ros.srv import EditPlan
@@ -181,7 +181,7 @@ class Messages:
 
     def _new(self) -> None:
         self._joints = joint_states_of(self.robot)
-        self._base, self._imu = BaseMemory(self.robot), ImuMemory()
+        self._base, self._imu = BasePoseBuffer(self.robot), ImuBuffer()
         self._time = 100.0
 
     def requests(self, draw: random.Random, folder: Path) -> object:

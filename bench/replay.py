@@ -35,7 +35,7 @@ from tqdm import tqdm
 from trajectory_msgs.msg import JointTrajectory
 
 from nextscale_core.estimation import BaseTrack
-from nextscale_core.estimation.history import RobotPast, prefix_of, with_base
+from nextscale_core.estimation.history import RobotHistory, prefix_of, with_base
 from nextscale_core.pipeline import MotionPipeline
 from nextscale_core.retarget import Retargeter
 from nextscale_core.retarget.takeover import joined
@@ -189,10 +189,10 @@ def stance_speed(
     robot = retargeter.robot
     times = np.arange(len(moves)) / RECORDED
 
-    def until(row: int) -> RobotPast:
+    def until(row: int) -> RobotHistory:
         span = slice(row - int(RECORDED), row + 1)
         base = BaseTrack(times[span], moves[span, :3], moves[span, 3:7], floor=None)
-        return RobotPast(times[span], moves[span, 7:], base=base)
+        return RobotHistory(times[span], moves[span, 7:], base=base)
 
     prefix = prefix_of(robot, until(index), 1.0)
     clip = pipeline.complete(prefix.human.clip, None, text, seed=seed)
@@ -238,9 +238,7 @@ def main() -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         env = stack.enter_context(private_graph(folder))
         os.environ.update(env)
-        child = stack.enter_context(
-            Child("nextscale_ros.node.generate_node", env=env, log=folder / "node.log")
-        )
+        child = stack.enter_context(Child("generate_node", env=env, log=folder / "node.log"))
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         stack.callback(rclpy.try_shutdown)
         client = Replay(robot, arguments.rate, arguments.odometry)

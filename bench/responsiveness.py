@@ -105,7 +105,7 @@ def main() -> None:
         robot = [sys.executable, __file__, "--talk", "--rate", str(options.rate)]
         process = subprocess.Popen(robot, env=env)
         stack.callback(process.kill)
-        node = Child("nextscale_ros.node.generate_node", env=env, log=folder / "node")
+        node = Child("generate_node", env=env, log=folder / "node")
         stack.enter_context(node)
         asker = Asker(context)
         while asker.values.get("lifecycle state") != "active":

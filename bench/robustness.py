@@ -35,7 +35,7 @@ from nextscale_core.robots import Robot, RobotState, load_robot
 from nextscale_core.safety import SafetyGate
 from nextscale_core.safety.audit import audit
 from nextscale_lab.data.cmu import read_cmu
-from nextscale_lab.evaluate.prompt_suite import load_battery
+from nextscale_lab.evaluate.prompt_suite import load_prompt_suite
 
 OUTCOMES = ("pass", "repaired", "rejected")
 
@@ -145,7 +145,7 @@ def generate(count: int, model: str) -> list[MotionClip]:
     if not count:
         return []
     pipeline = MotionPipeline.from_pretrained(model)
-    sentences = [item.sentence for item in load_battery()]
+    sentences = [item.sentence for item in load_prompt_suite()]
     texts = [sentences[n % len(sentences)] for n in range(count)]
     clips: list[MotionClip] = []
     for first in tqdm(range(0, count, 16), desc="generating"):

@@ -230,11 +230,11 @@ def soak(
             signal_handler_options=SignalHandlerOptions.NO,
         )
         stack.callback(context.try_shutdown)
-        module = "ros.fake_pipeline" if handmade else "nextscale_ros.node.generate_node"
+        module = "ros.fake_pipeline" if handmade else "generate_node"
         start = time.monotonic()
         robot = stack.enter_context(
             Child(
-                "nextscale_ros.mock.mock_robot",
+                "mock_robot",
                 parameters={"state_rate": float(states)},
                 env=env,
                 log=folder / "robot",

@@ -19,8 +19,8 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from nextscale_ros.bringup.launch_graph import PACKAGE, Process, arrange, installed_package
-from nextscale_ros.bringup.options import DESCRIPTIONS, Options
-from nextscale_ros.bringup.other_robots import present_robots
+from nextscale_ros.options import DESCRIPTIONS, Options
+from nextscale_ros.other_robots import present_robots
 
 # In the source tree and below share/nextscale_ros alike, config/ stands beside launch/.
 DEFAULT_PARAMETERS = Path(__file__).resolve().parent.parent / "config" / "params.yaml"

@@ -13,7 +13,7 @@ import sys
 NODES = {
     "bag_recorder": "nextscale_ros.bags.bag_recorder",
     "bag_replay": "nextscale_ros.bags.bag_replay",
-    "generate_node": "nextscale_ros.node.generate_node",
+    "generate_node": "nextscale_ros.node.fleet",
     "mock_robot": "nextscale_ros.mock.mock_robot",
     "viewer_node": "nextscale_ros.viewer.viewer_node",
 }

@@ -15,7 +15,7 @@ RATE = 1.0
 
 
 def severities(logger: Any) -> dict[str, Callable[[str], object]]:
-    """What `QuietLog` writes with, from a logger of rclpy."""
+    """What `LogThrottle` writes with, from a logger of rclpy."""
     # A logger of rclpy remembers of each line of code the severity it logs with.
     return {
         "info": lambda line: logger.info(line),
@@ -24,7 +24,7 @@ def severities(logger: Any) -> dict[str, Callable[[str], object]]:
     }
 
 
-class QuietLog:
+class LogThrottle:
     """Passes lines on, at most a few of each kind.
 
     Args:

@@ -16,7 +16,7 @@ from nextscale_core.exceptions import ConfigError, NextscaleError, RobotError
 from nextscale_core.robots import Robot, load_robot_description
 from nextscale_core.robots.description import expand
 from nextscale_core.robots.find_urdf import find_mesh
-from nextscale_ros.bringup.options import DESCRIPTION
+from nextscale_ros.options import DESCRIPTION
 from nextscale_ros.parameters.values import chosen_robot
 from nextscale_ros.qos import LATCHED
 from nextscale_ros.visual_geometry import add_visual_geometry, turn_visual_meshes

@@ -133,35 +133,13 @@ def _print_version(wanted: bool) -> None:
     raise typer.Exit
 
 
-def _add_commands_of_others() -> None:
-    """The commands that other distributions register, `nextscale-lab` first of all."""
-    found = {point.name: point for point in importlib.metadata.entry_points(group=COMMANDS)}
-    for name, point in sorted(found.items()):
-        command = point.load()
-        if isinstance(command, typer.Typer):
-            app.add_typer(command, name=name)
-        else:
-            app.command(name)(command)
-    for name in sorted(set(_LAB) - set(found)):
-        app.command(name, help=_LAB[name] + " (not installed)", context_settings=_ANY)(_not_here)
-
-
-def _not_here(context: typer.Context) -> None:
+def _not_installed(context: typer.Context) -> None:
     raise ConfigError(
-        f"'nextscale {context.info_name}' comes with nextscale-lab, which is not installed: "
+        f"'nextscale {context.info_name}' is part of nextscale-lab, which is not installed: "
         "pip install ./nextscale_lab in a checkout of nextscale"
     )
 
 
-app = typer.Typer(
-    cls=_OneLineErrors,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-
-@app.callback()
 def _nextscale(
     version: Annotated[
         bool,
@@ -172,15 +150,34 @@ def _nextscale(
     """A sentence becomes motion for a humanoid robot or avatar."""
 
 
-app.command()(generate)
-app.command()(complete)
-app.command()(edit)
-app.command()(sequence)
-app.command()(retarget)
-app.command()(view)
-app.add_typer(robots_app, name="robots")
-app.add_typer(bag_app, name="bag")
-_add_commands_of_others()
+def make_app() -> typer.Typer:
+    """The command line, with the commands that installed distributions add to it."""
+    made = typer.Typer(
+        cls=_OneLineErrors,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    made.callback()(_nextscale)
+    for command in (generate, complete, edit, sequence, retarget, view):
+        made.command()(command)
+    made.add_typer(robots_app, name="robots")
+    made.add_typer(bag_app, name="bag")
+    added = {point.name: point for point in importlib.metadata.entry_points(group=COMMANDS)}
+    for name, point in sorted(added.items()):
+        command = point.load()
+        if isinstance(command, typer.Typer):
+            made.add_typer(command, name=name)
+        else:
+            made.command(name)(command)
+    for name in sorted(set(_LAB) - set(added)):
+        made.command(name, help=f"{_LAB[name]} Needs nextscale-lab.", context_settings=_ANY)(
+            _not_installed
+        )
+    return made
+
+
+app = make_app()
 
 
 def main() -> None:

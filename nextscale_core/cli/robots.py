@@ -61,7 +61,7 @@ def check(
 
     nextscale robots check robot.urdf robot.yaml
     """
-    from nextscale_core.robots.setup.check.robot_check import check_robot
+    from nextscale_core.robot_setup.check.robot_check import check_robot
 
     checkup = check_robot(robot, profile)
     table = Table("", "about", "found", "what would be right")
@@ -100,8 +100,8 @@ def draft(
 
     nextscale robots draft robot.urdf --out robot.yaml
     """
-    from nextscale_core.robots.setup.draft import draft_profile
-    from nextscale_core.robots.setup.draft_file import draft_yaml
+    from nextscale_core.robot_setup.draft import draft_profile
+    from nextscale_core.robot_setup.draft_file import draft_yaml
 
     if out is not None and out.exists() and not force:
         raise MotionFileError(f"{out} is there already; --force replaces it")

@@ -29,7 +29,7 @@ _MOMENT = 0.3
 
 
 @dataclass(frozen=True)
-class RobotPast:
+class RobotHistory:
     """Measured, and perhaps expected, states of a robot over time.
 
     Attributes:
@@ -66,7 +66,7 @@ class RobotPast:
         last = self.positions[self.times >= self.times[-1] - _MOMENT]
         return bool(np.ptp(last, axis=0).max() < _AT_REST)
 
-    def last(self, seconds: float) -> RobotPast:
+    def last(self, seconds: float) -> RobotHistory:
         """The last part, no longer than `seconds` and without a gap in it [s]."""
         if not len(self):
             return self
@@ -95,7 +95,7 @@ class Prefix:
         return self.begin + (len(self.human) - 1) / self.human.clip.fps
 
 
-def prefix_of(robot: Robot, past: RobotPast, seconds: float = 1.0) -> Prefix:
+def prefix_of(robot: Robot, past: RobotHistory, seconds: float = 1.0) -> Prefix:
     """What to continue.
 
     Args:
@@ -116,7 +116,7 @@ def prefix_of(robot: Robot, past: RobotPast, seconds: float = 1.0) -> Prefix:
     return Prefix(human, float(used.times[-1]) - (len(human) - 1) / FPS, used.at_rest)
 
 
-def with_base(robot: Robot, state: RobotState, past: RobotPast) -> RobotState:
+def with_base(robot: Robot, state: RobotState, past: RobotHistory) -> RobotState:
     """A measured state, with the base as the last moment of the robot shows it.
 
     Args:
@@ -143,7 +143,7 @@ def with_base(robot: Robot, state: RobotState, past: RobotPast) -> RobotState:
     )
 
 
-def _human(robot: Robot, past: RobotPast) -> HumanHistory:
+def _human(robot: Robot, past: RobotHistory) -> HumanHistory:
     """The inverse map, with those of the base's measurements that cover the joint states."""
     base, imu = covering(past.times, past.base, past.imu)
     return robot_to_human(

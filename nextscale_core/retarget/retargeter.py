@@ -19,12 +19,12 @@ from nextscale_core.retarget.perframe import FrameSolver
 from nextscale_core.retarget.takeover import Joined, joined
 from nextscale_core.retarget.takeover_time import best_moment
 from nextscale_core.retarget.targets import MAX_FRAMES, Targets, Weights, make_targets, start_poses
-from nextscale_core.retarget.trajectory_ik import DAMPING, ClipSolver, Smoothness
+from nextscale_core.retarget.trajectory_ik import DAMPING, Smoothness, TrajectorySolver
 from nextscale_core.robots.collision import collision_model
 from nextscale_core.robots.kinematics import Poses, kinematics_of
 from nextscale_core.robots.robot import Robot, RobotState
 from nextscale_core.robots.trajectory import RobotTrajectory
-from nextscale_core.robots.witness_points import Near
+from nextscale_core.robots.witness_points import WitnessPoints
 from nextscale_core.stopwatch import Stopwatch
 from nextscale_core.trajectory.blend_in import depart, require_takeover
 from nextscale_core.trajectory.gait_cycle import Cycle, close_cycle
@@ -80,8 +80,8 @@ _CALM = 0.7
 class Retargeter:
     """Maps human motion onto a robot.
 
-    Three steps: targets (`make_targets`), solving (`FrameSolver`, then `ClipSolver` on the whole
-    clip) and timing (`sample`).
+    Three steps: targets (`make_targets`), inverse kinematics (`FrameSolver`, then
+    `TrajectorySolver` on the whole clip) and time parameterization (`sample`).
 
     Threads may share a retargeter: they wait for each other.
 
@@ -104,7 +104,7 @@ class Retargeter:
         margin = robot.profile.position_margin
         lower, upper = robot.position_lower + margin, robot.position_upper - margin
         self._frame_solver = FrameSolver(self._kinematics, lower, upper)
-        self._clip_solver = ClipSolver(self._kinematics, lower, upper)
+        self._clip_solver = TrajectorySolver(self._kinematics, lower, upper)
         near = robot.profile.collision_margin
         self._collisions = collision_model(robot, near + _PARTING_ROOM / 2, near)
         self._wanted = near + _PARTING_ROOM * self._collisions.share
@@ -288,7 +288,7 @@ class Retargeter:
 
     def _touching(
         self, poses: Poses, frames: np.ndarray, where: set[tuple[int, int]]
-    ) -> tuple[set[tuple[int, int]], dict[tuple[int, int], Near]]:
+    ) -> tuple[set[tuple[int, int]], dict[tuple[int, int], WitnessPoints]]:
         """(frame, pair) of what touches, and how near those are that touched before.
 
         Args:

@@ -25,8 +25,8 @@ from nextscale_core.retarget.normal_equations import Equations
 from nextscale_core.retarget.perframe import POSTURE
 from nextscale_core.retarget.targets import Goals
 from nextscale_core.robots.kinematics import Kinematics, Poses, lever_triples
-from nextscale_core.robots.separation_terms import Hinge as Hinge
-from nextscale_core.robots.separation_terms import HingeRows
+from nextscale_core.robots.separation_terms import SeparationRows
+from nextscale_core.robots.separation_terms import SeparationTerm as SeparationTerm
 from nextscale_core.rotations import exp, log
 
 DAMPING = 1e-4
@@ -95,10 +95,10 @@ class _Clip:
     reference: np.ndarray
     pull: np.ndarray
     kept: np.ndarray | float
-    hinges: HingeRows | None
+    hinges: SeparationRows | None
 
 
-class ClipSolver:
+class TrajectorySolver:
     """Improves a whole clip.
 
     Args:
@@ -117,7 +117,7 @@ class ClipSolver:
         goals: Goals,
         poses: Poses,
         smoothness: Smoothness,
-        hinges: Sequence[Hinge] = (),
+        hinges: Sequence[SeparationTerm] = (),
         reference: np.ndarray | None = None,
         relative_to: Poses | None = None,
         damping: np.ndarray | float = DAMPING,
@@ -169,7 +169,7 @@ class ClipSolver:
             reference=_at(posture, rows),
             pull=np.broadcast_to(pull, poses.joints.shape)[rows],
             kept=kept,
-            hinges=HingeRows(self._kinematics, hinges, rows) if hinges else None,
+            hinges=SeparationRows(self._kinematics, hinges, rows) if hinges else None,
         )
         damped = np.broadcast_to(damping, len(poses))[rows, None]
         solved = self._solve(goals, clip, damped)

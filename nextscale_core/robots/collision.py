@@ -16,8 +16,8 @@ from nextscale_core.robots.broad_phase import Culling
 from nextscale_core.robots.hulls import link_hulls, links_without_hull
 from nextscale_core.robots.kinematics import Poses, kinematics_of
 from nextscale_core.robots.robot import Robot
-from nextscale_core.robots.separation_terms import Hinge
-from nextscale_core.robots.witness_points import SHALLOW, Near, steady
+from nextscale_core.robots.separation_terms import SeparationTerm
+from nextscale_core.robots.witness_points import SHALLOW, WitnessPoints, steady
 
 _LET_GO = 0.008
 """A pair that is this much further apart than wanted is left alone again [m]. Nearer ones are held
@@ -286,7 +286,7 @@ class CollisionModel:
 
     def nearest(
         self, poses: Poses, where: Iterable[tuple[int, int]]
-    ) -> dict[tuple[int, int], Near]:
+    ) -> dict[tuple[int, int], WitnessPoints]:
         """Distance and nearest points of given pairs.
 
         Args:
@@ -295,7 +295,7 @@ class CollisionModel:
         """
         quaternion = Rotation.from_matrix(poses.rotation).as_quat()
         configurations = self.robot.configurations(poses.base, quaternion, poses.joints)
-        found: dict[tuple[int, int], Near] = {}
+        found: dict[tuple[int, int], WitnessPoints] = {}
         placed = -1
         for t, number in sorted(where):
             if t != placed:
@@ -315,8 +315,8 @@ class CollisionModel:
         poses: Poses,
         where: set[tuple[int, int]],
         separation: float | np.ndarray,
-        known: dict[tuple[int, int], Near] | None = None,
-    ) -> list[Hinge]:
+        known: dict[tuple[int, int], WitnessPoints] | None = None,
+    ) -> list[SeparationTerm]:
         """What a whole-clip solve should keep apart, for given pairs.
 
         The shortest way out of a deep collision may lead to the other side of a body, and another
@@ -331,7 +331,7 @@ class CollisionModel:
         wanted = np.broadcast_to(separation, len(self.pairs))
         known = known or {}
         nearest = known | self.nearest(poses, where - known.keys())
-        runs: dict[int, list[Near]] = {}
+        runs: dict[int, list[WitnessPoints]] = {}
         for t, number in sorted(where):
             runs.setdefault(number, []).append(nearest[t, number])
         hinges = []
@@ -343,12 +343,12 @@ class CollisionModel:
                     hinges.append(hinge)
         return hinges
 
-    def _nearest(self, frame: int, number: int) -> Near:
+    def _nearest(self, frame: int, number: int) -> WitnessPoints:
         """Nearest points of a pair at the placements that are set now."""
         pair = self._geometry.collisionPairs[number]
         result = pin.computeDistance(self._geometry, self._geometry_data, number)
         placements = [self._data.oMi[self._owners[body]] for body in (pair.first, pair.second)]
-        return Near(
+        return WitnessPoints(
             frame=frame,
             # The bodies carry half of the safety distance each.
             distance=float(result.min_distance) + self.distance,
@@ -361,7 +361,9 @@ class CollisionModel:
             origin=(placements[0].translation.copy(), placements[1].translation.copy()),
         )
 
-    def _hinge(self, near: Near, first: int, second: int, separation: float) -> Hinge | None:
+    def _hinge(
+        self, near: WitnessPoints, first: int, second: int, separation: float
+    ) -> SeparationTerm | None:
         normal = near.turn[0] @ near.normal
         one, two = near.points
         distance = near.distance
@@ -380,7 +382,7 @@ class CollisionModel:
             distance = apart
         if separation - distance < -_LET_GO:
             return None
-        return Hinge(
+        return SeparationTerm(
             frame=near.frame,
             first=self._owners[first] - 2,
             second=self._owners[second] - 2,

@@ -12,7 +12,7 @@ from nextscale_core.robots.kinematics import Kinematics
 
 
 @dataclass(frozen=True)
-class Hinge:
+class SeparationTerm:
     """Two bodies that must move apart in one frame.
 
     Attributes:
@@ -34,7 +34,7 @@ class Hinge:
     separation: float
 
 
-class HingeRows:
+class SeparationRows:
     """Hinges of a clip, stacked.
 
     Args:
@@ -43,7 +43,9 @@ class HingeRows:
         frames: (F,) ascending frames that the equations are about; others' hinges are left out.
     """
 
-    def __init__(self, kinematics: Kinematics, hinges: Sequence[Hinge], frames: np.ndarray):
+    def __init__(
+        self, kinematics: Kinematics, hinges: Sequence[SeparationTerm], frames: np.ndarray
+    ):
         known = set(frames.tolist())
         kept = sorted((h for h in hinges if h.frame in known), key=lambda hinge: hinge.frame)
         self._frame = np.searchsorted(frames, np.array([hinge.frame for hinge in kept], dtype=int))

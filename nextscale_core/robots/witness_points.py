@@ -11,7 +11,7 @@ SHALLOW = 0.012
 
 
 @dataclass(frozen=True)
-class Near:
+class WitnessPoints:
     """Two bodies of a pair in one frame, and how near they are.
 
     Attributes:
@@ -31,10 +31,10 @@ class Near:
     origin: tuple[np.ndarray, np.ndarray]
 
 
-def steady(nears: list[Near]) -> list[Near]:
+def steady(nears: list[WitnessPoints]) -> list[WitnessPoints]:
     """Give deep frames of each unbroken run the direction of the shallow ones beside them."""
     frames = np.array([near.frame for near in nears])
-    result: list[Near] = []
+    result: list[WitnessPoints] = []
     for run in np.split(np.arange(len(nears)), np.flatnonzero(np.diff(frames) > 3) + 1):
         depth = np.array([-nears[i].distance for i in run])
         sure = depth < SHALLOW

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from nextscale_core.exceptions import RetargetError
 from nextscale_core.retarget.targets import Goals
-from nextscale_core.retarget.trajectory_ik import ClipSolver, Smoothness
+from nextscale_core.retarget.trajectory_ik import Smoothness, TrajectorySolver
 from nextscale_core.robots.collision import CollisionModel
 from nextscale_core.robots.kinematics import Kinematics, Poses, kinematics_of
 from nextscale_core.robots.profile import SIDES
@@ -189,7 +189,7 @@ def parted(
     # Only what is close to a limit already may stay close to it.
     lower = np.minimum(robot.position_lower + _LIMIT_ROOM, trajectory.positions)
     upper = np.maximum(robot.position_upper - _LIMIT_ROOM, trajectory.positions)
-    solver = ClipSolver(kinematics, lower, upper)
+    solver = TrajectorySolver(kinematics, lower, upper)
     rotation = Rotation.from_quat(trajectory.base_quaternion).as_matrix()
     planned = Poses(trajectory.base_position, rotation, trajectory.positions)
     goals = _stay(kinematics, planned)

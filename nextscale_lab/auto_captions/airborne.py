@@ -13,7 +13,7 @@ from nextscale_lab.auto_captions.leaps import Flights, flights_of, jump_clauses
 from nextscale_lab.auto_captions.phases import Phase, gait_of
 from nextscale_lab.auto_captions.signals import Signals
 from nextscale_lab.auto_captions.windows import LONGEST, SHORTEST, Window
-from nextscale_lab.evaluate.tracks import runs_of
+from nextscale_lab.data.tracks import runs_of
 
 _BETWEEN = 1.8  # longest pause inside a row of jumps [s]
 _STEP = 0.35  # way of the pelvis in such a pause that is no step yet [m]

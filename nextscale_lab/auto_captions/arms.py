@@ -11,7 +11,7 @@ from scipy.signal import find_peaks
 from nextscale_lab.auto_captions.body import SIDES, Body
 from nextscale_lab.auto_captions.clauses import Clauses
 from nextscale_lab.auto_captions.guards import speaks
-from nextscale_lab.evaluate.tracks import other, runs_of
+from nextscale_lab.data.tracks import other, runs_of
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from nextscale_lab.auto_captions.arms import Action
 from nextscale_lab.auto_captions.body import SIDES, Body
 from nextscale_lab.auto_captions.clauses import Clauses
-from nextscale_lab.evaluate.tracks import other, runs_of
+from nextscale_lab.data.tracks import other, runs_of
 
 _OVER_HEAD, _OVER_SHOULDER = 0.12, 0.36  # wrist over the middle of the head, over the shoulder [m]
 _OUT, _LEVEL = 0.40, 0.14  # wrist from the shoulder, and off its height, of an arm held out [m]

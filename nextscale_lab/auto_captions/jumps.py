@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nextscale_lab.auto_captions.signals import Signals
-from nextscale_lab.evaluate.tracks import runs_of
+from nextscale_lab.data.tracks import runs_of
 
 _OFF_FLOOR = 0.05  # clearance of the lower foot in flight [m]
 _PERHAPS, _PERHAPS_FALL, _HIGH_CLEARANCE = 0.04, 4.0, 0.12

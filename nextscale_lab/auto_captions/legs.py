@@ -9,7 +9,7 @@ from nextscale_lab.auto_captions.arms import Action, number
 from nextscale_lab.auto_captions.body import SIDES, Body
 from nextscale_lab.auto_captions.clauses import Clauses
 from nextscale_lab.auto_captions.guards import speaks
-from nextscale_lab.evaluate.tracks import other, runs_of
+from nextscale_lab.data.tracks import other, runs_of
 
 _KICK_HEIGHT, _KICK_REACH, _KICK_SPEED = 0.42, 0.35, 3.0  # [m], [m], [m/s]
 _KICK_UNTOLD = 0.65  # height where the description tells of no kick [m]

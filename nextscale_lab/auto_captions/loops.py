@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from nextscale_lab.auto_captions.phases import gait_of
 from nextscale_lab.auto_captions.signals import Signals
-from nextscale_lab.evaluate.tracks import runs_of
+from nextscale_lab.data.tracks import runs_of
 
 _LONGEST = 9.8  # [s]
 _GOING = 0.3  # least speed in a loop [m/s]

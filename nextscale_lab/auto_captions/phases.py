@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter1d, median_filter
 
 from nextscale_lab.auto_captions.jumps import Jump
 from nextscale_lab.auto_captions.signals import Signals
-from nextscale_lab.evaluate.tracks import runs_of
+from nextscale_lab.data.tracks import runs_of
 
 _MOVES, _RESTS = 0.32, 0.16  # speeds that begin and end a way [m/s]
 _SHORTEST = 0.5  # way or stand [s]; shorter stretches belong to a transition

@@ -11,7 +11,7 @@ from nextscale_lab.auto_captions.arms import Action, number, times
 from nextscale_lab.auto_captions.body import SIDES, Body
 from nextscale_lab.auto_captions.clauses import Clauses
 from nextscale_lab.auto_captions.guards import speaks
-from nextscale_lab.evaluate.tracks import runs_of
+from nextscale_lab.data.tracks import runs_of
 
 _LONGEST = 9.0  # [s]
 _STANDING = 0.91  # pelvis against standing

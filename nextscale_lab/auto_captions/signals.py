@@ -9,7 +9,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d, minimum_filter1d, uniform_filter1d
 
 from nextscale_core.motion.clip import MotionClip
-from nextscale_lab.evaluate.tracks import Tracks
+from nextscale_lab.data.tracks import Tracks
 
 _PATH_SMOOTHING = 0.3  # gaussian sigma [s]: takes the sway of single steps out of the path
 _TURN_SMOOTHING = 0.35  # gaussian sigma [s]: hips swing by 10 degrees once in a stride of 1 s

@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from nextscale_lab.evaluate.prompt_suite import load_battery, real_rates, run_battery
+from nextscale_lab.evaluate.prompt_suite import load_prompt_suite, real_rates, run_prompt_suite
 from nextscale_lab.evaluate.recorded import recorded_clips
-from nextscale_lab.evaluate.report import BatteryReport
+from nextscale_lab.evaluate.report import PromptSuiteReport
 
 _DEFAULT_MODEL = "moscale-cmu"
 
@@ -45,14 +45,14 @@ def battery(
     # Loading torch takes seconds: `nextscale --help` must not wait for it.
     from nextscale_core.pipeline import MotionPipeline
 
-    items = load_battery(prompts, core=core, other_words=other_words)
+    items = load_prompt_suite(prompts, core=core, other_words=other_words)
     console = Console()
     real = real_rates(recorded_clips(data), items) if data else {}
     pipeline = MotionPipeline.from_pretrained(model, device=device)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
         task = bar.add_task("samples", total=len(items) * seeds)
-        report = run_battery(
+        report = run_prompt_suite(
             pipeline,
             items,
             range(seeds),
@@ -69,7 +69,7 @@ def battery(
     console.print(f"report: {json_path}")
 
 
-def _table(report: BatteryReport) -> Table:
+def _table(report: PromptSuiteReport) -> Table:
     header, *rows = report.rows()
     table = Table(title=f"{report.model}: {100 * report.rate:.0f} % of all samples pass")
     for name in header:

@@ -43,9 +43,9 @@ def evaluator(
     The best weights, in fp16, are ready for `nextscale evaluate --evaluator OUT/evaluator`.
     """
     from nextscale_lab.evaluate.evaluator_model import EvaluatorConfig
+    from nextscale_lab.ranks import is_main_process
     from nextscale_lab.train.evaluator import pack_evaluator, train_evaluator
     from nextscale_lab.train.loop import RunConfig
-    from nextscale_lab.train.ranks import is_main_process
 
     use_threads(threads)
     run = RunConfig(

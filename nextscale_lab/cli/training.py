@@ -55,8 +55,8 @@ def use_threads(threads: int) -> None:
 
 def fit(run: RunConfig, train: Callable[[], dict[str, float]]) -> None:
     """Train, and say where the weights are or how to go on."""
+    from nextscale_lab.ranks import is_main_process
     from nextscale_lab.train.distributed import TrainingStopped
-    from nextscale_lab.train.ranks import is_main_process
 
     try:
         figures = train()

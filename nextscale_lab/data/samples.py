@@ -28,7 +28,7 @@ from nextscale_lab.captions.descriptions import sentence_from_description
 from nextscale_lab.data.annotations import annotated_clips
 from nextscale_lab.data.cmu import CmuFolder
 from nextscale_lab.data.mirror import mirror_clip, mirror_text
-from nextscale_lab.train.ranks import is_main_process
+from nextscale_lab.ranks import is_main_process
 
 MIN_FRAMES = 20
 """Shortest training sample, 1 s."""

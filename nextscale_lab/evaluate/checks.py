@@ -8,43 +8,19 @@ nothing of the sentence: 'wave' with side 'right' fails on a wave of the left ha
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.motion.clip import MotionClip
-from nextscale_lab.evaluate.tracks import Tracks
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """Whether a clip passed a check, and the figures that decided.
-
-    Attributes:
-        passed: True when the clip shows the event.
-        figures: Name -> what was measured, in SI units unless the name says otherwise.
-    """
-
-    passed: bool
-    figures: Mapping[str, float] = field(default_factory=dict)
-
-
-Check = Callable[..., Verdict]
-
-_CHECKS: dict[str, Check] = {}
-
-
-def check(function: Check) -> Check:
-    """Register a check under the name of its function."""
-    _CHECKS[function.__name__] = function
-    return function
+from nextscale_lab.data.tracks import Tracks
+from nextscale_lab.evaluate import limb_checks, path_checks, posture_checks  # noqa: F401 - they register
+from nextscale_lab.evaluate.check_registry import CHECKS, Verdict, check
 
 
 def check_names() -> tuple[str, ...]:
     """Names that a battery may use, in alphabetical order."""
-    _load()
-    return tuple(sorted(_CHECKS))
+    return tuple(sorted(CHECKS))
 
 
 def validate_thresholds(name: str, thresholds: Mapping[str, Any]) -> None:
@@ -53,10 +29,9 @@ def validate_thresholds(name: str, thresholds: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: unknown check, unknown or missing threshold, or a value of the wrong type.
     """
-    _load()
-    if name not in _CHECKS:
+    if name not in CHECKS:
         raise ConfigError(f"unknown check {name!r}; there are: {', '.join(check_names())}")
-    parameters = dict(list(inspect.signature(_CHECKS[name]).parameters.items())[1:])
+    parameters = dict(list(inspect.signature(CHECKS[name]).parameters.items())[1:])
     for key, value in thresholds.items():
         if key not in parameters:
             raise ConfigError(
@@ -91,7 +66,7 @@ def apply_check(name: str, clip: MotionClip, thresholds: Mapping[str, Any]) -> V
         ConfigError: unknown check or bad thresholds.
     """
     validate_thresholds(name, thresholds)
-    return _CHECKS[name](Tracks(clip), **thresholds)
+    return CHECKS[name](Tracks(clip), **thresholds)
 
 
 @check
@@ -133,8 +108,3 @@ def _validate_steps(name: str, steps: Any) -> None:
                 f"check {name!r}: a step is a mapping with check and thresholds, got {step!r}"
             )
         validate_thresholds(step["check"], step.get("thresholds") or {})
-
-
-def _load() -> None:
-    """Fill the registry: the files that define checks import `check` from here."""
-    from nextscale_lab.evaluate import limb_checks, path_checks, posture_checks  # noqa: F401

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from nextscale_core.exceptions import ConfigError
-from nextscale_lab.evaluate.checks import Verdict, check
+from nextscale_lab.data.tracks import Tracks, other, runs_of
+from nextscale_lab.evaluate.check_registry import Verdict, check
 from nextscale_lab.evaluate.path_checks import swings
-from nextscale_lab.evaluate.tracks import Tracks, other, runs_of
 
 
 def _sides(name: str, side: str) -> tuple[str, ...]:

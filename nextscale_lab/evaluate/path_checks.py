@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from nextscale_core.exceptions import ConfigError
-from nextscale_lab.evaluate.checks import Verdict, check
-from nextscale_lab.evaluate.tracks import Tracks, runs_of
+from nextscale_lab.data.tracks import Tracks, runs_of
+from nextscale_lab.evaluate.check_registry import Verdict, check
 
 _DIRECTIONS = {
     "forward": (1.0, 0.0),

@@ -19,7 +19,7 @@ from nextscale_core.yaml_files import read_yaml
 from nextscale_lab import CONFIG
 from nextscale_lab.data.mirror import mirror_clip, mirror_text
 from nextscale_lab.evaluate.checks import apply_check, validate_thresholds
-from nextscale_lab.evaluate.report import BatteryReport, RealRate, SampleResult
+from nextscale_lab.evaluate.report import PromptSuiteReport, RealRate, SampleResult
 
 DEFAULT_BATTERY = CONFIG / "prompt_suite.yaml"
 
@@ -64,7 +64,7 @@ class CaptionQuery:
 
 
 @dataclass(frozen=True)
-class BatteryItem:
+class Prompt:
     """One sentence of the battery.
 
     Attributes:
@@ -85,14 +85,14 @@ class BatteryItem:
     core: bool = False
     other_words: tuple[str, ...] = ()
 
-    def reworded(self) -> tuple[BatteryItem, ...]:
+    def reworded(self) -> tuple[Prompt, ...]:
         """One item for each of the other wordings."""
         return tuple(replace(self, sentence=words, other_words=()) for words in self.other_words)
 
 
-def load_battery(
+def load_prompt_suite(
     path: str | Path | None = None, *, core: bool = False, other_words: bool = False
-) -> tuple[BatteryItem, ...]:
+) -> tuple[Prompt, ...]:
     """Read and validate a battery.
 
     Args:
@@ -131,14 +131,14 @@ def load_battery(
     return chosen
 
 
-def run_battery(
+def run_prompt_suite(
     pipeline: Pipeline,
-    items: Sequence[BatteryItem],
+    items: Sequence[Prompt],
     seeds: Sequence[int],
     progress: Progress | None = None,
     *,
     name: str = "",
-) -> BatteryReport:
+) -> PromptSuiteReport:
     """Generate every sentence with every seed and check each motion.
 
     Args:
@@ -159,10 +159,10 @@ def run_battery(
             )
         if progress:
             progress(len(results), total)
-    return BatteryReport(name, tuple(results))
+    return PromptSuiteReport(name, tuple(results))
 
 
-def real_rates(clips: Iterable[CaptionedClip], items: Sequence[BatteryItem]) -> dict[str, RealRate]:
+def real_rates(clips: Iterable[CaptionedClip], items: Sequence[Prompt]) -> dict[str, RealRate]:
     """Pass rate of each check on the recorded clips that show what its sentence says.
 
     Args:
@@ -190,7 +190,7 @@ def real_rates(clips: Iterable[CaptionedClip], items: Sequence[BatteryItem]) -> 
     }
 
 
-def _shows(item: BatteryItem, clip: MotionClip) -> bool:
+def _shows(item: Prompt, clip: MotionClip) -> bool:
     seconds = item.real.window_seconds if item.real else None
     length = len(clip) if seconds is None else min(len(clip), round(seconds * clip.fps))
     step = max(1, length // 4)
@@ -210,7 +210,7 @@ def _views(
         yield "~", captions, mirror_clip(recorded.clip)
 
 
-def _item(row: object) -> BatteryItem:
+def _item(row: object) -> Prompt:
     optional = {"thresholds", "real", "core", "other_words"}
     row = _mapping(row, {"sentence", "kind", "check"}, optional)
     for key in ("sentence", "kind", "check"):
@@ -227,9 +227,7 @@ def _item(row: object) -> BatteryItem:
     words = row.get("other_words") or []
     if not isinstance(words, list) or any(not isinstance(w, str) or not w.strip() for w in words):
         raise ConfigError(f"other_words must be a list of sentences, got {words!r}")
-    return BatteryItem(
-        row["sentence"], row["kind"], row["check"], thresholds, real, core, tuple(words)
-    )
+    return Prompt(row["sentence"], row["kind"], row["check"], thresholds, real, core, tuple(words))
 
 
 def _query(row: object) -> CaptionQuery:

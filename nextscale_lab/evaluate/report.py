@@ -47,7 +47,7 @@ class RealRate:
 
 
 @dataclass(frozen=True)
-class BatteryReport:
+class PromptSuiteReport:
     """All samples of a model, and the real clips beside them.
 
     Attributes:
@@ -75,7 +75,7 @@ class BatteryReport:
         """Kind -> share of its samples that pass."""
         return self._grouped(lambda sample: sample.kind)
 
-    def with_real(self, real: Mapping[str, RealRate]) -> BatteryReport:
+    def with_real(self, real: Mapping[str, RealRate]) -> PromptSuiteReport:
         """The same report with rates on recorded clips."""
         return replace(self, real=real)
 

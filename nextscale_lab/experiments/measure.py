@@ -22,7 +22,7 @@ from nextscale_lab.evaluate.benchmark import model_row
 from nextscale_lab.evaluate.evaluation_report import EvaluationRow
 from nextscale_lab.evaluate.evaluator import Evaluator, embed_texts
 from nextscale_lab.evaluate.metrics import Figure
-from nextscale_lab.evaluate.prompt_suite import load_battery, run_battery
+from nextscale_lab.evaluate.prompt_suite import load_prompt_suite, run_prompt_suite
 from nextscale_lab.evaluate.reference import ReferenceClip, reference_clips
 from nextscale_lab.evaluate.repeats import Bench, Plan
 from nextscale_lab.experiments.models import AnyPipeline, Models, load
@@ -125,7 +125,9 @@ class Measurer:
             return None
         first = _SEED_STRIDE * (seed + 1)
         seeds = range(first, first + m.battery_seeds)
-        return run_battery(model, load_battery(core=m.battery_core), seeds, name=row.name).rate
+        return run_prompt_suite(
+            model, load_prompt_suite(core=m.battery_core), seeds, name=row.name
+        ).rate
 
     def _token_facts(self, row: Row) -> dict[str, Any]:
         """Passes and scales, and what the row's tokenizer loses on the test clips [mm]."""

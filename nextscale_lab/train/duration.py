@@ -20,9 +20,9 @@ from nextscale_core.motion.skeleton import FPS
 from nextscale_core.text.encoder import TextEncoder
 from nextscale_lab.data.annotations import annotations_of
 from nextscale_lab.data.cmu import CmuFolder
-from nextscale_lab.data.entries import SentenceTable
-from nextscale_lab.data.library import density
 from nextscale_lab.data.samples import Folders, data_folders
+from nextscale_lab.train.entries import SentenceTable
+from nextscale_lab.train.library import density
 
 Pair = tuple[str, float]
 

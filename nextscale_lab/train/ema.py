@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 
-class ExponentialAverage:
+class Ema:
     """Exponential moving average of a module's floating-point state (parameters and buffers)."""
 
     def __init__(self, module: nn.Module, decay: float) -> None:

@@ -17,10 +17,10 @@ from nextscale_core.model.padded import PaddedScales
 from nextscale_core.model.quantizer import MultiScaleQuantizer
 from nextscale_core.model.temporal_tokenizer import TemporalTokenizer
 from nextscale_core.text.encoder import TextEncoder, TextFeatures
-from nextscale_lab.data.entries import Batch
-from nextscale_lab.data.library import LibraryConfig, TokenLibrary, open_libraries
 from nextscale_lab.data.samples import Folders, folder_names
 from nextscale_lab.train.duration import teach_duration
+from nextscale_lab.train.entries import Batch
+from nextscale_lab.train.library import LibraryConfig, TokenLibrary, open_libraries
 from nextscale_lab.train.loop import RunConfig, Trainer
 from nextscale_lab.train.run import weights_digest
 

@@ -34,7 +34,7 @@ from nextscale_lab.train.distributed import (
     make_accelerator,
     share_buffers,
 )
-from nextscale_lab.train.ema import ExponentialAverage
+from nextscale_lab.train.ema import Ema
 from nextscale_lab.train.logging import Means, Scalars
 from nextscale_lab.train.run import RunConfig, describe_run, first_difference, resolve_precision
 from nextscale_lab.train.state import (
@@ -47,7 +47,7 @@ from nextscale_lab.train.state import (
     write_json,
 )
 
-__all__ = ["ExponentialAverage", "RunConfig", "Trainer"]
+__all__ = ["Ema", "RunConfig", "Trainer"]
 
 _SHOW_EVERY = 20
 """Steps between two looks at the loss (progress bar, TensorBoard)."""
@@ -108,7 +108,7 @@ class Trainer:
         share_buffers(self.bare)
         self.main = self.accelerator.is_main_process
         self.shard = Shard(self.accelerator.process_index, self.accelerator.num_processes)
-        self.average = ExponentialAverage(self.bare, config.ema) if self.main else None
+        self.average = Ema(self.bare, config.ema) if self.main else None
         self.means = {"row": Means(), "show": Means()}
         self.stateful = {**(stateful or {}), **{f"means.{k}": v for k, v in self.means.items()}}
         self.step, self.best, self.spent = 0, math.inf, 0.0

@@ -13,7 +13,7 @@ from accelerate import Accelerator
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from nextscale_lab.train.ema import ExponentialAverage
+from nextscale_lab.train.ema import Ema
 
 if TYPE_CHECKING:
     from nextscale_lab.train.run import RunConfig
@@ -35,7 +35,7 @@ def make_optimizer(module: nn.Module, config: RunConfig) -> torch.optim.Optimize
 
 
 def learnt_tensors(
-    module: nn.Module, average: ExponentialAverage, optimizer: torch.optim.Optimizer
+    module: nn.Module, average: Ema, optimizer: torch.optim.Optimizer
 ) -> dict[str, Tensor]:
     """Weights, their average and the optimiser's moments, by name."""
     model = module.state_dict()
@@ -53,7 +53,7 @@ def learnt_tensors(
 def restore_learnt(
     tensors: Mapping[str, Tensor],
     module: nn.Module,
-    average: ExponentialAverage | None,
+    average: Ema | None,
     optimizer: torch.optim.Optimizer,
 ) -> None:
     """Put back what `learnt_tensors` gave."""

@@ -51,7 +51,7 @@ def run_replay(
     timeout: float = 300.0,
     tolerance: float = TOLERANCE,
     still: float = STILL,
-    node_module: str = "nextscale_ros.node.generate_node",
+    node_module: str = "generate_node",
 ) -> list[Verdict]:
     """Start the node in a graph of its own and ask it everything again.
 
@@ -136,7 +136,7 @@ def replay(
     ] = None,
     node_module: Annotated[
         str, typer.Option(hidden=True, help="Python module to run as the node.")
-    ] = "nextscale_ros.node.generate_node",
+    ] = "generate_node",
 ) -> None:
     """Say everything again that was said in a recorded session, and compare the trajectories.
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.resources import resource
-from nextscale_ros.bringup.options import DESCRIPTION, Options, robots_by_namespace
-from nextscale_ros.bringup.other_robots import Look, Present
+from nextscale_ros.options import DESCRIPTION, Options, robots_by_namespace
+from nextscale_ros.other_robots import Look, Present
 
 Parameters = dict[str, str | bool | int | float]
 
@@ -49,7 +49,7 @@ class Process:
 
 
 @dataclass(frozen=True)
-class Arrangement:
+class LaunchGraph:
     """What is started.
 
     Attributes:
@@ -61,7 +61,7 @@ class Arrangement:
     notes: tuple[str, ...] = ()
 
 
-def arrange(options: Options, installed: Callable[[str], bool], look: Look) -> Arrangement:
+def arrange(options: Options, installed: Callable[[str], bool], look: Look) -> LaunchGraph:
     """The processes that serve a robot, or several.
 
     Args:
@@ -120,7 +120,7 @@ def arrange(options: Options, installed: Callable[[str], bool], look: Look) -> A
         ((namespace, robot),) = robots.items()
         own = {**_which(robot, options.profile), **model}
         generate = Process(PACKAGE, name, name, namespace, own, _TF if namespace else ())
-    return Arrangement((*processes, generate), tuple(missing))
+    return LaunchGraph((*processes, generate), tuple(missing))
 
 
 def installed_package(name: str) -> bool:

@@ -16,9 +16,9 @@ import yaml
 
 from nextscale_core.exceptions import NextscaleError
 from nextscale_ros.bringup.launch_graph import PACKAGE, Process, arrange, package_prefix
-from nextscale_ros.bringup.options import DESCRIPTIONS, Options
-from nextscale_ros.bringup.other_robots import present_robots
 from nextscale_ros.bringup.processes import Child, ChildError, end_on_signals
+from nextscale_ros.options import DESCRIPTIONS, Options
+from nextscale_ros.other_robots import present_robots
 
 
 class Program(Child):

@@ -110,7 +110,7 @@ def run_demo(
     timeout: float,
     console: Console,
     interrupt: float | None = None,
-    node_module: str = "nextscale_ros.node.generate_node",
+    node_module: str = "generate_node",
 ) -> Result:
     """Do everything the module says.
 
@@ -140,7 +140,7 @@ def run_demo(
         children = [
             stack.enter_context(Child(module, parameters=parameters, env=env, log=log))
             for module, parameters, log in (
-                ("nextscale_ros.mock.mock_robot", {"robot": robot_name}, mock_log),
+                ("mock_robot", {"robot": robot_name}, mock_log),
                 (node_module, {"robot": robot_name, **options}, node_log),
             )
         ]

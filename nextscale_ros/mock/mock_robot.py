@@ -24,8 +24,6 @@ from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
 from nextscale_core.exceptions import ConfigError
-from nextscale_ros.bringup.options import DESCRIPTION
-from nextscale_ros.bringup.other_robots import OtherRobotError, OtherRobots
 from nextscale_ros.messages.conversions import base_poses
 from nextscale_ros.messages.validate_trajectory import (
     NANOSECONDS,
@@ -34,6 +32,8 @@ from nextscale_ros.messages.validate_trajectory import (
 )
 from nextscale_ros.mock.mock_controller import LYRICAL, MockController, Motion, braking_plan
 from nextscale_ros.mock.spline_interpolation import BaseFollower, JointFollower, JointPlan
+from nextscale_ros.options import DESCRIPTION
+from nextscale_ros.other_robots import OtherRobotError, OtherRobots
 from nextscale_ros.parameters.values import declare_parameters
 from nextscale_ros.robot_description import described_robot, publish_description, resting_joints
 from nextscale_ros.spin import serve

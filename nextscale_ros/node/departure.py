@@ -25,8 +25,8 @@ from nextscale_ros.messages.conversions import duration
 from nextscale_ros.messages.validate_trajectory import NANOSECONDS, nanoseconds
 from nextscale_ros.node.error_codes import MovedError, TooLateError
 from nextscale_ros.node.start_state import NEAR
-from nextscale_ros.robot_state.active_trajectory import PublishedPlan
-from nextscale_ros.robot_state.splice import Lead
+from nextscale_ros.robot_state.active_trajectory import ActiveTrajectory
+from nextscale_ros.robot_state.splice import Splice
 
 JERK = 0.03
 """Maximum distance of a joint between the plan under way and what takes over from it [rad]."""
@@ -49,7 +49,7 @@ class Departure:
         shift: Added to the time_from_start of every point [s].
     """
 
-    plan: PublishedPlan
+    plan: ActiveTrajectory
     begin: float | None = None
     first: int = 0
     shift: float = 0.0
@@ -92,7 +92,7 @@ def at_rest(
         _check_place(robot, trajectory, state)
         shift = _approach(robot, trajectory, state)
         trajectory = _later(trajectory, shift)
-    return Departure(PublishedPlan(trajectory, now, on_arrival=True), shift=shift)
+    return Departure(ActiveTrajectory(trajectory, now, on_arrival=True), shift=shift)
 
 
 def _check_place(robot: Robot, trajectory: RobotTrajectory, state: RobotState) -> None:
@@ -130,7 +130,7 @@ def _later(trajectory: RobotTrajectory, seconds: float) -> RobotTrajectory:
     return replace(trajectory, time_from_start=trajectory.time_from_start + seconds)
 
 
-def under_way(trajectory: RobotTrajectory, lead: Lead, now: float, margin: float) -> Departure:
+def under_way(trajectory: RobotTrajectory, lead: Splice, now: float, margin: float) -> Departure:
     """Take over from the plan under way at the first point that the message can be there for.
 
     Args:
@@ -157,5 +157,5 @@ def under_way(trajectory: RobotTrajectory, lead: Lead, now: float, margin: float
             f"the trajectory was ready too late: sent now, it would take over {jump:.3f} rad from "
             f"where the robot will be, the limit is {JERK}"
         )
-    plan = PublishedPlan(trajectory, lead.time)
+    plan = ActiveTrajectory(trajectory, lead.time)
     return Departure(plan, begin, first, -float(trajectory.time_from_start[first]))

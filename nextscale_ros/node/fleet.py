@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import sys
+import warnings
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
@@ -11,9 +13,10 @@ from rclpy.parameter import Parameter
 from rclpy.utilities import remove_ros_args
 
 from nextscale_core.exceptions import ConfigError
-from nextscale_ros.bringup.options import parse_fleet
+from nextscale_core.text.language import LanguageWarning
 from nextscale_ros.node.generate_node import THREADS, GenerateNode
 from nextscale_ros.node.models import ModelStore
+from nextscale_ros.options import parse_fleet
 from nextscale_ros.spin import serve
 
 
@@ -54,3 +57,13 @@ def run(arguments: Sequence[str]) -> NoReturn:
     except ConfigError as error:
         parser.error(str(error))
     serve(nodes, THREADS + 2 * (len(nodes) - 1))
+
+
+def main() -> None:
+    """Entry point of `ros2 run nextscale_ros generate_node`."""
+    warnings.simplefilter("ignore", LanguageWarning)  # the reports say so
+    run(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    main()

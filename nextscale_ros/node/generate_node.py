@@ -20,9 +20,7 @@ stale, requests are refused (parameter `state_policy`).
 
 from __future__ import annotations
 
-import sys
 import time
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,7 +41,6 @@ from std_msgs.msg import Bool, String
 
 from nextscale_core.exceptions import NextscaleError, RetargetError
 from nextscale_core.robots import Robot
-from nextscale_core.text.language import LanguageWarning
 from nextscale_ros.messages import requests
 from nextscale_ros.messages.validate_trajectory import NANOSECONDS
 from nextscale_ros.msg import MotionReport, TextCommand
@@ -61,7 +58,7 @@ from nextscale_ros.qos import EVENTS, LATCHED
 from nextscale_ros.qos_events import subscription_events
 from nextscale_ros.robot_description import described_robot
 from nextscale_ros.robot_state.inputs import RobotInputs
-from nextscale_ros.robot_state.state_monitor import Situation
+from nextscale_ros.robot_state.state_monitor import StateMonitor
 from nextscale_ros.viewer.plan_markers import MarkerShow
 
 THREADS = 8
@@ -74,7 +71,7 @@ class _Active:
     """What there is while the node is active."""
 
     inputs: RobotInputs
-    situation: Situation
+    situation: StateMonitor
     server: MotionServer
     show: MarkerShow
     subscriptions: list[Subscription]
@@ -292,7 +289,7 @@ class GenerateNode(LifecycleNodeMixin, Node):
         assert self._robot is not None and self._planner is not None
         # Joint states first: the robot's state is known when the first sentence is served.
         inputs = RobotInputs(self, self._robot, self._robot_time, self._complain)
-        situation = Situation(self._robot, inputs, self.get_logger().warning, self._robot_time)
+        situation = StateMonitor(self._robot, inputs, self.get_logger().warning, self._robot_time)
         show = MarkerShow(
             self, self._robot, self._robot_time, lambda: read_settings(self).publish_markers
         )
@@ -442,15 +439,3 @@ class GenerateNode(LifecycleNodeMixin, Node):
         array.header.stamp = self.get_clock().now().to_msg()
         if self.context.ok():
             self._diagnostics.publish(array)
-
-
-def main() -> None:
-    """Entry point of `ros2 run nextscale_ros generate_node`."""
-    from nextscale_ros.node.fleet import run
-
-    warnings.simplefilter("ignore", LanguageWarning)  # the reports say so
-    run(sys.argv[1:])
-
-
-if __name__ == "__main__":
-    main()

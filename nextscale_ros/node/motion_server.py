@@ -17,7 +17,7 @@ from nextscale_core.exceptions import GenerationCancelled
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.robots import RobotTrajectory
 from nextscale_ros.action import GenerateMotion
-from nextscale_ros.log_throttle import QuietLog, severities
+from nextscale_ros.log_throttle import LogThrottle, severities
 from nextscale_ros.messages.conversions import base_trajectory, joint_trajectory
 from nextscale_ros.messages.requests import Fields, Reply, Request, RequestError, raw_text
 from nextscale_ros.messages.validate_trajectory import (
@@ -44,9 +44,9 @@ from nextscale_ros.node.start_state import StartsAt, StartsNear
 from nextscale_ros.node.statistics import Statistics
 from nextscale_ros.node.worker import NewestOnlyWorker, Ticket
 from nextscale_ros.parameters.values import Settings, read_settings
-from nextscale_ros.robot_state.active_trajectory import PublishedPlan
+from nextscale_ros.robot_state.active_trajectory import ActiveTrajectory
 from nextscale_ros.robot_state.inputs import RobotInputs
-from nextscale_ros.robot_state.state_monitor import Situation
+from nextscale_ros.robot_state.state_monitor import StateMonitor
 
 _SEVERITIES = {
     MotionReport.PASS: "info",
@@ -78,9 +78,9 @@ class MotionServer:
         self,
         node: Node,
         planner: Planner,
-        situation: Situation,
+        situation: StateMonitor,
         output: Output,
-        show: Callable[[PublishedPlan, MotionClip | None, str], None],
+        show: Callable[[ActiveTrajectory, MotionClip | None, str], None],
         report: Callable[[MotionReport], None],
         statistics: Statistics,
         clock: Callable[[], float] = time.monotonic,
@@ -92,7 +92,7 @@ class MotionServer:
         self._active = True
         self._ends = threading.Lock()
         self._turns = threading.Lock()
-        self._log = QuietLog(severities(node.get_logger()))
+        self._log = LogThrottle(severities(node.get_logger()))
         self._worker = NewestOnlyWorker(self._work, self._superseded)
 
     def close(self, timeout: float = 5.0) -> bool:
@@ -261,7 +261,7 @@ class MotionServer:
             problems = check_joint_trajectory(command, self._planner.robot.joint_names)
         if problems:
             raise RefusedByRulesError(f"a controller would refuse it: {'; '.join(problems)}")
-        sent: list[tuple[MotionReport, PublishedPlan]] = []
+        sent: list[tuple[MotionReport, ActiveTrajectory]] = []
 
         def send() -> None:
             if request.canceled:
@@ -322,7 +322,7 @@ class MotionServer:
                 raise
             raise TooLateError(f"the robot has begun with what was sent before: {error}") from error
 
-    def _hand_over(self, request: Request, ended: Ended, published: PublishedPlan) -> None:
+    def _hand_over(self, request: Request, ended: Ended, published: ActiveTrajectory) -> None:
         """Send what was made; the situation hears when the robot has got it."""
 
         def executed(request: Request, ended: Ended, code: int, message: str) -> None:
@@ -407,7 +407,7 @@ class _Unsure:
         situation: The situation.
     """
 
-    def __init__(self, situation: Situation) -> None:
+    def __init__(self, situation: StateMonitor) -> None:
         self._situation = situation
 
     def past(self, settings: Settings, ahead: float) -> Any:

@@ -19,7 +19,7 @@ from nextscale_ros.node.trajectory_client import TrajectoryController
 from nextscale_ros.parameters.values import read_settings
 from nextscale_ros.qos import COMMAND
 from nextscale_ros.qos_events import publisher_events
-from nextscale_ros.robot_state.active_trajectory import PublishedPlan
+from nextscale_ros.robot_state.active_trajectory import ActiveTrajectory
 
 CLOSING = 1.0
 """How long the controller is given to hear that an execution is canceled [s]."""
@@ -61,7 +61,7 @@ class Output(Protocol):
         self,
         ended: Ended,
         request: Request,
-        published: PublishedPlan,
+        published: ActiveTrajectory,
         executed: Executed,
         begun: Callable[[], None],
     ) -> None:
@@ -137,7 +137,7 @@ class TopicOutput:
         self,
         ended: Ended,
         request: Request,
-        published: PublishedPlan,
+        published: ActiveTrajectory,
         executed: Executed,
         begun: Callable[[], None],
     ) -> None:
@@ -219,7 +219,7 @@ class ControllerOutput:
         self,
         ended: Ended,
         request: Request,
-        published: PublishedPlan,
+        published: ActiveTrajectory,
         executed: Executed,
         begun: Callable[[], None],
     ) -> None:
@@ -270,7 +270,7 @@ class ControllerOutput:
         self._controller.settle(CLOSING)
         self._controller.destroy()
 
-    def _tell(self, request: Request, published: PublishedPlan) -> None:
+    def _tell(self, request: Request, published: ActiveTrajectory) -> None:
         if request.reply is None:
             return
         seconds = published.end - published.begin

@@ -8,13 +8,13 @@ from typing import Protocol
 
 import numpy as np
 
-from nextscale_core.estimation.history import RobotPast
+from nextscale_core.estimation.history import RobotHistory
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.robots import RobotState
 from nextscale_core.safety import GateResult
 from nextscale_core.stopwatch import Stopwatch
 from nextscale_ros.parameters.values import Settings
-from nextscale_ros.robot_state.splice import Lead
+from nextscale_ros.robot_state.splice import Splice
 from nextscale_ros.robot_state.state_monitor import Now
 
 Script = Sequence[tuple[str, float | None]]
@@ -95,9 +95,9 @@ class EditingSource(MotionSource, Protocol):
 
 
 class Surroundings(Protocol):
-    """What the planner asks about the robot; see `state_monitor.Situation`."""
+    """What the planner asks about the robot; see `state_monitor.StateMonitor`."""
 
-    def past(self, settings: Settings, ahead: float) -> RobotPast | None:
+    def past(self, settings: Settings, ahead: float) -> RobotHistory | None:
         """What the new motion continues."""
         ...
 
@@ -109,7 +109,7 @@ class Surroundings(Protocol):
 class Nowhere:
     """Surroundings in which nothing is known of the robot."""
 
-    def past(self, settings: Settings, ahead: float) -> RobotPast | None:
+    def past(self, settings: Settings, ahead: float) -> RobotHistory | None:
         """Nothing."""
         return None
 
@@ -158,7 +158,7 @@ class Plan:
     seed: int
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
     start: RobotState | None = None
-    lead: Lead | None = None
+    lead: Splice | None = None
     measured: bool = False
     again: Callable[[], None] | None = None
     notes: list[str] = field(default_factory=list)

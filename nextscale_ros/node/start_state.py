@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from nextscale_core.estimation.history import RobotPast
+from nextscale_core.estimation.history import RobotHistory
 from nextscale_core.robots import Robot, RobotState
 from nextscale_ros.messages.requests import RequestError
 from nextscale_ros.msg import ErrorCode
@@ -45,7 +45,7 @@ class StartsAt:
         check_start(robot, start)
         self._robot, self._start, self._around, self._clock = robot, start, around, clock
 
-    def past(self, settings: Settings, ahead: float) -> RobotPast | None:
+    def past(self, settings: Settings, ahead: float) -> RobotHistory | None:
         """Nothing: the robot has never been there."""
         return None
 
@@ -60,7 +60,7 @@ class StartsAt:
         ).copy()
         for index, name in enumerate(self._robot.joint_names):
             positions[index] = self._start.get(name, positions[index])
-        nothing = RobotPast(np.empty(0), np.empty((0, self._robot.num_joints)))
+        nothing = RobotHistory(np.empty(0), np.empty((0, self._robot.num_joints)))
         state = RobotState(positions, np.zeros_like(positions))
         return Now(state, self._clock(), nothing, {}, real=False)
 
@@ -81,7 +81,7 @@ class StartsNear:
         check_start(robot, start)
         self._robot, self._start, self._around = robot, start, around
 
-    def past(self, settings: Settings, ahead: float) -> RobotPast | None:
+    def past(self, settings: Settings, ahead: float) -> RobotHistory | None:
         """What was measured."""
         return self._around.past(settings, ahead)
 

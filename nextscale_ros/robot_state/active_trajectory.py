@@ -24,7 +24,7 @@ _SAMPLES, _JOINTS = 60, 8
 
 
 @dataclass(frozen=True)
-class PublishedPlan:
+class ActiveTrajectory:
     """A trajectory and when it begins.
 
     Attributes:

@@ -12,7 +12,7 @@ from nextscale_core.estimation.base_pose import base_in_link, root_link
 from nextscale_core.estimation.samples import BaseTrack, OrientationTrack
 from nextscale_core.exceptions import NextscaleError
 from nextscale_core.robots import Robot
-from nextscale_ros.robot_state.clock_offset import StampClock
+from nextscale_ros.robot_state.clock_offset import ClockOffset
 from nextscale_ros.robot_state.joint_state_buffer import KEPT
 from nextscale_ros.robot_state.ring import Ring
 
@@ -45,7 +45,7 @@ class BasePose:
     time: float
 
 
-class BaseMemory:
+class BasePoseBuffer:
     """The last seconds of the base's pose.
 
     Poses may be of the root link or of any link that cannot move against it. Thread-safe.
@@ -57,7 +57,7 @@ class BaseMemory:
     def __init__(self, robot: Robot) -> None:
         self._robot = robot
         self._rows = Ring(int(KEPT * FASTEST_BASE), 7)
-        self._clock = StampClock()
+        self._clock = ClockOffset()
         self._lock = threading.Lock()
         self._to_base: dict[str, tuple[np.ndarray, Rotation]] = {}
 
@@ -124,18 +124,18 @@ class BaseMemory:
         return BaseTrack(times, rows[:, :3], rows[:, 3:], floor=None)
 
 
-class ImuMemory:
+class ImuBuffer:
     """The last seconds of an IMU's orientation. Thread-safe."""
 
     def __init__(self) -> None:
         self._rows = Ring(int(KEPT * FASTEST_BASE), 4)
-        self._clock = StampClock()
+        self._clock = ClockOffset()
         self._lock = threading.Lock()
 
     def update(
         self, quaternion: np.ndarray, time: float, stamp: float, own: float = np.nan
     ) -> None:
-        """Take over one orientation; arguments as for `BaseMemory.update`.
+        """Take over one orientation; arguments as for `BasePoseBuffer.update`.
 
         Raises:
             BasePoseError: NaN or a quaternion that is none.

@@ -19,7 +19,7 @@ PATIENCE = 3.0
 """A sender on our clock may be late for so long before it is thought to have left it [s]."""
 
 
-class StampClock:
+class ClockOffset:
     """Maps the stamps of one sender to a local clock that never steps back.
 
     A message may be late but never early: the smallest difference between arrival and stamp is

@@ -20,7 +20,7 @@ from nextscale_core.robots import Robot
 from nextscale_ros.messages.validate_trajectory import NANOSECONDS, nanoseconds
 from nextscale_ros.qos import SENSORS
 from nextscale_ros.qos_events import subscription_events
-from nextscale_ros.robot_state.base_pose_buffer import BaseMemory, BasePoseError, ImuMemory
+from nextscale_ros.robot_state.base_pose_buffer import BasePoseBuffer, BasePoseError, ImuBuffer
 from nextscale_ros.robot_state.joint_state_buffer import MAX_COMPLAINTS, joint_states_of
 from nextscale_ros.robot_state.listener import Listener
 
@@ -79,8 +79,8 @@ class RobotInputs:
         """As if nothing had ever been heard."""
         self.delays: deque[float] = deque(maxlen=DELAYS)
         self.joints = joint_states_of(self._robot, self._publishers)
-        self.base = BaseMemory(self._robot)
-        self.imu = ImuMemory()
+        self.base = BasePoseBuffer(self._robot)
+        self.imu = ImuBuffer()
 
     def _subscribe_all(self, robot: Robot) -> None:
         self._subscribe(JointState, "joint_states_topic", self._on_joint_state)

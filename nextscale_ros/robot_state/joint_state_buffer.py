@@ -14,7 +14,7 @@ from nextscale_core.estimation.joint_states import interpolated, merged
 from nextscale_core.estimation.sender_conflicts import SenderConflictDetector
 from nextscale_core.exceptions import NextscaleError
 from nextscale_core.robots import Robot, RobotState
-from nextscale_ros.robot_state.clock_offset import StampClock
+from nextscale_ros.robot_state.clock_offset import ClockOffset
 from nextscale_ros.robot_state.ring import Ring
 from nextscale_ros.robot_state.velocities import LONGEST, end_velocities
 
@@ -76,10 +76,10 @@ class _Layout:
     target: np.ndarray
     rows: Ring
     measures: np.ndarray
-    clock: StampClock = field(default_factory=StampClock)
+    clock: ClockOffset = field(default_factory=ClockOffset)
 
 
-class RobotStateMemory:
+class JointStateBuffer:
     """The last reading of every joint and the last seconds of all.
 
     Messages may name the joints in any order, or some of them only; several publishers may share
@@ -394,7 +394,7 @@ def _some(names: Sequence[str], count: int = 10) -> str:
     return shown if len(names) <= count else f"{shown} and {len(names) - count} more"
 
 
-def joint_states_of(robot: Robot, senders: Callable[[], str] = str) -> RobotStateMemory:
+def joint_states_of(robot: Robot, senders: Callable[[], str] = str) -> JointStateBuffer:
     """Memory of the joints that move or are held; the URDF's others are ignored.
 
     Args:
@@ -405,7 +405,7 @@ def joint_states_of(robot: Robot, senders: Callable[[], str] = str) -> RobotStat
     others = {frame.name for frame in robot.model.frames if frame.type in kinds}
     continuous = np.array(robot.joint_names)[robot.continuous].tolist()
     names = (*robot.joint_names, *robot.held)
-    return RobotStateMemory(names, others, continuous, senders)
+    return JointStateBuffer(names, others, continuous, senders)
 
 
 def _unwrapped(column: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ PAUSE = 0.5
 """After a pause so long, the robot is taken to have stayed where it was [s]."""
 
 
-class WalkedBase:
+class LegOdometry:
     """The base of a robot that nobody measures: a foot that stands does not move.
 
     The path begins above the origin, facing x. It drifts, as every odometry does.

@@ -16,14 +16,14 @@ from scipy.spatial.transform import Rotation
 
 from nextscale_core.robots import RobotState, RobotTrajectory
 from nextscale_core.trajectory.time_parameterization import quintic_fade
-from nextscale_ros.robot_state.active_trajectory import PublishedPlan
+from nextscale_ros.robot_state.active_trajectory import ActiveTrajectory
 
 CORRECTION = 0.5
 """Time in which what a joint is off its plan vanishes [s]."""
 
 
 @dataclass(frozen=True)
-class Lead:
+class Splice:
     """The way from a measured state along the plan under way.
 
     Attributes:
@@ -32,7 +32,7 @@ class Lead:
         time: When that was, on the clock of the plan [s].
     """
 
-    plan: PublishedPlan
+    plan: ActiveTrajectory
     measured: RobotState
     time: float
 
@@ -108,5 +108,5 @@ class Lead:
             The greatest distance of a joint [rad]: what a controller would jump.
         """
         at = np.array([max(time, self.time)])
-        new = PublishedPlan(trajectory, self.time).joints(at)[0]
+        new = ActiveTrajectory(trajectory, self.time).joints(at)[0]
         return float(np.abs(new - self.joints(at)[0]).max())

@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from nextscale_core.estimation.history import SHORTEST, RobotPast
+from nextscale_core.estimation.history import SHORTEST, RobotHistory
 from nextscale_core.estimation.samples import BaseTrack
 from nextscale_core.robots import Robot, RobotState, RobotTrajectory
 from nextscale_ros.parameters.values import Settings
-from nextscale_ros.robot_state.active_trajectory import LATEST, PublishedPlan
+from nextscale_ros.robot_state.active_trajectory import LATEST, ActiveTrajectory
 from nextscale_ros.robot_state.inputs import RobotInputs
 from nextscale_ros.robot_state.joint_state_buffer import RobotStateError, SenderConflictError
-from nextscale_ros.robot_state.splice import Lead
+from nextscale_ros.robot_state.splice import Splice
 
 _PLAN_RATE = 50.0
 """Samples per second taken from a published plan [Hz]."""
@@ -51,9 +51,9 @@ class Now:
 
     state: RobotState
     time: float
-    past: RobotPast
+    past: RobotHistory
     held: dict[str, float]
-    lead: Lead | None = None
+    lead: Splice | None = None
     real: bool = True
 
     @property
@@ -67,7 +67,7 @@ class Now:
         return self.time if self.lead is None else self.lead.time
 
 
-class Situation:
+class StateMonitor:
     """Answers the planner's questions about the robot.
 
     Args:
@@ -85,11 +85,11 @@ class Situation:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._robot, self._inputs, self._warn, self._clock = robot, inputs, warn, clock
-        self._plan: PublishedPlan | None = None
+        self._plan: ActiveTrajectory | None = None
         self._delay = 0.0
         self._warned = False
 
-    def published(self, plan: PublishedPlan) -> None:
+    def published(self, plan: ActiveTrajectory) -> None:
         """Remember what the robot is to do from now on, since its controller has got it."""
         now = self._clock()
         if plan.on_arrival:
@@ -107,7 +107,7 @@ class Situation:
         """A time [s] by the clock that the robot stamps its joint states with; None: unknown."""
         return self._inputs.joints.stamp(time)
 
-    def past(self, settings: Settings, ahead: float) -> RobotPast | None:
+    def past(self, settings: Settings, ahead: float) -> RobotHistory | None:
         """What a new motion continues, or None where it continues nothing.
 
         Args:
@@ -143,7 +143,7 @@ class Situation:
         """
         return self._now(self._current(), settings, ahead)
 
-    def _now(self, plan: PublishedPlan | None, settings: Settings, ahead: float) -> Now | None:
+    def _now(self, plan: ActiveTrajectory | None, settings: Settings, ahead: float) -> Now | None:
         if not settings.start_from_state:
             return None
         self.check_senders(settings)
@@ -151,7 +151,7 @@ class Situation:
         if settings.continuation == "from_plan" and plan is not None:
             past = _planned(plan, np.array([time]))
             return _later(Now(plan.state(time), time, past, {}), plan, ahead)
-        nothing = RobotPast(np.empty(0), np.empty((0, self._robot.num_joints)))
+        nothing = RobotHistory(np.empty(0), np.empty((0, self._robot.num_joints)))
         try:
             whole, measured = self._inputs.joints.read(time, settings.state_timeout)
         except SenderConflictError:
@@ -184,7 +184,7 @@ class Situation:
         if settings.start_from_state:
             self._inputs.joints.check_senders(self._clock())
 
-    def confirmed(self, lead: Lead, settings: Settings) -> Lead | None:
+    def confirmed(self, lead: Splice, settings: Settings) -> Splice | None:
         """A lead with what is known by now about when its plan began.
 
         Args:
@@ -205,7 +205,7 @@ class Situation:
             return None
         return replace(lead, plan=plan)
 
-    def _current(self) -> PublishedPlan | None:
+    def _current(self) -> ActiveTrajectory | None:
         """The plan, and when the robot began with it; None where it never did."""
         plan, delay = self._plan, self._delay
         if plan is None or not plan.on_arrival:
@@ -224,12 +224,12 @@ class Situation:
         waits = delay > _PATIENCE and stands and np.abs(way).max() < _MOVES
         return None if waits or delay >= LATEST else begun
 
-    def _measured(self, since: float) -> RobotPast:
+    def _measured(self, since: float) -> RobotHistory:
         """Joints and base as they were heard."""
         history = self._inputs.joints.history(since)
         # The base may come at another rate: a little more of it covers the joints' ends.
         margin = since - 0.2
-        return RobotPast(
+        return RobotHistory(
             history.times,
             history.positions[:, : self._robot.num_joints],
             base=self._inputs.base.track(margin),
@@ -237,22 +237,22 @@ class Situation:
         )
 
 
-def _later(now: Now, plan: PublishedPlan | None, ahead: float) -> Now:
+def _later(now: Now, plan: ActiveTrajectory | None, ahead: float) -> Now:
     """Where the plan under way will have the robot, if it follows one."""
     if plan is None or ahead <= 0.0 or not _follows(plan, now.past, now.state, now.time):
         return now
     until = now.time + ahead
-    lead = Lead(plan, now.state, now.time)
+    lead = Splice(plan, now.state, now.time)
     past = _expected(now.past, plan, until) if len(now.past) else now.past
     return Now(lead.state(until), until, past, now.held, lead)
 
 
-def _follows(plan: PublishedPlan, past: RobotPast, state: RobotState, time: float) -> bool:
+def _follows(plan: ActiveTrajectory, past: RobotHistory, state: RobotState, time: float) -> bool:
     """Whether a plan is under way and the robot follows it."""
     return time < plan.end and _on_plan(plan, past, state, time)
 
 
-def _on_plan(plan: PublishedPlan, past: RobotPast, state: RobotState, time: float) -> bool:
+def _on_plan(plan: ActiveTrajectory, past: RobotHistory, state: RobotState, time: float) -> bool:
     """Whether the robot is near its plan, and moves as far as that."""
     off = state.positions - plan.joints(np.array([time]))[0][0]
     if time < plan.begin - _PATIENCE or np.abs(off).max() > _TRACKED:
@@ -266,13 +266,13 @@ def _on_plan(plan: PublishedPlan, past: RobotPast, state: RobotState, time: floa
     return bool(way[joint] < _MOVES or gone[joint] > _STANDS * way[joint])
 
 
-def _planned(plan: PublishedPlan, times: np.ndarray) -> RobotPast:
+def _planned(plan: ActiveTrajectory, times: np.ndarray) -> RobotHistory:
     place, turn = plan.base(times)
     base = BaseTrack(times, place, turn) if len(times) > 1 else None
-    return RobotPast(times, plan.joints(times)[0], base=base)
+    return RobotHistory(times, plan.joints(times)[0], base=base)
 
 
-def _expected(past: RobotPast, plan: PublishedPlan | None, until: float) -> RobotPast:
+def _expected(past: RobotHistory, plan: ActiveTrajectory | None, until: float) -> RobotHistory:
     """The past, and what the plan under way says about the time until `until`."""
     last = float(past.times[-1])
     if plan is None or plan.end <= last or until <= last:
@@ -282,9 +282,9 @@ def _expected(past: RobotPast, plan: PublishedPlan | None, until: float) -> Robo
     state = RobotState(past.positions[-1])
     if not len(times) or not _follows(plan, past, state, last):
         return past
-    joints = Lead(plan, replace(state, velocities=plan.state(last).velocities), last).joints(times)[
-        0
-    ]
+    joints = Splice(plan, replace(state, velocities=plan.state(last).velocities), last).joints(
+        times
+    )[0]
     base = past.base
     if base is not None and last - base.times[-1] < 0.2:
         base = _extended(base, plan, times)
@@ -298,7 +298,7 @@ def _expected(past: RobotPast, plan: PublishedPlan | None, until: float) -> Robo
     )
 
 
-def _extended(base: BaseTrack, plan: PublishedPlan, times: np.ndarray) -> BaseTrack:
+def _extended(base: BaseTrack, plan: ActiveTrajectory, times: np.ndarray) -> BaseTrack:
     """Measured poses, and planned ones as seen from the last measured one."""
     later = times[times > base.times[-1]]
     place, turn = plan.base(np.concatenate([base.times[-1:], later]))
@@ -313,7 +313,7 @@ def _extended(base: BaseTrack, plan: PublishedPlan, times: np.ndarray) -> BaseTr
     )
 
 
-def _stood(past: RobotPast, since: float) -> RobotPast:
+def _stood(past: RobotHistory, since: float) -> RobotHistory:
     """The past of a robot that has only just been heard of and stands: it has stood before, too."""
     before = np.arange(since, past.times[0] - 1e-3, 1.0 / _PLAN_RATE)
     return replace(

@@ -12,7 +12,7 @@ from visualization_msgs.msg import MarkerArray
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.robots import Robot
 from nextscale_ros.qos import LATCHED
-from nextscale_ros.robot_state.active_trajectory import PublishedPlan
+from nextscale_ros.robot_state.active_trajectory import ActiveTrajectory
 from nextscale_ros.viewer.markers import PlanMarkers
 
 PERIOD = 0.1
@@ -39,7 +39,7 @@ class MarkerShow:
         active: Callable[[], bool],
     ) -> None:
         self._node, self._robot, self._clock, self._active = node, robot, clock, active
-        self._shown: tuple[PublishedPlan, PlanMarkers] | None = None
+        self._shown: tuple[ActiveTrajectory, PlanMarkers] | None = None
         self._lock = threading.Lock()
         topic = str(node.get_parameter("markers_topic").value)
         self._publisher = node.create_publisher(MarkerArray, topic, LATCHED)
@@ -47,7 +47,7 @@ class MarkerShow:
             PERIOD, self._on_timer, callback_group=MutuallyExclusiveCallbackGroup()
         )
 
-    def __call__(self, published: PublishedPlan, clip: MotionClip | None, text: str) -> None:
+    def __call__(self, published: ActiveTrajectory, clip: MotionClip | None, text: str) -> None:
         """Show a plan; what cannot be shown must not keep a trajectory from being sent."""
         if not self._active():
             return

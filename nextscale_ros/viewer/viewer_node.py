@@ -27,9 +27,9 @@ from nextscale_ros.messages.validate_trajectory import NANOSECONDS, nanoseconds
 from nextscale_ros.parameters.values import declare_parameters
 from nextscale_ros.qos import LATCHED
 from nextscale_ros.robot_description import described_robot
-from nextscale_ros.robot_state.base_pose_buffer import BaseMemory, BasePose, BasePoseError
+from nextscale_ros.robot_state.base_pose_buffer import BasePose, BasePoseBuffer, BasePoseError
 from nextscale_ros.robot_state.joint_state_buffer import RobotStateError, joint_states_of
-from nextscale_ros.robot_state.leg_odometry import WalkedBase
+from nextscale_ros.robot_state.leg_odometry import LegOdometry
 from nextscale_ros.spin import serve
 from nextscale_ros.tf import TF_TOPIC, TFMessage, root_link
 from nextscale_ros.viewer.markers import sentence_of, skeleton_of
@@ -69,8 +69,8 @@ class ViewerNode(Node):
         rate = float(self._value("max_rate"))
         self._robot, self._root = robot, root_link(robot)
         self._joints = joint_states_of(robot)
-        self._measured, self._transformed = BaseMemory(robot), BaseMemory(robot)
-        self._walked = WalkedBase(robot)
+        self._measured, self._transformed = BasePoseBuffer(robot), BasePoseBuffer(robot)
+        self._walked = LegOdometry(robot)
         self._frame = str(self._value("base_frame"))
         self._told: set[str] = set()
         self._sentence: str | None = None
@@ -144,7 +144,7 @@ class ViewerNode(Node):
                     self._transformed, moved.translation, moved.rotation, child, found.header
                 )
 
-    def _take(self, memory: BaseMemory, place: Any, turn: Any, link: str, header: Any) -> None:
+    def _take(self, memory: BasePoseBuffer, place: Any, turn: Any, link: str, header: Any) -> None:
         try:
             memory.update(
                 np.array([place.x, place.y, place.z]),

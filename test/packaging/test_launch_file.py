@@ -21,7 +21,7 @@ import yaml
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
 from nextscale_core.exceptions import ConfigError
-from nextscale_ros.bringup.other_robots import Present
+from nextscale_ros.other_robots import Present
 
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCH_FILES = sorted((ROOT / "launch").glob("*.launch.py"))
@@ -86,7 +86,7 @@ def _stand_in() -> dict[str, ModuleType]:
 @pytest.fixture
 def launched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Started]]:
     """Runs the launch file with arguments, where there is no robot."""
-    monkeypatch.setattr("nextscale_ros.bringup.other_robots.present_robots", lambda namespaces: {})
+    monkeypatch.setattr("nextscale_ros.other_robots.present_robots", lambda namespaces: {})
     if _real():
         yield _under_launch
         return
@@ -212,9 +212,7 @@ def test_a_robot_that_is_there_is_said_and_not_mocked(
     launched: Callable[..., Started], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there = {"": Present("/driver publishes /joint_states")}
-    monkeypatch.setattr(
-        "nextscale_ros.bringup.other_robots.present_robots", lambda namespaces: there
-    )
+    monkeypatch.setattr("nextscale_ros.other_robots.present_robots", lambda namespaces: there)
     started = launched()
     assert [node["executable"] for node in started.nodes] == ["generate_node"]
     assert any("the mock robot is not started" in line for line in started.said)

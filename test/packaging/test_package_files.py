@@ -85,7 +85,7 @@ def test_both_distributions_have_one_version() -> None:
 
 
 def test_every_ros_package_that_is_imported_is_declared() -> None:
-    files = [*(ROOT / "nextscale_ros").glob("*.py"), *(ROOT / "launch").glob("*.py")]
+    files = [*(ROOT / "nextscale_ros").rglob("*.py"), *(ROOT / "launch").glob("*.py")]
     used = set().union(*(imported(path) for path in files)) & ROS_PACKAGES
     assert used >= {"rclpy", "trajectory_msgs", "launch_ros"}
     assert used - declared("depend", "exec_depend") == set()

@@ -478,7 +478,7 @@ def test_a_robot_that_is_not_installed_is_listed_with_what_to_do(
     def missing(name: str) -> None:
         raise RobotError(f"the package of {name} is not installed; pip install it")
 
-    monkeypatch.setattr("nextscale_core.retarget.load_robot", missing)
+    monkeypatch.setattr("nextscale_core.robots.robot.load_robot", missing)
     result = run("robots")
     assert result.exit_code == 0
     assert "pip install it" in " ".join(result.output.split())

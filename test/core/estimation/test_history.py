@@ -9,7 +9,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from core.human_clips import walking_clip
-from nextscale_core.estimation.history import MAX_GAP, SHORTEST, RobotPast, prefix_of, with_base
+from nextscale_core.estimation.history import MAX_GAP, SHORTEST, RobotHistory, prefix_of, with_base
 from nextscale_core.estimation.leg_odometry import BaseSource
 from nextscale_core.estimation.samples import BaseTrack, OrientationTrack
 from nextscale_core.exceptions import InvalidMotionError, RobotError
@@ -27,8 +27,8 @@ def walk(g1: Robot) -> RobotTrajectory:
 
 
 @pytest.fixture
-def past(walk: RobotTrajectory) -> RobotPast:
-    return RobotPast(BEGIN + walk.time_from_start, walk.positions)
+def past(walk: RobotTrajectory) -> RobotHistory:
+    return RobotHistory(BEGIN + walk.time_from_start, walk.positions)
 
 
 def base_of(walk: RobotTrajectory, floor: float | None = 0.0) -> BaseTrack:
@@ -36,9 +36,9 @@ def base_of(walk: RobotTrajectory, floor: float | None = 0.0) -> BaseTrack:
     return BaseTrack(times, walk.base_position, walk.base_quaternion, floor)
 
 
-def standing(g1: Robot, seconds: float = 2.0, rate: float = 100.0) -> RobotPast:
+def standing(g1: Robot, seconds: float = 2.0, rate: float = 100.0) -> RobotHistory:
     times = BEGIN + np.arange(int(seconds * rate)) / rate
-    return RobotPast(times, np.tile(g1.nominal, (len(times), 1)))
+    return RobotHistory(times, np.tile(g1.nominal, (len(times), 1)))
 
 
 # -- the states
@@ -46,11 +46,11 @@ def standing(g1: Robot, seconds: float = 2.0, rate: float = 100.0) -> RobotPast:
 
 def test_times_and_joints_must_agree() -> None:
     with pytest.raises(RobotError, match=r"3 times need as many rows of joints, got \(2, 5\)"):
-        RobotPast(np.arange(3.0), np.zeros((2, 5)))
+        RobotHistory(np.arange(3.0), np.zeros((2, 5)))
 
 
 def test_nothing_is_at_rest_and_has_no_length() -> None:
-    nothing = RobotPast(np.empty(0), np.empty((0, 29)))
+    nothing = RobotHistory(np.empty(0), np.empty((0, 29)))
     assert nothing.at_rest and nothing.seconds == 0.0
     assert len(nothing.last(1.0)) == 0
 
@@ -65,25 +65,25 @@ def test_the_last_part_is_as_long_as_it_is_asked_for(
     assert last.times[-1] == pytest.approx(BEGIN + 2.0 - 1 / rate)
 
 
-def test_a_longer_past_than_there_is_is_all_there_is(past: RobotPast) -> None:
+def test_a_longer_past_than_there_is_is_all_there_is(past: RobotHistory) -> None:
     assert len(past.last(1e3)) == len(past)
 
 
 @pytest.mark.parametrize(("pause", "kept"), [(0.8 * MAX_GAP, 1.0), (1.5 * MAX_GAP, 0.5)])
-def test_the_last_part_begins_after_a_pause(past: RobotPast, pause: float, kept: float) -> None:
+def test_the_last_part_begins_after_a_pause(past: RobotHistory, pause: float, kept: float) -> None:
     end = past.times[-1]
     silent = (past.times > end - 0.5 - pause) & (past.times < end - 0.5)
     heard = replace(past, times=past.times[~silent], positions=past.positions[~silent])
     assert heard.last(1.0).seconds == pytest.approx(kept, abs=0.02)
 
 
-def test_a_robot_is_at_rest_when_it_no_longer_moves(past: RobotPast, g1: Robot) -> None:
+def test_a_robot_is_at_rest_when_it_no_longer_moves(past: RobotHistory, g1: Robot) -> None:
     assert standing(g1).at_rest
     middle = past.times < BEGIN + 2.5
     assert not replace(past, times=past.times[middle], positions=past.positions[middle]).at_rest
     # It walked and then stood for a while.
     after = past.times[-1] + np.arange(1, 50) * 0.01
-    stood = RobotPast(
+    stood = RobotHistory(
         np.concatenate([past.times, after]),
         np.concatenate([past.positions, past.positions[-1:].repeat(len(after), 0)]),
     )
@@ -99,7 +99,7 @@ def test_noise_does_not_make_a_standing_robot_move(g1: Robot) -> None:
 # -- what a motion continues
 
 
-def test_the_prefix_ends_with_the_last_state(past: RobotPast, g1: Robot) -> None:
+def test_the_prefix_ends_with_the_last_state(past: RobotHistory, g1: Robot) -> None:
     used = past.last(2.5)
     prefix = prefix_of(g1, used, 1.0)
     assert prefix.end == pytest.approx(past.times[-1])
@@ -108,13 +108,13 @@ def test_the_prefix_ends_with_the_last_state(past: RobotPast, g1: Robot) -> None
     np.testing.assert_allclose(prefix.human.poses.joints[-1], past.positions[-1], atol=1e-9)
 
 
-def test_too_short_a_past_cannot_be_continued(past: RobotPast, g1: Robot) -> None:
+def test_too_short_a_past_cannot_be_continued(past: RobotHistory, g1: Robot) -> None:
     with pytest.raises(InvalidMotionError, match=rf"reach back 0\.3\d s.*{SHORTEST} s are needed"):
         prefix_of(g1, past.last(0.32))
 
 
 def test_a_pause_shortly_before_the_end_leaves_nothing_to_continue(
-    past: RobotPast, g1: Robot
+    past: RobotHistory, g1: Robot
 ) -> None:
     end = past.times[-1]
     silent = (past.times > end - 0.7) & (past.times < end - 0.2)
@@ -124,7 +124,7 @@ def test_a_pause_shortly_before_the_end_leaves_nothing_to_continue(
 
 
 def test_the_measured_base_counts_also_where_it_was_heard_at_other_times(
-    past: RobotPast, walk: RobotTrajectory, g1: Robot
+    past: RobotHistory, walk: RobotTrajectory, g1: Robot
 ) -> None:
     track = base_of(walk)
     # Heard from before the history until shortly before its end, at another rate.
@@ -137,7 +137,7 @@ def test_the_measured_base_counts_also_where_it_was_heard_at_other_times(
 
 @pytest.mark.parametrize("lost", ["before", "after", "between"])
 def test_a_base_that_was_not_heard_all_the_time_is_left_to_the_soles(
-    lost: str, past: RobotPast, walk: RobotTrajectory, g1: Robot
+    lost: str, past: RobotHistory, walk: RobotTrajectory, g1: Robot
 ) -> None:
     track, end = base_of(walk), past.times[-1]
     heard = {
@@ -150,7 +150,9 @@ def test_a_base_that_was_not_heard_all_the_time_is_left_to_the_soles(
     assert prefix.human.base_source is not BaseSource.MEASURED
 
 
-def test_an_imu_stands_in_for_the_base(past: RobotPast, walk: RobotTrajectory, g1: Robot) -> None:
+def test_an_imu_stands_in_for_the_base(
+    past: RobotHistory, walk: RobotTrajectory, g1: Robot
+) -> None:
     track = OrientationTrack(BEGIN + walk.time_from_start, walk.base_quaternion)
     prefix = prefix_of(g1, replace(past, imu=track), 1.0)
     assert prefix.human.base_source is BaseSource.IMU_ODOMETRY
@@ -160,7 +162,7 @@ def test_an_imu_stands_in_for_the_base(past: RobotPast, walk: RobotTrajectory, g
 
 
 def test_the_state_gets_the_measured_base_on_the_floor(
-    past: RobotPast, walk: RobotTrajectory, g1: Robot
+    past: RobotHistory, walk: RobotTrajectory, g1: Robot
 ) -> None:
     track = base_of(walk, floor=None)
     # Odometry whose zero is a metre under the floor, turned and far away.
@@ -183,7 +185,7 @@ def test_the_state_gets_the_measured_base_on_the_floor(
 
 
 def test_without_any_past_the_base_stays_unknown(g1: Robot) -> None:
-    nothing = RobotPast(np.empty(0), np.empty((0, g1.num_joints)))
+    nothing = RobotHistory(np.empty(0), np.empty((0, g1.num_joints)))
     state = with_base(g1, RobotState(g1.nominal), nothing)
     assert state.base_position is None and state.base_quaternion is None
 

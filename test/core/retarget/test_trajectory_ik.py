@@ -13,13 +13,13 @@ from nextscale_core.retarget.normal_equations import Equations
 from nextscale_core.retarget.perframe import FrameSolver
 from nextscale_core.retarget.targets import Targets, make_targets, start_poses
 from nextscale_core.retarget.trajectory_ik import (
-    ClipSolver,
     Smoothness,
+    TrajectorySolver,
     _second_difference_gradient,
 )
 from nextscale_core.robots import Robot
 from nextscale_core.robots.kinematics import Poses, kinematics_of
-from nextscale_core.robots.separation_terms import Hinge, HingeRows
+from nextscale_core.robots.separation_terms import SeparationRows, SeparationTerm
 from nextscale_core.rotations import exp
 
 
@@ -106,7 +106,7 @@ def test_levers_of_different_weight_stay_single(g1: Robot) -> None:
     weight = targets.weight.copy()
     weight[:, targets.first == kinematics.index["left_foot_x"]] *= 3.0
     uneven = replace(targets, weight=weight)
-    solver = ClipSolver(kinematics, g1.position_lower, g1.position_upper)
+    solver = TrajectorySolver(kinematics, g1.position_lower, g1.position_upper)
     poses = start_poses(uneven, g1.nominal)
     for _ in range(8):
         poses = solver.step(uneven, poses, Smoothness(base=0.0, turn=0.0, joints=0.0))
@@ -119,7 +119,7 @@ def test_levers_of_different_weight_stay_single(g1: Robot) -> None:
 def test_only_the_chosen_frames_change(g1: Robot) -> None:
     kinematics = kinematics_of(g1)
     targets = make_targets(waving_clip(40), kinematics)
-    solver = ClipSolver(kinematics, g1.position_lower, g1.position_upper)
+    solver = TrajectorySolver(kinematics, g1.position_lower, g1.position_upper)
     poses = start_poses(targets, g1.nominal)
     frames = np.zeros(len(targets), dtype=bool)
     frames[5:12] = frames[30:] = True
@@ -135,7 +135,7 @@ def test_frames_between_fixed_ones_solve_what_the_whole_clip_would(g1: Robot) ->
     """With the frames beside them at the solution, some frames find the solution too."""
     kinematics = kinematics_of(g1)
     targets = make_targets(waving_clip(30), kinematics)
-    solver = ClipSolver(kinematics, g1.position_lower, g1.position_upper)
+    solver = TrajectorySolver(kinematics, g1.position_lower, g1.position_upper)
     solved = start_poses(targets, g1.nominal)
     for _ in range(25):
         solved = solver.step(targets, solved, Smoothness())
@@ -159,10 +159,10 @@ def test_hinges_agree_with_finite_differences(g1: Robot) -> None:
     generator = np.random.default_rng(13)
     names = [g1.joint_names.index(n) for n in ("left_elbow_joint", "right_knee_joint")]
     hinges = [
-        Hinge(frame, first, second, *generator.normal(size=(3, 3)), separation=0.1)
+        SeparationTerm(frame, first, second, *generator.normal(size=(3, 3)), separation=0.1)
         for frame, first, second in ((3, -1, names[0]), (1, *names), (3, *names))
     ]
-    rows = HingeRows(kinematics, hinges, np.arange(5))
+    rows = SeparationRows(kinematics, hinges, np.arange(5))
     joints = np.arange(g1.num_joints)
     band, gradient = Band(5, 6 + len(joints)), np.zeros((5, 6 + len(joints)))
     rows.add_to(kinematics.frames(poses), joints, 2.0, band.blocks, gradient)
@@ -224,7 +224,7 @@ def test_a_step_comes_closer_to_the_targets(g1: Robot) -> None:
     kinematics = kinematics_of(g1)
     targets = make_targets(waving_clip(), kinematics)
     poses = start_poses(targets, g1.nominal)
-    solver = ClipSolver(kinematics, g1.position_lower, g1.position_upper)
+    solver = TrajectorySolver(kinematics, g1.position_lower, g1.position_upper)
     costs = [cost(targets, g1, poses)]
     for _ in range(6):
         poses = solver.step(targets, poses, Smoothness())
@@ -247,7 +247,7 @@ def test_both_solvers_keep_the_position_limits_whatever_the_motion(g1: Robot, se
     lower, upper = g1.position_lower, g1.position_upper
     poses = FrameSolver(kinematics, lower, upper).solve(targets, start_poses(targets, g1.nominal))
     assert (poses.joints >= lower).all() and (poses.joints <= upper).all()
-    poses = ClipSolver(kinematics, lower, upper).step(targets, poses, Smoothness())
+    poses = TrajectorySolver(kinematics, lower, upper).step(targets, poses, Smoothness())
     assert (poses.joints >= lower).all() and (poses.joints <= upper).all()
     assert np.isfinite(poses.base).all()
 
@@ -259,7 +259,7 @@ def test_joints_at_their_limits_do_not_drag_standing_feet_along(g1: Robot) -> No
     upper = g1.position_upper.copy()
     knees = [g1.joint_names.index(f"{side}_knee_joint") for side in ("left", "right")]
     upper[knees] = 0.35
-    solver = ClipSolver(kinematics, g1.position_lower, upper)
+    solver = TrajectorySolver(kinematics, g1.position_lower, upper)
     poses = start_poses(targets, np.minimum(g1.nominal, upper))
     for _ in range(6):
         poses = solver.step(targets, poses, Smoothness())
@@ -274,7 +274,7 @@ def test_joints_at_their_limits_do_not_drag_standing_feet_along(g1: Robot) -> No
 def test_soles_are_lifted_out_of_the_floor(g1: Robot) -> None:
     kinematics = kinematics_of(g1)
     targets = make_targets(standing_clip(10), kinematics)
-    solver = ClipSolver(kinematics, g1.position_lower, g1.position_upper)
+    solver = TrajectorySolver(kinematics, g1.position_lower, g1.position_upper)
     poses = start_poses(targets, g1.nominal)
     poses = Poses(poses.base - [0.0, 0.0, 0.1], poses.rotation, poses.joints)
     for _ in range(4):

@@ -14,11 +14,11 @@ from core.toy_humanoid import toy_humanoid, toy_profile
 from nextscale_core.exceptions import RobotError
 from nextscale_core.retarget import Retargeter
 from nextscale_core.retarget.normal_equations import Equations
+from nextscale_core.robot_setup.check.robot_check import check_robot
 from nextscale_core.robots import Robot, RobotState, load_robot
 from nextscale_core.robots.collision import collision_model
 from nextscale_core.robots.kinematics import Poses, kinematics_of
 from nextscale_core.robots.robot import hold_at
-from nextscale_core.robots.setup.check.robot_check import check_robot
 from nextscale_core.safety import SafetyGate
 
 

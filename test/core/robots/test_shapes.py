@@ -13,10 +13,10 @@ from core.conftest import waving_clip
 from core.toy_humanoid import toy_humanoid, toy_profile
 from nextscale_core.exceptions import RobotError
 from nextscale_core.retarget.retargeter import Retargeter
+from nextscale_core.robot_setup.check.robot_check import check_robot
 from nextscale_core.robots import Robot, load_robot
 from nextscale_core.robots.collision import collision_model
 from nextscale_core.robots.hulls import extent, link_hulls, link_points
-from nextscale_core.robots.setup.check.robot_check import check_robot
 from nextscale_core.safety import SafetyGate
 from nextscale_core.viz.links import robot_body
 

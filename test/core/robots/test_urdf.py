@@ -13,13 +13,13 @@ from core.conftest import waving_clip
 from core.toy_humanoid import toy_humanoid, toy_profile
 from nextscale_core.exceptions import RobotError
 from nextscale_core.retarget import Retargeter
+from nextscale_core.robot_setup.check.robot_check import check_robot
+from nextscale_core.robot_setup.draft import draft_profile
+from nextscale_core.robot_setup.draft_file import draft_yaml
 from nextscale_core.robots import Robot, load_robot
 from nextscale_core.robots.description import read_model
 from nextscale_core.robots.hulls import link_hulls, link_points
 from nextscale_core.robots.kinematics import kinematics_of
-from nextscale_core.robots.setup.check.robot_check import check_robot
-from nextscale_core.robots.setup.draft import draft_profile
-from nextscale_core.robots.setup.draft_file import draft_yaml
 from nextscale_core.safety import SafetyGate
 
 LIMIT = '<limit lower="-0.05" upper="2.3" velocity="8.0" effort="80"/>'

@@ -68,7 +68,9 @@ def test_an_english_sentence_with_borrowed_words_is_english() -> None:
 
 
 def test_the_sentences_of_the_prompt_battery_are_english() -> None:
-    battery = yaml.safe_load((ROOT / "config" / "battery.yaml").read_text(encoding="utf-8"))
+    battery = yaml.safe_load(
+        (ROOT / "nextscale_lab" / "config" / "prompt_suite.yaml").read_text(encoding="utf-8")
+    )
     entries = battery["sentences"]
     sentences = [text for one in entries for text in (one["sentence"], *one["other_words"])]
     assert len(sentences) > 20

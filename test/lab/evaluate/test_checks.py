@@ -7,12 +7,12 @@ import pytest
 
 from nextscale_core.exceptions import ConfigError
 from nextscale_lab.data.mirror import mirror_clip
+from nextscale_lab.data.tracks import Tracks, runs_of
 from nextscale_lab.evaluate.checks import apply_check, check_names, validate_thresholds
 from nextscale_lab.evaluate.path_checks import swings
-from nextscale_lab.evaluate.prompt_suite import load_battery
-from nextscale_lab.evaluate.tracks import Tracks, runs_of
+from nextscale_lab.evaluate.prompt_suite import load_prompt_suite
 
-CORE = {item.sentence.removeprefix("a person "): item for item in load_battery(core=True)}
+CORE = {item.sentence.removeprefix("a person "): item for item in load_prompt_suite(core=True)}
 
 
 def shows(clip, sentence: str) -> bool:

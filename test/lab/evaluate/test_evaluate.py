@@ -225,12 +225,11 @@ def test_the_command_refuses_or_skips_bad_data_by_choice(
 ):
     walker = Walker(walking)
     walker.name = "walker"
-    package = "nextscale_core"
-    monkeypatch.setattr(f"{package}.evaluation.evaluator.load_evaluator", lambda *_: Gauge())
+    monkeypatch.setattr("nextscale_lab.evaluate.evaluator.load_evaluator", lambda *_: Gauge())
     monkeypatch.setattr(
-        f"{package}.pipeline.MotionPipeline.from_pretrained", lambda *_, **__: walker
+        "nextscale_core.pipeline.MotionPipeline.from_pretrained", lambda *_, **__: walker
     )
-    monkeypatch.setattr(f"{package}.evaluation.reference.pipeline_reconstruction", lambda _: None)
+    monkeypatch.setattr("nextscale_lab.evaluate.reference.pipeline_reconstruction", lambda _: None)
     (data / "texts" / "000003.txt").write_text("no caption")
     report = tmp_path / "report.json"
     few = ("--repeats", 2, "--generations", 1, "--captions", 2, "--motions", 2)

@@ -8,9 +8,9 @@ import pytest
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.motion.clip import MotionClip
 from nextscale_lab.evaluate.checks import apply_check, validate_thresholds
-from nextscale_lab.evaluate.prompt_suite import load_battery
+from nextscale_lab.evaluate.prompt_suite import load_prompt_suite
 
-ITEMS = {item.sentence.removeprefix("a person "): item for item in load_battery()}
+ITEMS = {item.sentence.removeprefix("a person "): item for item in load_prompt_suite()}
 
 
 def shows(clip, sentence: str) -> bool:

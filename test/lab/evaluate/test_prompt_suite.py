@@ -16,14 +16,14 @@ from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.dataset import CaptionedClip
 from nextscale_lab.data.mirror import mirror_joints
 from nextscale_lab.evaluate.prompt_suite import (
-    BatteryItem,
     CaptionQuery,
-    load_battery,
+    Prompt,
+    load_prompt_suite,
     real_rates,
-    run_battery,
+    run_prompt_suite,
 )
 from nextscale_lab.evaluate.recorded import recorded_clips
-from nextscale_lab.evaluate.report import BatteryReport, RealRate, SampleResult
+from nextscale_lab.evaluate.report import PromptSuiteReport, RealRate, SampleResult
 
 SHARED = Path(os.environ.get("NEXTSCALE_SHARED", Path(__file__).parents[4] / "shared"))
 CMU = SHARED / "data" / "cmu"
@@ -59,26 +59,28 @@ class Dancer:
 def test_other_words_stand_in_for_the_sentence_with_the_same_check(tmp_path):
     row = {**ROW, "other_words": ["someone faces the other way", "he turns his back"]}
     path = written(tmp_path, row, {**ROW, "sentence": "turn"})
-    items = load_battery(path, other_words=True)
+    items = load_prompt_suite(path, other_words=True)
     assert [item.sentence for item in items] == row["other_words"]
     assert all(item.check == "turn" and item.thresholds == ROW["thresholds"] for item in items)
-    assert [item.sentence for item in load_battery(path)] == [ROW["sentence"], "turn"]
+    assert [item.sentence for item in load_prompt_suite(path)] == [ROW["sentence"], "turn"]
     with pytest.raises(ConfigError, match="no sentence in other words"):
-        load_battery(written(tmp_path, ROW), other_words=True)
+        load_prompt_suite(written(tmp_path, ROW), other_words=True)
     with pytest.raises(ConfigError, match="other_words must be a list"):
-        load_battery(written(tmp_path, {**ROW, "other_words": "he turns"}))
+        load_prompt_suite(written(tmp_path, {**ROW, "other_words": "he turns"}))
 
 
 def test_every_sentence_of_ours_has_other_words():
-    ours = load_battery()
+    ours = load_prompt_suite()
     assert all(len(item.other_words) >= 2 for item in ours)
     assert {i.sentence for i in ours}.isdisjoint(w for i in ours for w in i.other_words)
 
 
 def test_every_sentence_is_asked_with_every_seed(puppet, tmp_path):
-    items = load_battery(written(tmp_path, ROW, {**ROW, "sentence": "turn", "kind": "posture"}))
+    items = load_prompt_suite(
+        written(tmp_path, ROW, {**ROW, "sentence": "turn", "kind": "posture"})
+    )
     dancer, steps = Dancer(puppet), []
-    report = run_battery(
+    report = run_prompt_suite(
         dancer, items, (0, 1, 2), lambda done, total: steps.append((done, total)), name="dancer"
     )
     assert dancer.asked == [(item.sentence, seed) for item in items for seed in (0, 1, 2)]
@@ -94,7 +96,7 @@ def test_rates_are_told_by_sentence_by_kind_and_in_all():
         SampleResult("turn", "direction", 0, True),
         SampleResult("sit", "posture", 0, False, {"seconds": np.float64(0.25)}),
     )
-    report = BatteryReport("m", samples).with_real({"walk": RealRate(9, 10, ("x",))})
+    report = PromptSuiteReport("m", samples).with_real({"walk": RealRate(9, 10, ("x",))})
     assert report.rate == 0.5
     assert report.by_kind == {"direction": 2 / 3, "posture": 0.0}
     told = json.loads(json.dumps(report.to_dict()))
@@ -109,7 +111,7 @@ def test_rates_are_told_by_sentence_by_kind_and_in_all():
 
 def test_real_clips_are_chosen_by_their_captions(puppet):
     query = CaptionQuery(re.compile("turns around"), re.compile("dance"), agreement=0.5)
-    item = BatteryItem("a person turns around", "direction", "turn", {"min_degrees": 135}, query)
+    item = Prompt("a person turns around", "direction", "turn", {"min_degrees": 135}, query)
     turned, still = puppet(heading=lambda t: min(t, np.pi)), puppet()
     clips = [
         CaptionedClip("turned", "train", ("He turns around",), turned),
@@ -123,8 +125,8 @@ def test_real_clips_are_chosen_by_their_captions(puppet):
 
 def test_a_mirrored_clip_counts_for_the_other_side(puppet):
     query = CaptionQuery(re.compile("waves the right hand"), mirrored=True)
-    wave = next(i for i in load_battery() if i.sentence == "a person waves the right hand")
-    item = BatteryItem(wave.sentence, "arms", wave.check, wave.thresholds, query)
+    wave = next(i for i in load_prompt_suite() if i.sentence == "a person waves the right hand")
+    item = Prompt(wave.sentence, "arms", wave.check, wave.thresholds, query)
     right = puppet(right_hand=(0.25, lambda t: -0.1 + 0.08 * np.sin(12 * t), 0.2))
     left = MotionClip(mirror_joints(right.joints))
     clips = [
@@ -136,11 +138,11 @@ def test_a_mirrored_clip_counts_for_the_other_side(puppet):
 
 
 def test_a_caption_of_a_part_is_measured_on_the_best_part(puppet):
-    still = next(i for i in load_battery() if i.sentence == "a person stands still")
+    still = next(i for i in load_prompt_suite() if i.sentence == "a person stands still")
     starts_late = puppet(8.0, x=lambda t: max(0.0, t - 2.0))
     clips = [CaptionedClip("late", "train", ("a man stands still, then walks",), starts_late)]
     assert real_rates(clips, [still])[still.sentence] == RealRate(1, 1)
-    report = run_battery(_Always(starts_late), [still], (0,))
+    report = run_prompt_suite(_Always(starts_late), [still], (0,))
     assert report.rate == 0.0
 
 
@@ -153,16 +155,16 @@ class _Always:
 
 
 def test_items_without_a_query_have_no_real_rate(puppet):
-    item = BatteryItem("a person turns around", "direction", "turn", {"min_degrees": 135})
+    item = Prompt("a person turns around", "direction", "turn", {"min_degrees": 135})
     clips = [CaptionedClip("a", "train", ("a person turns around",), puppet())]
     assert real_rates(clips, [item]) == {}
     assert RealRate(0, 0).rate is None
 
 
 def test_the_battery_of_the_package_holds_the_sixteen_core_sentences():
-    core = load_battery(core=True)
+    core = load_prompt_suite(core=True)
     assert len(core) == 16
-    assert {item.sentence for item in core} <= {item.sentence for item in load_battery()}
+    assert {item.sentence for item in core} <= {item.sentence for item in load_prompt_suite()}
     assert all(item.real for item in core)
 
 
@@ -187,12 +189,12 @@ def test_the_battery_of_the_package_holds_the_sixteen_core_sentences():
 )
 def test_a_bad_row_is_named(tmp_path, change, words):
     with pytest.raises(ConfigError, match=re.escape(words)):
-        load_battery(written(tmp_path, {**ROW, **change}))
+        load_prompt_suite(written(tmp_path, {**ROW, **change}))
 
 
 def test_a_missing_key_is_named(tmp_path):
     with pytest.raises(ConfigError, match="'check' is missing"):
-        load_battery(written(tmp_path, {"sentence": "a", "kind": "b"}))
+        load_prompt_suite(written(tmp_path, {"sentence": "a", "kind": "b"}))
 
 
 @pytest.mark.parametrize(
@@ -209,35 +211,35 @@ def test_a_file_that_is_no_battery_is_refused(tmp_path, content, words):
     path = tmp_path / "battery.yaml"
     path.write_text(content)
     with pytest.raises(ConfigError, match=words):
-        load_battery(path)
+        load_prompt_suite(path)
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"nothing\.yaml"):
-        load_battery(tmp_path / "nothing.yaml")
+        load_prompt_suite(tmp_path / "nothing.yaml")
 
 
 def test_a_stranger_beside_the_sentences_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="unknown key 'version'"):
-        load_battery(written(tmp_path, ROW, version=2))
+        load_prompt_suite(written(tmp_path, ROW, version=2))
 
 
 def test_a_sentence_may_stand_only_once(tmp_path):
     with pytest.raises(ConfigError, match="twice"):
-        load_battery(written(tmp_path, ROW, ROW))
+        load_prompt_suite(written(tmp_path, ROW, ROW))
 
 
 def test_a_battery_without_core_has_no_short_form(tmp_path):
     with pytest.raises(ConfigError, match="no core sentence"):
-        load_battery(written(tmp_path, ROW), core=True)
+        load_prompt_suite(written(tmp_path, ROW), core=True)
 
 
 @pytest.mark.skipif(not CMU.is_dir(), reason="the shared CMU data is not on this machine")
 def test_every_check_passes_on_85_percent_of_the_real_clips_that_say_it():
-    rates = real_rates(recorded_clips(CMU), load_battery())
+    rates = real_rates(recorded_clips(CMU), load_prompt_suite())
     measured = {sentence: real for sentence, real in rates.items() if real.count}
     bad = {s: real for s, real in measured.items() if real.rate < 0.85}
     assert not bad
-    core = {item.sentence for item in load_battery(core=True)}
+    core = {item.sentence for item in load_prompt_suite(core=True)}
     # Nobody sits down in this part of the CMU data.
     assert core - set(measured) == {"a person sits down"}

@@ -6,7 +6,6 @@ import torch
 from nextscale_core.exceptions import ConfigError, MotionFileError
 from nextscale_core.model.moscale import MoScale, MoScaleConfig
 from nextscale_core.text.encoder import TextEncoder, TextFeatures
-from nextscale_lab.data.entries import SentenceTable
 from nextscale_lab.train.duration import (
     DurationConfig,
     DurationLessons,
@@ -14,6 +13,7 @@ from nextscale_lab.train.duration import (
     fit_duration,
     teach_duration,
 )
+from nextscale_lab.train.entries import SentenceTable
 
 SMALL = MoScaleConfig(width=16, depth=1, heads=2, num_codes=8, code_dim=4, num_scales=2, text_dim=6)
 QUICK = DurationConfig(steps=300, learning_rate=1e-2)

@@ -72,13 +72,11 @@ def ask_at_rest(recorder: Recorder, text: str, graph: Graph) -> None:
 def recording(graph: Graph, tmp_path_factory: pytest.TempPathFactory) -> Recording:
     """Two sentences, the second when the robot has come to rest after the first."""
     path = tmp_path_factory.mktemp("bags") / "session"
-    graph.start("nextscale_ros.mock.mock_robot", {"robot": "g1"})
+    graph.start("mock_robot", {"robot": "g1"})
     graph.start("ros.fake_pipeline", {"robot": "g1", "seed": -1, "state_timeout": 5.0})
     log = graph.folder / "bag_recorder.log"
     arguments = ["--", "--out", str(path)]
-    with Child(
-        "nextscale_ros.bags.bag_recorder", ros_arguments=arguments, env=graph.env, log=log
-    ) as child:
+    with Child("bag_recorder", ros_arguments=arguments, env=graph.env, log=log) as child:
         recorder = graph.recorder()
         recorder.wait(recorder.connected, START, "the nodes", graph.alive)
         recorder.wait(
@@ -398,9 +396,7 @@ def test_a_recorder_ends_with_an_error_where_the_bag_is_there_already(
     (tmp_path / "session").mkdir()
     log = tmp_path / "log"
     arguments = ["--", "--out", str(tmp_path / "session")]
-    child = Child(
-        "nextscale_ros.bags.bag_recorder", ros_arguments=arguments, env=graph.env, log=log
-    )
+    child = Child("bag_recorder", ros_arguments=arguments, env=graph.env, log=log)
     assert child.process.wait(START) == 1
     assert "exists already" in log.read_text()
 
@@ -409,9 +405,7 @@ def test_a_recorder_in_a_namespace_records_what_is_there(graph: Graph, tmp_path:
     path = tmp_path / "session"
     arguments = ["-r", "__ns:=/robot1", "--", "--out", str(path), "--topic", "extra"]
     log = tmp_path / "log"
-    with Child(
-        "nextscale_ros.bags.bag_recorder", ros_arguments=arguments, env=graph.env, log=log
-    ) as child:
+    with Child("bag_recorder", ros_arguments=arguments, env=graph.env, log=log) as child:
         from std_msgs.msg import Float64, String
 
         recorder = graph.recorder()
@@ -445,7 +439,7 @@ def test_a_full_disk_ends_the_recording_with_a_reason_and_a_bag(
     limits.setrlimit(limits.RLIMIT_FSIZE, (3 << 19, before[1]))
     try:
         child = Child(
-            "nextscale_ros.bags.bag_recorder",
+            "bag_recorder",
             ros_arguments=["--", "--out", str(path)],
             env=graph.env,
             log=log,

@@ -15,8 +15,8 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory
 
-from nextscale_ros.bringup.options import DESCRIPTIONS
 from nextscale_ros.bringup.run import is_installed
+from nextscale_ros.options import DESCRIPTIONS
 from ros.graph import HERE, REPLY, START, Graph
 
 PARAMETERS = HERE.parents[1] / "config" / "params.yaml"

@@ -13,8 +13,8 @@ from nextscale_core.exceptions import ConfigError, RobotError
 from nextscale_core.resources import resource
 from nextscale_core.robots import load_robot
 from nextscale_ros.bringup.launch_graph import Process, arrange, installed_package
-from nextscale_ros.bringup.options import DESCRIPTIONS, Options
-from nextscale_ros.bringup.other_robots import Look, Present
+from nextscale_ros.options import DESCRIPTIONS, Options
+from nextscale_ros.other_robots import Look, Present
 
 
 def nothing(package: str) -> bool:

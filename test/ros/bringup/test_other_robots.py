@@ -16,10 +16,10 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
-from nextscale_ros.bringup import other_robots
-from nextscale_ros.bringup.other_robots import OtherRobotError, OtherRobots, present_robots
+from nextscale_ros import other_robots
 from nextscale_ros.bringup.processes import Child
 from nextscale_ros.demo.recorder import Recorder
+from nextscale_ros.other_robots import OtherRobotError, OtherRobots, present_robots
 from nextscale_ros.qos import LATCHED
 from ros.graph import REPLY, START, Graph
 
@@ -38,7 +38,7 @@ def driver(graph: Graph, namespace: str = "", name: str = "driver") -> Iterator[
 
 
 def mock(graph: Graph, namespace: str, **parameters: object) -> Child:
-    child = graph.start("nextscale_ros.mock.mock_robot", parameters, ["-r", f"__ns:=/{namespace}"])
+    child = graph.start("mock_robot", parameters, ["-r", f"__ns:=/{namespace}"])
     graph.children.remove(child)
     return child
 

@@ -137,8 +137,8 @@ def uses(graph: Graph) -> Iterator[dict[str, Use]]:
     ways: list[tuple[str, dict[str, object]]] = [
         ("ros.fake_pipeline", {}),
         ("ros.fake_pipeline", {**described, **output, "imu_topic": "imu"}),
-        ("nextscale_ros.viewer.viewer_node", {}),
-        ("nextscale_ros.viewer.viewer_node", described),
+        ("viewer_node", {}),
+        ("viewer_node", described),
     ]
 
     def record(name: str) -> None:
@@ -167,7 +167,7 @@ def uses(graph: Graph) -> Iterator[dict[str, Use]]:
                 child.check,
             )
             record(name)
-        mock = graph.start("nextscale_ros.mock.mock_robot")
+        mock = graph.start("mock_robot")
 
         def complete(name: str = name) -> bool:
             here = [one for one in (name, f"_{name}_robot") if one in nodes_of(client)]

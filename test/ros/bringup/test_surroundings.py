@@ -296,7 +296,7 @@ def test_simulated_time_may_go_back(
 def test_a_robot_that_vanishes_is_noticed_and_may_come_back(
     client: Recorder, start: Callable[..., Child]
 ) -> None:
-    mock = start("nextscale_ros.mock.mock_robot")
+    mock = start("mock_robot")
     node = start()
     client.wait(client.connected, START, "node and robot", node.check)
     served_again(client, node)
@@ -322,7 +322,7 @@ def test_a_robot_that_vanishes_is_noticed_and_may_come_back(
     finally:
         goals.destroy()
     client.states.clear()
-    back = start("nextscale_ros.mock.mock_robot")
+    back = start("mock_robot")
     client.wait(lambda: bool(client.states), START, "the robot", back.check)
     served_again(client, node)
     assert len(client.commands) >= 2

@@ -13,7 +13,7 @@ from nextscale_ros.demo.session import Answer, seams
 from nextscale_ros.messages.conversions import joint_trajectory
 from nextscale_ros.messages.validate_trajectory import NANOSECONDS
 from nextscale_ros.msg import MotionReport
-from nextscale_ros.robot_state.active_trajectory import PublishedPlan
+from nextscale_ros.robot_state.active_trajectory import ActiveTrajectory
 
 BEGIN = 1000.0
 
@@ -27,7 +27,7 @@ def answer(trajectory: RobotTrajectory, begin: float, received: float = BEGIN + 
 
 def new_motion(executed: RobotTrajectory, at: float, off: float, drift: float) -> RobotTrajectory:
     """Two points, the first of them near what was executed at a time [s]."""
-    state = PublishedPlan(executed, 0.0).state(at)
+    state = ActiveTrajectory(executed, 0.0).state(at)
     assert state.velocities is not None
     return replace(
         executed,

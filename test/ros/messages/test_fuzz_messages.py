@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from nextscale_core.exceptions import NextscaleError
 from nextscale_ros.messages import requests
-from nextscale_ros.robot_state.base_pose_buffer import BaseMemory, BasePoseError
-from nextscale_ros.robot_state.joint_state_buffer import RobotStateMemory
+from nextscale_ros.robot_state.base_pose_buffer import BasePoseBuffer, BasePoseError
+from nextscale_ros.robot_state.joint_state_buffer import JointStateBuffer
 
 BENCH = Path(__file__).resolve().parents[3] / "bench"
 
@@ -84,7 +84,7 @@ def test_a_goal_of_any_fields_is_a_request_or_a_typed_error(
 
 
 def test_a_sender_of_a_hundred_thousand_names_fills_neither_log_nor_memory() -> None:
-    memory = RobotStateMemory(("a", "b"))
+    memory = JointStateBuffer(("a", "b"))
     told = []
     for turn in range(40):
         names = [f"joint_{turn}_{n}" for n in range(100_000 if turn < 3 else 10)]
@@ -96,7 +96,7 @@ def test_a_sender_of_a_hundred_thousand_names_fills_neither_log_nor_memory() -> 
 def test_a_link_with_half_a_character_or_a_novel_for_a_name_is_refused(messages: Any) -> None:
     import numpy as np
 
-    base = BaseMemory(messages.robot)
+    base = BasePoseBuffer(messages.robot)
     turn = np.array([0.0, 0.0, 0.0, 1.0])
     for link in ("\ud800", "x" * 10**6, "a\nb"):
         with pytest.raises(BasePoseError, match="do not tell where the base is") as caught:

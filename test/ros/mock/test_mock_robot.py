@@ -88,7 +88,7 @@ class Controller:
 
 @pytest.fixture(scope="module")
 def mock(graph: Graph) -> Child:
-    return graph.start("nextscale_ros.mock.mock_robot")
+    return graph.start("mock_robot")
 
 
 @pytest.fixture
@@ -263,7 +263,7 @@ def test_joints_and_base_that_begin_on_arrival_begin_together(
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_it_ends_cleanly(graph: Graph, sign: signal.Signals) -> None:
-    child = graph.start("nextscale_ros.mock.mock_robot", {}, ["-r", f"__ns:=/ending_{sign.name}"])
+    child = graph.start("mock_robot", {}, ["-r", f"__ns:=/ending_{sign.name}"])
     graph.children.remove(child)
     recorder = graph.recorder()
     assert child.log is not None
@@ -328,7 +328,7 @@ def test_from_its_topics_every_link_of_every_robot_has_a_transform(graph: Graph,
             kind, f"/{name}/{topic}", partial(heard.__setitem__, topic), quality
         )
     with Child(
-        "nextscale_ros.mock.mock_robot",
+        "mock_robot",
         parameters={"robot": name},
         ros_arguments=["-r", f"__ns:=/{name}"],
         env=graph.env,

@@ -53,7 +53,7 @@ def ask_until_found(goals: Goals, client: Recorder, *codes: int) -> tuple[Sent, 
 
 def test_without_a_controller_nothing_is_made(graph: Graph, goals: Goals, client: Recorder) -> None:
     # A robot that tells its joints and takes no goals.
-    robot = graph.start("nextscale_ros.mock.mock_robot", {"follow_joint_trajectory": False})
+    robot = graph.start("mock_robot", {"follow_joint_trajectory": False})
     _, status, result = ask_until_found(goals, client, ErrorCode.NO_ROBOT_STATE)
     assert status == ABORTED and result.error.code == ErrorCode.NO_CONTROLLER
     assert "joint_trajectory_controller/follow_joint_trajectory" in result.error.message
@@ -65,7 +65,7 @@ def test_without_a_controller_nothing_is_made(graph: Graph, goals: Goals, client
 def test_a_goal_succeeds_when_the_controller_has_executed_it(
     graph: Graph, goals: Goals, client: Recorder
 ) -> None:
-    graph.start("nextscale_ros.mock.mock_robot")
+    graph.start("mock_robot")
     missing = (ErrorCode.NO_CONTROLLER, ErrorCode.NO_ROBOT_STATE)
     sent, status, result = ask_until_found(goals, client, *missing)
     assert status == SUCCEEDED, result.error

@@ -14,8 +14,8 @@ from nextscale_ros.messages.validate_trajectory import NANOSECONDS, nanoseconds
 from nextscale_ros.node.departure import JERK, Departure, at_rest, under_way
 from nextscale_ros.node.error_codes import MovedError, TooLateError
 from nextscale_ros.node.start_state import NEAR
-from nextscale_ros.robot_state.active_trajectory import PublishedPlan
-from nextscale_ros.robot_state.splice import Lead
+from nextscale_ros.robot_state.active_trajectory import ActiveTrajectory
+from nextscale_ros.robot_state.splice import Splice
 from ros.controller_model import PERIOD, ControllerModel
 
 NOW = 1000.0
@@ -139,10 +139,10 @@ def test_nothing_is_asked_of_a_state_that_is_not_known(robot: Robot) -> None:
 # -- a robot under way
 
 
-def taking_over(robot: Robot, handover: float = 0.6) -> tuple[Lead, RobotTrajectory]:
+def taking_over(robot: Robot, handover: float = 0.6) -> tuple[Splice, RobotTrajectory]:
     """A robot at `NOW` in the middle of a swing, and another swing that takes it over."""
-    plan = PublishedPlan(swing(robot), NOW - 1.0)
-    lead = Lead(plan, plan.state(NOW), NOW)
+    plan = ActiveTrajectory(swing(robot), NOW - 1.0)
+    lead = Splice(plan, plan.state(NOW), NOW)
     there = lead.state(NOW + handover)
     assert there.velocities is not None
     times = np.arange(0.0, 2.01, 0.02)
@@ -179,7 +179,7 @@ def test_no_point_is_past_when_it_is_sent(robot: Robot, made: float, margin: flo
     expected = NOW + whole.time_from_start[departure.first :] - departure.begin
     np.testing.assert_allclose(times, expected, atol=2e-9)
     # The next sentence finds the robot on the whole of it.
-    assert departure.plan == PublishedPlan(whole, NOW)
+    assert departure.plan == ActiveTrajectory(whole, NOW)
 
 
 @pytest.mark.parametrize("generation", ["jazzy", "lyrical"])

@@ -77,7 +77,7 @@ def test_a_node_that_generates_ends(graph: Graph) -> None:
 
 
 def test_a_node_whose_motion_is_executed_ends(graph: Graph) -> None:
-    robot = graph.start("nextscale_ros.mock.mock_robot", {"command_topic": "/ending/command"})
+    robot = graph.start("mock_robot", {"command_topic": "/ending/command"})
     child = graph.start(
         "ros.fake_pipeline", {"text_topic": "/ending/text", "command_topic": "/ending/command"}
     )

@@ -33,7 +33,7 @@ class Stage:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.robot: Robot = load_robot("g1")
-        self.mock = graph.start("nextscale_ros.mock.mock_robot")
+        self.mock = graph.start("mock_robot")
         self.starts: list[float] = []
         self.start()
 

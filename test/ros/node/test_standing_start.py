@@ -259,7 +259,7 @@ def test_by_action_it_begins_when_the_controller_has_accepted_though_the_sender_
 ) -> None:
     pytest.importorskip("control_msgs", reason="control_msgs is neither installed nor built")
     slow_sender(monkeypatch)
-    mock = graph.start("nextscale_ros.mock.mock_robot", {"controller_generation": generation})
+    mock = graph.start("mock_robot", {"controller_generation": generation})
     with generate_node(graph, output="follow_joint_trajectory") as recorder:
         goals = Goals(recorder)
         sent = goals.send(TEXT)

@@ -10,17 +10,17 @@ from scipy.spatial.transform import Rotation
 
 from nextscale_core.robots import RobotTrajectory
 from nextscale_ros.mock.spline_interpolation import BaseFollower, JointFollower, JointPlan
-from nextscale_ros.robot_state.active_trajectory import PublishedPlan
+from nextscale_ros.robot_state.active_trajectory import ActiveTrajectory
 
 BEGIN = 100.0
 
 
 @pytest.fixture
-def plan(make_trajectory: Callable[..., RobotTrajectory]) -> PublishedPlan:
-    return PublishedPlan(make_trajectory(), BEGIN)
+def plan(make_trajectory: Callable[..., RobotTrajectory]) -> ActiveTrajectory:
+    return ActiveTrajectory(make_trajectory(), BEGIN)
 
 
-def test_joints_are_where_a_controller_would_have_them(plan: PublishedPlan) -> None:
+def test_joints_are_where_a_controller_would_have_them(plan: ActiveTrajectory) -> None:
     made = plan.trajectory
     follower = JointFollower(made.positions[0])
     follower.start(JointPlan(BEGIN + made.time_from_start, made.positions, made.velocities), BEGIN)
@@ -31,7 +31,7 @@ def test_joints_are_where_a_controller_would_have_them(plan: PublishedPlan) -> N
     np.testing.assert_allclose(velocities, [c[1] for c in commanded], atol=1e-9)
 
 
-def test_the_base_goes_straight_between_the_points(plan: PublishedPlan) -> None:
+def test_the_base_goes_straight_between_the_points(plan: ActiveTrajectory) -> None:
     made = plan.trajectory
     follower = BaseFollower(BEGIN + made.time_from_start, made.base_position, made.base_quaternion)
     times = BEGIN + np.linspace(-0.2, 1.3, 31)
@@ -44,7 +44,7 @@ def test_the_base_goes_straight_between_the_points(plan: PublishedPlan) -> None:
 
 
 @pytest.mark.parametrize(("time", "row"), [(BEGIN - 5.0, 0), (BEGIN + 50.0, -1)])
-def test_it_is_held_at_the_ends(plan: PublishedPlan, time: float, row: int) -> None:
+def test_it_is_held_at_the_ends(plan: ActiveTrajectory, time: float, row: int) -> None:
     state = plan.state(time)
     np.testing.assert_allclose(state.positions, plan.trajectory.positions[row], atol=1e-12)
     np.testing.assert_array_equal(state.velocities, 0.0)
@@ -52,12 +52,12 @@ def test_it_is_held_at_the_ends(plan: PublishedPlan, time: float, row: int) -> N
     np.testing.assert_allclose(state.base_position, plan.trajectory.base_position[row])
 
 
-def test_a_state_is_joints_and_base_at_one_time(plan: PublishedPlan) -> None:
+def test_a_state_is_joints_and_base_at_one_time(plan: ActiveTrajectory) -> None:
     state, at = plan.state(BEGIN + 0.37), np.array([BEGIN + 0.37])
     np.testing.assert_array_equal(state.positions, plan.joints(at)[0][0])
     np.testing.assert_array_equal(state.velocities, plan.joints(at)[1][0])
     np.testing.assert_array_equal(state.base_position, plan.base(at)[0][0])
 
 
-def test_it_ends_with_its_last_point(plan: PublishedPlan) -> None:
+def test_it_ends_with_its_last_point(plan: ActiveTrajectory) -> None:
     assert plan.end == BEGIN + plan.trajectory.seconds

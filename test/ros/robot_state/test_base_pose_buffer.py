@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from nextscale_core.robots import Robot, RobotTrajectory, load_robot
 from nextscale_ros.messages.conversions import base_poses, base_trajectory
-from nextscale_ros.robot_state.base_pose_buffer import BaseMemory, BasePoseError, ImuMemory
+from nextscale_ros.robot_state.base_pose_buffer import BasePoseBuffer, BasePoseError, ImuBuffer
 
 UPRIGHT = np.array([0.0, 0.0, 0.0, 1.0])
 PLACE = np.array([0.3, -0.2, 0.75])
@@ -30,7 +30,7 @@ def root_link(robot: Robot) -> str:
 
 
 def test_a_pose_of_the_root_link_becomes_the_pose_of_the_base(robot: Robot, turn: Rotation) -> None:
-    memory = BaseMemory(robot)
+    memory = BasePoseBuffer(robot)
     of_root = robot.root_quaternion(turn.as_quat())
     memory.update(PLACE, of_root, root_link(robot), 5.0, 0.0)
     pose = memory.last(5.1, 0.2)
@@ -41,7 +41,7 @@ def test_a_pose_of_the_root_link_becomes_the_pose_of_the_base(robot: Robot, turn
 
 def test_the_root_link_of_an_icub_looks_backwards_and_its_base_does_not() -> None:
     icub = load_robot("icub")
-    memory = BaseMemory(icub)
+    memory = BasePoseBuffer(icub)
     memory.update(PLACE, UPRIGHT, root_link(icub), 1.0, 0.0)
     pose = memory.last(1.0, 0.2)
     assert pose is not None
@@ -57,7 +57,7 @@ def test_a_link_that_is_fixed_to_the_root_tells_the_base_too(robot: Robot, turn:
     for frame in fixed:
         link_place = PLACE + turn.apply(np.array(frame.placement.translation))
         link_turn = turn * Rotation.from_matrix(np.array(frame.placement.rotation))
-        memory = BaseMemory(robot)
+        memory = BasePoseBuffer(robot)
         memory.update(link_place, link_turn.as_quat(), frame.name, 1.0, 0.0)
         pose = memory.last(1.0, 0.2)
         assert pose is not None
@@ -68,7 +68,7 @@ def test_a_link_that_is_fixed_to_the_root_tells_the_base_too(robot: Robot, turn:
 def test_without_a_name_it_is_the_root_link(robot: Robot, turn: Rotation) -> None:
     poses = []
     for link in ("", root_link(robot)):
-        memory = BaseMemory(robot)
+        memory = BasePoseBuffer(robot)
         memory.update(PLACE, turn.as_quat(), link, 1.0, 0.0)
         poses.append(memory.last(1.0, 1.0))
     assert poses[0] is not None and poses[1] is not None
@@ -87,7 +87,7 @@ def test_what_is_published_comes_back_as_it_was(robot: Robot, turn: Rotation) ->
         fps=1.0,
     )
     place, quaternion = base_poses(base_trajectory(plan, "odom", robot=robot))
-    memory = BaseMemory(robot)
+    memory = BasePoseBuffer(robot)
     memory.update(place[0], quaternion[0], root_link(robot), 1.0, 0.0)
     pose = memory.last(1.0, 0.2)
     assert pose is not None
@@ -97,7 +97,7 @@ def test_what_is_published_comes_back_as_it_was(robot: Robot, turn: Rotation) ->
 def test_a_prefixed_frame_means_the_link_behind_the_prefix(robot: Robot, turn: Rotation) -> None:
     poses = []
     for prefix in ("", "left/", "/left/", "fleet/left/"):
-        memory = BaseMemory(robot)
+        memory = BasePoseBuffer(robot)
         memory.update(PLACE, turn.as_quat(), prefix + root_link(robot), 1.0, 0.0)
         poses.append(memory.last(1.0, 1.0))
     assert all(pose is not None for pose in poses)
@@ -108,12 +108,12 @@ def test_a_prefixed_frame_means_the_link_behind_the_prefix(robot: Robot, turn: R
 def test_a_link_that_moves_against_the_base_is_refused(robot: Robot) -> None:
     moving = next(frame.name for frame in robot.model.frames if frame.parentJoint > 1)
     with pytest.raises(BasePoseError, match=f"'{moving}' do not tell.*{root_link(robot)}"):
-        BaseMemory(robot).update(PLACE, UPRIGHT, moving, 1.0, 0.0)
+        BasePoseBuffer(robot).update(PLACE, UPRIGHT, moving, 1.0, 0.0)
 
 
 def test_an_unknown_link_is_refused(robot: Robot) -> None:
     with pytest.raises(BasePoseError, match="'base_footprint_of_r2d2'"):
-        BaseMemory(robot).update(PLACE, UPRIGHT, "base_footprint_of_r2d2", 1.0, 0.0)
+        BasePoseBuffer(robot).update(PLACE, UPRIGHT, "base_footprint_of_r2d2", 1.0, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_an_unknown_link_is_refused(robot: Robot) -> None:
 def test_a_pose_that_is_none_is_refused_and_leaves_the_one_before(
     place: list[float], quaternion: list[float], reason: str
 ) -> None:
-    memory = BaseMemory(load_robot("g1"))
+    memory = BasePoseBuffer(load_robot("g1"))
     memory.update(PLACE, UPRIGHT, "", 1.0, 0.0)
     with pytest.raises(BasePoseError, match=reason):
         memory.update(np.array(place), np.array(quaternion), "", 1.1, 0.0)
@@ -138,14 +138,14 @@ def test_a_pose_that_is_none_is_refused_and_leaves_the_one_before(
 
 
 def test_an_old_pose_does_not_count() -> None:
-    memory = BaseMemory(load_robot("g1"))
+    memory = BasePoseBuffer(load_robot("g1"))
     assert memory.last(0.0, 10.0) is None
     memory.update(PLACE, UPRIGHT, "", 1.0, 0.0)
     assert memory.last(1.3, 0.2) is None
 
 
 def test_a_track_needs_two_poses_and_has_no_floor_of_its_own() -> None:
-    memory = BaseMemory(load_robot("g1"))
+    memory = BasePoseBuffer(load_robot("g1"))
     memory.update(PLACE, UPRIGHT, "", 1.0, 0.0)
     assert memory.track(0.0) is None
     memory.update(PLACE + 0.1, UPRIGHT, "", 1.1, 0.0)
@@ -156,7 +156,7 @@ def test_a_track_needs_two_poses_and_has_no_floor_of_its_own() -> None:
 
 
 def test_an_imu_gives_a_track_of_its_link(turn: Rotation) -> None:
-    imu = ImuMemory()
+    imu = ImuBuffer()
     assert imu.track(0.0, "head") is None
     for time in (1.0, 1.1, 1.2):
         imu.update(turn.as_quat(), time, 0.0)

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextscale_ros.robot_state.clock_offset import JUMP, PATIENCE, StampClock
+from nextscale_ros.robot_state.clock_offset import JUMP, PATIENCE, ClockOffset
 
 AHEAD = 1.7e9
 """The sender counts from 1970, we from the start of the machine [s]."""
 
 
-def heard(stamps: np.ndarray, arrivals: np.ndarray, clock: StampClock | None = None) -> np.ndarray:
-    clock = clock or StampClock()
+def heard(stamps: np.ndarray, arrivals: np.ndarray, clock: ClockOffset | None = None) -> np.ndarray:
+    clock = clock or ClockOffset()
     pairs = zip(stamps, arrivals, strict=True)
     return np.array([clock.local(float(stamp), float(arrival)) for stamp, arrival in pairs])
 
@@ -47,11 +47,11 @@ def test_it_survives_a_sender_whose_clock_is_set(jump: float) -> None:
 
 @pytest.mark.parametrize("stamp", [0.0, -1.0, np.nan])
 def test_without_a_stamp_the_arrival_counts(stamp: float) -> None:
-    assert StampClock().local(stamp, 12.5) == 12.5
+    assert ClockOffset().local(stamp, 12.5) == 12.5
 
 
 def test_messages_without_a_stamp_do_not_disturb_those_with_one() -> None:
-    clock = StampClock()
+    clock = ClockOffset()
     clock.local(AHEAD, 1.0)
     clock.local(0.0, 7.0)
     assert clock.local(AHEAD + 0.1, 1.15) == pytest.approx(1.1, abs=1e-4)
@@ -59,7 +59,7 @@ def test_messages_without_a_stamp_do_not_disturb_those_with_one() -> None:
 
 def test_a_sender_with_our_own_clock_is_taken_at_its_word() -> None:
     """However late its messages are: then what we stamp means to it what it meant."""
-    clock = StampClock()
+    clock = ClockOffset()
     late = np.random.default_rng(0).exponential(0.02, 100)
     for number, delay in enumerate(late):
         measured = 0.01 * number
@@ -70,7 +70,7 @@ def test_a_sender_with_our_own_clock_is_taken_at_its_word() -> None:
 
 @pytest.mark.parametrize("off", [-1.0, 3.0])
 def test_a_sender_with_another_clock_is_not(off: float) -> None:
-    clock = StampClock()
+    clock = ClockOffset()
     for number in range(50):
         measured = 0.01 * number
         local = clock.local(AHEAD + measured + off, measured + 0.001, AHEAD + measured + 0.001)
@@ -80,13 +80,13 @@ def test_a_sender_with_another_clock_is_not(off: float) -> None:
 
 
 def test_a_clock_that_was_never_told_is_not_known() -> None:
-    clock = StampClock()
+    clock = ClockOffset()
     clock.local(0.0, 5.0)
     assert clock.stamp(5.0) is None
 
 
 def test_on_a_busy_machine_a_sender_with_our_own_clock_is_only_late() -> None:
-    clock, late = StampClock(), 0.0
+    clock, late = ClockOffset(), 0.0
     for number in range(400):
         measured = 0.01 * number
         # For a second, every message waits longer and longer.
@@ -96,7 +96,7 @@ def test_on_a_busy_machine_a_sender_with_our_own_clock_is_only_late() -> None:
 
 
 def test_a_sender_that_left_our_clock_is_believed_again_after_a_while() -> None:
-    clock = StampClock()
+    clock = ClockOffset()
     for number in range(1000):
         measured = 0.01 * number
         stamp = AHEAD + measured - (2.0 if measured > 1.0 else 0.0)
@@ -107,7 +107,7 @@ def test_a_sender_that_left_our_clock_is_believed_again_after_a_while() -> None:
 
 def test_a_simulation_that_is_reset_does_not_disturb_the_order() -> None:
     """Its clock is ours then: both jump, and what was measured stays in order."""
-    clock, before = StampClock(), -1.0
+    clock, before = ClockOffset(), -1.0
     for number in range(200):
         arrival = 0.01 * number
         simulated = 5.0 + arrival if number < 100 else 0.01 + 0.01 * (number - 100)
@@ -120,7 +120,7 @@ def test_a_simulation_that_is_reset_does_not_disturb_the_order() -> None:
 
 @pytest.mark.parametrize("own", [np.nan, 0.002])
 def test_what_is_told_again_and_again_grows_old(own: float) -> None:
-    clock = StampClock()
+    clock = ClockOffset()
     first = clock.local(AHEAD, 1.0, AHEAD + own)
     for arrival in np.arange(1.01, 1.0 + 4 * PATIENCE, 0.01):
         again = clock.local(AHEAD, float(arrival), AHEAD + own + float(arrival) - 1.0)

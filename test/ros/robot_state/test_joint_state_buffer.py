@@ -18,8 +18,8 @@ from nextscale_ros.robot_state.joint_state_buffer import (
     MAX_COMPLAINTS,
     MAX_LAYOUTS,
     JointHistory,
+    JointStateBuffer,
     RobotStateError,
-    RobotStateMemory,
     SenderConflictError,
     joint_states_of,
 )
@@ -28,24 +28,24 @@ NAMES = ("a", "b", "c")
 
 
 @pytest.fixture
-def memory() -> RobotStateMemory:
-    return RobotStateMemory(NAMES)
+def memory() -> JointStateBuffer:
+    return JointStateBuffer(NAMES)
 
 
-def test_names_may_come_in_any_order(memory: RobotStateMemory) -> None:
+def test_names_may_come_in_any_order(memory: JointStateBuffer) -> None:
     memory.update(["c", "a", "b"], [3.0, 1.0, 2.0], [0.3, 0.1, 0.2], 10.0)
     state = memory.current(10.1, 0.2)
     np.testing.assert_array_equal(state.positions, [1.0, 2.0, 3.0])
     np.testing.assert_array_equal(state.velocities, [0.1, 0.2, 0.3])
 
 
-def test_several_messages_together_make_a_state(memory: RobotStateMemory) -> None:
+def test_several_messages_together_make_a_state(memory: JointStateBuffer) -> None:
     memory.update(["a"], [1.0], [0.0], 10.0)
     memory.update(["b", "c"], [2.0, 3.0], [0.0, 0.0], 10.1)
     np.testing.assert_array_equal(memory.current(10.1, 0.2).positions, [1.0, 2.0, 3.0])
 
 
-def test_a_joint_never_heard_of_is_named(memory: RobotStateMemory) -> None:
+def test_a_joint_never_heard_of_is_named(memory: JointStateBuffer) -> None:
     memory.update(["a", "c"], [1.0, 3.0], [], 10.0)
     with pytest.raises(RobotStateError, match="1 of 3 joints have not been measured: b"):
         memory.current(10.0, 0.2)
@@ -66,21 +66,21 @@ def test_all_joints_of_a_robot_are_known_whether_they_move_or_not(name: str) -> 
     assert "unknown to the robot: ['tail']" in complaint
 
 
-def test_an_old_reading_does_not_count(memory: RobotStateMemory) -> None:
+def test_an_old_reading_does_not_count(memory: JointStateBuffer) -> None:
     memory.update(NAMES, [1.0, 2.0, 3.0], [], 10.0)
     memory.update(["a", "b"], [1.0, 2.0], [], 12.0)
     with pytest.raises(RobotStateError, match=r"last state of c is 2.00 s old"):
         memory.current(12.0, 0.2)
 
 
-def test_an_old_state_is_refused_with_what_to_do(memory: RobotStateMemory) -> None:
+def test_an_old_state_is_refused_with_what_to_do(memory: JointStateBuffer) -> None:
     for at in (10.0, 10.1):
         memory.update(NAMES, [1.0, 2.0, 3.0], [], at, at, at)
     with pytest.raises(RobotStateError, match=r"no message has come for 0\.50 s.*raise state_time"):
         memory.current(10.6, 0.2)
 
 
-def test_states_that_arrive_late_are_refused_with_what_to_do(memory: RobotStateMemory) -> None:
+def test_states_that_arrive_late_are_refused_with_what_to_do(memory: JointStateBuffer) -> None:
     for at in (10.0, 10.1):
         memory.update(NAMES, [1.0, 2.0, 3.0], [], at + 0.4, at, at + 0.4)
     reason = r"messages come 0\.40 s after they are stamped.*synchronize the clocks"
@@ -88,31 +88,31 @@ def test_states_that_arrive_late_are_refused_with_what_to_do(memory: RobotStateM
         memory.current(10.55, 0.2)
 
 
-def test_without_velocities_they_are_unknown(memory: RobotStateMemory) -> None:
+def test_without_velocities_they_are_unknown(memory: JointStateBuffer) -> None:
     memory.update(NAMES, [1.0, 2.0, 3.0], [], 10.0)
     assert memory.current(10.0, 0.2).velocities is None
 
 
-def test_one_broken_velocity_makes_all_unknown(memory: RobotStateMemory) -> None:
+def test_one_broken_velocity_makes_all_unknown(memory: JointStateBuffer) -> None:
     memory.update(NAMES, [1.0, 2.0, 3.0], [0.0, math.nan, 0.0], 10.0)
     assert memory.current(10.0, 0.2).velocities is None
 
 
-def test_a_broken_position_leaves_the_reading_before(memory: RobotStateMemory) -> None:
+def test_a_broken_position_leaves_the_reading_before(memory: JointStateBuffer) -> None:
     memory.update(NAMES, [1.0, 2.0, 3.0], [], 10.0)
     complaints = memory.update(NAMES, [1.5, math.nan, 3.5], [], 10.1)
     assert complaints == ["joint states are not finite for ['b']; left out"]
     np.testing.assert_array_equal(memory.current(10.1, 0.2).positions, [1.5, 2.0, 3.5])
 
 
-def test_each_complaint_is_made_once(memory: RobotStateMemory) -> None:
+def test_each_complaint_is_made_once(memory: JointStateBuffer) -> None:
     spoiled = (["a", "tail"], [1.0, 2.0], [])
     assert len(memory.update(*spoiled, 10.0)) == 1
     assert memory.update(*spoiled, 10.1) == []
     assert not memory.empty
 
 
-def test_a_message_with_too_few_positions_is_left_out(memory: RobotStateMemory) -> None:
+def test_a_message_with_too_few_positions_is_left_out(memory: JointStateBuffer) -> None:
     (complaint,) = memory.update(NAMES, [1.0], [], 10.0)
     assert "1 positions for 3 names" in complaint
     assert memory.empty
@@ -122,7 +122,7 @@ def test_a_message_with_too_few_positions_is_left_out(memory: RobotStateMemory) 
 
 
 def at_rate(
-    memory: RobotStateMemory, names: Sequence[str], times: np.ndarray, **options: Any
+    memory: JointStateBuffer, names: Sequence[str], times: np.ndarray, **options: Any
 ) -> None:
     """Each joint moves in a straight line of its own."""
     for time in times:
@@ -138,12 +138,12 @@ def assert_lines(history: JointHistory) -> None:
     np.testing.assert_allclose(history.positions, expected, atol=1e-9)
 
 
-def test_nothing_heard_is_no_history(memory: RobotStateMemory) -> None:
+def test_nothing_heard_is_no_history(memory: JointStateBuffer) -> None:
     assert len(memory.history(-np.inf)) == 0
     assert memory.history(0.0).positions.shape == (0, 3)
 
 
-def test_the_history_has_every_message_since_a_moment(memory: RobotStateMemory) -> None:
+def test_the_history_has_every_message_since_a_moment(memory: JointStateBuffer) -> None:
     times = 10 + np.arange(100) * 0.01
     at_rate(memory, NAMES, times)
     history = memory.history(10.5)
@@ -155,7 +155,7 @@ def test_the_history_has_every_message_since_a_moment(memory: RobotStateMemory) 
 def test_neither_the_order_of_the_names_nor_how_they_are_shared_out_matters(
     first: list[str], second: list[str], split: int
 ) -> None:
-    memory = RobotStateMemory(NAMES)
+    memory = JointStateBuffer(NAMES)
     for number in range(30):
         time = number * 0.01
         names = first if number % 2 else second
@@ -169,7 +169,7 @@ def test_neither_the_order_of_the_names_nor_how_they_are_shared_out_matters(
     )
 
 
-def test_two_publishers_of_different_rates_make_one_history(memory: RobotStateMemory) -> None:
+def test_two_publishers_of_different_rates_make_one_history(memory: JointStateBuffer) -> None:
     messages = [(time, ["a"]) for time in np.arange(0.0, 1.0, 0.002)]
     messages += [(time, ["c", "b"]) for time in np.arange(0.003, 1.0, 0.02)]
     for time, names in sorted(messages, key=lambda pair: pair[0]):
@@ -181,7 +181,7 @@ def test_two_publishers_of_different_rates_make_one_history(memory: RobotStateMe
     assert_lines(history)
 
 
-def test_when_the_names_change_the_history_goes_on(memory: RobotStateMemory) -> None:
+def test_when_the_names_change_the_history_goes_on(memory: JointStateBuffer) -> None:
     at_rate(memory, NAMES, 0.01 * np.arange(70))
     at_rate(memory, NAMES[::-1], 0.01 * np.arange(70, 100))
     at_rate(memory, [*NAMES[1:], "a"], 0.01 * np.arange(100, 110))
@@ -191,7 +191,7 @@ def test_when_the_names_change_the_history_goes_on(memory: RobotStateMemory) -> 
 
 
 def test_what_one_publisher_did_not_say_for_long_is_not_made_up(
-    memory: RobotStateMemory,
+    memory: JointStateBuffer,
 ) -> None:
     for time in np.arange(0.0, 2.0, 0.01):
         memory.update(["a", "b"], [line("a", time), line("b", time)], [], time)
@@ -202,12 +202,12 @@ def test_what_one_publisher_did_not_say_for_long_is_not_made_up(
     assert_lines(history)
 
 
-def test_a_joint_that_was_never_measured_leaves_no_history(memory: RobotStateMemory) -> None:
+def test_a_joint_that_was_never_measured_leaves_no_history(memory: JointStateBuffer) -> None:
     at_rate(memory, ["a", "c"], np.arange(0.0, 1.0, 0.01))
     assert len(memory.history(0.0)) == 0
 
 
-def test_broken_values_are_bridged_where_the_pause_is_short(memory: RobotStateMemory) -> None:
+def test_broken_values_are_bridged_where_the_pause_is_short(memory: JointStateBuffer) -> None:
     for number in range(200):
         time = number * 0.01
         broken = number % 7 == 3 or 100 <= number < 150
@@ -223,7 +223,7 @@ def test_broken_values_are_bridged_where_the_pause_is_short(memory: RobotStateMe
     assert memory.refused == 0
 
 
-def test_stamps_place_late_messages_where_they_were_measured(memory: RobotStateMemory) -> None:
+def test_stamps_place_late_messages_where_they_were_measured(memory: JointStateBuffer) -> None:
     late = np.random.default_rng(1).exponential(0.005, 200)
     for number, delay in enumerate(late):
         time = number * 0.01
@@ -237,7 +237,7 @@ def test_stamps_place_late_messages_where_they_were_measured(memory: RobotStateM
 
 def test_a_thousand_messages_a_second_reach_back_three_seconds() -> None:
     names = tuple(f"joint_{number}" for number in range(29))
-    memory = RobotStateMemory(names)
+    memory = JointStateBuffer(names)
     for number in range(4000):
         memory.update(names, [0.001 * number] * 29, [], 0.001 * number)
     history = memory.history(-1.0)
@@ -247,7 +247,7 @@ def test_a_thousand_messages_a_second_reach_back_three_seconds() -> None:
 
 
 def test_a_sender_that_invents_names_fills_neither_memory_nor_log(
-    memory: RobotStateMemory,
+    memory: JointStateBuffer,
 ) -> None:
     complaints = []
     for number in range(1000):
@@ -259,7 +259,7 @@ def test_a_sender_that_invents_names_fills_neither_memory_nor_log(
     assert len(memory.history(8.0)) > 190
 
 
-def test_messages_are_counted_and_those_without_use_too(memory: RobotStateMemory) -> None:
+def test_messages_are_counted_and_those_without_use_too(memory: JointStateBuffer) -> None:
     memory.update(NAMES, [1.0, 2.0, 3.0], [], 1.0)
     memory.update(["tail"], [1.0], [], 1.1)
     memory.update(NAMES, [math.nan] * 3, [], 1.2)
@@ -267,21 +267,21 @@ def test_messages_are_counted_and_those_without_use_too(memory: RobotStateMemory
     assert (memory.messages, memory.refused) == (4, 3)
 
 
-def test_the_age_is_that_of_the_joint_heard_longest_ago(memory: RobotStateMemory) -> None:
+def test_the_age_is_that_of_the_joint_heard_longest_ago(memory: JointStateBuffer) -> None:
     assert memory.age(1.0) == math.inf
     memory.update(NAMES, [1.0, 2.0, 3.0], [], 1.0)
     memory.update(["a"], [1.0], [], 2.0)
     assert memory.age(2.5) == 1.5
 
 
-def test_a_state_is_as_old_as_its_measurement_not_as_its_message(memory: RobotStateMemory) -> None:
+def test_a_state_is_as_old_as_its_measurement_not_as_its_message(memory: JointStateBuffer) -> None:
     memory.update(NAMES, [1.0, 2.0, 3.0], [], 5.02, stamp=7000.0, own=7000.02)
     _, measured = memory.read(5.03, 0.2)
     assert measured == pytest.approx(5.0, abs=1e-6)
     assert memory.stamp(5.0) == pytest.approx(7000.0, abs=1e-6)
 
 
-def test_joints_heard_earlier_have_gone_on_since(memory: RobotStateMemory) -> None:
+def test_joints_heard_earlier_have_gone_on_since(memory: JointStateBuffer) -> None:
     memory.update(["a"], [1.0], [2.0], 5.00)
     memory.update(["c", "b"], [3.0, 2.0], [0.0, 0.0], 5.02)
     state, measured = memory.read(5.03, 0.2)
@@ -292,7 +292,7 @@ def test_joints_heard_earlier_have_gone_on_since(memory: RobotStateMemory) -> No
     assert memory.read(5.19, 0.2)[0].positions[0] == pytest.approx(1.1)
 
 
-def test_joint_states_without_stamps_tell_no_clock(memory: RobotStateMemory) -> None:
+def test_joint_states_without_stamps_tell_no_clock(memory: JointStateBuffer) -> None:
     assert memory.stamp(1.0) is None
     memory.update(NAMES, [1.0, 2.0, 3.0], [], 5.0)
     assert memory.stamp(5.0) is None
@@ -301,7 +301,7 @@ def test_joint_states_without_stamps_tell_no_clock(memory: RobotStateMemory) -> 
 # -- two senders that contradict each other
 
 
-def contradict(memory: RobotStateMemory, begin: float, end: float) -> None:
+def contradict(memory: JointStateBuffer, begin: float, end: float) -> None:
     """A driver at 100 Hz, and a node that publishes zeros with the names in another order."""
     for time in np.arange(begin, end, 0.01):
         memory.update(NAMES, [0.9, -0.4, 0.2], [0.0, 0.0, 0.0], float(time))
@@ -309,7 +309,7 @@ def contradict(memory: RobotStateMemory, begin: float, end: float) -> None:
 
 
 def test_while_two_senders_contradict_each_other_the_state_is_not_known() -> None:
-    memory = RobotStateMemory(NAMES, senders=lambda: "/joint_states: /driver, /zeros")
+    memory = JointStateBuffer(NAMES, senders=lambda: "/joint_states: /driver, /zeros")
     assert memory.conflict(0.0) == ""
     contradict(memory, 0.0, 1.0)
     with pytest.raises(
@@ -321,7 +321,7 @@ def test_while_two_senders_contradict_each_other_the_state_is_not_known() -> Non
 
 
 def test_the_state_is_known_again_when_one_of_two_senders_is_gone() -> None:
-    memory = RobotStateMemory(NAMES)
+    memory = JointStateBuffer(NAMES)
     contradict(memory, 0.0, 1.0)
     for time in np.arange(1.0, 4.1, 0.01):
         memory.update(NAMES, [0.9, -0.4, 0.2], [0.0, 0.0, 0.0], float(time))
@@ -334,7 +334,7 @@ def test_the_state_is_known_again_when_one_of_two_senders_is_gone() -> None:
 
 
 def test_a_continuous_joint_is_unwrapped_before_it_is_interpolated() -> None:
-    memory = RobotStateMemory(("a", "b"), continuous={"b"})
+    memory = JointStateBuffer(("a", "b"), continuous={"b"})
     times = np.arange(0.0, 3.0, 0.01)
     for n, time in enumerate(times):
         memory.update(["a"], [0.0], [], float(time))

@@ -11,7 +11,7 @@ from nextscale_core.exceptions import RobotError
 from nextscale_core.retarget import Retargeter
 from nextscale_core.robots import Robot, RobotTrajectory, load_robot
 from nextscale_core.robots.kinematics import Poses, kinematics_of
-from nextscale_ros.robot_state.leg_odometry import WalkedBase
+from nextscale_ros.robot_state.leg_odometry import LegOdometry
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def walk(robot: Robot) -> RobotTrajectory:
 
 def path(robot: Robot, walk: RobotTrajectory, every: int = 2) -> tuple[np.ndarray, np.ndarray]:
     """What the soles make of the walk's joints, at 25 Hz."""
-    walked = WalkedBase(robot)
+    walked = LegOdometry(robot)
     rows = range(0, len(walk), every)
     poses = [walked.update(walk.positions[row], float(walk.time_from_start[row])) for row in rows]
     return np.array([place for place, _ in poses]), np.array([turn for _, turn in poses])
@@ -54,7 +54,7 @@ def test_the_lowest_sole_is_always_on_the_floor(robot: Robot, walk: RobotTraject
 
 
 def test_a_robot_that_stands_stays_and_so_does_one_that_is_measured_twice(robot: Robot) -> None:
-    walked = WalkedBase(robot)
+    walked = LegOdometry(robot)
     first = walked.update(robot.nominal, 0.0)
     for time in (0.03, 0.06, 0.06, 0.05):
         place, turn = walked.update(robot.nominal, time)
@@ -65,14 +65,14 @@ def test_a_robot_that_stands_stays_and_so_does_one_that_is_measured_twice(robot:
 def test_the_first_measurement_stands_above_the_origin_facing_x(
     robot: Robot, walk: RobotTrajectory
 ) -> None:
-    place, turn = WalkedBase(robot).update(walk.positions[len(walk) // 2], 3.0)
+    place, turn = LegOdometry(robot).update(walk.positions[len(walk) // 2], 3.0)
     np.testing.assert_allclose(place[:2], 0.0)
     facing = Rotation.from_quat(turn).apply([1.0, 0.0, 0.0])
     assert np.arctan2(facing[1], facing[0]) == pytest.approx(0.0, abs=1e-9)
 
 
 def test_after_a_pause_the_robot_is_where_it_was(robot: Robot, walk: RobotTrajectory) -> None:
-    walked = WalkedBase(robot)
+    walked = LegOdometry(robot)
     for row in range(0, 150, 2):
         before, turned = walked.update(walk.positions[row], float(walk.time_from_start[row]))
     after, turn = walked.update(walk.positions[148], 100.0)

@@ -10,14 +10,14 @@ from scipy.spatial.transform import Rotation
 
 from nextscale_core.robots import Robot, RobotTrajectory, load_robot
 from nextscale_ros.parameters.values import Settings
-from nextscale_ros.robot_state.active_trajectory import PublishedPlan
-from nextscale_ros.robot_state.base_pose_buffer import BaseMemory, ImuMemory
+from nextscale_ros.robot_state.active_trajectory import ActiveTrajectory
+from nextscale_ros.robot_state.base_pose_buffer import BasePoseBuffer, ImuBuffer
 from nextscale_ros.robot_state.joint_state_buffer import (
     RobotStateError,
     SenderConflictError,
     joint_states_of,
 )
-from nextscale_ros.robot_state.state_monitor import Situation
+from nextscale_ros.robot_state.state_monitor import StateMonitor
 
 BEGIN = 100.0
 AHEAD = 0.5
@@ -33,8 +33,8 @@ class Inputs:
 
     def __init__(self, robot: Robot) -> None:
         self.joints = joint_states_of(robot)
-        self.base = BaseMemory(robot)
-        self.imu = ImuMemory()
+        self.base = BasePoseBuffer(robot)
+        self.imu = ImuBuffer()
         self.imu_link = ""
 
 
@@ -48,7 +48,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.inputs = Inputs(self.robot)
-        self.situation = Situation(
+        self.situation = StateMonitor(
             self.robot,
             self.inputs,  # type: ignore[arg-type]
             self.warnings.append,
@@ -65,7 +65,7 @@ class World:
             np.array([walked, 0.0, 0.75]), np.array([0.0, 0.0, 0.0, 1.0]), "", self.time, 0.0
         )
 
-    def follow(self, plan: PublishedPlan, until: float, off: float = 0.0) -> None:
+    def follow(self, plan: ActiveTrajectory, until: float, off: float = 0.0) -> None:
         """Do what a plan says, at 100 Hz."""
         for time in np.arange(self.time, until + 1e-6, 0.01):
             self.time = float(time)
@@ -87,12 +87,12 @@ def world(robot: Robot) -> World:
 
 
 @pytest.fixture
-def plan(robot: Robot) -> PublishedPlan:
+def plan(robot: Robot) -> ActiveTrajectory:
     """Three seconds in which every joint moves and the base walks 0.5 m/s ahead."""
     times = np.arange(0.0, 3.001, 0.02)
     turns = 2 * np.pi * times / 3.0
     sway = 0.2 * np.ones(robot.num_joints)
-    return PublishedPlan(
+    return ActiveTrajectory(
         RobotTrajectory(
             robot="g1",
             joint_names=robot.joint_names,
@@ -146,7 +146,7 @@ def test_the_warning_comes_again_when_the_joint_states_stop_again(world: World) 
 @pytest.mark.parametrize("continuation", ["from_state", "from_plan", "off"])
 @pytest.mark.parametrize("policy", ["reject", "assume_nominal"])
 def test_while_two_senders_contradict_each_other_no_policy_lets_a_motion_begin(
-    world: World, plan: PublishedPlan, robot: Robot, policy: str, continuation: str
+    world: World, plan: ActiveTrajectory, robot: Robot, policy: str, continuation: str
 ) -> None:
     settings = Settings(state_policy=policy, continuation=continuation)
     world.follow(plan, BEGIN + 0.5)
@@ -165,7 +165,7 @@ def test_while_two_senders_contradict_each_other_no_policy_lets_a_motion_begin(
     world.situation.check_senders(ignored)
 
 
-def test_whoever_ignores_the_state_gets_none(world: World, plan: PublishedPlan) -> None:
+def test_whoever_ignores_the_state_gets_none(world: World, plan: ActiveTrajectory) -> None:
     world.follow(plan, BEGIN + 1.0)
     settings = Settings(start_from_state=False)
     assert world.situation.now(settings) is None
@@ -175,7 +175,7 @@ def test_whoever_ignores_the_state_gets_none(world: World, plan: PublishedPlan) 
 # -- where it is
 
 
-def test_now_is_the_last_measured_state(world: World, plan: PublishedPlan) -> None:
+def test_now_is_the_last_measured_state(world: World, plan: ActiveTrajectory) -> None:
     world.follow(plan, BEGIN + 1.0)
     now = world.situation.now(Settings())
     assert now is not None
@@ -188,7 +188,7 @@ def test_now_is_the_last_measured_state(world: World, plan: PublishedPlan) -> No
 
 
 def test_velocities_that_are_not_measured_follow_from_the_positions(
-    world: World, plan: PublishedPlan
+    world: World, plan: ActiveTrajectory
 ) -> None:
     for time in np.arange(BEGIN, BEGIN + 1.0, 0.005):
         world.time = float(time)
@@ -215,7 +215,7 @@ def test_held_joints_are_told_apart_from_those_that_move() -> None:
 
 
 def test_without_continuation_there_is_no_past_but_a_state(
-    world: World, plan: PublishedPlan
+    world: World, plan: ActiveTrajectory
 ) -> None:
     world.follow(plan, BEGIN + 1.0)
     settings = Settings(continuation="off")
@@ -227,7 +227,7 @@ def test_without_continuation_there_is_no_past_but_a_state(
 
 @pytest.mark.parametrize("history", [0.5, 1.0, 2.0])
 def test_the_measured_past_reaches_back_as_far_as_it_is_asked_for(
-    world: World, plan: PublishedPlan, history: float
+    world: World, plan: ActiveTrajectory, history: float
 ) -> None:
     world.follow(plan, BEGIN + 2.5)
     past = world.situation.past(Settings(history=history), AHEAD)
@@ -238,7 +238,7 @@ def test_the_measured_past_reaches_back_as_far_as_it_is_asked_for(
     assert past.base is not None and past.base.times[0] <= past.times[0]
 
 
-def test_the_past_goes_on_as_the_plan_under_way_says(world: World, plan: PublishedPlan) -> None:
+def test_the_past_goes_on_as_the_plan_under_way_says(world: World, plan: ActiveTrajectory) -> None:
     world.situation.published(plan)
     world.follow(plan, BEGIN + 1.0)
     past = world.situation.past(Settings(), AHEAD)
@@ -253,7 +253,7 @@ def test_the_past_goes_on_as_the_plan_under_way_says(world: World, plan: Publish
 
 
 def test_a_robot_that_is_a_little_off_its_plan_is_expected_to_come_back(
-    world: World, plan: PublishedPlan
+    world: World, plan: ActiveTrajectory
 ) -> None:
     world.situation.published(plan)
     world.follow(plan, BEGIN + 1.0, off=0.1)
@@ -266,7 +266,9 @@ def test_a_robot_that_is_a_little_off_its_plan_is_expected_to_come_back(
     assert (np.diff(off[later]) <= 0).all() and off[-1] == 0.0
 
 
-def test_the_planned_base_is_seen_from_the_measured_one(world: World, plan: PublishedPlan) -> None:
+def test_the_planned_base_is_seen_from_the_measured_one(
+    world: World, plan: ActiveTrajectory
+) -> None:
     """Odometry and plan need not agree where the world's origin and its x axis are."""
     world.situation.published(plan)
     turn, shift = Rotation.from_euler("z", 2.0), np.array([5.0, 6.0, 0.0])
@@ -286,7 +288,7 @@ def test_the_planned_base_is_seen_from_the_measured_one(world: World, plan: Publ
 
 
 def test_a_plan_that_the_robot_does_not_follow_is_not_believed(
-    world: World, plan: PublishedPlan
+    world: World, plan: ActiveTrajectory
 ) -> None:
     world.situation.published(plan)
     world.follow(plan, BEGIN + 1.0, off=0.6)
@@ -295,7 +297,7 @@ def test_a_plan_that_the_robot_does_not_follow_is_not_believed(
     assert past.times[-1] == pytest.approx(world.time)
 
 
-def test_a_plan_that_is_over_says_nothing_more(world: World, plan: PublishedPlan) -> None:
+def test_a_plan_that_is_over_says_nothing_more(world: World, plan: ActiveTrajectory) -> None:
     world.situation.published(replace(plan, begin=BEGIN - 10.0))
     world.stand(BEGIN + 1.0)
     past = world.situation.past(Settings(), AHEAD)
@@ -304,7 +306,7 @@ def test_a_plan_that_is_over_says_nothing_more(world: World, plan: PublishedPlan
 
 
 def test_a_plan_may_be_continued_without_looking_at_the_robot(
-    world: World, plan: PublishedPlan
+    world: World, plan: ActiveTrajectory
 ) -> None:
     world.situation.published(plan)
     world.time = BEGIN + 1.5
@@ -338,7 +340,7 @@ def test_a_robot_only_just_heard_of_that_stands_has_stood_before(
 
 
 def test_a_robot_only_just_heard_of_that_moves_is_not_made_to_have_stood(
-    world: World, plan: PublishedPlan
+    world: World, plan: ActiveTrajectory
 ) -> None:
     world.time = BEGIN + 0.6
     world.follow(plan, BEGIN + 0.8)
@@ -352,7 +354,7 @@ def test_a_robot_only_just_heard_of_that_moves_is_not_made_to_have_stood(
 
 @pytest.mark.parametrize("continuation", ["from_state", "from_plan", "off"])
 def test_a_robot_that_follows_a_plan_is_met_further_along(
-    world: World, plan: PublishedPlan, continuation: str
+    world: World, plan: ActiveTrajectory, continuation: str
 ) -> None:
     world.situation.published(plan)
     world.follow(plan, BEGIN + 1.0)
@@ -374,7 +376,7 @@ def test_a_robot_that_follows_a_plan_is_met_further_along(
 
 @pytest.mark.parametrize("why", ["no plan", "not followed", "over", "not begun"])
 def test_a_robot_whose_future_is_not_known_is_met_where_it_is(
-    world: World, plan: PublishedPlan, why: str
+    world: World, plan: ActiveTrajectory, why: str
 ) -> None:
     begin = {"over": BEGIN - 10.0, "not begun": BEGIN + 5.0}.get(why, BEGIN)
     if why != "no plan":
@@ -393,7 +395,7 @@ def test_a_robot_whose_future_is_not_known_is_met_where_it_is(
 @pytest.mark.parametrize("late", [0.0, 0.007, 0.06, 0.13, 0.4, 1.3])
 @pytest.mark.parametrize("off", [0.0, 0.08])
 def test_the_joints_show_when_a_controller_began(
-    world: World, plan: PublishedPlan, late: float, off: float
+    world: World, plan: ActiveTrajectory, late: float, off: float
 ) -> None:
     world.situation.published(replace(plan, on_arrival=True))
     true = replace(plan, begin=BEGIN + late)
@@ -413,7 +415,7 @@ def test_the_joints_show_when_a_controller_began(
 
 
 def test_noise_of_the_joints_does_not_hide_when_a_controller_began(
-    world: World, plan: PublishedPlan
+    world: World, plan: ActiveTrajectory
 ) -> None:
     world.situation.published(replace(plan, on_arrival=True))
     noise = np.random.default_rng(0)
@@ -428,7 +430,7 @@ def test_noise_of_the_joints_does_not_hide_when_a_controller_began(
 
 
 def test_while_the_plan_stands_still_it_is_taken_to_have_begun_as_usual(
-    world: World, plan: PublishedPlan
+    world: World, plan: ActiveTrajectory
 ) -> None:
     world.situation.published(replace(plan, on_arrival=True))
     world.stand(BEGIN + 0.02)
@@ -438,7 +440,7 @@ def test_while_the_plan_stands_still_it_is_taken_to_have_begun_as_usual(
 
 
 def test_what_was_found_is_not_forgotten_when_the_plan_stands_still(
-    world: World, plan: PublishedPlan, robot: Robot
+    world: World, plan: ActiveTrajectory, robot: Robot
 ) -> None:
     """The memory of joint states reaches back three seconds, a plan further."""
     times = np.array([0.0, 1.0, 8.0, 9.0])
@@ -451,8 +453,8 @@ def test_what_was_found_is_not_forgotten_when_the_plan_stands_still(
         base_position=np.zeros((4, 3)),
         base_quaternion=np.tile([0.0, 0.0, 0.0, 1.0], (4, 1)),
     )
-    world.situation.published(PublishedPlan(made, BEGIN, on_arrival=True))
-    true = PublishedPlan(made, BEGIN + 0.1)
+    world.situation.published(ActiveTrajectory(made, BEGIN, on_arrival=True))
+    true = ActiveTrajectory(made, BEGIN + 0.1)
     for until in (1.0, 6.0):
         world.follow(true, BEGIN + until)
         now = world.situation.now(Settings(), AHEAD)
@@ -461,7 +463,7 @@ def test_what_was_found_is_not_forgotten_when_the_plan_stands_still(
 
 
 def test_a_plan_that_the_robot_never_began_is_not_under_way(
-    world: World, plan: PublishedPlan
+    world: World, plan: ActiveTrajectory
 ) -> None:
     world.situation.published(replace(plan, on_arrival=True))
     world.stand(BEGIN + 1.2)
@@ -472,7 +474,7 @@ def test_a_plan_that_the_robot_never_began_is_not_under_way(
 
 
 def test_a_robot_that_has_only_just_begun_late_is_under_way(
-    world: World, plan: PublishedPlan
+    world: World, plan: ActiveTrajectory
 ) -> None:
     world.situation.published(replace(plan, on_arrival=True))
     true = replace(plan, begin=BEGIN + 0.9)
@@ -484,7 +486,7 @@ def test_a_robot_that_has_only_just_begun_late_is_under_way(
 
 
 def test_a_robot_that_was_stopped_does_not_follow_its_plan(
-    world: World, plan: PublishedPlan
+    world: World, plan: ActiveTrajectory
 ) -> None:
     """An emergency stop, or a controller that gave up: it stands near its plan, which goes on."""
     world.situation.published(plan)
@@ -499,7 +501,7 @@ def test_a_robot_that_was_stopped_does_not_follow_its_plan(
 
 
 def test_a_controller_that_took_long_to_accept_began_when_it_did(
-    world: World, plan: PublishedPlan
+    world: World, plan: ActiveTrajectory
 ) -> None:
     sent = replace(plan, on_arrival=True)
     world.stand(BEGIN + 2.0)
@@ -511,7 +513,7 @@ def test_a_controller_that_took_long_to_accept_began_when_it_did(
     assert now.lead.plan.begin == pytest.approx(true.begin, abs=0.002)
 
 
-def test_only_the_plan_that_is_meant_is_forgotten(world: World, plan: PublishedPlan) -> None:
+def test_only_the_plan_that_is_meant_is_forgotten(world: World, plan: ActiveTrajectory) -> None:
     world.situation.published(plan)
     world.follow(plan, BEGIN + 1.0)
     world.situation.forget(replace(plan.trajectory))
@@ -525,7 +527,7 @@ def test_only_the_plan_that_is_meant_is_forgotten(world: World, plan: PublishedP
 
 
 def test_a_lead_is_confirmed_with_what_was_learnt_meanwhile(
-    world: World, plan: PublishedPlan
+    world: World, plan: ActiveTrajectory
 ) -> None:
     world.situation.published(replace(plan, on_arrival=True))
     true = replace(plan, begin=BEGIN + 0.12)

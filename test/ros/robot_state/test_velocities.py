@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from nextscale_ros.robot_state.joint_state_buffer import RobotStateMemory
+from nextscale_ros.robot_state.joint_state_buffer import JointStateBuffer
 from nextscale_ros.robot_state.velocities import end_velocities
 
 JOINTS = 8
@@ -141,7 +141,7 @@ def test_the_state_has_velocities_whatever_the_joint_states_say_of_them(
 ) -> None:
     for seed in range(5):
         positions, velocities = moving(seed)
-        memory = RobotStateMemory(NAMES)
+        memory = JointStateBuffer(NAMES)
         times = sampled(rate, seed)
         for at, position, velocity in zip(times, positions(times), velocities(times), strict=True):
             memory.update(NAMES, position.tolist(), said(velocity), at + 0.003, at, at + 0.003)
@@ -156,7 +156,7 @@ def test_the_state_has_velocities_whatever_the_joint_states_say_of_them(
 
 def test_joints_of_two_drivers_without_velocities_go_on_to_the_newest_time() -> None:
     positions, velocities = moving(7)
-    memory = RobotStateMemory(NAMES)
+    memory = JointStateBuffer(NAMES)
     times = sampled(200.0, 7)
     for index, (at, position) in enumerate(zip(times, positions(times), strict=True)):
         half = slice(0, 4) if index % 2 else slice(4, 8)
@@ -168,7 +168,7 @@ def test_joints_of_two_drivers_without_velocities_go_on_to_the_newest_time() -> 
 
 
 def test_velocities_that_are_measured_are_taken_as_they_are() -> None:
-    memory = RobotStateMemory(("a",))
+    memory = JointStateBuffer(("a",))
     for index in range(100):
         memory.update(("a",), [0.0], [0.25], index * 0.01, index * 0.01, index * 0.01)
     state = memory.current(1.0, 0.2)
@@ -176,7 +176,7 @@ def test_velocities_that_are_measured_are_taken_as_they_are() -> None:
 
 
 def test_a_continuous_joint_does_not_race_where_its_turns_begin_anew() -> None:
-    memory = RobotStateMemory(("a",), continuous={"a"})
+    memory = JointStateBuffer(("a",), continuous={"a"})
     for index in range(100):
         at = index * 0.01
         turned = float(np.angle(np.exp(1j * (np.pi - 0.97 + at))))

@@ -16,7 +16,7 @@ from nextscale_core.retarget import Retargeter
 from nextscale_core.robots import Robot, RobotTrajectory, load_robot
 from nextscale_ros.demo.recorder import Recorder
 from nextscale_ros.qos import LATCHED
-from nextscale_ros.robot_state.active_trajectory import PublishedPlan
+from nextscale_ros.robot_state.active_trajectory import ActiveTrajectory
 from nextscale_ros.viewer.markers import PlanMarkers, sentence_of, skeleton_of
 from nextscale_ros.viewer.plan_markers import MarkerShow
 from ros.graph import REPLY, Graph
@@ -85,7 +85,7 @@ def test_an_rviz_started_after_the_motion_shows_the_whole_plan(
     stage: Stage, robot: Robot, walk: RobotTrajectory, clip: MotionClip, watched: bool
 ) -> None:
     before = stage.rviz() if watched else []
-    stage.show(PublishedPlan(walk, BEGIN), clip, "a person walks")
+    stage.show(ActiveTrajectory(walk, BEGIN), clip, "a person walks")
     if watched:
         stage.wait(before, "the plan while it begins")
     stage.now = BEGIN + walk.seconds + 1.0
@@ -101,7 +101,7 @@ def test_an_rviz_started_after_the_motion_shows_the_whole_plan(
 def test_an_rviz_started_during_the_motion_sees_the_whole_plan_at_that_moment(
     stage: Stage, robot: Robot, walk: RobotTrajectory, clip: MotionClip
 ) -> None:
-    stage.show(PublishedPlan(walk, BEGIN), clip, "a person walks")
+    stage.show(ActiveTrajectory(walk, BEGIN), clip, "a person walks")
     stage.now = BEGIN + 1.7
     messages = stage.rviz()
     plan = PlanMarkers(robot, walk, clip)
@@ -115,8 +115,8 @@ def test_an_rviz_started_during_the_motion_sees_the_whole_plan_at_that_moment(
 def test_the_next_plan_takes_the_place_of_the_last(
     stage: Stage, walk: RobotTrajectory, clip: MotionClip
 ) -> None:
-    stage.show(PublishedPlan(walk, BEGIN), clip, "a person walks")
-    stage.show(PublishedPlan(walk, BEGIN), None, "")
+    stage.show(ActiveTrajectory(walk, BEGIN), clip, "a person walks")
+    stage.show(ActiveTrajectory(walk, BEGIN), None, "")
     message = stage.wait(stage.rviz(), "the plan")
     assert sentence_of(message) is None and skeleton_of(message) is None
     deleted = {m.ns for m in message.markers if m.action == Marker.DELETE}

@@ -343,10 +343,8 @@ def test_in_a_browser_the_robot_raises_the_arm_that_its_joint_states_say(
 ) -> None:
     if find_browser() is None:
         pytest.skip("no chromium, chromium-browser or google-chrome on PATH")
-    graph.start("nextscale_ros.mock.mock_robot")
-    viewer = graph.start(
-        "nextscale_ros.viewer.viewer_node", {**sticks, "port": free_port(), "max_rate": 5.0}
-    )
+    graph.start("mock_robot")
+    viewer = graph.start("viewer_node", {**sticks, "port": free_port(), "max_rate": 5.0})
     commander = Commander(graph, robot)
     url = told_url(viewer, commander, graph)
     with urllib.request.urlopen(url, timeout=20) as answer:

@@ -9,7 +9,7 @@ import numpy as np
 import pinocchio as pin
 
 from nextscale_core.exceptions import RobotError
-from nextscale_core.robots.setup.joint_tree import JointTree
+from nextscale_core.robot_setup.joint_tree import JointTree
 from nextscale_core.rotations import unit
 
 _TWIST = 0.8

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from core.toy_humanoid import toy_humanoid, toy_profile
-from nextscale_core.robots.setup.check.robot_check import Checkup, check_robot
+from nextscale_core.robot_setup.check.robot_check import RobotCheck, check_robot
 
 
-def _all(checkup: Checkup, severity: str, about: str) -> list[str]:
+def _all(checkup: RobotCheck, severity: str, about: str) -> list[str]:
     return [
         f"{remark.message} | {remark.remedy}"
         for remark in checkup.remarks
@@ -17,7 +17,7 @@ def _all(checkup: Checkup, severity: str, about: str) -> list[str]:
     ]
 
 
-def _check(folder: Path, *changes: tuple[str, str], **wrong: object) -> Checkup:
+def _check(folder: Path, *changes: tuple[str, str], **wrong: object) -> RobotCheck:
     return check_robot(str(toy_humanoid(folder, **wrong)), toy_profile(folder, *changes))
 
 

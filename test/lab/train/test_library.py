@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from nextscale_lab.data.entries import Entry, SentenceTable
-from nextscale_lab.data.library import MAX_LATENTS, LibraryConfig, TokenLibrary, _weights
-from nextscale_lab.data.library_cache import load_library, save_library
 from nextscale_lab.data.samples import Sample
+from nextscale_lab.train.entries import Entry, SentenceTable
+from nextscale_lab.train.library import MAX_LATENTS, LibraryConfig, TokenLibrary, _weights
+from nextscale_lab.train.library_cache import load_library, save_library
 
 DIM = 8
 

@@ -11,6 +11,12 @@ import pinocchio as pin
 
 from nextscale_core.exceptions import NextscaleError
 from nextscale_core.resources import resource
+from nextscale_core.robot_setup.check.anatomy import better_parts, limb_remarks, seen_anatomy
+from nextscale_core.robot_setup.check.motion import motion_remarks
+from nextscale_core.robot_setup.check.posture import posture_remarks
+from nextscale_core.robot_setup.check.shape import mass_remarks, mesh_remarks, mesh_up_remarks
+from nextscale_core.robot_setup.check.symmetry import symmetry_remarks
+from nextscale_core.robot_setup.check.urdf import reader_remarks
 from nextscale_core.robots.description import (
     CONTINUOUS,
     REVOLUTE,
@@ -29,12 +35,6 @@ from nextscale_core.robots.mimic import Limits
 from nextscale_core.robots.profile import SIDES, RobotProfile, read_profile
 from nextscale_core.robots.remarks import Remark, error, ok, some, warning
 from nextscale_core.robots.robot import build_robot, list_robots, with_profile
-from nextscale_core.robots.setup.check.anatomy import better_parts, limb_remarks, seen_anatomy
-from nextscale_core.robots.setup.check.motion import motion_remarks
-from nextscale_core.robots.setup.check.posture import posture_remarks
-from nextscale_core.robots.setup.check.shape import mass_remarks, mesh_remarks, mesh_up_remarks
-from nextscale_core.robots.setup.check.symmetry import symmetry_remarks
-from nextscale_core.robots.setup.check.urdf import reader_remarks
 from nextscale_core.robots.urdf import Urdf, read_urdf
 
 _WIDE = 2 * np.pi
@@ -48,7 +48,7 @@ _ENDLESS_SPEED = 40.0
 
 
 @dataclass(frozen=True)
-class Checkup:
+class RobotCheck:
     """What was found.
 
     Attributes:
@@ -70,7 +70,7 @@ class Checkup:
         return tuple(remark for remark in self.remarks if remark.severity == "warning")
 
 
-def check_robot(name_or_urdf: str, profile: Path | None = None) -> Checkup:
+def check_robot(name_or_urdf: str, profile: Path | None = None) -> RobotCheck:
     """Look at a robot of the package, or at a URDF with or without a profile.
 
     Nothing is raised for what is wrong with URDF or profile: that is what the result says.
@@ -98,8 +98,8 @@ def check_robot(name_or_urdf: str, profile: Path | None = None) -> Checkup:
             remarks.append(error("profile", "urdf.path is missing", "say where the URDF is"))
     name = read.name if read else Path(name_or_urdf or profile or "?").stem
     if urdf is None:
-        return Checkup(name, tuple(remarks))
-    return Checkup(name, (*remarks, *_remarks(urdf, read, folders or package_roots(urdf))))
+        return RobotCheck(name, tuple(remarks))
+    return RobotCheck(name, (*remarks, *_remarks(urdf, read, folders or package_roots(urdf))))
 
 
 def _read(path: Path | None) -> tuple[RobotProfile | None, list[Remark]]:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pinocchio as pin
 
+from nextscale_core.robot_setup.footprint import mesh_up_of
 from nextscale_core.robots.find_urdf import find_mesh
 from nextscale_core.robots.profile import RobotProfile
 from nextscale_core.robots.remarks import Remark, error, ok, some, warning
-from nextscale_core.robots.setup.footprint import mesh_up_of
 from nextscale_core.robots.urdf import read_urdf
 
 

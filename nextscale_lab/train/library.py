@@ -18,9 +18,9 @@ from nextscale_core.motion.formats.bad_data import on_bad_data
 from nextscale_core.text.encoder import TextEncoder
 from nextscale_lab.auto_captions.narrated import narrated_samples
 from nextscale_lab.captions.augmentation import paraphrases
-from nextscale_lab.data.entries import Batch, Entry, SentenceTable
-from nextscale_lab.data.library_cache import library_digest, load_library, save_library
 from nextscale_lab.data.samples import Folders, Sample, captioned_samples, trial_samples
+from nextscale_lab.train.entries import Batch, Entry, SentenceTable
+from nextscale_lab.train.library_cache import library_digest, load_library, save_library
 from nextscale_lab.train.run import RunConfig
 
 MAX_LATENTS = 49

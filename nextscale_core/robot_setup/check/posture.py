@@ -8,13 +8,13 @@ from fnmatch import fnmatchcase
 import numpy as np
 import pinocchio as pin
 
+from nextscale_core.robot_setup.check.collisions import collision_remarks
+from nextscale_core.robot_setup.footprint import body_points, foot_points, footprint
 from nextscale_core.robots.description import expand, joint_names
 from nextscale_core.robots.kinematics import Kinematics, Poses, kinematics_of
 from nextscale_core.robots.profile import SIDES
 from nextscale_core.robots.remarks import Remark, error, ok, warning
 from nextscale_core.robots.robot import Robot, with_profile
-from nextscale_core.robots.setup.check.collisions import collision_remarks
-from nextscale_core.robots.setup.footprint import body_points, foot_points, footprint
 
 _HEIGHT, _REACH = 0.01, 0.03
 """A sole may be so far from the lowest point of the foot, and so far beyond its ends [m]."""

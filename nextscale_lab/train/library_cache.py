@@ -18,11 +18,11 @@ from nextscale_core.model.temporal_tokenizer import TemporalTokenizer
 from nextscale_core.motion.formats.bad_data import policy_in_force
 from nextscale_core.text.encoder import TextEncoder
 from nextscale_lab.data.annotations import ANNOTATIONS
-from nextscale_lab.data.entries import Entry, SentenceTable
 from nextscale_lab.data.samples import Folders, data_folders
+from nextscale_lab.train.entries import Entry, SentenceTable
 
 if TYPE_CHECKING:
-    from nextscale_lab.data.library import LibraryConfig
+    from nextscale_lab.train.library import LibraryConfig
 
 
 def library_digest(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from nextscale_core.robot_setup.draft import Draft
 from nextscale_core.robots.profile import LIMB_PARTS, SIDES
-from nextscale_core.robots.setup.draft import Draft
 
 _NEXT = "nextscale robots check URDF THIS_FILE"
 

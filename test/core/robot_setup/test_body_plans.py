@@ -15,11 +15,11 @@ from nextscale_core.motion import read_motion
 from nextscale_core.resources import resource
 from nextscale_core.retarget import Retargeter
 from nextscale_core.retarget.targets import Targets, make_targets
+from nextscale_core.robot_setup.check.robot_check import RobotCheck, check_robot
+from nextscale_core.robot_setup.draft import Draft, draft_profile
+from nextscale_core.robot_setup.draft_file import draft_yaml
 from nextscale_core.robots import Robot, load_robot, read_profile
 from nextscale_core.robots.kinematics import kinematics_of
-from nextscale_core.robots.setup.check.robot_check import Checkup, check_robot
-from nextscale_core.robots.setup.draft import Draft, draft_profile
-from nextscale_core.robots.setup.draft_file import draft_yaml
 from nextscale_core.rotations import unit
 
 SIDES = ("left", "right")
@@ -32,7 +32,7 @@ def _drafted(folder: Path, urdf: Path) -> tuple[Draft, Path]:
     return draft, path
 
 
-def _wrong(checkup: Checkup, *about: str) -> list[str]:
+def _wrong(checkup: RobotCheck, *about: str) -> list[str]:
     return [
         f"{remark.severity} {remark.message} | {remark.remedy}"
         for remark in checkup.remarks

@@ -9,10 +9,10 @@ import numpy as np
 import pinocchio as pin
 
 from nextscale_core.exceptions import RobotError
+from nextscale_core.robot_setup.anatomy import Anatomy, find_anatomy
+from nextscale_core.robot_setup.footprint import body_points
 from nextscale_core.robots.profile import SIDES, RobotProfile
 from nextscale_core.robots.remarks import Remark, error, warning
-from nextscale_core.robots.setup.anatomy import Anatomy, find_anatomy
-from nextscale_core.robots.setup.footprint import body_points
 
 _PLACE = 0.03
 """Joints closer than this turn about the same point [m]."""

@@ -10,13 +10,13 @@ from core.conftest import waving_clip
 from core.toy_humanoid import toy_humanoid, toy_profile
 from nextscale_core.exceptions import RobotError
 from nextscale_core.retarget import Retargeter
+from nextscale_core.robot_setup.anatomy import find_anatomy
+from nextscale_core.robot_setup.check.robot_check import check_robot
+from nextscale_core.robot_setup.draft import draft_profile
+from nextscale_core.robot_setup.draft_file import draft_yaml
+from nextscale_core.robot_setup.name_patterns import grouped
 from nextscale_core.robots import Robot, load_robot, read_profile
 from nextscale_core.robots.profile import LIMB_PARTS, SIDES, RobotProfile
-from nextscale_core.robots.setup.anatomy import find_anatomy
-from nextscale_core.robots.setup.check.robot_check import check_robot
-from nextscale_core.robots.setup.draft import draft_profile
-from nextscale_core.robots.setup.draft_file import draft_yaml
-from nextscale_core.robots.setup.name_patterns import grouped
 from nextscale_core.safety import SafetyGate
 
 

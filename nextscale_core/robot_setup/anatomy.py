@@ -16,10 +16,10 @@ import numpy as np
 import pinocchio as pin
 
 from nextscale_core.exceptions import RobotError
+from nextscale_core.robot_setup.joint_tree import JointTree
+from nextscale_core.robot_setup.limbs import Limb, arm_of, leg_of, parallel, tip_of
 from nextscale_core.robots.description import REVOLUTE, chain
 from nextscale_core.robots.profile import SIDES, Axes
-from nextscale_core.robots.setup.joint_tree import JointTree
-from nextscale_core.robots.setup.limbs import Limb, arm_of, leg_of, parallel, tip_of
 from nextscale_core.rotations import unit
 
 _ALIKE = 0.1

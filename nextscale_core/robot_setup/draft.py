@@ -12,6 +12,15 @@ import pinocchio as pin
 from scipy.optimize import least_squares
 
 from nextscale_core.exceptions import RobotError
+from nextscale_core.robot_setup.anatomy import Anatomy, find_anatomy, trunk
+from nextscale_core.robot_setup.footprint import (
+    Footprint,
+    body_points,
+    foot_points,
+    footprint,
+    mesh_up_of,
+)
+from nextscale_core.robot_setup.name_patterns import grouped
 from nextscale_core.robots.description import (
     CONTINUOUS,
     REVOLUTE,
@@ -24,15 +33,6 @@ from nextscale_core.robots.find_urdf import package_roots
 from nextscale_core.robots.limb_axes import hinge_points
 from nextscale_core.robots.profile import SIDES, RobotProfile, Sole, UrdfSource
 from nextscale_core.robots.remarks import some
-from nextscale_core.robots.setup.anatomy import Anatomy, find_anatomy, trunk
-from nextscale_core.robots.setup.footprint import (
-    Footprint,
-    body_points,
-    foot_points,
-    footprint,
-    mesh_up_of,
-)
-from nextscale_core.robots.setup.name_patterns import grouped
 from nextscale_core.robots.urdf import read_urdf
 from nextscale_core.rotations import unit
 
