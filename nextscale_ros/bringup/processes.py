@@ -25,7 +25,7 @@ class Child:
     """One ROS node as a process of its own, ended on leaving the `with` block.
 
     Args:
-        module: Python module to run, for example 'nextscale_ros.node.generate_node'.
+        module: Python module to run, or an executable of the package such as 'generate_node'.
         parameters: ROS parameters; values are written as YAML, so a float needs its point.
         ros_arguments: More arguments after `--ros-args`.
         env: Environment; None is this process's own.
