@@ -84,6 +84,7 @@ def test_contacts_outside_the_span_stay_as_they_are(pipeline):
         {"parts": []},
         {"parts": ["tail"]},
         {"span": (1.0, 2.0), "seed": -1},
+        {"span": (1.0, 2.0), "seconds": 3.0},
     ],
 )
 def test_impossible_edits_are_refused(pipeline, options):
