@@ -217,4 +217,4 @@ def test_what_is_there_is_not_overwritten(files: Path, tmp_path: Path) -> None:
 
 def test_an_unknown_output_is_told_before_the_work(files: Path, tmp_path: Path) -> None:
     done = run("to-motion", files / "bag", "--out", tmp_path / "x.fbx")
-    assert done.exit_code == cli.BAD_INPUT and "'.fbx' is no known format" in done.output
+    assert done.exit_code == cli.BAD_INPUT and "unknown format '.fbx'" in done.output
