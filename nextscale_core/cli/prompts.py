@@ -46,7 +46,7 @@ class _Job:
 
 
 def _read_prompts(path: Path) -> tuple[list[tuple[int, str]], list[str]]:
-    """(line number, sentence) pairs, and one complaint per line that is no valid sentence."""
+    """(line number, sentence) pairs, and one message per invalid line."""
     sentences, complaints = [], []
     for number, line in sentence_lines(read_text(path)):
         try:

@@ -38,7 +38,7 @@ _STANDING = {
 
 
 def _sway(seed: int, seconds: float) -> MotionClip:
-    """Somebody stands and sways, each seed by another width."""
+    """A person stands and sways, each seed by another width."""
     joints = np.zeros((round(seconds * 20), NUM_JOINTS, 3))
     for name, index in JOINT_INDEX.items():
         side, _, part = name.partition("_")
@@ -51,7 +51,7 @@ def _sway(seed: int, seconds: float) -> MotionClip:
 
 
 class StandIn:
-    """Keeps the pipeline's contract and no model: what is asked for is recorded."""
+    """Stands in for the pipeline without a model, and records the calls."""
 
     name = "stand-in"
     calls: list[dict[str, Any]] = []  # noqa: RUF012
@@ -501,10 +501,10 @@ def test_what_the_reader_assumed_is_printed_and_can_be_given(tmp_path: Path) -> 
     joints = _sway(1, 2.0).joints * 100.0
     np.savez(tmp_path / "a.npz", joints=joints[..., [1, 2, 0]], fps=24.0)
     out = tmp_path / "b.npz"
-    told = run("retarget", tmp_path / "a.npz", "--rate", "25", "--out", out)
-    assert "unit taken as cm" in told.output
-    assert "y taken as up" in told.output
-    assert "40 frames at 24 Hz" in told.output
+    printed = run("retarget", tmp_path / "a.npz", "--rate", "25", "--out", out)
+    assert "unit taken as cm" in printed.output
+    assert "y taken as up" in printed.output
+    assert "40 frames at 24 Hz" in printed.output
     given = run(
         "retarget", tmp_path / "a.npz", "--rate", "25", "--out", out,
         "--unit", "cm", "--up", "y", "--fps", "20",

@@ -1,4 +1,4 @@
-"""`nextscale view`: pictures, the page, and what it says when something is wrong."""
+"""`nextscale view`: pictures, the page and error messages."""
 
 from __future__ import annotations
 

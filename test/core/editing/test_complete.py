@@ -1,4 +1,4 @@
-"""Completion keeps what is known, whatever the mask."""
+"""Completion keeps the known frames, for any mask."""
 
 from __future__ import annotations
 

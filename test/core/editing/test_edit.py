@@ -1,4 +1,4 @@
-"""Editing changes what is asked for and keeps the rest."""
+"""Editing changes the requested part and keeps the rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known, at which scale: the laws of the mask."""
+"""Laws of the mask of known tokens at every scale."""
 
 from __future__ import annotations
 
