@@ -27,7 +27,7 @@ from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.features import canonicalize
 from nextscale_core.motion.skeleton import FPS, NUM_JOINTS, PARENTS
 from nextscale_core.pipeline import MotionPipeline
-from nextscale_core.stopwatch import Stopwatch
+from nextscale_core.stopwatch import Run, Stopwatch
 from nextscale_lab.data.cmu import read_cmu
 from nextscale_lab.evaluate.prompt_suite import load_prompt_suite, run_prompt_suite
 
@@ -226,10 +226,10 @@ def latency(pipeline: MotionPipeline, clips: Recorded, repeats: int = 10) -> Row
     known = MotionClip(clips[0][0][:SECOND])
     ways: dict[str, Callable[[int, Stopwatch], MotionClip]] = {
         "generate": lambda seed, watch: pipeline.generate(
-            SCRIPT[0], seconds=5.0, seed=seed, stopwatch=watch
+            SCRIPT[0], seconds=5.0, seed=seed, run=Run(watch)
         ),
         "complete": lambda seed, watch: pipeline.complete(
-            known, None, SCRIPT[0], seconds=5.0, seed=seed, stopwatch=watch
+            known, None, SCRIPT[0], seconds=5.0, seed=seed, run=Run(watch)
         ),
     }
     times: dict[str, list[float]] = {name: [] for name in ways}

@@ -20,7 +20,7 @@ from nextscale_core.pipeline import MotionPipeline
 from nextscale_core.retarget import Retargeter
 from nextscale_core.robots import load_robot
 from nextscale_core.safety import SafetyGate
-from nextscale_core.stopwatch import Stopwatch
+from nextscale_core.stopwatch import Run, Stopwatch
 
 SENTENCE = "a person walks forward and waves with the right hand"
 PASSES: dict[str, tuple[int, ...] | None] = {"default": None, "one a scale": ()}
@@ -41,7 +41,7 @@ def measure(
         watch = Stopwatch()
         pipeline.encoder.clear_cache()
         clip = pipeline.generate(
-            SENTENCE, seconds=seconds, seed=max(run, 0), steps=steps, stopwatch=watch
+            SENTENCE, seconds=seconds, seed=max(run, 0), steps=steps, run=Run(watch)
         )
         with watch.stage("retarget"):
             trajectory = retargeter.retarget(clip, rate=50.0)

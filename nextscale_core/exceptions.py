@@ -1,38 +1,38 @@
 """Typed errors of nextscale.
 
-Every error says what was wrong, with which value, and what would be right, so that a command line,
-a ROS log line or a diagnostics entry can show it to a person as it stands.
+Every message states the invalid value and what would be valid, so that a command line, a ROS log
+or a diagnostics entry can show it unchanged.
 """
 
 from __future__ import annotations
 
 
 class NextscaleError(Exception):
-    """Base class: catch this to catch every error that nextscale raises on purpose."""
+    """Base class of all errors that nextscale raises on purpose."""
 
 
 class InvalidTextError(NextscaleError, ValueError):
-    """The sentence cannot be used (empty, too long, control characters, no word in it)."""
+    """A sentence is empty, too long, or holds control characters or no word."""
 
 
 class InvalidMotionError(NextscaleError, ValueError):
-    """A motion array has the wrong shape, contains NaN, or is too short or too long."""
+    """A motion array has the wrong shape or rate, contains NaN, or is too short or too long."""
 
 
 class MotionFileError(NextscaleError, ValueError):
-    """A motion file (BVH, npz, HumanML3D folder, CMU folder) is missing, cut short or malformed."""
+    """A motion file (BVH, npz, HumanML3D folder, CMU folder) is missing, truncated or malformed."""
 
 
 class BagError(NextscaleError, ValueError):
-    """A rosbag2 recording is missing, cut short or hostile, or lacks what is asked of it."""
+    """A rosbag2 recording is missing, truncated or malformed, or lacks the requested data."""
 
 
 class ConfigError(NextscaleError, ValueError):
-    """A YAML or JSON configuration has an unknown key, a missing key or a value out of range."""
+    """A configuration or an option has an unknown name, a missing key or a value out of range."""
 
 
 class ModelLoadError(NextscaleError, RuntimeError):
-    """Weights or a text encoder could not be loaded (missing, altered, wrong shapes)."""
+    """Weights or a text encoder cannot be loaded (missing, altered, wrong shapes)."""
 
 
 class RobotError(NextscaleError, ValueError):
@@ -40,12 +40,12 @@ class RobotError(NextscaleError, ValueError):
 
 
 class RetargetError(NextscaleError, RuntimeError):
-    """The motion could not be mapped onto the robot."""
+    """A motion cannot be mapped onto the robot."""
 
 
 class UnsafeTrajectoryError(NextscaleError, RuntimeError):
-    """The safety gate refused a trajectory; the message carries the reasons."""
+    """The safety gate refused a trajectory; the message states the reasons."""
 
 
-class GenerationCancelled(NextscaleError, RuntimeError):  # noqa: N818 (it is not a fault)
-    """Generation was stopped by the caller between two passes."""
+class GenerationCancelled(NextscaleError, RuntimeError):  # noqa: N818 (it is not an error)
+    """The caller cancelled generation between two passes."""

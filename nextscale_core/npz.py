@@ -1,4 +1,4 @@
-"""npz files, read with suspicion and written whole or not at all."""
+"""npz and npy files: checked reading and atomic writing."""
 
 from __future__ import annotations
 
@@ -13,22 +13,19 @@ import numpy as np
 from nextscale_core.exceptions import MotionFileError
 
 MAX_BYTES = 2 << 30
-"""Most bytes that the arrays of one file may take in memory: a small zip can claim terabytes."""
+"""Maximum unpacked size of a file [bytes]: a small zip can claim terabytes."""
 
 
 def read_npz(path: Path, required: Iterable[str]) -> dict[str, np.ndarray]:
-    """Read all arrays of an npz file; nothing is ever unpickled.
+    """Read all arrays of an npz file, name -> array; nothing is ever unpickled.
 
     Args:
         path: The file.
-        required: Names that must be there.
-
-    Returns:
-        Name -> array.
+        required: Names of arrays that must exist.
 
     Raises:
-        MotionFileError: no such file, no npz, cut short, object arrays, too large, or a required
-            array is missing (the message lists those that are there).
+        MotionFileError: the file is missing, malformed, truncated or too large, or holds objects;
+            or a required array is missing (the message lists the existing ones).
     """
     _require_file(path)
     try:
@@ -40,7 +37,7 @@ def read_npz(path: Path, required: Iterable[str]) -> dict[str, np.ndarray]:
             arrays = {name: archive[name] for name in archive.files}
     except MotionFileError:
         raise
-    # The zip and header parsers raise a dozen types on damaged bytes; each means the same here.
+    # The zip and header parsers raise a dozen types on damaged bytes.
     except Exception as error:
         raise MotionFileError(
             f"{path} is not a whole npz file of plain arrays ({type(error).__name__}: {error})"
@@ -58,11 +55,11 @@ def read_npy(path: Path) -> np.ndarray:
     """Read one npy array; nothing is ever unpickled.
 
     Raises:
-        MotionFileError: no such file, no npy, cut short or an object array.
+        MotionFileError: the file is missing, malformed or truncated, or holds objects.
     """
     _require_file(path)
     try:
-        # A memory map checks the header's size against the file before anything is allocated.
+        # A memory map checks the size in the header against the file before it allocates.
         return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
     except Exception as error:
         raise MotionFileError(
@@ -71,7 +68,7 @@ def read_npy(path: Path) -> np.ndarray:
 
 
 def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write arrays compressed; a reader sees the old file or the new one, never half of it.
+    """Write arrays compressed and atomically: a reader sees the old file or the new one.
 
     Raises:
         MotionFileError: the folder is missing or cannot be written.
@@ -82,7 +79,7 @@ def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
         with os.fdopen(handle, "wb") as stream:
             # The stubs take any extra keyword for `allow_pickle`.
             np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
-        # mkstemp makes private files; a result is as readable as the user's umask says.
+        # mkstemp makes private files; the result gets the permissions of the user's umask.
         umask = os.umask(0)
         os.umask(umask)
         Path(temporary).chmod(0o666 & ~umask)
@@ -94,10 +91,10 @@ def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def text_in(path: Path, arrays: dict[str, np.ndarray], name: str) -> str:
-    """The text of a scalar unicode array, '' if there is none.
+    """Text of a scalar unicode array, '' if the array is missing.
 
     Raises:
-        MotionFileError: the array is no single text.
+        MotionFileError: the array is not one text.
     """
     if name not in arrays:
         return ""
@@ -110,10 +107,10 @@ def text_in(path: Path, arrays: dict[str, np.ndarray], name: str) -> str:
 
 
 def number_in(path: Path, arrays: dict[str, np.ndarray], name: str) -> float:
-    """The value of a scalar numeric array.
+    """Value of a scalar numeric array.
 
     Raises:
-        MotionFileError: the array is no single finite number.
+        MotionFileError: the array is not one finite number.
     """
     array = arrays[name]
     if array.dtype.kind not in "iuf" or array.size != 1 or not np.isfinite(array).all():

@@ -1,16 +1,20 @@
-"""`MotionPipeline`: the one object a user holds."""
+"""`MotionPipeline`: text to human motion."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from nextscale_core.editing.methods import CompletionMethods
+from nextscale_core.editing.complete import complete
+from nextscale_core.editing.edit import edit
+from nextscale_core.editing.frame_mask import KnownFrames
+from nextscale_core.editing.sequence import Script, joined, stream
 from nextscale_core.exceptions import (
     ConfigError,
     InvalidMotionError,
@@ -18,35 +22,30 @@ from nextscale_core.exceptions import (
     NextscaleError,
 )
 from nextscale_core.model.checkpoint import (
-    MAX_JSON,
     check_checksums,
     load_part,
     model_name,
+    read_json,
     write_checksums,
 )
 from nextscale_core.model.moscale import MoScale
-from nextscale_core.model.sampling import (
-    NextScaleSampler,
-    Progress,
-    SamplingConfig,
-    default_sampling,
-)
-from nextscale_core.model.seeds import check_seed
+from nextscale_core.model.options import GenerationOptions, merge_options
+from nextscale_core.model.sampling import NextScaleSampler, SamplingConfig, default_sampling
 from nextscale_core.model.temporal_tokenizer import TemporalTokenizer
 from nextscale_core.motion.cleanup import clean_up
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.durations import Seconds, for_each, settle
 from nextscale_core.motion.features import clip_to_features, features_to_clip
 from nextscale_core.resources import resource
-from nextscale_core.stopwatch import Stopwatch
-from nextscale_core.text.encoder import TextEncoder
+from nextscale_core.stopwatch import Run
+from nextscale_core.text.encoder import TextEncoder, TextFeatures
 from nextscale_core.text.validation import validate_sentence
 
 DEFAULT_MODEL = "moscale-cmu"
 _SAMPLING_FILE = "sampling.json"
 
 
-class MotionPipeline(CompletionMethods):
+class MotionPipeline:
     """Text to human motion: text encoder, generator and tokenizer in one object.
 
     Example:
@@ -81,7 +80,7 @@ class MotionPipeline(CompletionMethods):
     def from_pretrained(
         cls, name_or_path: str | Path = DEFAULT_MODEL, device: str = "cpu"
     ) -> MotionPipeline:
-        """Load a model by name (of those that come with the package) or from a folder.
+        """Load a model that comes with the package, or one from a folder.
 
         Args:
             name_or_path: 'moscale-cmu', or a folder with `tokenizer/`, `generator/` and
@@ -89,7 +88,7 @@ class MotionPipeline(CompletionMethods):
             device: 'cpu' or 'cuda'.
 
         Raises:
-            ModelLoadError: no such model, or files that are missing, altered or do not fit.
+            ModelLoadError: no such model, or its files are missing, altered or inconsistent.
         """
         folder = _model_folder(name_or_path)
         try:
@@ -110,8 +109,8 @@ class MotionPipeline(CompletionMethods):
         """Write tokenizer, generator, sampling settings and checksums to a folder.
 
         Args:
-            folder: Made if missing.
-            half: Keep the weights in fp16, which halves the files; they are loaded as fp32.
+            folder: Created if missing.
+            half: Store the weights in fp16, which halves the files; they are loaded as fp32.
         """
         folder = Path(folder)
         for part, module in (("tokenizer", self.tokenizer), ("generator", self.generator)):
@@ -125,94 +124,220 @@ class MotionPipeline(CompletionMethods):
     def generate(
         self,
         text: str,
+        options: GenerationOptions | None = None,
         *,
-        seconds: float | None = None,
-        seed: int = 0,
-        guidance: float | None = None,
-        steps: Sequence[int] | None = None,
-        stopwatch: Stopwatch | None = None,
-        progress: Progress | None = None,
+        run: Run | None = None,
+        **changes: Any,
     ) -> MotionClip:
         """One motion for one sentence.
 
         Args:
             text: What the person does, in English.
-            seconds: Duration, 1 to 9.8 s; None lets the model choose from the sentence.
-            seed: The same seed gives the same motion on the same machine.
-            guidance: Strength of the text; None for the model's default.
-            steps: Passes per scale, for example (6, 5, 4, 2, 1); None for the model's own.
-            stopwatch: Takes the stages 'text', 'generate' and 'decode'.
-            progress: Called with (passes done, passes in all); may raise to stop.
+            options: Seed, length, guidance and passes; None for the defaults.
+            run: Takes the times of the stages 'text', 'generate' and 'decode', and the progress.
+            **changes: Fields of `GenerationOptions` that replace those of `options`, for example
+                `seed=1, seconds=4.0`.
 
         Returns:
             A canonical clip at 20 fps: starts above the origin, faces +x, floor at z = 0.
 
         Raises:
             InvalidTextError: the sentence cannot be used.
-            ConfigError: seconds, guidance, steps or seed out of range.
+            ConfigError: an option is unknown or out of range.
         """
-        return self.generate_batch(
-            [text],
-            seeds=[seed],
-            seconds=seconds,
-            guidance=guidance,
-            steps=steps,
-            stopwatch=stopwatch,
-            progress=progress,
-        )[0]
+        return self.generate_batch([text], merge_options(options, changes), run=run)[0]
 
     def generate_batch(
         self,
         texts: Sequence[str],
+        options: GenerationOptions | None = None,
         *,
-        seeds: Sequence[int],
+        seeds: Sequence[int] | None = None,
         seconds: Seconds = None,
-        guidance: float | None = None,
-        steps: Sequence[int] | None = None,
-        stopwatch: Stopwatch | None = None,
-        progress: Progress | None = None,
+        run: Run | None = None,
+        **changes: Any,
     ) -> list[MotionClip]:
-        """Several motions at once; see `generate`.
+        """Several motions at once; each is the one that `generate` returns.
 
         Args:
             texts: B sentences.
-            seeds: B seeds.
-            seconds: One duration for all, or one for each; None lets the model choose.
-            guidance: See `generate`.
-            steps: See `generate`.
-            stopwatch: See `generate`.
-            progress: See `generate`.
+            options: See `generate`.
+            seeds: B seeds; None counts up from that of the options.
+            seconds: One duration for all, or B of them [s]; None for that of the options.
+            run: See `generate`.
+            **changes: See `generate`.
 
         Returns:
             B clips.
         """
-        watch = stopwatch or Stopwatch()
+        options, run = merge_options(options, changes), run or Run()
         sentences = [validate_sentence(text) for text in texts]
-        if len(seeds) != len(sentences):
-            raise ConfigError(f"{len(sentences)} sentences need as many seeds, got {len(seeds)}")
-        numbers = [check_seed(seed) for seed in seeds]
+        count = len(sentences)
+        if seeds is None:
+            seeds = range(options.seed, options.seed + count)
+        durations = for_each(options.seconds if seconds is None else seconds, count)
+        if len(seeds) != count:
+            raise ConfigError(f"{count} sentences need as many seeds, got {len(seeds)}")
+        if len(durations) != count:
+            raise ConfigError(f"{count} sentences, but {len(durations)} durations")
+        each = [
+            replace(options, seed=seed, seconds=value)
+            for seed, value in zip(seeds, durations, strict=True)
+        ]
         if not sentences:
             return []
-        sampling = self.sampling.with_overrides(steps, guidance)
-        with watch.stage("text"):
-            features = self.encoder(sentences).to(self.device)
-        wanted = self._seconds(features.pooled, sentences, seconds)
-        latents = [self.tokenizer.latents_for(value) for value in wanted]
-        with watch.stage("generate"):
-            tokens = self.sampler.sample(features, latents, numbers, sampling, None, progress)
-        with watch.stage("decode"):
-            clips = [
+        sampling = self.sampling.with_overrides(options)
+        with run.stopwatch.stage("text"):
+            features = self.text_features(sentences)
+        guesses = self.generator.seconds_of(features.pooled).tolist()
+        lengths = settle([own.seconds for own in each], guesses)
+        latents = [self.tokenizer.latents_for(value) for value in lengths]
+        numbers = [own.seed for own in each]
+        with run.stopwatch.stage("generate"):
+            tokens = self.sampler.sample(features, latents, numbers, sampling, run=run)
+        with run.stopwatch.stage("decode"):
+            return [
                 decode_clip(self.tokenizer, own, length, sentence, seed)
                 for own, length, sentence, seed in zip(
                     tokens, latents, sentences, numbers, strict=True
                 )
             ]
-        return clips
+
+    def complete(
+        self,
+        known: MotionClip,
+        known_frames: KnownFrames,
+        text: str,
+        options: GenerationOptions | None = None,
+        *,
+        run: Run | None = None,
+        **changes: Any,
+    ) -> MotionClip:
+        """Continue, lead up to, or fill in a motion of which some frames are given.
+
+        Known frames are returned unchanged, where they were in the world; new frames join them
+        without a jump, with the bone lengths of the known body.
+
+        Args:
+            known: Motion at 20 fps, anywhere on the floor z = 0: the start (prefix) or the end
+                (suffix) of the new motion, or any parts of it.
+            known_frames: Which frames of the result are known. None: all of the clip, from the
+                start. A (T,) mask as long as the clip selects its known frames, the others are
+                ignored; a longer mask with as many True as the clip has frames gives their places
+                in the result. Or a list of half-open spans (start, stop) of the clip [s].
+            text: What the person does, in English.
+            options: See `generate`. `seconds` is the length of the result with the known part;
+                frames beyond the mask are new. None for the length of the mask or, without a mask,
+                for the clip and the usual duration of the sentence, at most 9.8 s in total.
+            run: Takes the times of the stages 'text', 'encode', 'generate' and 'decode', and the
+                progress.
+            **changes: See `generate`.
+
+        Returns:
+            A clip at 20 fps in the world of `known`. With no known frame, that of `generate`.
+
+        Raises:
+            InvalidTextError: the sentence cannot be used.
+            InvalidMotionError: the known clip does not have 20 fps.
+            ConfigError: a mask or span does not fit, or an option is unknown or out of range.
+        """
+        options = merge_options(options, changes)
+        return complete(self, known, known_frames, text, options, run or Run())
+
+    def edit(
+        self,
+        clip: MotionClip,
+        text: str,
+        options: GenerationOptions | None = None,
+        *,
+        span: tuple[float, float] | None = None,
+        parts: Sequence[str] | None = None,
+        run: Run | None = None,
+        **changes: Any,
+    ) -> MotionClip:
+        """Change a part of a motion to what a sentence says, and keep the rest.
+
+        Args:
+            clip: Motion at 20 fps, at least 1 s long.
+            text: What the person does in the changed part.
+            options: See `generate`; `seconds` must be None.
+            span: (start, stop) of the part to change [s], at most 9.8 s; None for all of it.
+            parts: Names from `BODY_PARTS` that change, such as ['left_arm']; None for the whole
+                body. The whole body is generated, and the rotations of these parts are taken.
+            run: See `complete`.
+            **changes: See `generate`.
+
+        Returns:
+            A clip as long as the given one, in its world; frames outside the span are unchanged.
+
+        Raises:
+            InvalidTextError: the sentence cannot be used.
+            InvalidMotionError: the clip does not have 20 fps.
+            ConfigError: neither span nor parts, a span outside the clip, an unknown part, or an
+                option unknown or out of range.
+        """
+        options = merge_options(options, changes)
+        return edit(self, clip, text, options, run or Run(), span=span, parts=parts)
+
+    def sequence(
+        self,
+        script: Script,
+        options: GenerationOptions | None = None,
+        *,
+        overlap: float = 1.0,
+        start: MotionClip | None = None,
+        run: Run | None = None,
+        **changes: Any,
+    ) -> MotionClip:
+        """One motion for sentence after sentence, of any total length; see `stream`."""
+        options = merge_options(options, changes)
+        pieces = self.stream(script, options, overlap=overlap, start=start, run=run)
+        return joined(list(pieces), options.seed)
+
+    def stream(
+        self,
+        script: Script,
+        options: GenerationOptions | None = None,
+        *,
+        overlap: float = 1.0,
+        start: MotionClip | None = None,
+        run: Run | None = None,
+        **changes: Any,
+    ) -> Iterator[MotionClip]:
+        """Motion for sentence after sentence, each piece yielded as soon as it is generated.
+
+        A piece continues the last `overlap` seconds before it, which the model sees as the start
+        of a clip; nothing older is kept, so memory does not grow.
+
+        Args:
+            script: (sentence, seconds) pairs; None for the `seconds` of the options. A piece lasts
+                1 s to 9.8 s less the overlap.
+            options: See `generate`; the seed is that of the first piece, the next count up.
+            overlap: Motion that a piece continues, 0.2 to 4 s.
+            start: Motion at 20 fps to continue, not yielded again; None begins above the origin,
+                facing +x.
+            run: See `complete`; the progress counts the passes of each piece.
+            **changes: See `generate`.
+
+        Returns:
+            Pieces at 20 fps in one world, each without the motion before it.
+
+        Raises:
+            InvalidTextError: a sentence cannot be used.
+            ConfigError: no sentence, a length or an overlap out of range, or an option unknown or
+                out of range.
+        """
+        options = merge_options(options, changes)
+        return stream(self, script, options, run or Run(), overlap=overlap, start=start)
+
+    def text_features(self, sentences: Sequence[str]) -> TextFeatures:
+        """Features of validated sentences, on the model's device."""
+        return self.encoder(sentences).to(self.device)
 
     def choose_seconds(self, text: str) -> float:
-        """Duration that the model would choose for a sentence [s]."""
-        features = self.encoder([validate_sentence(text)]).to(self.device)
-        return self._seconds(features.pooled, [text], None)[0]
+        """Duration that the model chooses for a sentence [s]."""
+        features = self.text_features([validate_sentence(text)])
+        return settle([None], self.generator.seconds_of(features.pooled).tolist())[0]
 
     def encode(self, clip: MotionClip) -> tuple[Tensor, ...]:
         """Tokens of a clip, coarse to fine; see `TemporalTokenizer.encode`."""
@@ -223,23 +348,11 @@ class MotionPipeline(CompletionMethods):
             )
         return tuple(tokens[0] for tokens in self.tokenizer.encode(features))
 
-    def _seconds(
-        self,
-        pooled: Tensor,
-        sentences: Sequence[str],
-        seconds: Seconds,
-    ) -> list[float]:
-        given = for_each(seconds, len(sentences))
-        if len(given) != len(sentences):
-            raise ConfigError(f"{len(sentences)} sentences, but {len(given)} durations")
-        chosen = self.generator.seconds_of(pooled).tolist()
-        return settle(given, chosen)
-
 
 def decode_clip(
     tokenizer: TemporalTokenizer, tokens: tuple[Tensor, ...], latents: int, text: str, seed: int
 ) -> MotionClip:
-    """What users get of tokens: decoded and cleaned up.
+    """Decode tokens into a cleaned-up clip.
 
     Args:
         tokenizer: The tokenizer of these tokens.
@@ -259,18 +372,15 @@ def _model_folder(name_or_path: str | Path) -> Path:
     except OSError as error:
         raise ModelLoadError(f"no model {str(name_or_path)[:200]!r}: {error.strerror}") from error
     try:
-        folder = resource(f"weights/{model_name(str(name_or_path))}")
+        return resource(f"weights/{model_name(str(name_or_path))}")
     except ConfigError as error:
         raise ModelLoadError(f"no model {str(name_or_path)!r}: {error}") from error
-    return folder
 
 
 def _read_sampling(path: Path, scales: int) -> SamplingConfig:
     if not path.is_file():
         return default_sampling(scales)
     try:
-        if path.stat().st_size > MAX_JSON:
-            raise ModelLoadError(f"{path} is larger than {MAX_JSON} bytes")
-        return SamplingConfig(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, RecursionError) as error:
+        return SamplingConfig(**read_json(path))
+    except (ValueError, TypeError) as error:
         raise ModelLoadError(f"{path} does not hold sampling settings: {error}") from error

@@ -1,4 +1,4 @@
-"""Time by stage, from the sentence to the trajectory."""
+"""`Stopwatch` and `Run`: time by stage, progress, and cancelling."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Stopwatch:
 
     Attributes:
         seconds: Stage name -> accumulated seconds [s].
-        entered: Told the name of each stage that begins; may raise to stop.
+        entered: Called with the name of each stage that begins; may raise to stop.
     """
 
     seconds: dict[str, float] = field(default_factory=dict)
@@ -37,6 +37,24 @@ class Stopwatch:
         return sum(self.seconds.values())
 
     def line(self) -> str:
-        """One line for people: 'text 0.01 s, generate 0.50 s, total 0.51 s'."""
+        """Text of one line: 'text 0.01 s, generate 0.50 s, total 0.51 s'."""
         parts = [f"{name} {value:.3f} s" for name, value in self.seconds.items()]
         return ", ".join([*parts, f"total {self.total:.3f} s"])
+
+
+def _ignore(done: int, total: int) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Run:
+    """One call of a model as its caller follows it.
+
+    Attributes:
+        stopwatch: Takes the time of each stage.
+        progress: Called with (passes done, passes in total) after every pass of the model; raises,
+            for example `GenerationCancelled`, to cancel the call.
+    """
+
+    stopwatch: Stopwatch = field(default_factory=Stopwatch)
+    progress: Callable[[int, int], None] = _ignore

@@ -1,4 +1,4 @@
-"""YAML files from elsewhere: plain values of a bounded size, or one typed error."""
+"""Safe reading of YAML files: plain values of bounded size, and one typed error."""
 
 from __future__ import annotations
 
@@ -10,25 +10,21 @@ import yaml
 from nextscale_core.exceptions import ConfigError
 
 MAX_BYTES = 1 << 20
-"""Largest file that is read by default."""
+"""Maximum size of a file by default [bytes]."""
 
 MAX_VALUES = 100_000
-"""Most values of a file, each alias counted as all that it stands for."""
+"""Maximum number of values of a file, aliases expanded."""
 
 MAX_TEXT = 20_000
-"""Longest single value [characters]; a number of that length would take seconds to read."""
+"""Maximum length of a value [characters]; longer numbers take seconds to parse."""
 
 
 def read_yaml(path: Path, max_bytes: int = MAX_BYTES) -> Any:
-    """What a YAML file holds: mappings, lists, texts, numbers, dates and None.
-
-    Args:
-        path: The file, in UTF-8.
-        max_bytes: Larger files are refused.
+    """Content of a YAML file in UTF-8: mappings, lists, texts, numbers, dates and None.
 
     Raises:
-        ConfigError: the file cannot be read, is too large or no YAML, or its aliases stand for
-            more than it could hold written out.
+        ConfigError: the file cannot be read, is larger than `max_bytes`, is not valid YAML, or
+            holds too many values with its aliases expanded.
     """
     try:
         with path.open("rb") as file:
@@ -41,12 +37,12 @@ def read_yaml(path: Path, max_bytes: int = MAX_BYTES) -> Any:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is no text in UTF-8: {error}") from error
+        raise ConfigError(f"{path} is not UTF-8 text: {error}") from error
     return parse_yaml(text, str(path))
 
 
 def parse_yaml(text: str, where: str) -> Any:
-    """The same for text; `where` begins the messages."""
+    """Content of YAML text, see `read_yaml`; error messages begin with `where`."""
     if len(text) > MAX_BYTES:
         raise ConfigError(f"{where} is longer than {MAX_BYTES} characters")
     try:
@@ -55,29 +51,28 @@ def parse_yaml(text: str, where: str) -> Any:
         if node is None:
             return None
         if _size(node, {}) > MAX_VALUES:
-            raise ConfigError(f"it holds more than {MAX_VALUES} values")
+            raise ConfigError(f"more than {MAX_VALUES} values")
         return loader.construct_document(node)
     except ConfigError as error:
-        raise ConfigError(f"{where} is not read: {error}") from error
-    # Impossible dates, empty numbers and nesting without end raise as many types.
+        raise ConfigError(f"{where} is refused: {error}") from error
+    # Invalid dates, empty numbers and endless nesting each raise another type.
     except Exception as error:
-        told = f"{type(error).__name__}: {error}"
-        raise ConfigError(f"{where} is no YAML: {told[:500]}") from error
+        reason = f"{type(error).__name__}: {error}"
+        raise ConfigError(f"{where} is not valid YAML: {reason[:500]}") from error
 
 
 def _size(node: yaml.Node, known: dict[int, int]) -> int:
-    """Values below a node, written out.
+    """Number of values of a node, aliases expanded.
 
     Raises:
-        ConfigError: a value that is a part of itself, or a text too long.
+        ConfigError: a value contains itself, or a text is too long.
     """
     before = known.get(id(node))
     if before is not None:
         if not before:
             raise ConfigError("a value is a part of itself")
         return before
-    # Until it is done, it is a part of itself.
-    known[id(node)] = 0
+    known[id(node)] = 0  # in progress: meeting it again below means a cycle
     total = 1
     if isinstance(node, yaml.ScalarNode):
         if len(node.value) > MAX_TEXT:

@@ -1,6 +1,6 @@
-"""The command `nextscale`: its parts, and how it ends when something is wrong.
+"""The command `nextscale`: its subcommands and error messages.
 
-Exit codes: 0 done; 1 failed on the way; 2 bad input; 3 the safety gate refused the motion.
+Exit codes: 0 success; 1 failure; 2 bad input; 3 the safety gate refused the motion.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from nextscale_core.cli.bag import app as bag_app
-from nextscale_core.cli.complete import complete
-from nextscale_core.cli.edit import edit
+from nextscale_core.cli.console import BAD_INPUT, FAILED, REFUSED
+from nextscale_core.cli.editing import complete, edit
 from nextscale_core.cli.generate import generate
 from nextscale_core.cli.retarget import retarget
 from nextscale_core.cli.robots import app as robots_app
@@ -34,10 +34,8 @@ from nextscale_core.exceptions import (
 )
 from nextscale_core.text.language import LanguageWarning
 
-FAILED, BAD_INPUT, REFUSED = 1, 2, 3
-
 COMMANDS = "nextscale.commands"
-"""Group of the entry points that add commands: a function or a `typer.Typer` each."""
+"""Group of the entry points that add commands, each a function or a `typer.Typer`."""
 
 _LAB = {
     "battery": "Check what a model makes of plain sentences.",
@@ -47,13 +45,12 @@ _LAB = {
 }
 _ANY = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
-# Typer brings click along in some versions and uses the installed one in others; either way this
-# is its error for a wrong command line.
+# The error for a wrong command line, whether typer vendors click or uses the installed one.
 _UsageError: Any = typer.BadParameter.__base__
 
 
 class _OneLineErrors(TyperGroup):
-    """A command group that ends with one clear line on stderr, not with a traceback."""
+    """A command group that reports an error as one line on stderr, not as a traceback."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
@@ -74,7 +71,7 @@ class _OneLineErrors(TyperGroup):
             raise typer.Exit(_exit_code(error)) from error
         except (typer.Exit, typer.Abort):
             raise
-        # Bugs and broken installations: still one line, unless somebody wants to look into it.
+        # Bugs and broken installations: also one line, unless --debug is given.
         except Exception as error:
             if ctx.params.get("debug"):
                 traceback.print_exc()
@@ -84,7 +81,7 @@ class _OneLineErrors(TyperGroup):
 
 @contextmanager
 def _plain_warnings() -> Iterator[None]:
-    """Warnings about sentences are shown as one line on stderr, each once."""
+    """Show warnings about sentences as one line on stderr, each once."""
     shown: set[str] = set()
 
     def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
@@ -102,7 +99,7 @@ def _plain_warnings() -> Iterator[None]:
 
 
 def _escape_help(command: Any) -> None:
-    """Units such as [s] are text: typer takes what is in brackets for markup of rich."""
+    """Escape units such as [s], which typer would take for markup of rich."""
     if getattr(command, "rich_markup_mode", None) != "rich":
         return
     for item in (command, *command.params):
@@ -151,7 +148,7 @@ def _nextscale(
 
 
 def make_app() -> typer.Typer:
-    """The command line, with the commands that installed distributions add to it."""
+    """The command line, with the commands of installed distributions."""
     made = typer.Typer(
         cls=_OneLineErrors,
         no_args_is_help=True,

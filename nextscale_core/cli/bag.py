@@ -1,26 +1,29 @@
-"""`nextscale bag`: ROS 2 recordings become motion, and motion becomes recordings.
-
-No ROS installation is needed.
-"""
+"""`nextscale bag`: motion from ROS 2 recordings and back, without a ROS installation."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nextscale_core.cli.choices import Fps, JointMap, Profile, Rate, Unit, Up, read_options
+from nextscale_core.cli.choices import Fps, JointMap, Profile, Rate, Robot, Unit, Up, read_options
 from nextscale_core.cli.console import advance, notes, print_facts, progress_bar, working
-from nextscale_core.cli.outputs import check_outputs, make_folder, write_human, write_robot
+from nextscale_core.cli.inputs import is_trajectory
+from nextscale_core.cli.outputs import (
+    check_outputs,
+    make_folder,
+    robot_line,
+    write_human,
+    write_robot,
+)
 from nextscale_core.exceptions import BagError, MotionFileError
 
 if TYPE_CHECKING:
     from nextscale_core.bags.motion import Reconstruction
     from nextscale_core.motion.reading import ReadOptions, Remark
-    from nextscale_core.robots.robot import Robot
+    from nextscale_core.robots.robot import Robot as LoadedRobot
     from nextscale_core.robots.trajectory import RobotTrajectory
 
 app = typer.Typer(
@@ -33,10 +36,8 @@ BagPath = Annotated[
 Files = Annotated[
     list[Path] | None, typer.Option("--out", "-o", help="File to write; again for more.")
 ]
-RobotOf = Annotated[str, typer.Option(help="Robot: see 'nextscale robots', or the path of a URDF.")]
 JointStates = Annotated[
-    list[str] | None,
-    typer.Option(help="Topic of joint states; again where the robot has several."),
+    list[str] | None, typer.Option(help="Topic of joint states; again where the robot has several.")
 ]
 OdometryTopic = Annotated[
     str | None,
@@ -77,7 +78,7 @@ AssumeNominal = Annotated[
 
 @app.command("info")
 def info(bag: BagPath) -> None:
-    """Show what a recording holds, and what of it tells the robot's motion.
+    """Show the contents of a recording, and the topics of the robot's motion in it.
 
     nextscale bag info walk_2026_05_01/
     """
@@ -107,7 +108,7 @@ def info(bag: BagPath) -> None:
                 facts["conflict"] = str(conflict)
         except (BagError, StopIteration) as error:
             facts["motion"] = f"none can be made of it: {error or 'no joint state'}"
-        facts |= {f"note {n}": note for n, note in enumerate(recording.notes, 1)}
+        facts |= notes(recording.notes)
         table = Table("topic", "type", "messages", box=None, pad_edge=False)
         for topic in recording.topics:
             table.add_row(topic.name, topic.kind, str(topic.count))
@@ -124,7 +125,7 @@ def info(bag: BagPath) -> None:
 def to_motion(
     bag: BagPath,
     out: Files = None,
-    robot: RobotOf = "g1",
+    robot: Robot = "g1",
     profile: Profile = None,
     joint_states: JointStates = None,
     odometry: OdometryTopic = None,
@@ -145,9 +146,8 @@ def to_motion(
     """
     from nextscale_core.motion.skeleton import FPS
 
-    files = out or []
-    check_outputs(files, robot=False)
-    topics = _Topics(joint_states or [], odometry, imu, imu_link, sender or [])
+    files = check_outputs(out, robot=False)
+    topics = (joint_states or [], odometry, imu, imu_link, sender or [])
     loaded = _load(robot, profile)
     found = _reconstructed(
         bag, loaded, topics, (begin, end), max_gap, assume_nominal, fps=FPS, text=text
@@ -155,14 +155,14 @@ def to_motion(
     for path in files:
         write_human(found.clip, path)
     facts = {"motion": f"{found.clip.seconds:.2f} s, {len(found.clip)} frames, of {loaded.name}"}
-    print_facts({**facts, **_told(found)}, files)
+    print_facts({**facts, **_facts(found)}, files)
 
 
 @app.command("to-trajectory")
 def to_trajectory(
     bag: BagPath,
     out: Files = None,
-    robot: RobotOf = "g1",
+    robot: Robot = "g1",
     profile: Profile = None,
     joint_states: JointStates = None,
     odometry: OdometryTopic = None,
@@ -180,9 +180,8 @@ def to_trajectory(
 
     nextscale bag to-trajectory walk_2026_05_01/ --robot g1 --out walk_g1.npz
     """
-    files = out or []
-    check_outputs(files, robot=True)
-    topics = _Topics(joint_states or [], odometry, imu, imu_link, sender or [])
+    files = check_outputs(out, robot=True)
+    topics = (joint_states or [], odometry, imu, imu_link, sender or [])
     loaded = _load(robot, profile)
     found = _reconstructed(
         bag, loaded, topics, (begin, end), max_gap, assume_nominal, fps=rate, text=text
@@ -190,11 +189,7 @@ def to_trajectory(
     trajectory = found.trajectory(loaded, text)
     for path in files:
         write_robot(loaded, trajectory, path, None)
-    facts = {
-        "robot": f"{loaded.name}: {loaded.num_joints} joints, {len(trajectory)} points, "
-        f"{trajectory.seconds:.2f} s at {rate:g} Hz"
-    }
-    print_facts({**facts, **_told(found)}, files)
+    print_facts({"robot": robot_line(loaded, trajectory), **_facts(found)}, files)
 
 
 @app.command("from-motion")
@@ -228,7 +223,7 @@ def from_motion(
     if out is None:
         raise MotionFileError("no output: give --out FOLDER")
     if out.exists():
-        raise BagError(f"{out} exists already; a bag is only written anew")
+        raise BagError(f"{out} exists already; give a new folder")
     options = read_options(up, unit, fps, joint_map)
     with working(f"reading {motion.name}"):
         loaded, trajectory, remarks = _trajectory_of(motion, robot, profile, rate, options)
@@ -244,18 +239,7 @@ def from_motion(
     print_facts(facts, [out])
 
 
-@dataclass(frozen=True)
-class _Topics:
-    """What the options say about topics and senders; as in `choose_sources`."""
-
-    joint_states: list[str]
-    odometry: str | None
-    imu: str | None
-    imu_link: str
-    senders: list[int]
-
-
-def _load(robot: str, profile: Path | None) -> Robot:
+def _load(robot: str, profile: Path | None) -> LoadedRobot:
     with working(f"loading {robot}"):
         from nextscale_core.robots.robot import load_robot
 
@@ -264,8 +248,8 @@ def _load(robot: str, profile: Path | None) -> Robot:
 
 def _reconstructed(
     bag: Path,
-    robot: Robot,
-    topics: _Topics,
+    robot: LoadedRobot,
+    topics: tuple[list[str], str | None, str | None, str, list[int]],
     span: tuple[float, float | None],
     max_gap: float,
     assume_nominal: bool,
@@ -273,21 +257,14 @@ def _reconstructed(
     fps: float,
     text: str,
 ) -> Reconstruction:
-    """Read the bag and map it back to a human."""
+    """Human motion of a bag; `topics` are the arguments of `choose_sources`."""
     from nextscale_core.bags import Bag
     from nextscale_core.bags.choices import choose_sources
     from nextscale_core.bags.measured import Span, read_measured
     from nextscale_core.bags.motion import reconstruct
 
     with Bag(bag) as recording:
-        sources = choose_sources(
-            recording,
-            topics.joint_states,
-            topics.odometry,
-            topics.imu,
-            topics.imu_link,
-            topics.senders,
-        )
+        sources = choose_sources(recording, *topics)
         with progress_bar("reading [s]") as bar:
             measured = read_measured(
                 recording,
@@ -309,22 +286,20 @@ def _reconstructed(
         )
 
 
-def _told(found: Reconstruction) -> dict[str, str]:
-    notes = {f"note {n}": note for n, note in enumerate(found.notes, 1)}
-    return {"base from": found.told(), **notes}
+def _facts(found: Reconstruction) -> dict[str, str]:
+    return {"base from": found.told(), **notes(found.notes)}
 
 
 def _trajectory_of(
     motion: Path, robot: str | None, profile: Path | None, rate: float, options: ReadOptions
-) -> tuple[Robot, RobotTrajectory, tuple[Remark, ...]]:
-    """A trajectory file, or a human motion retargeted, and what its reader remarked."""
+) -> tuple[LoadedRobot, RobotTrajectory, tuple[Remark, ...]]:
+    """Trajectory of a file, or of the retargeted human motion of a file, and the remarks."""
     from nextscale_core.cli.planning import Planner
     from nextscale_core.motion import read_motion
-    from nextscale_core.npz import read_npz
     from nextscale_core.robots.robot import load_robot
     from nextscale_core.robots.trajectory_files import read_trajectory
 
-    if motion.suffix.lower() == ".npz" and "joint_names" in read_npz(motion, ()):
+    if is_trajectory(motion):
         trajectory = read_trajectory(motion)
         if robot is not None and profile is None and robot != trajectory.robot:
             raise BagError(f"{motion} is a trajectory of {trajectory.robot}, not of {robot}")

@@ -1,21 +1,30 @@
-"""Options that several commands have, each written once."""
+"""Options that several commands have, and the values parsed from them."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from nextscale_core.model.options import GenerationOptions
     from nextscale_core.motion.reading import ReadOptions
 
 DEFAULT_MODEL = "moscale-cmu"
 
-# The limits of `nextscale_core.motion.skeleton`, which is not imported here: --help is to be fast.
+# The limits of `nextscale_core.motion.skeleton`, which `--help` need not import.
 MIN_SECONDS, MAX_SECONDS = 1.0, 9.8
 MAX_SEED = 2**31 - 1
 
+Clip = Annotated[Path, typer.Argument(help="Motion file: .npz, .bvh, or .npy of HumanML3D.")]
+Files = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--out", "-o", help="File to write: .npz, .bvh, .gif or .png; give it again for more."
+    ),
+]
 Seed = Annotated[
     int, typer.Option(min=0, max=MAX_SEED, help="The same seed gives the same motion.")
 ]
@@ -30,15 +39,23 @@ RobotName = Annotated[
     str | None,
     typer.Option(help="Robot to move instead of a human: see 'nextscale robots', or a URDF."),
 ]
+Robot = Annotated[str, typer.Option(help="Robot: see 'nextscale robots', or the path of a URDF.")]
 Profile = Annotated[
     Path | None, typer.Option(help="YAML profile of the robot; needed with a URDF.")
 ]
 Rate = Annotated[
     float, typer.Option(min=1.0, max=1000.0, help="Samples per second for the robot [Hz].")
 ]
+UpperBody = Annotated[
+    bool, typer.Option("--upper-body", help="Hold the robot's legs: the upper body moves.")
+]
+Joints = Annotated[
+    list[str] | None,
+    typer.Option("--joints", help="Move only joints like '*_shoulder_*'; again for more."),
+]
 Device = Annotated[str, typer.Option(help="Torch device, such as cpu or cuda.")]
 
-# What is known of a motion file.
+# Overrides of what is read from a motion file.
 Up = Annotated[
     str,
     typer.Option("--up", help="Axis of the motion file that points up: auto, y, z, x, -y, -z, -x."),
@@ -64,7 +81,7 @@ JointMap = Annotated[
 
 
 def read_options(up: str, unit: str, fps: float | None, joint_map: Path | None) -> ReadOptions:
-    """What the options say of a motion file.
+    """Options of the reader of motion files.
 
     Raises:
         ConfigError: an unknown axis or unit, or a malformed map.
@@ -76,18 +93,52 @@ def read_options(up: str, unit: str, fps: float | None, joint_map: Path | None) 
     return ReadOptions(up=up, unit=unit, fps=fps, joint_map=names)
 
 
-def parse_steps(value: str | None) -> tuple[int, ...] | None:
-    """Passes per scale from text such as '6,5,4,2,1'.
+def generation_options(
+    seed: int, steps: str | None, guidance: float | None, seconds: float | None = None
+) -> GenerationOptions:
+    """Options of the model; `steps` is text such as '6,5,4,2,1'.
 
     Raises:
-        typer.BadParameter: not positive whole numbers. How many are needed, the model says.
+        typer.BadParameter: steps are not positive whole numbers.
+        ConfigError: another value is out of range.
     """
-    if value is None:
-        return None
-    parts = [part.strip() for part in value.split(",")]
-    if not all(part.isdecimal() and 0 < int(part) < 1000 for part in parts):
+    from nextscale_core.model.options import GenerationOptions
+
+    passes = None
+    if steps is not None:
+        parts = [part.strip() for part in steps.split(",")]
+        if not all(part.isdecimal() and 0 < int(part) < 1000 for part in parts):
+            raise typer.BadParameter(
+                f"{steps!r} must be whole numbers from 1, one per scale, such as 6,5,4,2,1",
+                param_hint="--steps",
+            )
+        passes = tuple(int(part) for part in parts)
+    return GenerationOptions(seed, seconds, guidance, passes)
+
+
+def parse_span(value: str, end: float, option: str) -> tuple[float, float]:
+    """Span of time from text such as '0:1.5', ':1.5' or '3:'.
+
+    Args:
+        value: Text of the option.
+        end: End of the clip, used where none is given [s].
+        option: Name of the option, for the error.
+
+    Returns:
+        (start, stop) [s].
+
+    Raises:
+        typer.BadParameter: not two times in order, or times outside of the clip.
+    """
+    first, colon, last = value.partition(":")
+    try:
+        start = float(first) if first.strip() else 0.0
+        stop = float(last) if last.strip() else end
+    except ValueError:
+        start = stop = math.nan
+    if not colon or not 0 <= start < stop <= end + 1e-6:
         raise typer.BadParameter(
-            f"{value!r} must be whole numbers from 1, one per scale, such as 6,5,4,2,1",
-            param_hint="--steps",
+            f"{value!r} must be START:STOP in seconds within 0:{end:g}, such as 0:1.0",
+            param_hint=option,
         )
-    return tuple(int(part) for part in parts)
+    return start, stop

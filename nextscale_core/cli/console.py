@@ -1,9 +1,10 @@
-"""What the commands print: results on stdout, progress on stderr."""
+"""Console output and exit codes: results on stdout, progress on stderr."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import typer
@@ -11,6 +12,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
+
+from nextscale_core.stopwatch import Run
+
+FAILED, BAD_INPUT, REFUSED = 1, 2, 3
 
 
 @contextmanager
@@ -23,28 +28,35 @@ def progress_bar(label: str) -> Iterator[Progress]:
 
 
 def advance(progress: Progress, done: float, total: float) -> None:
-    """Show that `done` of `total` of the bar's one task are behind us."""
+    """Set the bar's one task to `done` of `total`."""
     progress.update(progress.task_ids[0], completed=done, total=total)
 
 
 @contextmanager
+def following(label: str) -> Iterator[Run]:
+    """A run of a model whose passes advance a progress bar called `label`."""
+    with progress_bar(label) as bar:
+        yield Run(progress=partial(advance, bar))
+
+
+@contextmanager
 def working(what: str) -> Iterator[None]:
-    """A turning sign while something takes its time, such as 'loading moscale-cmu'."""
+    """A spinner while a step such as 'loading moscale-cmu' runs."""
     with Console(stderr=True).status(what):
         yield
 
 
 def notes(remarks: Iterable[object]) -> dict[str, str]:
-    """Facts out of remarks, one a line."""
+    """Facts from remarks, one per line."""
     return {f"note {number}": str(remark) for number, remark in enumerate(remarks, 1)}
 
 
 def print_facts(facts: dict[str, str], files: list[Path]) -> None:
-    """Print what was made, one fact a line, and the files last."""
+    """Print facts about the result, one per line, and the written files last."""
     rows = [*facts.items(), *(("written", str(path)) for path in files)]
     console = Console()
     if not console.is_terminal:
-        # What reads a pipe wants whole lines.
+        # Programs that read a pipe need whole lines.
         for name, value in rows:
             typer.echo(f"{name}: {value}")
         return

@@ -1,9 +1,9 @@
-"""`nextscale generate`: a sentence becomes a motion file, or many become many."""
+"""`nextscale generate`: motion files from one sentence, or from a file of sentences."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -13,22 +13,20 @@ from nextscale_core.cli.choices import (
     MIN_SECONDS,
     Device,
     Guidance,
+    Joints,
     Model,
     Profile,
     Rate,
     RobotName,
     Seed,
     Steps,
-    parse_steps,
+    UpperBody,
+    generation_options,
 )
-from nextscale_core.cli.completing import finish
-from nextscale_core.cli.console import advance, progress_bar, working
-from nextscale_core.cli.outputs import check_outputs
+from nextscale_core.cli.console import following
+from nextscale_core.cli.inputs import load_pipeline
+from nextscale_core.cli.outputs import check_outputs, finish
 from nextscale_core.cli.planning import Planner, chosen_joints
-from nextscale_core.stopwatch import Stopwatch
-
-if TYPE_CHECKING:
-    from nextscale_core.pipeline import MotionPipeline
 
 
 def generate(
@@ -59,13 +57,8 @@ def generate(
     robot: RobotName = None,
     profile: Profile = None,
     rate: Rate = 50.0,
-    upper_body: Annotated[
-        bool, typer.Option("--upper-body", help="Hold the robot's legs: the upper body moves.")
-    ] = False,
-    joints: Annotated[
-        list[str] | None,
-        typer.Option("--joints", help="Move only joints like '*_shoulder_*'; again for more."),
-    ] = None,
+    upper_body: UpperBody = False,
+    joints: Joints = None,
     prompts: Annotated[
         Path | None,
         typer.Option(help="Text file, one sentence a line; # begins a comment line."),
@@ -84,7 +77,9 @@ def generate(
 
     nextscale generate --prompts sentences.txt --samples 4 --out motions/
     """
-    passes = parse_steps(steps)
+    from nextscale_core.text.validation import validate_sentence
+
+    options = generation_options(seed, steps, guidance, seconds)
     choice = chosen_joints(upper_body, joints)
     if choice is not None and robot is None:
         raise typer.BadParameter(
@@ -94,60 +89,34 @@ def generate(
     if (text is None) == (prompts is None):
         raise typer.BadParameter("give either a sentence or --prompts FILE", param_hint="TEXT")
     if prompts is not None:
-        from nextscale_core.cli.many import ManyOptions, generate_many
+        from nextscale_core.cli.prompts import generate_many
 
-        options = ManyOptions(
-            prompts=prompts,
-            out=_one_folder(out),
+        generate_many(
+            prompts,
+            _one_folder(out),
+            options,
             samples=samples,
             batch=batch,
-            seconds=seconds,
-            seed=seed,
-            guidance=guidance,
-            steps=passes,
-        )
-        generate_many(
-            options,
             load_pipeline=lambda: load_pipeline(model, device),
-            load_planner=None if robot is None else lambda: Planner(robot, profile, rate, choice),
+            load_planner=lambda: (
+                Planner(robot, profile, rate, choice) if robot is not None else None
+            ),
         )
         return
-
-    from nextscale_core.text.validation import validate_sentence
-
     sentence = validate_sentence(text or "")
-    files = out or []
-    check_outputs(files, robot=robot is not None)
-    planner = None if robot is None else Planner(robot, profile, rate, choice)
+    files = check_outputs(out, robot=robot is not None)
+    planner = Planner(robot, profile, rate, choice) if robot is not None else None
     pipeline = load_pipeline(model, device)
-    stopwatch = Stopwatch()
-    with progress_bar("generating") as bar:
-        clip = pipeline.generate(
-            sentence,
-            seconds=seconds,
-            seed=seed,
-            guidance=guidance,
-            steps=passes,
-            stopwatch=stopwatch,
-            progress=lambda done, total: advance(bar, done, total),
-        )
-    facts = {
-        "text": sentence,
-        "motion": f"{clip.seconds:.2f} s, {len(clip)} frames, seed {seed}, {pipeline.name}",
-    }
-    finish(clip, files, facts, planner, stopwatch)
-
-
-def load_pipeline(model: str, device: str) -> MotionPipeline:
-    """Load a model, with a sign that something happens.
-
-    Raises:
-        ModelLoadError: unknown model or device.
-    """
-    with working(f"loading {model}"):
-        from nextscale_core.pipeline import MotionPipeline
-
-        return MotionPipeline.from_pretrained(model, device=device)
+    with following("generating") as run:
+        clip = pipeline.generate(sentence, options, run=run)
+    finish(
+        clip,
+        files,
+        {"text": sentence},
+        model=pipeline.name,
+        planner=planner,
+        stopwatch=run.stopwatch,
+    )
 
 
 def _one_folder(out: list[Path] | None) -> Path:

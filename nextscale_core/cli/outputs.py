@@ -1,11 +1,15 @@
-"""Where results go: checked before the work begins, written when it is done."""
+"""Results of the commands: checked before the work begins, written when it is done."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nextscale_core.cli.console import notes, print_facts, working
+from nextscale_core.cli.planning import Planner
 from nextscale_core.exceptions import MotionFileError
+from nextscale_core.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from nextscale_core.motion.clip import MotionClip
@@ -17,40 +21,42 @@ HUMAN_SUFFIXES = (".npz", ".bvh", *PICTURES)
 ROBOT_SUFFIXES = (".npz", *PICTURES)
 
 
-def check_outputs(paths: list[Path], *, robot: bool) -> None:
-    """Refuse an output that could not be written, before minutes of work go into it.
-
-    Missing folders are made.
+def check_outputs(out: list[Path] | None, *, robot: bool) -> list[Path]:
+    """Refuse an output that cannot be written, before minutes of work; make missing folders.
 
     Args:
-        paths: The files asked for.
+        out: The files of --out.
         robot: Whether they are to hold a robot's motion.
 
+    Returns:
+        The files.
+
     Raises:
-        MotionFileError: none at all, an unknown suffix, or a place that cannot be written.
+        MotionFileError: no file, an unknown suffix, or a place that cannot be written.
     """
     known = ROBOT_SUFFIXES if robot else HUMAN_SUFFIXES
-    if not paths:
+    if not out:
         raise MotionFileError(f"no output: give --out FILE, ending in {', '.join(known)}")
-    for path in paths:
+    for path in out:
         suffix = path.suffix.lower()
         if suffix not in known:
             reason = (
                 "a .bvh file holds human motion, leave out --robot"
                 if robot and suffix in HUMAN_SUFFIXES
-                else f"{suffix or 'no suffix'!r} is no known format"
+                else f"unknown format {suffix or 'no suffix'!r}"
             )
             raise MotionFileError(f"--out {path}: {reason}; known are {', '.join(known)}")
         if path.is_dir():
             raise MotionFileError(f"--out {path} is a folder; give a file")
         make_folder(path.parent)
+    return out
 
 
 def make_folder(folder: Path) -> None:
     """Make a folder and those above it.
 
     Raises:
-        MotionFileError: a file stands in the way, or no permission.
+        MotionFileError: the folder cannot be made.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -59,7 +65,7 @@ def make_folder(folder: Path) -> None:
 
 
 def write_human(clip: MotionClip, path: Path) -> None:
-    """Write a human motion in the format that the suffix names.
+    """Write a human motion in the format of the suffix.
 
     Raises:
         MotionFileError: the file cannot be written.
@@ -75,7 +81,7 @@ def write_human(clip: MotionClip, path: Path) -> None:
 
 
 def write_robot(robot: Robot, trajectory: RobotTrajectory, path: Path, seed: int | None) -> None:
-    """Write a robot's motion in the format that the suffix names.
+    """Write a robot's motion in the format of the suffix.
 
     Raises:
         MotionFileError: the file cannot be written.
@@ -88,3 +94,57 @@ def write_robot(robot: Robot, trajectory: RobotTrajectory, path: Path, seed: int
         from nextscale_core.robots.trajectory_files import write_trajectory
 
         write_trajectory(trajectory, path, seed=seed)
+
+
+def robot_line(robot: Robot, trajectory: RobotTrajectory) -> str:
+    """Joints, points, duration and rate of a trajectory."""
+    return (
+        f"{robot.name}: {len(trajectory.joint_names)} joints, {len(trajectory)} points, "
+        f"{trajectory.seconds:.2f} s at {trajectory.fps:g} Hz"
+    )
+
+
+def write_planned(
+    planner: Planner, clip: MotionClip, files: list[Path], stopwatch: Stopwatch, rounds: int = 1
+) -> dict[str, str]:
+    """Retarget a motion, review and write it.
+
+    Returns:
+        Facts about the trajectory.
+
+    Raises:
+        MotionFileError: a file cannot be written.
+        RetargetError: the motion cannot be mapped onto the robot.
+        UnsafeTrajectoryError: the safety gate refused it.
+    """
+    with working(f"retargeting to {planner.robot.name}"):
+        trajectory, report = planner.plan(clip, stopwatch, rounds)
+        for path in files:
+            write_robot(planner.robot, trajectory, path, clip.seed)
+    return {"robot": robot_line(planner.robot, trajectory), "safety": report.line()}
+
+
+def finish(
+    clip: MotionClip,
+    files: list[Path],
+    facts: dict[str, str],
+    *,
+    model: str,
+    planner: Planner | None,
+    stopwatch: Stopwatch,
+    remarks: Iterable[object] = (),
+) -> None:
+    """Write a generated motion, or the trajectory of it where a robot is given, and print facts.
+
+    Raises:
+        MotionFileError, RetargetError, UnsafeTrajectoryError: see `write_planned`.
+    """
+    length = f"{clip.seconds:.2f} s, {len(clip)} frames, seed {clip.seed}, {model}"
+    facts = {**facts, "motion": length, **notes(remarks)}
+    if planner is not None:
+        facts |= write_planned(planner, clip, files, stopwatch)
+    else:
+        with working("writing"):
+            for path in files:
+                write_human(clip, path)
+    print_facts({**facts, "time": stopwatch.line()}, files)

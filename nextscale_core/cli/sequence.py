@@ -1,4 +1,4 @@
-"""`nextscale sequence`: sentence after sentence becomes one long motion."""
+"""`nextscale sequence`: one long motion of many sentences."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 from nextscale_core.cli.choices import (
     DEFAULT_MODEL,
     Device,
+    Files,
     Guidance,
     Model,
     Profile,
@@ -17,15 +18,15 @@ from nextscale_core.cli.choices import (
     RobotName,
     Seed,
     Steps,
-    parse_steps,
+    generation_options,
 )
-from nextscale_core.cli.completing import finish
 from nextscale_core.cli.console import advance, progress_bar
-from nextscale_core.cli.generate import load_pipeline
-from nextscale_core.cli.outputs import check_outputs
+from nextscale_core.cli.inputs import load_pipeline, read_text, sentence_lines
+from nextscale_core.cli.outputs import check_outputs, finish
 from nextscale_core.cli.planning import Planner
-from nextscale_core.exceptions import ConfigError, MotionFileError
-from nextscale_core.stopwatch import Stopwatch
+from nextscale_core.exceptions import ConfigError, InvalidTextError
+from nextscale_core.stopwatch import Run
+from nextscale_core.text.validation import validate_sentence
 
 if TYPE_CHECKING:
     from nextscale_core.motion.clip import MotionClip
@@ -39,12 +40,7 @@ def sequence(
             "a comment line), or YAML with a list of sentences or of {text, seconds}."
         ),
     ],
-    out: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--out", "-o", help="File to write: .npz, .bvh, .gif or .png; give it again for more."
-        ),
-    ] = None,
+    out: Files = None,
     overlap: Annotated[
         float, typer.Option(min=0.2, max=4.0, help="Motion that each part goes on from [s].")
     ] = 1.0,
@@ -61,39 +57,33 @@ def sequence(
 
     nextscale sequence --script story.txt --out story.npz --out story.gif
     """
-    passes = parse_steps(steps)
-    files = out or []
-    check_outputs(files, robot=robot is not None)
+    options = generation_options(seed, steps, guidance)
+    files = check_outputs(out, robot=robot is not None)
     lines = read_script(script)
-    planner = None if robot is None else Planner(robot, profile, rate)
+    planner = Planner(robot, profile, rate) if robot is not None else None
     pipeline = load_pipeline(model, device)
 
     from nextscale_core.editing.sequence import joined
 
-    stopwatch = Stopwatch()
     pieces: list[MotionClip] = []
     with progress_bar("sentences") as bar:
-        advance(bar, 0, len(lines))
-        stream = pipeline.stream(
-            lines,
-            seed=seed,
-            overlap=overlap,
-            guidance=guidance,
-            steps=passes,
-            stopwatch=stopwatch,
-            progress=lambda done, total: advance(
-                bar, round(len(pieces) + done / max(total, 1), 2), len(lines)
-            ),
-        )
-        for piece in stream:
+
+        def show(done: int, total: int) -> None:
+            advance(bar, round(len(pieces) + done / max(total, 1), 2), len(lines))
+
+        show(0, 1)
+        run = Run(progress=show)
+        for piece in pipeline.stream(lines, options, overlap=overlap, run=run):
             pieces.append(piece)
-            advance(bar, len(pieces), len(lines))
-    motion = joined(pieces, seed)
-    facts = {
-        "sentences": str(len(pieces)),
-        "motion": f"{motion.seconds:.2f} s, {len(motion)} frames, seed {seed}, {pipeline.name}",
-    }
-    finish(motion, files, facts, planner, stopwatch)
+            show(0, 1)
+    finish(
+        joined(pieces, seed),
+        files,
+        {"sentences": str(len(pieces))},
+        model=pipeline.name,
+        planner=planner,
+        stopwatch=run.stopwatch,
+    )
 
 
 def read_script(path: Path) -> list[tuple[str, float | None]]:
@@ -107,19 +97,12 @@ def read_script(path: Path) -> list[tuple[str, float | None]]:
         (sentence, seconds or None) in their order.
 
     Raises:
-        MotionFileError: the file is missing or no UTF-8 text.
-        ConfigError: no YAML, an unknown key, or a length that is no number.
+        MotionFileError: the file is missing or not UTF-8.
+        ConfigError: malformed YAML, an unknown key, or a length that is not a number.
+        InvalidTextError: a sentence cannot be used.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise MotionFileError(f"{path} is no UTF-8 text: {error}") from error
-    except OSError as error:
-        raise MotionFileError(f"cannot read {path}: {error.strerror or error}") from error
-    if path.suffix.lower() in (".yaml", ".yml"):
-        lines = _yaml_lines(path, text)
-    else:
-        lines = _text_lines(path, text)
+    is_yaml = path.suffix.lower() in (".yaml", ".yml")
+    lines = (_yaml_lines if is_yaml else _text_lines)(path, read_text(path))
     if not lines:
         raise ConfigError(f"{path} holds no sentence; write one a line: SECONDS | SENTENCE")
     return lines
@@ -127,9 +110,7 @@ def read_script(path: Path) -> list[tuple[str, float | None]]:
 
 def _text_lines(path: Path, text: str) -> list[tuple[str, float | None]]:
     lines = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
+    for number, line in sentence_lines(text):
         before, bar, sentence = line.partition("|")
         where = f"{path} line {number}"
         lines.append(_entry(where, sentence, before.strip()) if bar else _entry(where, line, None))
@@ -153,9 +134,6 @@ def _yaml_lines(path: Path, text: str) -> list[tuple[str, float | None]]:
 
 
 def _entry(where: str, sentence: object, seconds: object) -> tuple[str, float | None]:
-    from nextscale_core.exceptions import InvalidTextError
-    from nextscale_core.text.validation import validate_sentence
-
     try:
         if not isinstance(sentence, str):
             raise ConfigError(f"text must be a sentence, got {sentence!r}")
@@ -165,9 +143,7 @@ def _entry(where: str, sentence: object, seconds: object) -> tuple[str, float | 
         if isinstance(seconds, bool):
             raise ValueError
         return clean, float(seconds)  # type: ignore[arg-type]
-    except InvalidTextError as error:
-        raise InvalidTextError(f"{where}: {error}") from error
-    except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from error
+    except (InvalidTextError, ConfigError) as error:
+        raise type(error)(f"{where}: {error}") from error
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{where}: seconds must be a number, got {seconds!r}") from error

@@ -1,4 +1,4 @@
-"""`nextscale view`: look at a motion, in a browser or as a picture."""
+"""`nextscale view`: show a motion in a browser or as a picture."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import typer
 
 from nextscale_core.cli.choices import Fps, JointMap, Profile, Unit, Up, read_options
 from nextscale_core.cli.console import advance, notes, print_facts, progress_bar, working
-from nextscale_core.cli.outputs import make_folder
+from nextscale_core.cli.inputs import is_trajectory
+from nextscale_core.cli.outputs import make_folder, robot_line
 from nextscale_core.exceptions import MotionFileError, RobotError
 
 if TYPE_CHECKING:
@@ -105,24 +106,19 @@ def _serve(scene: Scene, facts: dict[str, str], host: str, port: int) -> None:
 
 
 def _scene_of(motion: Path, robot: str | None, profile: Path | None, options: ReadOptions) -> Scene:
-    """Read what the file holds, whichever kind it is.
-
-    Raises:
-        MotionFileError: neither a motion nor a trajectory.
-        RobotError: a trajectory of another robot than the one asked for.
-    """
+    """Scene of a motion file or a trajectory file."""
     from dataclasses import replace
 
     from nextscale_core.motion import read_motion
     from nextscale_core.viz.scene import human_scene
 
-    if _is_trajectory(motion):
+    if is_trajectory(motion):
         return _trajectory_scene(motion, robot, profile)
     clip = read_motion(motion, options)
     remarks = tuple(notes(clip.remarks).items())
     if robot is None:
         if profile is not None:
-            raise RobotError("--profile says nothing without --robot")
+            raise RobotError("--profile needs --robot")
         scene = human_scene(clip, motion.stem)
         return replace(scene, facts=(*remarks, *scene.facts))
     from nextscale_core.retarget.retargeter import Retargeter
@@ -133,7 +129,7 @@ def _scene_of(motion: Path, robot: str | None, profile: Path | None, options: Re
     loaded = load_robot(robot, profile)
     wanted = Retargeter(loaded).retarget(clip)
     result = SafetyGate(loaded).review(wanted)
-    # What the gate refuses may be looked at: its line says why no robot will do it.
+    # A refused trajectory is shown too, with the gate's reasons.
     shown = result.trajectory or wanted
     scene = robot_scene(loaded, shown, clip, title=motion.stem)
     more = (*remarks, *scene.facts)
@@ -154,27 +150,14 @@ def _trajectory_scene(motion: Path, robot: str | None, profile: Path | None) -> 
         raise RobotError(f"{motion} does not name its robot; give it with --robot")
     loaded = load_robot(name, profile)
     if set(trajectory.joint_names) < set(loaded.joint_names):
-        # Only some joints move: the others are held.
+        # The trajectory moves only some joints: the others are held.
         loaded = load_robot(name, profile, joints=trajectory.joint_names)
     scene = robot_scene(loaded, trajectory, title=motion.stem)
     report = SafetyGate(loaded).review(trajectory).report
     return replace(scene, facts=_facts(loaded, trajectory, report.line(), scene.facts))
 
 
-def _is_trajectory(path: Path) -> bool:
-    """Whether an npz file holds a robot's motion: a human's has joints, not joint names."""
-    if path.suffix.lower() != ".npz":
-        return False
-    from nextscale_core.npz import read_npz
-
-    return "joint_names" in read_npz(path, ())
-
-
 def _facts(
     robot: Robot, trajectory: RobotTrajectory, gate: str, more: tuple[tuple[str, str], ...]
 ) -> tuple[tuple[str, str], ...]:
-    moves = (
-        f"{robot.name}: {len(trajectory.joint_names)} joints, {len(trajectory)} points, "
-        f"{trajectory.seconds:.2f} s at {trajectory.fps:g} Hz"
-    )
-    return (("robot", moves), *more, ("safety", gate))
+    return (("robot", robot_line(robot, trajectory)), *more, ("safety", gate))

@@ -1,1 +1,1 @@
-"""Motions of which a part is given: continue, lead in, fill in, edit, chain."""
+"""Completion, editing and sequences: motions of which a part is given."""

@@ -1,4 +1,4 @@
-"""Limbs of given lengths: bones by their directions, legs by their ankles."""
+"""Poses with other bone lengths: directions of the bones and positions of the ankles are kept."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def median_bones(joints: np.ndarray) -> np.ndarray:
 
 
 def with_bones(joints: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """The same pose with other bone lengths; the ankles stay where they are, in reach.
+    """The same pose with other bone lengths; ankles within reach stay where they are.
 
     Args:
         joints: (T, 22, 3) positions [m].
@@ -40,13 +40,13 @@ def with_bones(joints: np.ndarray, lengths: np.ndarray) -> np.ndarray:
 def place_leg(
     joints: np.ndarray, side: str, ankle: np.ndarray, foot: np.ndarray, lengths: np.ndarray
 ) -> None:
-    """Bend a leg, in place, so that its ankle comes to where it is wanted, in reach.
+    """Move an ankle to a target, as far as it can reach, and bend the knee; in place.
 
     Args:
         joints: (T, 22, 3) positions [m].
         side: 'left' or 'right'.
-        ankle: (T, 3) where the ankle is to be [m].
-        foot: (T, 3) from the ankle to the ball of the foot [m].
+        ankle: (T, 3) target of the ankle [m].
+        foot: (T, 3) vector from the ankle to the ball of the foot [m].
         lengths: (T, 21) bone lengths [m].
     """
     knee_index, ankle_index = JOINT_INDEX[f"{side}_knee"], JOINT_INDEX[f"{side}_ankle"]
@@ -59,12 +59,12 @@ def place_leg(
     reach = np.clip(
         np.linalg.norm(line, axis=1, keepdims=True),
         np.abs(thigh - shank) + 0.05,
-        # The knee of a known motion may be straighter than a generated one's ever is.
+        # Closer to a straight leg than a generated motion, as a known motion may be.
         0.99999 * (thigh + shank),
     )
     along = (thigh**2 - shank**2 + reach**2) / (2 * reach)
     off = np.sqrt(np.maximum(thigh**2 - along**2, 0.0))
-    # The knee bends to where it did; a straight leg says nothing of it, there the foot does.
+    # The knee keeps its bending direction; that of a straight leg is the direction of the foot.
     size = np.linalg.norm(bend, axis=1, keepdims=True)
     front = _unit(_across(bend + np.maximum(0.02 - size, 0.0) * _unit(foot), direction))
     joints[:, knee_index] = hip + along * direction + off * front

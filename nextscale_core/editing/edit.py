@@ -1,40 +1,42 @@
-"""Editing: a span of time, some parts of the body, or both, under another sentence."""
+"""Editing: a span of time, some parts of the body, or both, changed to another sentence."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nextscale_core.editing.complete import TextToMotion, complete
 from nextscale_core.editing.foot_plants import hold_feet
 from nextscale_core.editing.frame_mask import Timeline
 from nextscale_core.editing.seams import beside, fading
 from nextscale_core.exceptions import ConfigError, InvalidMotionError
+from nextscale_core.model.options import GenerationOptions
 from nextscale_core.motion.body_parts import joints_of, with_parts
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.skeleton import FPS, MAX_SECONDS, MIN_SECONDS
+from nextscale_core.stopwatch import Run
 
-if TYPE_CHECKING:
-    from nextscale_core.pipeline import MotionPipeline
-
-CONTEXT = 2.0
-"""Motion before and after the edited span that the model sees, where it fits [s]."""
+_CONTEXT = 2.0
+"""Motion before and after the edited span that the model sees, at most [s]."""
 
 
 def edit(
-    pipeline: MotionPipeline,
+    model: TextToMotion,
     clip: MotionClip,
     text: str,
+    options: GenerationOptions,
+    run: Run,
     *,
     span: tuple[float, float] | None,
     parts: Sequence[str] | None,
-    **options: Any,
 ) -> MotionClip:
-    """See `CompletionMethods.edit`; `options` are those of `CompletionMethods.complete`."""
+    """See `MotionPipeline.edit`."""
     if span is None and parts is None:
         raise ConfigError("an edit needs a span, parts, or both: else nothing of the clip is kept")
+    if options.seconds is not None:
+        raise ConfigError("an edited motion is as long as the clip; leave out seconds")
     if abs(clip.fps - FPS) > 1e-3:
         raise InvalidMotionError(
             f"a motion to edit must have {FPS:g} fps, got {clip.fps:g}; resample it first"
@@ -45,10 +47,9 @@ def edit(
     window = clip.slice(start, stop)
     known = np.ones(len(window), dtype=bool)
     known[first - start : last - start] = False
-    new = pipeline.complete(window, known, text, **options)
+    new = complete(model, window, known, text, options, run)
     if moved is not None:
-        # What the temporal tokens cannot do, as each holds the whole body: the new motion gives
-        # its parts only. A tokenizer with tokens for each part would be asked for them here.
+        # Each token stands for the whole body, so only these parts of the new motion are taken.
         new = _only_parts(window, new, known, moved)
     joints = clip.joints.copy()
     joints[first:last] = new.joints[first - start : last - start]
@@ -74,17 +75,17 @@ def _frames(clip: MotionClip, span: tuple[float, float] | None) -> tuple[int, in
 
 
 def _window(frames: int, first: int, last: int) -> tuple[int, int]:
-    """The part of the clip that the model sees: the span, and around it what fits."""
+    """Frames [start, stop) that the model sees: the span and the context that fits."""
     most, least = round(MAX_SECONDS * FPS), round(MIN_SECONDS * FPS)
     if last - first > most:
         raise ConfigError(
             f"the part to edit lasts {(last - first) / FPS:g} s; at most {MAX_SECONDS:g} s can be "
-            f"made at once: give a span"
+            "generated at once: give a span"
         )
     if frames < least:
         raise ConfigError(f"a motion to edit must last {MIN_SECONDS:g} s, got {frames / FPS:g} s")
     room = most - (last - first)
-    context = round(CONTEXT * FPS)
+    context = round(_CONTEXT * FPS)
     before = min(first, context, room // 2)
     after = min(frames - last, context, room - before)
     short = max(0, least - (before + last - first + after))
@@ -95,7 +96,7 @@ def _window(frames: int, first: int, last: int) -> tuple[int, int]:
 def _only_parts(
     window: MotionClip, new: MotionClip, known: np.ndarray, moved: np.ndarray
 ) -> MotionClip:
-    """The window with only some joints moving as in the new motion, in the frames not known."""
+    """The window, its unknown frames with the rotations of the moved parts from the new motion."""
     old = window.joints.astype(np.float64)
     mixed = with_parts(old, new.joints.astype(np.float64), moved)
     timeline = Timeline(old, known, window.contacts)

@@ -1,4 +1,4 @@
-"""Feet of generated frames: those that stand, stand still, also across a seam."""
+"""Foot plants of generated frames: standing feet are held still, also across a seam."""
 
 from __future__ import annotations
 
@@ -8,17 +8,22 @@ from nextscale_core.editing.bone_lengths import SIDES, place_leg
 from nextscale_core.editing.frame_mask import Timeline, runs
 from nextscale_core.motion.skeleton import JOINT_INDEX, bone_lengths
 
-_SPEED = 0.35  # m/s; the ball of a standing foot is slower
-_HEIGHT = 0.06  # m above the floor
-_FEWEST = 3  # frames of a stand
-_EASE = 6  # frames in which a foot comes to and from where it stands
-_FURTHEST = 0.12  # m; a foot that creeps further than this was stepping
+_MAX_SPEED = 0.35
+"""Maximum speed of the ball of a standing foot [m/s]."""
+_MAX_HEIGHT = 0.06
+"""Maximum height of the ball of a standing foot [m]."""
+_MIN_FRAMES = 3
+"""Minimum frames of a stand."""
+_EASE = 6
+"""Frames in which a foot moves to and from its stand."""
+_MAX_DRIFT = 0.12
+"""Maximum drift of a standing foot [m]; beyond it, the foot is stepping."""
 
 
 def hold_feet(joints: np.ndarray, timeline: Timeline, fps: float) -> tuple[np.ndarray, np.ndarray]:
     """Keep standing feet still and above the floor, in the frames that are not known.
 
-    A foot that stands in the known frame beside a seam goes on standing just there.
+    A foot that stands in the known frame beside a seam stays at that position.
 
     Args:
         joints: (T, 22, 3) positions [m], without jumps.
@@ -38,14 +43,14 @@ def hold_feet(joints: np.ndarray, timeline: Timeline, fps: float) -> tuple[np.nd
         ankle, ball = joints[:, ankle_index], joints[:, ball_index]
         standing = _standing(ball, fps)
         shift = _shifts(ball, standing, timeline.known)
-        # Known feet may stand a little below the floor: new ones come up from there.
+        # Known feet may be a little below the floor: new ones rise from there.
         depth = np.maximum(0.0, -ball[nearest, 2]) * np.clip(1 - distance / _EASE, 0.0, 1.0)
         shift[:, 2] += np.maximum(0.0, -(ball + shift)[:, 2] - depth)
         moved = out.copy()
         place_leg(moved, side, ankle + shift, ball - ankle, lengths)
         out[free] = moved[free]
         contacts[:, 2 * column + 1] = standing
-        contacts[:, 2 * column] = standing & (out[:, ankle_index, 2] < _HEIGHT + 0.05)
+        contacts[:, 2 * column] = standing & (out[:, ankle_index, 2] < _MAX_HEIGHT + 0.05)
     if timeline.contacts is not None:
         contacts[timeline.known] = timeline.contacts[timeline.known]
     return out, contacts
@@ -54,9 +59,9 @@ def hold_feet(joints: np.ndarray, timeline: Timeline, fps: float) -> tuple[np.nd
 def _standing(ball: np.ndarray, fps: float) -> np.ndarray:
     step = np.linalg.norm(np.diff(ball, axis=0), axis=1) * fps
     speed = np.minimum(np.append(step, step[-1]), np.insert(step, 0, step[0]))
-    standing = (speed < _SPEED) & (ball[:, 2] < _HEIGHT)
+    standing = (speed < _MAX_SPEED) & (ball[:, 2] < _MAX_HEIGHT)
     for begin, end in runs(standing):
-        if end - begin < _FEWEST:
+        if end - begin < _MIN_FRAMES:
             standing[begin:end] = False
     return standing
 
@@ -78,10 +83,10 @@ def _shifts(ball: np.ndarray, standing: np.ndarray, known: np.ndarray) -> np.nda
 def _stand(
     ball: np.ndarray, standing: np.ndarray, known: np.ndarray, first: int, end: int
 ) -> tuple[int, np.ndarray]:
-    """End of the stand that begins at `first`, and where the foot is in it, (3,) or (n, 3)."""
+    """End of the stand that begins at `first`, and positions of the foot in it, (3,) or (n, 3)."""
     from_known = first > 0 and known[first - 1] and standing[first - 1]
     to_known = end < len(ball) and known[end] and standing[end]
-    if from_known and to_known and np.linalg.norm(ball[end] - ball[first - 1]) < _FURTHEST:
+    if from_known and to_known and np.linalg.norm(ball[end] - ball[first - 1]) < _MAX_DRIFT:
         share = (np.arange(first, end) - first + 1.0)[:, None] / (end - first + 1)
         return end, (1 - share) * ball[first - 1] + share * ball[end]
     anchor = ball[first - 1] if from_known else None
@@ -89,22 +94,21 @@ def _stand(
     while stop < end:
         some = ball[first : stop + 1]
         centre = some.mean(0) if anchor is None else anchor
-        if np.linalg.norm((some - centre)[:, :2], axis=1).max() > _FURTHEST and stop > first:
+        if np.linalg.norm((some - centre)[:, :2], axis=1).max() > _MAX_DRIFT and stop > first:
             break
         stop += 1
     if stop == end and to_known and anchor is None:
         anchor = ball[end]
     if anchor is None:
         return stop, np.asarray(ball[first:stop].mean(0))
-    # How high the foot is, the motion itself says: it comes from the known height to its own, and
-    # a foot that was held a little high does not stay there for good.
+    # The height is that of the motion: a known foot held a little high comes down to it.
     target = ball[first:stop].copy()
     target[:, :2] = anchor[:2]
     return stop, target
 
 
 def _eased(shift: np.ndarray, held: np.ndarray) -> np.ndarray:
-    """Between frames that are held, the shift dies away and comes back."""
+    """The shift, decaying to zero away from the held frames."""
     out = shift.copy()
     for begin, end in runs(~held):
         at = np.arange(end - begin)
@@ -117,7 +121,7 @@ def _eased(shift: np.ndarray, held: np.ndarray) -> np.ndarray:
 
 
 def _nearest(known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(T,) frames to the nearest known one, and (T,) which it is."""
+    """(T,) distance to the nearest known frame, and (T,) its index."""
     places = np.flatnonzero(known)
     away = np.abs(np.arange(len(known))[:, None] - places[None])
     return away.min(axis=1), places[away.argmin(axis=1)]

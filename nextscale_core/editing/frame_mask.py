@@ -1,4 +1,4 @@
-"""`Timeline`: which frames of the motion to make are given, and what they show."""
+"""`Timeline`: the known frames of the motion to generate."""
 
 from __future__ import annotations
 
@@ -23,9 +23,8 @@ class Timeline:
     """A motion of T frames, some of them given.
 
     Attributes:
-        joints: (T, 22, 3) float64 positions [m] in the world. Frames that are not known hold
-            the straight way between the known ones around them, so that nothing that was
-            there before can leak.
+        joints: (T, 22, 3) float64 positions [m] in the world. Frames that are not known are
+            interpolated linearly between the known ones, so that their old content cannot leak.
         known: (T,) bool.
         contacts: (T, 4) bool, False where not known; None when the known clip has none.
     """
@@ -39,35 +38,40 @@ class Timeline:
 
     @property
     def gaps(self) -> list[tuple[int, int]]:
-        """[start, stop) of every run of frames to make."""
+        """[start, stop) of every run of frames to generate."""
         return runs(~self.known)
 
     @classmethod
     def build(
         cls, clip: MotionClip, known_frames: KnownFrames = None, seconds: float | None = None
     ) -> Timeline:
-        """Put the known frames of a clip on the timeline of the motion to make.
+        """Put the known frames of a clip on the timeline of the motion to generate.
 
         Args:
             clip: Motion at 20 fps, anywhere on the floor.
             known_frames: Mask over the frames of the result, or spans of its time [s]; None for
-                all frames of the clip. A mask is as long as the clip, and says which of its
-                frames count; or longer, with as many True as the clip has frames: these are the
-                places of the clip's frames (a mask of False x 80, True x 20 makes a lead-in).
-            seconds: Length of the result [s]; what goes beyond the mask is not known. None for
-                the mask's length.
+                all frames of the clip. A mask as long as the clip selects its known frames; a
+                longer one, with as many True as the clip has frames, gives their places in the
+                result (False x 80, True x 20 makes a lead-in).
+            seconds: Length of the result [s]; frames beyond the mask are not known. None for the
+                mask's length.
 
         Raises:
-            InvalidMotionError: another rate than 20 fps.
-            ConfigError: a mask or span that does not fit, or a length that no motion can have.
+            InvalidMotionError: the clip does not have 20 fps.
+            ConfigError: a mask or span that does not fit, or a length out of range.
         """
         if abs(clip.fps - FPS) > 1e-3:
             raise InvalidMotionError(
                 f"a known motion must have {FPS:g} fps, got {clip.fps:g}; resample it first"
             )
         mask = _mask_of(clip, known_frames)
-        total = len(mask) if seconds is None else _frames_of(seconds)
-        _check_length(total)
+        total = len(mask) if seconds is None else round(seconds * FPS)
+        low, high = round(MIN_SECONDS * FPS), round(MAX_SECONDS * FPS)
+        if not low <= total <= high:
+            raise ConfigError(
+                f"a motion to complete must have {low} to {high} frames ({MIN_SECONDS:g} to "
+                f"{MAX_SECONDS:g} s), got {total}"
+            )
         if mask[total:].any():
             last = int(np.flatnonzero(mask)[-1]) + 1
             raise ConfigError(
@@ -81,31 +85,17 @@ class Timeline:
         if clip.contacts is not None:
             contacts = np.zeros((total, 4), dtype=bool)
             contacts[known] = clip.contacts[source]
-        given = clip.joints[source].astype(np.float64)
-        return cls(_filled(given, known), known, contacts)
+        joints = np.zeros((total, *clip.joints.shape[1:]))
+        if known.any():
+            given = clip.joints[source].astype(np.float64)
+            joints = between(given, np.flatnonzero(known), total)
+        return cls(joints, known, contacts)
 
 
 def runs(flags: np.ndarray) -> list[tuple[int, int]]:
     """[start, stop) of every run of True."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(int)))
     return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
-
-
-def _frames_of(seconds: float) -> int:
-    if not np.isfinite(seconds) or not MIN_SECONDS <= seconds <= MAX_SECONDS:
-        raise ConfigError(
-            f"seconds must be from {MIN_SECONDS:g} to {MAX_SECONDS:g}, got {seconds:g}"
-        )
-    return round(seconds * FPS)
-
-
-def _check_length(frames: int) -> None:
-    low, high = round(MIN_SECONDS * FPS), round(MAX_SECONDS * FPS)
-    if not low <= frames <= high:
-        raise ConfigError(
-            f"a motion to complete must have {low} to {high} frames ({MIN_SECONDS:g} to "
-            f"{MAX_SECONDS:g} s), got {frames}"
-        )
 
 
 def _mask_of(clip: MotionClip, known_frames: KnownFrames) -> np.ndarray:
@@ -126,7 +116,7 @@ def _mask_of(clip: MotionClip, known_frames: KnownFrames) -> np.ndarray:
         )
     mask = np.zeros(len(clip), dtype=bool)
     for start, stop in given.tolist():
-        # A hair of tolerance: spans are often written with one decimal.
+        # The tolerance allows spans written with one decimal.
         if not 0 <= start < stop <= clip.seconds + 1e-6:
             raise ConfigError(
                 f"a known span must lie within 0 to {clip.seconds:g} s, start first; got "
@@ -139,14 +129,8 @@ def _mask_of(clip: MotionClip, known_frames: KnownFrames) -> np.ndarray:
     return mask
 
 
-def _filled(given: np.ndarray, known: np.ndarray) -> np.ndarray:
-    if not known.any():
-        return np.zeros((len(known), *given.shape[1:]))
-    return between(given, np.flatnonzero(known), len(known))
-
-
 def between(values: np.ndarray, places: np.ndarray, count: int) -> np.ndarray:
-    """Values at some places of 0..count-1, linear between them, held before and after."""
+    """Values at some places of 0..count-1, interpolated linearly, held before and after."""
     at = np.arange(count)
     right = np.clip(np.searchsorted(places, at), 0, len(places) - 1)
     left = np.where(places[right] > at, np.maximum(right - 1, 0), right)

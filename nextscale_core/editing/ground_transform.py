@@ -1,4 +1,4 @@
-"""Where a motion stands on the floor: a turn about z and a shift."""
+"""`GroundTransform`: rotation about z and translation along the floor."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ import numpy as np
 
 @dataclass(frozen=True)
 class GroundTransform:
-    """A turn about z, then a shift along the floor; heights stay as they are.
+    """A rotation about z, then a translation along the floor; heights are unchanged.
 
     Attributes:
-        yaw: Turn [rad], counter-clockwise.
-        shift: (2,) shift [m].
+        yaw: Rotation [rad], counter-clockwise.
+        shift: (2,) translation [m].
     """
 
     yaw: float
     shift: np.ndarray
 
     def __call__(self, points: np.ndarray) -> np.ndarray:
-        """Moved points (..., 3)."""
+        """Transformed points (..., 3)."""
         out = turned(points, np.full(points.shape[:-1], self.yaw))
         out[..., :2] += self.shift
         return out
 
     @classmethod
     def fit(cls, source: np.ndarray, target: np.ndarray) -> GroundTransform:
-        """The transform that brings points (..., 3) closest to others (least squares in x, y)."""
+        """Least-squares transform of points (..., 3) onto others, in x and y."""
         a, b = (points[..., :2].reshape(-1, 2) for points in (source, target))
         a0, b0 = a.mean(0), b.mean(0)
         a, b = a - a0, b - b0
@@ -37,7 +37,7 @@ class GroundTransform:
 
 
 def turned(points: np.ndarray, yaw: np.ndarray) -> np.ndarray:
-    """Points (..., 3) turned about z by yaw (...) [rad]."""
+    """Points (..., 3) rotated about z by yaw (...) [rad]."""
     c, s = np.cos(yaw), np.sin(yaw)
     x, y = points[..., 0], points[..., 1]
     return np.stack([c * x - s * y, s * x + c * y, points[..., 2]], axis=-1)
@@ -46,10 +46,9 @@ def turned(points: np.ndarray, yaw: np.ndarray) -> np.ndarray:
 def carried(
     joints: np.ndarray, start: GroundTransform, end: GroundTransform, fps: float
 ) -> np.ndarray:
-    """Move joints by a transform that goes over from one to another.
+    """Move joints by a transform that changes gradually from one to another.
 
-    What does not close between the two is put where the body moves along the floor anyway, and
-    not where it stands.
+    The change is spread over the frames in which the body moves along the floor.
 
     Args:
         joints: (n, 22, 3) positions [m].
@@ -63,8 +62,7 @@ def carried(
     share = _shares(joints[:, 0], fps)
     turn = (end.yaw - start.yaw + np.pi) % (2 * np.pi) - np.pi
     yaw = start.yaw + share * turn
-    # The way goes where the body looks: its steps are turned with it, and what then is missing to
-    # the end is spread over them.
+    # The path turns with the body; the remaining offset at its end is spread along it.
     steps = np.diff(joints[:, 0], axis=0)
     middle = 0.5 * (yaw[1:] + yaw[:-1])
     pelvis = start(joints[:1, 0]) + np.concatenate(
@@ -78,10 +76,10 @@ def carried(
 
 
 def _shares(pelvis: np.ndarray, fps: float) -> np.ndarray:
-    """(n,) from near 0 to near 1: how much of the way along the floor is done."""
+    """(n,) share of the path along the floor covered so far, from near 0 to near 1."""
     if len(pelvis) == 1:
         return np.array([0.5])
     speed = np.linalg.norm(np.gradient(pelvis[:, :2], axis=0), axis=1) * fps
-    # Nothing moves fast at the ends: there the motion has to fit its neighbours.
+    # Little weight at the ends, where the motion has to fit its neighbours.
     weight = (speed + 0.1) * np.sin(np.pi * (np.arange(len(pelvis)) + 0.5) / len(pelvis))
     return (weight.cumsum() - 0.5 * weight) / weight.sum()

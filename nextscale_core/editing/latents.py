@@ -1,4 +1,4 @@
-"""Known frames to known latents, and back from latents to joints."""
+"""Latents of known frames, and joints from tokens around them."""
 
 from __future__ import annotations
 
@@ -16,22 +16,21 @@ from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.features import CONTACTS, VELOCITIES, clip_to_features, features_to_clip
 from nextscale_core.motion.legs import STANDARD_LEG
 
-# Features of a frame that look at the next one: root and joint velocities, contacts.
 _OF_NEXT = np.r_[0:3, VELOCITIES, CONTACTS]
+"""Features of a frame that depend on the next one: root and joint velocities, contacts."""
 
 
 def body_scale(timeline: Timeline) -> float:
-    """Size of the known body: its legs relative to the standard skeleton's."""
+    """Length of the known body's legs relative to the standard skeleton's."""
     bones = median_bones(timeline.joints[timeline.known])
     return float((bones[[3, 4]] + bones[[6, 7]]).mean() / STANDARD_LEG)
 
 
 def known_features(timeline: Timeline) -> np.ndarray:
-    """HumanML3D features of a timeline, as if it were a clip of its own.
+    """HumanML3D features of a timeline, as of a clip of its own.
 
-    The history is made canonical again: above the origin, facing forward, its first frame with
-    the quirks of a clip's first frame; a body of another size is brought to the standard one.
-    Frames that are not known only hold what lies between the known ones.
+    The motion is made canonical (above the origin, facing forward) and scaled to the standard
+    body; frames that are not known are interpolated between the known ones.
 
     Args:
         timeline: T frames, at least one of them known.
@@ -40,7 +39,7 @@ def known_features(timeline: Timeline) -> np.ndarray:
         (T, 263) float32.
     """
     joints = timeline.joints / body_scale(timeline)
-    # One frame more, as the last of a clip only gives velocities.
+    # One more frame, as the last of a clip only gives velocities.
     joints = np.concatenate([joints, joints[-1:]])
     features = clip_to_features(MotionClip(joints))
     for start, stop in runs(timeline.known):
@@ -53,10 +52,9 @@ def known_features(timeline: Timeline) -> np.ndarray:
 def encode_known(tokenizer: TemporalTokenizer, timeline: Timeline) -> KnownLatents:
     """Latents of the known frames.
 
-    The encoder looks beyond a latent's own frames, there at what lies between the known frames;
-    on training clips that moves the latent next to a seam by 0.36 (root mean square) and the
-    others by 0.07 to 0.2, where quantisation moves all by 0.50. So a latent counts as known as
-    soon as its own four frames are.
+    The encoder's receptive field reaches beyond a latent's own frames, into interpolated ones. On
+    training clips this moves the latent next to a seam by 0.36 (root mean square) and the others
+    by 0.07 to 0.2, less than quantization (0.50). So a latent is known if its four frames are.
 
     Args:
         tokenizer: The tokenizer.
@@ -71,7 +69,7 @@ def encode_known(tokenizer: TemporalTokenizer, timeline: Timeline) -> KnownLaten
     device = tokenizer.feature_mean.device
     batch = tokenizer.normalize(torch.from_numpy(features)[None].to(device))
     with torch.no_grad():
-        latents = tokenizer.encoder(batch.transpose(1, 2)).transpose(1, 2)[0]
+        latents = tokenizer.encode_latents(batch)[0]
     known = known_latents(torch.from_numpy(timeline.known), tokenizer.frames_per_latent)
     return KnownLatents(latents, known.to(device))
 
@@ -80,17 +78,17 @@ def encode_known(tokenizer: TemporalTokenizer, timeline: Timeline) -> KnownLaten
 def decode_around(
     tokenizer: TemporalTokenizer, tokens: Sequence[Tensor], known: KnownLatents
 ) -> MotionClip:
-    """Joints from tokens, with the known latents put in as they are, not quantised.
+    """Decode tokens, with the known latents inserted unquantized.
 
     Args:
         tokenizer: The tokenizer.
         tokens: Per scale (n_k,) tokens.
-        known: What is given.
+        known: The known latents.
 
     Returns:
         A canonical clip of 4 L frames, not cleaned up.
     """
     total = tokenizer.quantizer.accumulate([t[None] for t in tokens], len(known.known))
     total = torch.where(known.known[None, :, None], known.latents, total)
-    decoded = tokenizer.decoder(total.transpose(1, 2)).transpose(1, 2)
-    return features_to_clip(tokenizer.denormalize(decoded)[0].float().cpu().numpy())
+    features = tokenizer.denormalize(tokenizer.decode_latents(total))[0]
+    return features_to_clip(features.float().cpu().numpy())

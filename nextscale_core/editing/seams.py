@@ -1,4 +1,4 @@
-"""Seams: generated frames eased onto the known ones beside them."""
+"""Seams: generated frames blended onto the known ones beside them."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ from nextscale_core.editing.ground_transform import GroundTransform, carried
 from nextscale_core.motion.skeleton import bone_lengths
 
 EASE = 10
-"""Frames over which what does not fit at a seam dies away (0.5 s)."""
+"""Frames over which an offset at a seam decays (0.5 s)."""
 
 _BESIDE = 3
-"""Known frames beside a seam that say where a motion stands, how fast it is and accelerates."""
+"""Known frames beside a seam that give position, velocity and acceleration."""
 
-_SMOOTH = 30.0  # weight of the offset's jerk against the offset itself
+_SMOOTH = 30.0
+"""Weight of the offset's jerk against the offset itself."""
 
 
 def assemble(
     timeline: Timeline, generated: np.ndarray, fps: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Known frames as they are, generated ones between them.
+    """Known frames unchanged, generated ones between them.
 
-    Each gap is brought to the known frames beside it along the floor; what still differs at its
-    seams (a pose a little off) dies away inside it, with the least jerk; limbs get the known
-    body's lengths; feet that stand, stand still.
+    Each gap is moved along the floor to the known frames beside it; remaining offsets of the pose
+    at its seams decay inside it with minimum jerk; bones get the known body's lengths, and
+    standing feet are held still.
 
     Args:
         timeline: T frames, at least one known.
-        generated: (T, 22, 3) the motion as the model sees all of it, known frames too [m].
+        generated: (T, 22, 3) the whole motion as the model generates it [m].
         fps: Frames per second [Hz].
 
     Returns:
@@ -56,14 +57,14 @@ def _placed(
 
 
 def closing_error(timeline: Timeline, generated: np.ndarray) -> float:
-    """How far a generated motion that fits before each gap is from fitting after it.
+    """Offset behind the gaps of a generated motion that is aligned before them.
 
     Args:
         timeline: T frames.
         generated: (T, 22, 3) positions [m].
 
     Returns:
-        Mean distance of the joints behind a gap [m], added up over the gaps that have known
+        Mean distance of the joints behind a gap [m], summed over the gaps that have known
         frames on both sides; 0 without such a gap.
     """
     total = 0.0
@@ -81,23 +82,17 @@ def inner_gaps(timeline: Timeline) -> list[tuple[int, int]]:
 
 
 def beside(timeline: Timeline, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-    """The known frames next to a gap, at most three on each side."""
-    before = np.arange(max(start - _BESIDE, 0), start)
+    """Indices of the known frames next to a gap, at most three on each side."""
+    before = np.arange(start - 1, max(start - _BESIDE, 0) - 1, -1)
     after = np.arange(stop, min(stop + _BESIDE, len(timeline)))
-    return before[_unbroken(timeline.known[before][::-1])[::-1]], after[
-        _unbroken(timeline.known[after])
-    ]
-
-
-def _unbroken(known: np.ndarray) -> np.ndarray:
-    out: np.ndarray = np.logical_and.accumulate(known)
-    return out
+    unbroken = [side[np.logical_and.accumulate(timeline.known[side])] for side in (before, after)]
+    return unbroken[0][::-1], unbroken[1]
 
 
 def _ends(
     timeline: Timeline, generated: np.ndarray, before: np.ndarray, after: np.ndarray
 ) -> list[GroundTransform]:
-    """Where the generated motion stands by the frames before a gap and by those after it."""
+    """Transforms of the generated motion onto the frames before a gap and onto those after it."""
     return [
         GroundTransform.fit(generated[frames], timeline.joints[frames])
         for frames in (before, after)
@@ -106,18 +101,18 @@ def _ends(
 
 
 def fading(before: np.ndarray, after: np.ndarray, count: int) -> np.ndarray:
-    """An offset that goes on smoothly from what it was before a gap, dies away, and comes back.
+    """An offset that continues smoothly from both sides of a gap and decays inside it.
 
     Least squares: the jerk (third difference) of the offset is small everywhere, and the offset
-    itself small where the seams are far.
+    itself is small far from the seams.
 
     Args:
-        before: (b, ...) offsets on the frames before the gap; none when it has no seam there.
+        before: (b, ...) offsets on the frames before the gap; empty without a seam there.
         after: (a, ...) offsets on the frames after it.
         count: Frames n of the gap.
 
     Returns:
-        (n, ...).
+        (n, ...) offsets in the gap.
     """
     b, a = len(before), len(after)
     shape = (before if b else after).shape[1:]
@@ -137,20 +132,12 @@ def fading(before: np.ndarray, after: np.ndarray, count: int) -> np.ndarray:
 
 
 def _lengths(timeline: Timeline, start: int, stop: int) -> np.ndarray:
-    """(n, 21) bone lengths in a gap: those of the known frames beside it, then the usual ones."""
-    usual = median_bones(timeline.joints[timeline.known])
-    lengths = np.tile(usual, (stop - start, 1))
-    at = np.arange(stop - start)
-    if start > 0:
-        share = _fade(at)[:, None]
-        lengths += share * (bone_lengths(timeline.joints[start - 1]) - usual)
-    if stop < len(timeline):
-        share = _fade(at[::-1])[:, None]
-        lengths += share * (bone_lengths(timeline.joints[stop]) - usual)
+    """(n, 21) bone lengths in a gap [m]: those of the known frames beside it fade to the median."""
+    median = median_bones(timeline.joints[timeline.known])
+    lengths = np.tile(median, (stop - start, 1))
+    at = np.arange(1, stop - start + 1)
+    for edge, distance in ((start - 1, at), (stop, at[::-1])):
+        if 0 <= edge < len(timeline):
+            share = 0.5 + 0.5 * np.cos(np.pi * np.clip(distance / EASE, 0, 1))
+            lengths += share[:, None] * (bone_lengths(timeline.joints[edge]) - median)
     return lengths
-
-
-def _fade(distance: np.ndarray) -> np.ndarray:
-    """From 1 beside a seam to 0 at `EASE` frames from it."""
-    out: np.ndarray = 0.5 + 0.5 * np.cos(np.pi * np.clip((distance + 1) / EASE, 0, 1))
-    return out

@@ -1,45 +1,55 @@
-"""Long motions: sentence after sentence, each going on from the end of the last."""
+"""Sequences: sentence after sentence, each motion continuing the end of the one before."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nextscale_core.editing.complete import TextToMotion, complete
 from nextscale_core.exceptions import ConfigError
-from nextscale_core.model.seeds import check_seed
+from nextscale_core.model.options import GenerationOptions, checked_seed
 from nextscale_core.motion.clip import MotionClip
-from nextscale_core.motion.durations import settle
 from nextscale_core.motion.skeleton import FPS, MAX_SECONDS, MIN_SECONDS
+from nextscale_core.stopwatch import Run
 from nextscale_core.text.validation import validate_sentence
 
-if TYPE_CHECKING:
-    from nextscale_core.pipeline import MotionPipeline
-
 Script = Sequence[tuple[str, float | None]]
-"""Sentences and how long each is to take [s]; None lets the model choose."""
+"""Sentences and the length of each [s]; None for that of the options, else the model's choice."""
 
-_LEAST_OVERLAP, _MOST_OVERLAP = 0.2, 4.0
+_MIN_OVERLAP, _MAX_OVERLAP = 0.2, 4.0
 
 
-def checked(script: Script, overlap: float) -> list[tuple[str, float | None]]:
-    """The script with sentences tidied.
+def stream(
+    model: TextToMotion,
+    script: Script,
+    options: GenerationOptions,
+    run: Run,
+    *,
+    overlap: float,
+    start: MotionClip | None,
+) -> Iterator[MotionClip]:
+    """See `MotionPipeline.stream`."""
+    # Checked in the call itself, not when the first piece is taken.
+    sentences = _checked(script, overlap, options.seconds)
+    checked_seed(options.seed + len(sentences) - 1)
+    return _pieces(model, sentences, options, run, overlap, start)
 
-    Raises:
-        ConfigError: no sentence, a length or an overlap out of range.
-        InvalidTextError: a sentence cannot be used.
-    """
-    if not np.isfinite(overlap) or not _LEAST_OVERLAP <= overlap <= _MOST_OVERLAP:
+
+def _checked(
+    script: Script, overlap: float, default: float | None
+) -> list[tuple[str, float | None]]:
+    if not np.isfinite(overlap) or not _MIN_OVERLAP <= overlap <= _MAX_OVERLAP:
         raise ConfigError(
-            f"overlap must be from {_LEAST_OVERLAP:g} to {_MOST_OVERLAP:g} s, got {overlap:g}"
+            f"overlap must be from {_MIN_OVERLAP:g} to {_MAX_OVERLAP:g} s, got {overlap:g}"
         )
     if not script:
         raise ConfigError("a sequence needs at least one sentence")
     longest = MAX_SECONDS - overlap
     out = []
-    for number, (text, seconds) in enumerate(script, start=1):
+    for number, (text, own) in enumerate(script, start=1):
+        seconds = default if own is None else own
         if seconds is not None and not MIN_SECONDS <= seconds <= longest + 1e-6:
             raise ConfigError(
                 f"sentence {number} of the sequence must take {MIN_SECONDS:g} to {longest:g} s "
@@ -49,49 +59,33 @@ def checked(script: Script, overlap: float) -> list[tuple[str, float | None]]:
     return out
 
 
-def stream(
-    pipeline: MotionPipeline,
-    script: Script,
-    *,
-    seed: int,
-    overlap: float,
-    start: MotionClip | None,
-    **options: Any,
-) -> Iterator[MotionClip]:
-    """See `CompletionMethods.stream`; `options` are those of `CompletionMethods.complete`."""
-    # Checked at once, not when the first piece is asked for.
-    sentences = checked(script, overlap)
-    check_seed(check_seed(seed) + len(sentences) - 1)
-    return _pieces(pipeline, sentences, seed, overlap, start, options)
-
-
 def _pieces(
-    pipeline: MotionPipeline,
+    model: TextToMotion,
     sentences: Script,
-    seed: int,
+    options: GenerationOptions,
+    run: Run,
     overlap: float,
     start: MotionClip | None,
-    options: dict[str, Any],
 ) -> Iterator[MotionClip]:
-    past = start
-    if past is not None:
-        past = past.slice(max(len(past) - round(overlap * FPS), 0), len(past))
+    kept = round(overlap * FPS)
+    past = None if start is None else _tail(start, kept)
     for number, (text, seconds) in enumerate(sentences):
         if seconds is None:
-            (seconds,) = settle([None], [pipeline.choose_seconds(text)])
-            seconds = min(seconds, MAX_SECONDS - overlap)
+            seconds = min(model.choose_seconds(text), MAX_SECONDS - overlap)
+        own = replace(options, seed=options.seed + number, seconds=seconds)
         if past is None:
-            piece = pipeline.generate(text, seconds=seconds, seed=seed + number, **options)
-            longer = piece
+            longer = piece = model.generate(text, own, run=run)
         else:
-            whole = (len(past) + round(seconds * FPS)) / FPS
-            longer = pipeline.complete(
-                past, None, text, seconds=whole, seed=seed + number, **options
-            )
+            own = replace(own, seconds=(len(past) + round(seconds * FPS)) / FPS)
+            longer = complete(model, past, None, text, own, run)
             piece = longer.slice(len(past), len(longer))
         yield piece
-        # Only this much is kept, however long the chain gets.
-        past = longer.slice(max(len(longer) - round(overlap * FPS), 0), len(longer))
+        # Nothing older is kept, however long the sequence gets.
+        past = _tail(longer, kept)
+
+
+def _tail(clip: MotionClip, frames: int) -> MotionClip:
+    return clip.slice(max(len(clip) - frames, 0), len(clip))
 
 
 def joined(pieces: Sequence[MotionClip], seed: int) -> MotionClip:

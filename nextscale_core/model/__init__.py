@@ -1,1 +1,1 @@
-"""Text (and known tokens) to tokens."""
+"""The motion model: tokenizer, quantizer, transformer, sampling and checkpoints."""

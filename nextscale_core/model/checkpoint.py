@@ -1,7 +1,7 @@
-"""Folders of weights: what is altered, cut short or too large is refused before it is loaded.
+"""Model folders: altered, truncated or oversized files are refused before they are loaded.
 
 A part of a model is a folder with `config.json` and `model.safetensors`; a model may have several
-parts, and a `checksums.json` beside them that says what the files were when they were written.
+parts, and beside them a `checksums.json` with the SHA-256 of each file as it was written.
 """
 
 from __future__ import annotations
@@ -21,32 +21,28 @@ from torch import nn
 from nextscale_core.exceptions import ModelLoadError, NextscaleError
 
 CHECKSUMS = "checksums.json"
-"""Of a model folder: path of each file below it -> its SHA-256."""
+"""File of a model folder: path of each file below it -> its SHA-256."""
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
 MAX_JSON = 1 << 20
-"""Largest JSON file that is read [bytes]."""
+"""Maximum size of a JSON file [bytes]."""
 
 MAX_SIZE = 1 << 20
-"""Largest number in a config: widths, rows of tables."""
+"""Maximum number in a config: widths, rows of tables."""
 
 MAX_LAYERS = 256
-"""Most layers, heads or scales, and numbers in a list."""
+"""Maximum number of layers, heads or scales, and of items in a list."""
 
 _LAYERS = ("depth", "heads", "num_scales")
 
 _HASH = re.compile("[0-9a-f]{64}")
 
-
 _Model = TypeVar("_Model", bound=nn.Module)
 
 
 def write_checksums(folder: Path) -> None:
-    """Note the SHA-256 of all weights and configs below a model's folder.
-
-    Args:
-        folder: The model; a `checksums.json` that is there is replaced.
+    """Write the SHA-256 of all weights and configs below a model's folder, replacing older ones.
 
     Raises:
         ModelLoadError: a file cannot be read or written.
@@ -60,12 +56,9 @@ def write_checksums(folder: Path) -> None:
 
 
 def check_checksums(folder: Path) -> None:
-    """Make sure that a model's files are those that were written.
+    """Check that a model's files are unchanged since they were written.
 
-    A folder without `checksums.json` passes: it may be in the middle of a training.
-
-    Args:
-        folder: The model.
+    A folder without `checksums.json` passes: its training may still be running.
 
     Raises:
         ModelLoadError: a file is missing, altered or not listed; the message names it.
@@ -73,7 +66,7 @@ def check_checksums(folder: Path) -> None:
     path = folder / CHECKSUMS
     if not path.is_file():
         return
-    sums = _read_json(path)
+    sums = read_json(path)
     for name, noted in sums.items():
         inside = PurePosixPath(name)
         if inside.is_absolute() or ".." in inside.parts or not _HASH.fullmatch(str(noted)):
@@ -84,8 +77,8 @@ def check_checksums(folder: Path) -> None:
         found = _sha256(file)
         if found != noted:
             raise ModelLoadError(
-                f"{file} was altered or cut short: its SHA-256 is {found[:16]}..., "
-                f"{path.name} has {str(noted)[:16]}...; get the model anew"
+                f"{file} was altered or truncated: its SHA-256 is {found[:16]}..., "
+                f"{path.name} has {str(noted)[:16]}...; download the model again"
             )
     listed = {(folder / name).resolve() for name in sums}
     for file in folder.rglob(WEIGHTS):
@@ -96,7 +89,7 @@ def check_checksums(folder: Path) -> None:
 def load_part(kind: type[_Model], folder: Path | str) -> _Model:
     """Load one part of a model; nothing is downloaded or unpickled.
 
-    Names and shapes of all weights are compared with the config before memory is taken for them.
+    Names and shapes of all weights are compared with the config before memory is allocated.
 
     Args:
         kind: The class of the part, a `PyTorchModelHubMixin` whose constructor takes a config.
@@ -106,7 +99,7 @@ def load_part(kind: type[_Model], folder: Path | str) -> _Model:
         The part, in evaluation mode.
 
     Raises:
-        ModelLoadError: a file is missing, cut short or malformed, or does not fit the other.
+        ModelLoadError: a file is missing, truncated or malformed, or does not fit the other.
     """
     folder = Path(folder)
     for name in (CONFIG, WEIGHTS):
@@ -115,7 +108,7 @@ def load_part(kind: type[_Model], folder: Path | str) -> _Model:
     check_checksums(folder)
     try:
         _check_shapes(kind, folder)
-        # The hub's mixin prints a line, which a pipe would take for output.
+        # The hub's mixin prints a line, which would end up in a pipe.
         with contextlib.redirect_stdout(io.StringIO()):
             model: _Model = kind.from_pretrained(str(folder), strict=True)  # type: ignore[attr-defined]
             return model
@@ -123,43 +116,44 @@ def load_part(kind: type[_Model], folder: Path | str) -> _Model:
         raise
     except NextscaleError as error:
         raise ModelLoadError(f"{folder / CONFIG}: {error}") from error
-    # Half a dozen parsers and constructors look at the files; whatever they find means the same.
+    # Several parsers and constructors read the files; any of their errors means the same.
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelLoadError(f"the weights in {folder} cannot be loaded: {reason}") from error
 
 
 def model_name(name: str) -> str:
-    """Make sure that a name is that of a model and not a way out of the folder of models.
+    """Check that a name is a plain file name and does not lead out of the folder of models.
 
     Raises:
-        ModelLoadError: it holds a separator or is no name at all.
+        ModelLoadError: it is empty, too long, or has a separator or unprintable characters.
     """
     if not name.isprintable() or len(name) > 200 or Path(name).name != name or name in ("", ".."):
         raise ModelLoadError(
-            f"no model {name[:200]!r}: there is no such folder, and it is no name of a model"
+            f"no model {name[:200]!r}: neither a folder nor a valid name of a model"
         )
     return name
 
 
 def _check_shapes(kind: type[Any], folder: Path) -> None:
-    config = _read_json(folder / CONFIG)
+    config = read_json(folder / CONFIG)
     for name, value in config.items():
         _check_size(folder / CONFIG, name, value)
-    # On the meta device a model has shapes and takes no memory.
+    # On the meta device a model has shapes but takes no memory.
     with torch.device("meta"):
-        model: nn.Module = kind(kind._decode_arg(_config_of(kind), config))
+        annotation = kind._hub_mixin_init_parameters["config"].annotation
+        model: nn.Module = kind(kind._decode_arg(annotation, config))
     wanted = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     weights = folder / WEIGHTS
     try:
         with safe_open(str(weights), framework="pt") as file:
             found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
-        raise ModelLoadError(f"{weights} is cut short or no safetensors file: {error}") from error
+        raise ModelLoadError(f"{weights} is not a complete safetensors file: {error}") from error
     missing, extra = sorted(set(wanted) - set(found)), sorted(set(found) - set(wanted))
     if missing or extra:
         raise ModelLoadError(
-            f"{weights} does not fit {CONFIG}: it lacks {missing[:3]}, and has {extra[:3]} besides"
+            f"{weights} does not fit {CONFIG}: missing {missing[:3]}, unexpected {extra[:3]}"
         )
     for name, shape in wanted.items():
         if found[name] != shape:
@@ -168,13 +162,8 @@ def _check_shapes(kind: type[Any], folder: Path) -> None:
             )
 
 
-def _config_of(kind: type[Any]) -> Any:
-    """The type of a part's config."""
-    return kind._hub_mixin_init_parameters["config"].annotation
-
-
 def _check_size(path: Path, name: str, value: object) -> None:
-    """A config must not ask for more than any machine has."""
+    """Refuse numbers in a config that no machine has memory for."""
     values = value if isinstance(value, list) else [value]
     limit = MAX_LAYERS if name in _LAYERS or name.endswith("_depth") else MAX_SIZE
     numbers = [one for one in values if isinstance(one, int | float)]
@@ -182,7 +171,12 @@ def _check_size(path: Path, name: str, value: object) -> None:
         raise ModelLoadError(f"{path}: {name} must be at most {limit}, got {str(value)[:60]}")
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """Mapping in a JSON file of at most `MAX_JSON` bytes.
+
+    Raises:
+        ModelLoadError: the file is missing, malformed or too large, or holds no mapping.
+    """
     try:
         if path.stat().st_size > MAX_JSON:
             raise ModelLoadError(f"{path} is larger than {MAX_JSON} bytes")

@@ -1,4 +1,4 @@
-"""What the token transformers share: the text, the length, and the stack of blocks."""
+"""Base of the token transformers: text, length, and the stack of blocks."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ LENGTH_FEATURES = 64
 
 @dataclass(frozen=True)
 class TransformerConfig:
-    """Shape that all token transformers have.
+    """Sizes common to all token transformers.
 
     Attributes:
         width: Channels.
         depth: Number of blocks.
         heads: Attention heads.
-        dropout: Share of samples for which a branch of a block is left out in training.
+        dropout: Share of samples that skip a branch of a block in training.
         num_codes: Size of the tokenizer's codebook.
         code_dim: Width of the tokenizer's codes.
         text_dim: Width of the text features.
@@ -53,16 +53,16 @@ class TransformerConfig:
 
 
 Past = list[tuple[Tensor, Tensor]]
-"""Keys and values of finished tokens, per block, each (B, H, P, head_dim)."""
+"""Cached keys and values of finished tokens, per block, each (B, H, P, head_dim)."""
 
 
 @dataclass(frozen=True)
 class Condition:
-    """What the tokens are generated from, ready for the blocks.
+    """Text and length of a batch, prepared for the blocks.
 
     Attributes:
         modulation: (B, 6, W) AdaLN modulation from pooled text and length.
-        query: (B, code_dim) where the first tokens start from, from the pooled text.
+        query: (B, code_dim) input of the first tokens, from the pooled text.
         text: Per block keys and values of the text, (B, H, S, head_dim).
         text_mask: (B, 1, 1, S) bool.
     """
@@ -74,7 +74,7 @@ class Condition:
 
 
 def count_features(counts: Tensor) -> Tensor:
-    """(...) numbers of latents -> (..., 64) sines and cosines at wavelengths of 6 to 1,200."""
+    """(...) numbers of latents -> (..., 64) sines and cosines, wavelengths 6 to 1,200 latents."""
     half = LENGTH_FEATURES // 2
     steps = torch.arange(half, device=counts.device)
     angles = counts[..., None].float() * torch.exp(-steps * math.log(200.0) / half)
@@ -84,8 +84,8 @@ def count_features(counts: Tensor) -> Tensor:
 class TextConditioned(nn.Module):
     """A stack of blocks conditioned on a sentence and on the length of the motion.
 
-    The pooled text and the length modulate every block (AdaLN); the tokens look at the word
-    pieces by cross-attention; a small head of its own tells the usual duration.
+    The pooled text and the length modulate every block (AdaLN); the tokens attend to the word
+    pieces; a small head predicts the usual duration.
 
     Args:
         config: Sizes.
@@ -113,9 +113,9 @@ class TextConditioned(nn.Module):
         self._head_dim = width // config.heads
 
     def initialize(self, *silent: nn.Linear) -> None:
-        """Start all weights small, and at zero those of the modulation and of `silent` heads.
+        """Initialize small weights, and zeros in the modulation and the `silent` heads.
 
-        To be called at the end of a model's constructor.
+        Call it at the end of a model's constructor.
         """
         self.apply(_small_weights)
         modulation = self.modulation[1]
@@ -123,7 +123,7 @@ class TextConditioned(nn.Module):
             nn.init.zeros_(weight)
 
     def drop_text(self, text: TextFeatures, dropped: Tensor) -> TextFeatures:
-        """Replace the text of some samples by the learnt null text.
+        """Replace the text of some samples by the learned null text.
 
         Args:
             text: Features of B sentences.
@@ -164,10 +164,10 @@ class TextConditioned(nn.Module):
 
         Args:
             x: (B, N, W) tokens.
-            positions: (B, N) places on the line of latents.
+            positions: (B, N) positions, in latents.
             mask: (B or 1, 1, N, P + N) bool, True where attention is allowed.
             condition: From `condition`.
-            past: Keys and values of the finished parts, in their order.
+            past: Keys and values of the finished parts, in order.
 
         Returns:
             (B, N, W), and the keys and values of x per block.
@@ -194,11 +194,11 @@ class TextConditioned(nn.Module):
         return self.norm(x), own
 
     def predict_seconds(self, text: TextFeatures) -> Tensor:
-        """(B,) usual duration of what the sentences say [s], learnt from the captions."""
+        """(B,) usual duration of the motions of sentences [s], learned from the captions."""
         return self.seconds_of(text.pooled).clamp(0.5, 12.0)
 
     def seconds_of(self, pooled: Tensor) -> Tensor:
-        """(B,) durations [s] of sentences with pooled features (B, text_dim), without bounds."""
+        """(B,) unbounded durations [s] of sentences with pooled features (B, text_dim)."""
         return self.duration(pooled)[:, 0].float().exp()
 
 

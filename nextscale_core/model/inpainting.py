@@ -1,4 +1,4 @@
-"""`KnownTokens` and `KnownLatents`: the part of a motion that is given and must not change."""
+"""`KnownLatents`: the part of a motion that is given and must not change."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from nextscale_core.model.scales import area_matrix
 _WHOLE = 1 - 1e-6
 
 _SPREAD = 1.0
-"""Squared distance expected between the mean of half a token's span and that of all of it.
+"""Expected squared distance between the mean of half a token's span and that of the whole span.
 
-Chosen by measurement: joints off the recording in the 0.5 s after a known second, on training
-clips. 40 clips: 15.4 cm where such tokens are generated freely, 14.5 cm where the sum over the
-known latents is overwritten by the recorded one before each scale, 12.5 cm with a spread of 10.
-30 others: 14.5, 11.6, 9.8 cm with 10, 3, 1. 36 others: 8.5, 8.4 cm with 1, 0.3.
+Measured as the joint error in the 0.5 s after a known second, on training clips. 40 clips: 15.4 cm
+where such tokens are generated freely, 14.5 cm where the recorded sum replaces the generated one
+over the known latents before each scale, 12.5 cm with a spread of 10. 30 other clips: 14.5, 11.6,
+9.8 cm with 10, 3, 1. 36 others: 8.5, 8.4 cm with 1, 0.3.
 """
 
 
 @dataclass(frozen=True)
 class KnownOfScale:
-    """What is known of one scale's tokens, of one motion or, with B before each shape, of many.
+    """Known tokens of one scale, of one motion or, with B before each shape, of a batch.
 
     Attributes:
         tokens: (n_k,) indices.
-        known: (n_k,) bool; other tokens are to be generated.
-        evidence: (n_k, C) what to add to the logits of each code, where a part of a token's span
-            is known; None for nothing.
+        known: (n_k,) bool; the other tokens are generated.
+        evidence: (n_k, C) summand of the logits of each code, where a token's span is partly
+            known; None for nothing.
     """
 
     tokens: Tensor
@@ -41,72 +41,17 @@ class KnownOfScale:
 
 
 @dataclass(frozen=True)
-class KnownTokens:
-    """Given tokens of every scale, and which of them are known.
-
-    Attributes:
-        tokens: Per scale (n_k,) indices; values where `known` is False do not matter.
-        known: Per scale (n_k,) bool.
-    """
-
-    tokens: tuple[Tensor, ...]
-    known: tuple[Tensor, ...]
-
-    def __post_init__(self) -> None:
-        if len(self.tokens) != len(self.known):
-            raise InvalidMotionError(
-                f"{len(self.tokens)} scales of tokens, but {len(self.known)} of masks"
-            )
-        for scale, (tokens, known) in enumerate(zip(self.tokens, self.known, strict=True)):
-            if tokens.shape != known.shape or tokens.ndim != 1:
-                raise InvalidMotionError(
-                    f"scale {scale}: tokens {tuple(tokens.shape)} and known "
-                    f"{tuple(known.shape)} must be vectors of one length"
-                )
-
-    @classmethod
-    def from_latents(cls, tokens: tuple[Tensor, ...], known_latents: Tensor) -> KnownTokens:
-        """Tokens whose whole span is known.
-
-        Args:
-            tokens: Per scale (n_k,) tokens of the encoded motion.
-            known_latents: (L,) bool, True where the latent's frames are known. A token is known
-                only if all latents it covers are.
-        """
-        return cls(tokens, tuple(covered(known_latents, len(t)) == 1.0 for t in tokens))
-
-    @classmethod
-    def from_frames(
-        cls, tokens: tuple[Tensor, ...], known_frames: Tensor, frames_per_latent: int
-    ) -> KnownTokens:
-        """Tokens all whose frames are known.
-
-        Args:
-            tokens: Per scale (n_k,) tokens of the encoded motion.
-            known_frames: (T,) bool.
-            frames_per_latent: Frames of one latent.
-        """
-        return cls.from_latents(tokens, known_latents(known_frames, frames_per_latent))
-
-    def at_scale(
-        self, quantizer: MultiScaleQuantizer, scale: int, accumulated: Tensor
-    ) -> KnownOfScale:
-        """What is known of one scale; the coarser ones do not change it."""
-        return KnownOfScale(self.tokens[scale], self.known[scale], None)
-
-
-@dataclass(frozen=True)
 class KnownLatents:
     """Given latents of a motion, from which the known tokens of every scale follow.
 
-    The tokens are found while sampling: a known token of a scale is the code nearest to what the
-    coarser scales, some of them generated, have left to say of its latents. So the sum of all
-    scales comes close to the given latents whatever the model chose for a coarse token that is
-    known in part only. In training, the finer scales saw the same: residuals of coarse tokens
-    that are not the true ones (MoScale's cross-scale hierarchical refinement).
+    The tokens are found while sampling: a known token of a scale is the code nearest to the
+    residual that the coarser scales, some of them generated, leave of its latents. So the sum of
+    all scales comes close to the given latents, whatever the model chose for a partly known coarse
+    token. The finer scales saw such residuals of wrong coarse tokens in training (MoScale's
+    cross-scale hierarchical refinement).
 
     Attributes:
-        latents: (L, D) encoder output; values where `known` is False do not matter.
+        latents: (L, D) encoder output; values where `known` is False are ignored.
         known: (L,) bool.
     """
 
@@ -123,14 +68,14 @@ class KnownLatents:
     def at_scale(
         self, quantizer: MultiScaleQuantizer, scale: int, accumulated: Tensor
     ) -> KnownOfScale:
-        """What is known of one scale, given the sum of the coarser ones.
+        """Known tokens of one scale, given the sum of the coarser ones.
 
-        Of a token of whose span a share c is known, with mean m there, the mean of all of it is
-        likely near m: with a squared distance of about (1 - c) / c x `_SPREAD`. That is added to
-        the logits as the logarithm of a gaussian, so that text and neighbours have their say too.
+        Where a share c of a token's span is known, with mean m, the mean of the whole span is
+        expected at a squared distance of about (1 - c) / c x `_SPREAD` from m. The logarithm of
+        that Gaussian is added to the logits, beside the evidence of text and neighbours.
 
         Args:
-            quantizer: The tokenizer's quantiser.
+            quantizer: The tokenizer's quantizer.
             scale: Index k.
             accumulated: (L, D) sum of the contributions of the coarser scales.
         """
@@ -148,13 +93,10 @@ class KnownLatents:
         return KnownOfScale(quantizer.nearest(mean), share == 1.0, evidence)
 
 
-Known = KnownTokens | KnownLatents
-
-
 def known_latents(known_frames: Tensor, frames_per_latent: int) -> Tensor:
     """(T,) bool of frames -> (ceil(T / n),) bool of latents, True where all its frames are known.
 
-    Frames beyond the last, which fill its latent, count as what the last one is.
+    Frames that pad the last latent repeat the last frame.
     """
     missing = -len(known_frames) % frames_per_latent
     filled = torch.cat([known_frames, known_frames[-1:].expand(missing)])
@@ -162,23 +104,23 @@ def known_latents(known_frames: Tensor, frames_per_latent: int) -> Tensor:
 
 
 def covered(known: Tensor, count: int) -> Tensor:
-    """(L,) bool of latents -> (count,) share of each token's span that is known, 1 when all is."""
+    """(L,) bool of latents -> (count,) known share of each token's span, 1 for a whole span."""
     share = area_matrix(len(known), count).to(known.device) @ known.float()
     return torch.where(share > _WHOLE, 1.0, share)
 
 
 def known_at_scale(
-    known: Sequence[Known | None],
+    known: Sequence[KnownLatents | None],
     quantizer: MultiScaleQuantizer,
     scale: int,
     size: int,
     accumulated: Tensor,
 ) -> KnownOfScale:
-    """What is known of one scale for a batch, padded to the batch's number of tokens.
+    """Known tokens of one scale for a batch, padded to the batch's number of tokens.
 
     Args:
-        known: What is given of each of B motions.
-        quantizer: The tokenizer's quantiser.
+        known: Known latents of each of B motions, or None.
+        quantizer: The tokenizer's quantizer.
         scale: Index k.
         size: Tokens n_k of the longest motion.
         accumulated: (B, L, D) sum of the coarser scales.
@@ -187,27 +129,22 @@ def known_at_scale(
         (B, n_k) tokens, (B, n_k) bool and (B, n_k, C) evidence or None.
 
     Raises:
-        InvalidMotionError: a motion has more tokens at this scale than the batch.
+        InvalidMotionError: more latents are known than the batch has.
     """
-    device = accumulated.device
-    tokens = torch.zeros(len(known), size, dtype=torch.long, device=device)
-    masks = torch.zeros(len(known), size, dtype=torch.bool, device=device)
+    batch, length = accumulated.shape[:2]
+    tokens = torch.zeros(batch, size, dtype=torch.long, device=accumulated.device)
+    masks = torch.zeros_like(tokens, dtype=torch.bool)
     evidence: Tensor | None = None
     for row, item in enumerate(known):
         if item is None:
             continue
-        before = accumulated[row]
-        if isinstance(item, KnownLatents):
-            before = before[: len(item.known)]
-        own = item.at_scale(quantizer, scale, before)
+        if len(item.known) > length:
+            raise InvalidMotionError(f"{len(item.known)} latents are known, the batch has {length}")
+        own = item.at_scale(quantizer, scale, accumulated[row, : len(item.known)])
         count = len(own.tokens)
-        if count > size:
-            raise InvalidMotionError(
-                f"scale {scale} holds {size} tokens, {count} are given as known"
-            )
-        tokens[row, :count], masks[row, :count] = own.tokens.to(device), own.known.to(device)
+        tokens[row, :count], masks[row, :count] = own.tokens, own.known
         if own.evidence is not None:
             if evidence is None:
-                evidence = accumulated.new_zeros(len(known), size, quantizer.num_codes)
+                evidence = accumulated.new_zeros(batch, size, quantizer.num_codes)
             evidence[row, :count] = own.evidence
     return KnownOfScale(tokens, masks, evidence)

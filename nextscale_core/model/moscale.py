@@ -16,7 +16,7 @@ from nextscale_core.model.conditioned import (
     TransformerConfig,
     count_features,
 )
-from nextscale_core.model.padded import PaddedScales
+from nextscale_core.model.scales import PaddedScales
 from nextscale_core.model.transformer import attention_bias
 from nextscale_core.text.encoder import TextFeatures
 
@@ -43,10 +43,9 @@ class MoScale(
 
     A token sees its own scale whole and every coarser scale; its input is the sum of the
     coarser scales' contributions at its place, joined with its own code where that is known
-    (MoScale, arXiv 2604.03799, section 3). Rotary angles are relative, so an absolute part is
-    added: the token's time from the start and to the end. Without it all tokens of the first
-    scale, masked and equal, would have the same logits, and nothing would say which part of a
-    sentence comes first.
+    (MoScale, arXiv 2604.03799, section 3). Rotary angles are relative, so the token's time from
+    the start and to the end is added; without it, all masked tokens of the first scale would have
+    the same logits, in whatever order a sentence names its parts.
 
     Args:
         config: Sizes.
@@ -77,7 +76,7 @@ class MoScale(
 
         Args:
             tokens: (B, n_k) own tokens, `mask_token` where unknown.
-            accumulated: (B, n_k, code_dim) sum of the coarser scales at this scale's places;
+            accumulated: (B, n_k, code_dim) sum of the coarser scales at this scale's tokens;
                 None at the first scale, which starts from the text.
             scale: Index k.
             padded: Lengths and positions.
@@ -122,7 +121,7 @@ class MoScale(
             dim=1,
         )
         sizes = [own.shape[1] for own in tokens]
-        # As numbers to add, made once for all blocks.
+        # The float form, computed once for all blocks.
         mask = attention_bias(block_causal_mask(padded)).to(x.dtype)
         hidden, _ = self.run_blocks(x, torch.cat(padded.centers, dim=1), mask, condition, None)
         parts = zip(self.heads_out[: len(sizes)], hidden.split(sizes, dim=1), strict=True)
@@ -160,7 +159,7 @@ class MoScale(
 def block_causal_mask(padded: PaddedScales) -> Tensor:
     """(B, 1, N, N) bool: a token sees its own scale whole and all coarser ones.
 
-    Padding is never seen; a padded query sees the first token, so that no row is empty.
+    Padding is never seen; a padded query sees real tokens, so that no row is empty.
     """
     masks = padded.token_masks
     level = torch.cat([torch.full((m.shape[1],), k, device=m.device) for k, m in enumerate(masks)])

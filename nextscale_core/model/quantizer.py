@@ -1,4 +1,4 @@
-"""Multi-scale residual vector quantisation with one codebook for all scales."""
+"""Multi-scale residual vector quantization with one codebook for all scales."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nextscale_core.model.padded import PaddedScales
-from nextscale_core.model.rows import GlobalRows, from_main, summed
-from nextscale_core.model.scales import area_matrix, linear_matrix, scale_lengths
+from nextscale_core.model.distributed import GlobalRows, from_main, summed
+from nextscale_core.model.scales import PaddedScales, area_matrix, linear_matrix, scale_lengths
 
 
 @dataclass(frozen=True)
 class Quantized:
-    """Result of quantising a batch of latents.
+    """Result of quantizing a batch of latents.
 
     Attributes:
         latents: (B, L, D) sum of all scales' contributions; gradients pass straight through.
@@ -29,7 +28,7 @@ class Quantized:
 
 
 class MultiScaleQuantizer(nn.Module):
-    r"""Coarse-to-fine residual quantisation (MoScale, section "tokenizer"; VAR, algorithm 1).
+    r"""Coarse-to-fine residual quantization (MoScale, section "tokenizer"; VAR, algorithm 1).
 
     With residual r_0 = z and sum s_0 = 0, at every scale k
 
@@ -73,7 +72,7 @@ class MultiScaleQuantizer(nn.Module):
         return len(self.divisors)
 
     def lengths(self, latents: int) -> tuple[int, ...]:
-        """Tokens of each scale for a clip of that many latents."""
+        """Number of tokens of each scale for a clip of `latents` latents."""
         return scale_lengths(latents, self.divisors)
 
     def upsample(self, codes: Tensor, scale: int, latents: int) -> Tensor:
@@ -87,7 +86,7 @@ class MultiScaleQuantizer(nn.Module):
         """Contribution u_k of one scale to a batch of clips of different lengths.
 
         Args:
-            tokens: (B, n_k) indices; what stands on padding does not matter.
+            tokens: (B, n_k) indices; those on padding are ignored.
             scale: Index k of the scale.
             padded: Masks and maps of the batch.
 
@@ -99,10 +98,10 @@ class MultiScaleQuantizer(nn.Module):
         return (raised + 0.5 * refined) * padded.latent_mask[..., None]
 
     def nearest(self, vectors: Tensor, temperature: float = 0.0) -> Tensor:
-        """(..., D) vectors -> (...) index of the nearest code, or one drawn near it.
+        """(..., D) vectors -> (...) index of the nearest code, or of one sampled near it.
 
-        With a temperature, codes are drawn with logits -distance^2 / (temperature x mean
-        squared distance to the nearest code), so that the codebook is explored in training.
+        With a temperature, codes are sampled with logits -distance^2 / (temperature x mean
+        squared distance to the nearest code), so that training explores the codebook.
         """
         flat = vectors.reshape(-1, self.dim).float()
         book = self.codebook.float()
@@ -120,15 +119,15 @@ class MultiScaleQuantizer(nn.Module):
     def forward(
         self, latents: Tensor, temperature: float = 0.0, scales: int | None = None
     ) -> Quantized:
-        """Quantise a batch of equally long clips.
+        """Quantize a batch of equally long clips.
 
         Args:
             latents: (B, L, D) encoder output.
-            temperature: Temperature of the code draw in training; 0 takes the nearest.
-            scales: Use only that many scales (quantiser dropout, and figures by scale).
+            temperature: Temperature of the code sampling in training; 0 takes the nearest.
+            scales: Number of scales used (quantizer dropout, metrics by scale); None for all.
 
         Returns:
-            The quantised latents, tokens and commitment loss.
+            The quantized latents, tokens and commitment loss.
         """
         length = latents.shape[1]
         residual, total = latents, torch.zeros_like(latents)
@@ -148,12 +147,12 @@ class MultiScaleQuantizer(nn.Module):
             raised = self.upsample(codes, scale, length)
             total = total + raised
             residual = residual - raised
-            # The commitment pulls the encoder to what the codes up to here can say.
+            # The commitment loss pulls the encoder to what the codes so far can represent.
             commitment = commitment + F.mse_loss(total.detach(), latents)
             tokens.append(index)
         if self.training:
             self._update(seen)
-        # Straight-through for the encoder, while phi learns from the reconstruction.
+        # Straight-through gradient for the encoder; phi learns from the reconstruction.
         out = total + (latents - latents.detach())
         return Quantized(out, tuple(tokens), commitment / count)
 
@@ -177,10 +176,9 @@ class MultiScaleQuantizer(nn.Module):
 
     @torch.no_grad()
     def _update(self, seen: list[tuple[Tensor, Tensor]]) -> None:
-        """Move every code to the moving average of what chose it; replace dead codes.
+        """Move every code to the moving average of the vectors that chose it; replace dead codes.
 
-        Where several processes train, all of them see the sums over the whole batch, and their
-        codebooks stay the same to the last bit.
+        Distributed processes use the sums over the whole batch, so their codebooks stay identical.
         """
         chunks = [vectors.reshape(-1, self.dim).float() for vectors, _ in seen]
         flat, index = torch.cat(chunks), torch.cat([chosen.reshape(-1) for _, chosen in seen])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -11,18 +11,18 @@ from torch import Tensor
 
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.model.conditioned import Past
-from nextscale_core.model.inpainting import Known, known_at_scale
+from nextscale_core.model.inpainting import KnownLatents, known_at_scale
 from nextscale_core.model.moscale import MoScale
-from nextscale_core.model.padded import PaddedScales
+from nextscale_core.model.options import MAX_GUIDANCE, GenerationOptions, checked_steps
 from nextscale_core.model.quantizer import MultiScaleQuantizer
+from nextscale_core.model.scales import PaddedScales
+from nextscale_core.stopwatch import Run
 from nextscale_core.text.encoder import TextFeatures
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class SamplingConfig:
-    """How tokens are drawn.
+    """Settings of the sampler.
 
     Attributes:
         steps: Passes at each scale, coarse to fine; (1, 2, 5, 10) are MoScale's 18. See
@@ -30,8 +30,8 @@ class SamplingConfig:
         guidance: Strength t of logits = (1 + t) conditional - t unconditional, per scale.
         temperature: Temperature of the logits, per scale.
         top_p: Probability mass kept by nucleus sampling.
-        confidence_noise: Gumbel noise on the confidence that orders re-masking; falls to 0
-            over the passes of a scale.
+        confidence_noise: Scale of the Gumbel noise on the confidence that orders re-masking;
+            falls to 0 over the passes of a scale.
     """
 
     steps: tuple[int, ...] = (1, 2, 5, 10)
@@ -43,11 +43,10 @@ class SamplingConfig:
     def __post_init__(self) -> None:
         for name in ("steps", "guidance", "temperature"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        if any(not isinstance(s, int) or not 1 <= s <= 100 for s in self.steps):
-            raise ConfigError(f"steps must be whole numbers from 1 to 100, got {self.steps}")
-        if any(not (math.isfinite(g) and 0 <= g <= 30) for g in self.guidance):
-            raise ConfigError(f"guidance must be from 0 to 30, got {self.guidance}")
-        if any(not (math.isfinite(t) and 0 < t <= 5) for t in self.temperature):
+        checked_steps(self.steps)
+        if any(not 0 <= g <= MAX_GUIDANCE for g in self.guidance):
+            raise ConfigError(f"guidance must be from 0 to {MAX_GUIDANCE:g}, got {self.guidance}")
+        if any(not 0 < t <= 5 for t in self.temperature):
             raise ConfigError(f"temperature must be in (0, 5], got {self.temperature}")
         if not 0 < self.top_p <= 1:
             raise ConfigError(f"top_p must be in (0, 1], got {self.top_p}")
@@ -57,38 +56,32 @@ class SamplingConfig:
                 f"{len(self.steps)}, {len(self.guidance)} and {len(self.temperature)}"
             )
 
-    def with_overrides(
-        self, steps: Sequence[int] | None = None, guidance: float | None = None
-    ) -> SamplingConfig:
-        """Other passes per scale, or another guidance at the first scale.
+    def with_overrides(self, options: GenerationOptions) -> SamplingConfig:
+        """The passes of the options, and their guidance at the first scale.
 
         The guidance of the finer scales keeps its ratio to the first.
 
         Raises:
-            ConfigError: a value is out of range or their number is not that of the scales.
+            ConfigError: a guidance out of range, or a number of passes other than of scales.
         """
-        config = self
-        if guidance is not None:
-            if not math.isfinite(guidance) or guidance < 0:
-                raise ConfigError(f"guidance must be from 0 to 30, got {guidance}")
-            first = self.guidance[0] or 1.0
-            values = tuple(guidance * g / first for g in self.guidance)
-            config = replace(config, guidance=values)
-        if steps is not None:
-            if len(steps) != len(self.steps):
-                raise ConfigError(
-                    f"steps needs {len(self.steps)} numbers, one per scale, got {list(steps)}"
-                )
-            config = replace(config, steps=tuple(steps))
-        return config
+        steps = self.steps if options.steps is None else options.steps
+        if len(steps) != len(self.steps):
+            raise ConfigError(
+                f"steps needs {len(self.steps)} numbers, one per scale, got {list(steps)}"
+            )
+        if options.guidance is None:
+            return replace(self, steps=steps)
+        first = self.guidance[0] or 1.0
+        guidance = tuple(options.guidance * g / first for g in self.guidance)
+        return replace(self, steps=steps, guidance=guidance)
 
 
 def default_sampling(scales: int) -> SamplingConfig:
-    """Settings for a model with so many scales, where its folder names none.
+    """Settings for a model of `scales` scales whose folder has no sampling.json.
 
     Most passes go to the coarse scales. With one pass there (MoScale's first number) tokens are
-    drawn independently: of "walks in a circle", which may turn left or right, each draws its own
-    turn and the person walks straight (docs/training.md has the figures).
+    sampled independently: of "walks in a circle", which may turn left or right, each token samples
+    its own direction and the person walks straight (metrics in docs/training.md).
     """
     passes = (6, 5, 4, 2) + (1,) * scales
     guidance = (4.0, 4.0, 3.0, 2.5) + (2.0,) * scales
@@ -99,22 +92,22 @@ def cosine_mask_count(total: Tensor, done: int, rounds: int) -> Tensor:
     """Tokens that stay masked after `done` of `rounds` passes: ceil(n cos(pi/2 done/rounds)).
 
     Every pass decides at least one token, so that as many passes as tokens decide one at a time:
-    at the coarsest scale, where few tokens hold the whole plan, each then knows the others. The
-    bare cosine would spend the first passes on nothing and decide the last ones in pairs.
+    each of the few tokens of the coarsest scale, which hold the whole plan, then sees the others.
+    The plain cosine would decide none in the first passes and two at a time in the last ones.
 
     Args:
         total: (B,) tokens to predict in each sample.
         done: Passes finished, 1..rounds.
-        rounds: Passes in all; after the last, none is masked.
+        rounds: Total number of passes; after the last, no token is masked.
     """
     share = math.cos(math.pi / 2 * done / rounds) if done < rounds else 0.0
-    # A hair is taken off before rounding up, lest 1e-17 keep a token masked.
+    # The offset keeps a rounding error of 1e-17 from masking a token.
     left = torch.ceil(total * share - 1e-6).long()
     return torch.minimum(left, total - done).clamp(min=0)
 
 
 def nucleus(probabilities: Tensor, top_p: float) -> Tensor:
-    """Keep the smallest set of codes whose mass reaches top_p, renormalised.
+    """Keep the smallest set of codes whose mass reaches top_p, renormalized.
 
     Args:
         probabilities: (..., C), sums to 1.
@@ -129,14 +122,14 @@ def nucleus(probabilities: Tensor, top_p: float) -> Tensor:
 
 @dataclass(frozen=True)
 class SampleNoise:
-    """A source of randomness for each sample of a batch.
+    """Random numbers for each sample of a batch.
 
     A sample draws for its own tokens only, never for padding, so that its motion does not
-    depend on how long the others in its batch are.
+    depend on the lengths of the others in its batch.
 
     Attributes:
         generators: B generators on the CPU.
-        counts: Tokens of each sample at the scale in work.
+        counts: Tokens of each sample at the current scale.
     """
 
     generators: Sequence[torch.Generator]
@@ -159,15 +152,15 @@ class SampleNoise:
 
 
 class NextScaleSampler:
-    """Draws tokens coarse to fine from a `MoScale` transformer.
+    """Samples tokens coarse to fine from a `MoScale` transformer.
 
     At scale k, all unknown tokens start masked. Each pass predicts them, keeps the confident
     ones and masks the rest again by a cosine schedule (MoScale's in-scale temporal refinement).
-    Tokens that were given are never masked, so the same loop completes and edits.
+    Known tokens are never masked, so the same loop completes and edits.
 
     Args:
         model: The transformer, in eval mode.
-        quantizer: The tokenizer's quantiser, which turns finished scales into the input of the
+        quantizer: The tokenizer's quantizer, which turns finished scales into the input of the
             next.
     """
 
@@ -181,8 +174,8 @@ class NextScaleSampler:
         latents: Sequence[int],
         seeds: Sequence[int],
         config: SamplingConfig,
-        known: Sequence[Known | None] | None = None,
-        progress: Progress | None = None,
+        known: Sequence[KnownLatents | None] | None = None,
+        run: Run | None = None,
     ) -> list[tuple[Tensor, ...]]:
         """Tokens for a batch of sentences.
 
@@ -191,19 +184,19 @@ class NextScaleSampler:
             latents: Number of latents of each motion.
             seeds: Seed of each motion; a motion does not depend on the others in its batch.
             config: Passes, guidance, temperature.
-            known: Given tokens or latents of each motion, or None.
-            progress: Called with (passes done, passes in all); may raise to stop.
+            known: Known latents of each motion, or None.
+            run: Its progress is called after every pass, and may raise to stop.
 
         Returns:
             For each motion one (n_k,) tensor per scale.
         """
         device = self.model.null_token.device
-        batch = len(latents)
+        batch, run = len(latents), run or Run()
         padded = PaddedScales.build(list(latents), self.quantizer.divisors, device)
-        given = list(known or [None] * batch)
+        given = known or [None] * batch
         generators = [torch.Generator(device="cpu").manual_seed(int(seed)) for seed in seeds]
         guided = any(g > 0 for g in config.guidance)
-        run = _Run(self.model, text, padded, guided)
+        passes = _Passes(self.model, text, padded, guided)
         total, done = sum(config.steps), 0
         accumulated = torch.zeros(
             batch, padded.latent_mask.shape[1], self.quantizer.dim, device=device
@@ -219,7 +212,7 @@ class NextScaleSampler:
             rounds = config.steps[scale]
             noise = SampleNoise(generators, valid.sum(1).tolist())
             for pass_index in range(rounds):
-                logits = run.logits(tokens, coarse, scale, config.guidance[scale])
+                logits = passes.logits(tokens, coarse, scale, config.guidance[scale])
                 if own.evidence is not None:
                     logits = logits + own.evidence
                 tokens, confidence = self._predict(logits, tokens, masked, scale, config, noise)
@@ -228,9 +221,8 @@ class NextScaleSampler:
                 masked = _least_confident(confidence, masked, left, strength, noise)
                 tokens = tokens.masked_fill(masked, self.model.mask_token)
                 done += 1
-                if progress is not None:
-                    progress(done, total)
-            run.finish()
+                run.progress(done, total)
+            passes.finish()
             # Padding must not carry the mask token into the codebook.
             tokens = tokens.masked_fill(~valid, 0)
             accumulated = accumulated + self.quantizer.contribution(tokens, scale, padded)
@@ -258,8 +250,8 @@ class NextScaleSampler:
         return filled, chosen.to(tokens.device)
 
 
-class _Run:
-    """The passes of one batch: condition, guidance and cached keys and values.
+class _Passes:
+    """Passes of one batch with its condition, guidance and cached keys and values.
 
     Conditional and unconditional passes run as one batch of twice the size.
     """
@@ -273,14 +265,8 @@ class _Run:
         if guided:
             self.padded = padded.twice()
             dropped = torch.arange(2 * batch, device=padded.lengths.device) >= batch
-            text = model.drop_text(
-                TextFeatures(
-                    torch.cat([text.tokens] * 2),
-                    torch.cat([text.mask] * 2),
-                    torch.cat([text.pooled] * 2),
-                ),
-                dropped,
-            )
+            twice = (torch.cat([x, x]) for x in (text.tokens, text.mask, text.pooled))
+            text = model.drop_text(TextFeatures(*twice), dropped)
         self.condition = model.condition(text, self.padded.lengths)
         self.past: list[Past] = []
         self.current: Past = []
@@ -300,8 +286,8 @@ class _Run:
     def finish(self) -> None:
         """Keep the last pass's keys and values for the finer scales.
 
-        They were computed with some tokens of the scale still masked, as in training, where
-        every scale is seen partly masked; so no extra pass is needed.
+        They were computed with some tokens of the scale still masked, as in training, so no
+        extra pass is needed.
         """
         self.past.append(self.current)
 
@@ -309,10 +295,10 @@ class _Run:
 def _least_confident(
     confidence: Tensor, masked: Tensor, left: Tensor, strength: float, noise: SampleNoise
 ) -> Tensor:
-    """(B, N) bool: the `left` least confident of the tokens that were just predicted."""
+    """(B, N) bool: the `left` least confident of the tokens just predicted."""
     if not bool((left > 0).any()):
         return torch.zeros_like(masked)
-    # A sample whose tokens are all decided draws nothing more, whatever the others need.
+    # A sample whose tokens are all decided draws no more noise, whatever the others need.
     rows = (left > 0).nonzero()[:, 0].tolist()
     score = confidence + strength * noise.gumbel(confidence.shape[1], rows).to(confidence)
     score = score.masked_fill(~masked, math.inf)

@@ -1,4 +1,4 @@
-"""`TemporalTokenizer`: HumanML3D features -> four scales of tokens -> features (MoScale)."""
+"""`TemporalTokenizer`: HumanML3D features -> multi-scale tokens -> features (MoScale)."""
 
 # No `from __future__ import annotations`: PyTorchModelHubMixin reads the type of `config`.
 
@@ -48,7 +48,7 @@ class TokenizerConfig:
 class _Conv(nn.Conv1d):
     """`nn.Conv1d` that runs on the CPU as a channels-last 2-D convolution.
 
-    The results are those of `nn.Conv1d`; training on a CPU takes two thirds of the time.
+    The results equal those of `nn.Conv1d`; training on a CPU takes two thirds of the time.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -123,8 +123,8 @@ class TemporalTokenizer(
 ):
     """Hierarchical residual VQ-VAE over time (MoScale, arXiv 2604.03799).
 
-    Two stride-2 stages give one latent for 4 frames; the latents are quantised at four scales
-    with one codebook (`MultiScaleQuantizer`).
+    Two stride-2 stages give one latent for 4 frames; the latents are quantized at the scales of
+    `config.divisors` with one codebook (`MultiScaleQuantizer`).
 
     Args:
         config: Sizes.
@@ -166,41 +166,40 @@ class TemporalTokenizer(
         self.register_buffer("feature_std", torch.ones(NUM_FEATURES))
 
     def latents_for(self, seconds: float) -> int:
-        """Number of latents of a motion of that duration [s], at least 1."""
+        """Number of latents of a motion of `seconds` [s], at least 1."""
         return max(round(seconds * FPS / self.frames_per_latent), 1)
 
     def normalize(self, features: Tensor) -> Tensor:
-        """Features to zero mean and unit spread."""
+        """Features to zero mean and unit standard deviation."""
         return (features - self.feature_mean) / self.feature_std
 
     def denormalize(self, features: Tensor) -> Tensor:
         """Inverse of `normalize`."""
         return features * self.feature_std + self.feature_mean
 
-    def _encode_latents(self, normalized: Tensor) -> Tensor:
-        """(B, T, 263) -> (B, T // 4, D); T is a multiple of 4."""
+    def encode_latents(self, normalized: Tensor) -> Tensor:
+        """(B, T, 263) normalized features -> (B, T // 4, D) latents; T is a multiple of 4."""
         return self.encoder(normalized.transpose(1, 2)).transpose(1, 2)
 
-    def _decode_latents(self, latents: Tensor) -> Tensor:
-        """(B, L, D) -> (B, 4 L, 263), normalised."""
+    def decode_latents(self, latents: Tensor) -> Tensor:
+        """(B, L, D) latents -> (B, 4 L, 263) normalized features."""
         return self.decoder(latents.transpose(1, 2)).transpose(1, 2)
 
     def forward(
         self, normalized: Tensor, temperature: float = 0.0, scales: int | None = None
     ) -> tuple[Tensor, Quantized]:
-        """Reconstruct normalised features.
+        """Reconstruct normalized features.
 
         Args:
             normalized: (B, T, 263), T a multiple of 4.
-            temperature: Temperature of the code draw (training only).
+            temperature: See `MultiScaleQuantizer.forward`.
             scales: Number of scales used; None for all.
 
         Returns:
-            (B, T, 263) reconstruction and the quantiser's result.
+            (B, T, 263) reconstruction and the quantizer's result.
         """
-        latents = self._encode_latents(normalized)
-        quantized = self.quantizer(latents, temperature, scales)
-        return self._decode_latents(quantized.latents), quantized
+        quantized = self.quantizer(self.encode_latents(normalized), temperature, scales)
+        return self.decode_latents(quantized.latents), quantized
 
     @torch.no_grad()
     def encode(self, features: Tensor) -> tuple[Tensor, ...]:
@@ -213,8 +212,7 @@ class TemporalTokenizer(
             One (B, n_k) long tensor per scale, coarse to fine.
         """
         frames = features.shape[1] - features.shape[1] % self.frames_per_latent
-        latents = self._encode_latents(self.normalize(features[:, :frames]))
-        return self.quantizer(latents).tokens
+        return self.quantizer(self.encode_latents(self.normalize(features[:, :frames]))).tokens
 
     @torch.no_grad()
     def decode(self, tokens: tuple[Tensor, ...] | list[Tensor], latents: int) -> Tensor:
@@ -227,5 +225,4 @@ class TemporalTokenizer(
         Returns:
             (B, 4 L, 263) HumanML3D features.
         """
-        total = self.quantizer.accumulate(tokens, latents)
-        return self.denormalize(self._decode_latents(total))
+        return self.denormalize(self.decode_latents(self.quantizer.accumulate(tokens, latents)))

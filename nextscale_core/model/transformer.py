@@ -13,8 +13,8 @@ def rope_angles(positions: Tensor, head_dim: int) -> Tensor:
     """Rotary angles on a line of real positions shared by all scales.
 
     Args:
-        positions: (B, N) positions, in latents; a coarse token stands at the centre of what it
-            covers, so tokens of all scales that mean the same moment share an angle.
+        positions: (B, N) positions, in latents; a coarse token is at the centre of its span, so
+            tokens of all scales at the same time share an angle.
         head_dim: Width of one attention head.
 
     Returns:
@@ -32,25 +32,25 @@ def apply_rope(x: Tensor, angles: Tensor) -> Tensor:
 
 
 def attention_bias(mask: Tensor) -> Tensor:
-    """A mask of what may be seen (bool) as what is added to the scores (float)."""
+    """A mask of allowed attention (bool) as the summand of the scores (float)."""
     bias = torch.zeros(mask.shape, device=mask.device)
     return bias.masked_fill_(~mask, torch.finfo(bias.dtype).min)
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
-    """Attention under a mask, bool (seen or not) or float (added to the scores)."""
+    """Attention under a mask, bool (True where allowed) or float (added to the scores)."""
     if not (q.requires_grad and q.device.type == "cpu"):
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-    # In training on the CPU the backward pass of the fused kernel is twice as slow as plain
-    # products, and torch's own plain path guards against rows without any key, which takes as
-    # long again; here every row sees something.
+    # In training on the CPU the backward pass of the fused kernel takes twice as long as plain
+    # products, and torch's own plain path as long again to guard against rows without any key;
+    # here every row sees a key.
     bias = attention_bias(mask) if mask.dtype == torch.bool else mask
     scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2) + bias.to(q.dtype)
     return scores.softmax(dim=-1) @ v
 
 
 class SelfAttention(nn.Module):
-    """Multi-head self-attention with rotary positions and normalised queries and keys."""
+    """Multi-head self-attention with rotary positions and normalized queries and keys."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -114,11 +114,11 @@ class CrossAttention(nn.Module):
 class Block(nn.Module):
     """Self-attention, cross-attention and MLP, modulated by the condition (AdaLN).
 
-    One projection of the condition serves all blocks; each block adds a learnt table to it
-    (the 'single' form of AdaLN of PixArt-alpha), which saves a third of the parameters.
+    One projection of the condition serves all blocks; each block adds a learned table to it
+    (AdaLN-single of PixArt-alpha), which saves a third of the parameters.
 
     In training each branch is left out for a share of the samples (stochastic depth). Dropout
-    of single values regularises alike, but costs a tenth of a training step on the CPU.
+    of single values regularizes equally well, but costs a tenth of a training step on the CPU.
     """
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
@@ -166,7 +166,7 @@ class Block(nn.Module):
         return x, own
 
     def _kept(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Weight of each branch for each sample, three of (B, 1, 1): 1 in use."""
+        """Weight of each branch for each sample, three of (B, 1, 1); 1 in inference."""
         if not self.training or not self.dropout:
             return (x.new_ones(1, 1, 1),) * 3
         kept = torch.rand(3, len(x), 1, 1, device=x.device) >= self.dropout

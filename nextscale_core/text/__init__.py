@@ -1,4 +1,4 @@
-"""Sentences: their validation and their encoding."""
+"""Validation and encoding of sentences."""
 
 from nextscale_core.text.validation import validate_sentence
 

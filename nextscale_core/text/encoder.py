@@ -1,4 +1,4 @@
-"""One text encoder behind a small class: sentences -> features of every word piece."""
+"""`TextEncoder`: features of the word pieces of sentences."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class TextFeatures:
 
     Attributes:
         tokens: (B, S, D) float32 features of the word pieces, zero where padded.
-        mask: (B, S) bool, True where a word piece stands.
+        mask: (B, S) bool, True for word pieces, False for padding.
         pooled: (B, D) mean of the word pieces, unit length.
     """
 
@@ -37,7 +37,7 @@ class TextFeatures:
     pooled: Tensor
 
     def to(self, device: torch.device | str) -> TextFeatures:
-        """The same features on another device."""
+        """Features on another device."""
         return TextFeatures(self.tokens.to(device), self.mask.to(device), self.pooled.to(device))
 
 
@@ -63,11 +63,13 @@ class TextEncoder:
     """Frozen sentence encoder (transformers), with a cache of recent sentences.
 
     Args:
-        name: 'all-MiniLM-L6-v2' (carried by a PyPI package, so nothing is downloaded), a local
-            folder with a transformers model, or a hub name such as 'google/t5-v1_1-base' that
-            is in the local cache.
-        device: Where the encoder runs.
-        max_tokens: Word pieces after which a sentence is cut.
+        name: 'all-MiniLM-L6-v2' (installed from PyPI, nothing is downloaded), a local folder with
+            a transformers model, or a hub name such as 'google/t5-v1_1-base' in the local cache.
+        device: Torch device.
+        max_tokens: Maximum number of word pieces; longer sentences are truncated.
+
+    Attributes:
+        dim: Width D of the features.
 
     Raises:
         ModelLoadError: the encoder is missing or its weights were altered.
@@ -83,23 +85,11 @@ class TextEncoder:
         source = str(_minilm_folder()) if name == DEFAULT_ENCODER else name
         self._tokenizer, self._model = _load(source)
         self._model.to(self.device)
-        self._dim = int(self._model.config.hidden_size)
+        self.dim = int(self._model.config.hidden_size)
         self._cache: OrderedDict[str, tuple[Tensor, Tensor]] = OrderedDict()
 
-    @property
-    def dim(self) -> int:
-        """Width D of the features."""
-        return self._dim
-
     def __call__(self, sentences: Sequence[str]) -> TextFeatures:
-        """Encode sentences.
-
-        Args:
-            sentences: B sentences, already validated.
-
-        Returns:
-            Features padded to the longest sentence.
-        """
+        """Features of B validated sentences, padded to the longest."""
         missing = list(dict.fromkeys(s for s in sentences if s not in self._cache))
         for begin in range(0, len(missing), 128):
             self._encode(missing[begin : begin + 128])
@@ -117,7 +107,7 @@ class TextEncoder:
         return TextFeatures(tokens, mask, torch.stack([pooled for _, pooled in rows]))
 
     def clear_cache(self) -> None:
-        """Forget the sentences encoded so far."""
+        """Clear the cache of encoded sentences."""
         self._cache.clear()
 
     @torch.no_grad()
@@ -137,18 +127,18 @@ class TextEncoder:
 
 
 def _load(source: str) -> tuple[Any, Any]:
-    # Imported here: transformers takes a second to import, which `nextscale --help` can save.
+    # Imported here: transformers takes a second to import.
     from transformers import AutoConfig, AutoModel, AutoTokenizer, T5EncoderModel
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     try:
-        # A folder from elsewhere runs no code of its own and holds nothing pickled.
+        # Neither code nor pickles of a model folder are run.
         safe: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
         config = AutoConfig.from_pretrained(source, **safe)
         kind = T5EncoderModel if config.model_type == "t5" else AutoModel
         tokenizer = AutoTokenizer.from_pretrained(source, **safe)
-        # Without a dtype, transformers 5 computes in the precision that the folder names.
+        # Without a dtype, transformers 5 uses the precision of the folder's config.
         model = kind.from_pretrained(source, use_safetensors=True, dtype=torch.float32, **safe)
     # Transformers and its parsers raise a dozen types on damaged folders.
     except Exception as error:

@@ -1,6 +1,6 @@
-"""Tells a sentence that is not English, which the model reads without complaint but not rightly.
+"""Detection of sentences that are not English, by lists of common words.
 
-Common words decide: there is no model behind this, and a sentence that is in doubt is English.
+The model was trained on English only. A sentence in doubt counts as English.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ _NEUTRAL = _words(
     "arm been con dan die dos due fare hand hun in la lance lever main man met per person pie "
     "pour rent robot son van"
 )
-"""Words that English and one of the others share, or that stand in names of dances."""
+"""Words that English shares with another language, or that occur in names of dances."""
 
 # Ballet, fencing and dances keep their names in English sentences.
 _BORROWED = re.compile(
@@ -88,14 +88,11 @@ class LanguageWarning(UserWarning):
 
 
 def language_of(sentence: str) -> str | None:
-    """Name of the language that a sentence seems to be in.
-
-    Args:
-        sentence: A sentence in Latin letters.
+    """Likely language of a sentence in Latin letters.
 
     Returns:
-        Such as 'German'; 'another language' where it has accents and no common English word;
-        None where it is English or cannot be recognized.
+        For example 'German'; 'another language' for accents without common English words; None
+        for English and for doubtful sentences.
     """
     plain = _BORROWED.sub(" ", _without_accents(sentence).replace("-", " "))
     words = [word for word in re.findall(r"[a-z]+", plain) if word not in _NEUTRAL]
@@ -110,14 +107,7 @@ def language_of(sentence: str) -> str | None:
 
 
 def language_remark(sentence: str) -> str | None:
-    """One line for people about a sentence that the model does not read rightly.
-
-    Args:
-        sentence: A sentence as `validate_sentence` returns it.
-
-    Returns:
-        The remark, or None where there is nothing to say.
-    """
+    """Warning about a validated sentence in another language or script; None for English."""
     shown = sentence if len(sentence) <= 40 else f"{sentence[:39]}…"
     foreign = "".join(sorted(set(letters_of_other_scripts(sentence))))
     if foreign:
@@ -135,13 +125,13 @@ def language_remark(sentence: str) -> str | None:
 
 
 def letters_of_other_scripts(sentence: str) -> list[str]:
-    """The letters of a sentence that are not Latin; apostrophes and the like are no letters."""
+    """Letters of a sentence that are not Latin; apostrophes and modifiers do not count."""
     letters = (c for c in sentence if unicodedata.category(c) in ("Lu", "Ll", "Lt", "Lo"))
     return [c for c in letters if not unicodedata.name(c, "").startswith("LATIN ")]
 
 
 def _is_accented(word: str) -> bool:
-    """Whether a word has letters that English lacks; plié and jeté are words of English ballet."""
+    """Whether a word has letters that English lacks, other than those of plié and jeté."""
     return not (word.isascii() or re.sub(r"ée?s?$", "e", word).isascii())
 
 

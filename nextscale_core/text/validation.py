@@ -1,4 +1,4 @@
-"""What counts as a sentence that the model can read."""
+"""Validation of the sentences that the model accepts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nextscale_core.exceptions import InvalidTextError
 from nextscale_core.text.language import LanguageWarning, language_remark, letters_of_other_scripts
 
 MAX_CHARACTERS = 500
-"""Longest sentence accepted, after cleaning; HumanML3D's longest captions stay below it."""
+"""Maximum length of a cleaned sentence [characters]; HumanML3D's captions are shorter."""
 
 _EXAMPLE = "for example 'a person waves with the right hand'"
 _REFUSED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
@@ -17,10 +17,10 @@ _WHITE_SPACE_CONTROLS = frozenset("\t\n\r")
 
 
 def validate_sentence(text: str) -> str:
-    """Clean a sentence, or say why it cannot be used.
+    """Clean a sentence, or state why it cannot be used.
 
-    The text is brought to Unicode's NFKC form (full-width letters become plain ones), white
-    space is collapsed to single spaces and stripped at both ends.
+    The text is normalized to Unicode NFKC (full-width letters become plain ones), and white space
+    is collapsed to single spaces and stripped at both ends.
 
     Args:
         text: One English sentence, at most `MAX_CHARACTERS` characters after cleaning.
@@ -33,12 +33,11 @@ def validate_sentence(text: str) -> str:
             without any letter, or with fewer Latin letters than others.
 
     Warns:
-        LanguageWarning: the sentence seems to be in another language than English, or a few of
-            its letters are not Latin.
+        LanguageWarning: the sentence is probably not English, or a few letters are not Latin.
     """
     if not isinstance(text, str):
         raise InvalidTextError(f"text must be a string, got {type(text).__name__}; {_EXAMPLE}")
-    # A multi-megabyte text is refused before anything walks over it character by character.
+    # Texts of megabytes are refused before the checks of each character.
     if len(text) > 20 * MAX_CHARACTERS:
         raise InvalidTextError(_too_long(len(text)))
     _refuse_control_characters(text)

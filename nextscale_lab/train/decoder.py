@@ -131,7 +131,7 @@ class DecoderOnly(nn.Module):
 
     def forward(self, latents: Tensor) -> Tensor:
         """(B, L, D) quantised latents -> (B, 4 L, 263) normalised features."""
-        return self.tokenizer._decode_latents(latents)
+        return self.tokenizer.decode_latents(latents)
 
     def save_pretrained(self, folder: Path) -> None:
         """Write the tokenizer, whole."""

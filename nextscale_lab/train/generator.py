@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.model.checkpoint import load_part
 from nextscale_core.model.moscale import MoScale, MoScaleConfig
-from nextscale_core.model.padded import PaddedScales
 from nextscale_core.model.quantizer import MultiScaleQuantizer
+from nextscale_core.model.scales import PaddedScales
 from nextscale_core.model.temporal_tokenizer import TemporalTokenizer
 from nextscale_core.text.encoder import TextEncoder, TextFeatures
 from nextscale_lab.data.samples import Folders, folder_names

@@ -115,7 +115,7 @@ def _encode(tokenizer: TemporalTokenizer, samples: Sequence[Sample], label: str)
     for sample in tqdm(samples, desc=label, unit="clip"):
         frames = len(sample.features) - len(sample.features) % tokenizer.frames_per_latent
         features = torch.from_numpy(sample.features[None, :frames])
-        latents = tokenizer._encode_latents(tokenizer.normalize(features))[0]
+        latents = tokenizer.encode_latents(tokenizer.normalize(features))[0]
         out.append(latents.half())
     return out
 

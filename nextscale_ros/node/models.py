@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.resources import resource
+from nextscale_core.stopwatch import Run
 from nextscale_ros.node.plan import EditingSource
 
 _PATIENCE = 0.05
@@ -41,32 +42,32 @@ class SharedModel:
 
     def generate(self, text: str, **options: Any) -> MotionClip:
         """See `MotionPipeline.generate`."""
-        with self._my_turn(options.get("progress")):
+        with self._my_turn(options.get("run")):
             return self._pipeline.generate(text, **options)
 
     def complete(
         self, known: MotionClip, known_frames: Any, text: str, **options: Any
     ) -> MotionClip:
         """See `MotionPipeline.complete`."""
-        with self._my_turn(options.get("progress")):
+        with self._my_turn(options.get("run")):
             return self._pipeline.complete(known, known_frames, text, **options)
 
     def sequence(self, script: Any, **options: Any) -> MotionClip:
         """See `MotionPipeline.sequence`."""
-        with self._my_turn(options.get("progress")):
+        with self._my_turn(options.get("run")):
             return self._pipeline.sequence(script, **options)
 
     def edit(self, clip: MotionClip, text: str, **options: Any) -> MotionClip:
         """See `MotionPipeline.edit`."""
-        with self._my_turn(options.get("progress")):
+        with self._my_turn(options.get("run")):
             return self._pipeline.edit(clip, text, **options)
 
     @contextmanager
-    def _my_turn(self, progress: Callable[[int, int], None] | None) -> Iterator[None]:
+    def _my_turn(self, run: Run | None) -> Iterator[None]:
         while not self._turn.acquire(timeout=_PATIENCE):
-            if progress is not None:
+            if run is not None:
                 # Raises where the request is wanted no more.
-                progress(0, 1)
+                run.progress(0, 1)
         try:
             yield
         finally:

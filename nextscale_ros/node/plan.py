@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from nextscale_core.estimation.history import RobotHistory
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.robots import RobotState
 from nextscale_core.safety import GateResult
-from nextscale_core.stopwatch import Stopwatch
+from nextscale_core.stopwatch import Run, Stopwatch
 from nextscale_ros.parameters.values import Settings
 from nextscale_ros.robot_state.splice import Splice
 from nextscale_ros.robot_state.state_monitor import Now
@@ -33,12 +33,8 @@ class MotionSource(Protocol):
         self,
         text: str,
         *,
-        seconds: float | None = None,
-        seed: int = 0,
-        guidance: float | None = None,
-        steps: tuple[int, ...] | None = None,
-        stopwatch: Stopwatch | None = None,
-        progress: Callable[[int, int], None] | None = None,
+        run: Run | None = None,
+        **changes: Any,
     ) -> MotionClip:
         """A motion for the sentence."""
         ...
@@ -49,12 +45,8 @@ class MotionSource(Protocol):
         known_frames: np.ndarray | None,
         text: str,
         *,
-        seconds: float | None = None,
-        seed: int = 0,
-        guidance: float | None = None,
-        steps: tuple[int, ...] | None = None,
-        stopwatch: Stopwatch | None = None,
-        progress: Callable[[int, int], None] | None = None,
+        run: Run | None = None,
+        **changes: Any,
     ) -> MotionClip:
         """A motion for the sentence that goes on from a known one."""
         ...
@@ -67,12 +59,9 @@ class EditingSource(MotionSource, Protocol):
         self,
         script: Script,
         *,
-        seed: int = 0,
         start: MotionClip | None = None,
-        guidance: float | None = None,
-        steps: tuple[int, ...] | None = None,
-        stopwatch: Stopwatch | None = None,
-        progress: Callable[[int, int], None] | None = None,
+        run: Run | None = None,
+        **changes: Any,
     ) -> MotionClip:
         """A motion for sentence after sentence, going on from `start`."""
         ...
@@ -84,11 +73,8 @@ class EditingSource(MotionSource, Protocol):
         *,
         span: tuple[float, float] | None = None,
         parts: Sequence[str] | None = None,
-        seed: int = 0,
-        guidance: float | None = None,
-        steps: tuple[int, ...] | None = None,
-        stopwatch: Stopwatch | None = None,
-        progress: Callable[[int, int], None] | None = None,
+        run: Run | None = None,
+        **changes: Any,
     ) -> MotionClip:
         """The motion with a part of it changed."""
         ...

@@ -18,7 +18,7 @@ from nextscale_core.motion.skeleton import MAX_SECONDS
 from nextscale_core.retarget import Retargeter
 from nextscale_core.robots import Robot, hold_at
 from nextscale_core.safety import SafetyGate
-from nextscale_core.stopwatch import Stopwatch
+from nextscale_core.stopwatch import Run, Stopwatch
 from nextscale_core.trajectory import with_approach
 from nextscale_ros.messages.requests import Edit, RequestError
 from nextscale_ros.msg import ErrorCode
@@ -174,8 +174,7 @@ class Planner:
             seed=plan.seed,
             guidance=settings.guidance,
             steps=settings.steps,
-            stopwatch=plan.stopwatch,
-            progress=watch.passed,
+            run=Run(plan.stopwatch, watch.passed),
         )
         self._complete(plan, plan.clip, None, settings, surroundings, watch)
 
@@ -278,8 +277,7 @@ class Planner:
             seed=plan.seed,
             guidance=settings.guidance,
             steps=settings.steps,
-            stopwatch=plan.stopwatch,
-            progress=watch.passed,
+            run=Run(plan.stopwatch, watch.passed),
         )
         if not later:
             return clip
@@ -290,8 +288,7 @@ class Planner:
             start=clip,
             guidance=settings.guidance,
             steps=settings.steps,
-            stopwatch=plan.stopwatch,
-            progress=watch.passed,
+            run=Run(plan.stopwatch, watch.passed),
         )
         # Several sentences need the model, and so torch; one from another source does not.
         from nextscale_core.editing.sequence import joined

@@ -1,4 +1,4 @@
-"""Texts and files meant to harm: typed errors only, nothing unpickled, no way out of a folder."""
+"""Malicious texts and files: typed errors only, no unpickling, no paths out of a folder."""
 
 from __future__ import annotations
 
@@ -321,7 +321,7 @@ def _safe_loaders(tree: ast.AST) -> set[str]:
 
 
 def unsafe(text: str) -> list[str]:
-    """What could unpickle or run something that a file says."""
+    """Calls that could unpickle a file or run code of it."""
     tree, found = ast.parse(text), []
     loaders = {"yaml.SafeLoader", "yaml.CSafeLoader"} | _safe_loaders(tree)
     for node in ast.walk(tree):

@@ -13,20 +13,21 @@ from nextscale_core.exceptions import (
     ModelLoadError,
 )
 from nextscale_core.model.moscale import MoScale, MoScaleConfig
+from nextscale_core.model.options import GenerationOptions
 from nextscale_core.model.sampling import SamplingConfig
 from nextscale_core.model.temporal_tokenizer import TemporalTokenizer, TokenizerConfig
 from nextscale_core.motion.cleanup import STANDARD_BONES
 from nextscale_core.motion.features import heading_yaw
 from nextscale_core.motion.skeleton import bone_lengths
 from nextscale_core.pipeline import MotionPipeline
-from nextscale_core.stopwatch import Stopwatch
+from nextscale_core.stopwatch import Run, Stopwatch
 
 TEXT = "a person walks forward"
 
 
 @pytest.fixture(scope="module")
 def pipeline():
-    """A tiny pipeline of random weights: it moves nobody well, but by all the rules."""
+    """A tiny pipeline of random weights."""
     torch.manual_seed(0)
     tokenizer = TemporalTokenizer(
         TokenizerConfig(width=32, code_dim=16, num_codes=32, depth=1, divisors=(8, 4, 2, 1))
@@ -80,7 +81,7 @@ def test_without_a_length_the_model_chooses_one(pipeline):
 def test_the_stages_are_timed_and_the_passes_counted(pipeline):
     watch, seen = Stopwatch(), []
     pipeline.generate(
-        TEXT, seconds=2, steps=(1, 1, 2, 3), stopwatch=watch, progress=lambda *a: seen.append(a)
+        TEXT, seconds=2, steps=(1, 1, 2, 3), run=Run(watch, lambda *a: seen.append(a))
     )
     assert list(watch.seconds) == ["text", "generate", "decode"]
     assert seen == [(k, 7) for k in range(1, 8)]
@@ -91,7 +92,7 @@ def test_a_caller_can_stop_the_work(pipeline):
         raise GenerationCancelled("newer sentence")
 
     with pytest.raises(GenerationCancelled):
-        pipeline.generate(TEXT, progress=stop)
+        pipeline.generate(TEXT, run=Run(progress=stop))
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\x07", "12 34", "x" * 10_000, "人が歩く"])
@@ -112,11 +113,31 @@ def test_bad_text_is_refused(pipeline, text):
         {"steps": (0, 1, 1, 1)},
         {"seed": -1},
         {"seed": 1.5},
+        {"seconds": "3"},
+        {"steps": 4},
     ],
 )
 def test_options_out_of_range_are_refused(pipeline, options):
     with pytest.raises(ConfigError):
         pipeline.generate(TEXT, **options)
+    with pytest.raises(ConfigError):
+        pipeline.generate_batch([TEXT], **options)
+
+
+def test_an_unknown_option_is_refused_with_the_known_ones(pipeline):
+    with pytest.raises(ConfigError, match=r"'sed'.*seed, seconds, guidance, steps"):
+        pipeline.generate(TEXT, sed=1)
+
+
+def test_changes_replace_fields_of_the_options(pipeline):
+    options = GenerationOptions(seed=5, seconds=2.0)
+    one = pipeline.generate(TEXT, options, seed=6)
+    assert np.array_equal(one.joints, pipeline.generate(TEXT, seed=6, seconds=2.0).joints)
+
+
+def test_without_seeds_a_batch_counts_up_from_the_seed_of_the_options(pipeline):
+    clips = pipeline.generate_batch([TEXT, TEXT], seed=7, seconds=1.0)
+    assert [clip.seed for clip in clips] == [7, 8]
 
 
 def test_every_sentence_needs_a_seed(pipeline):
@@ -176,7 +197,9 @@ def test_bad_sampling_settings_are_refused(pipeline, tmp_path):
 
 
 def test_guidance_overrides_keep_the_ratio_of_the_scales():
-    config = SamplingConfig(guidance=(4.0, 4.0, 2.0, 1.0)).with_overrides(guidance=2.0)
+    config = SamplingConfig(guidance=(4.0, 4.0, 2.0, 1.0)).with_overrides(
+        GenerationOptions(guidance=2.0)
+    )
     assert config.guidance == (2.0, 2.0, 1.0, 0.5)
 
 

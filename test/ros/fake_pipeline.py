@@ -7,14 +7,15 @@ Run as a module it is the generate node with this source. Some sentences make it
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from nextscale_core.model.options import GenerationOptions, merge_options
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.skeleton import JOINT_INDEX
-from nextscale_core.stopwatch import Stopwatch
+from nextscale_core.stopwatch import Run
 
 STANDING = np.array(
     [
@@ -71,27 +72,23 @@ class FakePipeline:
     def generate(
         self,
         text: str,
+        options: GenerationOptions | None = None,
         *,
-        seconds: float | None = None,
-        seed: int = 0,
-        guidance: float | None = None,
-        steps: tuple[int, ...] | None = None,
-        stopwatch: Stopwatch | None = None,
-        progress: Callable[[int, int], None] | None = None,
+        run: Run | None = None,
+        **changes: Any,
     ) -> MotionClip:
         """The same gesture for every sentence."""
-        stopwatch = stopwatch if stopwatch is not None else Stopwatch()
+        options, run = merge_options(options, changes), run or Run()
         if "fail" in text:
             raise ZeroDivisionError("made to fail")
         if "memory" in text:
             raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB")
         total = 400 if "wait" in text else 4
-        with stopwatch.stage("generate"):
+        with run.stopwatch.stage("generate"):
             for done in range(1, total + 1):
                 time.sleep(0.05 if "wait" in text else 0.0)
-                if progress is not None:
-                    progress(done, total)
-        return MotionClip(raise_arm(seconds or 1.5), FPS, text, seed=seed)
+                run.progress(done, total)
+        return MotionClip(raise_arm(options.seconds or 1.5), FPS, text, seed=options.seed)
 
     def complete(
         self,

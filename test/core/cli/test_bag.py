@@ -1,4 +1,4 @@
-"""`nextscale bag`: recordings become motion, and motion becomes recordings."""
+"""`nextscale bag`: motion from recordings, and recordings from motion."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def run(*arguments: object) -> Result:
 
 
 def bending(seconds: float = 4.0) -> MotionClip:
-    """Somebody stands and lowers the arms."""
+    """A person stands and lowers the arms."""
     times = np.arange(round(seconds * 20)) / 20.0
     joints = np.repeat(t_pose()[None], len(times), axis=0)
     joints[..., 2] -= joints[0, :, 2].min() - 0.02
@@ -217,4 +217,4 @@ def test_what_is_there_is_not_overwritten(files: Path, tmp_path: Path) -> None:
 
 def test_an_unknown_output_is_told_before_the_work(files: Path, tmp_path: Path) -> None:
     done = run("to-motion", files / "bag", "--out", tmp_path / "x.fbx")
-    assert done.exit_code == cli.BAD_INPUT and "'.fbx' is no known format" in done.output
+    assert done.exit_code == cli.BAD_INPUT and "unknown format '.fbx'" in done.output

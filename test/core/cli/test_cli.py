@@ -1,4 +1,4 @@
-"""The command `nextscale`, with a stand-in for the model where the model is not the matter."""
+"""The command `nextscale`, mostly with a stand-in for the model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import subprocess
 import sys
 import types
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,13 @@ from typer.testing import CliRunner, Result
 
 from nextscale_core.cli import app as cli
 from nextscale_core.exceptions import ConfigError, NextscaleError, RobotError
+from nextscale_core.model.options import GenerationOptions
 from nextscale_core.motion import MotionClip, read_motion, write_motion
 from nextscale_core.motion.skeleton import JOINT_INDEX, NUM_JOINTS
 from nextscale_core.resources import resource
 from nextscale_core.robots import load_robot
 from nextscale_core.robots.trajectory_files import read_trajectory
+from nextscale_core.stopwatch import Run
 
 _STANDING = {
     "pelvis": (0, 0, 0.95), "spine1": (0, 0, 1.08), "spine2": (0, 0, 1.22), "spine3": (0, 0, 1.28),
@@ -35,7 +38,7 @@ _STANDING = {
 
 
 def _sway(seed: int, seconds: float) -> MotionClip:
-    """Somebody stands and sways, each seed by another width."""
+    """A person stands and sways, each seed by another width."""
     joints = np.zeros((round(seconds * 20), NUM_JOINTS, 3))
     for name, index in JOINT_INDEX.items():
         side, _, part = name.partition("_")
@@ -48,7 +51,7 @@ def _sway(seed: int, seconds: float) -> MotionClip:
 
 
 class StandIn:
-    """Keeps the pipeline's contract and no model: what is asked for is recorded."""
+    """Stands in for the pipeline without a model, and records the calls."""
 
     name = "stand-in"
     calls: list[dict[str, Any]] = []  # noqa: RUF012
@@ -61,34 +64,27 @@ class StandIn:
     def generate(
         self,
         text: str,
+        options: GenerationOptions,
         *,
-        seconds: float | None = None,
-        seed: int = 0,
-        guidance: float | None = None,
-        steps: Sequence[int] | None = None,
-        stopwatch: Any = None,
-        progress: Callable[[int, int], None] | None = None,
+        run: Run,
     ) -> MotionClip:
-        self.calls.append({"text": text, "guidance": guidance, "steps": steps})
-        if progress:
-            progress(1, 1)
-        clip = _sway(seed, seconds or 2.0)
-        return MotionClip(clip.joints, clip.fps, text, seed=seed)
+        self.calls.append({"text": text, "guidance": options.guidance, "steps": options.steps})
+        run.progress(1, 1)
+        clip = _sway(options.seed, options.seconds or 2.0)
+        return MotionClip(clip.joints, clip.fps, text, seed=options.seed)
 
     def generate_batch(
         self,
         texts: Sequence[str],
+        options: GenerationOptions,
         *,
         seeds: Sequence[int],
-        seconds: float | None = None,
-        guidance: float | None = None,
-        steps: Sequence[int] | None = None,
-        progress: Callable[[int, int], None] | None = None,
+        run: Run,
     ) -> list[MotionClip]:
         self.calls.append({"batch": len(texts)})
         return [
-            self.generate(t, seconds=seconds, seed=s, guidance=guidance, steps=steps)
-            for t, s in zip(texts, seeds, strict=True)
+            self.generate(text, replace(options, seed=seed), run=run)
+            for text, seed in zip(texts, seeds, strict=True)
         ]
 
 
@@ -505,10 +501,10 @@ def test_what_the_reader_assumed_is_printed_and_can_be_given(tmp_path: Path) -> 
     joints = _sway(1, 2.0).joints * 100.0
     np.savez(tmp_path / "a.npz", joints=joints[..., [1, 2, 0]], fps=24.0)
     out = tmp_path / "b.npz"
-    told = run("retarget", tmp_path / "a.npz", "--rate", "25", "--out", out)
-    assert "unit taken as cm" in told.output
-    assert "y taken as up" in told.output
-    assert "40 frames at 24 Hz" in told.output
+    printed = run("retarget", tmp_path / "a.npz", "--rate", "25", "--out", out)
+    assert "unit taken as cm" in printed.output
+    assert "y taken as up" in printed.output
+    assert "40 frames at 24 Hz" in printed.output
     given = run(
         "retarget", tmp_path / "a.npz", "--rate", "25", "--out", out,
         "--unit", "cm", "--up", "y", "--fps", "20",

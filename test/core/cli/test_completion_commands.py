@@ -153,7 +153,7 @@ def test_a_script_may_leave_the_lengths_to_the_model(tmp_path):
         ("a.yaml", "text: a person waves\n", ConfigError, "a list"),
         ("a.yaml", "- {say: a person waves}\n", ConfigError, "entry 1"),
         ("a.yaml", "- {text: a person waves, seconds: [1]}\n", ConfigError, "number"),
-        ("a.yaml", "- [\n", ConfigError, "no YAML"),
+        ("a.yaml", "- [\n", ConfigError, "not valid YAML"),
     ],
 )
 def test_a_bad_script_is_refused(tmp_path, name, content, error, reason):

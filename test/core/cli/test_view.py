@@ -1,4 +1,4 @@
-"""`nextscale view`: pictures, the page, and what it says when something is wrong."""
+"""`nextscale view`: pictures, the page and error messages."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_a_trajectory_of_some_joints_only_is_shown_on_the_whole_robot(
         (["{walk}", "--robot", "r2d2", "--png", "{tmp}/a.png"], "unknown robot 'r2d2'"),
         (["{walk}", "--png", "{tmp}/a.gif"], "must end in .png"),
         (["{walk}", "--gif", "{tmp}/a"], "must end in .gif"),
-        (["{walk}", "--profile", "x.yaml", "--png", "{tmp}/a.png"], "without --robot"),
+        (["{walk}", "--profile", "x.yaml", "--png", "{tmp}/a.png"], "--profile needs --robot"),
         (["{walk}", "--port", "99999"], "port"),
     ],
 )

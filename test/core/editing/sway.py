@@ -1,4 +1,4 @@
-"""A body that moves by rule."""
+"""A synthetic body in motion."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def standing_body() -> np.ndarray:
 
 
 def sway(frames: int, phase: float = 0.0) -> MotionClip:
-    """Somebody drifts forward, sways and turns a little: smooth, and no frame like another."""
+    """A person drifts forward, sways and turns a little, smoothly and without equal frames."""
     time = np.arange(frames) / 20.0 + phase
     yaw = 0.3 * np.sin(time)
     c, s = np.cos(yaw)[:, None], np.sin(yaw)[:, None]

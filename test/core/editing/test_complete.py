@@ -1,4 +1,4 @@
-"""Completion keeps what is known, whatever the mask."""
+"""Completion keeps the known frames, for any mask."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nextscale_core.exceptions import (
 )
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.skeleton import bone_lengths
-from nextscale_core.stopwatch import Stopwatch
+from nextscale_core.stopwatch import Run, Stopwatch
 
 TEXT = "a person waves"
 MILLIMETRE = 1e-3
@@ -130,14 +130,14 @@ def test_known_contacts_come_back(pipeline):
 
 def test_the_stages_are_timed_and_a_caller_can_stop_the_work(pipeline):
     watch = Stopwatch()
-    pipeline.complete(sway(20), None, TEXT, seconds=2.0, stopwatch=watch)
+    pipeline.complete(sway(20), None, TEXT, seconds=2.0, run=Run(watch))
     assert list(watch.seconds) == ["text", "encode", "generate", "decode"]
 
     def stop(done: int, total: int) -> None:
         raise GenerationCancelled("newer sentence")
 
     with pytest.raises(GenerationCancelled):
-        pipeline.complete(sway(20), None, TEXT, seconds=2.0, progress=stop)
+        pipeline.complete(sway(20), None, TEXT, seconds=2.0, run=Run(progress=stop))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Editing changes what is asked for and keeps the rest."""
+"""Editing changes the requested part and keeps the rest."""
 
 from __future__ import annotations
 
@@ -84,6 +84,7 @@ def test_contacts_outside_the_span_stay_as_they_are(pipeline):
         {"parts": []},
         {"parts": ["tail"]},
         {"span": (1.0, 2.0), "seed": -1},
+        {"span": (1.0, 2.0), "seconds": 3.0},
     ],
 )
 def test_impossible_edits_are_refused(pipeline, options):

@@ -1,8 +1,9 @@
-"""What is known, at which scale: the laws of the mask."""
+"""Laws of the mask of known tokens at every scale."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,16 +11,16 @@ from hypothesis import strategies as st
 from core.editing.sway import sway
 from nextscale_core.editing.frame_mask import Timeline
 from nextscale_core.editing.latents import encode_known
+from nextscale_core.exceptions import InvalidMotionError
 from nextscale_core.model.inpainting import (
     KnownLatents,
-    KnownTokens,
     covered,
     known_at_scale,
     known_latents,
 )
 from nextscale_core.model.quantizer import MultiScaleQuantizer
 from nextscale_core.model.sampling import SamplingConfig
-from nextscale_core.model.scales import scale_lengths
+from nextscale_core.model.scales import PaddedScales, scale_lengths
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.text.encoder import TextFeatures
 
@@ -109,33 +110,40 @@ def test_a_known_token_is_never_changed_by_sampling(pipeline, seed):
     random = torch.Generator().manual_seed(seed)
     length = int(torch.randint(5, 40, (1,), generator=random))
     mask = torch.rand(length, generator=random) < 0.6
-    counts = pipeline.tokenizer.quantizer.lengths(length)
-    tokens = tuple(torch.randint(32, (n,), generator=random) for n in counts)
-    known = KnownTokens.from_latents(tokens, mask)
+    book = pipeline.tokenizer.quantizer
+    known = KnownLatents(torch.randn(length, book.dim, generator=random), mask)
     dim = pipeline.generator.config.text_dim
     words = torch.randn(1, 4, dim, generator=random)
     text = TextFeatures(words, torch.ones(1, 4, dtype=torch.bool), words.mean(1))
     (out,) = pipeline.sampler.sample(text, [length], [seed], SamplingConfig(), [known])
-    for own, want, fixed in zip(out, tokens, known.known, strict=True):
-        assert torch.equal(own[fixed], want[fixed])
+    padded, total = PaddedScales.build([length], book.divisors), torch.zeros(1, length, book.dim)
+    for scale, own in enumerate(out):
+        wanted = known.at_scale(book, scale, total[0])
+        assert torch.equal(own[wanted.known], wanted.tokens[wanted.known])
+        total = total + book.contribution(own[None], scale, padded)
 
 
 def test_tokens_known_by_frames_are_those_whose_frames_are_all_known():
-    tokens = tuple(torch.zeros(n, dtype=torch.long) for n in scale_lengths(16, DIVISORS))
-    known = KnownTokens.from_frames(tokens, torch.arange(64) < 35, 4).known
+    latents = known_latents(torch.arange(64) < 35, 4)
+    known = [covered(latents, n) == 1.0 for n in scale_lengths(16, DIVISORS)]
     assert known[0].tolist() == [True, False]
     assert known[1].tolist() == [True, True, False, False]
     assert known[3].sum() == 8
 
 
-def test_a_batch_may_mix_known_tokens_latents_and_nothing():
+def test_a_batch_may_mix_whole_and_partial_knowledge_and_nothing():
     book = quantizer()
-    tokens = tuple(torch.ones(n, dtype=torch.long) for n in book.lengths(9))
-    some = KnownTokens.from_latents(tokens, torch.arange(9) < 9)
+    some = KnownLatents(torch.randn(9, 8), torch.arange(9) < 9)
     latents = KnownLatents(torch.randn(17, 8), torch.arange(17) < 5)
     own = known_at_scale([some, None, latents], book, 3, 17, torch.zeros(3, 17, 8))
     assert own.known.sum(1).tolist() == [9, 0, 5]
     assert own.evidence is None
+
+
+def test_more_known_latents_than_the_batch_has_are_refused():
+    known = KnownLatents(torch.randn(9, 8), torch.arange(9) < 9)
+    with pytest.raises(InvalidMotionError, match="9 latents are known, the batch has 8"):
+        known_at_scale([known], quantizer(), 3, 8, torch.zeros(1, 8, 8))
 
 
 @given(masks.filter(lambda mask: mask.any()), st.integers(0, 1000))

@@ -10,6 +10,7 @@ import pytest
 
 from core.editing.sway import sway
 from nextscale_core.exceptions import ConfigError, GenerationCancelled, InvalidTextError
+from nextscale_core.stopwatch import Run
 
 SCRIPT = [("a person walks forward", 2.0), ("a person waves", 1.5), ("someone squats", 3.0)]
 
@@ -31,7 +32,7 @@ def test_a_stream_gives_the_pieces_of_the_sequence(pipeline):
 
 def test_a_piece_is_there_before_the_next_is_made(pipeline):
     passes: list[int] = []
-    stream = pipeline.stream(SCRIPT, progress=lambda done, total: passes.append(done))
+    stream = pipeline.stream(SCRIPT, run=Run(progress=lambda done, total: passes.append(done)))
     next(stream)
     first = len(passes)
     next(stream)
@@ -66,6 +67,11 @@ def test_without_seconds_the_model_chooses(pipeline):
     assert all(1.0 <= piece.seconds <= 9.3 for piece in pieces)
 
 
+def test_seconds_of_the_options_are_those_of_sentences_without_their_own(pipeline):
+    pieces = list(pipeline.stream([("a person waves", None), SCRIPT[1]], seconds=3.0))
+    assert [len(piece) for piece in pieces] == [60, 30]
+
+
 def test_a_caller_can_stop_a_stream(pipeline):
     count = itertools.count()
 
@@ -74,7 +80,7 @@ def test_a_caller_can_stop_a_stream(pipeline):
             raise GenerationCancelled("newer sentence")
 
     with pytest.raises(GenerationCancelled):
-        list(pipeline.stream(SCRIPT, progress=stop))
+        list(pipeline.stream(SCRIPT, run=Run(progress=stop)))
 
 
 @pytest.mark.parametrize(
@@ -86,6 +92,7 @@ def test_a_caller_can_stop_a_stream(pipeline):
         ([("a person waves", float("nan"))], {}),
         (SCRIPT, {"overlap": 0.0}),
         (SCRIPT, {"overlap": 9.0}),
+        (SCRIPT, {"seed": 2**63 - 2}),
     ],
 )
 def test_impossible_sequences_are_refused_at_once(pipeline, script, options):

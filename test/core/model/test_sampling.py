@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from nextscale_core.exceptions import ConfigError, GenerationCancelled
-from nextscale_core.model.inpainting import KnownTokens
+from nextscale_core.model.inpainting import KnownLatents, covered
 from nextscale_core.model.moscale import MoScale, MoScaleConfig, block_causal_mask
-from nextscale_core.model.padded import PaddedScales
+from nextscale_core.model.options import GenerationOptions
 from nextscale_core.model.quantizer import MultiScaleQuantizer
 from nextscale_core.model.sampling import (
     NextScaleSampler,
@@ -18,7 +18,8 @@ from nextscale_core.model.sampling import (
     cosine_mask_count,
     nucleus,
 )
-from nextscale_core.model.scales import scale_lengths
+from nextscale_core.model.scales import PaddedScales, scale_lengths
+from nextscale_core.stopwatch import Run
 from nextscale_core.text.encoder import TextFeatures
 
 DIVISORS = (8, 4, 2, 1)
@@ -109,28 +110,27 @@ def test_a_motion_does_not_depend_on_the_others_in_its_batch(sampler):
 @pytest.mark.parametrize("seed", range(5))
 def test_a_known_token_is_never_changed(sampler, seed):
     generator = torch.Generator().manual_seed(seed)
-    lengths = scale_lengths(22, DIVISORS)
-    tokens = tuple(torch.randint(24, (n,), generator=generator) for n in lengths)
-    known = tuple(torch.rand(n, generator=generator) < 0.5 for n in lengths)
-    given = KnownTokens(tokens, known)
+    latents = torch.randn(22, 8, generator=generator)
+    given = KnownLatents(latents, torch.rand(22, generator=generator) < 0.6)
     (out,) = sampler.sample(features(1), [22], [seed], SamplingConfig(), [given])
-    for own, want, mask in zip(out, tokens, known, strict=True):
-        assert torch.equal(own[mask], want[mask])
+    padded, total = PaddedScales.build([22], DIVISORS), torch.zeros(1, 22, 8)
+    for scale, own in enumerate(out):
+        wanted = given.at_scale(sampler.quantizer, scale, total[0])
+        assert torch.equal(own[wanted.known], wanted.tokens[wanted.known])
+        total = total + sampler.quantizer.contribution(own[None], scale, padded)
+    assert wanted.known.any()
 
 
 def test_if_all_is_known_all_comes_back(sampler):
-    lengths = scale_lengths(16, DIVISORS)
-    tokens = tuple(torch.arange(n) % 24 for n in lengths)
-    given = KnownTokens(tokens, tuple(torch.ones(n, dtype=torch.bool) for n in lengths))
+    latents = torch.randn(16, 8, generator=torch.Generator().manual_seed(0))
+    given = KnownLatents(latents, torch.ones(16, dtype=torch.bool))
     (out,) = sampler.sample(features(1), [16], [0], SamplingConfig(), [given])
-    assert equal(out, tokens)
+    assert equal(out, [tokens[0] for tokens in sampler.quantizer(latents[None]).tokens])
 
 
 def test_a_token_is_known_only_if_all_it_covers_is():
-    lengths = scale_lengths(16, DIVISORS)
-    tokens = tuple(torch.zeros(n, dtype=torch.long) for n in lengths)
     latents = torch.arange(16) < 9
-    known = KnownTokens.from_latents(tokens, latents).known
+    known = [covered(latents, n) == 1.0 for n in scale_lengths(16, DIVISORS)]
     assert known[0].tolist() == [True, False]
     assert known[1].tolist() == [True, True, False, False]
     assert known[3].tolist() == latents.tolist()
@@ -185,14 +185,16 @@ def test_no_guidance_needs_no_second_pass(sampler, monkeypatch):
         return step(tokens, *args)
 
     monkeypatch.setattr(sampler.model, "step", spy)
-    config = SamplingConfig().with_overrides(guidance=0.0)
+    config = SamplingConfig().with_overrides(GenerationOptions(guidance=0.0))
     sampler.sample(features(1), [9], [0], config)
     assert set(sizes) == {1}
 
 
 def test_progress_counts_every_pass_and_may_stop_the_work(sampler):
     seen = []
-    sampler.sample(features(1), [9], [0], SamplingConfig(), progress=lambda *a: seen.append(a))
+    sampler.sample(
+        features(1), [9], [0], SamplingConfig(), run=Run(progress=lambda *a: seen.append(a))
+    )
     assert seen == [(i, 18) for i in range(1, 19)]
 
     def stop(done, total):
@@ -200,7 +202,7 @@ def test_progress_counts_every_pass_and_may_stop_the_work(sampler):
             raise GenerationCancelled("enough")
 
     with pytest.raises(GenerationCancelled):
-        sampler.sample(features(1), [9], [0], SamplingConfig(), progress=stop)
+        sampler.sample(features(1), [9], [0], SamplingConfig(), run=Run(progress=stop))
 
 
 @pytest.mark.parametrize("rounds", [1, 2, 5, 10])
@@ -238,4 +240,4 @@ def test_impossible_settings_are_refused(wrong):
 
 def test_a_wrong_number_of_steps_is_refused():
     with pytest.raises(ConfigError, match="4 numbers"):
-        SamplingConfig().with_overrides(steps=(1, 2, 3))
+        SamplingConfig().with_overrides(GenerationOptions(steps=(1, 2, 3)))

@@ -3,9 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from nextscale_core.model.padded import PaddedScales
 from nextscale_core.model.quantizer import MultiScaleQuantizer
-from nextscale_core.model.scales import area_matrix, linear_matrix, scale_lengths
+from nextscale_core.model.scales import PaddedScales, area_matrix, linear_matrix, scale_lengths
 
 DIVISORS = (8, 4, 2, 1)
 

@@ -45,7 +45,7 @@ def test_each_scale_brings_the_latents_closer():
     torch.manual_seed(1)
     quantizer = MultiScaleQuantizer(256, 8, (8, 4, 2, 1)).eval()
     quantizer.codebook.normal_(std=0.7)
-    quantizer.codebook[0] = 0  # so that a scale can always say 'nothing to add'
+    quantizer.codebook[0] = 0  # so that a scale can always add zero
     latents = torch.nn.functional.avg_pool1d(torch.randn(4, 8, 64), 5, 1, 2).transpose(1, 2)
     errors = [
         float((quantizer(latents, scales=k).latents - latents).square().mean())

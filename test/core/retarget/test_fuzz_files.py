@@ -91,8 +91,8 @@ def test_entities_do_not_blow_up(tmp_path: Path) -> None:
         ("name: doll", "name: ../../doll", "name must be"),
         ("name: doll", 'name: "do\\0ll"', "name must be"),
         ("half_width: 0.035", "half_width: 1" + "0" * 400, "half_width must be a number"),
-        ("name: doll", "name: 2020-13-45", "is no YAML"),
-        ("name: doll", "name: " + "[" * 5000, "is no YAML"),
+        ("name: doll", "name: 2020-13-45", "is not valid YAML"),
+        ("name: doll", "name: " + "[" * 5000, "is not valid YAML"),
     ],
 )
 def test_a_wrong_profile_says_what_would_be_right(

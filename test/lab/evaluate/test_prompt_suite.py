@@ -202,7 +202,7 @@ def test_a_missing_key_is_named(tmp_path):
     [
         ("- a\n- b", "must be a mapping"),
         ("sentences: 3", "must be a mapping with a list"),
-        ("sentences: [", "is no YAML"),
+        ("sentences: [", "is not valid YAML"),
         ("sentences: [3]", "sentence 1: must be a mapping"),
         ("sentences: []", "holds no sentence"),
     ],

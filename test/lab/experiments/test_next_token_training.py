@@ -96,8 +96,8 @@ def test_a_single_scale_tokenizer_starts_from_the_trained_encoder_and_decoder():
     assert single.config.divisors == (1,)
     motion = torch.randn(1, 40, 263)
     assert torch.equal(
-        many._encode_latents(many.normalize(motion)),
-        single._encode_latents(single.normalize(motion)),
+        many.encode_latents(many.normalize(motion)),
+        single.encode_latents(single.normalize(motion)),
     )
     assert not bool(single.quantizer.initialized)
     (tokens,) = single.encode(motion)

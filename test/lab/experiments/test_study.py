@@ -92,7 +92,7 @@ def test_rows_take_what_they_do_not_say_from_the_shared_settings(load):
         (changed(rows={}), "rows must be a mapping of names"),
         (changed(rows={"a b": {"label": "a", "kind": "moscale"}}), "letters, numbers and dashes"),
         (changed(measuring={"choose_by": "luck"}), "choose_by must be one of .*'luck'"),
-        ("rows: [", "is no YAML"),
+        ("rows: [", "is not valid YAML"),
         ("- 1", "must be a mapping"),
     ],
 )

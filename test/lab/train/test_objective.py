@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from nextscale_core.exceptions import ConfigError
-from nextscale_core.model.padded import PaddedScales
 from nextscale_core.model.quantizer import MultiScaleQuantizer
+from nextscale_core.model.scales import PaddedScales
 from nextscale_lab.train.generator import ObjectiveConfig, hierarchical_inputs, mask_tokens
 
 DIVISORS = (8, 4, 2, 1)

@@ -11,6 +11,7 @@ import pytest
 from nextscale_core.exceptions import ConfigError, GenerationCancelled
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.pipeline import MotionPipeline
+from nextscale_core.stopwatch import Run
 from nextscale_ros.node.models import ModelStore, SharedModel, check_device, list_models
 
 PATIENCE = 30.0
@@ -81,7 +82,7 @@ def test_who_waits_for_the_model_can_be_canceled() -> None:
         raise GenerationCancelled("not wanted any more")
 
     with pytest.raises(GenerationCancelled):
-        model.generate("short", progress=progress)
+        model.generate("short", run=Run(progress=progress))
     pipeline.go.set()
     busy.join(PATIENCE)
     # The turn was not lost.

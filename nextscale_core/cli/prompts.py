@@ -1,4 +1,4 @@
-"""Many sentences in one process: one file each, and an index beside them."""
+"""Motions of many sentences in one process: one file each, and an index beside them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from nextscale_core.cli.console import advance, print_facts, progress_bar
+from nextscale_core.cli.console import BAD_INPUT, REFUSED, advance, print_facts, progress_bar
+from nextscale_core.cli.inputs import read_text, sentence_lines
 from nextscale_core.cli.outputs import make_folder, write_human, write_robot
 from nextscale_core.cli.planning import Planner
 from nextscale_core.exceptions import (
@@ -20,39 +21,15 @@ from nextscale_core.exceptions import (
     RetargetError,
     UnsafeTrajectoryError,
 )
+from nextscale_core.stopwatch import Run
 from nextscale_core.text.validation import validate_sentence
 
 if TYPE_CHECKING:
+    from nextscale_core.model.options import GenerationOptions
     from nextscale_core.motion.clip import MotionClip
     from nextscale_core.pipeline import MotionPipeline
 
 INDEX = "index.json"
-_BAD_INPUT, _REFUSED = 2, 3
-
-
-@dataclass(frozen=True)
-class ManyOptions:
-    """What to make.
-
-    Attributes:
-        prompts: Text file, one sentence a line.
-        out: Folder for the results.
-        samples: Motions per sentence, with seeds `seed`, `seed + 1`, ...
-        batch: Motions made at once.
-        seconds: Length of each [s], or None to let the model choose.
-        seed: First seed of every sentence.
-        guidance: How closely the text is followed, or None for the model's own.
-        steps: Passes per scale, or None for the model's own.
-    """
-
-    prompts: Path
-    out: Path
-    samples: int
-    batch: int
-    seconds: float | None
-    seed: int
-    guidance: float | None
-    steps: tuple[int, ...] | None
 
 
 @dataclass(frozen=True)
@@ -68,28 +45,10 @@ class _Job:
         return f"{self.line:04d}-{words or 'motion'}-seed{self.seed}.npz"
 
 
-def read_prompts(path: Path) -> tuple[list[tuple[int, str]], list[str]]:
-    """Read sentences, one a line; blank lines and lines that begin with # are passed over.
-
-    Args:
-        path: UTF-8 text file.
-
-    Returns:
-        (line number, sentence) pairs, and one complaint per line that cannot be used.
-
-    Raises:
-        MotionFileError: the file is missing, no UTF-8 text, or holds no line to use or complain of.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        raise MotionFileError(f"{path} is no UTF-8 text: {error}") from error
-    except OSError as error:
-        raise MotionFileError(f"cannot read {path}: {error.strerror or error}") from error
+def _read_prompts(path: Path) -> tuple[list[tuple[int, str]], list[str]]:
+    """(line number, sentence) pairs, and one message per invalid line."""
     sentences, complaints = [], []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
+    for number, line in sentence_lines(read_text(path)):
         try:
             sentences.append((number, validate_sentence(line)))
         except InvalidTextError as error:
@@ -100,76 +59,78 @@ def read_prompts(path: Path) -> tuple[list[tuple[int, str]], list[str]]:
 
 
 def generate_many(
-    options: ManyOptions,
+    prompts: Path,
+    out: Path,
+    options: GenerationOptions,
     *,
+    samples: int,
+    batch: int,
     load_pipeline: Callable[[], MotionPipeline],
-    load_planner: Callable[[], Planner] | None,
+    load_planner: Callable[[], Planner | None],
 ) -> None:
-    """Make all motions, write them and their index, and report the lines that were bad.
+    """Generate all motions, write them and their index, and report invalid lines.
 
     Args:
-        options: What to make.
+        prompts: Text file in UTF-8, one sentence a line.
+        out: Folder of the results.
+        options: Options of each motion; its seed is that of a sentence's first sample.
+        samples: Motions per sentence, their seeds count up.
+        batch: Motions generated at once.
         load_pipeline: Loads the model.
-        load_planner: Loads the robot, or None for human motion.
+        load_planner: Loads the robot; returns None for human motion.
 
     Raises:
         MotionFileError: the prompts cannot be read or the folder cannot be written.
-        typer.Exit: code 2 when a line was bad, 3 when the safety gate refused a motion; all the
-            others are done.
+        typer.Exit: code 2 after an invalid line, 3 after a motion that the safety gate refused;
+            all others are written.
     """
-    sentences, complaints = read_prompts(options.prompts)
+    sentences, complaints = _read_prompts(prompts)
     for complaint in complaints:
         typer.echo(f"error: {complaint}", err=True)
     if not sentences:
-        raise typer.Exit(_BAD_INPUT)
-    make_folder(options.out)
+        raise typer.Exit(BAD_INPUT)
+    make_folder(out)
     jobs = [
         _Job(line, text, sample, options.seed + sample)
         for line, text in sentences
-        for sample in range(options.samples)
+        for sample in range(samples)
     ]
-    planner = load_planner() if load_planner else None
-    pipeline = load_pipeline()
+    planner, pipeline = load_planner(), load_pipeline()
     index: list[dict[str, Any]] = []
     refusals = 0
     with progress_bar("generating") as bar:
         advance(bar, 0, len(jobs))
-        for first in range(0, len(jobs), options.batch):
-            some = jobs[first : first + options.batch]
+        for first in range(0, len(jobs), batch):
+            some = jobs[first : first + batch]
 
             def show(done: int, total: int, *, behind: int = first, now: int = len(some)) -> None:
                 advance(bar, round(behind + now * done / max(total, 1), 2), len(jobs))
 
-            clips = pipeline.generate_batch(
-                [job.text for job in some],
-                seeds=[job.seed for job in some],
-                seconds=options.seconds,
-                guidance=options.guidance,
-                steps=options.steps,
-                progress=show,
-            )
+            seeds = [job.seed for job in some]
+            texts = [job.text for job in some]
+            clips = pipeline.generate_batch(texts, options, seeds=seeds, run=Run(progress=show))
             for job, clip in zip(some, clips, strict=True):
-                entry, reason = _write(job, clip, planner, options.out)
+                entry, reason = _write(job, clip, planner, out)
                 index.append({**entry, "model": pipeline.name})
                 if reason:
                     refusals += 1
                     bar.console.print(f"error: {job.file}: {reason}", markup=False, soft_wrap=True)
-            # After every batch, so that an interrupted run leaves an index of what is there.
-            _write_index(index, options.out)
+            # After every batch, so that an interrupted run leaves an index of its files.
+            _write_index(index, out)
             advance(bar, first + len(some), len(jobs))
     written = sum(1 for entry in index if entry["file"])
-    facts = {"sentences": f"{len(sentences)}, {options.samples} each", "motions": str(written)}
+    facts = {"sentences": f"{len(sentences)}, {samples} each", "motions": str(written)}
     if refusals:
         facts["refused"] = str(refusals)
-    print_facts(facts, [options.out / INDEX])
+    print_facts(facts, [out / INDEX])
     if complaints or refusals:
-        raise typer.Exit(_BAD_INPUT if complaints else _REFUSED)
+        raise typer.Exit(BAD_INPUT if complaints else REFUSED)
 
 
 def _write(
     job: _Job, clip: MotionClip, planner: Planner | None, folder: Path
 ) -> tuple[dict[str, Any], str]:
-    """Write one motion; returns its entry in the index, and why it was refused or ''."""
+    """Write one motion; returns its index entry, and the reason for a refusal or ''."""
     entry: dict[str, Any] = {
         "file": job.file,
         "text": job.text,
@@ -187,11 +148,8 @@ def _write(
     try:
         trajectory, report = planner.plan(clip)
     except (UnsafeTrajectoryError, RetargetError) as error:
-        return {
-            **entry,
-            "file": None,
-            "safety": {"outcome": "rejected", "reason": str(error)},
-        }, str(error)
+        entry.update(file=None, safety={"outcome": "rejected", "reason": str(error)})
+        return entry, str(error)
     write_robot(planner.robot, trajectory, folder / job.file, job.seed)
     entry.update(
         seconds=round(trajectory.seconds, 3),
@@ -203,8 +161,7 @@ def _write(
 
 
 def _write_index(index: list[dict[str, Any]], folder: Path) -> None:
-    path = folder / INDEX
-    part = folder / f"{INDEX}.part"
+    path, part = folder / INDEX, folder / f"{INDEX}.part"
     try:
         part.write_text(json.dumps(index, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         part.replace(path)

@@ -1,6 +1,6 @@
-"""Sums and random picks over the rows of a batch that several processes hold a part of each.
+"""Sums and random picks over the rows of a batch shared by the processes of a training.
 
-Alone, a process sums and picks from its own rows, at no further cost.
+A single process sums and picks from its own rows at no extra cost.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ def shared() -> bool:
 
 
 def summed(values: Tensor) -> Tensor:
-    """The sum over all processes, the same to the last bit in each; may change `values`."""
+    """Sum over all processes, bitwise equal in each; may change `values` in place."""
     if shared():
         dist.all_reduce(values)
     return values
 
 
 def from_main(values: Tensor) -> Tensor:
-    """What the main process has, in all of them; may change `values`."""
+    """Values of the main process, in all processes; may change `values` in place."""
     if shared():
         dist.broadcast(values, 0)
     return values
@@ -34,8 +34,8 @@ def from_main(values: Tensor) -> Tensor:
 class GlobalRows:
     """Rows in chunks, of which each process holds the next part of every chunk.
 
-    The rows are numbered as if one process held them all: chunk by chunk, in a chunk by process.
-    So a pick is the same however many processes there are.
+    The rows are numbered by chunk, then by process, as if one process held them all: a pick is
+    the same for any number of processes.
 
     Args:
         chunks: This process's rows of every chunk, each (n, D).
@@ -64,7 +64,7 @@ class GlobalRows:
     def pick(self, count: int) -> Tensor:
         """(count, D) random rows, with repetition, the same in all processes."""
         wanted = from_main(torch.randint(self.total, (count,)).to(self.rows.device))
-        # Own numbers rise, so the place of a wanted one is found by bisection.
+        # Own numbers increase, so a wanted one is found by bisection.
         place = torch.searchsorted(self.numbers, wanted).clamp(max=len(self.rows) - 1)
         own = self.numbers[place] == wanted
         return summed(torch.where(own[:, None], self.rows[place], 0.0))
