@@ -26,8 +26,7 @@ from std_msgs.msg import String
 
 from nextscale_core.robots import load_robot
 from nextscale_ros.action import GenerateMotion
-from nextscale_ros.bringup.isolation import private_graph
-from nextscale_ros.bringup.processes import Child, ChildError
+from nextscale_ros.bringup.processes import Child, ChildError, private_graph
 from nextscale_ros.demo.recorder import DemoTimeoutError, Recorder
 from nextscale_ros.msg import MotionReport, TextCommand
 from nextscale_ros.parameters.schema import declarations

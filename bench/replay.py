@@ -43,8 +43,7 @@ from nextscale_core.retarget.takeover_time import best_moment
 from nextscale_core.retarget.targets import make_targets
 from nextscale_core.robots import Robot, RobotState, load_robot
 from nextscale_core.robots.kinematics import kinematics_of
-from nextscale_ros.bringup.isolation import private_graph
-from nextscale_ros.bringup.processes import Child
+from nextscale_ros.bringup.processes import Child, private_graph
 from nextscale_ros.demo.recorder import Recorder
 from nextscale_ros.messages.validate_trajectory import NANOSECONDS, nanoseconds
 from nextscale_ros.msg import MotionReport

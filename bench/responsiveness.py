@@ -28,8 +28,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
 from nextscale_core.robots import load_robot
-from nextscale_ros.bringup.isolation import private_graph
-from nextscale_ros.bringup.processes import Child
+from nextscale_ros.bringup.processes import Child, private_graph
 from nextscale_ros.msg import MotionReport
 
 TEXTS = ("a person walks forward", "a person waves with the right hand", "a person squats")

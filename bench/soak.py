@@ -37,8 +37,7 @@ from std_msgs.msg import Bool, String
 from trajectory_msgs.msg import JointTrajectory
 
 from nextscale_core.robots import load_robot
-from nextscale_ros.bringup.isolation import private_graph
-from nextscale_ros.bringup.processes import Child, ChildError
+from nextscale_ros.bringup.processes import Child, ChildError, private_graph
 from nextscale_ros.msg import MotionReport, TextCommand
 from nextscale_ros.qos import EVENTS, LATCHED
 

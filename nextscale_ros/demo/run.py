@@ -26,8 +26,7 @@ from nextscale_core.exceptions import NextscaleError
 from nextscale_core.robots import Robot, load_robot
 from nextscale_core.robots.trajectory import RobotTrajectory
 from nextscale_core.viz import draw_robot
-from nextscale_ros.bringup.isolation import private_graph
-from nextscale_ros.bringup.processes import Child, end_on_signals
+from nextscale_ros.bringup.processes import Child, end_on_signals, private_graph
 from nextscale_ros.demo.recorder import DemoTimeoutError, Recorder
 from nextscale_ros.demo.session import Answer, DemoError, Seam, Session, seams
 from nextscale_ros.messages.validate_trajectory import NANOSECONDS, nanoseconds
