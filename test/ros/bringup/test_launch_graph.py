@@ -211,7 +211,7 @@ def test_a_fleet_has_a_mock_robot_each_and_one_generate_node() -> None:
         ({"output": "mqtt"}, "output must be one of topic, follow_joint_trajectory"),
         ({"log_level": "loud"}, "log_level must be one of"),
         ({"state_publisher": "perhaps"}, "state_publisher must be one of auto"),
-        ({"robots": "g1"}, "no argument 'robots'; there are: robot,"),
+        ({"robots": "g1"}, "unknown argument 'robots'; known are: robot,"),
     ],
 )
 def test_arguments_that_make_no_sense_are_refused(arguments: dict[str, str], reason: str) -> None:
