@@ -268,7 +268,7 @@ def test_it_ends_cleanly(graph: Graph, sign: signal.Signals) -> None:
     recorder = graph.recorder()
     assert child.log is not None
     log = child.log
-    recorder.wait(lambda: "listening" in log.read_text(), START, "the mock robot", child.check)
+    recorder.wait(lambda: "subscribed to" in log.read_text(), START, "the mock robot", child.check)
     child.process.send_signal(sign)
     assert child.process.wait(10.0) == 0, child.tail()
     assert "Traceback" not in log.read_text()
