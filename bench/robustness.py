@@ -80,7 +80,7 @@ def teleports(clip: MotionClip, generator: np.random.Generator) -> MotionClip:
 
 
 def wrong_shape(clip: MotionClip, generator: np.random.Generator) -> MotionClip:
-    """Joints, axes, labels or frames are missing or too many, or are no numbers at all."""
+    """Joints, axes, labels or frames are missing, surplus or not numeric."""
     joints = clip.joints
     shapes: list[Callable[[], object]] = [
         lambda: joints[:, :21],
@@ -118,7 +118,7 @@ def one_frame(clip: MotionClip, generator: np.random.Generator) -> MotionClip:
 
 
 def scaled(clip: MotionClip, generator: np.random.Generator) -> MotionClip:
-    """A hundred times as large: all of it, one axis, some frames, or the path only."""
+    """Scaled by 100: the whole clip, one axis, some frames, or the path only."""
     joints = clip.joints.astype(np.float64)
     kind = generator.integers(4)
     if kind == 0:
@@ -147,7 +147,7 @@ def upside_down(clip: MotionClip, generator: np.random.Generator) -> MotionClip:
 
 
 def random_rotations(clip: MotionClip, generator: np.random.Generator) -> MotionClip:
-    """Every frame turned by itself, the whole clip turned, or it tumbles."""
+    """Random rotation per frame, one rotation, or a continuous tumble."""
     joints = clip.joints.astype(np.float64)
     frames, kind = len(joints), generator.integers(3)
     if kind == 0:
@@ -177,7 +177,7 @@ CORRUPTIONS: dict[str, Make] = {
 def random_state(
     robot: Robot, generator: np.random.Generator, *, absurd: bool
 ) -> RobotState | None:
-    """No state, the nominal posture, a disturbed one, or one that no robot is in."""
+    """No state, the nominal posture, a disturbed one, or an impossible one."""
     share = [0.5, 0.2, 0.1, 0.1, 0.1] if absurd else [0.5, 0.3, 0.2, 0.0, 0.0]
     kind = generator.choice(["none", "nominal", "near", "any", "absurd"], p=share)
     if kind == "none":
@@ -202,7 +202,7 @@ def random_state(
 
 @dataclass
 class Tally:
-    """What happened to the motions of one kind."""
+    """Results of the motions of one kind."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)
@@ -210,7 +210,7 @@ class Tally:
 
 @dataclass
 class Run:
-    """Everything that happened."""
+    """Results of all motions."""
 
     tallies: dict[str, Tally] = field(default_factory=dict)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -239,7 +239,7 @@ def put_through(
             tally.seconds.append(time.perf_counter() - begin)
             tally.outcomes[type(error).__name__] += 1
             continue
-        except Exception as error:  # the very thing that is looked for
+        except Exception as error:  # what this benchmark searches for
             tally.seconds.append(time.perf_counter() - begin)
             tally.outcomes["untyped"] += 1
             run.broken.append(f"{kind} {number}: {traceback.format_exc(limit=-3)}")
@@ -263,7 +263,7 @@ def make_cases(
     corrupted: int,
     seed: int,
 ) -> list[tuple[str, MotionClip, Make | None]]:
-    """Kind, clip and what is to be done to it."""
+    """Kind, clip and corruption of each case."""
     cases: list[tuple[str, MotionClip, Make | None]] = [("real", clip, None) for clip in real]
     cases += [("generated", clip, None) for clip in generated]
     pool, generator = [*real, *generated], np.random.default_rng(seed)
@@ -289,7 +289,7 @@ def generate(count: int, model: str) -> list[MotionClip]:
 
 
 def show(robot: Robot, run: Run) -> None:
-    """Print both tables, the reasons of the gate and what must not be."""
+    """Print both tables, the findings of the gate and the violations."""
     console = Console(width=160)
     errors = sorted({name for tally in run.tallies.values() for name in tally.outcomes})
     columns = [*OUTCOMES, *(name for name in errors if name not in OUTCOMES)]
@@ -317,7 +317,7 @@ def _row(kind: str, tally: Tally, columns: list[str]) -> list[str]:
 
 
 def main() -> None:
-    """Run everything; exit status 1 where something broke."""
+    """Run all cases; exit status 1 on a violation."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("cmu", type=Path, help="folder of CMU motion")
     parser.add_argument("--robot", default="g1")
