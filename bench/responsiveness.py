@@ -127,7 +127,8 @@ def main() -> None:
             print(
                 f"{name}: joint states {1000 * float(p50):.1f} ms late in the median, "
                 f"{1000 * float(p99):.1f} ms p99; "
-                f"{count / (time.monotonic() - begin):.0f} received per second; {sent} sentences, p50 {asker.values.get('total p50 [s]', '-')} s"
+                f"{count / (time.monotonic() - begin):.0f} received per second; "
+                f"{sent} sentences, p50 {asker.values.get('total p50 [s]', '-')} s"
             )
         asker.destroy_node()
 

@@ -109,7 +109,8 @@ class OtherRobots:
 def _publishers(node: Node, topic: str, own: int = 0) -> str:
     """Names of the nodes that publish a topic, without `own` publishers of the node itself."""
     name = (node.get_name(), node.get_namespace())
-    found = [(one.node_name, one.node_namespace) for one in _endpoints(node, topic)]
+    endpoints = node.get_publishers_info_by_topic(topic)
+    found = [(one.node_name, one.node_namespace) for one in endpoints]
     for _ in range(min(own, found.count(name))):
         found.remove(name)
     names = sorted(
@@ -119,10 +120,6 @@ def _publishers(node: Node, topic: str, own: int = 0) -> str:
         }
     )
     return " and ".join(names)
-
-
-def _endpoints(node: Node, topic: str) -> list[Any]:
-    return list(node.get_publishers_info_by_topic(topic))
 
 
 @dataclass(frozen=True)
@@ -182,7 +179,7 @@ def present_robots(namespaces: Iterable[str], seconds: float = PROBE) -> dict[st
         return {
             space: Present(
                 f"{who[space] or _UNKNOWN} publishes {prefix}joint_states" if space in who else "",
-                bool(_endpoints(node, f"{prefix}robot_description")),
+                bool(node.get_publishers_info_by_topic(f"{prefix}robot_description")),
             )
             for space, prefix in topics.items()
         }

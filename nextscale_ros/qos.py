@@ -8,7 +8,7 @@ no notice otherwise.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rclpy.node import Node
@@ -68,26 +68,24 @@ def subscription_events(
         asked: QoS of the subscription.
         report: Called once per such publisher: node, topic, policy and remedy.
     """
+    name = node.resolve_topic_name(topic)
 
     def sentence(who: str, offered: QoSProfile | None, policy: str) -> str:
-        text = f"nothing is received from {who} on {node.resolve_topic_name(topic)}"
-        if offered is None:
-            return f"{text}: its {policy} does not satisfy ours; publish {_words(asked)}"
+        text = f"nothing is received from {who} on {name}: "
         wants = _unsatisfied(offered, asked)
-        if not wants:
-            return f"{text}: its {policy} does not satisfy ours"
+        if offered is None or not wants:
+            return f"{text}its {policy} does not satisfy ours; publish {_policies(asked)}"
         return (
-            f"{text}: it offers {_policies(offered, wants)} and we ask for "
+            f"{text}it offers {_policies(offered, wants)} and we ask for "
             f"{_policies(asked, wants)}; publish {_policies(asked, wants)}"
         )
 
     def publishers() -> list[Any]:
-        found = node.get_publishers_info_by_topic(node.resolve_topic_name(topic))
+        found = node.get_publishers_info_by_topic(name)
         return [info for info in found if not _compatible(info.qos_profile, asked)]
 
-    return SubscriptionEventCallbacks(
-        incompatible_qos=_Reporter(publishers, sentence, "a publisher", report)
-    )
+    reporter = _Reporter(publishers, sentence, "a publisher", report)
+    return SubscriptionEventCallbacks(incompatible_qos=reporter)
 
 
 def publisher_events(
@@ -101,26 +99,24 @@ def publisher_events(
         offered: QoS of the publisher.
         report: Called once per such subscription.
     """
+    name = node.resolve_topic_name(topic)
 
     def sentence(who: str, asked: QoSProfile | None, policy: str) -> str:
-        text = f"{who} receives nothing from us on {node.resolve_topic_name(topic)}"
-        if asked is None:
-            return f"{text}: we do not satisfy its {policy}; subscribe {_words(offered)}"
+        text = f"{who} receives nothing from us on {name}: "
         wants = _unsatisfied(offered, asked)
-        if not wants:
-            return f"{text}: we do not satisfy its {policy}"
+        if asked is None or not wants:
+            return f"{text}we do not satisfy its {policy}; subscribe {_policies(offered)}"
         return (
-            f"{text}: it asks for {_policies(asked, wants)} and we offer "
+            f"{text}it asks for {_policies(asked, wants)} and we offer "
             f"{_policies(offered, wants)}; subscribe {_policies(offered, wants)}"
         )
 
     def subscriptions() -> list[Any]:
-        found = node.get_subscriptions_info_by_topic(node.resolve_topic_name(topic))
+        found = node.get_subscriptions_info_by_topic(name)
         return [info for info in found if not _compatible(offered, info.qos_profile)]
 
-    return PublisherEventCallbacks(
-        incompatible_qos=_Reporter(subscriptions, sentence, "a subscriber", report)
-    )
+    reporter = _Reporter(subscriptions, sentence, "a subscriber", report)
+    return PublisherEventCallbacks(incompatible_qos=reporter)
 
 
 class _Reporter:
@@ -165,9 +161,11 @@ def _compatible(offered: QoSProfile, asked: QoSProfile) -> bool:
     return bool(qos_check_compatible(offered, asked)[0] != QoSCompatibility.ERROR)
 
 
-def _unsatisfied(offered: QoSProfile, asked: QoSProfile) -> list[str]:
-    """Which of reliability and durability the offer does not satisfy."""
-    names = []
+def _unsatisfied(offered: QoSProfile | None, asked: QoSProfile | None) -> list[str]:
+    """Which of reliability and durability the offer does not satisfy; none if one is unknown."""
+    names: list[str] = []
+    if offered is None or asked is None:
+        return names
     if (
         asked.reliability == ReliabilityPolicy.RELIABLE
         and offered.reliability == ReliabilityPolicy.BEST_EFFORT
@@ -181,10 +179,6 @@ def _unsatisfied(offered: QoSProfile, asked: QoSProfile) -> list[str]:
     return names
 
 
-def _policies(profile: QoSProfile, names: list[str]) -> str:
+def _policies(profile: QoSProfile, names: Sequence[str] = ("reliability", "durability")) -> str:
     """For example 'reliability best_effort and durability volatile'."""
     return " and ".join(f"{name} {getattr(profile, name).name.lower()}" for name in names)
-
-
-def _words(profile: QoSProfile) -> str:
-    return _policies(profile, ["reliability", "durability"])

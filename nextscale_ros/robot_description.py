@@ -13,11 +13,10 @@ from rclpy.publisher import Publisher
 from std_msgs.msg import String
 
 from nextscale_core.exceptions import ConfigError, NextscaleError, RobotError
-from nextscale_core.robots import Robot, load_robot_description
+from nextscale_core.robots import Robot, load_robot, load_robot_description
 from nextscale_core.robots.description import expand
 from nextscale_core.robots.find_urdf import find_mesh
 from nextscale_ros.options import DESCRIPTION
-from nextscale_ros.parameters.values import chosen_robot
 from nextscale_ros.qos import LATCHED
 from nextscale_ros.visual_geometry import add_visual_geometry, turn_visual_meshes
 
@@ -173,15 +172,17 @@ def described_robot(node: Node, timeout: float = PATIENCE) -> Robot:
     def value(name: str) -> Any:
         return node.get_parameter(name).value
 
-    if str(value("robot")) != DESCRIPTION:
-        return chosen_robot(node)
-    if not value("profile"):
+    robot = str(value("robot"))
+    profile = Path(value("profile")) if value("profile") else None
+    joints: str | list[str] | None = [text for text in value("joints") if text] or None
+    if joints in (["all"], ["upper_body"]):
+        joints = joints[0]
+    if robot != DESCRIPTION:
+        return load_robot(robot, profile, joints)
+    if profile is None:
         raise ConfigError(
             f"robot: {DESCRIPTION} needs the parameter profile, a YAML file that maps links to "
             "body parts ('nextscale robots draft ROBOT.urdf' writes a first one)"
         )
-    joints: str | list[str] | None = [text for text in value("joints") if text] or None
-    if joints in (["all"], ["upper_body"]):
-        joints = joints[0]
     text = wait_for_description(node, str(value("description_topic")), timeout)
-    return load_robot_description(text, Path(value("profile")), joints)
+    return load_robot_description(text, profile, joints)

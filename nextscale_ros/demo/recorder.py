@@ -157,11 +157,9 @@ class Recorder(Node):
         """Base positions (N, 3) and quaternions (N, 4) of the odometry nearest to `stamps` [ns]."""
         if not self.odometry:
             return np.zeros((len(stamps), 3)), np.tile([0.0, 0.0, 0.0, 1.0], (len(stamps), 1))
-        times = np.array([nanoseconds(message.header.stamp) for message in self.odometry])
-        after = np.clip(np.searchsorted(times, stamps), 0, len(times) - 1)
-        before = np.maximum(after - 1, 0)
-        index = np.where(stamps - times[before] < times[after] - stamps, before, after)
-        poses = [self.odometry[i].pose.pose for i in index]
+        times = [nanoseconds(message.header.stamp) for message in self.odometry]
+        nearest = np.round(np.interp(stamps, times, np.arange(len(times)))).astype(int)
+        poses = [self.odometry[i].pose.pose for i in nearest]
         positions = [[p.position.x, p.position.y, p.position.z] for p in poses]
         turns = [p.orientation for p in poses]
         return np.array(positions), np.array([[q.x, q.y, q.z, q.w] for q in turns])

@@ -36,7 +36,7 @@ from nextscale_core.robots import Robot, RobotTrajectory
 from nextscale_core.robots.profile import SIDES
 from nextscale_core.viz.human import BODY, LEFT, RIGHT
 from nextscale_core.viz.links import require_joints
-from nextscale_core.viz.scene import ASIDE, human_time
+from nextscale_core.viz.scene import ASIDE, source_times
 from nextscale_ros.viewer.footsteps import floor_of, planned_footsteps
 
 SKELETON_LIFETIME = 1.0
@@ -229,22 +229,6 @@ class PlanMarkers:
         if seconds < self._times[-1]:
             bones.lifetime = dots.lifetime = Duration(sec=int(SKELETON_LIFETIME))
         return [bones, dots]
-
-
-def source_times(trajectory: RobotTrajectory, clip: MotionClip) -> np.ndarray:
-    """(N,) time in the clip of each sample of a trajectory [s].
-
-    For samples without a clip time, the human waits in the nearest pose.
-
-    Args:
-        trajectory: Robot motion.
-        clip: Human motion.
-    """
-    source = trajectory.source_time
-    known = np.flatnonzero(np.isfinite(source)) if source is not None else np.zeros(0, dtype=int)
-    if source is None or not len(known):
-        return human_time(clip, trajectory.seconds, trajectory.time_from_start)
-    return np.interp(np.arange(len(trajectory)), known, source[known])
 
 
 def skeleton_of(markers: MarkerArray) -> np.ndarray | None:
