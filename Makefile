@@ -19,7 +19,7 @@ help:
 	@echo '                       (ARGS="--robot g1 --seed 7" adds options, see nextscale-demo --help)'
 	@echo 'make test              every test, running ROS graphs included, make lint and make docs'
 	@echo '                       (ARGS="test/core -k gate" runs those tests only)'
-	@echo 'make lint              ruff, mypy, xmllint'
+	@echo 'make lint              ruff, mypy, import-linter, xmllint'
 	@echo 'make docs              the documentation as a site in build/site, warnings are errors'
 	@echo 'make format            ruff format'
 	@echo 'make setup             only .venv with everything in it; PYTHON=... chooses the Python,'
@@ -33,15 +33,15 @@ setup:
 run: setup
 	@$(PY) -m nextscale_ros.demo $(ARGS) -- $${NEXTSCALE_TEXT:+"$$NEXTSCALE_TEXT"}
 
-# Most tests only compute, each in one thread, so several run at a time. Those of ROS graphs wait for
-# messages and have the machine to themselves.
+# Most tests only compute, each in one thread: as many at a time as there are cores. Those of ROS graphs
+# mostly wait for messages: two modules at a time, each on a ROS domain of its own.
 test: setup
 	@$(MAKE) --no-print-directory lint docs
 ifeq ($(strip $(ARGS)),)
 	@status=0; \
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n logical --maxprocesses 4 --dist loadfile \
 		-m "not graph" || status=$$?; \
-	$(PY) -m pytest -m graph test/ros || status=$$?; \
+	$(PY) -m pytest -n 2 --dist loadfile -m graph test/ros || status=$$?; \
 	exit $$status
 else
 	$(PY) -m pytest $(ARGS)
@@ -51,6 +51,7 @@ lint: setup
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+	@PYTHONPATH=. .venv/bin/lint-imports
 	@if command -v xmllint >/dev/null; then \
 		xmllint --noout package.xml interfaces/*/package.xml config/sros2/*.xml; \
 	else echo 'xmllint is not installed; the tests read the XML all the same'; fi
