@@ -62,7 +62,7 @@ class Child:
     """A ROS node in a process of its own, ended on leaving the `with` block.
 
     Args:
-        module: Python module to run, for example 'nextscale_ros.node.generate_node'.
+        module: Python module to run, or an executable of the package such as 'generate_node'.
         parameters: ROS parameters; written as YAML, so a float needs its decimal point.
         ros_arguments: Further arguments after `--ros-args`.
         env: Environment; None for that of this process.

@@ -131,7 +131,7 @@ def started(process: Process, options: Options, file: Path) -> Child:
     if process.arguments:
         arguments += ["--", *process.arguments]
     if ours:
-        return Child(f"{PACKAGE}.{process.executable}", ros_arguments=arguments)
+        return Child(process.executable, ros_arguments=arguments)
     path = executable(process.package)
     if path is None:
         raise ChildError(f"{process.package} is not installed")

@@ -98,7 +98,7 @@ def test_a_node_whose_motion_is_executed_ends(graph: Graph) -> None:
     "module", ["generate_node", "mock_robot", "viewer_node", "bag_recorder", "ros.fake_pipeline"]
 )
 def test_a_program_that_is_only_just_being_imported_ends(graph: Graph, module: str) -> None:
-    child = graph.start(module if "." in module else f"nextscale_ros.{module}")
+    child = graph.start(module)
     until(lambda: has_handlers(child), "the signal handlers")
     ends_cleanly(graph, child)
 
@@ -110,7 +110,7 @@ def test_a_program_that_serves_ends(graph: Graph, module: str, says: str) -> Non
     if module == "viewer_node":
         pytest.importorskip("viser", reason="the page needs viser, which is not installed")
     arguments = ["--", "-o", str(graph.folder / "bag")] if module == "bag_recorder" else []
-    child = graph.start(f"nextscale_ros.{module}", {}, arguments)
+    child = graph.start(module, {}, arguments)
     assert child.log is not None
     log = child.log
     until(lambda: says in log.read_text(), says)
