@@ -81,7 +81,7 @@ def test_a_mock_robot_that_is_asked_for_is_not_to_end_by_itself() -> None:
     assert mock.parameters == {"robot": "g1"} and not mock.may_end
 
 
-def test_without_a_mock_robot_nobody_is_looked_for() -> None:
+def test_without_a_mock_robot_no_robot_is_searched() -> None:
     def look(namespaces: Iterable[str]) -> dict[str, Present]:
         raise AssertionError("looked")
 

@@ -112,7 +112,7 @@ def lifetimes(message: MarkerArray) -> dict[str, float]:
     return {ns: m.lifetime.sec + m.lifetime.nanosec * 1e-9 for ns, m in shown.items()}
 
 
-def test_the_human_vanishes_when_nobody_moves_it_and_stays_once_the_motion_has_ended(
+def test_the_human_vanishes_without_updates_and_stays_once_the_motion_has_ended(
     plan: PlanMarkers, walk: RobotTrajectory
 ) -> None:
     moving = lifetimes(plan.at(1.0, NOW))
