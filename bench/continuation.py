@@ -1,10 +1,10 @@
-"""How well motions are gone on from, filled in and chained; prints a table in Markdown.
+"""Benchmark of continuation, in-betweening and chaining; prints a table in Markdown.
 
     python bench/continuation.py --data DATA/cmu [--split val] [--seeds 2] [--only prefix,chain]
 
 Errors are distances of joints to the recorded motion [m], averaged over joints, frames and clips.
-'generate, then blend' is what can be had without completion: an unconditional motion brought to
-the known frames and joined by the same seams. Absolute times depend on the machine; ratios travel.
+'generate, then blend' is the alternative without completion: an unconditional motion moved to the
+known frames and joined by the same seams. Absolute times depend on the machine, ratios do not.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ Recorded = list[tuple[np.ndarray, str]]
 
 
 def recorded(data: Path, split: str) -> Recorded:
-    """The first 5 s of every clip that lasts so long, and its first caption."""
+    """The first 5 s and the first caption of every clip of at least 5 s."""
     return [
         (item.clip.joints[:FRAMES].astype(np.float64), item.captions[0])
         for item in read_cmu(data, split)
@@ -68,7 +68,7 @@ class Seams:
         self.real = [np.concatenate([pair[kind] for pair in both]) for kind in (0, 1)]
 
     def over(self, joints: np.ndarray, seams: Sequence[int], percentile: float) -> list[float]:
-        """Share of joints at seams (first frame after each) that jump more; by kind."""
+        """Share of joints at seams (first frame after each) with a larger jump, by kind."""
         out = []
         for kind, found in enumerate(jumps(joints)):
             limit = np.percentile(self.real[kind], percentile, axis=0)
@@ -80,7 +80,7 @@ class Seams:
     def mean_ratio(
         self, joints: np.ndarray, seams: Sequence[int], percentile: float
     ) -> list[float]:
-        """The largest jump at any seam, averaged over joints, as a share of recorded motion's."""
+        """Largest jump at any seam, averaged over joints, relative to recorded motion."""
         out = []
         for kind, found in enumerate(jumps(joints)):
             limit = np.percentile(self.real[kind].mean(axis=1), percentile)
@@ -182,7 +182,7 @@ def slerped(timeline: Timeline) -> np.ndarray:
 
 
 class Prefixed:
-    """A pipeline whose motions go on from a known one; the known part is cut off again."""
+    """A pipeline whose motions continue a known one; the known part is removed again."""
 
     def __init__(self, pipeline: MotionPipeline, known: MotionClip) -> None:
         self.pipeline, self.known = pipeline, known
@@ -197,7 +197,7 @@ class Prefixed:
 
 
 def battery(pipeline: MotionPipeline, clips: Recorded, seeds: int) -> Rows:
-    """Pass rate with 1 s of standing or of walking before, against that without."""
+    """Pass rate after 1 s of standing or walking, relative to that without a prefix."""
     items = load_prompt_suite()
     second = [joints[:SECOND] for joints, _ in clips]
     moved = [float(np.linalg.norm(np.diff(j, axis=0), axis=-1).max()) for j in second]
@@ -222,7 +222,7 @@ def battery(pipeline: MotionPipeline, clips: Recorded, seeds: int) -> Rows:
 
 
 def latency(pipeline: MotionPipeline, clips: Recorded, repeats: int = 10) -> Rows:
-    """Time of completing 5 s of which 1 s is known, against that of generating 5 s."""
+    """Time of completing 5 s with 1 s known, relative to generating 5 s."""
     known = MotionClip(clips[0][0][:SECOND])
     ways: dict[str, Callable[[int, Stopwatch], MotionClip]] = {
         "generate": lambda seed, watch: pipeline.generate(

@@ -1,4 +1,4 @@
-"""Draws the curves of training runs: what a run's metrics.jsonl says, step by step.
+"""Plot of the training curves in metrics.jsonl.
 
     python bench/curves.py runs/tokenizer runs/generator --out docs/images/training.png
 

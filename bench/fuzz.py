@@ -1,10 +1,10 @@
-"""Ten thousand inputs meant to harm: typed errors only, within bounds of time and memory.
+"""Fuzz test with ten thousand malformed inputs: typed errors only, within time and memory limits.
 
     python bench/fuzz.py [--count 10000] [--seed 0] [--dds 300] [--json OUT]
 
-Texts, messages, parameters, profiles, weights, npz, BVH and bags are made at random and read in
-this process; then a sample of messages, some of them no messages at all, goes over DDS to a running
-node, which must serve a good sentence afterwards. Exit status 1 where something is wrong.
+Random texts, messages, parameters, profiles, weights, npz, BVH and bags are read in this process;
+then a sample of messages, some of them corrupted bytes, is sent over DDS to a running node, which
+must serve a valid sentence afterwards. The exit status is 1 on any fault.
 """
 
 from __future__ import annotations
@@ -31,27 +31,27 @@ from tqdm import tqdm
 from nextscale_core.exceptions import NextscaleError
 
 SECONDS = 20.0
-"""Longest time for one input [s]; a machine may be busy."""
+"""Maximum time for one input, on a busy machine [s]."""
 
 MEGABYTES = 600.0
-"""Most memory that one input may take [MB]."""
+"""Maximum memory of one input [MB]."""
 
 
 class TooSlowError(BaseException):
-    """Reading one input took too long. No `Exception`: no reader may take it for a bad file."""
+    """Reading one input took too long; a BaseException, so that no reader catches it."""
 
 
 @dataclass
 class Tally:
-    """What came of the inputs of one kind.
+    """Results of the inputs of one kind.
 
     Attributes:
-        count: Inputs.
-        taken: Those that were read.
-        refused: Type of the error -> how many.
-        slowest: Longest time for one [s].
-        largest: Most memory for one [MB].
-        faults: What must not be: number of the input and what happened.
+        count: Number of inputs.
+        taken: Number of inputs that were accepted.
+        refused: Number of rejected inputs by type of the error.
+        slowest: Longest time of an input [s].
+        largest: Peak memory of an input [MB].
+        faults: Violations: number of the input and description.
     """
 
     count: int = 0
@@ -63,14 +63,14 @@ class Tally:
 
 
 def attack(one: Attack, seed: int, folder: Path, tally: Tally, seconds: float = SECONDS) -> None:
-    """One input, made from a seed; what comes of it goes into the tally.
+    """Create and read one input, and add the result to the tally.
 
     Args:
-        one: Makes it and has it read.
-        seed: The seed.
-        folder: For its files.
-        tally: Takes what came of it.
-        seconds: Interrupt it after so long, by SIGALRM [s]; 0: never.
+        one: Function that creates the input and reads it.
+        seed: Seed of the input.
+        folder: Folder for its files.
+        tally: Tally to update.
+        seconds: Time after which SIGALRM interrupts it [s]; 0 for never.
     """
     tally.count += 1
     before = _peak(reset=True)
@@ -86,8 +86,8 @@ def attack(one: Attack, seed: int, folder: Path, tally: Tally, seconds: float = 
             tally.faults.append(f"{seed}: a message of {len(str(error))} characters")
     except (Exception, TooSlowError) as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
-        told = f"{type(error).__name__}: {str(error)[:150]!r}"
-        tally.faults.append(f"{seed}: {told} at {Path(where.filename).name}:{where.lineno}")
+        text = f"{type(error).__name__}: {str(error)[:150]!r}"
+        tally.faults.append(f"{seed}: {text} at {Path(where.filename).name}:{where.lineno}")
     finally:
         if seconds:
             signal.setitimer(signal.ITIMER_REAL, 0.0)
@@ -99,7 +99,7 @@ def attack(one: Attack, seed: int, folder: Path, tally: Tally, seconds: float = 
 
 
 def _peak(reset: bool = False) -> float:
-    """Most memory of this process since the last reset [MB]; 0 where that cannot be told."""
+    """Peak memory of this process since the last reset [MB]; 0 if unknown."""
     try:
         if reset:
             Path("/proc/self/clear_refs").write_text("5")
@@ -114,12 +114,12 @@ def _too_slow(number: int, frame: FrameType | None) -> None:
 
 
 def in_process(count: int, seed: int, messages: bool = True) -> dict[str, Tally]:
-    """All inputs that need no graph.
+    """All inputs that need no ROS graph.
 
     Args:
-        count: How many, of all kinds together.
-        seed: The same seed makes the same inputs.
-        messages: Messages and parameters, too, which need ROS.
+        count: Number of inputs of all kinds together.
+        seed: Seed of the inputs.
+        messages: Include messages and parameters, which need ROS.
     """
     signal.signal(signal.SIGALRM, _too_slow)
     warnings.simplefilter("ignore")
@@ -142,7 +142,7 @@ def in_process(count: int, seed: int, messages: bool = True) -> dict[str, Tally]
 
 
 def main() -> int:
-    """Run, print, write."""
+    """Run all inputs, print and write the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
@@ -166,10 +166,10 @@ def main() -> int:
         console.print(f"FAULT: {fault}", markup=False)
     console.print(f"{sum(t.count for t in tallies.values())} inputs, {len(faults)} faults")
     if options.json is not None:
-        told = {
+        report = {
             name: {**vars(tally), "refused": dict(tally.refused)} for name, tally in tallies.items()
         }
-        options.json.write_text(json.dumps(told, indent=2) + "\n")
+        options.json.write_text(json.dumps(report, indent=2) + "\n")
     return 1 if faults else 0
 
 

@@ -1,4 +1,4 @@
-"""Messages meant to harm, over DDS to a running node that must go on serving."""
+"""Malformed messages over DDS to a running node that must continue to serve."""
 
 from __future__ import annotations
 
@@ -26,8 +26,7 @@ from std_msgs.msg import String
 
 from nextscale_core.robots import load_robot
 from nextscale_ros.action import GenerateMotion
-from nextscale_ros.bringup.isolation import private_graph
-from nextscale_ros.bringup.processes import Child, ChildError
+from nextscale_ros.bringup.processes import Child, ChildError, private_graph
 from nextscale_ros.demo.recorder import DemoTimeoutError, Recorder
 from nextscale_ros.msg import MotionReport, TextCommand
 from nextscale_ros.parameters.schema import declarations
@@ -39,15 +38,15 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE = 120.0
 TRIES = 15
-"""The past of a robot whose joints were lied about is nonsense for some seconds."""
+"""Time until the history contains no false joint states any more [s]."""
 
 
 class _Enemy:
-    """Sends one thing after the other.
+    """Publishes random messages, calls and parameters.
 
     Args:
-        recorder: The node to live in.
-        seed: Of what is sent.
+        recorder: Node to publish with.
+        seed: Seed of the messages.
     """
 
     def __init__(self, recorder: Recorder, seed: int) -> None:
@@ -72,7 +71,7 @@ class _Enemy:
 
     @property
     def matched(self) -> bool:
-        """Whether the node hears everything."""
+        """Whether the node is subscribed to everything."""
         return (
             all(publisher.get_subscription_count() for publisher in self.publishers.values())
             and self._goals.server_is_ready()
@@ -81,7 +80,7 @@ class _Enemy:
         )
 
     def send(self) -> None:
-        """One thing."""
+        """Send one random message, call or parameter."""
         draw = self._draw
         actions: list[Callable[[], object]] = [
             lambda: self._publish("/text_command", String(data=made.sentence(draw, True))),
@@ -98,7 +97,7 @@ class _Enemy:
 
     def _publish(self, topic: str, message: Any) -> None:
         data = serialize_message(message)
-        # A third is no message at all.
+        # A third are random bytes.
         broken = self._draw.random() < 0.33
         self.publishers[topic].publish(altered(self._draw, data) if broken else data)
 
@@ -115,7 +114,7 @@ class _Enemy:
         self._call(self.parameters.call_async(request))
 
     def restore(self) -> Any:
-        """Every live parameter as declared."""
+        """Reset every live parameter to its default."""
         values = [
             Parameter(one.name, value=one.default).to_parameter_msg()
             for one in self._declared.values()
@@ -124,16 +123,16 @@ class _Enemy:
         return self.parameters.call_async(SetParameters.Request(parameters=values))
 
     def destroy(self) -> None:
-        """Send nothing more."""
+        """Destroy publishers and clients."""
         self._goals.destroy()
 
 
 def over_dds(count: int, seed: int) -> Tally:
-    """Send to a node with the tests' motion source; then it must serve a good sentence.
+    """Send messages to a node with the tests' motion source, which must then serve a sentence.
 
     Args:
-        count: How many things are sent.
-        seed: Of them.
+        count: Number of messages.
+        seed: Seed of the messages.
     """
     from fuzz import Tally
 
@@ -157,8 +156,8 @@ def over_dds(count: int, seed: int) -> Tally:
         )
         recorder = Recorder(context)
         stack.callback(recorder.destroy_node)
-        heard: list[DiagnosticArray] = []
-        recorder.create_subscription(DiagnosticArray, "/diagnostics", heard.append, 10)
+        received: list[DiagnosticArray] = []
+        recorder.create_subscription(DiagnosticArray, "/diagnostics", received.append, 10)
         enemy = _Enemy(recorder, seed)
         stack.callback(enemy.destroy)
         try:
@@ -174,8 +173,8 @@ def over_dds(count: int, seed: int) -> Tally:
                 lambda: all(future.done() for future in futures), PATIENCE, "answers", node.check
             )
             _serves(recorder, enemy, node)
-            recorder.wait(lambda: bool(heard), PATIENCE, "diagnostics", node.check)
-            status = heard[-1].status[0]
+            recorder.wait(lambda: bool(received), PATIENCE, "diagnostics", node.check)
+            status = received[-1].status[0]
             if status.level == DiagnosticStatus.ERROR:
                 tally.faults.append(f"diagnostics: {status.message}")
         except (ChildError, DemoTimeoutError) as error:
@@ -193,14 +192,14 @@ def over_dds(count: int, seed: int) -> Tally:
             for line in log.splitlines()
             if "Traceback" in line or "a callback failed" in line
         ][:5]
-        # Nobody can fill a disk with what the node says about it.
+        # The log must not fill the disk.
         if len(log) > 2000 * (count + 100):
             tally.faults.append(f"{seed}: {len(log)} characters of log")
     return tally
 
 
 def _serves(recorder: Recorder, enemy: _Enemy, node: Child) -> None:
-    """Wait until a good sentence becomes a trajectory again."""
+    """Wait until a valid sentence becomes a trajectory again."""
     restored = enemy.restore()
     recorder.wait(restored.done, PATIENCE, "parameters", node.check)
     for result in restored.result().results:

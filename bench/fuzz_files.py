@@ -1,7 +1,6 @@
-"""Files and texts meant to harm: each function makes one at random and reads it.
+"""Random malformed files and texts: each function creates one and reads it.
 
-What may come back is a value or a `NextscaleError`; whatever else is raised is a fault of ours.
-Nothing here needs ROS.
+Only a value or a `NextscaleError` may result; any other exception is a fault. ROS is not needed.
 """
 
 from __future__ import annotations
@@ -80,7 +79,7 @@ def any_text(draw: random.Random) -> str:
 
 
 def altered(draw: random.Random, data: bytes) -> bytes:
-    """Bytes cut short, flipped, overwritten, repeated or with something put in."""
+    """Bytes truncated, flipped, overwritten, repeated or with insertions."""
     kind = draw.randrange(6)
     at = draw.randrange(len(data) + 1)
     end = min(len(data), at + draw.choice([1, 2, 4, 8, 64]))
@@ -128,7 +127,7 @@ def _many(draw: random.Random, data: bytes) -> bytes:
 
 
 def _bomb(draw: random.Random) -> str:
-    """A few lines whose aliases stand for billions, at a place where they would be shown."""
+    """A few lines whose aliases expand to billions, where an error message shows them."""
     depth = draw.choice([3, 9, 30])
     lines = ["x0: &x0 [lol, lol]"]
     lines += [f"x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 9)}]" for n in range(1, depth)]
@@ -157,7 +156,7 @@ def any_value(draw: random.Random, depth: int = 0) -> Any:
 
 
 def _mixed_up(draw: random.Random, tree: Any) -> Any:
-    """A tree in which one value somewhere is another one."""
+    """A tree with one value replaced by another."""
     if isinstance(tree, dict) and tree and draw.random() < 0.85:
         key = draw.choice(list(tree))
         kind = draw.random()
@@ -176,7 +175,7 @@ def _mixed_up(draw: random.Random, tree: Any) -> Any:
 
 
 def clip() -> MotionClip:
-    """A second of somebody who stands with the arms out."""
+    """One second of a person standing with the arms out."""
     joints = np.zeros((NUM_JOINTS, 3), np.float32)
     for joint in range(1, NUM_JOINTS):
         side, _, part = JOINT_NAMES[joint].rpartition("_")
@@ -187,7 +186,7 @@ def clip() -> MotionClip:
 
 
 def npz(draw: random.Random, folder: Path) -> object:
-    """An npz or npy motion, or a trajectory: altered, with objects, or larger than it looks."""
+    """An npz or npy motion, or a trajectory: altered, with pickled objects, or a zip bomb."""
     path = folder / draw.choice(["motion.npz", "motion.npz", "motion.npy"])
     kind = draw.random()
     if kind < 0.4 and path.suffix == ".npz":
@@ -205,7 +204,7 @@ def npz(draw: random.Random, folder: Path) -> object:
 
 
 def _npy(draw: random.Random) -> bytes:
-    """One array; its header may claim more than there is."""
+    """One array, whose header may claim a larger size."""
     buffer = io.BytesIO()
     np.save(buffer, draw.choice([clip().joints, np.zeros((5, 263)), np.zeros(0)]))
     data = buffer.getvalue()
@@ -218,7 +217,7 @@ def _npy(draw: random.Random) -> bytes:
 
 
 def _object(draw: random.Random) -> np.ndarray:
-    """An array that is pickled."""
+    """A pickled array."""
     return np.array([{"a": 1}, [1, 2]], dtype=object)
 
 
@@ -244,7 +243,7 @@ def _write_arrays(draw: random.Random, path: Path) -> None:
 
 
 def _zip_bomb(draw: random.Random) -> bytes:
-    """A small zip that unpacks to gigabytes, or claims to unpack to little."""
+    """A small zip that unpacks to gigabytes, or claims a small unpacked size."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (2000000, 22, 3), }"

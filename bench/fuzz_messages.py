@@ -1,6 +1,6 @@
-"""Messages and parameters meant to harm: each function makes one at random and has it read.
+"""Random malformed messages and parameters: each function creates one and reads it.
 
-What may come back is a value or a `NextscaleError`; whatever else is raised is a fault of ours.
+Only a value or a `NextscaleError` may result; any other exception is a fault.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ STAMPS = ((0, 0), (1, 0), (2**31 - 1, 999_999_999), (-(2**31), 0), (0, 2**32 - 1
 
 
 def _text(draw: random.Random, wire: bool) -> str:
-    """Any text; one that can be sent holds no zero and no half of a character."""
+    """Any text that can be sent: without null characters and lone surrogates."""
     text = any_text(draw)
     if not wire:
         return text
@@ -45,7 +45,7 @@ def _text(draw: random.Random, wire: bool) -> str:
 
 
 def sentence(draw: random.Random, wire: bool = False) -> str:
-    """What is said on /text_command."""
+    """A text on /text_command."""
     return _text(draw, wire) if draw.random() < 0.8 else "a person walks"
 
 
@@ -129,7 +129,7 @@ def _quaternion(draw: random.Random) -> Quaternion:
 
 
 def odometry(draw: random.Random, wire: bool = False) -> Odometry:
-    """A pose of the base with any numbers."""
+    """A base pose with any numbers."""
     message = Odometry(child_frame_id=draw.choice(["", "pelvis", "/pelvis", "left_knee_link", "x"]))
     if draw.random() < 0.2:
         message.child_frame_id = _text(draw, wire)[:100]
@@ -203,7 +203,7 @@ class Messages:
             raise
 
     def joint_states(self, draw: random.Random, folder: Path) -> object:
-        """Joint states, then what the node asks of them."""
+        """Joint states, then the queries of the node."""
         if draw.random() < 0.01:
             self._new()
         self._time += draw.choice([0.002, 0.01, 1.0])
@@ -211,8 +211,8 @@ class Messages:
         stamp = nanoseconds(message.header.stamp) / NANOSECONDS
         own = draw.choice([self._time, stamp + 0.01, float("nan")])
         at = (self._time, stamp, own)
-        told = self._joints.update(message.name, message.position, message.velocity, *at)
-        assert all(isinstance(text, str) and len(text) < 5000 for text in told), "a huge log line"
+        complaints = self._joints.update(message.name, message.position, message.velocity, *at)
+        assert all(isinstance(text, str) and len(text) < 5000 for text in complaints), "a huge line"
         assert self._joints.age(self._time) >= -AHEAD - 1e-6, "a state from the future"
         self._joints.stamp(self._time)
         history = self._joints.history(self._time - 1.0)
@@ -225,21 +225,21 @@ class Messages:
         """Odometry or IMU, then the tracks."""
         self._time += 0.01
         if draw.random() < 0.5:
-            told = odometry(draw)
-            place, turn = told.pose.pose.position, told.pose.pose.orientation
-            stamp = nanoseconds(told.header.stamp) / NANOSECONDS
+            message = odometry(draw)
+            place, turn = message.pose.pose.position, message.pose.pose.orientation
+            stamp = nanoseconds(message.header.stamp) / NANOSECONDS
             self._base.update(
                 np.array([place.x, place.y, place.z]),
                 np.array([turn.x, turn.y, turn.z, turn.w]),
-                told.child_frame_id.lstrip("/"),
+                message.child_frame_id.lstrip("/"),
                 self._time,
                 stamp,
                 self._time,
             )
             return self._base.track(self._time - 1.0)
-        heard = imu(draw)
-        turn = heard.orientation
-        stamp = nanoseconds(heard.header.stamp) / NANOSECONDS
+        message = imu(draw)
+        turn = message.orientation
+        stamp = nanoseconds(message.header.stamp) / NANOSECONDS
         self._imu.update(
             np.array([turn.x, turn.y, turn.z, turn.w]), self._time, stamp, self._time
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""A retargeter in the manner of GMR, to compare with. Needs mujoco, mink and daqp.
+"""Baseline retargeter in the manner of GMR. Needs mujoco, mink and daqp.
 
 Written from the description in Araujo et al., "Retargeting Matters: General Motion Retargeting
 for Humanoid Motion Tracking" (2025): human bodies are matched to links, rest poses aligned by
@@ -22,17 +22,17 @@ from nextscale_core.robots.kinematics import Poses, kinematics_of
 from nextscale_core.robots.robot import Robot
 
 _DT = 0.02
-"""Step of the integration [s]; without velocity limits it cancels out."""
+"""Integration step [s]; without velocity limits it cancels out."""
 
 _FIRST_ROUNDS = 5
-"""The first frame starts far away, in the nominal posture, and is solved so many times."""
+"""Number of solver runs for the first frame, which starts far away in the nominal posture."""
 
 _STARTS = 8
 """Random postures tried for the first frame where the nominal one leads to a poor one: arms that
 get caught by their limits there stay so for the whole clip."""
 
 _POOR = 1.0
-"""A body turned by so much from where it should be makes a first frame poor [rad]."""
+"""Orientation error of a body that makes a first frame poor [rad]."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class GmrBaseline:
         robot: The robot.
         stages: Costs of both stages.
         tolerance: A stage ends when the error falls by less than this in one iteration.
-        iterations: It ends after so many in any case.
+        iterations: Maximum number of iterations per stage.
         damping: Of all joints.
     """
 

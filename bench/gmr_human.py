@@ -1,4 +1,4 @@
-"""Which body of the human is which body of the robot: rest poses aligned, sizes matched."""
+"""Correspondence of human and robot bodies: aligned rest poses, matched sizes."""
 
 from __future__ import annotations
 

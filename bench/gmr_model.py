@@ -1,4 +1,4 @@
-"""The robot as a MuJoCo model, from the same URDF and with the same joints as ours."""
+"""MuJoCo model of a robot, from the same URDF and with the same joints as in nextscale."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class GmrModel:
 
 
 def _bare_urdf(robot: Robot) -> str:
-    """The URDF without geometry (the baseline looks at none), locked joints made fixed."""
+    """The URDF without geometry (unused by the baseline), with locked joints made fixed."""
     root = ElementTree.parse(robot.urdf_path).getroot()
     for link in root.findall("link"):
         for kind in ("visual", "collision"):

@@ -1,4 +1,4 @@
-"""Measure the way back, from a robot's joint states to the human motion behind them.
+"""Benchmark of robot_to_human: from a robot's joint states back to the human motion.
 
     python bench/inverse.py CMU_FOLDER [--robots g1 talos] [--split val] [--clips 30]
 
@@ -48,7 +48,7 @@ _IMU = np.deg2rad(0.3)
 
 @dataclass(frozen=True)
 class Played:
-    """What sensors would say about a solved clip."""
+    """Simulated sensor data of a solved clip."""
 
     times: np.ndarray
     joints: np.ndarray
@@ -57,7 +57,7 @@ class Played:
 
 
 def play(poses: Poses, fps: float, rate: float, generator: np.random.Generator) -> Played:
-    """Solved frames as sensors see them: jittery stamps, noise."""
+    """Simulated sensors: jittery stamps and noise."""
     knots = np.arange(len(poses)) / fps
     times = np.arange(0.0, knots[-1], 1 / rate)
     times[1:] += generator.uniform(-0.3, 0.3, len(times) - 1) / rate

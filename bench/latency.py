@@ -1,9 +1,9 @@
-"""From the sentence to the checked trajectory: seconds by stage, on this machine.
+"""Benchmark of the time from a sentence to the checked trajectory, by stage.
 
     python bench/latency.py [--robot g1] [--seconds 6] [--repeats 10] [--threads 2]
 
 Prints a table of medians with the 10th and 90th percentile, and the ratio of the default passes to
-one pass a scale in the same run. Absolute times depend on the machine; the ratios travel.
+one pass a scale in the same run. Absolute times depend on the machine, ratios do not.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Interrupt recorded robot motion: replay joint states over DDS and send sentences in between.
+"""Benchmark of takeovers: sentences during recorded robot motion, replayed over DDS.
 
     python bench/replay.py G1_MOVES.npz [--points 40] [--odometry] [--rate 100]
 
 `G1_MOVES.npz` holds arrays (N, 36) at 60 Hz: root x y z, quaternion x y z w, 29 joints of the G1.
-The generate node runs as a process of its own, as a user would start it. Joint states are
-published at `--rate`; at each point a sentence is sent, and the recording goes on as if nobody
-had asked until the trajectory is there. Nothing tells the node what the recording will do next,
-and the recorded robot does not obey, so this is harder than a robot that executes plans.
+The generate node runs as a separate process. Joint states are published at `--rate`; at each point
+a sentence is sent, and the recording continues until the trajectory arrives. The node cannot
+predict the recording, and the recorded robot does not follow the plan, so this is harder than a
+robot that executes plans.
 
 First point and first velocity are compared with the joint state that was published at the
 trajectory's stamp. The speed of standing feet in the first second needs the plan's contacts, which
@@ -43,24 +43,23 @@ from nextscale_core.retarget.takeover_time import best_moment
 from nextscale_core.retarget.targets import make_targets
 from nextscale_core.robots import Robot, RobotState, load_robot
 from nextscale_core.robots.kinematics import kinematics_of
-from nextscale_ros.bringup.isolation import private_graph
-from nextscale_ros.bringup.processes import Child
+from nextscale_ros.bringup.processes import Child, private_graph
 from nextscale_ros.demo.recorder import Recorder
 from nextscale_ros.messages.validate_trajectory import NANOSECONDS, nanoseconds
 from nextscale_ros.msg import MotionReport
 
 RECORDED = 60.0
 _ROUNDING = 1_000_000
-"""Stamps go through seconds in double precision on their way back [ns]."""
+"""Rounding error of stamps converted to seconds and back [ns]."""
 
 BEFORE = 2.0
-"""The recording is played so long before the sentence comes [s]."""
+"""Time of the recording before a sentence [s]."""
 
 DELAY = 0.5
-"""From the sentence to the state that the trajectory begins in, where feet are measured [s]."""
+"""Time from the sentence to the state in which the measured trajectory begins [s]."""
 
 SLACK = 0.25
-"""As in the node [s]."""
+"""Length of the history, as in the node [s]."""
 
 SENTENCES = (
     "a person walks forward",
@@ -73,7 +72,7 @@ SENTENCES = (
 
 
 class Replay(Recorder):
-    """Publishes a recording as the state of a robot, in a thread of its own."""
+    """Publishes a recording as robot states, in a separate thread."""
 
     def __init__(self, robot: Robot, rate: float, odometry: bool) -> None:
         super().__init__()
@@ -97,7 +96,7 @@ class Replay(Recorder):
         self._thread.join()
 
     def play(self, moves: np.ndarray) -> None:
-        """Go over to another recording (N, 36); its last pose is held."""
+        """Switch to another recording (N, 36); its last pose is held."""
         with self._lock:
             self._moves, self._from = moves, time.monotonic()
             self.sent = []
@@ -251,8 +250,8 @@ def main() -> None:
             first = int(generator.integers(0, len(moves) - int(RECORDED * (BEFORE + 4))))
             client.play(moves[first:])
             client.listen(BEFORE)
-            for heard in (client.reports, client.commands, client.bases):
-                heard.clear()
+            for messages in (client.reports, client.commands, client.bases):
+                messages.clear()
             text = SENTENCES[number % len(SENTENCES)]
             client.say(text)
             client.wait(lambda: bool(client.reports), 120.0, "the report", child.check)

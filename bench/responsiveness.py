@@ -1,8 +1,8 @@
-"""How late joint states are heard while motions are generated.
+"""Benchmark of the delay of joint states during generation.
 
-Starts the generate node and, as a process of its own, a robot that stands and tells its joints 500
-times a second; sends one sentence after the other, and prints what the node itself measured: the
-time from a joint state's stamp to its callback, idle and while it generates without a pause.
+Starts the generate node and a process that publishes joint states of a standing robot at 500 Hz;
+sends one sentence after the other and prints the delay that the node measures from a joint state's
+stamp to its callback, idle and during continuous generation.
 
     python bench/responsiveness.py [--seconds 30] [--rate 500]
 """
@@ -28,17 +28,16 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
 from nextscale_core.robots import load_robot
-from nextscale_ros.bringup.isolation import private_graph
-from nextscale_ros.bringup.processes import Child
+from nextscale_ros.bringup.processes import Child, private_graph
 from nextscale_ros.msg import MotionReport
 
 TEXTS = ("a person walks forward", "a person waves with the right hand", "a person squats")
 WINDOW = 2000
-"""Joint states that the node's own figures are of."""
+"""Number of joint states in the node's statistics."""
 
 
 def talk(rate: float) -> None:
-    """A robot that stands; runs until it is ended."""
+    """Publish a standing robot until the process ends."""
     rclpy.init(args=sys.argv)
     node = Node("standing_robot", start_parameter_services=False)
     publisher = node.create_publisher(JointState, "joint_states", 10)
@@ -57,7 +56,7 @@ def talk(rate: float) -> None:
 
 
 class Asker(Node):
-    """Sends sentences, hears reports and diagnostics, and nothing else."""
+    """Publishes sentences and subscribes to reports and diagnostics."""
 
     def __init__(self, context: Context) -> None:
         super().__init__("asker", context=context)
@@ -77,14 +76,14 @@ class Asker(Node):
         self._text.publish(String(data=text))
 
     def listen(self, seconds: float) -> None:
-        """Serve messages for a while [s]."""
+        """Process messages for a duration [s]."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             self._executor.spin_once(timeout_sec=left)
 
 
 def main() -> None:
-    """Measure and print."""
+    """Run the benchmark and print the delays."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=30.0, help="of each of the two parts")
     parser.add_argument("--rate", type=float, default=500.0, help="joint states per second")
@@ -123,12 +122,13 @@ def main() -> None:
                     asker.say(TEXTS[sent % len(TEXTS)])
                     sent += 1
                 asker.listen(0.05)
-            heard = int(asker.values["joint state messages"]) - before
+            count = int(asker.values["joint state messages"]) - before
             p50, p99 = (asker.values[f"joint state delay p{p} [s]"] for p in (50, 99))
             print(
                 f"{name}: joint states {1000 * float(p50):.1f} ms late in the median, "
-                f"{1000 * float(p99):.1f} ms p99; {heard / (time.monotonic() - begin):.0f} heard a "
-                f"second; {sent} sentences, p50 {asker.values.get('total p50 [s]', '-')} s"
+                f"{1000 * float(p99):.1f} ms p99; "
+                f"{count / (time.monotonic() - begin):.0f} received per second; "
+                f"{sent} sentences, p50 {asker.values.get('total p50 [s]', '-')} s"
             )
         asker.destroy_node()
 

@@ -1,4 +1,4 @@
-"""Measure retargeting on recorded human motion: quality, time and what the gate says.
+"""Benchmark of retargeting on recorded human motion: quality, time and gate outcomes.
 
     python bench/retarget.py DATA [--robots g1 talos] [--splits val test] [--clips 40]
 
@@ -6,10 +6,10 @@ Quality is measured on the solved frames (the trajectory shows the same frames, 
 counts as standing in frames where the human's does: slower than 0.35 m/s and near the floor, in
 this frame and the next. `DATA` is a folder that `nextscale_lab.data.cmu` reads.
 
-Beside our figures stand those of a baseline in the manner of GMR (`gmr_baseline.py`), which solves
-the same clips in the same run, in turns and with one BLAS thread. Our time is that of targets,
-solving, timing and gate; the baseline's is that of scaling and inverse kinematics: the
-orientations of the human's bodies, which it expects as input, are worked out before.
+A baseline in the manner of GMR (`gmr_baseline.py`) solves the same clips in the same run, in turns
+and with one BLAS thread. Our time includes targets, solving, timing and gate; the baseline's
+includes scaling and inverse kinematics, but not the orientations of the human's bodies, which it
+expects as input.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _Figures = tuple[dict[str, float], dict[str, float]]
 
 
 class Bench:
-    """Everything that measures one robot.
+    """Retargeters and metrics of one robot.
 
     Args:
         name: Of the robot.
@@ -127,7 +127,7 @@ def measure(
 
     Args:
         robot: Name of the robot.
-        clips: What to retarget.
+        clips: Clips to retarget.
         baseline: Whether the baseline runs too.
         from_nominal: Begin every trajectory in the nominal posture.
     """
@@ -146,7 +146,7 @@ def draw(folder: Path, splits: Sequence[str], count: int, seed: int) -> list[Cap
 
 
 def baseline_missing() -> str:
-    """Why the baseline cannot run, and how to get it; '' where it can."""
+    """Why the baseline cannot run, with the install command; '' if it can."""
     try:
         import daqp  # noqa: F401
         import mink  # noqa: F401

@@ -1,4 +1,4 @@
-"""Figures of retargeted motion; the same functions judge every retargeter."""
+"""Metrics of retargeted motion, the same for every retargeter."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def quality(targets: Targets, poses: Poses, kinematics: Kinematics) -> dict[str,
     penetration and its largest depth, share of standing frames that slide and the largest speed.
 
     Args:
-        targets: What the human does; weights and goals are not looked at.
-        poses: What the robot does in the same frames.
-        kinematics: Of that robot.
+        targets: Targets of the human motion; weights and goals are unused.
+        poses: Robot poses in the same frames.
+        kinematics: Kinematics of the robot.
     """
     points = kinematics.points(poses)
     fps = targets.fps
@@ -106,7 +106,7 @@ def published(
     clip: MotionClip,
     bodies: MeshCollisions | None = None,
 ) -> dict[str, float]:
-    """Figures of what left the gate, at the controller's rate."""
+    """Metrics of a trajectory that passed the gate, at the controller's rate."""
     robot = kinematics.robot
     q, v, t = trajectory.positions, trajectory.velocities, trajectory.time_from_start
     velocity, acceleration = limit_use(robot, q, v, t)

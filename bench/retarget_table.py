@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 FRAMES = 196
-"""Times are given for so many frames: the longest motion of the generators."""
+"""Number of frames that times refer to: the longest motion of the generators."""
 
 CPU = "CPU"
-"""Key of the time that the processor spent, which other programs on the machine disturb less."""
+"""Key of the CPU time, which other processes disturb less than wall time."""
 
 BARS = {
     "bone direction [deg]": {"g1": "3.5", "talos": "4"},
@@ -24,7 +24,7 @@ BARS = {
     "times as fast as the baseline, time": {"": "20"},
     "times as fast as the baseline, CPU time": {"": "20"},
 }
-"""What the mean of a figure should come to, by its name and the robot's; '' for any robot."""
+"""Target of the mean by metric and robot; '' for any robot."""
 
 _SPREAD = ("mean", "median", "worst")
 
@@ -92,7 +92,7 @@ def markdown(measured: Measured) -> str:
 
 
 def _times(measured: Measured, both: bool) -> list[str]:
-    """Rows of time, and how many times as fast as the baseline each clip was."""
+    """Rows of times and of the speed-up over the baseline."""
     blank = [""] * len(_SPREAD)
     lines = []
     for stage in dict.fromkeys(stage for stages in measured.times for stage in stages):
@@ -115,13 +115,13 @@ def _times(measured: Measured, both: bool) -> list[str]:
 
 
 def _total(times: Sequence[dict[str, float]], kind: str) -> list[dict[str, float]]:
-    """Time of each clip: all stages together, or the processor's."""
+    """Total time of each clip, wall or CPU."""
     if kind == "CPU time":
         return [{kind: stages[CPU]} for stages in times]
     return [{kind: sum(v for stage, v in stages.items() if stage != CPU)} for stages in times]
 
 
 def _outcomes(measured: Measured) -> list[str]:
-    """What the gate said."""
-    told = ", ".join(f"{count} {outcome}" for outcome, count in measured.outcomes.most_common())
-    return [f"{measured.robot}, gate: {told}", *(f"- {remark}" for remark in measured.remarks)]
+    """Counts of gate outcomes, and remarks."""
+    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in measured.outcomes.most_common())
+    return [f"{measured.robot}, gate: {outcomes}", *(f"- {remark}" for remark in measured.remarks)]

@@ -1,11 +1,11 @@
-"""The node under steady load: no crash, no leak, no sentence lost, the newest always wins.
+"""Soak test of the node: no crash, no leak, no lost sentence, the newest sentence always wins.
 
     python bench/soak.py [--minutes 30] [--rate 2] [--publishers 3] [--states 500] [--json OUT]
 
-Starts the generate node and the mock robot on a graph of their own. Publishers in threads of their
-own, each a ROS node, send sentences at random times, `rate` a second together; some are junk.
-Everything the node says is checked: see `soak_watch.py`. `--handmade` takes the motion source of
-the tests in place of the model. Exit status 1 where something is wrong.
+Starts the generate node and the mock robot on a private graph. Publishers, each a ROS node in a
+separate thread, send sentences at random times, `rate` per second in total; some are invalid. Every
+message of the node is checked by `soak_watch.py`. `--handmade` uses the motion source of the tests
+instead of the model. The exit status is 1 on any violation.
 """
 
 from __future__ import annotations
@@ -37,8 +37,7 @@ from std_msgs.msg import Bool, String
 from trajectory_msgs.msg import JointTrajectory
 
 from nextscale_core.robots import load_robot
-from nextscale_ros.bringup.isolation import private_graph
-from nextscale_ros.bringup.processes import Child, ChildError
+from nextscale_ros.bringup.processes import Child, ChildError, private_graph
 from nextscale_ros.msg import MotionReport, TextCommand
 from nextscale_ros.qos import EVENTS, LATCHED
 
@@ -55,20 +54,20 @@ SENTENCES = (
 JUNK = ("", "   ", "12 34", "\x07bell", "x" * 600, "人が歩く", "\u202eback", "word " * 400)
 JUNK_SHARE = 0.15
 LIMIT = 1.0
-"""Greatest growth of memory after the warm-up [MB in ten minutes]."""
+"""Maximum growth of memory after the warm-up [MB in ten minutes]."""
 PATIENCE = 180.0
-"""With a start, and with the last reports, on a busy machine [s]."""
+"""Maximum wait for the start and for the last reports, on a busy machine [s]."""
 
 
 class Publisher(threading.Thread):
-    """Sends sentences at random times.
+    """Publishes sentences at random times.
 
     Args:
-        context: The ROS context to live in.
-        number: Which of the publishers.
-        rate: Sentences a second, on average.
-        ledger: Told of each.
-        handmade: Whether the node has the tests' motion source, which knows more tricks.
+        context: ROS context of the node.
+        number: Number of the publisher.
+        rate: Mean rate of sentences [Hz].
+        ledger: Ledger that counts the sentences.
+        handmade: Whether the node has the tests' motion source, which has further sentences.
     """
 
     def __init__(
@@ -86,33 +85,33 @@ class Publisher(threading.Thread):
 
     @property
     def matched(self) -> bool:
-        """Whether the node hears it."""
+        """Whether the node is subscribed."""
         return all(p.get_subscription_count() for p in (self._texts, self._details))
 
     def run(self) -> None:
-        """Send until `stop`."""
+        """Publish until `silence`."""
         due = time.monotonic()
         while True:
             due += self._random.expovariate(self._rate)
             if self._ended.wait(max(due - time.monotonic(), 0.0)):
                 return
-            # Counted first: its report may be there before this thread goes on.
+            # Counted first: the report may arrive before this thread continues.
             self._ledger.say()
             self._say()
 
     def silence(self) -> None:
-        """Send nothing at random any more."""
+        """Stop the random sentences."""
         self._ended.set()
         if self.is_alive():
             self.join(5.0)
 
     def stop(self) -> None:
-        """Send nothing more at all."""
+        """Stop and destroy the node."""
         self.silence()
         self._node.destroy_node()
 
     def last(self) -> None:
-        """A sentence after which none comes, so that it must win."""
+        """Publish the last sentence, which must win."""
         self._ledger.say()
         self._texts.publish(String(data=SENTENCES[0]))
 
@@ -131,18 +130,18 @@ class Publisher(threading.Thread):
 
 
 class Listener(threading.Thread):
-    """Hears everything the node says.
+    """Subscribes to all messages of the node.
 
     Args:
-        context: The ROS context to live in.
-        ledger: Takes it.
+        context: ROS context of the node.
+        ledger: Ledger for the messages.
     """
 
     def __init__(self, context: Context, ledger: Ledger) -> None:
         super().__init__(daemon=True)
         self.ready = False
         self.diagnosed: dict[str, str] = {}
-        self.heard = 0
+        self.diagnostics = 0
         self.delays: list[tuple[float, float]] = []
         self._node = node = Node("soak_listener", context=context)
         node.create_subscription(Bool, "/nextscale/ready", self._on_ready, LATCHED)
@@ -163,7 +162,7 @@ class Listener(threading.Thread):
 
     @property
     def matched(self) -> bool:
-        """Whether it hears the node."""
+        """Whether the node is ready and its publishers are matched."""
         return self.ready and all(s.get_publisher_count() for s in self._needed)
 
     def _on_ready(self, message: Bool) -> None:
@@ -171,18 +170,18 @@ class Listener(threading.Thread):
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         self.diagnosed = {v.key: v.value for v in message.status[0].values}
-        self.heard += 1
+        self.diagnostics += 1
         with suppress(KeyError, ValueError):
             p50, p99 = (float(self.diagnosed[f"joint state delay p{n} [s]"]) for n in (50, 99))
             self.delays.append((p50, p99))
 
     def run(self) -> None:
-        """Hear until `stop`."""
+        """Process messages until `stop`."""
         while not self._ended.is_set():
             self._executor.spin_once(timeout_sec=0.1)
 
     def stop(self) -> None:
-        """Hear nothing more."""
+        """Stop and destroy the node."""
         self._ended.set()
         self.join(5.0)
         self._executor.shutdown(timeout_sec=1.0)
@@ -190,7 +189,7 @@ class Listener(threading.Thread):
 
 
 def resident(pid: int) -> float:
-    """Memory of a process that is in RAM [MB]."""
+    """Resident memory of a process [MB]."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
@@ -274,8 +273,8 @@ def soak(
             # What was not reported on by now is a finding, not an end of the test.
             with suppress(TimeoutError):
                 wait(lambda: ledger.settled, "the last reports")
-            count = listener.heard + 1
-            wait(lambda: listener.heard > count, "diagnostics")
+            count = listener.diagnostics + 1
+            wait(lambda: listener.diagnostics > count, "diagnostics")
         except ChildError as error:
             crash = str(error)
         slope = memory_slope(times, memory, warm_up=max(0.2 * seconds, min(120.0, 0.5 * seconds)))
@@ -337,17 +336,17 @@ def _load(
 
 def _figures(ledger: Ledger, listener: Listener, slope: Slope, ready: float) -> dict[str, Any]:
     delays = np.array(listener.delays or [(np.nan, np.nan)])
-    told = listener.diagnosed
+    values = listener.diagnosed
     return {
         "start_seconds": round(ready, 1),
         "sent": ledger.sent,
         "outcomes": ledger.outcomes(),
-        "errors": {k[6:]: int(v) for k, v in told.items() if k.startswith("error ")},
+        "errors": {k[6:]: int(v) for k, v in values.items() if k.startswith("error ")},
         "trajectories": ledger.commands,
         "overlap_seconds": round(ledger.overlap, 4),
-        "total_p50_seconds": told.get("total p50 [s]", ""),
-        "total_p95_seconds": told.get("total p95 [s]", ""),
-        "joint_state_messages": int(told.get("joint state messages", 0)),
+        "total_p50_seconds": values.get("total p50 [s]", ""),
+        "total_p95_seconds": values.get("total p95 [s]", ""),
+        "joint_state_messages": int(values.get("joint state messages", 0)),
         "joint_state_delay_p50_seconds": float(np.median(delays[:, 0])),
         "joint_state_delay_p99_seconds": float(np.median(delays[:, 1])),
         "joint_state_delay_p99_worst_seconds": float(delays[:, 1].max()),

@@ -1,4 +1,4 @@
-"""What a soak test keeps account of, and what it calls a violation."""
+"""Ledger of a soak test, and its violations."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ OUTCOMES = (
 )
 
 OVERLAP = 0.5
-"""A trajectory may be sent so long after a newer sentence was received [s]: between its arrival and
-its number lies what a busy machine makes of a few lines of Python."""
+"""Maximum time by which a trajectory may follow the arrival of a newer sentence [s]: a busy machine
+delays the numbering of a request."""
 
 WINDOW = 600.0
-"""The slope of memory is told per so long [s], and judged where it was watched for so long."""
+"""Time base of the memory slope, and minimum duration for judging it [s]."""
 
 
 @dataclass(frozen=True)
 class Slope:
-    """A straight line through memory over time.
+    """Linear fit of memory over time.
 
     Attributes:
         per_window: Growth [MB in ten minutes].
-        error: Standard error of that [MB in ten minutes].
-        seconds: How long was looked at, after the warm-up [s].
-        first: Memory at the begin of that time [MB].
-        last: And at its end [MB].
+        error: Standard error of the growth [MB in ten minutes].
+        seconds: Duration after the warm-up [s].
+        first: Memory at the beginning [MB].
+        last: Memory at the end [MB].
     """
 
     per_window: float
@@ -57,12 +57,12 @@ class Slope:
 
 
 def memory_slope(times: Sequence[float], megabytes: Sequence[float], warm_up: float) -> Slope:
-    """Least squares over what comes after the warm-up.
+    """Least-squares slope of memory after the warm-up.
 
     Args:
         times: (N,) [s].
         megabytes: (N,) memory at these times [MB].
-        warm_up: What comes before this time is left out [s].
+        warm_up: End of the warm-up [s].
     """
     at = np.asarray(times, dtype=np.float64)
     size = np.asarray(megabytes, dtype=np.float64)
@@ -81,16 +81,16 @@ def memory_slope(times: Sequence[float], megabytes: Sequence[float], warm_up: fl
 
 @dataclass
 class Ledger:
-    """Everything heard from a node, and what of it must not be.
+    """All messages received from a node, and their violations.
 
-    Fill it from any thread; ask for `violations` when the node has nothing left to do.
+    Thread-safe; call `violations` when the node is idle.
 
     Attributes:
         joint_names: Joints of the robot.
-        sent: Sentences sent.
-        reports: Reports, in the order in which they came.
-        problems: What was wrong, as it was seen.
-        overlap: Longest time by which a trajectory was sent after a newer sentence came [s].
+        sent: Number of sent sentences.
+        reports: Reports in the order of arrival.
+        problems: Violations found on arrival.
+        overlap: Longest time by which a trajectory followed the arrival of a newer sentence [s].
     """
 
     joint_names: Sequence[str]
@@ -102,50 +102,50 @@ class Ledger:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def say(self, count: int = 1) -> None:
-        """Sentences were sent."""
+        """Count sent sentences."""
         with self._lock:
             self.sent += count
 
     def report(self, message: MotionReport) -> None:
-        """A report came."""
+        """Add a report."""
         with self._lock:
             self.reports.append(message)
 
     def command(self, message: JointTrajectory, published: int) -> None:
-        """A trajectory came.
+        """Add a trajectory.
 
         Args:
-            message: It.
-            published: When it was sent, by the clock of the node [ns].
+            message: The trajectory.
+            published: Time of sending on the clock of the node [ns].
         """
         wrong = check_joint_trajectory(message, self.joint_names, published)
         end = nanoseconds(message.points[-1].time_from_start) if message.points else 0
         with self._lock:
             self._commands.append((published, len(message.points), end / NANOSECONDS))
-            self.problems += [f"a trajectory breaks the rules: {text}" for text in wrong[:3]]
+            self.problems += [f"invalid trajectory: {text}" for text in wrong[:3]]
 
     @property
     def commands(self) -> int:
-        """Trajectories heard."""
+        """Number of received trajectories."""
         return len(self._commands)
 
     @property
     def settled(self) -> bool:
-        """Whether there are a report on every sentence and a trajectory for every good report."""
+        """Whether every sentence has a report and every published trajectory was received."""
         with self._lock:
             sent = sum(report.published for report in self.reports)
             return len(self.reports) >= self.sent and len(self._commands) >= sent
 
     def outcomes(self) -> dict[str, int]:
-        """How many requests ended how, by the reports."""
+        """Number of requests by outcome, from the reports."""
         counted = Counter(report.outcome for report in self.reports)
         return {name: counted.get(name, 0) for name in OUTCOMES} | dict(counted)
 
     def violations(self, diagnosed: dict[str, str]) -> list[str]:
-        """What must not be, in sentences.
+        """Violations, in sentences.
 
         Args:
-            diagnosed: The values of the node's last /diagnostics.
+            diagnosed: Values of the node's last /diagnostics.
         """
         with self._lock:
             return [
@@ -168,19 +168,19 @@ class Ledger:
         unknown = set(counted) - set(OUTCOMES)
         if unknown:
             found.append(f"unknown outcomes {sorted(unknown)}")
-        told = {name: int(diagnosed.get(f"requests {name}", 0)) for name in OUTCOMES}
-        if told != {name: counted[name] for name in OUTCOMES}:
-            found.append(f"/diagnostics counts {told}, the reports {counted}")
+        totals = {name: int(diagnosed.get(f"requests {name}", 0)) for name in OUTCOMES}
+        if totals != {name: counted[name] for name in OUTCOMES}:
+            found.append(f"/diagnostics counts {totals}, the reports {counted}")
         received, still = (int(diagnosed.get(f"requests {n}", -1)) for n in ("received", "open"))
-        if received != self.sent or still != 0 or sum(told.values()) != received:
+        if received != self.sent or still != 0 or sum(totals.values()) != received:
             found.append(
                 f"/diagnostics counts {received} received, {still} open and "
-                f"{sum(told.values())} ended; {self.sent} were sent"
+                f"{sum(totals.values())} ended; {self.sent} were sent"
             )
         return found
 
     def _out_of_order(self) -> list[str]:
-        """Where an older sentence won over a newer one."""
+        """Requests that won over a newer one."""
         found = []
         good = [report for report in self.reports if report.published]
         for before, after in pairwise(good):
@@ -206,17 +206,17 @@ class Ledger:
         return found
 
     def table(self) -> list[tuple[str, Any]]:
-        """Rows for people."""
+        """Rows of the printed table."""
         return [("sentences sent", self.sent), *self.outcomes().items()]
 
 
 def _usable(report: MotionReport) -> bool:
-    """Whether a request was one that replaces others."""
+    """Whether a request replaces older ones."""
     return bool(report.outcome != MotionReport.BAD_INPUT)
 
 
 def _next_good_arrival(reports: Sequence[MotionReport]) -> dict[int, int]:
-    """Request -> when the next newer usable one was received [ns]."""
+    """Arrival time of the next newer usable request, by request [ns]."""
     arrivals = sorted((int(r.request), nanoseconds(r.header.stamp)) for r in reports if _usable(r))
     return {
         number: later

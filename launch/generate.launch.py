@@ -1,12 +1,12 @@
-"""Starts the generate node, and around it what is asked for.
+"""Starts the generate node and the requested processes around it.
 
 ros2 launch nextscale_ros generate.launch.py robot:=g1 rviz:=true
 ros2 launch nextscale_ros generate.launch.py robot:=g1 mock:=false device:=cuda namespace:=lab
 ros2 launch nextscale_ros generate.launch.py fleet:=left=g1,right=talos viewer:=true
 
-`ros2 launch nextscale_ros generate.launch.py --show-args` tells what each argument means. What is
-wanted and not installed is said, with what would install it, and left out. A mock robot is started
-where nobody publishes joint states, or with mock:=true, which ends where somebody does.
+`ros2 launch nextscale_ros generate.launch.py --show-args` explains each argument. A requested
+process whose package is not installed is left out, with a message that names the package. A mock
+robot is started where no joint states are published; with mock:=true their presence is an error.
 """
 
 from pathlib import Path
@@ -22,12 +22,12 @@ from nextscale_ros.bringup.launch_graph import PACKAGE, Process, arrange, instal
 from nextscale_ros.options import DESCRIPTIONS, Options
 from nextscale_ros.other_robots import present_robots
 
-# In the source tree and below share/nextscale_ros alike, config/ stands beside launch/.
+# config/ stands beside launch/, in the source tree as in share/nextscale_ros.
 DEFAULT_PARAMETERS = Path(__file__).resolve().parent.parent / "config" / "params.yaml"
 
 
 def generate_launch_description() -> LaunchDescription:
-    """The arguments, and what follows from them."""
+    """Launch arguments and the processes that follow from them."""
     defaults = {**Options().texts(), "params_file": str(DEFAULT_PARAMETERS)}
     return LaunchDescription(
         [
@@ -41,7 +41,7 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def start(context: LaunchContext) -> list[Action]:
-    """What the arguments ask for, once their values are known."""
+    """Launch actions, once the values of the arguments are known."""
     values = {name: LaunchConfiguration(name).perform(context) for name in DESCRIPTIONS}
     options = Options.from_texts(values)
     found = arrange(options, installed_package, present_robots)
@@ -52,19 +52,19 @@ def start(context: LaunchContext) -> list[Action]:
 
 
 def node(process: Process, options: Options) -> Node:
-    """A process as launch starts it."""
+    """Launch action of a process."""
     ours = process.package == PACKAGE
-    # Who asks for a mock robot must not move a real one: without it, everything ends.
+    # With mock:=true no real robot may move: if the mock robot ends, everything ends.
     needed = process.executable == "mock_robot" and not process.may_end
     return Node(
         package=process.package,
         executable=process.executable,
         name=process.name,
-        # An empty namespace would put every node of a fleet's process into the root.
+        # An empty namespace would move every node of a fleet's process to the root.
         namespace=process.namespace or None,
         parameters=[
             *([options.params_file] if options.params_file and ours else []),
-            # A robot called 1 or a model called on must stay text.
+            # Typed values: a robot called 1 or a model called on must stay text.
             {
                 name: ParameterValue(value, value_type=type(value))
                 for name, value in process.parameters.items()

@@ -1,7 +1,7 @@
-"""The ROS 2 side of nextscale: messages in, core calls, messages out.
+"""ROS 2 nodes of nextscale.
 
-The generated message modules (`nextscale_ros.msg`) are installed by the build, in another folder
-than these sources when one works from a checkout. Both are parts of this one package.
+The generated message modules (`nextscale_ros.msg`) belong to this package too; in an editable
+installation the build puts them into another folder than these sources.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""`python -m nextscale_ros NODE`: run a node that Ctrl-C ends cleanly from its first moment on.
+"""`python -m nextscale_ros NODE`: run a node with clean handling of Ctrl-C during its imports.
 
-The imports of a node take seconds, before which `nextscale_ros.spin` cannot look at signals.
+The imports take seconds, before which `nextscale_ros.spin` cannot install its signal handlers.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ NODES = {
     "mock_robot": "nextscale_ros.mock.mock_robot",
     "viewer_node": "nextscale_ros.viewer.viewer_node",
 }
-"""The executables of the package and their modules."""
+"""Executables of the package and their modules."""
 
 ANSWERS = ("bag_replay",)
-"""Programs whose exit status answers a question: an interrupt must not look like a yes."""
+"""Programs whose exit status is a result: an interrupt must not look like success."""
 
 
 def main() -> None:
-    """Run the node that the first argument names, or the module."""
+    """Run the node or module named by the first argument."""
     if len(sys.argv) < 2:
         sys.exit("usage: python -m nextscale_ros NODE [ARGUMENTS], such as generate_node")
     name = sys.argv.pop(1)
     status = 130 if name in ANSWERS else 0
     for number in (signal.SIGINT, signal.SIGTERM):
-        # Nothing has been started that would have to be ended.
+        # Nothing has been started yet that would have to be stopped.
         signal.signal(number, lambda *_: os._exit(status))
     runpy.run_module(NODES.get(name, name), run_name="__main__", alter_sys=True)
 

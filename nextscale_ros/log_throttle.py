@@ -1,4 +1,4 @@
-"""A log that cannot be flooded: of many lines of one kind a few are written, the rest counted."""
+"""Rate-limited logging: a few lines of each kind are written, the others counted."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Callable
 from typing import Any
 
 BURST = 5
-"""Lines of one kind that are written at once."""
+"""Maximum number of lines of one kind written without delay."""
 
 RATE = 1.0
-"""And so many each second after that [Hz]."""
+"""Rate of further lines of one kind [Hz]."""
 
 
 def severities(logger: Any) -> dict[str, Callable[[str], object]]:
-    """What `LogThrottle` writes with, from a logger of rclpy."""
-    # A logger of rclpy remembers of each line of code the severity it logs with.
+    """Log functions by severity, from an rclpy logger."""
+    # rclpy allows one severity per line of calling code.
     return {
         "info": lambda line: logger.info(line),
         "warn": lambda line: logger.warning(line),
@@ -25,11 +25,11 @@ def severities(logger: Any) -> dict[str, Callable[[str], object]]:
 
 
 class LogThrottle:
-    """Passes lines on, at most a few of each kind.
+    """Token-bucket limiter for log lines.
 
     Args:
-        write: Writes a line, by severity: info, warn or error.
-        clock: Never steps back [s].
+        write: Log function by severity: info, warn or error.
+        clock: Monotonic clock [s].
     """
 
     def __init__(
@@ -43,11 +43,11 @@ class LogThrottle:
         self._left_out: dict[str, int] = {}
 
     def __call__(self, severity: str, kind: str, line: str) -> None:
-        """Write a line, or count it.
+        """Write or count a line.
 
         Args:
             severity: A key of `write`.
-            kind: Lines of one kind share a budget.
+            kind: Kind of line; lines of one kind share a budget.
             line: The line.
         """
         now = self._clock()
@@ -61,5 +61,5 @@ class LogThrottle:
             self._allowed[kind] = (tokens - 1.0, now)
             left_out = self._left_out.pop(kind, 0)
         if left_out:
-            line += f" (and {left_out} like it since the last that was shown)"
+            line += f" (and {left_out} similar lines since the last one shown)"
         self._write[severity](line)

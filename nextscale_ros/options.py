@@ -1,4 +1,4 @@
-"""What can be asked of a graph: the arguments of generate.launch.py and of `nextscale-ros`."""
+"""Options of a graph: the arguments of generate.launch.py and of `nextscale-ros`."""
 
 from __future__ import annotations
 
@@ -12,46 +12,44 @@ LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 CHOICES = ("auto", "true", "false")
 
 DESCRIPTION = "robot_description"
-"""As the robot: what the topic of that name describes."""
-
+"""Value of `robot` that takes the URDF from the topic of that name."""
 
 DESCRIPTIONS: dict[str, str] = {
-    "robot": "robot profile, path of a URDF or of a profile, or robot_description: the topic's",
+    "robot": "robot profile, path of a URDF or of a profile, or robot_description: from the topic",
     "profile": "YAML profile of the robot; needed with a URDF and with robot_description",
     "model": "name or folder of the motion model",
     "device": "where the model runs: cpu, cuda or cuda:N",
     "mock": (
-        "start a mock robot for every robot: auto: where nobody publishes joint states; true, or "
-        "false"
+        "start a mock robot for every robot: true, false, or auto: where no joint states are "
+        "published"
     ),
     "rviz": "start RViz for every robot",
-    "viewer": "open a page in the browser for every robot, where there is no RViz",
+    "viewer": "open a page in the browser for every robot, as an alternative to RViz",
     "state_publisher": (
-        "start robot_state_publisher for every mock robot: true, false, or auto: where it is "
-        "installed"
+        "start robot_state_publisher for every mock robot: true, false, or auto: if it is installed"
     ),
     "namespace": "namespace of the robot and of all nodes",
     "fleet": (
-        "several robots, each in a namespace of its own: left=g1,right=talos; one generate node "
+        "several robots, each in its own namespace: left=g1,right=talos; one generate node "
         "serves them all"
     ),
     "use_sim_time": "take the time from /clock",
-    "autostart": "the generate node configures and activates itself; false: a manager does",
+    "autostart": (
+        "the generate node configures and activates itself; false: wait for a lifecycle manager"
+    ),
     "output": "where trajectories go: topic or follow_joint_trajectory",
     "params_file": "ROS parameter file for the nodes of this package",
     "log_level": "debug, info, warn, error or fatal",
 }
-"""Every option, in a sentence."""
+"""Help text of every option."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What is asked for; the arguments of the launch file.
-
-    What each means is said in `DESCRIPTIONS`.
+    """Options of a graph, explained in `DESCRIPTIONS`.
 
     Raises:
-        ConfigError: values that are not allowed, or do not go together.
+        ConfigError: invalid or contradictory values.
     """
 
     robot: str = "g1"
@@ -84,7 +82,7 @@ class Options:
         robots_by_namespace(self)
 
     def texts(self) -> dict[str, str]:
-        """As arguments of `ros2 launch`, all of them text."""
+        """All options as text arguments for `ros2 launch`."""
         values = {name: getattr(self, name) for name in DESCRIPTIONS}
         return {
             name: str(value).lower() if isinstance(value, bool) else str(value)
@@ -93,45 +91,45 @@ class Options:
 
     @classmethod
     def from_texts(cls, texts: Mapping[str, str]) -> Options:
-        """From arguments as `ros2 launch` has them, all of them text.
+        """Options from the text arguments of `ros2 launch`.
 
         Raises:
-            ConfigError: an unknown name, or a value that is not allowed.
+            ConfigError: an unknown name or an invalid value.
         """
         kinds = {one.name: one.default for one in fields(cls)}
         values: dict[str, object] = {}
         for name, text in texts.items():
             if name not in kinds:
-                raise ConfigError(f"no argument {name!r}; there are: {', '.join(kinds)}")
+                raise ConfigError(f"unknown argument {name!r}; known are: {', '.join(kinds)}")
             values[name] = _flag(name, text) if isinstance(kinds[name], bool) else text
         return cls(**values)  # type: ignore[arg-type]
 
 
 def robots_by_namespace(options: Options) -> dict[str, str]:
-    """Namespace -> robot; '' is the root namespace.
+    """Robot by namespace; '' is the root namespace.
 
     Raises:
-        ConfigError: a fleet that cannot be read, or other arguments that contradict it.
+        ConfigError: a malformed fleet, or options that contradict it.
     """
     if not options.fleet:
         return {_namespace(options.namespace): options.robot}
     for name in ("namespace", "profile"):
         if getattr(options, name):
             raise ConfigError(
-                f"fleet says of every robot where it is and what it is: leave {name} empty, got "
+                f"fleet defines namespace and profile of every robot: leave {name} empty, got "
                 f"{getattr(options, name)!r}"
             )
     return parse_fleet(options.fleet)
 
 
 def parse_fleet(text: str) -> dict[str, str]:
-    """Namespace -> robot.
+    """Robot by namespace.
 
     Args:
-        text: Such as 'left=g1,right=talos'.
+        text: A fleet such as 'left=g1,right=talos'.
 
     Raises:
-        ConfigError: not of this form, or a namespace that ROS does not allow or that comes twice.
+        ConfigError: another form, or an invalid or repeated namespace.
     """
     robots: dict[str, str] = {}
     for entry in text.split(","):
@@ -142,7 +140,7 @@ def parse_fleet(text: str) -> dict[str, str]:
                 f"{text!r}"
             )
         if robot == DESCRIPTION:
-            raise ConfigError(f"robots of a fleet are profiles or files, not {DESCRIPTION}")
+            raise ConfigError(f"robots of a fleet must be profiles or files, not {DESCRIPTION}")
         if _namespace(namespace) in robots:
             raise ConfigError(f"fleet names {namespace!r} twice: {text!r}")
         robots[_namespace(namespace)] = robot
@@ -150,10 +148,10 @@ def parse_fleet(text: str) -> dict[str, str]:
 
 
 def _namespace(text: str) -> str:
-    """A namespace without slashes around it.
+    """A namespace without leading and trailing slashes.
 
     Raises:
-        ConfigError: ROS allows no such namespace.
+        ConfigError: invalid in ROS.
     """
     inner = text.strip().strip("/")
     parts = inner.split("/") if inner else []

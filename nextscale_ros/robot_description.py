@@ -1,4 +1,4 @@
-"""The topic `robot_description`: published with shapes that RViz draws, and waited for."""
+"""The topic `robot_description`: publishing a URDF that RViz can draw, and receiving one."""
 
 from __future__ import annotations
 
@@ -13,32 +13,30 @@ from rclpy.publisher import Publisher
 from std_msgs.msg import String
 
 from nextscale_core.exceptions import ConfigError, NextscaleError, RobotError
-from nextscale_core.robots import Robot, load_robot_description
+from nextscale_core.robots import Robot, load_robot, load_robot_description
 from nextscale_core.robots.description import expand
 from nextscale_core.robots.find_urdf import find_mesh
 from nextscale_ros.options import DESCRIPTION
-from nextscale_ros.parameters.values import chosen_robot
 from nextscale_ros.qos import LATCHED
 from nextscale_ros.visual_geometry import add_visual_geometry, turn_visual_meshes
 
 PATIENCE = 15.0
-"""How long a description is waited for [s]; who publishes it has often just been started."""
-
+"""Default maximum wait for a description [s]; its publisher has often just been started."""
 
 MOVABLE = ("revolute", "continuous", "prismatic")
-"""Types of joints whose position `joint_states` carries."""
+"""Types of joints in `joint_states`."""
 
 
 class DescriptionTimeoutError(NextscaleError, TimeoutError):
-    """Nobody described the robot in time."""
+    """No robot description was received in time."""
 
 
 def description_text(robot: Robot) -> str:
-    """The robot's URDF as RViz can draw it.
+    """The robot's URDF in a form that RViz can draw.
 
-    Every mesh that exists is named by `file://` and its absolute path; a mesh that is not found
-    keeps its name, since it may exist where the reader is. A robot without visual geometry
-    gets some, and visual COLLADA meshes with y up are turned, as RViz does not do so.
+    Existing meshes are named by `file://` and their absolute path; a mesh that is not found keeps
+    its name, since it may exist on the reader's machine. Missing visual geometry is added, and
+    visual COLLADA meshes with y up are rotated, which RViz does not do.
 
     Args:
         robot: The robot.
@@ -57,10 +55,9 @@ def description_text(robot: Robot) -> str:
 
 
 def resting_joints(robot: Robot) -> dict[str, float]:
-    """Every joint of the URDF that a trajectory leaves out, and its position [rad or m].
+    """Positions of the URDF's joints that a trajectory does not contain [rad or m].
 
-    Those are the joints that the profile locks and the ones that its `joints` leaves out. Joints
-    that mimic another are not among them: robot_state_publisher derives them.
+    These are locked and held joints, without mimic joints, which robot_state_publisher derives.
 
     Args:
         robot: The robot.
@@ -85,12 +82,12 @@ def _read_urdf(robot: Robot) -> ElementTree.Element:
 
 
 def publish_description(node: Node, robot: Robot, topic: str) -> Publisher:
-    """Describe a robot on a topic, for everybody who comes later too (transient local).
+    """Publish a robot's description on a latched topic.
 
     Args:
-        node: Owns the publisher, which has to be kept.
+        node: Owner of the returned publisher, which has to be kept.
         robot: The robot.
-        topic: Such as 'robot_description'.
+        topic: Topic such as 'robot_description'.
 
     Raises:
         RobotError: the URDF can no longer be read.
@@ -101,21 +98,21 @@ def publish_description(node: Node, robot: Robot, topic: str) -> Publisher:
 
 
 def wait_for_description(node: Node, topic: str, timeout: float = PATIENCE) -> str:
-    """The text that a topic carries, as soon as there is one.
+    """Receive the text of a description topic.
 
-    It blocks, and may be called from a callback: a node of its own listens.
+    Blocks, also in a callback, because a separate node subscribes.
 
     Args:
-        node: Whose namespace and remappings hold for the topic.
-        topic: Such as 'robot_description'.
-        timeout: Patience [s].
+        node: Node whose namespace and remappings apply to the topic.
+        topic: Topic such as 'robot_description'.
+        timeout: Maximum wait [s].
 
     Raises:
-        DescriptionTimeoutError: nothing came in time.
+        DescriptionTimeoutError: nothing was received in time.
     """
     name = node.resolve_topic_name(topic)
     texts: list[str] = []
-    # Remappings have been applied; a second time they could lead elsewhere.
+    # Remappings are already applied to `name`; applying them twice could change it again.
     listener = Node(
         f"{node.get_name()}_description_listener",
         context=node.context,
@@ -128,10 +125,10 @@ def wait_for_description(node: Node, topic: str, timeout: float = PATIENCE) -> s
     executor.add_node(listener)
     try:
 
-        def hear(message: String) -> None:
+        def receive(message: String) -> None:
             texts.append(str(message.data))
 
-        listener.create_subscription(String, name, hear, LATCHED)
+        listener.create_subscription(String, name, receive, LATCHED)
         deadline = time.monotonic() + timeout
         while not texts and node.context.ok():
             left = deadline - time.monotonic()
@@ -147,43 +144,45 @@ def wait_for_description(node: Node, topic: str, timeout: float = PATIENCE) -> s
 
 
 def _silence(listener: Node, topic: str, timeout: float) -> str:
-    """Why nothing may have come."""
+    """Probable reason for a missing description."""
     count = listener.count_publishers(topic)
-    reason = "nobody publishes it; is robot_state_publisher running, in this namespace?"
+    reason = "it has no publisher; is robot_state_publisher running, in this namespace?"
     if count:
         reason = (
-            f"{count} publish it, and said nothing to who came late; the topic must be reliable "
-            "and transient local"
+            f"it has {count} publishers, none of which sent it to a late subscriber; the topic "
+            "must be reliable and transient local"
         )
     return f"no robot description on {topic} within {timeout:g} s: {reason}"
 
 
 def described_robot(node: Node, timeout: float = PATIENCE) -> Robot:
-    """The robot of the parameters `robot`, `profile` and `joints`, from the topic if so said.
+    """Load the robot of the parameters `robot`, `profile` and `joints`.
 
-    With `robot: robot_description` the URDF comes from the parameter `description_topic` and the
-    profile from the parameter `profile`.
+    With `robot: robot_description` the URDF is received on the topic of the parameter
+    `description_topic`.
 
     Args:
-        node: Has these parameters.
-        timeout: Patience with the topic [s].
+        node: Node with these parameters.
+        timeout: Maximum wait for the topic [s].
 
     Raises:
-        NextscaleError: it cannot be loaded.
+        NextscaleError: the robot cannot be loaded.
     """
 
     def value(name: str) -> Any:
         return node.get_parameter(name).value
 
-    if str(value("robot")) != DESCRIPTION:
-        return chosen_robot(node)
-    if not value("profile"):
-        raise ConfigError(
-            f"robot: {DESCRIPTION} needs the parameter profile: the YAML file that says which "
-            "link is what ('nextscale robots draft ROBOT.urdf' writes a first one)"
-        )
+    robot = str(value("robot"))
+    profile = Path(value("profile")) if value("profile") else None
     joints: str | list[str] | None = [text for text in value("joints") if text] or None
     if joints in (["all"], ["upper_body"]):
         joints = joints[0]
+    if robot != DESCRIPTION:
+        return load_robot(robot, profile, joints)
+    if profile is None:
+        raise ConfigError(
+            f"robot: {DESCRIPTION} needs the parameter profile, a YAML file that maps links to "
+            "body parts ('nextscale robots draft ROBOT.urdf' writes a first one)"
+        )
     text = wait_for_description(node, str(value("description_topic")), timeout)
-    return load_robot_description(text, Path(value("profile")), joints)
+    return load_robot_description(text, profile, joints)

@@ -1,10 +1,10 @@
 """Running nodes as a process that ends cleanly on SIGINT and SIGTERM.
 
-rclpy's own signal handlers shut the context down under a waiting executor; now and then it then
-waits for ever, or raises. Here the signal only asks, and the loop looks.
+rclpy's signal handlers shut the context down under a waiting executor, which sometimes then blocks
+or raises. Here a signal only sets a flag, which the loop polls.
 
-A process that has ended its nodes leaves at once: Python's own finalization takes seconds where
-torch is loaded, and restores the default signal handlers, so that a second Ctrl-C would kill it.
+Once its nodes have ended, the process exits at once: Python's finalization takes seconds with torch
+loaded, and restores the default signal handlers, so that a second Ctrl-C would kill it.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from rclpy.signals import SignalHandlerOptions
 from nextscale_core.exceptions import NextscaleError
 
 LOOK_EVERY = 0.1
-"""How long a signal may go unnoticed [s]."""
+"""Period of polling for a signal [s]."""
 
 PATIENCE = 1.5
-"""Time for the work at hand and all callbacks to end [s]; `ros2 launch` sends SIGTERM after 5."""
+"""Maximum time for running work and callbacks to end [s]; `ros2 launch` sends SIGTERM after 5 s."""
 
 _SWITCH = 0.0005
-"""How long a thread that computes may keep one that hears the robot waiting [s]; Python's own value
-is ten times that."""
+"""Python's thread switch interval, a tenth of the default: joint states are processed on time
+beside a computing thread [s]."""
 
 
 class _Signals:
-    """Remembers that an end was asked for; interrupts what happens before the node serves."""
+    """Stores that a signal was received; interrupts work before the node is running."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -59,19 +59,18 @@ def serve(
     threads: int,
     args: Sequence[str] | None = None,
 ) -> NoReturn:
-    """Run nodes until SIGINT or SIGTERM, then end the process. Must be called in the main thread.
+    """Run nodes until SIGINT or SIGTERM, then exit. Must be called in the main thread.
 
-    The exit status is 0 after a signal, 1 when a node could not be made or started.
+    The exit status is 0 after a signal, 1 if a node could not be created or started.
 
-    What a callback raises is logged, and the nodes go on. A node that cannot start by itself says
-    so in an attribute `failure`; then all end. All end with status 0 where a node's attribute
-    `retired` is true. A node with a method `close(seconds)` is notified of the
-    end, and says whether it has stopped.
+    An exception in a callback is logged and the nodes continue. All nodes end with status 1 if one
+    sets its attribute `failure`, with status 0 if one sets `retired`. A node's method
+    `close(seconds)`, if it has one, is called at the end and returns whether the node has stopped.
 
     Args:
-        make_nodes: Makes a node, or several; called once ROS is initialised.
-        threads: How many callbacks may run at the same time.
-        args: Command line, with ROS arguments; None is the process's own.
+        make_nodes: Creates a node, or a sequence of such functions; called after `rclpy.init`.
+        threads: Maximum number of concurrent callbacks.
+        args: Command line with ROS arguments; None for that of the process.
     """
     sys.setswitchinterval(_SWITCH)
     signals = _Signals()
@@ -93,14 +92,14 @@ def serve(
             _spin(executor, nodes[0])
             failures = [failure for node in nodes if (failure := getattr(node, "failure", ""))]
             if failures:
-                status = _told(failures[0])
+                status = _report(failures[0])
                 break
     except KeyboardInterrupt:
         pass
     except NextscaleError as error:
-        status = _told(str(error))
+        status = _report(str(error))
     except Exception:
-        # An interrupt inside of rclpy's C++ code may come out as any exception.
+        # An interrupt inside rclpy's C++ code can surface as any exception.
         if not signals.asked:
             raise
     _end(executor, nodes)
@@ -110,7 +109,7 @@ def serve(
 
 
 def _end(executor: Executor, nodes: Sequence[Node]) -> None:
-    """Stop everything; where something does not stop in time, nothing is destroyed under it."""
+    """Stop the nodes; they are destroyed only if everything stopped in time."""
     until = time.monotonic() + PATIENCE
 
     def left() -> float:
@@ -121,7 +120,7 @@ def _end(executor: Executor, nodes: Sequence[Node]) -> None:
     pool = getattr(executor, "_executor", None)
     if isinstance(pool, ThreadPoolExecutor):
         pool.shutdown(wait=False, cancel_futures=True)
-    # What has not stopped keeps its callbacks waiting.
+    # A node that has not stopped blocks its callbacks.
     while all(stopped) and _callbacks() and time.monotonic() < until:
         time.sleep(0.01)
     if all(stopped) and not _callbacks():
@@ -131,7 +130,7 @@ def _end(executor: Executor, nodes: Sequence[Node]) -> None:
 
 
 def _callbacks() -> list[threading.Thread]:
-    """Threads in which callbacks run, or wait for work."""
+    """Threads that run callbacks or wait for them."""
     return [
         thread
         for thread in threading.enumerate()
@@ -140,17 +139,17 @@ def _callbacks() -> list[threading.Thread]:
 
 
 def _spin(executor: Executor, node: Node) -> None:
-    """Serve for a moment; one callback that raises does not end the process."""
+    """Spin once; an exception in a callback does not end the process."""
     try:
         executor.spin_once(timeout_sec=LOOK_EVERY)
     except Exception as error:
         node.get_logger().error(
-            f"a callback failed, the node goes on: {type(error).__name__}: {error}"
+            f"a callback failed, the node continues: {type(error).__name__}: {error}"
             f"\n{traceback.format_exc()}",
             throttle_duration_sec=1.0,
         )
 
 
-def _told(failure: str) -> int:
+def _report(failure: str) -> int:
     print(f"{Path(sys.argv[0]).stem}: {failure}", file=sys.stderr)
     return 1

@@ -1,9 +1,9 @@
-"""Where the robot is, as transforms: REP-105's `odom` and `base_link`, REP-120's footprint.
+"""Transforms of a robot's base: REP-105's `odom` and `base_link`, REP-120's `base_footprint`.
 
-    odom -> ROOT LINK -> base_link       x forward, z up, where the URDF has no link of that name
+    odom -> ROOT LINK -> base_link       x forward, z up, if the URDF has no link of that name
                       -> base_footprint  on the floor between the feet, level
 
-`ROOT LINK` is the URDF's own (G1: `pelvis`), as its other links hang on it.
+`ROOT LINK` is that of the URDF (G1: `pelvis`), the parent of its other links.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ except ImportError:  # pragma: no cover - depends on the installation
 
 BASE_LINK, BASE_FOOTPRINT = "base_link", "base_footprint"
 TF_TOPIC = "/tf"
-"""Absolute, as everywhere in ROS; robots in namespaces have it remapped to `tf`."""
+"""Absolute topic, as usual in ROS; for robots in namespaces it is remapped to `tf`."""
 
 MISSING = (
     "no transforms: the package tf2_msgs is not installed (apt install ros-$ROS_DISTRO-tf2-msgs)"
@@ -36,15 +36,14 @@ MISSING = (
 
 
 class BaseTransforms:
-    """Publishes where the base of a robot is.
+    """Publishes the transforms of a robot's base; without tf2_msgs it logs a warning once.
 
     Args:
-        node: Owns the publisher.
+        node: Owner of the publisher.
         robot: The robot.
 
     Attributes:
-        available: Whether tf2_msgs is installed; otherwise nothing is published, and the log said
-            so once.
+        available: Whether tf2_msgs is installed and transforms are published.
         root: Name of the robot's root link.
     """
 
@@ -52,7 +51,7 @@ class BaseTransforms:
         self._robot = robot
         model = robot.model
         kinematics = self._kinematics = kinematics_of(robot)
-        # One pose at a time: pinocchio is far quicker at that than what is made for whole clips.
+        # For single poses pinocchio is much faster than the vectorized kinematics.
         self._data = model.createData()
         self._soles = [
             (int(kinematics.owner[row]) + 2, kinematics.offset[row]) for row in kinematics.soles
@@ -75,14 +74,14 @@ class BaseTransforms:
         joints: np.ndarray,
         stamp: Time,
     ) -> None:
-        """Tell where the robot is.
+        """Publish the transforms.
 
         Args:
-            frame: The world, such as 'odom'.
-            position: (3,) of the root link [m].
-            quaternion: (4,) of the root link, as the URDF has its axes, x y z w.
+            frame: World frame such as 'odom'.
+            position: (3,) position of the root link [m].
+            quaternion: (4,) orientation of the root link with the URDF's axes, x y z w.
             joints: (J,) joint positions [rad].
-            stamp: When.
+            stamp: Stamp of the transforms.
         """
         if self.available:
             transforms = self.transforms(frame, position, quaternion, joints, stamp)
@@ -96,7 +95,7 @@ class BaseTransforms:
         joints: np.ndarray,
         stamp: Time,
     ) -> list[TransformStamped]:
-        """The same as messages, parents first; arguments as for `publish`."""
+        """The transforms as messages, parents first; arguments as for `publish`."""
         root = Rotation.from_quat(quaternion)
         base = root * self._base_axes.inv()
         found = [_transform(frame, self.root, position, root, stamp)]
@@ -118,7 +117,7 @@ class BaseTransforms:
         return found
 
     def standing(self, joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Root link of a robot that stands upright above the origin: position and quaternion.
+        """Position and quaternion of the root link of a robot standing upright above the origin.
 
         Args:
             joints: (J,) joint positions [rad].
@@ -133,13 +132,13 @@ class BaseTransforms:
         """REP-120's `base_footprint` in the world.
 
         Args:
-            position: (3,) of the root link [m].
-            base: Orientation of the base, x forward and z up at zero.
+            position: (3,) position of the root link [m].
+            base: Orientation of the base, x forward and z up in the zero posture.
             joints: (J,) joint positions [rad].
 
         Returns:
-            (3,) the middle between the soles [m], as high as the lower of them, and an orientation
-            that is level and faces what the base faces.
+            (3,) centre between the soles at the height of the lower one [m], and a level
+            orientation with the heading of the base.
         """
         q = self._robot.configurations(position[None], base.as_quat()[None], joints[None])[0]
         pin.forwardKinematics(self._robot.model, self._data, q)

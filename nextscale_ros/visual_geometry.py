@@ -1,4 +1,4 @@
-"""Makes RViz draw a robot: COLLADA meshes upright, and shapes where a URDF has none."""
+"""Visual geometry of a URDF for RViz: upright COLLADA meshes, and shapes where there are none."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _COLOR = "0.70 0.72 0.75 1"
 
 
 def add_visual_geometry(root: Element, robot: Robot) -> None:
-    """Give a URDF without any visual geometry something that RViz can draw.
+    """Add visual geometry to a URDF that has none.
 
-    That is its collision geometry where at least half of the links behind a moving joint have
-    some, otherwise sticks from joint to joint, as the viewer draws them.
+    This is its collision geometry if at least half of the moving links have some, otherwise sticks
+    from joint to joint, as in the viewer.
 
     Args:
-        root: The URDF, changed in place; one with visual geometry is left as it is.
+        root: The URDF, changed in place; unchanged if it has visual geometry.
         robot: The robot that it describes.
     """
     if root.find("./link/visual/geometry/*") is not None:
@@ -44,9 +44,9 @@ def add_visual_geometry(root: Element, robot: Robot) -> None:
 
 
 def turn_visual_meshes(root: Element, robot: Robot) -> None:
-    """Turn the COLLADA meshes of a robot that relies on readers which honor their `<up_axis>`.
+    """Rotate COLLADA meshes with y up if the profile demands it (`mesh_up: y`).
 
-    RViz ignores it. Collision geometry stays as it is: the profile says how to read that.
+    RViz ignores their `<up_axis>`. Collision geometry stays unchanged: it is read by the profile.
 
     Args:
         root: The URDF, changed in place.
@@ -76,7 +76,7 @@ def _add_sticks(root: Element, robot: Robot) -> None:
         moved[joint.get("name")] = child
     sole = robot.profile.sole
     for side, mirror in zip(SIDES, ([1.0, 1.0, 1.0], [1.0, -1.0, 1.0]), strict=True):
-        # A little above the sole, as the stick has a radius.
+        # Above the sole, because the stick has a radius.
         ends = 0.7 * np.array([sole.heel, sole.toe]) * mirror @ robot.upright[f"{side}_ankle"]
         _add_stick(moved[robot.profile.limb(side)["ankle"]], ends[0], ends[1], SOLE_RADIUS)
 
@@ -87,7 +87,7 @@ def _attribute(element: Element, tag: str, key: str, default: str = "") -> str:
 
 
 def _add_stick(link: Element, start: np.ndarray, end: np.ndarray, radius: float) -> None:
-    """A cylinder from one point of a link to another [m], with a ball at its end."""
+    """A cylinder between two points of a link [m], with a sphere at its end."""
     length = float(np.linalg.norm(end - start))
     _add_shape(link, end, np.zeros(3), "sphere", radius=radius)
     if length > 0:

@@ -1,8 +1,7 @@
 #!/bin/sh
-# Writes requirements.lock: exact versions of everything, for Python 3.10 to 3.14 at once, with the
-# wheels of ROS 2 Jazzy; and requirements-kilted.lock: what ROS 2 Kilted has in place of those.
-# Versions that are locked already stay where they can; `rm requirements*.lock` first renews them
-# all. Needs Python 3.11 or newer.
+# Writes requirements.lock, exact versions of all packages for Python 3.10 to 3.14 with the wheels of
+# ROS 2 Jazzy, and requirements-kilted.lock, the replacements for ROS 2 Kilted. Locked versions are
+# kept where possible; `rm requirements*.lock` first to renew all. Needs Python 3.11 or newer.
 set -eu
 python=${PYTHON:-python3}
 scratch=$(mktemp -d)
@@ -15,7 +14,7 @@ printf '%s\n' 'pip==26.3' 'setuptools>=77,<81' wheel 'torch==2.13.0' >"$scratch/
 for line in tomllib.load(open("nextscale_lab/pyproject.toml", "rb"))["project"]["dependencies"]:
     if not line.startswith("nextscale"): print(line)' >>"$scratch/tools.in"
 
-# resolve OUTPUT INPUT...: versions that OUTPUT holds already are kept where they can be.
+# resolve OUTPUT INPUT...: versions in OUTPUT are kept where possible.
 resolve() {
     "$scratch/venv/bin/uv" pip compile --quiet --universal --no-python-downloads \
         --python-version 3.10 --no-annotate --no-header --output-file "$@"
@@ -27,15 +26,15 @@ resolve_all() {
     resolve "$output" --extra "$extra" --extra test --extra dev --extra view --extra bag \
         --extra docs "$@" pyproject.toml "$scratch/tools.in"
 }
-# Torch's GPU libraries are left out: pip adds those that its chosen torch asks for. Of the markers
-# only the Python version is kept; tools/setup.sh looks at the machine.
+# Torch's GPU libraries are left out: pip adds those that the selected torch requires. Of the markers
+# only the Python version is kept; tools/setup.sh checks the machine.
 pins() {
     grep -v -E '^(nvidia|cuda|triton)' "$1" | sed -E \
         -e "s/(python_full_version < '3.15' and |implementation_name == 'cpython' and )//g" \
         -e "s/(platform_machine == 'x86_64' and |platform_python_implementation == 'CPython' and )//g" \
         -e "s/( and )?sys_platform == 'linux'//" -e 's/ ; *$//'
 }
-# What tools/progress.py estimates the time with.
+# Adds the sizes for the estimates of tools/progress.py.
 with_sizes() { "$scratch/venv/bin/python" tools/lock_sizes.py "$1"; }
 
 unsized() { sed 's/ *#.*//' "$1" | grep . || true; }

@@ -1,7 +1,7 @@
-"""Adds to each pin of at least 1 MB the size of its wheel: stdin to stdout, see lock.sh.
+"""Appends the wheel size to each pin of at least 1 MB: stdin to stdout, see lock.sh.
 
-The argument is the same resolution in the format of PEP 751, which has the sizes. The last line
-sums up what is not pinned: the GPU libraries that the torch of PyPI asks for.
+The argument is the same resolution in the format of PEP 751, which contains the sizes. The last
+line is the sum of the GPU libraries that PyPI's torch requires, which are not pinned.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def main() -> None:
         name, _, rest = line.partition("==")
         size = sizes.get((name, rest.split(" ")[0]), 0)
         print(f"{line}  # {size} MB" if size else line)
-    # Several versions of one library, for several Pythons, count once.
+    # Versions of one library for several Pythons count once.
     gpu = {name: size for (name, _), size in sizes.items() if name.startswith(GPU_LIBRARIES)}
     if gpu:
         print(f"# The torch of PyPI asks for {len(gpu)} GPU libraries more: {sum(gpu.values())} MB")

@@ -1,4 +1,4 @@
-"""Runs one step of setup.sh, writes its output to a file and shows how far it is.
+"""Runs one step of setup.sh, writes its output to a file and shows the progress.
 
     progress.py packages LOG REQUIREMENTS -- pip install --progress-bar raw ...
     progress.py build LOG -- pip install --verbose ...
@@ -23,15 +23,15 @@ from typing import IO, Protocol
 
 MEGABYTE = 1_000_000
 PACKAGE_OVERHEAD = 2.0
-"""MB that could be downloaded in the time that pip needs per package besides."""
+"""Time that pip needs per package, as an equivalent download [MB]."""
 INSTALL_RATE = 15.0
-"""MB of wheels that pip unpacks in a second, as long as it is not measured."""
+"""Assumed rate at which pip unpacks wheels, until it is measured [MB/s]."""
 SETTLING = 3.0
-"""Seconds before a rate counts as measured."""
+"""Time after which a download rate counts as measured [s]."""
 SECOND_BUILD = 0.5
-"""Time that the second build needs, by the first one's."""
+"""Duration of the second build relative to the first."""
 MEASURED_SHARE = 0.1
-"""Share of an installation or a build from which its own pace says how long the rest takes."""
+"""Completed share from which the remaining time is extrapolated."""
 
 _UNITS = {"bytes": 1e-6, "kB": 1e-3, "MB": 1.0, "GB": 1e3}
 _FILE = r"(?:\S*/)?([^\s/]+\.(?:whl|tar\.gz|zip))"
@@ -47,21 +47,21 @@ _GPU = re.compile(r"# .* (\d+) GPU libraries more: (\d+) MB")
 
 
 class Step(Protocol):
-    """Understands the output of a command."""
+    """Parser of a command's output."""
 
     def read(self, line: str, now: float) -> None:
-        """Take one line of the command's output."""
+        """Parse one line of the command's output."""
 
     def status(self, now: float) -> tuple[str, float | None]:
-        """What is done, in words, and the seconds that are probably left."""
+        """Progress as text, and the estimated remaining time [s]."""
 
 
 class Packages:
-    """pip as it downloads and installs.
+    """Progress of pip's downloads and installations.
 
     Args:
         requirements: Text of the pinned requirements with their sizes, see lock.sh.
-        site_packages: Where pip installs to.
+        site_packages: Folder that pip installs to.
     """
 
     def __init__(self, requirements: str, site_packages: Path) -> None:
@@ -82,7 +82,7 @@ class Packages:
         self._install_count = 0
 
     def read(self, line: str, now: float) -> None:
-        """Take one line of pip's output."""
+        """Parse one line of pip's output."""
         self._begin = now if self._begin is None else self._begin
         if line.startswith("Progress "):
             self._partial = float(line.split()[1]) / MEGABYTE
@@ -105,7 +105,7 @@ class Packages:
             self._install_begin, self._install_count = now, line.count(",") + 1
 
     def status(self, now: float) -> tuple[str, float | None]:
-        """What pip does, how much of it is done, and the seconds that are probably left."""
+        """Progress as text, and the estimated remaining time [s]."""
         count = len(self._sizes) + self._gpu[0]
         weight = sum(self._sizes.values()) + self._gpu[1] + PACKAGE_OVERHEAD * count
         if self._begin is None:
@@ -132,14 +132,14 @@ class Packages:
         return text, max(0.0, left)
 
     def _finish(self) -> None:
-        """The file that was being downloaded is there."""
+        """Mark the current download as complete."""
         if self._current:
             self._arrived.add(self._current)
         self._current, self._partial = "", 0.0
 
     def _learn(self, name: str, size: float | None) -> None:
-        """The size of a file, instead of what the lock says; a local file has none."""
-        if name not in self._sizes:  # one that the lock does not pin: a GPU library
+        """Replace the locked size of a file by the actual one; None for a local file."""
+        if name not in self._sizes:  # not in the lock: a GPU library
             count, total = self._gpu
             self._gpu = (max(0, count - 1), max(0.0, total - (size or 0.0)))
         self._sizes[name] = self._sizes.get(name, 0.0) if size is None else size
@@ -154,14 +154,14 @@ class Packages:
 
 
 class Build:
-    """pip as it has CMake and Ninja build two sets of messages one after the other."""
+    """Progress of the two message builds by CMake and Ninja."""
 
     def __init__(self) -> None:
         self._part, self._done, self._steps, self._before = 0, 0, 0, 0
         self._begin: float | None = None
 
     def read(self, line: str, now: float) -> None:
-        """Take one line of pip's output."""
+        """Parse one line of pip's output."""
         if step := re.match(r"\s*\[(\d+)/(\d+)\]", line):
             done, steps = int(step[1]), int(step[2])
             self._begin = now if self._begin is None else self._begin
@@ -170,7 +170,7 @@ class Build:
             self._done, self._steps = done, steps
 
     def status(self, now: float) -> tuple[str, float | None]:
-        """The steps done, and the seconds that are probably left."""
+        """Progress as text, and the estimated remaining time [s]."""
         if self._begin is None:
             return "building the ROS messages: configuring", None
         text = f"building the ROS messages: part {self._part} of 2, {self._done} of {self._steps}"
@@ -201,11 +201,11 @@ def run(
     """Run a command, show its progress, and return its exit status.
 
     Args:
-        command: Program and arguments; its output goes to `log`.
-        log: File that is written anew.
-        step: Understands the output.
-        screen: Where the progress is shown.
-        interval: Seconds between two shows; None chooses by the kind of `screen`.
+        command: Program and arguments.
+        log: File for the output, overwritten.
+        step: Parser of the output.
+        screen: Stream that shows the progress.
+        interval: Period of updates [s]; None chooses by the kind of `screen`.
     """
     terminal = screen.isatty()
     pause = interval if interval is not None else (0.5 if terminal else 10.0)

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Makes .venv, installs the locked packages from PyPI and builds this package into it. What is
-# already done is not done again: two stamps in .venv tell. Called by the Makefile, from the root.
-# PYTHON chooses the Python, ROS the distribution of the wheels (jazzy or kilted); without them an
-# existing .venv stays what it is.
+# Creates .venv, installs the locked packages from PyPI and builds this package into it. Two stamps
+# in .venv record completed steps, which are skipped. Called by the Makefile, from the root.
+# PYTHON selects the Python, ROS the distribution of the wheels (jazzy or kilted); without them an
+# existing .venv keeps its own.
 set -eu
 
 venv=.venv
@@ -17,7 +17,7 @@ fail() {
     exit 1
 }
 
-# version PYTHON: prints X.Y, or nothing where PYTHON does not run (a pyenv shim, for example).
+# version PYTHON: prints X.Y, or nothing if PYTHON does not run (a pyenv shim, for example).
 version() { "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || true; }
 is_supported() { case "$1" in 3.10 | 3.11 | 3.12 | 3.13 | 3.14) return 0 ;; *) return 1 ;; esac; }
 
@@ -25,7 +25,7 @@ find_python() {
     if [ -n "${PYTHON:-}" ]; then
         found=$(version "$PYTHON")
         is_supported "$found" && return
-        fail "PYTHON=$PYTHON is ${found:-no Python that runs}; Python $supported is needed." \
+        fail "PYTHON=$PYTHON is ${found:-not a working Python}; Python $supported is needed." \
             "ROS 2 comes from PyPI wheels here, and they are tried with these versions only."
     fi
     seen=""
@@ -58,22 +58,22 @@ check_machine() {
 hash_of() { cat "$@" | sha256sum | cut -d' ' -f1; }
 stamp_is() { [ -f "$1" ] && [ "$(cat "$1")" = "$2" ]; }
 
-# The wheels of one ROS distribution are not installed over those of another.
+# The wheels of one ROS distribution are never installed over those of another.
 made_for=$(cat $venv/.ros 2>/dev/null || echo jazzy)
 ros=${ROS:-$made_for}
 case "$ros" in jazzy | kilted) ;; *) fail "ROS=$ros: the wheels on PyPI are those of jazzy and kilted." ;; esac
 
-# An environment that was moved, whose Python went away or that was left half made is of no use.
+# An environment that was moved, lost its Python or was left incomplete is created again.
 usable() {
     $venv/bin/python -c '' 2>/dev/null &&
         { [ -f $venv/.packages ] || $venv/bin/python -m pip --version >/dev/null 2>&1; }
 }
 if [ -d $venv ] && ! usable; then
-    say "$venv cannot be used, making it anew"
+    say "$venv cannot be used, creating it again"
     rm -rf $venv
 fi
 if [ -d $venv ] && [ "$ros" != "$made_for" ]; then
-    say "$venv has the wheels of ROS 2 $made_for, making it anew with those of $ros"
+    say "$venv has the wheels of ROS 2 $made_for, creating it again with those of $ros"
     PYTHON=${PYTHON:-$($venv/bin/python -c 'import sys; print(getattr(sys, "_base_executable", ""))')}
     rm -rf $venv
 fi
@@ -85,7 +85,7 @@ else
     find_python
 fi
 
-# Torch is the first, so that its kind (with GPU libraries or without) is known from the start.
+# Torch comes first, so that its kind (with or without GPU libraries) is known from the start.
 pins() {
     grep '^torch==' $lock
     if [ "$ros" = jazzy ]; then
@@ -95,11 +95,11 @@ pins() {
         cat "requirements-$ros.lock"
     fi
 }
-# logged KIND LOG REQUIREMENTS -- COMMAND: runs the command and shows how far it is.
+# logged KIND LOG REQUIREMENTS -- COMMAND: runs the command and shows its progress.
 logged() {
     $venv/bin/python tools/progress.py "$@" || {
         { grep -n -m 1 -A 20 -E 'CMake Error|^ *FAILED:|^ *ERROR:' "$2" || tail -n 30 "$2"; } >&2
-        fail "$1: pip could not do it; $2 has all that it said."
+        fail "$1: pip failed; its output is in $2."
     }
 }
 
@@ -107,7 +107,7 @@ packages=$(pins | sha256sum | cut -d' ' -f1)
 if ! stamp_is $venv/.packages "$packages"; then
     check_machine
     say "installing the locked packages into $venv (Python $found, ROS 2 $ros)"
-    say "  docs/platforms.md: how to do without the GPU libraries, two thirds of the download"
+    say "  docs/platforms.md: how to omit the GPU libraries, two thirds of the download"
     [ -d $venv ] || "$PYTHON" -m venv $venv
     say "$ros" >$venv/.ros
     pins >$venv/requirements.txt
@@ -120,7 +120,7 @@ if ! stamp_is $venv/.packages "$packages"; then
     checked=yes
 fi
 
-# The Python code is used where it stands; only what is compiled or copied has to be built again.
+# Python code is used in place; only compiled and copied files have to be built again.
 sources=$(hash_of $(find action msg srv interfaces cmake launch config/params.yaml CMakeLists.txt package.xml setup.py \
     pyproject.toml nextscale_lab/pyproject.toml requirements-ros-build*.txt "$0" -type f | LC_ALL=C sort))
 if ! stamp_is $venv/.package "$sources"; then

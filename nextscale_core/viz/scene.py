@@ -178,7 +178,7 @@ def robot_scene(
     notes: list[tuple[str, str]] = []
     human: HumanTrack | None = None
     if clip is not None:
-        joints, stance = _at(clip, _source(trajectory, clip, times, frames))
+        joints, stance = _at(clip, source_times(trajectory, clip, times, frames))
         human = HumanTrack(joints, stance, _beside(track, joints))
         notes.append(("human", "the motion in the file"))
     else:
@@ -265,13 +265,24 @@ def human_time(clip: MotionClip, seconds: float, times: np.ndarray) -> np.ndarra
     return np.clip(place, 0.0, full) * (length / full)
 
 
-def _source(
-    trajectory: RobotTrajectory, clip: MotionClip, times: np.ndarray, frames: np.ndarray
+def source_times(
+    trajectory: RobotTrajectory,
+    clip: MotionClip,
+    times: np.ndarray | None = None,
+    frames: np.ndarray | None = None,
 ) -> np.ndarray:
-    """(N,) times in the clip of samples `frames`, which the viewer shows at `times` [s].
+    """(N,) time in the clip of some samples of a trajectory [s].
 
-    Where a sample belongs to none, the human waits in the pose beside it.
+    For samples without a clip time, the human waits in the nearest pose.
+
+    Args:
+        trajectory: Robot motion.
+        clip: Human motion.
+        times: (N,) times in the trajectory at which the samples are shown [s]; None for their own.
+        frames: (N,) rows of the samples; None for all.
     """
+    times = trajectory.time_from_start if times is None else times
+    frames = np.arange(len(trajectory)) if frames is None else frames
     source = trajectory.source_time
     known = np.flatnonzero(np.isfinite(source)) if source is not None else np.zeros(0, dtype=int)
     if source is None or not len(known):

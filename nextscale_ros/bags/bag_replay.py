@@ -35,8 +35,7 @@ from nextscale_core.exceptions import NextscaleError
 from nextscale_ros.bags.compare import TOLERANCE, Verdict, compare
 from nextscale_ros.bags.player import Answer, SessionPlayer
 from nextscale_ros.bags.session import STILL, RecordedSession, Sentence, read_session
-from nextscale_ros.bringup.isolation import private_graph
-from nextscale_ros.bringup.processes import Child, end_on_signals
+from nextscale_ros.bringup.processes import Child, end_on_signals, private_graph
 
 STATE_TIMEOUT = 5.0
 """The replay's states may come late on a busy machine without being old: `state_timeout` [s]."""

@@ -1,4 +1,4 @@
-"""Which processes make up a graph: what generate.launch.py and `nextscale-ros` both start."""
+"""The processes of a graph, as generate.launch.py and `nextscale-ros` start them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Parameters = dict[str, str | bool | int | float]
 PACKAGE = "nextscale_ros"
 
 _TF = (("/tf", "tf"), ("/tf_static", "tf_static"))
-"""Robots in namespaces have trees of their own, as those of Nav2 have."""
+"""Remappings that give each namespaced robot its own transform tree, as in Nav2."""
 
 _SHOWN = ("robot_description", "motion_markers", "odom")
-"""Topics that the RViz file names as if there were no namespace."""
+"""Topics that the RViz file names without a namespace."""
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,14 @@ class Process:
     """One process of the graph.
 
     Attributes:
-        package: Its package.
-        executable: Its executable.
-        name: Its node's name.
-        namespace: Its node's namespace; '' for the root.
-        parameters: Of its node; they win over the parameter file.
-        remappings: (from, to).
-        arguments: What stands before the ROS arguments.
-        may_end: Whether the others go on where it ends by itself with status 0.
+        package: ROS package.
+        executable: Name of the executable.
+        name: Node name.
+        namespace: Namespace of the node; '' for the root.
+        parameters: Node parameters; they override the parameter file.
+        remappings: (from, to) pairs.
+        arguments: Arguments before the ROS arguments.
+        may_end: Whether the other processes continue if this one exits with status 0.
     """
 
     package: str
@@ -50,11 +50,11 @@ class Process:
 
 @dataclass(frozen=True)
 class LaunchGraph:
-    """What is started.
+    """Processes to start.
 
     Attributes:
-        processes: In the order in which they are started.
-        notes: What is not started and why; of what is not installed, how to get it.
+        processes: Processes in starting order.
+        notes: What is not started and why, with the command that installs a missing package.
     """
 
     processes: tuple[Process, ...]
@@ -62,16 +62,16 @@ class LaunchGraph:
 
 
 def arrange(options: Options, installed: Callable[[str], bool], look: Look) -> LaunchGraph:
-    """The processes that serve a robot, or several.
+    """The processes for one robot or a fleet.
 
     Args:
-        options: What is asked for.
-        installed: Whether a ROS package is installed.
-        look: Tells which robots are there already; asked where mock robots may be started.
+        options: Options of the graph.
+        installed: Returns whether a ROS package is installed.
+        look: Returns the robots that are present; called unless `mock` is 'false'.
 
     Raises:
-        ConfigError: a mock robot is asked for where a robot publishes its joint states.
-        NextscaleError: a robot that robot_state_publisher needs cannot be loaded.
+        ConfigError: `mock` is 'true' and a robot already publishes its joint states.
+        NextscaleError: a robot for robot_state_publisher cannot be loaded.
     """
     robots = robots_by_namespace(options)
     missing: list[str] = []
@@ -86,13 +86,15 @@ def arrange(options: Options, installed: Callable[[str], bool], look: Look) -> L
         remappings = _TF if namespace else ()
         described = present.get(namespace, Present()).described
         if namespace in mocked:
-            # Where somebody else describes the robot, the mock robot does not.
-            own = {**common, "publish_description": False} if publisher or described else common
+            own: Parameters = {**common}
+            if publisher or described:
+                own["publish_description"] = False
             may_end = options.mock == "auto"
-            own = {**own, "give_way": True} if may_end else own
-            mock = "mock_robot"
+            if may_end:
+                own["give_way"] = True
+            name = "mock_robot"
             processes.append(
-                Process(PACKAGE, mock, mock, namespace, own, remappings, may_end=may_end)
+                Process(PACKAGE, name, name, namespace, own, remappings, may_end=may_end)
             )
         if publisher and namespace in mocked and not described:
             urdf: Parameters = {"robot_description": _description(robot, options.profile)}
@@ -100,20 +102,19 @@ def arrange(options: Options, installed: Callable[[str], bool], look: Look) -> L
             name = "robot_state_publisher"
             processes.append(Process(name, name, name, namespace, urdf, remappings))
         if viewer:
-            processes.append(
-                Process(PACKAGE, "viewer_node", "viewer_node", namespace, common, remappings)
-            )
+            name = "viewer_node"
+            processes.append(Process(PACKAGE, name, name, namespace, common, remappings))
         if rviz:
             processes.append(_rviz(namespace, options))
     model: Parameters = {"model": options.model, "device": options.device, **_clock(options)}
-    # What is as by default, the parameter file may say otherwise.
+    # Default values are left out, so that the parameter file can set them.
     if not options.autostart:
         model["autostart"] = False
     if options.output != Options.output:
         model["output"] = options.output
     name = "generate_node"
     if options.fleet:
-        # As it was given, but for spaces: the node puts each robot into its namespace itself.
+        # The node itself puts each robot into its namespace.
         fleet = ",".join(f"{namespace}={robot}" for namespace, robot in robots.items())
         generate = Process(PACKAGE, name, name, "", model, (), ("--fleet", fleet))
     else:
@@ -124,12 +125,12 @@ def arrange(options: Options, installed: Callable[[str], bool], look: Look) -> L
 
 
 def installed_package(name: str) -> bool:
-    """Whether a ROS package is installed where this environment looks."""
+    """Whether a ROS package is installed in this environment."""
     return package_prefix(name) is not None
 
 
 def package_prefix(name: str) -> Path | None:
-    """Folder that a ROS package is installed in, such as /opt/ros/jazzy; None where it is not."""
+    """Install prefix of a ROS package, such as /opt/ros/jazzy; None if it is not installed."""
     try:
         from ament_index_python.packages import PackageNotFoundError, get_package_prefix
     except ImportError:
@@ -137,7 +138,7 @@ def package_prefix(name: str) -> Path | None:
     try:
         return Path(get_package_prefix(name))
     except (PackageNotFoundError, LookupError, ValueError, OSError):
-        # OSError: the environment names no place to look in.
+        # OSError: the environment has no search path.
         return None
 
 
@@ -158,7 +159,7 @@ def _mocked(
     """Namespaces in which a mock robot is started.
 
     Raises:
-        ConfigError: it is asked for where a robot publishes its joint states.
+        ConfigError: `mock` is 'true' and a robot already publishes its joint states.
     """
     if options.mock == "false":
         return set()
@@ -166,7 +167,7 @@ def _mocked(
     if there and options.mock == "true":
         raise ConfigError(
             f"mock is true, but {', '.join(there.values())}: a mock robot would be a second "
-            "source; leave mock away to use what is there, or end it"
+            "source; omit mock to use the present robot, or stop that node"
         )
     notes += [f"{who}: the mock robot is not started" for who in there.values()]
     return set(robots) - set(there)
@@ -175,20 +176,24 @@ def _mocked(
 def _state_publisher(
     options: Options, installed: Callable[[str], bool], missing: list[str]
 ) -> bool:
-    """Whether to start robot_state_publisher for mock robots; a real robot brings its own."""
+    """Whether to start robot_state_publisher for mock robots; a real robot has its own."""
     wanted = options.state_publisher
     if wanted == "false" or options.robot == DESCRIPTION:
         return False
     if wanted == "auto" and not options.rviz and not installed("robot_state_publisher"):
         return False
-    return _present("robot_state_publisher", "nobody tells where the links are", installed, missing)
+    return _present(
+        "robot_state_publisher", "no transforms of the links are published", installed, missing
+    )
 
 
-def _present(package: str, so: str, installed: Callable[[str], bool], missing: list[str]) -> bool:
+def _present(
+    package: str, effect: str, installed: Callable[[str], bool], missing: list[str]
+) -> bool:
     if installed(package):
         return True
     apt = package.replace("_", "-")
-    missing.append(f"{package} is not installed: {so} (apt install ros-$ROS_DISTRO-{apt})")
+    missing.append(f"{package} is not installed: {effect} (apt install ros-$ROS_DISTRO-{apt})")
     return False
 
 
@@ -209,15 +214,6 @@ def _description(robot: str, profile: str) -> str:
 
 
 def _rviz(namespace: str, options: Options) -> Process:
-    remappings: tuple[tuple[str, str], ...] = ()
-    if namespace:
-        remappings = (*_TF, *((f"/{topic}", topic) for topic in _SHOWN))
-    return Process(
-        "rviz2",
-        "rviz2",
-        "rviz2",
-        namespace,
-        _clock(options),
-        remappings,
-        ("-d", str(resource("config/rviz/nextscale.rviz"))),
-    )
+    remappings = (*_TF, *((f"/{topic}", topic) for topic in _SHOWN)) if namespace else ()
+    arguments = ("-d", str(resource("config/rviz/nextscale.rviz")))
+    return Process("rviz2", "rviz2", "rviz2", namespace, _clock(options), remappings, arguments)

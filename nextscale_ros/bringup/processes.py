@@ -1,8 +1,9 @@
-"""Starting and surely ending the processes of a graph, where `ros2 launch` is not at hand."""
+"""Child processes of a private ROS graph, ended in every case, without `ros2 launch`."""
 
 from __future__ import annotations
 
 import os
+import random
 import signal
 import site
 import subprocess
@@ -12,24 +13,60 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
+from domain_coordinator import domain_id
+
 from nextscale_core.exceptions import NextscaleError
 
 TAIL_LINES = 25
+"""Number of output lines in the message of a `ChildError`."""
 
 
 class ChildError(NextscaleError, RuntimeError):
-    """A process ended that should have gone on; the message carries the end of its output."""
+    """A process ended unexpectedly; the message contains the end of its output."""
+
+
+@contextmanager
+def private_graph(ros_home: Path) -> Iterator[dict[str, str]]:
+    """Reserve a ROS domain on this machine for the duration of the `with` block.
+
+    Args:
+        ros_home: Folder for ROS's own logs.
+
+    Yields:
+        Environment for the processes of the graph; they communicate on localhost only.
+
+    Raises:
+        RuntimeError: all domains of this machine are in use.
+    """
+    # Random order: a domain used a moment ago may still have a process that publishes late.
+    candidates = iter(random.sample(range(1, 101), 100))
+    reservation = domain_id(lambda: next(candidates))
+    domain = reservation.__enter__()
+    env = dict(os.environ)
+    # The former is deprecated and would override the discovery range.
+    env.pop("ROS_LOCALHOST_ONLY", None)
+    env.pop("ROS_LOG_DIR", None)
+    env.update(
+        ROS_DOMAIN_ID=str(domain),
+        ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST",
+        ROS_HOME=str(ros_home),
+    )
+    try:
+        yield env
+    finally:
+        # Without the block's exception: `domain_id` takes any OSError for a domain in use.
+        reservation.__exit__(None, None, None)
 
 
 class Child:
-    """One ROS node as a process of its own, ended on leaving the `with` block.
+    """A ROS node in a process of its own, ended on leaving the `with` block.
 
     Args:
         module: Python module to run, or an executable of the package such as 'generate_node'.
-        parameters: ROS parameters; values are written as YAML, so a float needs its point.
-        ros_arguments: More arguments after `--ros-args`.
-        env: Environment; None is this process's own.
-        log: File that takes the output; None leaves it on this terminal.
+        parameters: ROS parameters; written as YAML, so a float needs its decimal point.
+        ros_arguments: Further arguments after `--ros-args`.
+        env: Environment; None for that of this process.
+        log: File for the output; None for this terminal.
     """
 
     def __init__(
@@ -50,14 +87,14 @@ class Child:
         command += ros_arguments
         environment = dict(os.environ if env is None else env)
         environment["PYTHONUNBUFFERED"] = "1"
-        # The child must find the package where this process found it, also from another folder.
-        root = str(Path(__file__).resolve().parents[1])
+        # The child must import the package from where this process imported it.
+        root = str(Path(__file__).resolve().parents[2])
         if root not in site.getsitepackages():
             before = environment.get("PYTHONPATH")
             environment["PYTHONPATH"] = os.pathsep.join([root, before] if before else [root])
         output = None if log is None else log.open("wb")
         try:
-            # A session of its own: Ctrl-C reaches us first, and we end the children in order.
+            # In a new session: Ctrl-C reaches this process, which ends the children in order.
             self.process = subprocess.Popen(
                 command,
                 env=environment,
@@ -89,25 +126,25 @@ class Child:
         return "\n".join(lines[-TAIL_LINES:])
 
     def check(self) -> None:
-        """Make sure that the process still runs.
+        """Check that the process still runs.
 
         Raises:
-            ChildError: it has ended.
+            ChildError: the process has ended.
         """
         status = self.process.poll()
         if status is not None:
             raise ChildError(f"{self.name} ended with status {status}\n{self.tail()}".rstrip())
 
     def interrupt(self) -> None:
-        """Ask the process to end, and do not wait for it."""
+        """Send SIGINT without waiting for the process."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
 
     def stop(self, patience: float = 5.0) -> int:
-        """End the process: ask, insist, then kill, with `patience` [s] between.
+        """End the process by SIGINT, SIGTERM, then SIGKILL, `patience` [s] apart.
 
         Returns:
-            Its exit status, negative when a signal ended it.
+            Exit status, negative if a signal ended the process.
         """
         for sign in (signal.SIGINT, signal.SIGTERM):
             if self.process.poll() is None:
@@ -121,8 +158,8 @@ class Child:
         return self.process.wait()
 
 
-class _Asked:
-    """What SIGINT and SIGTERM ask for, and whether it has to wait."""
+class _PendingSignal:
+    """The signal received last, and whether its effect is deferred."""
 
     def __init__(self) -> None:
         self.sign = 0
@@ -134,40 +171,39 @@ class _Asked:
             self.leave()
 
     def leave(self) -> None:
-        """Unwind the stack, once: a second signal must not keep it from ending the children."""
+        """Unwind the stack, once: a second signal must not interrupt ending the children."""
         sign, self.sign = self.sign, 0
         for number in (signal.SIGINT, signal.SIGTERM):
-            # Ignored rather than not handled: Python's finalization would restore the default.
+            # SIG_IGN, because Python's finalization would replace a handler by the default.
             signal.signal(number, signal.SIG_IGN)
         if sign == signal.SIGINT:
             raise KeyboardInterrupt
         raise SystemExit(128 + sign)
 
 
-_asked = _Asked()
+_pending = _PendingSignal()
 
 
 def end_on_signals() -> None:
-    """Let SIGTERM and SIGINT unwind the stack, so that `with` blocks end the children.
+    """Make SIGTERM and SIGINT unwind the stack, so that `with` blocks end the children.
 
-    A shell that starts us in the background of a script leaves SIGINT ignored; whoever sends it
-    all the same wants us to end.
+    A shell that runs a script in the background leaves SIGINT ignored; it is handled here too.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _asked.on_signal)
+        signal.signal(number, _pending.on_signal)
 
 
 @contextmanager
 def signals_held() -> Iterator[None]:
-    """Signals that `end_on_signals` hears take effect at the end of the block.
+    """Defer the signals of `end_on_signals` to the end of the block.
 
-    For short calls into rclpy: an exception raised while it makes a message in C++ is lost, or
-    comes out as another one.
+    For short calls into rclpy, where an exception raised while C++ creates a message is lost or
+    replaced by another one.
     """
-    _asked.held += 1
+    _pending.held += 1
     try:
         yield
     finally:
-        _asked.held -= 1
-    if _asked.sign and not _asked.held:
-        _asked.leave()
+        _pending.held -= 1
+    if _pending.sign and not _pending.held:
+        _pending.leave()

@@ -1,4 +1,4 @@
-"""`nextscale-ros`: the processes of generate.launch.py, on a machine without `ros2 launch`."""
+"""`nextscale-ros`: starts the processes of generate.launch.py without `ros2 launch`."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from nextscale_ros.other_robots import present_robots
 
 
 class Program(Child):
-    """An executable that is no module of ours, ended on leaving the `with` block as they are.
+    """An executable of another package, ended on leaving the `with` block.
 
     Args:
         path: The executable.
-        arguments: Its command line.
+        arguments: Command line arguments.
     """
 
     def __init__(self, path: str, arguments: Sequence[str]) -> None:
@@ -37,33 +37,33 @@ class Program(Child):
         )
 
 
-def _said(name: str) -> str:
+def _help(name: str) -> str:
     text = DESCRIPTIONS[name]
     return text[0].upper() + text[1:] + "."
 
 
 def bring_up(
-    robot: Annotated[str, typer.Option(help=_said("robot"))] = Options.robot,
-    profile: Annotated[str, typer.Option(help=_said("profile"))] = Options.profile,
-    model: Annotated[str, typer.Option(help=_said("model"))] = Options.model,
-    device: Annotated[str, typer.Option(help=_said("device"))] = Options.device,
-    mock: Annotated[str, typer.Option(help=_said("mock"))] = Options.mock,
-    rviz: Annotated[bool, typer.Option(help=_said("rviz"))] = Options.rviz,
-    viewer: Annotated[bool, typer.Option(help=_said("viewer"))] = Options.viewer,
+    robot: Annotated[str, typer.Option(help=_help("robot"))] = Options.robot,
+    profile: Annotated[str, typer.Option(help=_help("profile"))] = Options.profile,
+    model: Annotated[str, typer.Option(help=_help("model"))] = Options.model,
+    device: Annotated[str, typer.Option(help=_help("device"))] = Options.device,
+    mock: Annotated[str, typer.Option(help=_help("mock"))] = Options.mock,
+    rviz: Annotated[bool, typer.Option(help=_help("rviz"))] = Options.rviz,
+    viewer: Annotated[bool, typer.Option(help=_help("viewer"))] = Options.viewer,
     state_publisher: Annotated[
-        str, typer.Option(help=_said("state_publisher"))
+        str, typer.Option(help=_help("state_publisher"))
     ] = Options.state_publisher,
-    namespace: Annotated[str, typer.Option(help=_said("namespace"))] = Options.namespace,
-    fleet: Annotated[str, typer.Option(help=_said("fleet"))] = Options.fleet,
-    use_sim_time: Annotated[bool, typer.Option(help=_said("use_sim_time"))] = Options.use_sim_time,
-    autostart: Annotated[bool, typer.Option(help=_said("autostart"))] = Options.autostart,
-    output: Annotated[str, typer.Option(help=_said("output"))] = Options.output,
+    namespace: Annotated[str, typer.Option(help=_help("namespace"))] = Options.namespace,
+    fleet: Annotated[str, typer.Option(help=_help("fleet"))] = Options.fleet,
+    use_sim_time: Annotated[bool, typer.Option(help=_help("use_sim_time"))] = Options.use_sim_time,
+    autostart: Annotated[bool, typer.Option(help=_help("autostart"))] = Options.autostart,
+    output: Annotated[str, typer.Option(help=_help("output"))] = Options.output,
     params_file: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help=_said("params_file"))
+        Path | None, typer.Option(exists=True, dir_okay=False, help=_help("params_file"))
     ] = None,
-    log_level: Annotated[str, typer.Option(help=_said("log_level"))] = Options.log_level,
+    log_level: Annotated[str, typer.Option(help=_help("log_level"))] = Options.log_level,
 ) -> None:
-    """Start the generate node, and around it what is asked for, until Ctrl-C."""
+    """Start the generate node and the requested processes around it, until Ctrl-C."""
     given = dict(locals())
     end_on_signals()
     try:
@@ -78,7 +78,7 @@ def bring_up(
                 for number, process in enumerate(found.processes)
             ]
             for child in children:
-                # Called before any of them is waited for: they end at the same time.
+                # All are interrupted before the first is waited for, so they end in parallel.
                 stack.callback(child.interrupt)
             while True:
                 for child, process in zip(children, found.processes, strict=True):
@@ -93,12 +93,12 @@ def bring_up(
 
 
 def is_installed(package: str) -> bool:
-    """Whether an executable of the package's own name can be started."""
+    """Whether an executable with the package's name can be started."""
     return executable(package) is not None
 
 
 def executable(package: str) -> str | None:
-    """The executable of a package's own name, from PATH or from where ROS keeps them."""
+    """Executable with the package's name, from PATH or from the package's lib folder."""
     prefix = package_prefix(package)
     folder = str(prefix / "lib" / package) if prefix is not None else ""
     return shutil.which(package) or (shutil.which(package, path=folder) if folder else None)
@@ -108,19 +108,19 @@ def started(process: Process, options: Options, file: Path) -> Child:
     """Start a process.
 
     Args:
-        process: Which.
-        options: Say the log level and the parameter file.
-        file: Where its own parameters are written.
+        process: Process to start.
+        options: Log level and parameter file.
+        file: File to write the process's parameters to.
 
     Raises:
-        ChildError: it is not installed.
+        ChildError: the package is not installed.
     """
     ours = process.package == PACKAGE
     arguments = ["--log-level", options.log_level]
     if options.params_file and ours:
         arguments += ["--params-file", options.params_file]
     if process.parameters:
-        # Later files win.
+        # Later files override earlier ones.
         parameters = {"/**": {"ros__parameters": dict(process.parameters)}}
         file.write_text(yaml.safe_dump(parameters))
         arguments += ["--params-file", str(file)]

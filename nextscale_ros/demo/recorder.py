@@ -1,4 +1,4 @@
-"""What the demo hears on the graph: the trajectory, the report and the robot's motion."""
+"""Recorder node of the demo: trajectories, reports and the robot's motion."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ from nextscale_ros.messages.validate_trajectory import NANOSECONDS, nanoseconds
 from nextscale_ros.msg import MotionReport
 from nextscale_ros.qos import LATCHED
 
-_MOMENT = 0.05
-"""How long messages are waited for at once [s]."""
+_SPIN_TIMEOUT = 0.05
+"""Maximum time of one spin [s]."""
 
 
 class DemoTimeoutError(NextscaleError, TimeoutError):
-    """Something that was waited for did not happen in time."""
+    """An expected event did not occur in time."""
 
 
 class Recorder(Node):
-    """Sends sentences and remembers everything that comes back.
+    """Publishes sentences and records every received message.
 
     Args:
-        context: The ROS context to live in; None is the process's own.
+        context: ROS context of the node; None for the default context.
 
     Attributes:
-        ready: Whether the generate node has said it is ready.
-        commands: Trajectories received, with the time of arrival (`time.monotonic`) [s].
-        bases: Base trajectories received.
-        reports: Reports received.
-        states: Joint states received.
-        odometry: Base poses received.
+        ready: Whether the generate node has reported that it is ready.
+        commands: Received trajectories with their arrival times (`time.monotonic`) [s].
+        bases: Received base trajectories.
+        reports: Received reports.
+        states: Received joint states.
+        odometry: Received base poses.
     """
 
     def __init__(self, context: Context | None = None) -> None:
@@ -74,12 +74,12 @@ class Recorder(Node):
         self.commands.append((time.monotonic(), message))
 
     def say(self, text: str) -> float:
-        """Send a sentence; the time of sending (`time.monotonic`) [s]."""
+        """Publish a sentence; returns the time of sending (`time.monotonic`) [s]."""
         self._text.publish(String(data=text))
         return time.monotonic()
 
     def connected(self, mock: bool = True) -> bool:
-        """Whether the generate node is ready, hears us and is heard; and the mock robot is."""
+        """Whether the generate node is ready and connected, and joint states arrive."""
         return (
             self.ready
             and self._text.get_subscription_count() > 0
@@ -94,44 +94,44 @@ class Recorder(Node):
         what: str,
         check: Callable[[], None] = lambda: None,
     ) -> None:
-        """Serve messages until `condition()` holds.
+        """Process messages until `condition()` is true.
 
         Args:
-            condition: Looked at after every message.
-            timeout: Patience [s].
-            what: Completes the sentence 'waited for ...'.
-            check: Raises when waiting has become pointless.
+            condition: Evaluated after every message.
+            timeout: Maximum time [s].
+            what: The expected event, for the error message 'waited ... for WHAT'.
+            check: Raises if the event can no longer occur.
 
         Raises:
-            DemoTimeoutError: the condition did not come true in time.
+            DemoTimeoutError: the condition did not become true in time.
         """
         deadline = time.monotonic() + timeout
         while not condition():
             check()
             if time.monotonic() > deadline:
                 raise DemoTimeoutError(f"waited {timeout:.0f} s in vain for {what}")
-            self._serve(_MOMENT)
+            self._spin(_SPIN_TIMEOUT)
 
     def listen(self, seconds: float) -> None:
-        """Serve messages for a while [s]."""
+        """Process messages for a duration [s]."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0.0:
-            self._serve(min(left, _MOMENT))
+            self._spin(min(left, _SPIN_TIMEOUT))
 
-    def _serve(self, seconds: float) -> None:
-        """Serve the next message, if one comes within this time [s]."""
+    def _spin(self, seconds: float) -> None:
+        """Process the next message that arrives within a time [s]."""
         with signals_held():
             self._executor.spin_once(timeout_sec=seconds)
 
     def executed(self, robot: Robot, text: str) -> RobotTrajectory:
-        """The robot's motion since the recording began, from /joint_states and /odom.
+        """The recorded motion of the robot, from /joint_states and /odom.
 
         Args:
-            robot: The robot; joints that its trajectories leave out are left out here, too.
+            robot: The robot; only its commanded joints are returned.
             text: The sentence behind the motion.
 
         Raises:
-            DemoTimeoutError: fewer than two joint states were heard.
+            DemoTimeoutError: fewer than two joint states were received.
         """
         if len(self.states) < 2:
             raise DemoTimeoutError("fewer than two joint states were recorded")
@@ -154,26 +154,18 @@ class Recorder(Node):
         )
 
     def _base_at(self, stamps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Base poses (N, 3) and (N, 4) at `stamps` [ns]: the odometry nearest in time."""
+        """Base positions (N, 3) and quaternions (N, 4) of the odometry nearest to `stamps` [ns]."""
         if not self.odometry:
             return np.zeros((len(stamps), 3)), np.tile([0.0, 0.0, 0.0, 1.0], (len(stamps), 1))
-        heard = np.array([nanoseconds(message.header.stamp) for message in self.odometry])
-        after = np.clip(np.searchsorted(heard, stamps), 0, len(heard) - 1)
-        before = np.maximum(after - 1, 0)
-        index = np.where(stamps - heard[before] < heard[after] - stamps, before, after)
-        poses = [self.odometry[i].pose.pose for i in index]
-        return (
-            np.array([[p.position.x, p.position.y, p.position.z] for p in poses]),
-            np.array(
-                [
-                    [p.orientation.x, p.orientation.y, p.orientation.z, p.orientation.w]
-                    for p in poses
-                ]
-            ),
-        )
+        times = [nanoseconds(message.header.stamp) for message in self.odometry]
+        nearest = np.round(np.interp(stamps, times, np.arange(len(times)))).astype(int)
+        poses = [self.odometry[i].pose.pose for i in nearest]
+        positions = [[p.position.x, p.position.y, p.position.z] for p in poses]
+        turns = [p.orientation for p in poses]
+        return np.array(positions), np.array([[q.x, q.y, q.z, q.w] for q in turns])
 
 
 def _is_matched(subscription: Subscription) -> bool:
-    """Whether somebody publishes to it; Humble cannot tell, and the graph has to do there."""
+    """Whether a publisher is matched; assumed on Humble, which does not report it."""
     count = getattr(subscription, "get_publisher_count", None)
     return count is None or count() > 0

@@ -1,8 +1,8 @@
-"""`nextscale-demo`: sentences through the whole system, on a ROS graph of its own.
+"""`nextscale-demo`: sentences through the whole system, on a private ROS graph.
 
-Starts the generate node and the mock robot as separate processes, sends the sentences over DDS,
-each while the one before is still executed, receives the trajectories, lets the mock robot execute
-them as one motion and draws what the robot did. The exit status is 0 only if all of that happened.
+Starts the generate node and the mock robot as separate processes, sends each sentence over DDS
+while the previous motion is still executed, receives the trajectories, and draws the motion of the
+mock robot. The exit status is 0 only if every step succeeded.
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ from nextscale_core.exceptions import NextscaleError
 from nextscale_core.robots import Robot, load_robot
 from nextscale_core.robots.trajectory import RobotTrajectory
 from nextscale_core.viz import draw_robot
-from nextscale_ros.bringup.isolation import private_graph
-from nextscale_ros.bringup.processes import Child, end_on_signals
+from nextscale_ros.bringup.processes import Child, end_on_signals, private_graph
 from nextscale_ros.demo.recorder import DemoTimeoutError, Recorder
 from nextscale_ros.demo.session import Answer, DemoError, Seam, Session, seams
 from nextscale_ros.messages.validate_trajectory import NANOSECONDS, nanoseconds
@@ -39,19 +38,19 @@ DEFAULT_TEXTS = (
 )
 
 STILL = 0.7
-"""So much of the time before the first motion is drawn [s]."""
+"""Duration of the drawn motion before the first takeover [s]."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What the demo saw.
+    """Result of the demo.
 
     Attributes:
-        answers: What came of each sentence.
-        seams: How well each trajectory's first point fits the robot's motion.
-        executed: The motion of the mock robot.
-        final_error: Distance to the last commanded point at the end [rad].
-        picture: The drawing of the executed motion.
+        answers: Results of the sentences.
+        seams: Difference between each trajectory's first point and the robot's motion.
+        executed: Motion of the mock robot.
+        final_error: Final distance to the last commanded point [rad].
+        picture: Picture of the executed motion.
     """
 
     answers: tuple[Answer, ...]
@@ -65,7 +64,7 @@ def demo(
     texts: Annotated[
         list[str] | None,
         typer.Argument(
-            help="What the robot should do, one sentence after the other; default: "
+            help="Sentences for the robot, in order; default: "
             + ", ".join(f"'{text}'" for text in DEFAULT_TEXTS)
             + "."
         ),
@@ -79,14 +78,14 @@ def demo(
         float | None,
         typer.Option(
             min=0.0,
-            help="Send the next sentence so long after the last motion began [s]; default: so "
-            "that it takes over about 1 s before that motion's end.",
+            help="Time from the start of a motion to sending the next sentence [s]; default: such "
+            "that the next motion takes over about 1 s before the end.",
         ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the picture and the logs.")] = Path("out"),
-    timeout: Annotated[float, typer.Option(help="Patience with the model's start [s].")] = 300.0,
+    timeout: Annotated[float, typer.Option(help="Maximum time for loading the model [s].")] = 300.0,
 ) -> None:
-    """Send sentences, let the mock robot execute them as one motion, draw what it did."""
+    """Send sentences, let the mock robot execute them as one motion, and draw it."""
     end_on_signals()
     console = Console(highlight=False, soft_wrap=True)
     options = {"model": model, "device": device, "seconds": float(seconds), "seed": int(seed)}
@@ -112,20 +111,20 @@ def run_demo(
     interrupt: float | None = None,
     node_module: str = "generate_node",
 ) -> Result:
-    """Do everything the module says.
+    """Run the demo.
 
     Args:
         texts: The sentences.
         robot_name: Robot profile or URDF.
         options: Further parameters of the generate node.
-        out: Folder for the picture and the logs; made if missing.
-        timeout: Patience with the start of the node [s].
-        console: Takes the progress.
-        interrupt: When to send the next sentence; see `Session.until_it_is_time`.
-        node_module: What to run as the generate node.
+        out: Folder for the picture and the logs; created if missing.
+        timeout: Maximum time for the start of the nodes [s].
+        console: Console for the progress.
+        interrupt: Time of the next sentence; see `Session.until_it_is_time`.
+        node_module: Module of the generate node.
 
     Raises:
-        NextscaleError: a step failed; the message says which and why.
+        NextscaleError: a step failed; the message states which and why.
     """
     logs = out / "logs"
     logs.mkdir(parents=True, exist_ok=True)
@@ -145,7 +144,7 @@ def run_demo(
             )
         ]
         robot = load_robot(robot_name)
-        # Our own handlers stay, so that Ctrl-C and SIGTERM unwind through the children's `with`.
+        # Own signal handlers stay, so that Ctrl-C and SIGTERM unwind the children's `with` blocks.
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         stack.callback(rclpy.try_shutdown)
         recorder = Recorder()
@@ -167,7 +166,7 @@ def run_demo(
             final_error = session.until_it_rests()
         executed = recorder.executed(robot, "; ".join(texts))
         begin = nanoseconds(recorder.states[0].header.stamp) / NANOSECONDS
-    # The children have ended here; drawing does not need them.
+    # The children have ended; drawing does not need them.
     moved = np.ptp(executed.positions, axis=0).max()
     console.print(
         f"[4/5] the mock robot has executed it: {len(executed)} joint states recorded, "
@@ -192,21 +191,21 @@ def _say(
     interrupt: float | None,
     console: Console,
 ) -> None:
-    """Send one sentence at its time, and tell what came of it."""
+    """Send one sentence when it is due, and print the result."""
     if number:
         session.until_it_is_time(interrupt)
     left = f", {_left(session):.1f} s before the robot would rest" if number else ""
     console.print(f"[2/5] sending on /text_command: {_plain(repr(text))}{left}")
     answer = session.say(text) if number else session.first(text)
     if count == 1:
-        # What was recorded while the node was thinking is not part of the motion.
+        # The recording begins with the motion.
         recorder.states.clear()
         recorder.odometry.clear()
     command = answer.command
     console.print(
         f"[3/5] received on /motion_command: {len(command.points)} points, "
         f"{len(command.joint_names)} joints, {answer.end - answer.begin:.2f} s "
-        f"({answer.latency:.2f} s after)"
+        f"({answer.latency:.2f} s after sending)"
     )
 
 
@@ -223,7 +222,7 @@ def _draw(
     begin: float,
     picture: Path,
 ) -> None:
-    """One sentence: what the robot did; several: with the seams between them."""
+    """Draw the executed motion; for several sentences with the seams."""
     if len(answers) == 1:
         draw_robot(robot, executed, picture)
         return
@@ -239,7 +238,7 @@ def _draw(
         )
         for answer, fit in zip(answers, fits, strict=True)
     ]
-    # Nobody wants to look at a robot that stands and waits for the first sentence's motion.
+    # Most of the standing before the first motion is cut.
     idle = int(np.searchsorted(executed.time_from_start, spoken[0].begin - STILL))
     shown = replace(
         executed,
@@ -253,7 +252,7 @@ def _draw(
 
 
 def _summarise(result: Result, console: Console) -> None:
-    """What happened, in a few lines."""
+    """Print the results as a table."""
     table = Table(show_header=False, box=None, padding=(0, 2))
     for answer, seam in zip(result.answers, result.seams, strict=True):
         report = answer.report
@@ -285,12 +284,12 @@ def _summarise(result: Result, console: Console) -> None:
 
 
 def _plain(text: str) -> str:
-    """Text that rich prints as it stands."""
+    """Text escaped for rich."""
     return text.replace("[", r"\[")
 
 
 def _file_name(text: str) -> str:
-    """A short file name that still shows the sentence."""
+    """A short file name from the sentence."""
     return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")[:60] or "motion"
 
 

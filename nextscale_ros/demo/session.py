@@ -1,4 +1,4 @@
-"""Several sentences to a robot, each while the one before is still executed."""
+"""A session of the demo: sentences sent while the previous motion is still executed."""
 
 from __future__ import annotations
 
@@ -17,32 +17,35 @@ from nextscale_ros.messages.validate_trajectory import NANOSECONDS, nanoseconds
 from nextscale_ros.msg import MotionReport
 
 LISTENERS = 2
-"""The mock robot and the demo."""
+"""Number of subscribers of /motion_command: the mock robot and the demo."""
+
 SENDINGS = 10
+"""Maximum number of attempts to send the first sentence."""
+
 ARRIVED = 0.005
-"""How near the robot must come to the last point of the trajectory [rad]."""
+"""Maximum distance to the last point of the trajectory at rest [rad]."""
 
 BEFORE_END = 1.0
-"""A sentence is sent so early that it should take over so long before the end [s]."""
+"""Planned time from a takeover to the end of the previous trajectory [s]."""
 
 SLOWER = 1.3
-"""So much longer than the last sentence the next one may take."""
+"""Allowance for the planning time of the next sentence, relative to the last one's."""
 
 
 class DemoError(NextscaleError, RuntimeError):
-    """The demo could not show what it should."""
+    """A step of the demo failed."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of one sentence; times by the clock of ROS [s].
+    """Result of one sentence; times of the ROS clock [s].
 
     Attributes:
         text: The sentence.
-        report: The node's report on it.
+        report: Report of the node.
         command: The trajectory.
-        sent: When the sentence was sent.
-        received: When the trajectory came.
+        sent: Time of sending the sentence.
+        received: Time of receiving the trajectory.
     """
 
     text: str
@@ -53,12 +56,12 @@ class Answer:
 
     @property
     def latency(self) -> float:
-        """From sending the sentence to receiving the trajectory, over DDS [s]."""
+        """Time from sending the sentence to receiving the trajectory, over DDS [s]."""
         return self.received - self.sent
 
     @property
     def begin(self) -> float:
-        """Time of the trajectory's zero."""
+        """Start time of the trajectory."""
         return nanoseconds(self.command.header.stamp) / NANOSECONDS or self.received
 
     @property
@@ -69,11 +72,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class Seam:
-    """How a trajectory's first point fits what the robot did at that point's time.
+    """Difference between a trajectory's first point and the robot's motion at that time.
 
     Attributes:
-        position_jump: Largest distance of a joint [rad].
-        velocity_jump: Largest difference of a joint's velocity [rad/s].
+        position_jump: Largest position difference of a joint [rad].
+        velocity_jump: Largest velocity difference of a joint [rad/s].
     """
 
     position_jump: float
@@ -81,11 +84,11 @@ class Seam:
 
 
 class Session:
-    """Talks to the node and watches the robot.
+    """Sends sentences to the node and follows the robot's motion.
 
     Args:
-        recorder: Hears everything.
-        alive: Raises when a process has ended.
+        recorder: Records all topics.
+        alive: Raises if a process has ended.
     """
 
     def __init__(self, recorder: Recorder, alive: Callable[[], None]) -> None:
@@ -93,20 +96,19 @@ class Session:
         self.answers: list[Answer] = []
 
     def now(self) -> float:
-        """The clock of ROS [s]."""
+        """Time of the ROS clock [s]."""
         return float(self._recorder.get_clock().now().nanoseconds) / NANOSECONDS
 
     def first(self, text: str) -> Answer:
-        """Send a sentence until node, robot and we are all connected with each other.
+        """Send a sentence until generate node, robot and demo are connected.
 
-        The nodes find each other at their own pace, and only the generate node knows whom it
-        reaches.
+        Discovery takes time, and only the generate node knows its subscribers.
 
         Raises:
-            DemoError: the node refused the sentence, or nobody listens to it.
+            DemoError: the node rejected the sentence, or subscribers are missing.
         """
         for _ in range(SENDINGS):
-            # What was recorded while the nodes were starting is not part of the motion.
+            # States recorded during start-up are not part of the motion.
             self._recorder.states[:] = self._recorder.states[-1:]
             answer = self.say(text)
             if answer.report.listeners >= LISTENERS:
@@ -114,17 +116,17 @@ class Session:
             self.answers.clear()
             self._recorder.listen(1.0)
         raise DemoError(
-            f"/motion_command has {answer.report.listeners} listeners, {LISTENERS} should listen"
+            f"/motion_command has {answer.report.listeners} subscribers, expected {LISTENERS}"
         )
 
     def say(self, text: str) -> Answer:
-        """Send a sentence and wait for what comes of it.
+        """Send a sentence and wait for report and trajectory.
 
         Raises:
-            DemoError: the node refused it.
+            DemoError: the node rejected the sentence.
         """
-        recorder, reports, commands = self._recorder, *self._heard()
-        sent = self.now()
+        recorder, sent = self._recorder, self.now()
+        reports, commands = len(recorder.reports), len(recorder.commands)
         recorder.say(text)
         recorder.wait(
             lambda: len(recorder.reports) > reports, 120.0, "a report on the sentence", self._alive
@@ -144,15 +146,12 @@ class Session:
         self.answers.append(answer)
         return answer
 
-    def _heard(self) -> tuple[int, int]:
-        return len(self._recorder.reports), len(self._recorder.commands)
-
     def until_it_is_time(self, interrupt: float | None) -> None:
-        """Wait for the moment to send the next sentence.
+        """Wait until the next sentence is due.
 
         Args:
-            interrupt: So long after the last trajectory began [s]; None: so that the next one
-                takes over shortly before the last one's end, if it takes as long to make.
+            interrupt: Time after the start of the last trajectory [s]; None for a takeover shortly
+                before that trajectory's end, assuming a similar planning time.
         """
         last = self.answers[-1]
         if interrupt is None:
@@ -167,10 +166,10 @@ class Session:
         )
 
     def until_it_rests(self) -> float:
-        """Record until the robot stands in the last point; the distance left [rad].
+        """Record until the robot rests in the last point; returns the remaining distance [rad].
 
         Raises:
-            DemoError: it does not come there.
+            DemoError: the robot does not reach the last point.
         """
         recorder, answer = self._recorder, self.answers[-1]
         command = answer.command
@@ -191,17 +190,17 @@ class Session:
                 self._alive,
             )
         except DemoTimeoutError as failure:
-            raise DemoError(f"{failure}: {error():.3f} rad are left") from failure
+            raise DemoError(f"{failure}: {error():.3f} rad remain") from failure
         return error()
 
 
 def seams(answers: Sequence[Answer], executed: RobotTrajectory, begin: float) -> tuple[Seam, ...]:
-    """How well each trajectory fits what the robot did.
+    """Difference between each trajectory's first point and the executed motion.
 
     Args:
-        answers: The sentences.
-        executed: What the robot did.
-        begin: Time of its first sample, by the clock of ROS [s].
+        answers: Results of the sentences.
+        executed: Executed motion.
+        begin: Time of its first sample on the ROS clock [s].
     """
     times = executed.time_from_start
     motion = CubicHermiteSpline(times, executed.positions, executed.velocities)
@@ -210,7 +209,7 @@ def seams(answers: Sequence[Answer], executed: RobotTrajectory, begin: float) ->
         columns = [executed.joint_names.index(name) for name in answer.command.joint_names]
         first = answer.command.points[0]
         offset = nanoseconds(first.time_from_start) / NANOSECONDS
-        # A robot that begins on arrival stands until then, since before the sentence was sent.
+        # With stamp 0 the robot has stood still since before the sentence was sent.
         due = answer.begin + offset if nanoseconds(answer.command.header.stamp) else answer.sent
         at = float(np.clip(due - begin, times[0], times[-1]))
         position = np.array(first.positions) - motion(at)[columns]

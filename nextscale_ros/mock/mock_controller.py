@@ -1,17 +1,15 @@
-"""The mock robot's action server: control_msgs/FollowJointTrajectory as ros2_controllers serves it.
+"""The mock robot's action server: control_msgs/FollowJointTrajectory by ros2_controllers' rules.
 
-The manners are those of joint_trajectory_controller: a goal is checked before it is accepted, a
-newer goal or command aborts the one being executed, a canceled one is braked, and tolerances that
-the goal or the configuration names are watched on the way and at the end. Its releases differ in
-what follows; the parameter `controller_generation` names one.
+Behaves as joint_trajectory_controller: a goal is checked before it is accepted, a newer goal or
+command aborts the active one, a canceled goal is braked, and the tolerances of the goal or of the
+configuration are checked on the path and at the end. The parameter `controller_generation` selects
+the release to imitate:
 
-`jazzy` (Humble to Kilted): with goal_time 0 the robot may take for ever to arrive. A new trajectory
-replaces the old one, and points that are past are skipped. Joints that are left out stay where they
-are.
-
-`lyrical` (6.x, September 2026): with goal_time 0 the robot must have arrived at the end, below 0 it
-may take for ever. A new trajectory is spliced into the old one at its stamp; where that is past, it
-begins with its first point at once. Joints that are left out finish their old motion.
+- `jazzy` (Humble to Kilted): goal_time 0 means no time limit. A new trajectory replaces the old
+  one, and points in the past are skipped. Joints that a trajectory omits stay where they are.
+- `lyrical` (6.x, September 2026): goal_time 0 means no time after the end, below 0 no limit. A new
+  trajectory is spliced into the old one at its stamp; if the stamp is past, it begins at once with
+  its first point. Omitted joints finish their old motion.
 """
 
 from __future__ import annotations
@@ -33,13 +31,13 @@ from nextscale_ros.messages.validate_trajectory import NANOSECONDS, nanoseconds
 from nextscale_ros.mock.spline_interpolation import JointPlan
 
 FEEDBACK_EVERY = 0.05
-"""Time between two feedback messages [s]; joint_trajectory_controller's own."""
+"""Period of feedback messages, as in joint_trajectory_controller [s]."""
 
 RESULT_KEPT = 10.0
-"""How long results wait to be fetched [s]. rclpy's 15 minutes would keep every trajectory."""
+"""Lifetime of unfetched results [s]; rclpy's 15 minutes would keep every trajectory in memory."""
 
 LYRICAL = "lyrical"
-"""The generation of joint_trajectory_controller that splices trajectories."""
+"""Release of joint_trajectory_controller that splices trajectories."""
 
 Motion = tuple[np.ndarray, np.ndarray]
 """Positions (J,) [rad] and velocities (J,) [rad/s]."""
@@ -47,14 +45,14 @@ Motion = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Tolerances:
-    """How far the robot may be from what is asked of it; 0 is any distance.
+    """Maximum deviation from the command; 0 means unlimited.
 
     Attributes:
-        path: (J,) on the way [rad].
-        path_velocity: (J,) on the way [rad/s].
+        path: (J,) on the path [rad].
+        path_velocity: (J,) on the path [rad/s].
         goal: (J,) at the end [rad].
         goal_velocity: (J,) at the end [rad/s].
-        goal_time: How long after the end it may take to be within them [s].
+        goal_time: Maximum time after the end until the goal tolerances hold [s].
     """
 
     path: np.ndarray
@@ -65,15 +63,16 @@ class Tolerances:
 
     @classmethod
     def none(cls, joints: int) -> Tolerances:
-        """Nothing is watched."""
+        """Unlimited tolerances for a number of joints."""
         zero = np.zeros(joints)
         return cls(path=zero, path_velocity=zero, goal=zero, goal_velocity=zero)
 
     def asked(self, goal: Any, names: Sequence[str]) -> Tolerances:
-        """These, with what a FollowJointTrajectory.Goal says instead.
+        """These tolerances, overridden by those of a FollowJointTrajectory.Goal.
 
         Raises:
-            ValueError: it names a joint that is not in `names`, or a negative value that is not -1.
+            ValueError: the goal names a joint that is not in `names`, or a negative value other
+                than -1.
         """
         values = {
             name: getattr(self, name).copy()
@@ -82,7 +81,7 @@ class Tolerances:
         for kind, tolerances in (("path", goal.path_tolerance), ("goal", goal.goal_tolerance)):
             for tolerance in tolerances:
                 if tolerance.name not in names:
-                    raise ValueError(f"{kind}_tolerance names {tolerance.name!r}, no joint of ours")
+                    raise ValueError(f"{kind}_tolerance names the unknown joint {tolerance.name!r}")
                 joint = list(names).index(tolerance.name)
                 for key, value in (
                     (kind, tolerance.position),
@@ -90,39 +89,35 @@ class Tolerances:
                 ):
                     values[key][joint] = _resolve(float(values[key][joint]), value)
         seconds = nanoseconds(goal.goal_time_tolerance) / NANOSECONDS
-        forever = seconds == -1.0
-        return replace(
-            self,
-            **values,
-            goal_time=math.inf if forever else _resolve(self.goal_time, seconds),
-        )
+        goal_time = math.inf if seconds == -1.0 else _resolve(self.goal_time, seconds)
+        return replace(self, **values, goal_time=goal_time)
 
 
 def _resolve(default: float, asked: float) -> float:
-    """0 leaves the default, -1 lifts it."""
+    """A tolerance by control_msgs' rules: 0 keeps the default, -1 removes the limit."""
     if asked == -1.0:
         return 0.0
     if asked < 0.0:
-        raise ValueError(f"a tolerance is {asked}: must be positive, 0 or -1")
+        raise ValueError(f"a tolerance must be positive, 0 or -1, got {asked}")
     return asked or default
 
 
 def grace(goal_time: float, generation: str) -> float:
-    """How long after the end the robot may take to arrive, as a controller reads its goal_time [s].
+    """Maximum time from the end of a trajectory to arrival, from the parameter goal_time [s].
 
     Args:
-        goal_time: The controller's parameter [s].
+        goal_time: Parameter of the controller [s].
         generation: 'jazzy' or 'lyrical'.
 
     Raises:
-        ConfigError: a value that this generation does not allow.
+        ConfigError: a value that this release does not accept.
     """
     if generation == LYRICAL:
         return math.inf if goal_time < 0 else goal_time
     if goal_time < 0:
         raise ConfigError(
-            f"goal_time is {goal_time}: controller_generation {generation} takes 0 (for ever) or "
-            "more"
+            f"goal_time must be at least 0 (0: no limit) with controller_generation {generation}, "
+            f"got {goal_time}"
         )
     return goal_time or math.inf
 
@@ -130,12 +125,12 @@ def grace(goal_time: float, generation: str) -> float:
 def braking_plan(
     now: float, motion: Motion, deceleration: np.ndarray, lower: np.ndarray, upper: np.ndarray
 ) -> JointPlan:
-    """From motion to rest, each joint as fast as it may, and harder where its end is near.
+    """A plan that stops each joint at its maximum deceleration, harder near a position limit.
 
     Args:
-        now: When it begins [s].
-        motion: Of the robot at that time.
-        deceleration: (J,) [rad/s^2].
+        now: Start time [s].
+        motion: Motion of the robot at that time.
+        deceleration: (J,) maximum deceleration [rad/s^2].
         lower: (J,) position limits [rad].
         upper: (J,) position limits [rad].
     """
@@ -145,7 +140,7 @@ def braking_plan(
     moving = speed > 0
     stop = np.zeros(len(speed))
     stop[moving] = np.minimum(speed / deceleration, 2 * room / np.maximum(speed, 1e-12))[moving]
-    # Between these times every joint is on one parabola, which a cubic between points reproduces.
+    # Between these times every joint follows one parabola, which a cubic reproduces exactly.
     times = np.unique(np.concatenate([[0.0], stop]))
     spent = np.minimum(times[:, None], stop)
     share = np.divide(spent, stop, out=np.ones_like(spent), where=stop > 0)
@@ -154,58 +149,58 @@ def braking_plan(
 
 
 class Following(Protocol):
-    """What the controller needs of the robot; times are seconds since the robot began."""
+    """Interface of the robot for its controller; times are seconds since the robot's start."""
 
     def refusals(self, trajectory: JointTrajectory) -> list[str]:
-        """Why a trajectory cannot be followed; empty when it can."""
+        """Reasons to reject a trajectory; empty if it is valid."""
 
     def follow(self, trajectory: JointTrajectory) -> float:
-        """Follow it; the time of its last point [s]."""
+        """Follow a trajectory; returns the time of its last point [s]."""
 
     def brake(self) -> None:
-        """Come to rest."""
+        """Stop the joints."""
 
     def desired(self, now: float) -> Motion:
-        """What is asked of the joints."""
+        """Commanded motion of the joints."""
 
     def measured(self, now: float) -> Motion:
-        """Where the joints are."""
+        """Measured motion of the joints."""
 
 
 class _Server(ActionServer):
-    """Goals end when the robot's timer says so; no thread and no coroutine waits for that.
+    """Action server whose goals are ended by the robot's timer, without a waiting thread.
 
-    rclpy would run a callback for each goal and end the goal when it returns. Here none is run
-    until the end is known; ActionServer schedules it then.
+    rclpy runs an execute callback per goal and ends the goal when it returns; here the callback is
+    scheduled only once the result is known.
     """
 
     def notify_execute(self, goal_handle: Any, execute_callback: Callable[..., Any] | None) -> None:
-        """Schedule what ends the goal, if it is given."""
+        """Schedule the callback that ends the goal, if given."""
         if execute_callback is not None:
             super().notify_execute(goal_handle, execute_callback)
 
 
 @dataclass
 class _Active:
-    """The goal being executed."""
+    """The active goal."""
 
     handle: Any
     end: float
     tolerances: Tolerances
-    told: float = -np.inf
+    last_feedback: float = -np.inf
 
 
 class MockController:
-    """Serves the action on behalf of a robot, in the thread that serves the robot.
+    """Serves the action for a robot, in the robot's own thread.
 
     Args:
-        node: Owns the action server.
-        action: Its name.
-        names: J joints.
-        robot: Follows, brakes and says where it is.
+        node: Owner of the action server.
+        action: Name of the action.
+        names: Names of the J joints.
+        robot: The robot to command.
 
     Attributes:
-        tolerances: What goals are held to that name no tolerances of their own.
+        tolerances: Default tolerances of goals.
 
     Raises:
         ConfigError: control_msgs is not installed, or `goal_time` is not allowed.
@@ -230,11 +225,11 @@ class MockController:
         )
 
     def destroy(self) -> None:
-        """Serve no more."""
+        """Destroy the action server."""
         self._server.destroy()
 
     def preempt(self, words: str) -> None:
-        """Abort the goal being executed, if there is one; the robot goes on."""
+        """Abort the active goal, if any; the robot's motion continues."""
         if self._active is not None:
             self._finish("abort", self._type.Result.INVALID_GOAL, words)
 
@@ -257,13 +252,13 @@ class MockController:
         handle.execute()
 
     def _on_cancel(self, handle: Any) -> CancelResponse:
-        # The goal's state is 'canceling' only after this; look() ends it.
+        # The goal's state becomes 'canceling' after this callback; look() ends it.
         if self._active is not None and self._active.handle == handle:
             self._robot.brake()
         return CancelResponse.ACCEPT
 
     def look(self, now: float, stamp: Time) -> None:
-        """Called by the robot's timer: tell how the goal goes, and end it when it has ended."""
+        """Publish feedback and end a finished goal; called by the robot's timer."""
         active = self._active
         if active is None:
             return
@@ -273,9 +268,9 @@ class MockController:
             return
         desired, actual = self._robot.desired(now), self._robot.measured(now)
         error: Motion = (desired[0] - actual[0], desired[1] - actual[1])
-        if now - active.told >= FEEDBACK_EVERY:
-            active.told = now
-            self._tell(active.handle, stamp, desired, actual, error)
+        if now - active.last_feedback >= FEEDBACK_EVERY:
+            active.last_feedback = now
+            self._publish_feedback(active.handle, stamp, desired, actual, error)
         limits = active.tolerances
         if now < active.end:
             out = self._outside(error, limits.path, limits.path_velocity)
@@ -294,7 +289,7 @@ class MockController:
             self._finish("abort", result.GOAL_TOLERANCE_VIOLATED, words)
 
     def _outside(self, error: Motion, position: np.ndarray, velocity: np.ndarray) -> str:
-        """Which joint is outside its tolerance; '' when none is."""
+        """The first joint outside its tolerance, as a sentence; '' if there is none."""
         for unit, off, limit in (("rad", error[0], position), ("rad/s", error[1], velocity)):
             bad = np.flatnonzero((limit > 0) & (np.abs(off) > limit))
             if len(bad):
@@ -302,7 +297,7 @@ class MockController:
                 return f"{self._names[joint]} is off by {off[joint]:.3f} {unit}"
         return ""
 
-    def _tell(
+    def _publish_feedback(
         self, handle: Any, stamp: Time, desired: Motion, actual: Motion, error: Motion
     ) -> None:
         desired_point, actual_point, error_point = (
@@ -316,7 +311,7 @@ class MockController:
         handle.publish_feedback(feedback)
 
     def _finish(self, how: str, code: int, words: str) -> None:
-        """Bring the goal into a final state ('succeed', 'abort' or 'canceled'), with its result."""
+        """End the active goal ('succeed', 'abort' or 'canceled') with a result."""
         assert self._active is not None
         handle, self._active = self._active.handle, None
         getattr(handle, how)()

@@ -1,13 +1,13 @@
-"""A robot that obeys perfectly: joint_trajectory_controller without a robot behind it.
+"""Mock robot node: joint_trajectory_controller with a robot that executes commands exactly.
 
-It accepts on /motion_command, and by the action (mock_controller.py), what the controller would
-accept and says why it refuses the rest, follows splines between the points, lets a new trajectory
-replace the one it follows, holds the last point, and publishes /joint_states (and /odom, once a
-base trajectory came) at 100 Hz. It describes itself on /robot_description and tells on /tf where
-its base is, which until the first base trajectory is above the origin.
+Accepts trajectories on /motion_command and through the action (mock_controller.py) by the
+controller's rules and logs why it rejects one. Interpolates between the points, lets a new
+trajectory replace the active one, holds the last point, and publishes /joint_states (and /odom,
+once a base trajectory was received) at 100 Hz, its URDF on /robot_description and the transforms of
+its base on /tf; until the first base trajectory, the base stands above the origin.
 
-It never is a second source: where another node publishes the joint states or serves the action it
-does not start, and it ends when one appears.
+It is never a second source: it does not start where another node publishes joint states or serves
+the action, and it ends when such a node appears.
 """
 
 from __future__ import annotations
@@ -40,29 +40,27 @@ from nextscale_ros.spin import serve
 from nextscale_ros.tf import BaseTransforms, root_link
 
 JUMP = 0.05
-"""Distance of what a new trajectory asks for at once from the present state that earns a warning
-[rad]."""
+"""Jump of the commanded position at the start of a trajectory that causes a warning [rad]."""
 
 _TOGETHER = 0.5
-"""Maximum time from the one to the other of joints and base that begin on arrival together [s]."""
-
+"""Maximum time between a joint and a base trajectory that begin on arrival together [s]."""
 
 TF_RATE = 50.0
-"""Transforms are told so often at most [Hz]."""
+"""Maximum rate of transforms [Hz]."""
 
 _LOOK_EVERY = 0.2
-"""How often another robot is looked for [s]."""
+"""Period of the search for another robot [s]."""
 
 
 class MockRobot(Node):
-    """Stands in its nominal pose until it is told to move.
+    """A robot that stands in its nominal posture until it receives a trajectory.
 
     Args:
-        parameter_overrides: Start values of parameters, beside those of the command line.
+        parameter_overrides: Initial values of parameters, in addition to the command line's.
 
     Attributes:
-        failure: Why it has to end, an error; '' as long as it has not.
-        retired: Whether it ends because another robot is there, which is no error.
+        failure: Error that ends the node; '' while it runs.
+        retired: True if the node ends, without an error, because another robot is present.
 
     Raises:
         NextscaleError: the robot cannot be loaded.
@@ -74,7 +72,7 @@ class MockRobot(Node):
         robot = described_robot(self)
         self._child_frame = self._text("base_link") or root_link(robot)
         self._rate = float(self.get_parameter("state_rate").value)
-        # Times since now keep their nanoseconds in a float; times since 1970 do not.
+        # A float holds nanoseconds since the start, not since 1970.
         self._epoch = self._now()
         self._robot = robot
         self._names = list(robot.joint_names)
@@ -83,7 +81,7 @@ class MockRobot(Node):
         self._joints = JointFollower(robot.nominal)
         self._base: BaseFollower | None = None
         self._splices = self._text("controller_generation") == LYRICAL
-        # When joints or base began on arrival, until the other comes.
+        # Arrival time of a joint or base trajectory, until its counterpart arrives.
         self._arrived: dict[str, float] = {}
         self._transforms: BaseTransforms | None = None
         self._ticks, self._every = 0, max(round(self._rate / TF_RATE), 1)
@@ -101,7 +99,7 @@ class MockRobot(Node):
         self._publishes = False
 
     def _look(self) -> None:
-        """Start where there is no other robot; end where there is one."""
+        """Start once no other robot is present; end if there is one."""
         try:
             if self._publishes:
                 self._others.check()
@@ -112,7 +110,7 @@ class MockRobot(Node):
             self._give_way(f"{error}: this mock robot would be a second source and ends")
 
     def _give_way(self, reason: str) -> None:
-        """Publish and serve nothing from now on."""
+        """Stop the timers and end, as an error or quietly."""
         self.destroy_timer(self._look_timer)
         if self._publishes:
             self.destroy_timer(self._timer)
@@ -123,10 +121,10 @@ class MockRobot(Node):
             self.failure = reason
 
     def _start(self) -> None:
-        """Publish, serve and listen."""
+        """Create publishers, subscriptions, the action server and the timer."""
         command = self._text("command_topic")
         topic = self._text("description_topic")
-        # Who described the robot to us, or does already, described it to all.
+        # A description that this node received, or that is already published, needs no second one.
         described = self._text("robot") == DESCRIPTION or self.count_publishers(topic)
         if self.get_parameter("publish_description").value and not described:
             self._description = publish_description(self, self._robot, topic)
@@ -143,7 +141,7 @@ class MockRobot(Node):
                 self.get_logger().warning(f"the controller's action is not served: {error}")
         self._timer = self.create_timer(1.0 / self._rate, self._on_timer)
         joints = f"{self._robot.name}: {len(self._names)} joints"
-        self.get_logger().info(f"{joints}, listening on {command}")
+        self.get_logger().info(f"{joints}, subscribed to {command}")
 
     def _text(self, parameter: str) -> str:
         return str(self.get_parameter(parameter).value)
@@ -153,11 +151,11 @@ class MockRobot(Node):
         return int(self.get_clock().now().nanoseconds)
 
     def _seconds(self, nanoseconds: int) -> float:
-        """A time on the node's clock [ns] as seconds since the node began [s]."""
+        """A time of the node's clock [ns] as seconds since the node's start [s]."""
         return (nanoseconds - self._epoch) / NANOSECONDS
 
     def _begin_of(self, message: JointTrajectory | MultiDOFJointTrajectory, kind: str) -> float:
-        """When a trajectory begins [s] since the node began; a stamp of 0 means on arrival."""
+        """Start time of a trajectory since the node's start [s]; a stamp of 0 means on arrival."""
         stamp = nanoseconds(message.header.stamp)
         if stamp:
             return self._seconds(stamp)
@@ -180,41 +178,33 @@ class MockRobot(Node):
             self._controller.preempt("Current goal preempted by a command on the topic.")
         self.follow(message)
 
-    # -- what the action server needs
+    # Interface `Following` of the action server.
 
     def refusals(self, trajectory: JointTrajectory) -> list[str]:
-        """Why the controller would refuse a trajectory; empty when it would not."""
+        """Reasons why the controller would reject a trajectory; empty if it is valid."""
         partial = bool(self.get_parameter("allow_partial_joints_goal").value)
         return check_joint_trajectory(trajectory, self._names, self._now(), partial)
 
     def brake(self) -> None:
-        """Come to rest: as fast as the joints may, or at once (decelerate_on_cancel)."""
-        limits = self._robot
-        now = self._seconds(self._now())
+        """Stop at the acceleration limits, or at once without `decelerate_on_cancel`."""
+        now, robot = self._seconds(self._now()), self._robot
+        motion = self.measured(now)
         if not self.get_parameter("decelerate_on_cancel").value:
-            self._joints = JointFollower(self.measured(now)[0])
+            self._joints = JointFollower(motion[0])
             return
-        self._joints.start(
-            braking_plan(
-                now,
-                self.measured(now),
-                limits.acceleration_limit,
-                limits.position_lower,
-                limits.position_upper,
-            ),
-            now,
-        )
+        limits = (robot.acceleration_limit, robot.position_lower, robot.position_upper)
+        self._joints.start(braking_plan(now, motion, *limits), now)
 
     def desired(self, now: float) -> Motion:
-        """What is asked of the joints at a time [s]."""
+        """Commanded motion of the joints at a time [s]."""
         return self._joints.sample(now)
 
     def measured(self, now: float) -> Motion:
-        """Where the joints are at a time [s]: this robot obeys perfectly."""
+        """Measured motion of the joints at a time [s], equal to the commanded motion."""
         return self.desired(now)
 
     def follow(self, message: JointTrajectory) -> float:
-        """Follow a trajectory that was checked; the time of its last point [s]."""
+        """Follow a checked trajectory; returns the time of its last point [s]."""
         now = self._seconds(self._now())
         begin = self._begin_of(message, "joints")
         before = self._joints.sample(now)[0]
@@ -235,8 +225,8 @@ class MockRobot(Node):
         if jump.max() > JUMP:
             joint = int(jump.argmax())
             self.get_logger().warning(
-                f"what is due now is {jump[joint]:.3f} rad away at {self._names[joint]}: a real "
-                "robot would jerk"
+                f"the commanded position of {self._names[joint]} jumps by {jump[joint]:.3f} rad: a "
+                "real robot would jerk"
             )
         self._moving = True
         end = self._joints.end
@@ -283,7 +273,7 @@ class MockRobot(Node):
             self._transforms.publish(frame, place, turn, positions, stamp.to_msg())
         if self._moving and now >= self._joints.end:
             self._moving = False
-            self.get_logger().info("arrived at the last point, holding it")
+            self.get_logger().info("reached the last point, holding it")
 
     def _publish_base(self, position: np.ndarray, quaternion: np.ndarray, stamp: Time) -> None:
         odometry = Odometry(child_frame_id=self._child_frame)

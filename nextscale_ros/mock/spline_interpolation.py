@@ -1,36 +1,45 @@
-"""Following a trajectory between its points, as joint_trajectory_controller does."""
+"""Interpolation between trajectory points, as in joint_trajectory_controller."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
+from scipy.interpolate import BSpline, CubicHermiteSpline, make_interp_spline
 from scipy.spatial.transform import Rotation, Slerp
 
 
 @dataclass(frozen=True)
 class JointPlan:
-    """Points to pass through.
+    """Points of a joint trajectory.
 
     Attributes:
         times: (N,) strictly increasing [s], on any clock.
         positions: (N, J) [rad].
-        velocities: (N, J) [rad/s], or None: straight lines between the points.
+        velocities: (N, J) [rad/s]; None for linear interpolation.
     """
 
     times: np.ndarray
     positions: np.ndarray
     velocities: np.ndarray | None
 
+    @cached_property
+    def spline(self) -> CubicHermiteSpline | BSpline:
+        """Interpolation through at least two points."""
+        if self.velocities is None:
+            return make_interp_spline(self.times, self.positions, k=1)
+        return CubicHermiteSpline(self.times, self.positions, self.velocities)
+
 
 class JointFollower:
     """The commanded state of J joints over time.
 
-    A new plan takes over at once from the state at that moment: up to the new plan's first point
-    it is a spline from there, and after the last point the last position is held.
+    A new plan takes over from the state at that moment: a spline leads from there to the plan's
+    first point. After the last point the last position is held.
 
     Args:
-        positions: (J,) where the joints stand at first [rad].
+        positions: (J,) initial positions, at rest [rad].
     """
 
     def __init__(self, positions: np.ndarray) -> None:
@@ -38,20 +47,18 @@ class JointFollower:
         self._plan = JointPlan(np.zeros(1), rest[None], np.zeros((1, len(rest))))
 
     def start(self, plan: JointPlan, now: float) -> None:
-        """Replace whatever is being followed, from the state at time `now` [s]."""
-        later = plan.times > now
-        # A first point at or before `now` stands for the present state; one still to come is led
-        # up to from here.
-        self._plan = self._led_up(plan, now) if later[0] else plan
+        """Replace the current plan, from the state at time `now` [s]."""
+        # A first point at or before `now` stands for the present state.
+        self._plan = self._led_up(plan, now) if plan.times[0] > now else plan
 
     def splice(self, plan: JointPlan, begin: float, named: np.ndarray, now: float) -> None:
-        """Go on with what is being followed until a new plan begins.
+        """Follow the current plan until a new one begins.
 
         Args:
-            plan: Its times count from `begin`.
-            begin: When it begins [s].
-            named: (J,) which joints it moves; the others go on as before.
-            now: The present time, `begin` at the latest [s].
+            plan: New plan; times relative to `begin`.
+            begin: Time at which the new plan begins, not before `now` [s].
+            named: (J,) True for joints that the new plan moves; the others finish the old plan.
+            now: Present time [s].
         """
         old = self._plan
         new = replace(plan, times=plan.times + begin)
@@ -63,7 +70,7 @@ class JointFollower:
         self._plan = new
 
     def _completed(self, plan: JointPlan, named: np.ndarray) -> JointPlan:
-        """A plan for some of the joints (J,), the others doing what they are doing to its end."""
+        """A plan for the named joints (J,), completed by the other joints' current motion."""
         old, count = self._plan, len(plan.times)
         times = np.concatenate([plan.times, old.times[old.times > plan.times[-1]]])
         states = [self.sample(float(time)) for time in times]
@@ -77,7 +84,7 @@ class JointFollower:
         return JointPlan(times, positions, None if plan.velocities is None else velocities)
 
     def _led_up(self, plan: JointPlan, time: float) -> JointPlan:
-        """The plan after the state in which what is being followed is at an earlier time [s]."""
+        """The plan, preceded by the current state at an earlier time [s]."""
         position, velocity = self.sample(time)
         return JointPlan(
             np.concatenate([[time], plan.times]),
@@ -92,41 +99,24 @@ class JointFollower:
 
     def sample(self, now: float) -> tuple[np.ndarray, np.ndarray]:
         """Positions (J,) [rad] and velocities (J,) [rad/s] at time `now` [s]."""
-        times, positions = self._plan.times, self._plan.positions
-        velocities = self._plan.velocities
-        still = np.zeros(positions.shape[1])
-        if now >= times[-1]:
-            return positions[-1].copy(), still
-        if now <= times[0]:
-            return positions[0].copy(), still if velocities is None else velocities[0].copy()
-        i = int(np.searchsorted(times, now, side="right")) - 1
-        step = float(times[i + 1] - times[i])
-        u = (now - float(times[i])) / step
-        a, b = positions[i], positions[i + 1]
-        if velocities is None:
-            return a + u * (b - a), (b - a) / step
-        return _hermite(a, velocities[i] * step, b, velocities[i + 1] * step, u, step)
-
-
-def _hermite(
-    a: np.ndarray, da: np.ndarray, b: np.ndarray, db: np.ndarray, u: float, step: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Cubic through a and b with slopes da and db per unit of u; the value and its rate in time."""
-    c = 3 * (b - a) - 2 * da - db
-    d = 2 * (a - b) + da + db
-    value = a + u * (da + u * (c + u * d))
-    slope = da + u * (2 * c + 3 * u * d)
-    return value, slope / step
+        plan = self._plan
+        if plan.times[0] < now < plan.times[-1]:
+            return plan.spline(now), plan.spline(now, 1)
+        at_end = now >= plan.times[-1]
+        position = plan.positions[-1 if at_end else 0].copy()
+        if at_end or plan.velocities is None:
+            return position, np.zeros_like(position)
+        return position, plan.velocities[0].copy()
 
 
 class BaseFollower:
-    """The commanded pose of the floating base over time; straight lines and great circles.
+    """The commanded pose of the floating base over time, by linear interpolation and slerp.
 
     Args:
-        times: (N,) strictly increasing, from its begin [s].
+        times: (N,) strictly increasing, relative to `begin` [s].
         positions: (N, 3) [m].
         quaternions: (N, 4) x y z w.
-        begin: When it begins [s].
+        begin: Start time [s].
     """
 
     def __init__(

@@ -54,8 +54,7 @@ from nextscale_ros.node.planner import Planner
 from nextscale_ros.node.services import Services
 from nextscale_ros.node.statistics import Statistics
 from nextscale_ros.parameters.values import declare_parameters, read_settings
-from nextscale_ros.qos import EVENTS, LATCHED
-from nextscale_ros.qos_events import subscription_events
+from nextscale_ros.qos import EVENTS, LATCHED, subscription_events
 from nextscale_ros.robot_description import described_robot
 from nextscale_ros.robot_state.inputs import RobotInputs
 from nextscale_ros.robot_state.state_monitor import StateMonitor

@@ -17,8 +17,7 @@ from nextscale_ros.node.progress import EXECUTE
 from nextscale_ros.node.reports import Ended
 from nextscale_ros.node.trajectory_client import TrajectoryController
 from nextscale_ros.parameters.values import read_settings
-from nextscale_ros.qos import COMMAND
-from nextscale_ros.qos_events import publisher_events
+from nextscale_ros.qos import COMMAND, publisher_events
 from nextscale_ros.robot_state.active_trajectory import ActiveTrajectory
 
 CLOSING = 1.0

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from rcl_interfaces.msg import (
@@ -22,7 +21,6 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from nextscale_core.exceptions import ConfigError
-from nextscale_core.robots import Robot, load_robot
 from nextscale_ros.parameters.schema import Declaration, declarations
 
 MAX_SEED = 2**31 - 1
@@ -142,24 +140,4 @@ def read_settings(node: Node) -> Settings:
         takeover_margin=float(value("takeover_margin")),
         execution_timeout=float(value("execution_timeout")),
         publish_markers=bool(value("publish_markers")),
-    )
-
-
-def chosen_robot(node: Node) -> Robot:
-    """The robot that the parameters `robot`, `profile` and `joints` name.
-
-    `nextscale_ros.robot_description` takes it from a topic instead.
-
-    Raises:
-        NextscaleError: it cannot be loaded.
-    """
-
-    def value(name: str) -> Any:
-        return node.get_parameter(name).value
-
-    joints: str | list[str] | None = [text for text in value("joints") if text] or None
-    if joints in (["all"], ["upper_body"]):
-        joints = joints[0]
-    return load_robot(
-        str(value("robot")), Path(value("profile")) if value("profile") else None, joints
     )

@@ -18,8 +18,7 @@ from sensor_msgs.msg import Imu, JointState
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.robots import Robot
 from nextscale_ros.messages.validate_trajectory import NANOSECONDS, nanoseconds
-from nextscale_ros.qos import SENSORS
-from nextscale_ros.qos_events import subscription_events
+from nextscale_ros.qos import SENSORS, subscription_events
 from nextscale_ros.robot_state.base_pose_buffer import BasePoseBuffer, BasePoseError, ImuBuffer
 from nextscale_ros.robot_state.joint_state_buffer import MAX_COMPLAINTS, joint_states_of
 from nextscale_ros.robot_state.listener import Listener

@@ -1,4 +1,4 @@
-"""Where the soles of a planned motion rest on the floor."""
+"""Footsteps of a planned motion: where its soles rest on the floor."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from nextscale_core.robots.kinematics import Poses, kinematics_of
 from nextscale_core.robots.profile import SIDES
 
 SHORTEST = 0.1
-"""A sole that rests for less only touches the floor on its way [s]."""
+"""Minimum duration of a footstep [s]."""
 
 _SAME_PLACE, _SAME_YAW = 0.03, np.deg2rad(10.0)
-"""Two rests of one foot that differ by less are one footprint [m, rad]."""
+"""Maximum distance and turn between two rests that count as one footstep [m, rad]."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,12 @@ class Footstep:
 
     Attributes:
         side: 'left' or 'right'.
-        centre: (3,) middle of the sole, on the floor [m].
-        yaw: Where its toe points, from x counter-clockwise [rad].
-        length: From heel to toe [m].
-        width: Across [m].
-        begin: When it comes to rest, from the start of the trajectory [s].
-        end: When it leaves [s].
+        centre: (3,) centre of the sole, on the floor [m].
+        yaw: Direction from heel to toe, counter-clockwise from x [rad].
+        length: Distance from heel to toe [m].
+        width: Width of the sole [m].
+        begin: Time at which the sole comes to rest, from the start of the trajectory [s].
+        end: Time at which it lifts off [s].
     """
 
     side: str
@@ -43,9 +43,9 @@ class Footstep:
 
 
 def floor_of(robot: Robot, trajectory: RobotTrajectory) -> float:
-    """Height of the floor in the trajectory's world [m]: the lowest that a sole ever is.
+    """Height of the floor in the trajectory's world, taken from the lowest sole [m].
 
-    Where the floor lies in an odometry's world is not said anywhere.
+    Odometry does not define the height of the floor.
 
     Args:
         robot: The robot.
@@ -55,14 +55,14 @@ def floor_of(robot: Robot, trajectory: RobotTrajectory) -> float:
 
 
 def planned_footsteps(robot: Robot, trajectory: RobotTrajectory) -> tuple[Footstep, ...]:
-    """Every place at which a sole rests, heel and toe, for at least `SHORTEST`.
+    """Footsteps: heel and toe of a sole rest for at least `SHORTEST`.
 
     Args:
         robot: The robot.
-        trajectory: N samples of its joints and its base.
+        trajectory: N samples of joints and base.
 
     Returns:
-        Left and right together, in the order in which they come to rest.
+        Footsteps of both sides, ordered by `begin`.
     """
     if not len(trajectory):
         return ()
@@ -70,7 +70,7 @@ def planned_footsteps(robot: Robot, trajectory: RobotTrajectory) -> tuple[Footst
     points = kinematics.points(_poses(trajectory))
     floor = float(points[:, kinematics.soles, 2].min())
     above = points - [0.0, 0.0, floor]
-    # One sample alone has no speed: it stands still.
+    # A single sample counts as standing still.
     moving = above if len(above) > 1 else np.repeat(above, 2, axis=0)
     resting = sole_contacts(kinematics, moving, trajectory.fps)[: len(above)]
     soles = points[:, kinematics.soles].reshape(len(points), 2, 4, 3)
@@ -104,7 +104,7 @@ def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
 
 
 def _footstep(side: str, corners: np.ndarray, floor: float, begin: float, end: float) -> Footstep:
-    """From the corners of a resting sole, (T, 4, 3): toe left and right, heel left and right."""
+    """Footstep from the corners (T, 4, 3) of a resting sole: toe left, right, heel left, right."""
     mean = corners.mean(axis=0)
     ahead = mean[:2].mean(axis=0) - mean[2:].mean(axis=0)
     across = mean[0] - mean[1]

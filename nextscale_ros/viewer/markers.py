@@ -1,20 +1,20 @@
-"""A plan as RViz shows it: `visualization_msgs/MarkerArray` in the odometry's frame.
+"""A plan as `visualization_msgs/MarkerArray` for RViz, in the odometry's frame.
 
-| namespace | what |
+| namespace | content |
 |---|---|
-| `path` | path of the base over the floor, a line |
-| `heading` | where the base ends and which way it then faces, an arrow |
-| `footprints/left`, `footprints/right` | where a sole rests, flat rectangles |
+| `path` | path of the base projected to the floor, a line |
+| `heading` | final position and heading of the base, an arrow |
+| `footprints/left`, `footprints/right` | footsteps, flat rectangles |
 | `text` | the sentence, above the robot |
-| `skeleton/bones` | the human, lines |
+| `skeleton/bones` | the human's bones, lines |
 | `skeleton/joints` | the human's 22 joints, spheres in the order of the skeleton |
 
-Every message holds the whole plan, one marker (id 0) in each namespace, so that the last one is all
-that a late subscriber needs. What a plan does not have is deleted. All markers are locked to their
-frame: RViz otherwise drops a marker that arrives before the first transform.
+Every message holds the whole plan, one marker (id 0) per namespace, so a late subscriber needs the
+last message only; parts that a plan lacks are deleted. All markers are frame-locked, because RViz
+otherwise drops a marker that arrives before the first transform.
 
-The human stands `ASIDE` to the robot's left, where `nextscale view` has it too, and is turned so
-that it faces what the robot faces. Left limbs are blue, right limbs orange, as on the page.
+The human stands `ASIDE` to the robot's left with the robot's heading, as in `nextscale view`. Left
+limbs are blue, right limbs orange.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ from nextscale_core.robots import Robot, RobotTrajectory
 from nextscale_core.robots.profile import SIDES
 from nextscale_core.viz.human import BODY, LEFT, RIGHT
 from nextscale_core.viz.links import require_joints
-from nextscale_core.viz.scene import ASIDE, human_time
+from nextscale_core.viz.scene import ASIDE, source_times
 from nextscale_ros.viewer.footsteps import floor_of, planned_footsteps
 
 SKELETON_LIFETIME = 1.0
-"""Time after the last update at which a human in motion vanishes: its publisher is gone [s]."""
+"""Lifetime of a moving human skeleton after its last message [s]."""
 
 BONES_NAMESPACE, JOINTS_NAMESPACE = "skeleton/bones", "skeleton/joints"
 TEXT_NAMESPACE = "text"
@@ -48,35 +48,35 @@ TEXT_NAMESPACE = "text"
 _PATH_COLOR = (0.16, 0.70, 0.38)
 _MAX_PATH_POINTS = 200
 _LIFT = 0.005
-"""Lines on the floor lie so far above it, or the grid would hide them [m]."""
+"""Height of lines above the floor, so that RViz's grid does not hide them [m]."""
 _ABOVE = 1.05
-"""Distance of the sentence above the root link, in heights of that link [1]."""
+"""Height of the sentence above the root link, as a multiple of that link's height."""
 _LINE_LENGTH = 48
-"""Characters of the sentence in one line."""
+"""Maximum number of characters per line of the sentence."""
 _TEXT_HEIGHT, _SPACE = 0.08, 0.04
-"""Height of a capital letter and width of a space [m]; without the latter, RViz draws spaces as
-wide as a letter of 1 m."""
+"""Height of a capital letter and width of a space [m]; RViz's default space is as wide as a letter
+of 1 m."""
 
 Color = tuple[float, float, float]
 
 
 class PlanMarkers:
-    """One plan, ready to be shown at any moment of it.
+    """Markers of one plan at any time of its trajectory.
 
     Args:
         robot: The robot.
-        trajectory: What it is asked to do. Its `source_time` says which moment of the clip each
-            sample belongs to; where that is unknown, the clip is spread over the trajectory.
-        clip: The human motion behind it; None: no skeleton is shown.
+        trajectory: Planned trajectory. Its `source_time` gives the clip time of each sample; if
+            that is unknown, the clip is distributed over the trajectory.
+        clip: Human motion behind the trajectory; None for no skeleton.
         text: The sentence; '' for none.
-        frame: Name of the frame that the trajectory's base is given in, z up.
+        frame: Frame of the trajectory's base, z up.
 
     Attributes:
-        footsteps: Where the soles rest.
+        footsteps: Footsteps of the plan.
 
     Raises:
-        RobotError: the trajectory is another robot's.
-        RetargetError: the trajectory holds no sample.
+        RobotError: the trajectory belongs to another robot.
+        RetargetError: the trajectory has no sample.
     """
 
     def __init__(
@@ -104,14 +104,14 @@ class PlanMarkers:
             self._joints = self._placed(clip)
 
     def at(self, seconds: float, stamp: Time) -> MarkerArray:
-        """The whole plan at one moment of the trajectory.
+        """The whole plan, with human and sentence at one time of the trajectory.
 
-        The human and the sentence are where they are at that moment. Once the trajectory has
-        ended the human stays; before that it vanishes `SKELETON_LIFETIME` after the last message.
+        During the trajectory the human disappears `SKELETON_LIFETIME` after the last message; after
+        its end the human stays.
 
         Args:
-            seconds: Time since the trajectory began [s]; before and after it, its ends.
-            stamp: When that is.
+            seconds: Time since the start of the trajectory, limited to its duration [s].
+            stamp: Stamp of the markers.
         """
         markers = [self._path(), self._heading(), *(self._footprints(side) for side in SIDES)]
         markers += [self._sentence(seconds), *self._skeleton(seconds)]
@@ -120,10 +120,10 @@ class PlanMarkers:
         return MarkerArray(markers=markers)
 
     def joints(self, seconds: float) -> np.ndarray:
-        """(22, 3) where the human's joints are drawn at a time of the trajectory [m].
+        """(22, 3) positions of the drawn human joints [m].
 
         Args:
-            seconds: Time since the trajectory began [s].
+            seconds: Time since the start of the trajectory [s].
         """
         assert self._clip is not None
         return _between(self._joints, self._clip.fps, self._source_at(seconds))
@@ -132,9 +132,9 @@ class PlanMarkers:
         return float(np.interp(seconds, self._times, self._source))
 
     def _placed(self, clip: MotionClip) -> np.ndarray:
-        """(T, 22, 3) the clip beside the robot: turned, then shifted, as one rigid whole."""
+        """(T, 22, 3) the clip moved rigidly beside the robot [m]."""
         joints = clip.joints.astype(np.float64)
-        # Over the whole plan, so that a twist of the pelvis at its begin does not count.
+        # Mean over the whole plan, so that a twisted pelvis at its start has little influence.
         frames = np.clip(np.round(self._source * clip.fps), 0, len(clip) - 1).astype(int)
         apart = self._yaw - heading_yaw(joints)[frames]
         turn = _rotation(float(np.angle(np.exp(1j * apart).mean())))
@@ -151,7 +151,7 @@ class PlanMarkers:
         return marker
 
     def _absent(self, namespace: str) -> Marker:
-        """Takes away what the plan before had there."""
+        """Deletes the marker of an earlier plan."""
         marker = self._marker(namespace, Marker.ARROW)
         marker.action = Marker.DELETE
         return marker
@@ -183,13 +183,13 @@ class PlanMarkers:
         marker.scale = Vector3(x=1.0, y=1.0, z=1.0)
         marker.color = _rgba(LEFT if side == "left" else RIGHT)
         marker.points = self._soles[side]
-        # RViz draws triangles with a color for each corner without shading, which a flat shape seen
-        # from the side would be nearly black with.
+        # With a color per corner RViz draws triangles unshaded; shading makes flat shapes nearly
+        # black from the side.
         marker.colors = [marker.color] * len(marker.points)
         return marker
 
     def _rectangles(self, side: str) -> list[Point]:
-        """Corners of two triangles for every footprint of one side."""
+        """Corners of two triangles for each footstep of one side."""
         corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, -1], [1, 1], [-1, 1]]) / 2
         rows = [
             step.centre[:2] + corners * [step.length, step.width] @ _rotation(step.yaw)[:2, :2].T
@@ -207,7 +207,7 @@ class PlanMarkers:
         lines = textwrap.wrap(self._text, _LINE_LENGTH)
         marker.text = "\n".join(lines)
         x, y, z = (float(np.interp(seconds, self._times, column)) for column in self._base.T)
-        # RViz centers the text and gives each line twice the height of a capital letter.
+        # RViz centers the text; a line is twice as high as a capital letter.
         above = _ABOVE * float(self._base[0, 2] - self._floor) + len(lines) * _TEXT_HEIGHT
         marker.pose.position = Point(x=x, y=y, z=z + above)
         return marker
@@ -231,24 +231,8 @@ class PlanMarkers:
         return [bones, dots]
 
 
-def source_times(trajectory: RobotTrajectory, clip: MotionClip) -> np.ndarray:
-    """(N,) the moment of the clip that each sample of a trajectory shows [s].
-
-    Where a sample belongs to none, the human waits in the pose beside it.
-
-    Args:
-        trajectory: The robot's motion.
-        clip: The human's.
-    """
-    source = trajectory.source_time
-    known = np.flatnonzero(np.isfinite(source)) if source is not None else np.zeros(0, dtype=int)
-    if source is None or not len(known):
-        return human_time(clip, trajectory.seconds, trajectory.time_from_start)
-    return np.interp(np.arange(len(trajectory)), known, source[known])
-
-
 def skeleton_of(markers: MarkerArray) -> np.ndarray | None:
-    """(22, 3) the human's joints in a message of `PlanMarkers.at` [m]; None where it has none."""
+    """(22, 3) human joints in a message of `PlanMarkers.at` [m]; None without a skeleton."""
     for marker in markers.markers:
         if marker.ns == JOINTS_NAMESPACE and marker.action == Marker.ADD:
             joints = np.array([[point.x, point.y, point.z] for point in marker.points])
@@ -258,7 +242,7 @@ def skeleton_of(markers: MarkerArray) -> np.ndarray | None:
 
 
 def sentence_of(markers: MarkerArray) -> str | None:
-    """The sentence in a message of `PlanMarkers.at`; None where it has none."""
+    """Sentence in a message of `PlanMarkers.at`; None without a sentence."""
     for marker in markers.markers:
         if marker.ns == TEXT_NAMESPACE and marker.action == Marker.ADD:
             return " ".join(str(marker.text).split())
@@ -266,7 +250,7 @@ def sentence_of(markers: MarkerArray) -> str | None:
 
 
 def _between(joints: np.ndarray, fps: float, seconds: float) -> np.ndarray:
-    """(22, 3) at a time of (T, 22, 3), on straight lines between the frames."""
+    """(22, 3) linear interpolation of (T, 22, 3) at a time [s]."""
     at = float(np.clip(seconds * fps, 0.0, len(joints) - 1))
     before = min(int(at), max(len(joints) - 2, 0))
     share = at - before
@@ -275,18 +259,18 @@ def _between(joints: np.ndarray, fps: float, seconds: float) -> np.ndarray:
 
 
 def _yaw(quaternions: np.ndarray) -> np.ndarray:
-    """(N,) what the base faces, from (N, 4) x y z w [rad]."""
+    """(N,) heading of the base, from (N, 4) x y z w [rad]."""
     facing = Rotation.from_quat(quaternions).apply([1.0, 0.0, 0.0])
     return np.arctan2(facing[:, 1], facing[:, 0])
 
 
 def _rotation(yaw: float) -> np.ndarray:
-    """(3, 3) a turn about z [rad]."""
+    """(3, 3) rotation about z by an angle [rad]."""
     return Rotation.from_euler("z", yaw).as_matrix()
 
 
 def _path_rows(count: int) -> np.ndarray:
-    """Samples that a line over the floor goes through; a strip needs two points."""
+    """Rows of the samples on the path line; a line strip needs at least two."""
     return np.round(np.linspace(0, count - 1, min(max(count, 2), _MAX_PATH_POINTS))).astype(int)
 
 

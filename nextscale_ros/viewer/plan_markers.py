@@ -1,4 +1,4 @@
-"""Shows plans as markers, in RViz and in the viewer."""
+"""Publisher of plan markers for RViz and the viewer."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from nextscale_ros.robot_state.active_trajectory import ActiveTrajectory
 from nextscale_ros.viewer.markers import PlanMarkers
 
 PERIOD = 0.1
-"""Between two pictures of the human skeleton [s]."""
+"""Period of skeleton updates [s]."""
 
 
 class MarkerShow:
-    """Publishes the plan when it is sent, while it is executed, and at its end.
+    """Publishes the plan when it is sent, during its execution, and at its end.
 
-    Each message holds the whole plan and the last one is latched: RViz shows it whenever it starts.
+    Each message holds the whole plan and the last one is latched, so RViz shows it at any start.
 
     Args:
-        node: Owns publisher and timer.
+        node: Owner of publisher and timer.
         robot: The robot.
-        clock: The clock that plans begin by [s].
-        active: Whether anything is to be published.
+        clock: Clock of the start times of plans [s].
+        active: Returns whether to publish.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class MarkerShow:
         )
 
     def __call__(self, published: ActiveTrajectory, clip: MotionClip | None, text: str) -> None:
-        """Show a plan; what cannot be shown must not keep a trajectory from being sent."""
+        """Publish a plan; an error is logged and does not prevent sending the trajectory."""
         if not self._active():
             return
         try:
@@ -56,13 +56,13 @@ class MarkerShow:
             markers = PlanMarkers(self._robot, published.trajectory, clip, text, frame)
             self._publisher.publish(markers.at(0.0, self._stamp()))
         except Exception as error:
-            self._node.get_logger().warning(f"the plan cannot be shown: {error}")
+            self._node.get_logger().warning(f"the plan markers cannot be published: {error}")
             return
         with self._lock:
             self._shown = (published, markers)
 
     def destroy(self) -> None:
-        """Show nothing more."""
+        """Destroy timer and publisher."""
         self._node.destroy_timer(self._timer)
         self._node.destroy_publisher(self._publisher)
 
@@ -80,6 +80,6 @@ class MarkerShow:
         if ended:
             with self._lock:
                 self._shown = None if self._shown is shown else self._shown
-        # The end is for everybody who comes later.
+        # The final state is latched for late subscribers.
         if ended or self._publisher.get_subscription_count():
             self._publisher.publish(markers.at(max(since, 0.0), self._stamp()))

@@ -1,9 +1,9 @@
-"""The viewer node: a page that shows the robot as its topics say, where there is no RViz.
+"""Viewer node: a page in the browser that shows the robot live, without RViz.
 
-Topics, by parameter: `joint_states_topic` (sensor_msgs/JointState, in), `odometry_topic`
-(nav_msgs/Odometry, in), `markers_topic` (visualization_msgs/MarkerArray, in: the human that the
-robot follows, and the sentence), and `/tf` where tf2_msgs is installed. Where the base is told by
-nobody, the soles tell.
+Subscribes to the topics named by the parameters `joint_states_topic` (sensor_msgs/JointState),
+`odometry_topic` (nav_msgs/Odometry) and `markers_topic` (visualization_msgs/MarkerArray: the human
+that the robot follows, and the sentence), and to `/tf` if tf2_msgs is installed. Without a measured
+base pose, leg odometry estimates it.
 """
 
 from __future__ import annotations
@@ -18,14 +18,13 @@ from rclpy.clock import Clock, ClockType
 from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import JointState
 from visualization_msgs.msg import MarkerArray
 
 from nextscale_core.viz.live import LiveViewer
 from nextscale_ros.messages.validate_trajectory import NANOSECONDS, nanoseconds
 from nextscale_ros.parameters.values import declare_parameters
-from nextscale_ros.qos import LATCHED
+from nextscale_ros.qos import LATCHED, SENSORS
 from nextscale_ros.robot_description import described_robot
 from nextscale_ros.robot_state.base_pose_buffer import BasePose, BasePoseBuffer, BasePoseError
 from nextscale_ros.robot_state.joint_state_buffer import RobotStateError, joint_states_of
@@ -35,18 +34,18 @@ from nextscale_ros.tf import TF_TOPIC, TFMessage, root_link
 from nextscale_ros.viewer.markers import sentence_of, skeleton_of
 
 STALE = 1.0
-"""Joint states and poses of the base count as current for so long [s]."""
+"""Maximum age of current joint states and base poses [s]."""
 
 _ENOUGH = 10
-"""Pictures of one pose after which it is on the page for certain."""
+"""Number of updates after which an unchanged pose is not sent again."""
 
 
 class ViewerNode(Node):
-    """Opens the page, then shows what it hears.
+    """Opens the page and updates it from the subscribed topics.
 
     Args:
-        parameter_overrides: Start values of parameters, beside those of the command line.
-        context: The ROS context to live in; None is the process's own.
+        parameter_overrides: Initial values of parameters, in addition to the command line's.
+        context: ROS context of the node; None for the default context.
 
     Attributes:
         page: The page.
@@ -70,12 +69,12 @@ class ViewerNode(Node):
         self._robot, self._root = robot, root_link(robot)
         self._joints = joint_states_of(robot)
         self._measured, self._transformed = BasePoseBuffer(robot), BasePoseBuffer(robot)
-        self._walked = LegOdometry(robot)
+        self._leg_odometry = LegOdometry(robot)
         self._frame = str(self._value("base_frame"))
-        self._told: set[str] = set()
+        self._complaints: set[str] = set()
         self._sentence: str | None = None
         self._seen, self._still = np.full(robot.num_joints + 7, np.nan), 0
-        # The timer below sets the pace; the page must not leave out every second picture.
+        # The timer below sets the rate; a limit of the page would drop every second update.
         self.page = LiveViewer(
             robot,
             host=str(self._value("host")),
@@ -88,14 +87,14 @@ class ViewerNode(Node):
             MarkerArray, str(self._value("markers_topic")), self._on_markers, LATCHED
         )
         if TFMessage is not None:
-            self.create_subscription(TFMessage, TF_TOPIC, self._on_tf, qos_profile_sensor_data)
-        # Pictures come while simulated time stands still, too.
+            self.create_subscription(TFMessage, TF_TOPIC, self._on_tf, SENSORS)
+        # The page is updated while simulated time stands still, too.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(1.0 / rate, self._draw, clock=steady)
         self.get_logger().info(f"{robot.name} is shown at {self.page.url}")
 
     def destroy_node(self) -> None:
-        """Close the page, then everything else."""
+        """Close the page and destroy the node."""
         self.page.close()
         super().destroy_node()
 
@@ -103,18 +102,15 @@ class ViewerNode(Node):
         return self.get_parameter(parameter).value
 
     def _listen(self, kind: type, parameter: str, callback: Any) -> None:
-        # Best effort hears reliable publishers and best-effort ones alike.
-        self.create_subscription(
-            kind, str(self._value(parameter)), callback, qos_profile_sensor_data
-        )
+        self.create_subscription(kind, str(self._value(parameter)), callback, SENSORS)
 
     def _own(self) -> float:
         return float(self.get_clock().now().nanoseconds) / NANOSECONDS
 
     def _complain(self, complaint: str) -> None:
-        """Warn once of each thing."""
-        if complaint not in self._told and len(self._told) < 100:
-            self._told.add(complaint)
+        """Log each warning once."""
+        if complaint not in self._complaints and len(self._complaints) < 100:
+            self._complaints.add(complaint)
             self.get_logger().warning(complaint)
 
     def _on_joints(self, message: JointState) -> None:
@@ -167,7 +163,7 @@ class ViewerNode(Node):
             self.page.update_skeleton(joints, placed=True)
 
     def _draw(self) -> None:
-        """Show the robot as it was measured last."""
+        """Show the last measured state of the robot."""
         now = time.monotonic()
         if self._joints.empty:
             return
@@ -181,16 +177,16 @@ class ViewerNode(Node):
         positions = state.positions[: self._robot.num_joints]
         base, source = self._base(positions, measured, now)
         self.page.write("base", source)
-        self.page.write("robot", "")  # it no longer waits for joint states
+        self.page.write("robot", "")  # clears "waiting for joint states"
         seen = np.concatenate([positions, base.position, base.quaternion])
-        # A robot that stays is shown until its feet are known to stand, and then not again.
+        # A still robot is updated until leg odometry has found its standing feet.
         self._still = self._still + 1 if np.allclose(seen, self._seen, atol=1e-5) else 0
         if self._still < _ENOUGH:
             self._seen = seen
             self.page.update_robot(positions, base.position, base.quaternion, stamp=measured)
 
     def _base(self, positions: np.ndarray, measured: float, now: float) -> tuple[BasePose, str]:
-        """Where the base is, and who says so: odometry, then transforms, then the soles."""
+        """Base pose and its source: odometry, then transforms, then leg odometry."""
         for memory, source in (
             (self._measured, f"from {self._value('odometry_topic')}"),
             (self._transformed, f"from {TF_TOPIC}"),
@@ -198,7 +194,7 @@ class ViewerNode(Node):
             pose = memory.last(now, STALE)
             if pose is not None:
                 return pose, source
-        position, quaternion = self._walked.update(positions, measured)
+        position, quaternion = self._leg_odometry.update(positions, measured)
         return BasePose(position, quaternion, measured), "from the soles"
 
 

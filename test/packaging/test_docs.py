@@ -1,4 +1,4 @@
-"""The documentation names what there is, and nothing that is not."""
+"""The documentation names files, interfaces and public names that exist."""
 
 from __future__ import annotations
 
@@ -8,8 +8,22 @@ from pathlib import Path
 import pytest
 import yaml
 
+import nextscale_core
+
 ROOT = Path(__file__).resolve().parents[2]
 INTERFACES = (ROOT / "docs" / "interfaces.md").read_text()
+API = (ROOT / "docs" / "api.md").read_text()
+PAGES = (
+    *(ROOT / "docs").glob("*.md"),
+    *ROOT.glob("*.md"),
+    *ROOT.glob("weights/*/README.md"),
+    ROOT / "bench" / "README.md",
+)
+FILE = re.compile(
+    r"(?<![\w./-])((?:nextscale_(?:core|lab|ros)|test|bench|config|docs|examples|launch|tools|weights)"
+    r"/[\w/.-]*\w)"
+)
+"""Path of a file or folder of the repository."""
 CONSTANT = re.compile(r"^uint16 ([A-Z_]+)=(\d+)", re.MULTILINE)
 
 
@@ -24,6 +38,22 @@ def test_every_error_code_is_explained_with_its_number() -> None:
 def test_every_interface_is_named(kind: str) -> None:
     for file in sorted((ROOT / kind).iterdir()):
         assert f"nextscale_ros/{file.stem}" in INTERFACES, file.name
+        assert f'--8<-- "{kind}/{file.name}"' in API, file.name
+
+
+@pytest.mark.parametrize("name", nextscale_core.__all__)
+def test_every_public_name_is_in_the_api_reference(name: str) -> None:
+    assert f"::: nextscale_core.{name}\n" in API
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_file_that_is_named_exists(page: Path) -> None:
+    if page.name == "CHANGELOG.md":
+        pytest.skip("names files of earlier versions")
+    for path in FILE.findall(page.read_text()):
+        # nextscale_ros/MotionReport and config/robots/NAME.yaml are no files.
+        if path.rpartition("/")[2][:1].islower():
+            assert (ROOT / path).exists() or (page.parent / path).exists(), path
 
 
 def test_the_goal_stands_there_as_it_is() -> None:

@@ -19,12 +19,12 @@ from rclpy.context import Context
 from rclpy.signals import SignalHandlerOptions
 
 from nextscale_core.robots.trajectory import RobotTrajectory
-from nextscale_ros.bringup.isolation import private_graph
+from nextscale_ros.bringup.processes import private_graph
 from ros.graph import HERE, Graph
 
 _RUNNING = (
     *("test_parameter_schema", "test_demo", "test_ending", "test_fuzz_messages", "test_inputs"),
-    *("test_isolation", "test_parameters", "test_signals", "test_soak"),
+    *("test_processes", "test_parameters", "test_signals", "test_soak"),
 )
 """Modules that start nodes without the fixture `graph`."""
 

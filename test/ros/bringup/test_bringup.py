@@ -118,9 +118,9 @@ def test_two_robots_in_two_namespaces_are_served_by_one_generate_node(
     graph: Graph, trained_model: Path
 ) -> None:
     recorder = graph.recorder()
-    heard: dict[str, list[JointTrajectory]] = {"left": [], "right": []}
+    received: dict[str, list[JointTrajectory]] = {"left": [], "right": []}
     texts = {}
-    for name, messages in heard.items():
+    for name, messages in received.items():
         recorder.create_subscription(
             JointTrajectory, f"/{name}/motion_command", messages.append, 10
         )
@@ -137,8 +137,8 @@ def test_two_robots_in_two_namespaces_are_served_by_one_generate_node(
         )
         for name in ("right", "left"):
             texts[name].publish(String(data="a person waves"))
-            recorder.wait(lambda name=name: bool(heard[name]), REPLY, name, output.alive)
-            assert len(heard["left"]) == (name == "left"), "a sentence moves one robot only"
+            recorder.wait(lambda name=name: bool(received[name]), REPLY, name, output.alive)
+            assert len(received["left"]) == (name == "left"), "a sentence moves one robot only"
         # A robot of an earlier test that was killed may still be listed, in a namespace of its own.
         assert {("mock_robot", "/left"), ("mock_robot", "/right")} <= set(
             recorder.get_node_names_and_namespaces()

@@ -81,7 +81,7 @@ def test_a_mock_robot_that_is_asked_for_is_not_to_end_by_itself() -> None:
     assert mock.parameters == {"robot": "g1"} and not mock.may_end
 
 
-def test_without_a_mock_robot_nobody_is_looked_for() -> None:
+def test_without_a_mock_robot_no_robot_is_searched() -> None:
     def look(namespaces: Iterable[str]) -> dict[str, Present]:
         raise AssertionError("looked")
 
@@ -211,7 +211,7 @@ def test_a_fleet_has_a_mock_robot_each_and_one_generate_node() -> None:
         ({"output": "mqtt"}, "output must be one of topic, follow_joint_trajectory"),
         ({"log_level": "loud"}, "log_level must be one of"),
         ({"state_publisher": "perhaps"}, "state_publisher must be one of auto"),
-        ({"robots": "g1"}, "no argument 'robots'; there are: robot,"),
+        ({"robots": "g1"}, "unknown argument 'robots'; known are: robot,"),
     ],
 )
 def test_arguments_that_make_no_sense_are_refused(arguments: dict[str, str], reason: str) -> None:

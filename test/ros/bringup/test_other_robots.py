@@ -57,13 +57,13 @@ def ended(child: Child, do: Callable[[], None] = lambda: None) -> int:
 
 
 def states(recorder: Recorder, namespace: str) -> list[JointState]:
-    heard: list[JointState] = []
-    recorder.create_subscription(JointState, f"/{namespace}/joint_states", heard.append, 10)
-    return heard
+    received: list[JointState] = []
+    recorder.create_subscription(JointState, f"/{namespace}/joint_states", received.append, 10)
+    return received
 
 
 @pytest.mark.parametrize(("give_way", "status"), [(False, 1), (True, 0)])
-def test_where_somebody_publishes_joint_states_it_does_not_start_and_says_why(
+def test_where_joint_states_are_published_it_does_not_start_and_reports_why(
     graph: Graph, give_way: bool, status: int
 ) -> None:
     space = f"taken_{status}"
@@ -75,54 +75,56 @@ def test_where_somebody_publishes_joint_states_it_does_not_start_and_says_why(
 
 
 @pytest.mark.parametrize(("give_way", "status"), [(False, 1), (True, 0)])
-def test_when_somebody_begins_to_publish_joint_states_it_ends_and_says_why(
+def test_when_another_node_publishes_joint_states_it_ends_and_reports_why(
     graph: Graph, give_way: bool, status: int
 ) -> None:
     space = f"late_{status}"
     recorder = graph.recorder()
-    heard = states(recorder, space)
+    received = states(recorder, space)
     child = mock(graph, space, give_way=give_way)
-    recorder.wait(lambda: bool(heard), START, "the mock robot", child.check)
-    # A driver that is only being configured is there already, though it says nothing yet.
+    recorder.wait(lambda: bool(received), START, "the mock robot", child.check)
+    # The publisher of a driver that is being configured exists before its first message.
     with driver(graph, space):
         assert ended(child) == status
     assert f"/{space}/driver publishes /{space}/joint_states" in child.tail()
     recorder.listen(0.3)
-    count = len(heard)
+    count = len(received)
     recorder.listen(0.5)
-    assert len(heard) == count
+    assert len(received) == count
 
 
 def test_a_second_mock_robot_does_not_start_and_the_first_goes_on(graph: Graph) -> None:
     recorder = graph.recorder()
-    heard = states(recorder, "twice")
+    received = states(recorder, "twice")
     first = mock(graph, "twice")
-    recorder.wait(lambda: bool(heard), START, "the mock robot", first.check)
+    recorder.wait(lambda: bool(received), START, "the mock robot", first.check)
     second = mock(graph, "twice")
     assert ended(second) == 1
     assert "/twice/mock_robot publishes /twice/joint_states" in second.tail()
-    heard.clear()
-    recorder.wait(lambda: len(heard) > 20, REPLY, "the first mock robot", first.check)
+    received.clear()
+    recorder.wait(lambda: len(received) > 20, REPLY, "the first mock robot", first.check)
 
 
 def test_robots_of_other_namespaces_are_no_matter(graph: Graph) -> None:
     recorder = graph.recorder()
-    heard = states(recorder, "mine")
+    received = states(recorder, "mine")
     with driver(graph, "theirs") as publish:
         child = mock(graph, "mine")
-        until(lambda: bool(heard), "the mock robot", lambda: (publish(), recorder.listen(0.02)))
+        until(lambda: bool(received), "the mock robot", lambda: (publish(), recorder.listen(0.02)))
         recorder.listen(1.0)
         child.check()
 
 
-def test_when_somebody_serves_the_controllers_action_it_ends_and_says_why(graph: Graph) -> None:
+def test_when_another_node_serves_the_action_it_ends_and_reports_why(
+    graph: Graph,
+) -> None:
     control = pytest.importorskip("control_msgs.action", reason="needs control_msgs")
     from rclpy.action import ActionServer
 
     recorder = graph.recorder()
-    heard = states(recorder, "served")
+    received = states(recorder, "served")
     child = mock(graph, "served")
-    recorder.wait(lambda: bool(heard), START, "the mock robot", child.check)
+    recorder.wait(lambda: bool(received), START, "the mock robot", child.check)
     node = Node("controller", namespace="served", context=graph.context)
     action = "joint_trajectory_controller/follow_joint_trajectory"
     server = ActionServer(node, control.FollowJointTrajectory, action, lambda handle: None)
@@ -138,15 +140,15 @@ def test_after_kill_9_a_mock_robot_starts_again_when_dds_has_forgotten_the_first
     graph: Graph,
 ) -> None:
     recorder = graph.recorder()
-    heard = states(recorder, "killed")
+    received = states(recorder, "killed")
     first = mock(graph, "killed")
-    recorder.wait(lambda: bool(heard), START, "the mock robot", first.check)
+    recorder.wait(lambda: bool(received), START, "the mock robot", first.check)
     first.process.send_signal(signal.SIGKILL)
     first.process.wait(10.0)
     recorder.listen(0.5)
-    heard.clear()
+    received.clear()
     second = mock(graph, "killed")
-    recorder.wait(lambda: bool(heard), START, "the second mock robot", second.check)
+    recorder.wait(lambda: bool(received), START, "the second mock robot", second.check)
 
 
 class Looking:

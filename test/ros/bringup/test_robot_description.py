@@ -72,14 +72,14 @@ def test_what_was_said_before_anybody_listened_is_heard(
     publisher: Publisher = publish_description(teller, robot, "robot_description")
     node = listener(graph, "lab", robot="robot_description", profile=PROFILE)
     assert wait_for_description(node, "robot_description", REPLY) == description_text(robot)
-    heard = described_robot(node, REPLY)
-    assert heard.joint_names == robot.joint_names
-    np.testing.assert_allclose(heard.nominal, robot.nominal)
+    received = described_robot(node, REPLY)
+    assert received.joint_names == robot.joint_names
+    np.testing.assert_allclose(received.nominal, robot.nominal)
     assert node.get_name() == "listener", "the node's own name and parameters are left alone"
     teller.destroy_publisher(publisher)
 
 
-def test_nobody_says_anything(graph: Graph) -> None:
+def test_a_topic_without_messages_is_an_error(graph: Graph) -> None:
     node = listener(graph, "elsewhere", robot="robot_description", profile=PROFILE)
     with pytest.raises(DescriptionTimeoutError, match="on /elsewhere/robot_description"):
         described_robot(node, 0.3)

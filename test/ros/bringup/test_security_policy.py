@@ -155,7 +155,7 @@ def uses(graph: Graph) -> Iterator[dict[str, Use]]:
         )
         child = graph.start(module, parameters)
         if parameters:
-            # Nobody describes the robot yet: who waits for that can be seen.
+            # No description is published yet, so the waiting nodes are visible.
             waiting = f"{name}_description_listener"
             client.wait(
                 lambda waiting=waiting: (
@@ -193,7 +193,7 @@ def test_the_policy_names_every_node_that_runs(
     policy: ElementTree.Element, uses: dict[str, Use]
 ) -> None:
     profiles = {str(profile.get("node")) for profile in policy.iter("profile")}
-    # The speaker is whoever sends sentences: no node of ours.
+    # The speaker publishes sentences; it is not a node of this package.
     assert set(uses) == profiles - {"speaker"}
 
 

@@ -89,11 +89,11 @@ def served_again(client: Recorder, node: Child) -> list[MotionReport]:
 
 def diagnosed(client: Recorder, node: Child) -> DiagnosticStatus:
     """The next status of the node."""
-    heard: list[DiagnosticArray] = []
-    subscription = client.create_subscription(DiagnosticArray, "/diagnostics", heard.append, 10)
-    client.wait(lambda: bool(heard), REPLY, "diagnostics", node.check)
+    received: list[DiagnosticArray] = []
+    subscription = client.create_subscription(DiagnosticArray, "/diagnostics", received.append, 10)
+    client.wait(lambda: bool(received), REPLY, "diagnostics", node.check)
     client.destroy_subscription(subscription)
-    return heard[-1].status[0]
+    return received[-1].status[0]
 
 
 def log_of(child: Child) -> str:
@@ -309,7 +309,7 @@ def test_a_robot_that_vanishes_is_noticed_and_may_come_back(
         # As long as a state counts as current.
         client.listen(0.5)
         count = len(client.reports)
-        # The one under way is replaced; the new one is refused, and told why.
+        # The running request is replaced; the new one is refused with a reason.
         client.say(TEXT)
         client.wait(lambda: len(client.reports) > count + 1, REPLY, "two reports", node.check)
         report = client.reports[-1]

@@ -20,7 +20,7 @@ TEXT = "a person raises the right arm"
 
 
 def demo(out: Path, *arguments: str, text: str | tuple[str, ...] = TEXT) -> subprocess.Popen[str]:
-    """The demo as a process of its own; with the hand-made source unless told otherwise."""
+    """The demo in a separate process, with the tests' motion source by default."""
     module = "nextscale_ros.demo" if "--model" in arguments else "ros.fake_demo"
     texts = (text,) if isinstance(text, str) else text
     env = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'test'}", "COLUMNS": "120"}

@@ -268,13 +268,13 @@ def test_it_ends_cleanly(graph: Graph, sign: signal.Signals) -> None:
     recorder = graph.recorder()
     assert child.log is not None
     log = child.log
-    recorder.wait(lambda: "listening" in log.read_text(), START, "the mock robot", child.check)
+    recorder.wait(lambda: "subscribed to" in log.read_text(), START, "the mock robot", child.check)
     child.process.send_signal(sign)
     assert child.process.wait(10.0) == 0, child.tail()
     assert "Traceback" not in log.read_text()
 
 
-def heard(controller: Controller, kind: type, topic: str, quality: Any) -> list[Any]:
+def received(controller: Controller, kind: type, topic: str, quality: Any) -> list[Any]:
     """What comes on a topic, from the first message on."""
     messages: list[Any] = []
     subscription = controller.recorder.create_subscription(kind, topic, messages.append, quality)
@@ -286,7 +286,7 @@ def heard(controller: Controller, kind: type, topic: str, quality: Any) -> list[
 def test_who_comes_late_still_gets_its_description_with_meshes_that_exist(
     controller: Controller, robot: Robot
 ) -> None:
-    (message,) = heard(controller, String, "/robot_description", LATCHED)
+    (message,) = received(controller, String, "/robot_description", LATCHED)
     root = ElementTree.fromstring(message.data)
     assert {joint.get("name") for joint in root.iter("joint")} >= set(robot.joint_names)
     meshes = [mesh.get("filename", "") for mesh in root.iter("mesh")]
@@ -297,8 +297,8 @@ def test_who_comes_late_still_gets_its_description_with_meshes_that_exist(
 
 def test_transforms_say_where_its_base_is(controller: Controller, robot: Robot) -> None:
     messages = pytest.importorskip("tf2_msgs.msg", reason="tf2_msgs is not installed")
-    told = heard(controller, messages.TFMessage, "/tf", 10)[-1].transforms
-    tree = {each.child_frame_id: each for each in told}
+    transforms = received(controller, messages.TFMessage, "/tf", 10)[-1].transforms
+    tree = {each.child_frame_id: each for each in transforms}
     assert tree["pelvis"].header.frame_id == "odom"
     # REP-120: the footprint hangs on the base, on the floor between the soles.
     assert tree["base_footprint"].header.frame_id == "pelvis"
@@ -319,13 +319,13 @@ def test_from_its_topics_every_link_of_every_robot_has_a_transform(graph: Graph,
     except RobotError as error:
         pytest.skip(str(error))
     recorder = graph.recorder()
-    heard: dict[str, Any] = {}
+    received: dict[str, Any] = {}
     for topic, kind, quality in (
         ("joint_states", JointState, qos_profile_sensor_data),
         ("robot_description", String, LATCHED),
     ):
         recorder.create_subscription(
-            kind, f"/{name}/{topic}", partial(heard.__setitem__, topic), quality
+            kind, f"/{name}/{topic}", partial(received.__setitem__, topic), quality
         )
     with Child(
         "mock_robot",
@@ -334,8 +334,8 @@ def test_from_its_topics_every_link_of_every_robot_has_a_transform(graph: Graph,
         env=graph.env,
         log=graph.folder / f"mock_{name}.log",
     ) as child:
-        recorder.wait(lambda: len(heard) == 2, START, f"{name}'s topics", child.check)
-    state, text = heard["joint_states"], heard["robot_description"].data
+        recorder.wait(lambda: len(received) == 2, START, f"{name}'s topics", child.check)
+    state, text = received["joint_states"], received["robot_description"].data
     assert len(set(state.name)) == len(state.name) == len(state.position) == len(state.velocity)
     poses = link_poses(text, dict(zip(state.name, state.position, strict=True)))
     assert set(poses) == {link.get("name") for link in ElementTree.fromstring(text).findall("link")}

@@ -11,8 +11,14 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
-from nextscale_ros.qos import COMMAND, DESCRIPTION, EVENTS, JOINT_STATES
-from nextscale_ros.qos_events import publisher_events, subscription_events
+from nextscale_ros.qos import (
+    COMMAND,
+    EVENTS,
+    LATCHED,
+    SENSORS,
+    publisher_events,
+    subscription_events,
+)
 from ros.graph import REPLY, Graph
 
 BEST_EFFORT = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -66,13 +72,13 @@ def test_a_best_effort_publisher_of_sentences_is_reported_with_what_would_be_rig
     pair.them.create_publisher(String, "/text_command", BEST_EFFORT)
     pair.wait(lambda: pair.reports)
     assert pair.reports == [
-        "nothing is heard from /lab/them on /text_command: it offers reliability best_effort and "
-        "we ask for reliability reliable; publish reliability reliable"
+        "nothing is received from /lab/them on /text_command: it offers reliability best_effort "
+        "and we ask for reliability reliable; publish reliability reliable"
     ]
 
 
 def test_a_description_that_is_not_kept_for_late_comers_is_reported(pair: Pair) -> None:
-    pair.subscribe("robot_description", DESCRIPTION)
+    pair.subscribe("robot_description", LATCHED)
     pair.them.create_publisher(String, "/robot_description", RELIABLE)
     pair.wait(lambda: pair.reports)
     (report,) = pair.reports
@@ -80,7 +86,7 @@ def test_a_description_that_is_not_kept_for_late_comers_is_reported(pair: Pair) 
 
 
 def test_two_policies_that_do_not_fit_are_both_named(pair: Pair) -> None:
-    pair.subscribe("both", DESCRIPTION)
+    pair.subscribe("both", LATCHED)
     pair.them.create_publisher(String, "/both", BEST_EFFORT)
     pair.wait(lambda: pair.reports)
     (report,) = pair.reports
@@ -109,7 +115,7 @@ def test_a_subscriber_that_asks_for_more_than_commands_offer_is_reported(pair: P
     pair.them.create_subscription(String, "/motion_command", pair.heard.append, latched)
     pair.wait(lambda: pair.reports)
     assert pair.reports == [
-        "/lab/them hears nothing of ours on /motion_command: it asks for durability "
+        "/lab/them receives nothing from us on /motion_command: it asks for durability "
         "transient_local and we offer durability volatile; subscribe durability volatile"
     ]
 
@@ -118,7 +124,7 @@ def test_a_subscriber_that_asks_for_more_than_commands_offer_is_reported(pair: P
 def test_joint_states_are_heard_from_publishers_of_either_kind(
     pair: Pair, profile: QoSProfile
 ) -> None:
-    pair.subscribe("joint_states", JOINT_STATES, JointState)
+    pair.subscribe("joint_states", SENSORS, JointState)
     publisher = pair.them.create_publisher(JointState, "/joint_states", profile)
     pair.wait(lambda: publisher.get_subscription_count() > 0)
     # A best-effort message may be lost on its way.
@@ -128,10 +134,10 @@ def test_joint_states_are_heard_from_publishers_of_either_kind(
 
 
 def test_a_late_comer_gets_the_description(pair: Pair) -> None:
-    pair.them.create_publisher(String, "/robot_description", DESCRIPTION).publish(
+    pair.them.create_publisher(String, "/robot_description", LATCHED).publish(
         String(data="<robot/>")
     )
-    pair.subscribe("robot_description", DESCRIPTION)
+    pair.subscribe("robot_description", LATCHED)
     pair.wait(lambda: pair.heard)
     assert pair.heard[0].data == "<robot/>"
     assert pair.reports == []

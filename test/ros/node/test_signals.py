@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 PROGRAM = """
 import os, signal, sys
-from nextscale_ros.bringup.processes import end_on_signals, signals_held
+from nextscale_ros.bringup.processes import end_on_signals, private_graph, signals_held
 {body}
 print("went on")
 """
@@ -81,7 +81,6 @@ def test_a_message_that_is_interrupted_while_it_is_made_does_not_lose_the_signal
 import rclpy
 from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import String
-from nextscale_ros.bringup.isolation import private_graph
 from nextscale_ros.demo.recorder import Recorder
 import pathlib, tempfile
 

@@ -19,9 +19,9 @@ from nextscale_core.motion.features import heading_yaw
 from nextscale_core.motion.skeleton import JOINT_INDEX, PARENTS
 from nextscale_core.retarget import Retargeter
 from nextscale_core.robots import Robot, RobotTrajectory, load_robot
-from nextscale_core.viz.scene import ASIDE, robot_scene
+from nextscale_core.viz.scene import ASIDE, robot_scene, source_times
 from nextscale_ros.viewer.footsteps import planned_footsteps
-from nextscale_ros.viewer.markers import PlanMarkers, sentence_of, skeleton_of, source_times
+from nextscale_ros.viewer.markers import PlanMarkers, sentence_of, skeleton_of
 
 NOW = Time(sec=5, nanosec=7)
 
@@ -112,7 +112,7 @@ def lifetimes(message: MarkerArray) -> dict[str, float]:
     return {ns: m.lifetime.sec + m.lifetime.nanosec * 1e-9 for ns, m in shown.items()}
 
 
-def test_the_human_vanishes_when_nobody_moves_it_and_stays_once_the_motion_has_ended(
+def test_the_human_vanishes_without_updates_and_stays_once_the_motion_has_ended(
     plan: PlanMarkers, walk: RobotTrajectory
 ) -> None:
     moving = lifetimes(plan.at(1.0, NOW))

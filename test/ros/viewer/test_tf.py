@@ -28,7 +28,7 @@ def robot(request: pytest.FixtureRequest) -> Robot:
 
 
 class Bystander:
-    """A node that keeps what it is told to publish and to log."""
+    """A node that keeps its published messages and log lines."""
 
     def __init__(self) -> None:
         self.published: list[Any] = []
@@ -61,11 +61,11 @@ def test_the_frames_are_where_the_conventions_have_them(robot: Robot) -> None:
     joints = rng.uniform(robot.position_lower, robot.position_upper)
     place, base = rng.uniform(-1.0, 1.0, 3), Rotation.from_rotvec([0.2, -0.3, 2.0])
     root = Rotation.from_quat(robot.root_quaternion(base.as_quat()))
-    told = BaseTransforms(Bystander(), robot).transforms(
+    found = BaseTransforms(Bystander(), robot).transforms(
         "odom", place, root.as_quat(), joints, Time(sec=3)
     )
-    assert all(each.header.stamp.sec == 3 for each in told)
-    poses = tree(told)
+    assert all(each.header.stamp.sec == 3 for each in found)
+    poses = tree(found)
     np.testing.assert_allclose(poses[root_link(robot)][0], place)
     assert (poses[root_link(robot)][1].inv() * root).magnitude() < 1e-6
     if "base_link" in poses and root_link(robot) != "base_link":

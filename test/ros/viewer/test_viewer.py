@@ -1,4 +1,4 @@
-"""The viewer node: a page, in a browser too, on which the robot is where its topics say."""
+"""The viewer node: the page shows the robot at the pose of its topics, in a browser too."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Stage:
         self.talker.destroy_node()
 
     def until(self, condition: Callable[[], bool], say: Callable[[], None], what: str) -> None:
-        """Say it again until the page shows it."""
+        """Publish again until the page shows it."""
         deadline = time.monotonic() + REPLY
         while not condition():
             assert time.monotonic() < deadline, f"waited in vain for {what}"
@@ -123,7 +123,7 @@ class Stage:
         return np.array(handle.position)
 
     def shows(self, positions: np.ndarray, place: np.ndarray, turn: np.ndarray) -> bool:
-        """Whether every link is where joints and base say."""
+        """Whether every link is at the pose of joints and base."""
         body = self.viewer.page._body
         rotation = Rotation.from_quat(turn).as_matrix()[None]
         _, origins = body.poses(Poses(place[None], rotation, positions[None]))
@@ -227,8 +227,10 @@ def test_broken_messages_are_left_out_and_it_lives_on(stage: Stage, robot: Robot
         stage.joints.publish(next(states))
         stage.odometry.publish(next(poses))
 
-    told = stage.viewer._told
-    stage.until(lambda: len(told) >= 3 and stage.viewer._joints.refused > 1, say, "complaints")
+    complaints = stage.viewer._complaints
+    stage.until(
+        lambda: len(complaints) >= 3 and stage.viewer._joints.refused > 1, say, "complaints"
+    )
     place, turn = np.array([0.3, 0.0, 0.8]), np.array([0.0, 0.0, 0.0, 1.0])
 
     def right() -> None:
@@ -253,7 +255,7 @@ class Commander:
         return positions
 
     def go(self, graph: Graph, positions: np.ndarray) -> None:
-        """Until the joint states say that it is there."""
+        """Until the joint states reach the end."""
         point = JointTrajectoryPoint(
             positions=positions.tolist(),
             velocities=[0.0] * len(positions),

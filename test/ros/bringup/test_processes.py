@@ -1,4 +1,4 @@
-"""A graph of one's own."""
+"""Private ROS graphs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nextscale_ros.bringup.isolation import private_graph
+from nextscale_ros.bringup.processes import private_graph
 
 
 @pytest.mark.parametrize("kind", [OSError, TimeoutError, ValueError, KeyboardInterrupt])
