@@ -322,7 +322,7 @@ def _trajectory_of(
     from nextscale_core.motion import read_motion
     from nextscale_core.npz import read_npz
     from nextscale_core.robots.robot import load_robot
-    from nextscale_core.robots.trajectory_files import read_trajectory
+    from nextscale_core.robots.trajectory import read_trajectory
 
     if motion.suffix.lower() == ".npz" and "joint_names" in read_npz(motion, ()):
         trajectory = read_trajectory(motion)

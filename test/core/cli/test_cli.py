@@ -24,7 +24,7 @@ from nextscale_core.motion import MotionClip, read_motion, write_motion
 from nextscale_core.motion.skeleton import JOINT_INDEX, NUM_JOINTS
 from nextscale_core.resources import resource
 from nextscale_core.robots import load_robot
-from nextscale_core.robots.trajectory_files import read_trajectory
+from nextscale_core.robots.trajectory import read_trajectory
 
 _STANDING = {
     "pelvis": (0, 0, 0.95), "spine1": (0, 0, 1.08), "spine2": (0, 0, 1.22), "spine3": (0, 0, 1.28),

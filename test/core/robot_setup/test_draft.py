@@ -12,9 +12,8 @@ from nextscale_core.exceptions import RobotError
 from nextscale_core.retarget import Retargeter
 from nextscale_core.robot_setup.anatomy import find_anatomy
 from nextscale_core.robot_setup.check.robot_check import check_robot
-from nextscale_core.robot_setup.draft import draft_profile
+from nextscale_core.robot_setup.draft import draft_profile, grouped
 from nextscale_core.robot_setup.draft_file import draft_yaml
-from nextscale_core.robot_setup.name_patterns import grouped
 from nextscale_core.robots import Robot, load_robot, read_profile
 from nextscale_core.robots.profile import LIMB_PARTS, SIDES, RobotProfile
 from nextscale_core.safety import SafetyGate
@@ -107,7 +106,7 @@ def test_feet_tell_front_from_back_where_names_do_not(tmp_path: Path) -> None:
     assert nameless.profile.axes.forward == "-x"
     assert nameless.profile.left["knee"] == names["left_knee"]
     assert nameless.profile.right["wrist"] == names["right_wrist"]
-    assert any("do not tell left from right" in note for note in nameless.notes)
+    assert any("do not show left and right" in note for note in nameless.notes)
 
 
 def test_knees_bend_forward_whatever_their_sign(tmp_path: Path) -> None:

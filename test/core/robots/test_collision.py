@@ -65,7 +65,7 @@ def test_a_bad_hint_only_costs_time(g1: Robot) -> None:
     frames = kinematics_of(g1).frames(
         Poses(np.zeros((20, 3)), np.tile(np.eye(3), (20, 1, 1)), postures)
     )
-    suspects = set(collisions._culling.suspects(frames, lambda *_: generator.normal(size=3)))
+    suspects = set(collisions._broad_phase.suspects(frames, lambda *_: generator.normal(size=3)))
     assert suspects > collisions.close_pairs(postures)
 
 
@@ -211,8 +211,8 @@ def test_what_is_known_is_not_asked_again(g1: Robot) -> None:
     assert nearest.keys() == found
     assert all(near.distance < 1e-6 for near in nearest.values())
     where = set(found)
-    direct = collisions.hinges(poses, where, 0.01)
-    told = collisions.hinges(poses, where, 0.01, collisions.nearest(poses, known))
+    direct = collisions.separation_terms(poses, where, 0.01)
+    told = collisions.separation_terms(poses, where, 0.01, collisions.nearest(poses, known))
     assert [(h.frame, h.first, h.second) for h in direct] == [
         (h.frame, h.first, h.second) for h in told
     ]

@@ -109,9 +109,9 @@ def test_a_shape_may_be_turned_by_a_quaternion(tmp_path: Path) -> None:
 def test_a_limit_without_effort_does_no_harm(tmp_path: Path) -> None:
     path = changed(tmp_path, (LIMIT, LIMIT.replace(' effort="80"', "")))
     assert loaded(path).num_joints == 23
-    checkup = check_robot(str(path), toy_profile(tmp_path))
-    assert not checkup.errors
-    found = " ".join(w.message for w in checkup.warnings)
+    checked = check_robot(str(path), toy_profile(tmp_path))
+    assert not checked.errors
+    found = " ".join(w.message for w in checked.warnings)
     assert "left_knee (effort), right_knee (effort)" in found
 
 
@@ -159,7 +159,7 @@ def test_acceleration_limits_of_urdf_1_2_are_kept(tmp_path: Path) -> None:
     tighter = ("locked:\n", "limits:\n  acceleration: {default: 60, left_knee: 10}\nlocked:\n")
     assert loaded(path, tighter).acceleration_limit[knee] == 10.0
     found = " ".join(w.message for w in check_robot(str(path), toy_profile(tmp_path)).warnings)
-    assert "2 joints have a jerk limit, which is not kept" in found
+    assert "2 joints have a jerk limit, which is ignored" in found
     trajectory = Retargeter(robot).retarget(waving_clip())
     assert SafetyGate(robot).review(trajectory).report.acceleration_use <= 1.0
 
