@@ -14,11 +14,12 @@ import pinocchio as pin
 from nextscale_core.exceptions import RobotError
 from nextscale_core.robot_setup.anatomy import Anatomy, find_anatomy, trunk
 from nextscale_core.robot_setup.draft_posture import Ranges, nominal_posture
-from nextscale_core.robot_setup.footprint import body_points, foot_points, footprint, mesh_up_of
+from nextscale_core.robot_setup.footprint import body_points, footprint, mesh_up_of
 from nextscale_core.robots.description import (
     CONTINUOUS,
     REVOLUTE,
     joint_names,
+    joint_places,
     read_model,
     some,
     stand_up,
@@ -115,7 +116,7 @@ def draft_profile(
         if joint not in {*moving, *followers}
     }
     notes += _slow_legs(model, anatomy)
-    hips = [_place(model, anatomy.limbs[side]["hip"])[1] for side in SIDES]
+    left, right = (joint_places(model)[anatomy.limbs[side]["hip"]][1] for side in SIDES)
     nominal = nominal_posture(model, anatomy, ranges, notes)
     name = name or re.sub(r"\W+", "_", model.name).strip("_").lower() or "robot"
     with config_errors(name, RobotProfile):
@@ -130,7 +131,7 @@ def draft_profile(
             right=anatomy.limbs["right"],
             sole=sole,
             hand=anatomy.hand,
-            min_stance_width=round(max(2.4 * sole.half_width, 0.8 * abs(hips[0] - hips[1])), 2),
+            min_stance_width=round(max(2.4 * sole.half_width, 0.8 * abs(left - right)), 2),
             nominal={joint: at for joint, at in nominal.items() if joint not in read.mimics},
             locked=grouped(locked, names),
             acceleration={"default": _HIGHEST, **grouped(_slow(model, moving), names)},
@@ -144,13 +145,6 @@ def _relative(urdf: Path, beside: Path | None) -> str:
     whole = urdf.resolve()
     folder = None if beside is None else beside.resolve().parent
     return str(whole.relative_to(folder) if folder and whole.is_relative_to(folder) else whole)
-
-
-def _place(model: pin.Model, joint: str) -> np.ndarray:
-    """(3,) origin of a joint at zero, from the base [m]."""
-    data = model.createData()
-    pin.forwardKinematics(model, data, pin.neutral(model))
-    return np.array(data.oMi[model.getJointId(joint)].translation)
 
 
 def _link(model: pin.Model, urdf: Urdf, joint: int) -> str:
@@ -203,22 +197,17 @@ def _sole(
     notes: list[str],
 ) -> Sole:
     """Sole from the shapes of the feet, or from the length of the legs without shapes."""
-    prints = []
-    for side, sign in zip(SIDES, (1.0, -1.0), strict=True):
-        points = foot_points(model, anatomy.limbs[side]["ankle"], shapes)
-        if len(points):
-            prints.append(footprint(points * [1.0, sign, 1.0]))
+    feet = [footprint(model, anatomy.limbs[side]["ankle"], side, shapes) for side in SIDES]
+    prints = [foot for foot in feet if foot is not None]
     if not prints:
-        hip, ankle = (_place(model, anatomy.limbs["left"][part])[2] for part in ("hip", "ankle"))
-        leg = abs(float(hip) - float(ankle))
+        place, limb = joint_places(model), anatomy.limbs["left"]
+        leg = abs(float(place[limb["hip"]][2]) - float(place[limb["ankle"]][2]))
         notes.append("the feet have no shape: the soles are guessed from the length of the legs")
         front, back, low = (round(share * leg, 3) for share in (0.17, -0.08, -0.12))
         return Sole((front, 0.0, low), (back, 0.0, low), round(0.06 * leg, 3))
     if any(anatomy.limbs[side]["ankle"] in visual for side in SIDES):
         notes.append("the feet have no collision shape: the soles are those of the visual shape")
-    front, back, low, middle, half = np.mean(
-        [[p.front, p.back, p.low, p.middle, p.half_width] for p in prints], axis=0
-    )
+    front, back, low, middle, half = np.mean(prints, axis=0)
     middle = 0.0 if abs(middle) < 0.005 else middle
     front, back, middle, low, half = (
         round(float(value), 4) for value in (front, back, middle, low, half)

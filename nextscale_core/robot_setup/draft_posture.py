@@ -9,7 +9,7 @@ import pinocchio as pin
 from scipy.optimize import least_squares
 
 from nextscale_core.robot_setup.anatomy import Anatomy
-from nextscale_core.robots.description import limb_offsets
+from nextscale_core.robots.description import at_zero, limb_offsets
 from nextscale_core.robots.profile import SIDES
 from nextscale_core.rotations import unit
 
@@ -26,14 +26,7 @@ Ranges = Mapping[str, tuple[float, float]]
 def nominal_posture(
     model: pin.Model, anatomy: Anatomy, ranges: Ranges, notes: list[str]
 ) -> dict[str, float]:
-    """Joint positions other than zero [rad].
-
-    Args:
-        model: Base with x forward and z up.
-        anatomy: Its legs and arms.
-        ranges: Position limits of the joints that may be used.
-        notes: Limits that are too narrow are appended, one line each.
-    """
+    """Joint positions other than zero [rad]; limits that are too narrow are appended to `notes`."""
     values: dict[str, float] = {}
     arm: dict[str, float] = {}
     for side in SIDES:
@@ -102,22 +95,14 @@ def _standing(
 def _hanging(
     model: pin.Model, anatomy: Anatomy, side: str, ranges: Ranges, first: Mapping[str, float]
 ) -> dict[str, float]:
-    """Angles of a hanging arm [rad].
-
-    Args:
-        model: Base with x forward and z up.
-        anatomy: Its arms.
-        side: 'left' or 'right'.
-        ranges: Position limits [rad].
-        first: Angles to prefer unless others fit much better [rad].
-    """
+    """Angles of a hanging arm [rad]; those of `first` unless others fit much better."""
     limb, arm = anatomy.limbs[side], anatomy.arms[side]
     mirror = np.array([1.0, 1.0 if side == "left" else -1.0, 1.0])
     pose = _Limb(model, arm[: arm.index(limb["wrist"])] if "wrist" in limb else arm, ranges)
-    at_zero = pose(np.zeros(len(pose.joints)), limb["elbow"])[0].rotation.copy()
+    turn = pose(np.zeros(len(pose.joints)), limb["elbow"])[0].rotation.T.copy()
     offsets = limb_offsets(model, anatomy.limbs, anatomy.hand)
-    aside = at_zero.T @ offsets.get(f"{side}_elbow", np.zeros(3))
-    hand = None if anatomy.hand is None else at_zero.T @ (mirror * anatomy.hand)
+    aside = turn @ offsets.get(f"{side}_elbow", np.zeros(3))
+    hand = None if anatomy.hand is None else turn @ (mirror * anatomy.hand)
     wanted = [unit(mirror * direction) for direction in ((0.0, 0.15, -1.0), (0.35, 0.15, -1.0))]
 
     def residual(angles: np.ndarray) -> np.ndarray:
@@ -151,8 +136,7 @@ def _hanging(
 
 def _mirrored(model: pin.Model, anatomy: Anatomy, left: Mapping[str, float]) -> dict[str, float]:
     """Angles of the right arm that mirror those of the left [rad]."""
-    data = model.createData()
-    pin.computeJointJacobians(model, data, pin.neutral(model))
+    data = at_zero(model)
     angles = {}
     for one, other in zip(anatomy.arms["left"], anatomy.arms["right"], strict=False):
         axes = [data.J[3:, model.joints[model.getJointId(joint)].idx_v] for joint in (one, other)]

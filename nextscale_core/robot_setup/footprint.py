@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pinocchio as pin
 
 from nextscale_core.exceptions import RobotError
+from nextscale_core.robots.description import at_zero, joint_places
 from nextscale_core.robots.hulls import link_points
 from nextscale_core.robots.shapes import Kind
 
@@ -21,9 +21,8 @@ _INSET = 0.05
 """Share of a foot's length and width left out at each rounded edge."""
 
 
-@dataclass(frozen=True)
-class Footprint:
-    """The sole of a foot relative to a point above it [m].
+class Footprint(NamedTuple):
+    """The sole of a left foot relative to the ankle at the zero posture [m].
 
     Attributes:
         front: x of the front edge.
@@ -40,10 +39,25 @@ class Footprint:
     half_width: float
 
 
-def footprint(points: np.ndarray) -> Footprint:
-    """The sole of a foot with points (P, 3): x forward, y left, z up [m]."""
-    low = float(points[:, 2].min())
-    sole = points[points[:, 2] < low + _LAYER]
+def footprint(
+    model: pin.Model, ankle: str, side: str, points: Mapping[str, np.ndarray]
+) -> Footprint | None:
+    """The sole of a foot with its toes, a right one mirrored; None without shapes.
+
+    Args:
+        model: Base with x forward and z up.
+        ankle: Joint that carries the foot.
+        side: 'left' or 'right'.
+        points: From `body_points`.
+    """
+    names = [model.names[joint] for joint in model.subtrees[model.getJointId(ankle)]]
+    parts = [points[name] for name in names if name in points]
+    if not parts:
+        return None
+    foot = np.concatenate(parts) - joint_places(model)[ankle]
+    foot = foot * [1.0, 1.0 if side == "left" else -1.0, 1.0]
+    low = float(foot[:, 2].min())
+    sole = foot[foot[:, 2] < low + _LAYER]
     (back, right), (front, left) = sole[:, :2].min(0), sole[:, :2].max(0)
     length, width = float(front - back), float(left - right)
     return Footprint(
@@ -86,24 +100,6 @@ def body_points(
     return points | {joint: seen[joint] for joint in visual}, frozenset(visual)
 
 
-def foot_points(model: pin.Model, ankle: str, points: Mapping[str, np.ndarray]) -> np.ndarray:
-    """(P, 3) points of a foot with its toes, from the ankle at the zero posture [m].
-
-    Args:
-        model: Base with x forward and z up.
-        ankle: Joint that carries the foot.
-        points: From `body_points`.
-    """
-    data = model.createData()
-    pin.forwardKinematics(model, data, pin.neutral(model))
-    number = model.getJointId(ankle)
-    names = [model.names[joint] for joint in model.subtrees[number]]
-    parts = [points[name] for name in names if name in points]
-    if not parts:
-        return np.empty((0, 3))
-    return np.asarray(np.concatenate(parts) - data.oMi[number].translation)
-
-
 def _joint_points(
     model: pin.Model,
     urdf: Path,
@@ -116,8 +112,7 @@ def _joint_points(
     Raises:
         RobotError: a mesh is missing or cannot be read.
     """
-    data = model.createData()
-    pin.framesForwardKinematics(model, data, pin.neutral(model))
+    data = at_zero(model)
     points: dict[str, list[np.ndarray]] = {}
     for link, shape in link_points(urdf, mesh_dirs, mesh_up, kinds).items():
         number = model.getFrameId(link, pin.FrameType.BODY)
@@ -143,13 +138,10 @@ def mesh_up_of(model: pin.Model, urdf: Path, mesh_dirs: Sequence[Path]) -> Liter
 
 def _gap(model: pin.Model, urdf: Path, mesh_dirs: Sequence[Path], mesh_up: str) -> float:
     """Sum of the distances from bodies to the joints that they connect [m]."""
-    data = model.createData()
-    pin.forwardKinematics(model, data, pin.neutral(model))
+    place, names = joint_places(model), model.names
     total = 0.0
     for name, points in _joint_points(model, urdf, mesh_dirs, mesh_up).items():
-        joint = model.getJointId(name)
-        ends = [joint, *(n for n in range(2, model.njoints) if model.parents[n] == joint)]
-        for end in ends:
-            away = points - data.oMi[end].translation
-            total += float(np.linalg.norm(away, axis=1).min())
+        children = [one for n, one in enumerate(names) if n > 1 and names[model.parents[n]] == name]
+        for end in (name, *children):
+            total += float(np.linalg.norm(points - place[end], axis=1).min())
     return total

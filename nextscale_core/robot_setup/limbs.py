@@ -9,7 +9,7 @@ import numpy as np
 import pinocchio as pin
 
 from nextscale_core.exceptions import RobotError
-from nextscale_core.robots.description import CONTINUOUS, REVOLUTE, joint_axis
+from nextscale_core.robots.description import CONTINUOUS, REVOLUTE, at_zero, joint_axis
 from nextscale_core.rotations import unit
 
 _HAND = 0.45
@@ -42,8 +42,7 @@ class JointTree:
     """
 
     def __init__(self, model: pin.Model):
-        self.model, data = model, model.createData()
-        pin.forwardKinematics(model, data, pin.neutral(model))
+        self.model, data = model, at_zero(model)
         count = model.njoints
         self.at = np.stack([data.oMi[joint].translation for joint in range(count)])
         self.axis = np.zeros((count, 3))
@@ -179,8 +178,7 @@ def tip_of(tree: JointTree, path: list[int], shapes: Mapping[str, np.ndarray]) -
         away = np.concatenate(clouds) - origin
         along = unit(away.mean(0))
         return np.asarray(origin + float((away @ along).max()) * along)
-    data = model.createData()
-    pin.framesForwardKinematics(model, data, pin.neutral(model))
+    data = at_zero(model)
     frames = [
         data.oMf[number].translation - origin
         for number, frame in enumerate(model.frames)

@@ -73,6 +73,20 @@ def joint_axis(model: pin.Model, joint: int) -> np.ndarray:
     return _motion(model, joint)[3:]
 
 
+def at_zero(model: pin.Model) -> pin.Data:
+    """Placements of joints and frames, and joint Jacobians, at the zero posture."""
+    data = model.createData()
+    pin.computeJointJacobians(model, data, pin.neutral(model))
+    pin.updateFramePlacements(model, data)
+    return data
+
+
+def joint_places(model: pin.Model) -> dict[str, np.ndarray]:
+    """(3,) origin of each joint at zero, from the base [m]."""
+    data = at_zero(model)
+    return {name: np.array(data.oMi[n].translation) for n, name in enumerate(model.names)}
+
+
 def joint_names(model: pin.Model) -> list[str]:
     """Names of the joints behind the floating base, in pinocchio's order.
 
@@ -182,9 +196,7 @@ def part_frames(model: pin.Model, profile: RobotProfile) -> dict[str, int]:
 
 def orientations(model: pin.Model, profile: RobotProfile) -> dict[str, np.ndarray]:
     """(3, 3) orientation of each body part relative to the base, at the zero posture."""
-    data = model.createData()
-    pin.framesForwardKinematics(model, data, pin.neutral(model))
-    frames = part_frames(model, profile)
+    data, frames = at_zero(model), part_frames(model, profile)
     return {part: data.oMf[number].rotation.copy() for part, number in frames.items()}
 
 
@@ -206,11 +218,10 @@ def limb_offsets(
     Returns:
         (3,) from the joint's origin to the point, by body part ('left_elbow') [m].
     """
-    data = model.createData()
-    pin.computeJointJacobians(model, data, pin.neutral(model))
+    data, place = at_zero(model), joint_places(model)
     found = {}
     for side, limb in limbs.items():
-        at = {part: data.oMi[model.getJointId(joint)].translation for part, joint in limb.items()}
+        at = {part: place[joint] for part, joint in limb.items()}
         if "wrist" not in at and hand is not None:
             at["wrist"] = at["elbow"] + np.array(hand) * [1.0, 1.0 if side == "left" else -1.0, 1.0]
         for near, part, far in (("hip", "knee", "ankle"), ("shoulder", "elbow", "wrist")):

@@ -82,9 +82,10 @@ def keep_description(xml: str) -> Path:
         raise RobotError(f"the robot description is not valid Unicode: {error}") from error
     name = f"{hashlib.sha256(data).hexdigest()[:24]}.urdf"
     reason: OSError | None = None
-    for make in (_in_cache, _in_temporary):
+    for make in (lambda: cache_dir() / "descriptions", lambda: Path(tempfile.mkdtemp())):
         try:
             path = make() / name
+            path.parent.mkdir(parents=True, exist_ok=True)
             if not path.is_file() or path.read_bytes() != data:
                 part = path.with_suffix(f".{os.getpid()}.part")
                 part.write_bytes(data)
@@ -93,16 +94,6 @@ def keep_description(xml: str) -> Path:
         except OSError as error:
             reason = error
     raise RobotError(f"the robot description cannot be written to a file: {reason}")
-
-
-def _in_cache() -> Path:
-    folder = cache_dir() / "descriptions"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def _in_temporary() -> Path:
-    return Path(tempfile.mkdtemp(prefix="nextscale-"))
 
 
 def cache_dir() -> Path:

@@ -13,11 +13,10 @@ from pathlib import Path
 
 import coal
 import numpy as np
-import pinocchio as pin
 from scipy.spatial import ConvexHull, QhullError
 
 from nextscale_core.exceptions import RobotError
-from nextscale_core.robots.description import link_names
+from nextscale_core.robots.description import at_zero, link_names
 from nextscale_core.robots.find_urdf import cache_dir, find_mesh
 from nextscale_core.robots.robot import Robot
 from nextscale_core.robots.shapes import Kind, link_shapes, shaped_links
@@ -174,9 +173,7 @@ def _build(robot: Robot) -> list[Hull]:
 
 def _check_sizes(robot: Robot, hulls: Sequence[Hull]) -> None:
     """Refuse a hull larger than the robot: it would touch all others, so no pair would be kept."""
-    data = robot.model.createData()
-    pin.framesForwardKinematics(robot.model, data, pin.neutral(robot.model))
-    robot_size = extent(np.array([data.oMf[n].translation for n in range(robot.model.nframes)]))
+    robot_size = extent(np.array([frame.translation for frame in at_zero(robot.model).oMf]))
     sizes = {hull.link: extent(hull.vertices) for hull in hulls}
     large = {link: size for link, size in sizes.items() if size > robot_size}
     if large and len(hulls) > 1:

@@ -12,7 +12,7 @@ from nextscale_core.exceptions import RobotError
 from nextscale_core.robot_setup.anatomy import Anatomy, find_anatomy
 from nextscale_core.robot_setup.check.finding import CheckFinding, error, ok, warning
 from nextscale_core.robot_setup.footprint import body_points
-from nextscale_core.robots.description import chain
+from nextscale_core.robots.description import at_zero, chain, joint_places
 from nextscale_core.robots.limits import Limits
 from nextscale_core.robots.profile import LIMB_PARTS, SIDES, RobotProfile
 
@@ -45,16 +45,8 @@ def order_findings(model: pin.Model, profile: RobotProfile) -> Iterator[CheckFin
 def symmetry_findings(
     model: pin.Model, profile: RobotProfile, limits: Mapping[str, Limits]
 ) -> Iterator[CheckFinding]:
-    """Positions, position limits and velocity limits that differ between the sides.
-
-    Args:
-        model: Base with x forward and z up, without locked joints.
-        profile: Names the limbs.
-        limits: Lower [rad], upper [rad], velocity [rad/s] by joint.
-    """
-    data = model.createData()
-    pin.computeJointJacobians(model, data, pin.neutral(model))
-    place = {name: data.oMi[number].translation for number, name in enumerate(model.names)}
+    """Positions, position limits and velocity limits that differ between the sides."""
+    data, place = at_zero(model), joint_places(model)
     found = []
     for part in LIMB_PARTS:
         left, right = (profile.limb(side).get(part) for side in SIDES)
@@ -104,14 +96,7 @@ def _differences(
 def seen_anatomy(
     model: pin.Model, urdf: Path, profile: RobotProfile, folders: Sequence[Path]
 ) -> Anatomy | None:
-    """The limbs as `nextscale robots draft` finds them, or None.
-
-    Args:
-        model: Base with x forward and z up.
-        urdf: The description.
-        profile: States the up axis of the meshes.
-        folders: Folders that `package://` is resolved in.
-    """
+    """The limbs as `nextscale robots draft` finds them, or None."""
     try:
         shapes, _ = body_points(model, urdf, folders, profile.urdf.mesh_up)
     except RobotError:
@@ -124,9 +109,7 @@ def seen_anatomy(
 
 def better_parts(model: pin.Model, profile: RobotProfile, anatomy: Anatomy) -> dict[str, str]:
     """Joints of knees and elbows ('left_knee') that are elsewhere than in the profile."""
-    data = model.createData()
-    pin.forwardKinematics(model, data, pin.neutral(model))
-    place = {name: np.array(data.oMi[n].translation) for n, name in enumerate(model.names)}
+    place = joint_places(model)
     better = {}
     for side in SIDES:
         for part in ("knee", "elbow"):
@@ -139,13 +122,7 @@ def better_parts(model: pin.Model, profile: RobotProfile, anatomy: Anatomy) -> d
 def limb_findings(
     profile: RobotProfile, anatomy: Anatomy, better: Mapping[str, str]
 ) -> Iterator[CheckFinding]:
-    """Arms that are named as legs, and other joints than the knees and elbows.
-
-    Args:
-        profile: Names the limbs.
-        anatomy: The limbs that the geometry shows.
-        better: From `better_parts`.
-    """
+    """Arms that are named as legs, and knees and elbows that are other joints (`better`)."""
     arms = {joint for side in SIDES for joint in anatomy.arms[side]}
     swapped = [side for side in SIDES if profile.limb(side)["knee"] in arms]
     for side in swapped:

@@ -83,13 +83,7 @@ class _Motion:
 
 
 def motion_findings(robot: Robot, better: Mapping[str, str]) -> Iterator[CheckFinding]:
-    """Differences between the robot's walk and wave and the human's.
-
-    Args:
-        robot: The robot with nothing held and valid names.
-        better: Joint that the geometry shows for a body part ('left_elbow'), where the profile
-            names another.
-    """
+    """Differences between a robot's walk and wave and the human's; `better` holds remedies."""
     for name in _HINGES:
         try:
             motion = _retargeted(name, robot)

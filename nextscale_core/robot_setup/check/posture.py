@@ -10,7 +10,7 @@ import pinocchio as pin
 
 from nextscale_core.robot_setup.check.collisions import collision_findings
 from nextscale_core.robot_setup.check.finding import CheckFinding, error, ok, warning
-from nextscale_core.robot_setup.footprint import body_points, foot_points, footprint
+from nextscale_core.robot_setup.footprint import body_points, footprint
 from nextscale_core.robots.description import expand, joint_names
 from nextscale_core.robots.kinematics import LEVER, Poses, kinematics_of
 from nextscale_core.robots.limits import Limits
@@ -32,13 +32,9 @@ _Points = Mapping[str, np.ndarray]
 def posture_findings(
     robot: Robot, model: pin.Model, limits: Mapping[str, Limits], *, shapes: bool
 ) -> Iterator[CheckFinding]:
-    """Problems of the robot at its zero and nominal postures.
+    """Problems of a robot with nothing held, at its zero and nominal postures.
 
-    Args:
-        robot: The robot with nothing held and valid names.
-        model: Its model before mimic joints are coupled.
-        limits: Lower [rad], upper [rad], velocity [rad/s] by joint.
-        shapes: Whether its meshes can be read.
+    `model` is that of the robot with its followers; `shapes` is False if meshes cannot be read.
     """
     directions = list(_directions(robot))
     yield from directions
@@ -179,10 +175,10 @@ def _soles(robot: Robot) -> Iterator[CheckFinding]:
     profile, model = robot.profile, robot.model
     sole, half_width = profile.sole, profile.sole.half_width
     shapes, visual = body_points(model, robot.urdf_path, robot.mesh_dirs, profile.urdf.mesh_up)
-    for side, sign in zip(SIDES, (1.0, -1.0), strict=True):
+    for side in SIDES:
         joint = profile.limb(side)["ankle"]
-        points = foot_points(model, joint, shapes)
-        if not len(points):
+        foot = footprint(model, joint, side, shapes)
+        if foot is None:
             yield warning(
                 "sole", f"the {side} foot has no shape in the URDF", "the sole cannot be verified"
             )
@@ -193,7 +189,6 @@ def _soles(robot: Robot) -> Iterator[CheckFinding]:
                 f"the {side} foot has no collision shape; its visual shape is measured",
                 "its collisions go unnoticed",
             )
-        foot = footprint(points * [1.0, sign, 1.0])
         low = min(sole.toe[2], sole.heel[2])
         toe, heel = sole.toe[0], sole.heel[0]
         problems = []

@@ -1,4 +1,4 @@
-"""Drafts and checks of robots whose bodies are put together otherwise."""
+"""Drafts and checks of robots with other body plans."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ def test_a_joint_too_slow_to_walk_with_is_named(tmp_path: Path) -> None:
     assert len(found) == 1 and "hip_yaw would have to turn at" in found[0]
 
 
-def test_feet_without_collision_shapes_are_measured_by_what_is_seen(tmp_path: Path) -> None:
+def test_feet_without_collision_shapes_are_measured_by_visual_shapes(tmp_path: Path) -> None:
     parts = {name: replace(part, visual="ankle" in name) for name, part in body().items()}
     draft, path = _drafted(tmp_path, write(tmp_path, parts))
     sole = draft.profile.sole
@@ -261,7 +261,7 @@ def test_a_draft_understands_names_and_directions(tmp_path: Path, style: str, tu
 
 
 @pytest.mark.parametrize("turn", _TURNS)
-def test_knees_and_feet_tell_the_sides_where_names_say_nothing(tmp_path: Path, turn: str) -> None:
+def test_knees_and_feet_show_the_sides_where_names_do_not(tmp_path: Path, turn: str) -> None:
     names = {name: f"joint{number}" for number, name in enumerate(body("t_pose"))}
     urdf = write(tmp_path, body("t_pose"), turn=_TURNS[turn], named=names.__getitem__)
     profile = draft_profile(urdf).profile

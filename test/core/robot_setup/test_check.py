@@ -6,7 +6,21 @@ import numpy as np
 import pytest
 
 from core.toy_humanoid import toy_humanoid, toy_profile
+from nextscale_core.robot_setup.check import robot_check
 from nextscale_core.robot_setup.check.robot_check import RobotCheck, check_robot
+
+
+@pytest.fixture(autouse=True)
+def without_motions(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retarget walk and wave only in tests of valid robots; test_body_plans has the others."""
+    if request.function not in (
+        test_nothing_is_wrong_with_a_valid_robot,
+        test_the_profile_replaces_a_velocity_limit_of_zero,
+        test_wrong_axes_are_found_and_the_right_ones_proposed,
+        test_a_profile_may_name_its_urdf,
+        test_a_robot_of_the_package_is_found_by_name,
+    ):
+        monkeypatch.setattr(robot_check, "motion_findings", lambda *_: iter(()))
 
 
 def _all(checked: RobotCheck, severity: str, about: str) -> list[str]:
@@ -21,7 +35,7 @@ def _check(folder: Path, *changes: tuple[str, str], **wrong: object) -> RobotChe
     return check_robot(str(toy_humanoid(folder, **wrong)), toy_profile(folder, *changes))
 
 
-def test_nothing_is_wrong_with_a_sound_robot(tmp_path: Path) -> None:
+def test_nothing_is_wrong_with_a_valid_robot(tmp_path: Path) -> None:
     checked = _check(tmp_path)
     assert checked.robot == "doll"
     assert not checked.errors
@@ -30,7 +44,7 @@ def test_nothing_is_wrong_with_a_sound_robot(tmp_path: Path) -> None:
     assert about >= {"urdf", "masses", "names", "limits", "symmetry", "axes", "knees", "sole"}
 
 
-def test_what_is_no_urdf_is_an_error(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_urdf_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "broken.urdf"
     path.write_text("<robot><link")
     assert _all(check_robot(str(path), toy_profile(tmp_path)), "error", "urdf")
@@ -67,7 +81,7 @@ def test_missing_meshes_are_named(tmp_path: Path) -> None:
     assert len(found) == 1 and "package://nowhere/torso.stl" in found[0]
 
 
-def test_limits_that_are_none_are_found(tmp_path: Path) -> None:
+def test_missing_limits_are_found(tmp_path: Path) -> None:
     checked = _check(tmp_path, velocity={"left_knee": 0.0}, limits={"right_elbow": (0.0, 0.0)})
     found = " ".join(_all(checked, "error", "limits"))
     assert "'left_knee' has velocity limit 0" in found and "limits.velocity" in found
@@ -77,7 +91,7 @@ def test_limits_that_are_none_are_found(tmp_path: Path) -> None:
     assert "left_knee" in found and "waist_yaw" in found
 
 
-def test_a_velocity_limit_of_zero_is_mended_by_the_profile(tmp_path: Path) -> None:
+def test_the_profile_replaces_a_velocity_limit_of_zero(tmp_path: Path) -> None:
     limits = ("locked:\n", "limits:\n  velocity:\n    left_knee: 4.0\nlocked:\n")
     assert not _check(tmp_path, limits, velocity={"left_knee": 0.0}).errors
 
@@ -112,7 +126,7 @@ def test_a_posture_outside_the_limits_is_an_error(tmp_path: Path) -> None:
     assert len(locked) == 1 and "lock it at 1" in locked[0]
 
 
-def test_a_posture_in_which_bodies_touch_is_odd(tmp_path: Path) -> None:
+def test_a_posture_in_which_bodies_touch_is_unusual(tmp_path: Path) -> None:
     arms = (
         ("left_shoulder_roll: 0.2", "left_shoulder_roll: -0.3"),
         ("right_shoulder_roll: -0.2", "right_shoulder_roll: 0.3"),
@@ -129,7 +143,7 @@ def test_a_posture_in_which_bodies_touch_is_odd(tmp_path: Path) -> None:
         ("half_width: 0.035", "half_width: 0.07", "wide"),
     ],
 )
-def test_a_sole_beside_the_foot_is_odd(tmp_path: Path, old: str, new: str, word: str) -> None:
+def test_a_sole_beside_the_foot_is_unusual(tmp_path: Path, old: str, new: str, word: str) -> None:
     change = [(old, new)]
     if "-0.12" in new:
         change.append(("heel: [-0.06, 0.0, -0.07]", "heel: [-0.06, 0.0, -0.12]"))
@@ -162,7 +176,7 @@ def test_limbs_in_the_wrong_order_are_found(tmp_path: Path) -> None:
     assert "do not follow each other" in _all(checked, "error", "names")[0]
 
 
-def test_without_a_profile_only_the_urdf_is_looked_at(tmp_path: Path) -> None:
+def test_without_a_profile_only_the_urdf_is_checked(tmp_path: Path) -> None:
     checked = check_robot(str(toy_humanoid(tmp_path, velocity={"left_knee": 0.0})))
     assert not checked.errors
     assert any("left_knee" in finding.message for finding in checked.warnings)

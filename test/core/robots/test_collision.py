@@ -65,7 +65,7 @@ def test_the_quick_search_finds_what_pair_by_pair_search_finds(name: str, distan
 
 
 def test_a_bad_hint_only_costs_time(g1: Robot) -> None:
-    """Whatever direction is asked for planes, nothing that touches is missed."""
+    """With any direction for the planes, every touching pair is found."""
     collisions = CollisionModel(g1)
     generator = np.random.default_rng(11)
     postures = generator.uniform(g1.position_lower, g1.position_upper, (20, g1.num_joints))
@@ -128,7 +128,7 @@ def test_a_broken_cache_is_built_again(toy: Robot, cache: Path, content: bytes) 
     assert path.read_bytes() != content, "the broken file is replaced"
 
 
-def test_a_cache_with_nonsense_is_built_again(toy: Robot, cache: Path) -> None:
+def test_a_cache_with_invalid_hulls_is_built_again(toy: Robot, cache: Path) -> None:
     good = link_hulls(toy)
     (path,) = (cache / "hulls").iterdir()
     np.savez(
@@ -140,7 +140,7 @@ def test_a_cache_with_nonsense_is_built_again(toy: Robot, cache: Path) -> None:
     assert len(link_hulls(toy)) == len(good)
 
 
-def test_an_unwritable_cache_is_survived(
+def test_an_unwritable_cache_is_tolerated(
     toy: Robot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     blocked = tmp_path / "file"
@@ -205,7 +205,7 @@ def test_room_is_taken_from_pairs_that_have_it() -> None:
     assert not roomy.close_pairs(robot.nominal[None])
 
 
-def test_what_is_known_is_not_asked_again(g1: Robot) -> None:
+def test_known_pairs_are_left_out(g1: Robot) -> None:
     collisions = CollisionModel(g1)
     postures = np.stack([g1.nominal, crossed_arms(g1), crossed_arms(g1)])
     found = collisions.close_pairs(postures)
@@ -217,13 +217,13 @@ def test_what_is_known_is_not_asked_again(g1: Robot) -> None:
     assert all(near.distance < 1e-6 for near in nearest.values())
     where = set(found)
     direct = collisions.separation_terms(poses, where, 0.01)
-    told = collisions.separation_terms(poses, where, 0.01, collisions.nearest(poses, known))
+    reused = collisions.separation_terms(poses, where, 0.01, collisions.nearest(poses, known))
     assert [(h.frame, h.first, h.second) for h in direct] == [
-        (h.frame, h.first, h.second) for h in told
+        (h.frame, h.first, h.second) for h in reused
     ]
 
 
-def test_noise_is_told_to_touch_before_everything_is_looked_at(
+def test_the_search_in_noise_ends_early_and_returns_every_pair(
     g1: Robot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = collision_model(g1, g1.profile.collision_margin)
@@ -235,6 +235,6 @@ def test_noise_is_told_to_touch_before_everything_is_looked_at(
     monkeypatch.setattr(broad_phase, "_FEW_LOOKS", 0)
     some = model.close_pairs(noise)
     assert 0 < len(some) < len(every)
-    # Of what may touch, no pair is forgotten.
+    # Every pair that may touch is returned once at least.
     assert {pair for _, pair in every} <= {pair for _, pair in some}
     assert model.colliding(noise).any() and model.touches(noise)

@@ -22,7 +22,7 @@ def _written(tree: dict[str, Any], folder: Path) -> Path:
     return path
 
 
-def test_the_profile_of_the_g1_is_read_whole() -> None:
+def test_the_profile_of_the_g1_is_read() -> None:
     profile = read_profile(resource("config/robots/g1.yaml"))
     assert profile.name == "g1"
     assert profile.left["knee"] == "left_knee_joint"
@@ -30,7 +30,7 @@ def test_the_profile_of_the_g1_is_read_whole() -> None:
     assert profile.acceleration["default"] == 100.0
 
 
-def test_an_unknown_key_is_named_with_the_nearest_right_one(
+def test_an_unknown_key_is_named_with_the_nearest_valid_one(
     tree: dict[str, Any], tmp_path: Path
 ) -> None:
     tree["parts"]["torsoo"] = tree["parts"].pop("torso")
@@ -82,7 +82,7 @@ def test_a_wrong_value_is_named_with_its_key(
 
 
 @pytest.mark.parametrize("text", ["", "- a\n- b\n", "name: [unclosed", "\x00"])
-def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
+def test_a_file_without_a_mapping_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "robot.yaml"
     path.write_text(text)
     with pytest.raises(ConfigError, match=r"robot\.yaml"):
@@ -94,7 +94,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         read_profile(tmp_path / "nowhere.yaml")
 
 
-def test_everything_wrong_is_said_at_once(tree: dict[str, Any], tmp_path: Path) -> None:
+def test_all_errors_are_reported_at_once(tree: dict[str, Any], tmp_path: Path) -> None:
     tree["sole"]["half_width"] = "wide"
     tree["nominal"]["*_elbow_joint"] = None
     tree["limitss"] = {}
@@ -105,14 +105,14 @@ def test_everything_wrong_is_said_at_once(tree: dict[str, Any], tmp_path: Path) 
         assert word in str(caught.value)
 
 
-def test_a_missing_mapping_is_one_complaint(tree: dict[str, Any], tmp_path: Path) -> None:
+def test_a_missing_mapping_is_one_error(tree: dict[str, Any], tmp_path: Path) -> None:
     del tree["sole"]
     with pytest.raises(ConfigError) as caught:
         read_profile(_written(tree, tmp_path))
     assert str(caught.value).count("sole") == 1
 
 
-def test_which_joints_move_is_a_word_or_patterns(tree: dict[str, Any], tmp_path: Path) -> None:
+def test_the_joints_that_move_are_a_word_or_patterns(tree: dict[str, Any], tmp_path: Path) -> None:
     assert read_profile(_written(tree, tmp_path)).joints == "all"
     tree["joints"] = ["*_elbow_joint", "waist_*"]
     assert read_profile(_written(tree, tmp_path)).joints == ("*_elbow_joint", "waist_*")

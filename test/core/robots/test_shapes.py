@@ -105,7 +105,7 @@ def test_a_collada_mesh_is_turned_only_where_file_and_profile_say_y_up(tmp_path:
 
 
 def test_the_z_of_a_turned_mesh_points_up(tmp_path: Path) -> None:
-    """What is at y = 1 in a mesh drawn with y up is at z = 1."""
+    """A point at y = 1 in a mesh with y up is at z = 1."""
     collada(tmp_path / "torso.dae", (0.1, 0.2, 0.3), "<up_axis>Y_UP</up_axis>")
     text = (tmp_path / "torso.dae").read_text()
     # Its upper half (y) reaches further than its lower one.
@@ -183,8 +183,8 @@ def test_a_capsule_is_a_shape_in_every_version_of_urdf(tmp_path: Path) -> None:
         hulls = {hull.link: extent(hull.vertices) for hull in link_hulls(loaded(path))}
         assert hulls["waist_yaw_link"] == pytest.approx(np.sqrt(0.24), rel=0.03)
         found = check_robot(str(path), toy_profile(tmp_path)).warnings
-        told = any("<capsule>: waist_yaw_link" in warning.message for warning in found)
-        assert told == (version == "1.0"), version
+        found_capsule = any("<capsule>: waist_yaw_link" in warning.message for warning in found)
+        assert found_capsule == (version == "1.0"), version
 
 
 def test_a_material_without_a_name_costs_no_shape(
