@@ -26,7 +26,7 @@ from nextscale_core.motion.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS
 from nextscale_core.motion.standard import STANDARD_OFFSETS
 from nextscale_core.resources import resource
 from nextscale_core.robots.profile import read_profile
-from nextscale_core.robots.trajectory_files import read_trajectory
+from nextscale_core.robots.trajectory import read_trajectory
 from nextscale_core.text import validate_sentence
 from nextscale_core.yaml_files import read_yaml
 

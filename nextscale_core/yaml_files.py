@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import yaml
+from pydantic import ValidationError
 
 from nextscale_core.exceptions import ConfigError
 
@@ -83,3 +87,47 @@ def _size(node: yaml.Node, known: dict[int, int]) -> int:
         total += sum(_size(value, known) for value in node.value)
     known[id(node)] = total
     return total
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """End of an error message: the valid name nearest to `name`, or all where none is near."""
+    # A pattern for both sides, such as '*_kneee', is compared with '*_knee'.
+    both = {f"*{one[one.index('_') :]}" for one in known if "_" in one and name.startswith("*")}
+    close = difflib.get_close_matches(name, [*known, *sorted(both)], n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}"
+
+
+@contextmanager
+def config_errors(where: str, model: type) -> Iterator[None]:
+    """Turn the errors of a pydantic model into one `ConfigError` that names every key.
+
+    Args:
+        where: File or object, at the start of the message.
+        model: The model that is validated; an unknown key is answered with its nearest key.
+
+    Raises:
+        ConfigError: the values inside the `with` block are not valid.
+    """
+    try:
+        yield
+    except ValidationError as error:
+        lines = [_line(dict(found), model) for found in error.errors(include_url=False)]
+        raise ConfigError(f"{where}: {'; '.join(lines)}") from error
+
+
+def _line(found: dict[str, Any], model: type) -> str:
+    """One error of pydantic as 'limits.velocity.knee must be greater than 0, got -1'."""
+    kind, place = found["type"], ".".join(str(key) for key in found["loc"])
+    if kind in ("extra_forbidden", "unexpected_keyword_argument", "invalid_key"):
+        *above, key = found["loc"]
+        for parent in above:
+            model = get_type_hints(model)[parent]
+        return f"unknown key {place}; {nearest(str(key), get_type_hints(model))}"
+    if kind == "missing":
+        return f"{place} is missing"
+    if kind == "value_error":
+        return f"{place} {found['ctx']['error']}".strip()
+    message = found["msg"].replace("Input should", "must")
+    if kind in ("dict_type", "mapping_type", "model_type", "dataclass_type"):
+        message = "must be a mapping"
+    return f"{place} {message}, got {found['input']!r:.200}".strip()

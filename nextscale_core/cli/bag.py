@@ -297,7 +297,7 @@ def _trajectory_of(
     from nextscale_core.cli.planning import Planner
     from nextscale_core.motion import read_motion
     from nextscale_core.robots.robot import load_robot
-    from nextscale_core.robots.trajectory_files import read_trajectory
+    from nextscale_core.robots.trajectory import read_trajectory
 
     if is_trajectory(motion):
         trajectory = read_trajectory(motion)

@@ -91,7 +91,7 @@ def write_robot(robot: Robot, trajectory: RobotTrajectory, path: Path, seed: int
 
         draw_robot(robot, trajectory, path)
     else:
-        from nextscale_core.robots.trajectory_files import write_trajectory
+        from nextscale_core.robots.trajectory import write_trajectory
 
         write_trajectory(trajectory, path, seed=seed)
 

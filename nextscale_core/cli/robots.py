@@ -63,22 +63,22 @@ def check(
     """
     from nextscale_core.robot_setup.check.robot_check import check_robot
 
-    checkup = check_robot(robot, profile)
+    checked = check_robot(robot, profile)
     table = Table("", "about", "found", "what would be right")
-    for remark in checkup.remarks:
-        if quiet and remark.severity == "ok":
+    for finding in checked.findings:
+        if quiet and finding.severity == "ok":
             continue
         table.add_row(
-            Text(remark.severity, style=_STYLES[remark.severity]),
-            remark.about,
-            Text(remark.message, overflow="fold"),
-            Text(remark.remedy, overflow="fold"),
+            Text(finding.severity, style=_STYLES[finding.severity]),
+            finding.about,
+            Text(finding.message, overflow="fold"),
+            Text(finding.remedy, overflow="fold"),
         )
     console = _console()
     if table.row_count:
         console.print(table)
-    errors, warnings = len(checkup.errors), len(checkup.warnings)
-    console.print(f"{checkup.robot}: {_count(errors, 'error')}, {_count(warnings, 'warning')}")
+    errors, warnings = len(checked.errors), len(checked.warnings)
+    console.print(f"{checked.robot}: {_count(errors, 'error')}, {_count(warnings, 'warning')}")
     if errors:
         raise typer.Exit(1)
 

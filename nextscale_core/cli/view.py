@@ -140,7 +140,7 @@ def _trajectory_scene(motion: Path, robot: str | None, profile: Path | None) -> 
     from dataclasses import replace
 
     from nextscale_core.robots.robot import load_robot
-    from nextscale_core.robots.trajectory_files import read_trajectory
+    from nextscale_core.robots.trajectory import read_trajectory
     from nextscale_core.safety.gate import SafetyGate
     from nextscale_core.viz.scene import robot_scene
 

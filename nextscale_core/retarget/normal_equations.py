@@ -16,8 +16,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from nextscale_core.robots.forward import Frames
-from nextscale_core.robots.kinematics import Kinematics, lever_triples
+from nextscale_core.robots.kinematics import Frames, Kinematics, lever_triples
 
 _NEXT, _AFTER = (1, 2, 0), (2, 0, 1)
 

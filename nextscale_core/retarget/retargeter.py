@@ -23,8 +23,8 @@ from nextscale_core.retarget.trajectory_ik import DAMPING, Smoothness, Trajector
 from nextscale_core.robots.collision import collision_model
 from nextscale_core.robots.kinematics import Poses, kinematics_of
 from nextscale_core.robots.robot import Robot, RobotState
+from nextscale_core.robots.separation_terms import WitnessPoints
 from nextscale_core.robots.trajectory import RobotTrajectory
-from nextscale_core.robots.witness_points import WitnessPoints
 from nextscale_core.stopwatch import Stopwatch
 from nextscale_core.trajectory.blend_in import depart, require_takeover
 from nextscale_core.trajectory.gait_cycle import Cycle, close_cycle
@@ -277,7 +277,7 @@ class Retargeter:
                 targets,
                 poses,
                 replace(self._smoothness, joints=weight),
-                self._collisions.hinges(poses, here, self._wanted, nearest),
+                self._collisions.separation_terms(poses, here, self._wanted, nearest),
                 damping=np.where(_around(parting), _PARTING_DAMPING, DAMPING),
                 frames=frames,
             )

@@ -1,8 +1,8 @@
-"""Finding the body of a humanoid in a URDF that nobody has described: by geometry, then by names.
+"""Find the body parts of a humanoid in a URDF: by geometry first, by names second.
 
 A humanoid has two pairs of long branches that mirror each other. The legs are the pair that points
 away from the other one, wherever the root of the URDF is. Knee and elbow have both ends of their
-limb far from their axis, in whatever posture the robot stands at zero.
+limb far from their axis, at any zero posture.
 """
 
 from __future__ import annotations
@@ -16,26 +16,25 @@ import numpy as np
 import pinocchio as pin
 
 from nextscale_core.exceptions import RobotError
-from nextscale_core.robot_setup.joint_tree import JointTree
-from nextscale_core.robot_setup.limbs import Limb, arm_of, leg_of, parallel, tip_of
+from nextscale_core.robot_setup.limbs import JointTree, Limb, arm_of, leg_of, parallel, tip_of
 from nextscale_core.robots.description import REVOLUTE, chain
-from nextscale_core.robots.profile import SIDES, Axes
+from nextscale_core.robots.profile import SIDES, Axes, nearest_axis
 from nextscale_core.rotations import unit
 
 _ALIKE = 0.1
-"""Branches whose reach differs by less than this share are a pair."""
+"""Maximum relative difference between the lengths of a pair of branches."""
 
 _MIRRORED = 0.25
-"""Mean distance of the joints of a pair to their mirror images, as a share of the reach."""
+"""Maximum mean distance of a pair's joints from their mirror images, relative to the length."""
 
 _APART = 0.05
-"""Legs and arms that begin closer together than this hang on one joint [m]."""
+"""Minimum distance between the roots of legs and arms that do not hang on one joint [m]."""
 
 _ONE_WAY = 0.3
-"""A knee shows the front when the middle of its limits is so far from straight [rad]."""
+"""Minimum distance of the middle of a knee's limits from straight that shows the front [rad]."""
 
 _LONGER = 0.15
-"""Share of its length by which a foot that shows the front is longer there."""
+"""Minimum asymmetry of a foot that shows the front, relative to its length."""
 
 _LEG = ("leg", "hip", "knee", "ankle", "thigh", "shank", "foot")
 _ARM = ("arm", "shoulder", "elbow", "wrist", "hand")
@@ -48,10 +47,10 @@ _Paths = tuple[list[int], list[int]]
 
 @dataclass(frozen=True)
 class Anatomy:
-    """What is what.
+    """The body parts of a humanoid.
 
     Attributes:
-        axes: How the root link lies.
+        axes: Orientation of the root link.
         pelvis: Joint number that carries the pelvis (1: the root).
         torso: Joint number that carries the chest.
         limbs: 'left' and 'right' -> body part -> joint name; no 'wrist' where the arms end at the
@@ -59,8 +58,8 @@ class Anatomy:
         legs: Joints of each leg from the hip to the ankle, by side.
         arms: Joints of each arm from the shoulder to the wrist or the elbow, by side.
         hand: End of the left forearm, from the elbow joint (x forward, y left, z up) [m]; None
-            where there are wrists.
-        notes: What was guessed rather than found.
+            with wrists.
+        notes: Guesses, one line each.
     """
 
     axes: Axes
@@ -78,9 +77,9 @@ def find_anatomy(model: pin.Model, shapes: Mapping[str, np.ndarray] | None = Non
 
     Args:
         model: The model of the URDF, floating.
-        shapes: (P, 3) points of what each joint carries, by joint name, in the root link's frame
-            at zero [m]; they tell front from back where names do not tell left from right, and
-            show where an arm ends.
+        shapes: (P, 3) points of the body of each joint, by joint name, in the root link's frame
+            at zero [m]; they show the front where names do not show left and right, and the ends
+            of arms.
 
     Raises:
         RobotError: no two pairs of equal branches, or a limb without knee, ankle or elbow.
@@ -95,17 +94,17 @@ def find_anatomy(model: pin.Model, shapes: Mapping[str, np.ndarray] | None = Non
     sides = _sides(tree, legs)
     front = _front(tree, found, {} if sides else shapes, np.cross(lateral, up))
     if sides == 0:
-        notes.append("names do not tell left from right; knees and feet show the front")
+        notes.append("names do not show left and right; knees and feet show the front")
         if front < 0:
             found, lateral = found[::-1], -lateral
         elif front == 0:
-            notes.append("nothing tells front from back: check axes and sides")
+            notes.append("neither knees nor feet show the front: check axes and sides")
     elif front < 0:
         notes.append(
             "left and right in the names do not fit the knees, which bend forward: check axes, "
             "sides and limits"
         )
-    axes = Axes(_named(np.cross(lateral, up)), _named(up))
+    axes = Axes(nearest_axis(np.cross(lateral, up)), nearest_axis(up))
     leg = dict(zip(SIDES, found, strict=True))
     arm_pair = sorted(arms, key=lambda path: -float(np.mean(tree.at[path] @ lateral)))
     arm = {
@@ -116,8 +115,8 @@ def find_anatomy(model: pin.Model, shapes: Mapping[str, np.ndarray] | None = Non
     if not all(arm[side].end for side in SIDES):
         hand = _hand(tree, arm, shapes, axes)
         notes.append(
-            f"the arms end at the elbow ({tree.model.names[arm['left'].middle]}): hand says where "
-            "the forearm ends"
+            f"the arms end at the elbow ({tree.model.names[arm['left'].middle]}): hand is the end "
+            "of the forearm"
         )
     limbs = {
         side: {
@@ -171,7 +170,7 @@ def _pairs(tree: JointTree) -> tuple[_Paths, _Paths]:
 
 
 def _mirrored(tree: JointTree, first: list[int], second: list[int]) -> bool:
-    """Whether two branches are as long as each other, and mirror images."""
+    """Whether two branches have one length and are mirror images."""
     reach = tree.reach(first), tree.reach(second)
     if len(first) != len(second) or abs(reach[0] - reach[1]) > _ALIKE * max(reach):
         return False
@@ -211,18 +210,18 @@ def _mass(tree: JointTree, pair: _Paths) -> float:
 
 
 def _sides(tree: JointTree, legs: _Paths) -> int:
-    """1 where the names say that the first leg is the left one, -1 for the right, 0 for neither."""
+    """1 if the names of the first leg contain left, -1 if right, 0 if neither."""
     names = (tree.names(path) for path in legs)
     return int(np.sign(sum(_side_of(a, b) for a, b in zip(*names, strict=True))))
 
 
 def _side_of(first: str, second: str) -> int:
-    """1 where two mirrored names say left and right, -1 for right and left, 0 for neither."""
+    """1 if two mirrored names contain left and right, -1 for right and left, 0 for neither."""
     a, b = first.lower(), second.lower()
     for left, right in _SIDE_WORDS:
-        said = [bool(re.search(left, name)) - bool(re.search(right, name)) for name in (a, b)]
-        if said[0] * said[1] < 0:
-            return said[0]
+        found = [bool(re.search(left, name)) - bool(re.search(right, name)) for name in (a, b)]
+        if found[0] * found[1] < 0:
+            return found[0]
     for one, two in zip(a, b, strict=False):
         if one != two:
             return {("l", "r"): 1, ("r", "l"): -1}.get((one, two), 0)
@@ -244,10 +243,9 @@ def _up_and_left(
 def _front(
     tree: JointTree, legs: list[Limb], shapes: Mapping[str, np.ndarray], forward: np.ndarray
 ) -> float:
-    """Positive where a direction is the front, negative where it is the back, 0 where unknown.
+    """Positive if a direction is the front, negative if it is the back, 0 if unknown.
 
-    Knees bend so that the ankle goes backward; where their limits do not say so, feet are longer
-    in front.
+    Knees bend the ankle backward; where their limits do not show that, feet are longer in front.
     """
     names, model = tree.model.names, tree.model
     bends, toes = 0.0, 0.0
@@ -265,12 +263,6 @@ def _front(
     return bends if abs(bends) > _ONE_WAY else toes * (abs(toes) > _LONGER)
 
 
-def _named(direction: np.ndarray) -> str:
-    """'x', '-y', ... of a unit vector along an axis."""
-    axis = int(np.abs(direction).argmax())
-    return ("-" if direction[axis] < 0 else "") + "xyz"[axis]
-
-
 def _hand(
     tree: JointTree, arm: Mapping[str, Limb], shapes: Mapping[str, np.ndarray], axes: Axes
 ) -> tuple[float, float, float]:
@@ -280,7 +272,7 @@ def _hand(
         elbow = arm[side].middle
         away = tip_of(tree, [elbow], shapes) - tree.at[elbow]
         if np.linalg.norm(away) < 0.02:
-            # Nothing shows the forearm: as long as the upper arm, and straight on.
+            # No shape and no mass: as long as the upper arm, and straight on.
             away = tree.at[elbow] - tree.at[arm[side].start]
         ends.append(axes.rotation() @ away * [1.0, sign, 1.0])
     x, y, z = (round(float(value), 3) for value in np.mean(ends, axis=0))

@@ -1,4 +1,4 @@
-"""A drafted profile as a YAML file that explains itself."""
+"""Write a drafted profile as an annotated YAML file."""
 
 from __future__ import annotations
 
@@ -7,97 +7,102 @@ from collections.abc import Mapping
 from nextscale_core.robot_setup.draft import Draft
 from nextscale_core.robots.profile import LIMB_PARTS, SIDES
 
-_NEXT = "nextscale robots check URDF THIS_FILE"
+_TEMPLATE = """\
+# First profile of {name}, drafted by 'nextscale robots draft' from geometry and
+# names. Every value is a guess: review it. Then run
+#   nextscale robots check URDF THIS_FILE
+{notes}name: {name}
+description: {description}
+
+urdf:
+  path: {path}
+  mesh_up: {mesh_up} # y where COLLADA meshes lie on their backs
+
+# The root link's axes that point forward and up at the zero posture.
+axes:
+  forward: {forward}
+  up: {up}
+
+# The link or joint of each body part. Joints stand for the point they turn about.
+parts:
+  pelvis: {pelvis} # link
+  torso: {torso} # link
+{limbs}{hand}
+# The left sole relative to the ankle joint at the zero posture: x forward, y left, z up [m]. The
+# right one is mirrored.
+sole:
+  toe: {toe}
+  heel: {heel}
+  half_width: {half_width:g}
+min_stance_width: {stance:g} # [m] between ankles beside each other
+
+# A calm standing posture [rad]; joints not named stand at 0.
+{nominal}# Held there and not commanded [rad]: fingers, head, joints that no human has.
+{locked}joints: all # or upper_body, or a list of patterns: the joints that move
+
+limits:
+  # Few URDFs have acceleration limits. Two thirds of (effort limit / inertia) at zero,
+  # where that is below the cap [rad/s^2].
+{acceleration}  # Where the URDF's limit is missing or implausible [rad/s].
+{velocity}{position}  position_margin: {position_margin:g} # [rad] kept to the position limits
+
+collision:
+  margin: {collision_margin:g} # [m] minimum distance between bodies
+  ignore: [] # pairs of links that touch by construction
+"""
+
+_HAND = """
+# The arms end at the elbow. The end of the left forearm relative to the elbow joint at the zero
+# posture: x forward, y left, z up [m]. The right one is mirrored.
+hand: {}
+"""
 
 
 def draft_yaml(draft: Draft) -> str:
-    """The text of a profile file.
-
-    Args:
-        draft: What `draft_profile` guessed.
-    """
+    """The text of a profile file."""
     profile = draft.profile
-    lines = [
-        f"# First profile of {profile.name}, drafted by 'nextscale robots draft' from geometry and",
-        "# names. Look it over: every value is a guess. Then run",
-        f"#   {_NEXT}",
+    notes = ["#\n# Review first:\n", *(f"# - {note}\n" for note in draft.notes)]
+    limbs = [
+        f"  {side}:\n"
+        + "".join(
+            f"    {part}: {_text(profile.limb(side)[part])}\n"
+            for part in LIMB_PARTS
+            if part in profile.limb(side)
+        )
+        for side in SIDES
     ]
-    if draft.notes:
-        lines += ["#", "# To look at first:", *(f"# - {note}" for note in draft.notes)]
-    lines += [
-        f"name: {_text(profile.name)}",
-        f"description: {_text(profile.description)}",
-        "",
-        "urdf:",
-        f"  path: {_text(profile.urdf.path)}",
-        f"  mesh_up: {_text(profile.urdf.mesh_up)} # y where COLLADA meshes lie on their backs",
-        "",
-        "# Which axis of the root link points forward and up when the robot stands at zero.",
-        "axes:",
-        f"  forward: {_text(profile.axes.forward)}",
-        f"  up: {_text(profile.axes.up)}",
-        "",
-        "# Which link or joint is which body part. Joints stand for the point they turn about.",
-        "parts:",
-        f"  pelvis: {_text(profile.pelvis)} # link",
-        f"  torso: {_text(profile.torso)} # link",
-    ]
-    for side in SIDES:
-        lines.append(f"  {side}:")
-        limb = profile.limb(side)
-        lines += [f"    {part}: {_text(limb[part])}" for part in LIMB_PARTS if part in limb]
-    if profile.hand is not None:
-        lines += [
-            "",
-            "# The arms end at the elbow. Where the left forearm ends, seen from the elbow joint",
-            "# of the robot standing at zero: x forward, y left, z up [m]. The right is mirrored.",
-            f"hand: {_numbers(profile.hand)}",
-        ]
-    sole = profile.sole
-    lines += [
-        "",
-        "# Where the left sole is, seen from the ankle joint of the robot standing at zero:",
-        "# x forward, y left, z up [m]. The right one is mirrored.",
-        "sole:",
-        f"  toe: {_numbers(sole.toe)}",
-        f"  heel: {_numbers(sole.heel)}",
-        f"  half_width: {sole.half_width:g}",
-        f"min_stance_width: {profile.min_stance_width:g} # [m] between ankles beside each other",
-        "",
-        "# A calm standing posture [rad]; joints not named stand at 0.",
-        *_table("nominal", profile.nominal),
-        "# Held there and not commanded: fingers, head, what no human motion speaks of [rad].",
-        *_table("locked", profile.locked),
-        "joints: all # or upper_body, or a list of patterns: which joints move",
-        "",
-        "limits:",
-        "  # Few URDFs have acceleration limits. Two thirds of (effort limit / inertia) at zero,",
-        "  # where that is below the cap [rad/s^2].",
-        *_table("acceleration", profile.acceleration, "  "),
-        "  # Only where the URDF has none, or one that is no limit [rad/s].",
-        *_table("velocity", profile.velocity, "  "),
-        *_intervals("  position", profile.position),
-        f"  position_margin: {profile.position_margin:g} # [rad] kept to the position limits",
-        "",
-        "collision:",
-        f"  margin: {profile.collision_margin:g} # [m] bodies may come this close",
-        "  ignore: [] # pairs of links that touch by construction",
-    ]
-    return "\n".join(lines) + "\n"
+    intervals = [f"    {_text(key)}: {_numbers(at)}\n" for key, at in profile.position.items()]
+    return _TEMPLATE.format(
+        name=_text(profile.name),
+        description=_text(profile.description),
+        notes="".join(notes) if draft.notes else "",
+        path=_text(profile.urdf.path),
+        mesh_up=_text(profile.urdf.mesh_up),
+        forward=_text(profile.axes.forward),
+        up=_text(profile.axes.up),
+        pelvis=_text(profile.pelvis),
+        torso=_text(profile.torso),
+        limbs="".join(limbs),
+        hand="" if profile.hand is None else _HAND.format(_numbers(profile.hand)),
+        toe=_numbers(profile.sole.toe),
+        heel=_numbers(profile.sole.heel),
+        half_width=profile.sole.half_width,
+        stance=profile.min_stance_width,
+        nominal=_table("nominal", profile.nominal),
+        locked=_table("locked", profile.locked),
+        acceleration=_table("acceleration", profile.acceleration, "  "),
+        velocity=_table("velocity", profile.velocity, "  "),
+        position="".join(["  position: # the URDF has none: a guess [rad]\n", *intervals])
+        if intervals
+        else "",
+        position_margin=profile.position_margin,
+        collision_margin=profile.collision_margin,
+    )
 
 
-def _table(key: str, table: Mapping[str, float], indent: str = "") -> list[str]:
-    if not table:
-        return [f"{indent}{key}: {{}}"]
-    return [
-        f"{indent}{key}:",
-        *(f"{indent}  {_text(name)}: {value:g}" for name, value in table.items()),
-    ]
-
-
-def _intervals(key: str, table: Mapping[str, tuple[float, float]]) -> list[str]:
-    lines = [f"    {_text(name)}: {_numbers(interval)}" for name, interval in table.items()]
-    return [f"{key}: # the URDF has none: a guess [rad]", *lines] if lines else []
+def _table(key: str, table: Mapping[str, float], indent: str = "") -> str:
+    rows = "".join(f"{indent}  {_text(name)}: {value:g}\n" for name, value in table.items())
+    return f"{indent}{key}:\n{rows}" if rows else f"{indent}{key}: {{}}\n"
 
 
 def _numbers(values: tuple[float, ...]) -> str:
@@ -105,7 +110,7 @@ def _numbers(values: tuple[float, ...]) -> str:
 
 
 def _text(value: str) -> str:
-    """A YAML scalar that is a string whatever it holds."""
+    """A YAML scalar that is a string whatever it contains."""
     plain = value.replace("_", "").replace("-", "").isalnum() and value[:1].isalpha()
     if plain and value.lower() not in ("y", "n", "yes", "no", "on", "off", "true", "false", "null"):
         return value

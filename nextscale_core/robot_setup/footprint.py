@@ -1,35 +1,35 @@
-"""What a foot stands on: the lowest points of its shape."""
+"""Shapes of the bodies of a model, and the sole of a foot: the lowest points of its shape."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pinocchio as pin
 
 from nextscale_core.exceptions import RobotError
+from nextscale_core.robots.description import at_zero, joint_places
 from nextscale_core.robots.hulls import link_points
 from nextscale_core.robots.shapes import Kind
 
 _LAYER = 0.006
-"""Points so far above the lowest one still belong to the sole [m]."""
+"""Height above the lowest point up to which points belong to the sole [m]."""
 
 _INSET = 0.05
-"""Share of the length and width of a foot that is left off at its rounded edges."""
+"""Share of a foot's length and width left out at each rounded edge."""
 
 
-@dataclass(frozen=True)
-class Footprint:
-    """The sole of a foot, seen from a point above it [m].
+class Footprint(NamedTuple):
+    """The sole of a left foot relative to the ankle at the zero posture [m].
 
     Attributes:
-        front: Where it ends in front.
-        back: Where it ends behind.
-        low: Its height.
-        middle: Middle of its width.
-        half_width: Half of its width.
+        front: x of the front edge.
+        back: x of the rear edge.
+        low: z of the sole.
+        middle: y of the middle.
+        half_width: Half of the width.
     """
 
     front: float
@@ -39,14 +39,25 @@ class Footprint:
     half_width: float
 
 
-def footprint(points: np.ndarray) -> Footprint:
-    """The sole of a foot.
+def footprint(
+    model: pin.Model, ankle: str, side: str, points: Mapping[str, np.ndarray]
+) -> Footprint | None:
+    """The sole of a foot with its toes, a right one mirrored; None without shapes.
 
     Args:
-        points: (P, 3) points of the foot: x forward, y left, z up [m].
+        model: Base with x forward and z up.
+        ankle: Joint that carries the foot.
+        side: 'left' or 'right'.
+        points: From `body_points`.
     """
-    low = float(points[:, 2].min())
-    sole = points[points[:, 2] < low + _LAYER]
+    names = [model.names[joint] for joint in model.subtrees[model.getJointId(ankle)]]
+    parts = [points[name] for name in names if name in points]
+    if not parts:
+        return None
+    foot = np.concatenate(parts) - joint_places(model)[ankle]
+    foot = foot * [1.0, 1.0 if side == "left" else -1.0, 1.0]
+    low = float(foot[:, 2].min())
+    sole = foot[foot[:, 2] < low + _LAYER]
     (back, right), (front, left) = sole[:, :2].min(0), sole[:, :2].max(0)
     length, width = float(front - back), float(left - right)
     return Footprint(
@@ -61,10 +72,10 @@ def footprint(points: np.ndarray) -> Footprint:
 def body_points(
     model: pin.Model, urdf: Path, mesh_dirs: Sequence[Path], mesh_up: str
 ) -> tuple[dict[str, np.ndarray], frozenset[str]]:
-    """What each joint carries: its collision shapes, or where those end before it what is seen.
+    """Points of the body of each joint, from collision shapes where there are any.
 
-    A joint takes visual shapes where neither it nor any joint behind it has collision shapes, as
-    feet and hands without any.
+    A joint has the points of its visual shapes if neither it nor any joint behind it has collision
+    shapes, such as feet and hands without any.
 
     Returns:
         (P, 3) points by joint name, at zero in the base frame [m]; names of the joints whose
@@ -73,7 +84,7 @@ def body_points(
     Raises:
         RobotError: a collision mesh is missing or cannot be read.
     """
-    points = joint_points(model, urdf, mesh_dirs, mesh_up)
+    points = _joint_points(model, urdf, mesh_dirs, mesh_up)
     bare = {
         model.names[joint]
         for joint in range(2, model.njoints)
@@ -82,45 +93,26 @@ def body_points(
     if not bare:
         return points, frozenset()
     try:
-        seen = joint_points(model, urdf, mesh_dirs, mesh_up, ("visual",))
+        seen = _joint_points(model, urdf, mesh_dirs, mesh_up, ("visual",))
     except RobotError:
         return points, frozenset()
     visual = bare & set(seen)
     return points | {joint: seen[joint] for joint in visual}, frozenset(visual)
 
 
-def foot_points(model: pin.Model, ankle: str, points: Mapping[str, np.ndarray]) -> np.ndarray:
-    """(P, 3) points of a foot with its toes, from the ankle of the robot standing at zero [m].
-
-    Args:
-        model: Base with x forward and z up.
-        ankle: Joint that carries the foot.
-        points: Of what each joint carries, in the base frame, as `body_points` gives them.
-    """
-    data = model.createData()
-    pin.forwardKinematics(model, data, pin.neutral(model))
-    number = model.getJointId(ankle)
-    names = [model.names[joint] for joint in model.subtrees[number]]
-    parts = [points[name] for name in names if name in points]
-    if not parts:
-        return np.empty((0, 3))
-    return np.asarray(np.concatenate(parts) - data.oMi[number].translation)
-
-
-def joint_points(
+def _joint_points(
     model: pin.Model,
     urdf: Path,
     mesh_dirs: Sequence[Path],
     mesh_up: str,
     kinds: Sequence[Kind] = ("collision", "visual"),
 ) -> dict[str, np.ndarray]:
-    """(P, 3) points of what each joint carries, at zero in the base frame [m].
+    """(P, 3) points of the body of each joint, at zero in the base frame [m].
 
     Raises:
         RobotError: a mesh is missing or cannot be read.
     """
-    data = model.createData()
-    pin.framesForwardKinematics(model, data, pin.neutral(model))
+    data = at_zero(model)
     points: dict[str, list[np.ndarray]] = {}
     for link, shape in link_points(urdf, mesh_dirs, mesh_up, kinds).items():
         number = model.getFrameId(link, pin.FrameType.BODY)
@@ -130,11 +122,10 @@ def joint_points(
     return {joint: np.concatenate(shapes) for joint, shapes in points.items()}
 
 
-def mesh_up_of(model: pin.Model, urdf: Path, mesh_dirs: Sequence[Path]) -> str:
-    """'z', or 'y' where the meshes lie nearer to their joints when they are turned up.
+def mesh_up_of(model: pin.Model, urdf: Path, mesh_dirs: Sequence[Path]) -> Literal["z", "y"]:
+    """'y' if COLLADA meshes that state Y_UP are nearer to their joints when turned, or 'z'.
 
-    Only COLLADA meshes whose files say y can differ. A body reaches from its own joint to the next
-    one; turned wrongly, it lies across.
+    A body extends from its own joint to the next one; turned wrongly, it lies across.
     """
     if ".dae" not in urdf.read_text(encoding="utf-8", errors="replace").lower():
         return "z"
@@ -146,14 +137,11 @@ def mesh_up_of(model: pin.Model, urdf: Path, mesh_dirs: Sequence[Path]) -> str:
 
 
 def _gap(model: pin.Model, urdf: Path, mesh_dirs: Sequence[Path], mesh_up: str) -> float:
-    """Sum of the distances from the bodies to the joints that they connect [m]."""
-    data = model.createData()
-    pin.forwardKinematics(model, data, pin.neutral(model))
+    """Sum of the distances from bodies to the joints that they connect [m]."""
+    place, names = joint_places(model), model.names
     total = 0.0
-    for name, points in joint_points(model, urdf, mesh_dirs, mesh_up).items():
-        joint = model.getJointId(name)
-        ends = [joint, *(n for n in range(2, model.njoints) if model.parents[n] == joint)]
-        for end in ends:
-            away = points - data.oMi[end].translation
-            total += float(np.linalg.norm(away, axis=1).min())
+    for name, points in _joint_points(model, urdf, mesh_dirs, mesh_up).items():
+        children = [one for n, one in enumerate(names) if n > 1 and names[model.parents[n]] == name]
+        for end in (name, *children):
+            total += float(np.linalg.norm(points - place[end], axis=1).min())
     return total

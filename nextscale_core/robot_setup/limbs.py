@@ -1,4 +1,4 @@
-"""The joints of one leg or arm: where it begins, bends and ends."""
+"""The tree of a model's joints at zero, and the joints of one leg or arm in it."""
 
 from __future__ import annotations
 
@@ -9,28 +9,77 @@ import numpy as np
 import pinocchio as pin
 
 from nextscale_core.exceptions import RobotError
-from nextscale_core.robot_setup.joint_tree import JointTree
+from nextscale_core.robots.description import CONTINUOUS, REVOLUTE, at_zero, joint_axis
 from nextscale_core.rotations import unit
 
+_HAND = 0.45
+"""Maximum share of a limb's length that its hand takes."""
+
 _TWIST = 0.8
-"""Cosine from which on a joint axis counts as lying along the limb."""
+"""Minimum cosine between a joint axis and the limb that it lies along."""
 
 _SAME_GROUP = 0.06
-"""Joints of one wrist are no further apart [m]."""
+"""Maximum distance between the joints of one wrist [m]."""
 
 _NAMED = 1.5
-"""Weight of a joint that is named as a knee or an elbow over one that is not."""
+"""Weight of a joint whose name contains the body part, relative to other joints."""
 
 _SHORTEST = 0.01
-"""Shortest lever of a knee or an elbow [m]."""
+"""Minimum lever of a knee or an elbow [m]."""
 
 _PARALLEL = 0.5
-"""Cosine from which on hip, knee and ankle turn about one axis."""
+"""Minimum cosine between the axes of hip, knee and ankle."""
+
+
+class JointTree:
+    """Joint positions and axes of a model at zero, and its branches.
+
+    Attributes:
+        model: The model.
+        at: (njoints, 3) origin of each joint in the root link's frame [m].
+        axis: (njoints, 3) axis of each revolute joint there, zero for other joints.
+        children: Child joints of each joint.
+    """
+
+    def __init__(self, model: pin.Model):
+        self.model, data = model, at_zero(model)
+        count = model.njoints
+        self.at = np.stack([data.oMi[joint].translation for joint in range(count)])
+        self.axis = np.zeros((count, 3))
+        self.children: list[list[int]] = [[] for _ in range(count)]
+        for joint in range(2, count):
+            self.children[model.parents[joint]].append(joint)
+            if model.joints[joint].shortname() in REVOLUTE + CONTINUOUS:
+                self.axis[joint] = data.oMi[joint].rotation @ joint_axis(model, joint)
+
+    def paths(self, root: int) -> list[list[int]]:
+        """All paths from a joint to the leaves behind it."""
+        if not self.children[root]:
+            return [[root]]
+        return [[root, *path] for child in self.children[root] for path in self.paths(child)]
+
+    def reach(self, path: list[int]) -> float:
+        """Length of a path [m]."""
+        return float(np.linalg.norm(np.diff(self.at[path], axis=0), axis=1).sum())
+
+    def limb(self, root: int) -> list[int]:
+        """The longest path behind a joint, up to the joint where fingers begin."""
+        path = max(self.paths(root), key=self.reach)
+        total = self.reach(path)
+        for number, joint in enumerate(path[:-1], start=1):
+            # A crank beside a shank is not a hand: most of the limb is still ahead there.
+            if len(self.children[joint]) > 1 and self.reach(path[number - 1 :]) < _HAND * total:
+                return path[:number]
+        return path
+
+    def names(self, joints: list[int]) -> tuple[str, ...]:
+        """Names of joints."""
+        return tuple(self.model.names[joint] for joint in joints)
 
 
 @dataclass(frozen=True)
 class Limb:
-    """A leg or an arm: its path, and the joints that stand for its parts (end 0: none)."""
+    """A leg or an arm: its path, and the joints of its parts (`end` is 0 without a wrist)."""
 
     path: list[int]
     start: int
@@ -39,10 +88,10 @@ class Limb:
 
 
 def _hinge(tree: JointTree, path: list[int], tip: np.ndarray, word: str) -> int:
-    """Row of the knee or the elbow in a limb, 0 where no joint bends it.
+    """Row of the knee or the elbow in a limb, 0 if no joint bends it.
 
     It is the joint that has both ends of the limb far from its axis. The far end is that of the
-    path, or where it ends at the joint itself, half of the way on to the tip of what that carries.
+    path, or half of the way on to the tip where the path ends at the joint itself.
     """
     levers = np.zeros(len(path))
     for row, joint in enumerate(path[1:], start=1):
@@ -81,7 +130,7 @@ def parallel(tree: JointTree, first: int, second: int) -> bool:
 
 
 def _hip(tree: JointTree, joints: list[int], knee: int) -> int:
-    """The joint nearest to where the thigh turns about the lateral axis, above the knee."""
+    """The joint nearest to the point where the thigh turns about the lateral axis."""
     lateral = tree.axis[knee]
     pitch = max(joints, key=lambda joint: abs(float(tree.axis[joint] @ lateral)))
     if abs(tree.axis[pitch] @ lateral) < _PARALLEL:
@@ -103,7 +152,7 @@ def _until(tree: JointTree, path: list[int], joint: int) -> list[int]:
 
 
 def arm_of(tree: JointTree, path: list[int], tip: np.ndarray) -> Limb:
-    """The joints of an arm up to the last one of the wrist, or the elbow where there is none."""
+    """The joints of an arm up to the last one of the wrist, or to the elbow without a wrist."""
     row = _hinge(tree, path, tip, "elb")
     if not row:
         names = tree.names(path)
@@ -121,7 +170,7 @@ def arm_of(tree: JointTree, path: list[int], tip: np.ndarray) -> Limb:
 
 
 def tip_of(tree: JointTree, path: list[int], shapes: Mapping[str, np.ndarray]) -> np.ndarray:
-    """(3,) far end of what the last joint of an arm carries: its shape, fixed links or mass [m]."""
+    """(3,) far end of the body of an arm's last joint: of its shape, fixed links or mass [m]."""
     model, last = tree.model, path[-1]
     origin, behind = tree.at[last], model.subtrees[last]
     clouds = [shapes[model.names[joint]] for joint in behind if model.names[joint] in shapes]
@@ -129,15 +178,14 @@ def tip_of(tree: JointTree, path: list[int], shapes: Mapping[str, np.ndarray]) -
         away = np.concatenate(clouds) - origin
         along = unit(away.mean(0))
         return np.asarray(origin + float((away @ along).max()) * along)
-    data = model.createData()
-    pin.framesForwardKinematics(model, data, pin.neutral(model))
+    data = at_zero(model)
     frames = [
         data.oMf[number].translation - origin
         for number, frame in enumerate(model.frames)
         if frame.parentJoint in behind and frame.type == pin.FrameType.BODY
     ]
     furthest = max(frames, key=lambda away: float(np.linalg.norm(away)), default=np.zeros(3))
-    # A rod's centre of mass lies in its middle.
+    # The centre of mass of a rod is in its middle.
     rod = 2 * (data.oMi[last].act(model.inertias[last].lever) - origin)
     return np.asarray(origin + max(furthest, rod, key=lambda away: float(np.linalg.norm(away))))
 
@@ -153,7 +201,7 @@ def _centre(tree: JointTree, joints: list[int], *, last: bool) -> int:
 
 
 def _nearest(joints: list[int], distance: Callable[[int], float], *, last: bool) -> int:
-    """The joint at the least distance, the first or last of those in one place [m]."""
+    """The joint at the minimum distance [m], the first or last of those within 1 mm of it."""
     best = min(map(distance, joints))
     close = [joint for joint in joints if distance(joint) < best + 1e-3]
     return close[-1] if last else close[0]

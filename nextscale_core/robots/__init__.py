@@ -9,8 +9,7 @@ from nextscale_core.robots.robot import (
     load_robot_description,
 )
 from nextscale_core.robots.state import RobotState
-from nextscale_core.robots.trajectory import RobotTrajectory
-from nextscale_core.robots.trajectory_files import read_trajectory, write_trajectory
+from nextscale_core.robots.trajectory import RobotTrajectory, read_trajectory, write_trajectory
 
 __all__ = [
     "Robot",

@@ -1,9 +1,8 @@
-"""Which pairs of bodies may touch, in all samples of a motion at once and without a miss.
+"""Broad phase of collision checks: pairs of bodies that may touch, over all samples of a motion.
 
-Almost all pairs are apart in almost all samples, and two cheap tests prove it: balls around the
-bodies that do not meet, and planes with one body on either side. A plane that parts two bodies in
-one sample, carried along by the first of them, parts them in most others too. What neither test
-proves is left to exact narrow-phase checks.
+Almost all pairs are apart in almost all samples, and two cheap tests prove it: bounding spheres
+that do not overlap, and separating planes. A plane that separates two bodies in one sample and is
+fixed to the first of them separates them in most other samples too. No touching pair is missed.
 """
 
 from __future__ import annotations
@@ -13,31 +12,31 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nextscale_core.robots.forward import Frames
+from nextscale_core.robots.kinematics import Frames
 
 _FEW = 256
-"""So many samples are looked at one by one."""
+"""Maximum number of samples whose spheres are tested one by one."""
 
 _GROUP = 4
-"""Of more, so many are looked at together first."""
+"""Number of samples whose spheres are tested together in longer motions."""
 
 _PLANES = 6
-"""So many planes of a pair are remembered for the next motion."""
+"""Number of planes of a pair that are kept for the next motion."""
 
 _AT_ONCE = 1024
-"""The planes of all pairs are looked at for so many samples at once."""
+"""Number of samples in which the planes of all pairs are tested at once."""
 
 _LOOKS = 500
-"""How often each sample may be looked at, over all pairs; the hardest motion needed 71."""
+"""Maximum number of plane tests per sample, over all pairs; the hardest motion needed 71."""
 
 _FEW_LOOKS = 100_000
-"""So many looks cost nothing, however few the samples are."""
+"""Number of plane tests that are allowed in addition, for motions with few samples."""
 
 _SLACK = 1e-9
-"""Distances smaller than rounding prove nothing [m]."""
+"""Rounding error of distances [m]."""
 
 _ROUGHLY = 1e-5
-"""The same for squares of distances in single precision [m^2]."""
+"""Rounding error of squared distances in single precision [m^2]."""
 
 Normal = Callable[[int, int], np.ndarray]
 """(sample, pair) -> (3,) direction from the first body of the pair to the second, in the world."""
@@ -45,18 +44,18 @@ Normal = Callable[[int, int], np.ndarray]
 
 @dataclass(frozen=True)
 class _Plane:
-    """A plane that goes with the first body of a pair.
+    """A plane fixed to the first body of a pair.
 
     Attributes:
         normal: (3,) in that body's turned frame, towards the second body.
-        beyond: What lies further along the normal is apart from the first body [m].
+        beyond: Points further along the normal are apart from the first body [m].
     """
 
     normal: np.ndarray
     beyond: float
 
 
-class Culling:
+class BroadPhase:
     """Hulls and pairs, prepared for whole motions.
 
     Args:
@@ -64,7 +63,7 @@ class Culling:
         vertices: (V, 3) of each hull, in the turned frame of its body (`ForwardKinematics.local`)
             [m].
         pairs: (P, 2) hulls.
-        distance: (P,) bodies of a pair that are nearer than this touch [m].
+        distance: (P,) distance below which the bodies of a pair touch [m].
     """
 
     def __init__(
@@ -92,13 +91,13 @@ class Culling:
     ) -> list[tuple[int, int]]:
         """(sample, pair) of everything that may touch, in the order of the samples.
 
-        Where the bodies are in each other almost everywhere, as in noise, the search ends early:
-        then every pair that is left is told with one sample.
+        Where bodies overlap almost everywhere, as in noise, the search ends early: every pair that
+        is left is then returned with one sample.
 
         Args:
             frames: The motion.
             normal: Direction in which a pair is furthest apart in a sample.
-            known: (sample, pair) that are not asked for.
+            known: (sample, pair) to leave out.
         """
         centre = frames.place(self._bodies, self._centre)
         found: list[tuple[int, int]] = []
@@ -123,13 +122,13 @@ class Culling:
         return sorted(found)
 
     def _near(self, centre: np.ndarray) -> list[tuple[int, np.ndarray]]:
-        """Pairs whose balls meet somewhere, and the samples in which they do."""
+        """Pairs whose spheres overlap anywhere, and the samples in which they do."""
         count = centre.shape[-1]
         if count <= _FEW:
             meet = self._meet(centre, self._radius[:, None] + np.zeros(count))
             return [
                 (int(pair), np.flatnonzero(meet[:, one, other]))
-                for pair, (one, other) in self._that(meet)
+                for pair, (one, other) in self._overlapping(meet)
             ]
         begins = np.arange(0, count, _GROUP)
         middle = centre[:, :, np.minimum(begins + _GROUP // 2, count - 1)]
@@ -137,7 +136,7 @@ class Culling:
         moved = np.maximum.reduceat((way * way).sum(1), begins, axis=1)
         meet = self._meet(middle, self._radius[:, None] + np.sqrt(moved))
         result = []
-        for pair, (one, other) in self._that(meet):
+        for pair, (one, other) in self._overlapping(meet):
             samples = np.flatnonzero(np.repeat(meet[:, one, other], _GROUP)[:count])
             gap = centre[one][:, samples] - centre[other][:, samples]
             limit = self._radius[one] + self._radius[other] + self._distance[pair]
@@ -147,7 +146,7 @@ class Culling:
         return result
 
     def _meet(self, centre: np.ndarray, reach: np.ndarray) -> np.ndarray:
-        """(S, L, L) whether balls (L, 3, S) with radii (L, S) are nearer than any distance."""
+        """(S, L, L) whether spheres (L, 3, S) of radii (L, S) are nearer than the distance."""
         # |a|^2 + |b|^2 - 2 a b - (r_a + r_b)^2, as one product of matrices.
         c = centre.transpose(2, 0, 1).astype(np.float32)
         r = reach.T[..., None].astype(np.float32) + np.float32(self._farthest / 2)
@@ -156,8 +155,8 @@ class Culling:
         right = np.concatenate([c, r, one, square], axis=-1)
         return np.asarray(left @ right.transpose(0, 2, 1) < _ROUGHLY)
 
-    def _that(self, meet: np.ndarray) -> list[tuple[int, np.ndarray]]:
-        """Number and hulls of the pairs that meet anywhere."""
+    def _overlapping(self, meet: np.ndarray) -> list[tuple[int, np.ndarray]]:
+        """Number and hulls of the pairs whose spheres overlap in any sample."""
         ever = np.logical_or.reduce(meet, axis=0)
         numbers = np.flatnonzero(ever[self._pairs[:, 0], self._pairs[:, 1]])
         return [(int(number), self._pairs[number]) for number in numbers]
@@ -168,7 +167,7 @@ class Culling:
         near: list[tuple[int, np.ndarray]],
         known: Iterable[tuple[int, int]],
     ) -> list[tuple[int, np.ndarray]]:
-        """What is left of pairs and samples where a remembered plane has a box on either side."""
+        """The pairs and samples that no kept plane separates from the bounding box."""
         alive = np.zeros((len(near), frames.origin.shape[-1]), dtype=bool)
         for row, (_, samples) in enumerate(near):
             alive[row, samples] = True
@@ -194,8 +193,7 @@ class Culling:
                 alive[rows, part] &= ~self._boxed(frames, pairs, planes, part)
             if number:
                 for row, pair in zip(rows, pairs, strict=True):
-                    if not alive[row].any():
-                        # Most useful first.
+                    if not alive[row].any():  # the most useful plane first
                         self._planes[pair].insert(0, self._planes[pair].pop(number))
         return [
             (pair, np.flatnonzero(left))
@@ -206,7 +204,7 @@ class Culling:
     def _boxed(
         self, frames: Frames, pairs: np.ndarray, planes: list[_Plane], part: slice
     ) -> np.ndarray:
-        """(P, S) True where a plane of each pair parts the first body and a box of the second."""
+        """(P, S) True where a plane of each pair separates the bounding box of the second body."""
         one, other = self._pairs[pairs].T
         first, second = self._bodies[one], self._bodies[other]
         normal = np.array([plane.normal for plane in planes])[:, None]
@@ -222,25 +220,24 @@ class Culling:
         return np.asarray(room > 0)
 
     def _apart(self, frames: Frames, pair: int, samples: np.ndarray) -> np.ndarray:
-        """The samples that no remembered plane of the pair explains."""
+        """The samples in which no kept plane separates the pair."""
         planes = self._planes.get(pair, [])
         for number, plane in enumerate(planes):
             if not len(samples):
                 break
             parted = self._parted(frames, pair, plane, samples)
-            if number and parted.any():
-                # Most useful first.
+            if number and parted.any():  # the most useful plane first
                 planes.insert(0, planes.pop(number))
             samples = samples[~parted]
         return samples
 
     def _plane(self, pair: int, own: np.ndarray) -> _Plane:
-        """The plane beside the first body, across a direction in its own frame."""
+        """The plane that bounds the first body in a direction of its own frame."""
         farthest = float((self._vertices[self._pairs[pair, 0]] @ own).max())
         return _Plane(own, farthest + float(self._distance[pair]) * float(np.linalg.norm(own)))
 
     def _parted(self, frames: Frames, pair: int, plane: _Plane, samples: np.ndarray) -> np.ndarray:
-        """(S,) True where a plane that goes with the first body shows both bodies apart."""
+        """(S,) True where a plane fixed to the first body separates the pair."""
         one, other = self._pairs[pair]
         first, second = self._bodies[one], self._bodies[other]
         at = slice(None) if len(samples) == frames.origin.shape[-1] else samples
@@ -249,7 +246,7 @@ class Culling:
         turned = (frames.columns[second][:, :, at] * direction).sum(1)
         shift = frames.origin[second][:, at] - frames.origin[first][:, at]
         room = (shift * direction).sum(0) - plane.beyond
-        # The box around a hull mostly tells already, and has fewer corners.
+        # The bounding box mostly suffices, and has fewer corners.
         parted = room + self._centre[other] @ turned - self._half[other] @ np.abs(turned) > 0
         unsure = np.flatnonzero(~parted)
         if len(unsure):

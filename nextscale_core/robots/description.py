@@ -1,4 +1,4 @@
-"""What a URDF says, and whether a profile fits it."""
+"""Pinocchio models of URDFs, and whether a profile fits them."""
 
 from __future__ import annotations
 
@@ -12,25 +12,31 @@ import numpy as np
 import pinocchio as pin
 
 from nextscale_core.exceptions import RobotError
-from nextscale_core.robots.mimic import Limits, Mimic, narrowed, with_followers
+from nextscale_core.robots.mimic import Mimic, with_followers
 from nextscale_core.robots.profile import ALL_JOINTS, SIDES, UPPER_BODY, Axes, RobotProfile
-from nextscale_core.robots.profile_keys import nearest
 from nextscale_core.robots.urdf import Urdf, read_urdf
+from nextscale_core.yaml_files import nearest
 
 REVOLUTE = ("JointModelRX", "JointModelRY", "JointModelRZ", "JointModelRevoluteUnaligned")
 CONTINUOUS = ("JointModelRUBX", "JointModelRUBY", "JointModelRUBZ", "JointModelRUBUnaligned")
 
-_TURNS = 4 * np.pi
-"""A continuous joint may turn so far to either side [rad]."""
+_MAX_LENGTH = 100.0
+"""Maximum distance of a joint from its parent; a longer one is in another unit [m]."""
 
-_FURTHEST = 100.0
-"""A joint further from its parent than this is a slip of the pen [m]."""
+_MIN_OFFSET = 0.005
+"""Minimum distance between the origin of a joint and its limb that is corrected [m]."""
 
 _Value = TypeVar("_Value")
 
 
+def some(names: Sequence[str], shown: int = 6) -> str:
+    """The first `shown` names, and the number of those left out."""
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more
+
+
 def read_model(urdf: Path | Urdf) -> pin.Model:
-    """The model of a URDF file, floating in space; joints that mimic others are free in it.
+    """The model of a URDF file with a floating base, without couplings of mimic joints.
 
     Raises:
         RobotError: the file cannot be read as a URDF.
@@ -39,33 +45,53 @@ def read_model(urdf: Path | Urdf) -> pin.Model:
         urdf = read_urdf(urdf)
     model = urdf.model()
     for joint in range(2, model.njoints):
-        if not np.abs(model.jointPlacements[joint].homogeneous).max() < _FURTHEST:
+        far = np.abs(model.jointPlacements[joint].homogeneous).max()
+        if not far < _MAX_LENGTH:
             raise RobotError(
-                f"{urdf.path}: joint {model.names[joint]!r} lies nowhere near its parent"
+                f"{urdf.path}: joint {model.names[joint]!r} is {far:g} m from its parent; a URDF "
+                "is in metres, is this one in millimetres?"
             )
-        data = model.joints[joint].createData()
-        model.joints[joint].calc(data, pin.neutral(model), np.zeros(model.nv))
-        if model.joints[joint].nv == 1 and not abs(np.linalg.norm(data.S) - 1) < 1e-6:
+        if (
+            model.joints[joint].nv == 1
+            and not abs(np.linalg.norm(_motion(model, joint)) - 1) < 1e-6
+        ):
             raise RobotError(
                 f"{urdf.path}: the axis of joint {model.names[joint]!r} has no direction"
             )
     return model
 
 
-def link_masses(urdf: Path) -> dict[str, float]:
-    """Mass of each link that states one [kg].
+def _motion(model: pin.Model, joint: int) -> np.ndarray:
+    """(6,) linear and angular velocity of a joint with one degree of freedom at unit speed."""
+    data = model.joints[joint].createData()
+    model.joints[joint].calc(data, pin.neutral(model), np.zeros(model.nv))
+    return np.asarray(data.S).reshape(-1)
 
-    Raises:
-        RobotError: the file is not a URDF, or a mass is not a number.
-    """
-    return read_urdf(urdf).masses()
+
+def joint_axis(model: pin.Model, joint: int) -> np.ndarray:
+    """(3,) axis of a revolute joint in its own frame."""
+    return _motion(model, joint)[3:]
+
+
+def at_zero(model: pin.Model) -> pin.Data:
+    """Placements of joints and frames, and joint Jacobians, at the zero posture."""
+    data = model.createData()
+    pin.computeJointJacobians(model, data, pin.neutral(model))
+    pin.updateFramePlacements(model, data)
+    return data
+
+
+def joint_places(model: pin.Model) -> dict[str, np.ndarray]:
+    """(3,) origin of each joint at zero, from the base [m]."""
+    data = at_zero(model)
+    return {name: np.array(data.oMi[n].translation) for n, name in enumerate(model.names)}
 
 
 def joint_names(model: pin.Model) -> list[str]:
-    """Names of the joints behind the floating base, in the order of the model.
+    """Names of the joints behind the floating base, in pinocchio's order.
 
-    That is pinocchio's: each joint before those it carries, and those that one link carries by
-    name. The order in the file does not matter.
+    That is each joint before those it carries, and the joints that one link carries by name,
+    whatever their order in the file.
     """
     return list(model.names)[2:]
 
@@ -76,12 +102,12 @@ def link_names(model: pin.Model) -> set[str]:
 
 
 def link_frame(model: pin.Model, link: str) -> pin.Frame:
-    """The frame of a link; a joint may have the same name."""
+    """The frame of a link, which may have the name of a joint."""
     return model.frames[model.getFrameId(link, pin.FrameType.BODY)]
 
 
 def expand(table: Mapping[str, _Value], names: Collection[str]) -> dict[str, _Value]:
-    """Value per joint of one of a profile's pattern tables; a later pattern wins."""
+    """Value per joint of one of a profile's pattern tables; a later pattern takes precedence."""
     values: dict[str, _Value] = {}
     for pattern, value in table.items():
         values.update({name: value for name in names if fnmatchcase(name, pattern)})
@@ -91,12 +117,11 @@ def expand(table: Mapping[str, _Value], names: Collection[str]) -> dict[str, _Va
 def stand_up(model: pin.Model, axes: Axes) -> None:
     """Turn the base frame of a model so that x points forward and z up at the zero posture.
 
-    The floating base then stands for a frame in the origin of the root link whose axes are those
-    of the robot, and everything fixed to the root link lies turned in it.
+    The base frame keeps the origin of the root link; everything fixed to the root link is turned.
 
     Args:
         model: Changed in place.
-        axes: How the root link lies in the standing robot.
+        axes: Orientation of the root link at the zero posture.
     """
     turn = pin.SE3(axes.rotation(), np.zeros(3))
     if turn.isIdentity():
@@ -112,10 +137,10 @@ def stand_up(model: pin.Model, axes: Axes) -> None:
 
 
 def reduced(model: pin.Model, positions: Mapping[str, float]) -> pin.Model:
-    """The model without some joints, which stay at fixed positions [rad].
+    """The model with some joints fixed at positions [rad].
 
     Raises:
-        RobotError: no joint is left.
+        RobotError: all joints would be fixed.
     """
     if not positions:
         return model
@@ -129,8 +154,8 @@ def reduced(model: pin.Model, positions: Mapping[str, float]) -> pin.Model:
         else:
             reference[joint.idx_q] = value
     with _unambiguous(model):
-        still = [model.getJointId(name) for name in positions]
-        smaller = pin.buildReducedModel(model, still, reference)
+        fixed = [model.getJointId(name) for name in positions]
+        smaller = pin.buildReducedModel(model, fixed, reference)
     for frame in smaller.frames:
         frame.name = frame.name.removesuffix(_LINK)
     return smaller
@@ -141,23 +166,20 @@ _LINK = " (link)"
 
 @contextmanager
 def _unambiguous(model: pin.Model) -> Iterator[None]:
-    """Other names for links that are called like a joint, which pinocchio cannot reduce."""
+    """Rename links that have the name of a joint, which pinocchio cannot reduce."""
     joints = set(model.names)
-    changed = [f for f in model.frames if f.type == pin.FrameType.BODY and f.name in joints]
-    for frame in changed:
+    renamed = [f for f in model.frames if f.type == pin.FrameType.BODY and f.name in joints]
+    for frame in renamed:
         frame.name += _LINK
     try:
         yield
     finally:
-        for frame in changed:
+        for frame in renamed:
             frame.name = frame.name.removesuffix(_LINK)
 
 
 def part_frames(model: pin.Model, profile: RobotProfile) -> dict[str, int]:
-    """Number of the frame of each body part: 'pelvis', 'torso', 'left_hip', ...
-
-    A joint that is locked or held has left a fixed frame of its name behind.
-    """
+    """Index of the frame of each body part: 'pelvis', 'torso', 'left_hip', ..."""
     frames = {
         part: model.getFrameId(getattr(profile, part), pin.FrameType.BODY)
         for part in ("pelvis", "torso")
@@ -166,21 +188,53 @@ def part_frames(model: pin.Model, profile: RobotProfile) -> dict[str, int]:
         for part, joint in profile.limb(side).items():
             kind = pin.FrameType.JOINT
             if not model.existFrame(joint, kind):
+                # A joint that is locked or held becomes a fixed frame of its name.
                 kind = pin.FrameType.FIXED_JOINT
             frames[f"{side}_{part}"] = model.getFrameId(joint, kind)
     return frames
 
 
 def orientations(model: pin.Model, profile: RobotProfile) -> dict[str, np.ndarray]:
-    """(3, 3) orientation of each body part from the base, at the zero posture."""
-    data = model.createData()
-    pin.framesForwardKinematics(model, data, pin.neutral(model))
-    frames = part_frames(model, profile)
+    """(3, 3) orientation of each body part relative to the base, at the zero posture."""
+    data, frames = at_zero(model), part_frames(model, profile)
     return {part: data.oMf[number].rotation.copy() for part, number in frames.items()}
 
 
+def limb_offsets(
+    model: pin.Model,
+    limbs: Mapping[str, Mapping[str, str]],
+    hand: tuple[float, float, float] | None,
+) -> dict[str, np.ndarray]:
+    """Knees and elbows that lie beside the origins of their joints.
+
+    The origin of a joint may be anywhere on its axis. Where both neighbours in the limb lie to one
+    side along the axis, the limb passes there.
+
+    Args:
+        model: Base with x forward and z up, at zero.
+        limbs: 'left' and 'right' -> body part -> joint name.
+        hand: As in `RobotProfile`.
+
+    Returns:
+        (3,) from the joint's origin to the point, by body part ('left_elbow') [m].
+    """
+    data, place = at_zero(model), joint_places(model)
+    found = {}
+    for side, limb in limbs.items():
+        at = {part: place[joint] for part, joint in limb.items()}
+        if "wrist" not in at and hand is not None:
+            at["wrist"] = at["elbow"] + np.array(hand) * [1.0, 1.0 if side == "left" else -1.0, 1.0]
+        for near, part, far in (("hip", "knee", "ankle"), ("shoulder", "elbow", "wrist")):
+            joint = model.joints[model.getJointId(limb[part])]
+            axis = data.J[3:, joint.idx_v]
+            along = sorted(((at[end] - at[part]) @ axis for end in (near, far)), key=abs)
+            if along[0] * along[1] > 0 and abs(along[0]) > _MIN_OFFSET:
+                found[f"{side}_{part}"] = along[0] * axis
+    return found
+
+
 def chain(model: pin.Model, joint: str) -> list[str]:
-    """Names of the joints from the base to one joint, that joint last."""
+    """Names of the joints from the base to a joint, that joint last."""
     names: list[str] = []
     number = model.getJointId(joint)
     while number > 1:
@@ -192,7 +246,7 @@ def chain(model: pin.Model, joint: str) -> list[str]:
 def locked_joints(
     model: pin.Model, profile: RobotProfile, mimics: Mapping[str, Mimic]
 ) -> dict[str, float]:
-    """Where joints are that never move: locked ones and those that mimic them [rad]."""
+    """Positions of locked joints and of their followers [rad]."""
     names = joint_names(model)
     return with_followers(expand(profile.locked, names), mimics, names)
 
@@ -200,24 +254,23 @@ def locked_joints(
 def held_joints(
     model: pin.Model, profile: RobotProfile, mimics: Mapping[str, Mimic]
 ) -> tuple[list[str], bool]:
-    """Joints that the profile leaves out of the motion, and whether the base stays too.
+    """Joints that `profile.joints` leaves out of the motion, and whether the base is held too.
 
     Args:
         model: The model without its locked joints.
-        profile: Says which joints move.
-        mimics: Joints that follow others. They move where their leader does; a leader is held
-            where the upper body moves only and one of its followers belongs to the legs.
+        profile: Selects the joints that move.
+        mimics: Followers move with their leader; with 'upper_body', the leader of a leg's joint
+            is held.
 
     Returns:
-        Names of commanded joints in the order of the model; True where a joint of a leg is among
-        them.
+        Names of commanded joints in the order of the model; True where they include a leg joint.
     """
     names = joint_names(model)
     legs = {
         name
         for side in SIDES
         for name in chain(model, profile.limb(side)["ankle"])
-        if _bears(model, profile, name)
+        if not _carries_torso(model, profile, name)
     }
     if profile.joints == ALL_JOINTS:
         return [], False
@@ -235,29 +288,30 @@ def held_joints(
     return held, bool(legs & set(held))
 
 
-def _bears(model: pin.Model, profile: RobotProfile, name: str) -> bool:
-    """Whether a joint carries a leg and not the chest too."""
+def _carries_torso(model: pin.Model, profile: RobotProfile, name: str) -> bool:
     torso = link_frame(model, profile.torso).parentJoint
-    return name not in chain(model, model.names[torso])
+    return name in chain(model, model.names[torso])
 
 
 def name_problems(
     model: pin.Model, profile: RobotProfile, mimics: Mapping[str, Mimic]
 ) -> list[str]:
-    """Every name in a profile that the URDF lacks, each with the nearest right one.
+    """Messages for every name in a profile that the URDF lacks, with the nearest valid name.
 
-    Also joints that mimic another where only a commanded joint can stand.
+    Also for followers in a place where only a commanded joint is valid.
     """
     links, names = link_names(model), joint_names(model)
     locked = locked_joints(model, profile, mimics)
-    wrong = []
-    for key in ("pelvis", "torso"):
-        link = getattr(profile, key)
-        if link not in links:
-            wrong.append(f"parts.{key}: no link {link!r}; {nearest(link, links)}")
-    for link in {link for pair in profile.collision_ignore for link in pair}:
-        if link not in links:
-            wrong.append(f"collision.ignore: no link {link!r}; {nearest(link, links)}")
+    named = [(f"parts.{key}", getattr(profile, key)) for key in ("pelvis", "torso")]
+    named += [
+        ("collision.ignore", link)
+        for link in {one for two in profile.collision_ignore for one in two}
+    ]
+    wrong = [
+        f"{key}: no link {link!r}; {nearest(link, links)}"
+        for key, link in named
+        if link not in links
+    ]
     for side in SIDES:
         for part, joint in profile.limb(side).items():
             if joint not in names:
@@ -288,91 +342,3 @@ def name_problems(
 
 def _following(name: str, mimics: Mapping[str, Mimic]) -> str:
     return f"joint {name!r} mimics {mimics[name].leader!r}"
-
-
-def joint_limits(
-    model: pin.Model,
-    profile: RobotProfile,
-    urdf: Urdf,
-    but: Collection[str] = (),
-) -> tuple[dict[str, Limits], list[str]]:
-    """Limits of every joint, and what is wrong with them.
-
-    Those of a joint that others mimic are so narrow that the others keep theirs too.
-
-    Args:
-        model: The model without its locked joints.
-        profile: May replace position limits and make velocity limits stricter.
-        urdf: Where the model comes from.
-        but: Joints whose limits do not matter.
-
-    Returns:
-        (lower [rad], upper [rad], velocity [rad/s]) by name; every problem in one line.
-    """
-    names = joint_names(model)
-    stricter, instead = expand(profile.velocity, names), expand(profile.position, names)
-    limits: dict[str, Limits] = {}
-    wrong, endless = [], []
-    for name in names:
-        joint = model.joints[model.getJointId(name)]
-        kind = joint.shortname()
-        rule, missing = urdf.mimics.get(name), urdf.missing.get(name, ())
-        lower, upper = -_TURNS, _TURNS
-        if kind in REVOLUTE:
-            lower = float(model.lowerPositionLimit[joint.idx_q])
-            upper = float(model.upperPositionLimit[joint.idx_q])
-        elif kind not in CONTINUOUS:
-            wrong.append(
-                f"joint {name!r} is of type {kind}; only revolute joints can move, "
-                f"lock {'it' if rule is None else repr(rule.leader)} in the profile"
-            )
-            continue
-        elif name not in instead:
-            endless.append(name)
-        lower, upper = instead.get(name, (lower, upper))
-        velocity = float(model.velocityLimit[joint.idx_v])
-        # Zero is what a URDF says that knows no limit; the profile may know one.
-        velocity = min(velocity if velocity > 0 else np.inf, stricter.get(name, np.inf))
-        limits[name] = (lower, upper, velocity)
-        if name in but or (rule is not None and rule.leader in but):
-            continue
-        if not upper - lower > 2 * profile.position_margin:
-            lacks = [key for key in missing if key in ("lower", "upper")]
-            wrong.append(
-                f"joint {name!r} may move from {lower:g} to {upper:g} rad only{_lacking(lacks)}; "
-                "lock it in the profile, or give its limits in limits.position"
-            )
-        # What mimics a joint is as fast as that joint allows.
-        if not velocity < np.inf and rule is None:
-            given = float(model.velocityLimit[joint.idx_v])
-            lacks = [key for key in missing if key == "velocity"]
-            wrong.append(
-                f"joint {name!r} has velocity limit {given:g} rad/s{_lacking(lacks)}; "
-                "set a positive one in limits.velocity"
-            )
-    limits, none_left = narrowed(limits, urdf.mimics, endless)
-    return limits, wrong or none_left
-
-
-def _lacking(attributes: Sequence[str]) -> str:
-    """Why a limit is 0: the file does not state it."""
-    return f" (its <limit> has no {' and no '.join(attributes)})" if attributes else ""
-
-
-def acceleration_limits(
-    names: Sequence[str], profile: RobotProfile, urdf: Urdf
-) -> dict[str, float]:
-    """Acceleration limits of the profile, or of the URDF where it states stricter ones [rad/s^2].
-
-    Those of a joint that others mimic are so low that the others keep theirs too.
-    """
-    table = expand(profile.acceleration, names)
-    default = profile.acceleration["default"]
-    limits = {
-        name: min(table.get(name, default), urdf.acceleration.get(name, np.inf)) for name in names
-    }
-    for name, rule in urdf.mimics.items():
-        if name in limits and rule.leader in limits and rule.multiplier:
-            allowed = limits[name] / abs(rule.multiplier)
-            limits[rule.leader] = min(limits[rule.leader], allowed)
-    return limits

@@ -1,4 +1,4 @@
-"""Where descriptions of robots are: in pip packages, in folders, or in the text of a topic."""
+"""Locate robot descriptions and meshes: in pip packages, folders and the user's cache."""
 
 from __future__ import annotations
 
@@ -10,19 +10,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nextscale_core.exceptions import RobotError
-from nextscale_core.robots.cache import cache_dir
 from nextscale_core.robots.profile import UrdfSource
 
 
 def find_urdf(source: UrdfSource, beside: Path) -> tuple[Path, tuple[Path, ...]]:
-    """The URDF that a profile names, and the folders its meshes are looked for in.
+    """The URDF that a profile names, and the folders that its `package://` names resolve in.
 
     Args:
-        source: What the profile says.
+        source: Location stated in the profile.
         beside: The profile file.
 
     Raises:
-        RobotError: the package that carries it is not installed; the message says how to.
+        RobotError: the package that contains it is not installed; the message names the command.
     """
     if not source.distribution:
         urdf = beside.parent / source.path
@@ -45,24 +44,19 @@ def _distribution_share(distribution: str, install: str) -> Path:
 
 
 def package_roots(urdf: Path) -> tuple[Path, ...]:
-    """Folders above a URDF, then those of ROS: `package://x/...` is below one of them."""
-    return (*tuple(urdf.resolve().parents)[:5], *_ros_roots())
-
-
-def _ros_roots() -> tuple[Path, ...]:
-    """Folders of packages that the environment of a sourced ROS workspace names."""
+    """Folders to resolve `package://` in: those above a URDF and those of a sourced workspace."""
     prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
     sources = os.environ.get("ROS_PACKAGE_PATH", "").split(os.pathsep)
     folders = [Path(prefix) / "share" for prefix in prefixes if prefix]
     folders += [Path(folder) for folder in sources if folder]
-    return tuple(folder for folder in folders if folder.is_dir())
+    return (*tuple(urdf.resolve().parents)[:5], *(folder for folder in folders if folder.is_dir()))
 
 
 def find_mesh(name: str, urdf: Path, mesh_dirs: Sequence[Path]) -> Path | None:
-    """The file of a mesh as a URDF names it, None where there is none.
+    """The file of a mesh that a URDF names, None where it does not exist.
 
     Args:
-        name: 'package://x/y.stl', 'file:///x/y.stl' or a path beside the URDF.
+        name: 'package://x/y.stl', 'file:///x/y.stl' or a path relative to the URDF.
         urdf: The description.
         mesh_dirs: Folders that `package://` is resolved in.
     """
@@ -76,20 +70,22 @@ def find_mesh(name: str, urdf: Path, mesh_dirs: Sequence[Path]) -> Path | None:
 
 
 def keep_description(xml: str) -> Path:
-    """Write the text of a URDF where it can be read again, named by its content.
+    """Write the text of a URDF to a file that is named by its content.
 
     Raises:
-        RobotError: it cannot be written anywhere, or is no text that can be.
+        RobotError: the text is not valid Unicode, or neither the cache nor a temporary folder
+            can be written.
     """
     try:
         data = xml.encode()
     except UnicodeEncodeError as error:
-        raise RobotError(f"the robot description is no Unicode text: {error}") from error
+        raise RobotError(f"the robot description is not valid Unicode: {error}") from error
     name = f"{hashlib.sha256(data).hexdigest()[:24]}.urdf"
     reason: OSError | None = None
-    for make in (_in_cache, _in_temporary):
+    for make in (lambda: cache_dir() / "descriptions", lambda: Path(tempfile.mkdtemp())):
         try:
             path = make() / name
+            path.parent.mkdir(parents=True, exist_ok=True)
             if not path.is_file() or path.read_bytes() != data:
                 part = path.with_suffix(f".{os.getpid()}.part")
                 part.write_bytes(data)
@@ -100,11 +96,10 @@ def keep_description(xml: str) -> Path:
     raise RobotError(f"the robot description cannot be written to a file: {reason}")
 
 
-def _in_cache() -> Path:
-    folder = cache_dir() / "descriptions"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def _in_temporary() -> Path:
-    return Path(tempfile.mkdtemp(prefix="nextscale-"))
+def cache_dir() -> Path:
+    """The folder for derived data: NEXTSCALE_CACHE, or 'nextscale' in the user's cache folder."""
+    given = os.environ.get("NEXTSCALE_CACHE")
+    if given:
+        return Path(given)
+    root = os.environ.get("XDG_CACHE_HOME")
+    return (Path(root) if root else Path.home() / ".cache") / "nextscale"

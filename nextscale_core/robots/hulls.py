@@ -1,4 +1,4 @@
-"""Convex hulls of a robot's links, cached on disk because reading the meshes takes long."""
+"""Convex hulls of a robot's links, cached on disk."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from pathlib import Path
 
 import coal
 import numpy as np
-import pinocchio as pin
 from scipy.spatial import ConvexHull, QhullError
 
 from nextscale_core.exceptions import RobotError
-from nextscale_core.robots.cache import cache_dir
-from nextscale_core.robots.find_urdf import find_mesh
+from nextscale_core.robots.description import at_zero, link_names
+from nextscale_core.robots.find_urdf import cache_dir, find_mesh
 from nextscale_core.robots.robot import Robot
 from nextscale_core.robots.shapes import Kind, link_shapes, shaped_links
 from nextscale_core.robots.urdf import read_urdf
@@ -27,8 +26,8 @@ _log = logging.getLogger(__name__)
 
 _FORMAT = "hulls 5"
 _DIRECTIONS = 1024
-"""Directions in which the outermost vertex of a link is kept; the loss is a millimetre at most.
-With 256, the thighs of Talos touched where their hulls were 4 mm apart."""
+"""Number of directions in which the outermost vertex of a link is kept: at most 1 mm of loss.
+With 256, thighs of Talos 4 mm apart touched."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +46,7 @@ class Hull:
 
 
 def link_hulls(robot: Robot) -> list[Hull]:
-    """Hulls of all links that have collision geometry, from the cache where it holds them.
-
-    A missing, broken or unwritable cache only costs the time to build the hulls again.
+    """Hulls of all links with collision geometry, from the cache if it holds valid ones.
 
     Raises:
         RobotError: a mesh that the URDF names is missing or cannot be read.
@@ -63,7 +60,7 @@ def link_hulls(robot: Robot) -> list[Hull]:
 
 
 def links_without_hull(robot: Robot) -> list[str]:
-    """Links that are seen, or state a collision shape, but have no hull."""
+    """Links with a visual or collision shape but without a hull."""
     root, known = read_urdf(robot.urdf_path).root, {hull.link for hull in link_hulls(robot)}
     stated = shaped_links(root, "collision")
     seen = shaped_links(root, "visual") if stated else []
@@ -71,7 +68,7 @@ def links_without_hull(robot: Robot) -> list[str]:
 
 
 def _key(robot: Robot) -> str:
-    """Hash of everything the hulls depend on: URDF and meshes."""
+    """Hash of the URDF and its meshes."""
     digest = hashlib.sha256(_FORMAT.encode())
     digest.update(robot.urdf_path.read_bytes() + robot.profile.urdf.mesh_up.encode())
     for name in sorted(_mesh_names(read_urdf(robot.urdf_path).root)):
@@ -100,9 +97,9 @@ def _read(path: Path, robot: Robot) -> list[Hull] | None:
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         _log.warning("collision cache %s cannot be read (%s); building it again", path, error)
         return None
-    known = {frame.name for frame in robot.model.frames if frame.type == pin.FrameType.BODY}
+    known = link_names(robot.model)
     for hull in hulls:
-        sound = (
+        valid = (
             hull.link in known
             and hull.vertices.ndim == hull.triangles.ndim == 2
             and hull.vertices.shape[1] == hull.triangles.shape[1] == 3
@@ -110,8 +107,8 @@ def _read(path: Path, robot: Robot) -> list[Hull] | None:
             and len(hull.triangles)
             and 0 <= hull.triangles.min() <= hull.triangles.max() < len(hull.vertices)
         )
-        if not sound:
-            _log.warning("collision cache %s holds nonsense; building it again", path)
+        if not valid:
+            _log.warning("collision cache %s holds invalid hulls; building it again", path)
             return None
     return hulls
 
@@ -128,7 +125,7 @@ def _write(path: Path, hulls: list[Hull]) -> None:
             np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
         temporary.replace(path)
     except OSError as error:
-        _log.warning("collision cache %s cannot be written (%s); going on without", path, error)
+        _log.warning("collision cache %s cannot be written: %s", path, error)
         if temporary is not None:
             temporary.unlink(missing_ok=True)
 
@@ -139,22 +136,19 @@ def link_points(
     mesh_up: str = "z",
     kinds: Sequence[Kind] = ("collision", "visual"),
 ) -> dict[str, np.ndarray]:
-    """Points whose hull is (nearly) that of each link's geometry.
-
-    A URDF without any collision geometry, such as that of an avatar, is judged by what is seen.
+    """Points whose hull approximates that of each link's geometry.
 
     Args:
         urdf: The description.
         mesh_dirs: Folders that `package://` is resolved in.
-        mesh_up: As in `UrdfSource`.
-        kinds: Kinds of shapes; the first one that the URDF has counts.
+        mesh_up: See `UrdfSource`.
+        kinds: Kinds of shapes; the first one present in the URDF is used.
 
     Returns:
         (P, 3) points in the frame of each link that has geometry [m].
 
     Raises:
-        RobotError: a mesh that the URDF names is missing or cannot be read, or a shape is not one
-            that a URDF can have.
+        RobotError: a mesh is missing or cannot be read, or a shape is not valid.
     """
     read = (link_shapes(urdf, mesh_dirs, kind, mesh_up) for kind in kinds)
     shapes = next((found for found in read if found), [])
@@ -178,10 +172,8 @@ def _build(robot: Robot) -> list[Hull]:
 
 
 def _check_sizes(robot: Robot, hulls: Sequence[Hull]) -> None:
-    """Refuse a body larger than the robot: everything touches it, so nothing would be watched."""
-    data = robot.model.createData()
-    pin.framesForwardKinematics(robot.model, data, pin.neutral(robot.model))
-    robot_size = extent(np.array([data.oMf[n].translation for n in range(robot.model.nframes)]))
+    """Refuse a hull larger than the robot: it would touch all others, so no pair would be kept."""
+    robot_size = extent(np.array([frame.translation for frame in at_zero(robot.model).oMf]))
     sizes = {hull.link: extent(hull.vertices) for hull in hulls}
     large = {link: size for link, size in sizes.items() if size > robot_size}
     if large and len(hulls) > 1:
@@ -202,7 +194,7 @@ def _hull(link: str, points: np.ndarray) -> Hull | None:
     if len(points) > _DIRECTIONS:
         points = points[np.unique((points @ _directions(_DIRECTIONS).T).argmax(0))]
     try:
-        # QJ: flat and collinear parts get a hull too.
+        # QJ joggles the input, so flat and collinear parts have a hull too.
         triangles = ConvexHull(points, qhull_options="QJ").simplices
     except (QhullError, ValueError) as error:
         _log.warning("link %s has no volume and is left out of collision checks: %s", link, error)
@@ -210,7 +202,7 @@ def _hull(link: str, points: np.ndarray) -> Hull | None:
     used, triangles = np.unique(triangles, return_inverse=True)
     vertices = points[used]
     triangles = triangles.reshape(-1, 3)
-    # Qhull does not orient its facets; coal wants them outward.
+    # Qhull does not orient its facets; coal requires them to face outward.
     a, b, c = (vertices[triangles[:, corner]] for corner in range(3))
     inward = (np.cross(b - a, c - a) * (a - vertices.mean(0))).sum(-1) < 0
     triangles[inward] = triangles[inward][:, [0, 2, 1]]
@@ -226,7 +218,7 @@ def _directions(count: int) -> np.ndarray:
 
 
 def _surface_points(shape: coal.CollisionGeometry) -> np.ndarray:
-    """Points whose hull is (nearly) the hull of a shape, in its own frame [m]."""
+    """Points whose hull approximates a shape, in its own frame [m]."""
     if isinstance(shape, coal.Sphere):
         return shape.radius * _directions(32)
     if isinstance(shape, coal.Box):
@@ -245,6 +237,4 @@ def _surface_points(shape: coal.CollisionGeometry) -> np.ndarray:
         vertices = getattr(shape, "points", None)
     if vertices is None:
         raise RobotError(f"collision shape {type(shape).__name__} is not supported; use a mesh")
-    return np.array(
-        [np.asarray(vertex) for vertex in (vertices() if callable(vertices) else vertices)]
-    )
+    return np.array([np.asarray(at) for at in (vertices() if callable(vertices) else vertices)])

@@ -1,7 +1,9 @@
-"""Keypoints of the robot and their derivatives, for one frame or for a whole clip at once.
+"""Forward kinematics of whole clips, and the keypoints of a robot.
 
-Pinocchio is the reference and does the single frames. A whole clip is a few NumPy operations per
-level of the kinematic tree, which spares a Python call per frame.
+A clip takes a few NumPy operations per level of the kinematic tree instead of a call per frame.
+Time is the last axis of the working arrays, so that each operation runs over long contiguous rows.
+The frame of each joint is turned so that its axis is z: the joint then mixes two columns, and the
+third is the axis itself.
 """
 
 from __future__ import annotations
@@ -12,13 +14,13 @@ from functools import lru_cache
 import numpy as np
 import pinocchio as pin
 
-from nextscale_core.robots.description import part_frames
-from nextscale_core.robots.forward import ForwardKinematics, Frames
+from nextscale_core.robots.description import joint_axis, part_frames
+from nextscale_core.robots.mimic import Coupling
 from nextscale_core.robots.profile import SIDES
 from nextscale_core.robots.robot import Robot
 
 LEVER = 0.2
-"""Distance at which a lever point stands for an orientation [m]."""
+"""Length of the levers that represent an orientation by points [m]."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,111 @@ class Poses:
 
     def __len__(self) -> int:
         return len(self.base)
+
+
+@dataclass(frozen=True)
+class Frames:
+    """World frames of the base (row 0) and of all joints (row 1 + j).
+
+    Attributes:
+        columns: (1 + J, 3, 3, T) axes [body, axis, xyz, frame] of each body's turned frame;
+            `columns[1 + j, 2]` is the axis of joint j.
+        origin: (1 + J, 3, T) positions [m].
+    """
+
+    columns: np.ndarray
+    origin: np.ndarray
+
+    def place(self, body: np.ndarray, offset: np.ndarray) -> np.ndarray:
+        """World positions of points fixed to bodies, (P, 3, T) [m].
+
+        Args:
+            body: (P,) row of each point's body.
+            offset: (P, 3) point in the turned frame, from `ForwardKinematics.local` [m].
+        """
+        frames = self.origin.shape[-1]
+        turned = offset[:, None] @ self.columns.reshape(len(self.columns), 3, -1)[body]
+        turned = turned.reshape(-1, 3, frames)
+        turned += self.origin[body]
+        return turned
+
+
+class ForwardKinematics:
+    """The kinematic tree, prepared for whole clips.
+
+    Args:
+        parent: (J,) parent joint, -1 for the base; parents come before their children.
+        shift: (J, 3) position of each joint in its parent's frame [m].
+        turn: (J, 3, 3) orientation of each joint in its parent's frame, at zero.
+        axis: (J, 3) unit axis of each joint in its own frame.
+        coupling: Map from the joints in a clip to the J joints here, if some mimic others.
+    """
+
+    def __init__(
+        self,
+        parent: np.ndarray,
+        shift: np.ndarray,
+        turn: np.ndarray,
+        axis: np.ndarray,
+        coupling: Coupling | None = None,
+    ):
+        count = len(parent)
+        self._coupling = coupling
+        # own[b] @ z is the axis of body b in the frame of the URDF.
+        self.own = np.concatenate([np.eye(3)[None], np.stack([_onto(one) for one in axis])])
+        above = self.own[parent + 1].transpose(0, 2, 1)
+        link = above @ turn @ self.own[1:]
+        step = np.empty((count, 4, 3))
+        step[:, :3] = link.transpose(0, 2, 1)
+        step[:, 3] = (above @ shift[..., None])[..., 0]
+        depth = np.zeros(count, dtype=int)
+        for j, p in enumerate(parent):
+            depth[j] = depth[p] + 1 if p >= 0 else 0
+        levels = [np.flatnonzero(depth == level) for level in range(int(depth.max()) + 1)]
+        self._levels = [(level, parent[level] + 1, step[level]) for level in levels]
+
+    def local(self, body: np.ndarray, offset: np.ndarray) -> np.ndarray:
+        """Points (P, 3) in the turned frames, from those in the URDF's frames of bodies (P,)."""
+        return (offset[:, None] @ self.own[body])[:, 0]
+
+    def __call__(self, base: np.ndarray, rotation: np.ndarray, joints: np.ndarray) -> Frames:
+        """World frames of a clip.
+
+        Args:
+            base: (T, 3) [m].
+            rotation: (T, 3, 3) orientation of the base.
+            joints: (T, J) [rad]; those of the commanded joints where there is a coupling.
+        """
+        if self._coupling is not None:
+            joints = self._coupling.positions(joints)
+        frames, count = joints.shape
+        columns = np.empty((count + 1, 3, 3, frames))
+        origin = np.empty((count + 1, 3, frames))
+        columns[0], origin[0] = rotation.transpose(2, 1, 0), base.T
+        flat = columns.reshape(count + 1, 3, 3 * frames)
+        angles = np.ascontiguousarray(joints.T)
+        cosine, sine = np.cos(angles)[:, None], np.sin(angles)[:, None]
+        for level, above, step in self._levels:
+            here = (step @ flat[above]).reshape(-1, 4, 3, frames)
+            c, s, x, y = cosine[level], sine[level], here[:, 0], here[:, 1]
+            turned = np.empty((len(level), 3, 3, frames))
+            np.multiply(c, x, out=turned[:, 0])
+            turned[:, 0] += s * y
+            np.multiply(c, y, out=turned[:, 1])
+            turned[:, 1] -= s * x
+            turned[:, 2] = here[:, 2]
+            columns[level + 1] = turned
+            origin[level + 1] = here[:, 3] + origin[above]
+        return Frames(columns, origin)
+
+
+def _onto(axis: np.ndarray) -> np.ndarray:
+    """A rotation whose z column is `axis`; exact where that is a coordinate axis."""
+    z = axis / np.linalg.norm(axis)
+    x = np.eye(3)[np.abs(z).argmin()]
+    x = x - (x @ z) * z
+    x /= np.linalg.norm(x)
+    return np.stack([x, np.cross(z, x), z], axis=1)
 
 
 @dataclass(frozen=True)
@@ -62,12 +169,10 @@ class Lengths:
 class Kinematics:
     """Vectorised forward kinematics of a `Robot` and its keypoints.
 
-    Keypoints are named 'pelvis', 'torso', '<part>_x|y|z' (levers of pelvis, torso and feet) and
-    '<side>_hip|knee|ankle|toe|heel|shoulder|elbow|wrist'; the four corners of each sole are
-    '<side>_sole0..3'.
-
-    Joints that mimic others have bodies of their own, so there are B >= J of these; without such
-    joints, body j is what joint j carries.
+    Keypoints are named 'pelvis', 'torso', '<part>_x|y|z' (levers of pelvis, torso and feet),
+    '<side>_hip|knee|ankle|toe|heel|shoulder|elbow|wrist' and '<side>_sole0..3' (corners). Body b
+    is what joint b of the model carries; with mimic joints, there are more bodies than commanded
+    joints.
 
     Attributes:
         index: Keypoint name -> row.
@@ -76,8 +181,8 @@ class Kinematics:
         support: (K, J) True where commanded joint j moves keypoint k.
         carried: (K, B) True where the joint of body b moves keypoint k.
         bodies: B.
-        fold: (B, J) derivative of the joints of all bodies by the commanded ones; None where they
-            are the same.
+        fold: (B, J) derivative of the joints of all bodies with respect to the commanded ones;
+            None where they are the same.
         lengths: Limb lengths [m].
         pelvis_offset: (3,) pelvis link, from the base at zero posture [m].
         hip_offset: (2, 3) left and right hip, from the pelvis link at zero posture [m].
@@ -92,22 +197,21 @@ class Kinematics:
         self.robot = robot
         model = robot.model
         self.bodies = count = model.njoints - 2
-        coupled = robot.coupling
-        self.fold = None if coupled is None else coupled.matrix(robot.num_joints)
+        self.fold = None if robot.coupling is None else robot.coupling.matrix(robot.num_joints)
         placements = [model.jointPlacements[j + 2] for j in range(count)]
-        self._parent = np.array([model.parents[j + 2] - 2 for j in range(count)])
-        self._axis = _joint_axes(model, count)
+        parent = np.array([model.parents[j + 2] - 2 for j in range(count)])
+        self._axis = np.stack([joint_axis(model, j + 2) for j in range(count)])
         self.tree = ForwardKinematics(
-            self._parent,
+            parent,
             np.stack([placement.translation for placement in placements]),
             np.stack([placement.rotation for placement in placements]),
             self._axis,
-            coupled,
+            robot.coupling,
         )
         self._ancestors = np.eye(count, dtype=bool)
-        for j, parent in enumerate(self._parent):
-            if parent >= 0:
-                self._ancestors[j] |= self._ancestors[parent]
+        for j, above in enumerate(parent):
+            if above >= 0:
+                self._ancestors[j] |= self._ancestors[above]
         self._define_keypoints()
         self.body = self.owner + 1
         self.local = self.tree.local(self.body, self.offset)
@@ -125,7 +229,7 @@ class Kinematics:
         offsets: list[np.ndarray] = []
 
         def add(name: str, part: str, away: np.ndarray) -> None:
-            """A point so far away from the origin of a part, as seen in the zero posture."""
+            """Add a point at a distance from the origin of a part, given at the zero posture."""
             frame = model.frames[frames[part]]
             names.append(name)
             owners.append(int(frame.parentJoint) - 2)
@@ -158,20 +262,16 @@ class Kinematics:
         self.index = {name: row for row, name in enumerate(names)}
         self.owner = np.array(owners)
         self.offset = np.stack(offsets)
-        self.carried = np.stack([self.ancestors(int(owner)) for owner in owners])
+        self.carried = np.stack([self.ancestors(owner) for owner in owners])
         self.support = self.commanded(self.carried)
         self.soles = np.array(
             [self.index[f"{side}_sole{number}"] for side in SIDES for number in range(4)]
         )
-        at_zero = np.stack(
-            [
-                data.oMi[int(owner) + 2].act(offset)
-                for owner, offset in zip(self.owner, self.offset, strict=True)
-            ]
-        )
+        points = [data.oMi[owner + 2].act(at) for owner, at in zip(owners, offsets, strict=True)]
+        at_zero = dict(zip(names, points, strict=True))
 
         def length(a: str, b: str) -> float:
-            return float(np.linalg.norm(at_zero[self.index[a]] - at_zero[self.index[b]]))
+            return float(np.linalg.norm(at_zero[a] - at_zero[b]))
 
         self.lengths = Lengths(
             thigh=length("left_hip", "left_knee"),
@@ -179,9 +279,8 @@ class Kinematics:
             upper_arm=length("left_shoulder", "left_elbow"),
             forearm=length("left_elbow", "left_wrist"),
         )
-        self.pelvis_offset = at_zero[self.index["pelvis"]]
-        hips = np.stack([at_zero[self.index[f"{side}_hip"]] for side in SIDES])
-        self.hip_offset = hips - self.pelvis_offset
+        self.pelvis_offset = at_zero["pelvis"]
+        self.hip_offset = np.stack([at_zero[f"{side}_hip"] for side in SIDES]) - self.pelvis_offset
         self.ankle_height = -float(min(sole.toe[2], sole.heel[2]))
 
     def forward(self, poses: Poses) -> tuple[np.ndarray, np.ndarray]:
@@ -193,7 +292,7 @@ class Kinematics:
         return np.ascontiguousarray(rotation), np.ascontiguousarray(origin)
 
     def frames(self, poses: Poses) -> Frames:
-        """World frames of base and joints as the solvers need them: time last."""
+        """World frames of base and joints with time last, as the solvers need them."""
         return self.tree(poses.base, poses.rotation, poses.joints)
 
     def points(
@@ -203,12 +302,20 @@ class Kinematics:
 
         Args:
             poses: Base and joints.
-            joints: `forward(poses)`, when the caller has it already.
+            joints: `forward(poses)`, if the caller has it already.
         """
-        if joints is not None:
-            return attach(poses, *joints, self.owner, self.offset)
-        points = self.frames(poses).place(self.body, self.local)
-        return np.ascontiguousarray(points.transpose(2, 0, 1))
+        if joints is None:
+            points = self.frames(poses).place(self.body, self.local)
+            return np.ascontiguousarray(points.transpose(2, 0, 1))
+        rotation, origin = joints
+        points = np.empty((len(poses), len(self.owner), 3))
+        on_base = self.owner < 0
+        turned = (poses.rotation[:, None] @ self.offset[on_base][..., None])[..., 0]
+        points[:, on_base] = poses.base[:, None] + turned
+        body = self.owner[~on_base]
+        turned = (rotation[:, body] @ self.offset[~on_base][..., None])[..., 0]
+        points[:, ~on_base] = origin[:, body] + turned
+        return points
 
     def axes(self, rotation: np.ndarray) -> np.ndarray:
         """World directions of the joint axes, (T, B, 3), from body rotations (T, B, 3, 3)."""
@@ -228,37 +335,8 @@ class Kinematics:
         return corners[:, 2].min(0)
 
 
-def attach(
-    poses: Poses,
-    rotation: np.ndarray,
-    origin: np.ndarray,
-    owner: np.ndarray,
-    offset: np.ndarray,
-) -> np.ndarray:
-    """World positions of points fixed to bodies.
-
-    Args:
-        poses: Base and joints.
-        rotation: (T, B, 3, 3) body rotations.
-        origin: (T, B, 3) body origins [m].
-        owner: (P,) body of each point, -1 for the base.
-        offset: (P, 3) point in the body's frame [m].
-
-    Returns:
-        (T, P, 3) [m].
-    """
-    points = np.empty((len(poses), len(owner), 3))
-    on_base = owner < 0
-    turned = (poses.rotation[:, None] @ offset[on_base][..., None])[..., 0]
-    points[:, on_base] = poses.base[:, None] + turned
-    body = owner[~on_base]
-    turned = (rotation[:, body] @ offset[~on_base][..., None])[..., 0]
-    points[:, ~on_base] = origin[:, body] + turned
-    return points
-
-
 def lever_triples(kinematics: Kinematics, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """(R, 3) rows of residuals that are three levers of one body, at right angles, alike long."""
+    """(R, 3) rows of residuals that are three orthogonal levers of one length on one body."""
     owner, offset = kinematics.owner, kinematics.offset
     relative = np.flatnonzero(second >= 0)
     rows: dict[tuple[int, int], list[int]] = {}
@@ -273,17 +351,6 @@ def lever_triples(kinematics: Kinematics, first: np.ndarray, second: np.ndarray)
         if np.allclose(square, square[0, 0] * np.eye(3), atol=1e-9):
             found.append(members)
     return np.array(found, dtype=int).reshape(-1, 3)
-
-
-def _joint_axes(model: pin.Model, count: int) -> np.ndarray:
-    """(B, 3) axis of each joint of a model in its own frame."""
-    axes = np.empty((count, 3))
-    for j in range(count):
-        joint = model.joints[j + 2]
-        data = joint.createData()
-        joint.calc(data, pin.neutral(model), np.zeros(model.nv))
-        axes[j] = np.asarray(data.S).reshape(-1)[3:]
-    return axes
 
 
 @lru_cache(maxsize=8)

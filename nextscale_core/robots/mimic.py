@@ -1,4 +1,4 @@
-"""Joints that mimic others: the URDF's `<mimic>`, and what follows from it for limits."""
+"""Mimic joints: the URDF's `<mimic>` and its effect on positions."""
 
 from __future__ import annotations
 
@@ -9,18 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from nextscale_core.exceptions import RobotError
-from nextscale_core.robots.profile_keys import nearest
-
-Limits = tuple[float, float, float]
-"""Lower and upper position [rad] and velocity [rad/s] of a joint."""
+from nextscale_core.yaml_files import nearest
 
 
 @dataclass(frozen=True)
 class Mimic:
-    """How a joint follows another: position = multiplier * position of the leader + offset.
+    """Rule of a follower: position = multiplier * position of the leader + offset.
 
     Attributes:
-        leader: The joint that is followed. It mimics no joint itself: chains are resolved.
+        leader: The joint that is followed; not a follower itself, as chains are resolved.
         multiplier: Without unit for revolute joints.
         offset: [rad].
     """
@@ -30,16 +27,16 @@ class Mimic:
     offset: float = 0.0
 
     def at(self, leader: float) -> float:
-        """Position of the follower for a position of the leader [rad]."""
+        """Position of the follower from that of the leader [rad]."""
         return self.multiplier * leader + self.offset
 
 
 @dataclass(frozen=True, eq=False)
 class Coupling:
-    """From the positions of commanded joints to those of all joints of a model.
+    """Map from the positions of J commanded joints to those of all B joints of a model.
 
     Attributes:
-        leader: (B,) which commanded joint moves each joint of the model.
+        leader: (B,) index of the commanded joint that moves each joint of the model.
         multiplier: (B,).
         offset: (B,) [rad].
     """
@@ -53,22 +50,18 @@ class Coupling:
         return commanded[..., self.leader] * self.multiplier + self.offset
 
     def matrix(self, count: int) -> np.ndarray:
-        """(B, J) derivative of `positions`.
-
-        Args:
-            count: J.
-        """
+        """(B, J) derivative of `positions`, for `count` = J."""
         matrix = np.zeros((len(self.leader), count))
         matrix[np.arange(len(self.leader)), self.leader] = self.multiplier
         return matrix
 
 
 def coupling(names: Sequence[str], mimics: Mapping[str, Mimic]) -> Coupling | None:
-    """The coupling of a model's joints; None where each joint is commanded itself.
+    """The coupling of a model's joints; None without followers.
 
     Args:
-        names: Joints of the model. The leader of each follower among them is among them too.
-        mimics: As `read_mimics` gives them.
+        names: Joints of the model, with the leader of every follower.
+        mimics: From `read_mimics`.
     """
     if not any(name in mimics for name in names):
         return None
@@ -88,7 +81,7 @@ def read_mimics(root: ElementTree.Element) -> dict[str, Mimic]:
         root: The `<robot>` element.
 
     Raises:
-        RobotError: a joint mimics itself, directly or in a circle, or one that does not exist, or
+        RobotError: a joint mimics itself, directly or in a cycle, or one that does not exist, or
             multiplier or offset are not finite numbers. The message names every such joint.
     """
     kinds = {joint.get("name", ""): joint.get("type", "") for joint in root.findall("joint")}
@@ -99,7 +92,8 @@ def read_mimics(root: ElementTree.Element) -> dict[str, Mimic]:
         if mimic is None or kinds[name] == "fixed":
             continue
         try:
-            rule = Mimic(mimic.get("joint", ""), _number(mimic, "multiplier", 1.0), _offset(mimic))
+            numbers = _number(mimic, "multiplier", "1"), _number(mimic, "offset", "0")
+            rule = Mimic(mimic.get("joint", ""), *numbers)
         except ValueError as error:
             wrong.append(f"joint {name!r}: {error}")
             continue
@@ -127,10 +121,10 @@ def read_mimics(root: ElementTree.Element) -> dict[str, Mimic]:
     return resolved
 
 
-def _number(mimic: ElementTree.Element, key: str, default: float) -> float:
-    text = mimic.get(key)
+def _number(mimic: ElementTree.Element, key: str, default: str) -> float:
+    text = mimic.get(key, default)
     try:
-        value = default if text is None else float(text)
+        value = float(text)
     except ValueError:
         value = np.nan
     if not np.isfinite(value):
@@ -138,67 +132,23 @@ def _number(mimic: ElementTree.Element, key: str, default: float) -> float:
     return value
 
 
-def _offset(mimic: ElementTree.Element) -> float:
-    return _number(mimic, "offset", 0.0)
-
-
 def with_followers(
     positions: Mapping[str, float], mimics: Mapping[str, Mimic], names: Sequence[str]
 ) -> dict[str, float]:
-    """Positions of joints that do not move, and of the joints that follow them [rad].
-
-    A follower is where its leader puts it, whatever `positions` says about the follower.
+    """Positions of fixed joints and of their followers [rad].
 
     Args:
-        positions: Joints that do not move.
-        mimics: As `read_mimics` gives them.
+        positions: Fixed joints [rad]; values for followers are ignored.
+        mimics: From `read_mimics`.
         names: Joints of the model; a leader that is not among them is fixed at 0.
     """
-    still = {name: value for name, value in positions.items() if name not in mimics}
+    fixed = {name: value for name, value in positions.items() if name not in mimics}
     for name in names:
         rule = mimics.get(name)
         if rule is None:
             continue
-        if rule.leader in still:
-            still[name] = rule.at(still[rule.leader])
+        if rule.leader in fixed:
+            fixed[name] = rule.at(fixed[rule.leader])
         elif rule.multiplier == 0 or rule.leader not in names:
-            still[name] = rule.offset
-    return still
-
-
-def narrowed(
-    limits: Mapping[str, Limits], mimics: Mapping[str, Mimic], endless: Sequence[str] = ()
-) -> tuple[dict[str, Limits], list[str]]:
-    """Limits of all joints, those of leaders so narrow that every follower keeps its own.
-
-    Args:
-        limits: Limits of each joint on its own.
-        mimics: As `read_mimics` gives them.
-        endless: Joints without position limits.
-
-    Returns:
-        The limits; every leader that no position is left for, in one line each.
-    """
-    result, wrong = dict(limits), []
-    for name, rule in mimics.items():
-        if name not in limits or rule.leader not in limits or not rule.multiplier:
-            continue
-        low, high, speed = limits[name]
-        ends = sorted(
-            ((low - rule.offset) / rule.multiplier, (high - rule.offset) / rule.multiplier)
-        )
-        if name in endless:
-            ends = [-np.inf, np.inf]
-        lower, upper, velocity = result[rule.leader]
-        result[rule.leader] = (
-            max(lower, ends[0]),
-            min(upper, ends[1]),
-            min(velocity, speed / abs(rule.multiplier)),
-        )
-        if not ends[0] < upper or not lower < ends[1]:
-            wrong.append(
-                f"joint {name!r} ({low:g} to {high:g} rad) mimics {rule.leader!r} ({lower:g} to "
-                f"{upper:g} rad) with multiplier {rule.multiplier:g} and offset {rule.offset:g}: "
-                "no position keeps the limits of both; give right ones in limits.position"
-            )
-    return result, wrong
+            fixed[name] = rule.offset
+    return fixed

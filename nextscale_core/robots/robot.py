@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,11 +14,10 @@ from scipy.spatial.transform import Rotation
 from nextscale_core.exceptions import ConfigError, RobotError
 from nextscale_core.resources import resource
 from nextscale_core.robots.description import (
-    acceleration_limits,
     expand,
     held_joints,
-    joint_limits,
     joint_names,
+    limb_offsets,
     locked_joints,
     name_problems,
     orientations,
@@ -27,9 +26,9 @@ from nextscale_core.robots.description import (
     stand_up,
 )
 from nextscale_core.robots.find_urdf import find_urdf, keep_description, package_roots
-from nextscale_core.robots.limb_axes import hinge_points
+from nextscale_core.robots.limits import acceleration_limits, joint_limits
 from nextscale_core.robots.mimic import Coupling, Mimic, coupling, with_followers
-from nextscale_core.robots.profile import RobotProfile, read_profile
+from nextscale_core.robots.profile import SIDES, RobotProfile, changed, read_profile
 from nextscale_core.robots.state import RobotState as RobotState
 from nextscale_core.robots.urdf import read_urdf
 
@@ -40,31 +39,30 @@ class Robot:
 
     Attributes:
         name: Name of the profile.
-        joint_names: J joints that a controller commands: those that are neither locked nor held
-            and mimic none. Their order is pinocchio's, not that of the file: each joint before
-            those it carries, and those that one link carries by name.
+        joint_names: J joints that a controller commands: neither locked, held nor followers.
+            In pinocchio's order, not that of the file: each joint before those it carries, and
+            those that one link carries by name.
         position_lower: (J,) lower position limits [rad].
         position_upper: (J,) upper position limits [rad].
         velocity_limit: (J,) [rad/s].
         acceleration_limit: (J,) [rad/s^2].
         nominal: (J,) standing posture inside the limits [rad].
-        profile: What the URDF does not say.
-        model: pinocchio model; joint 1 is the free flyer. Where `coupling` is None, joint 2 + j
-            is `joint_names[j]`; otherwise the model has the joints that mimic others too. Its
-            base frame lies in the origin of the root link with x forward, y left and z up when
-            the robot stands at zero, whatever the root link's own axes are.
+        profile: The profile.
+        model: pinocchio model; joint 1 is the free flyer. Without `coupling`, joint 2 + j is
+            `joint_names[j]`; with it, the model includes the followers. The base frame is at the
+            origin of the root link, with x forward, y left and z up at the zero posture.
         urdf_path: The description.
         mesh_dirs: Folders that `package://` is resolved in.
-        held: Where the joints are that the profile's `joints` leaves out [rad].
-        base_held: True where joints of a leg are held: then the base stays where it is.
-        mimics: Every movable joint of the URDF that mimics another (`<mimic>`), chains resolved;
-            locked and held ones too. None of them is commanded or in `/joint_states`.
-        coupling: From the commanded joints to all joints of the model; None where they are the
+        held: Positions of the joints that the profile's `joints` leaves out [rad].
+        base_held: True if joints of a leg are held; the base is then held too.
+        mimics: Every movable joint of the URDF that mimics another (`<mimic>`), chains resolved,
+            including locked and held ones. None is commanded or in `/joint_states`.
+        coupling: Map from the commanded joints to all joints of the model; None if they are the
             same.
-        upright: (3, 3) orientation of each body part ('torso', 'left_ankle', ...) from the base,
-            of the robot that stands at zero with nothing held.
-        aside: (3,) from a joint to the knee or elbow ('left_knee') that it stands for, where that
-            lies beside it, of the robot that stands at zero [m].
+        upright: (3, 3) orientation of each body part ('torso', 'left_ankle', ...) relative to the
+            base at the zero posture, nothing held.
+        aside: (3,) from a joint's origin to the knee or elbow ('left_knee'), where that lies
+            beside it, at the zero posture [m].
     """
 
     name: str
@@ -100,8 +98,7 @@ class Robot:
         """Orientation of the URDF's own root link, (..., 4) x y z w.
 
         Args:
-            base_quaternion: (..., 4) orientation of the base, x forward and z up at zero; what
-                trajectories and states hold.
+            base_quaternion: (..., 4) orientation of the base, as in trajectories and states.
         """
         turn = Rotation.from_matrix(self.profile.axes.rotation())
         return (Rotation.from_quat(base_quaternion) * turn).as_quat()
@@ -117,7 +114,7 @@ class Robot:
             positions: (N, J) joint positions [rad].
 
         Returns:
-            (N, nq); continuous joints take two entries (cosine and sine).
+            (N, nq); continuous joints have two entries (cosine and sine).
         """
         q = np.empty((len(positions), self.model.nq))
         q[:, :3], q[:, 3:7] = base_position, base_quaternion
@@ -145,26 +142,26 @@ def load_robot(
 
     Args:
         name_or_urdf: One of `list_robots()`, the path of a URDF file, or the path of a profile
-            that says itself where its URDF is.
+            with `urdf.path`.
         profile: YAML profile; required with a URDF, optional with a name (it then replaces the
-            one that comes with the package).
-        joints: Which joints move, instead of what the profile says: 'all', 'upper_body' or
-            patterns of joint names. The others are held in the nominal posture (see `hold_at`).
+            packaged one).
+        joints: Joints that move, instead of the profile's: 'all', 'upper_body' or patterns of
+            joint names. The others are held in the nominal posture (see `hold_at`).
 
     Raises:
         RobotError: unknown robot (the message lists the known), missing package (the message
-            says how to install it), or a profile that names joints or links the URDF lacks.
-        ConfigError: the profile itself is malformed.
+            names the command that installs it), or names in the profile that the URDF lacks.
+        ConfigError: the profile is not valid.
     """
-    if isinstance(joints, Sequence) and not isinstance(joints, str):
-        joints = tuple(joints)
+    if joints is not None and not isinstance(joints, str):
+        joints = tuple(joints)  # the cache needs hashable arguments
     if name_or_urdf in list_robots():
         path = profile or resource(f"config/robots/{name_or_urdf}.yaml")
-        return _load_known(str(path), _changed(Path(path)), joints)
+        return _load_known(str(path), _mtime(Path(path)), joints)
     urdf = Path(name_or_urdf)
     is_file = _is_file(urdf)
     if urdf.suffix.lower() in (".yaml", ".yml") and is_file and profile is None:
-        return _load_known(str(urdf.resolve()), _changed(urdf), joints)
+        return _load_known(str(urdf.resolve()), _mtime(urdf), joints)
     if urdf.suffix.lower() in (".urdf", ".xml") or is_file:
         if not is_file:
             raise RobotError(f"no URDF file {name_or_urdf}")
@@ -178,15 +175,14 @@ def load_robot(
 
 
 def _is_file(path: Path) -> bool:
-    """Whether there is such a file; a name that no file can have is none."""
     try:
         return path.is_file()
-    except OSError:
+    except OSError:  # such as a name that is too long
         return False
 
 
-def _changed(profile: Path) -> int:
-    """When a profile was changed last [ns]."""
+def _mtime(profile: Path) -> int:
+    """Time of the last modification of a profile [ns]."""
     try:
         return profile.stat().st_mtime_ns
     except (OSError, ValueError) as error:
@@ -196,7 +192,7 @@ def _changed(profile: Path) -> int:
 
 
 @lru_cache(maxsize=8)
-def _load_known(path: str, _time: int, joints: str | tuple[str, ...] | None) -> Robot:
+def _load_known(path: str, _mtime: int, joints: str | tuple[str, ...] | None) -> Robot:
     profile = read_profile(path)
     if not profile.urdf.path:
         raise ConfigError(f"{Path(path).name}: urdf.path is missing")
@@ -210,20 +206,17 @@ def load_robot_description(
     joints: str | Sequence[str] | None = None,
     mesh_dirs: Sequence[Path] = (),
 ) -> Robot:
-    """Load a robot from the text of a URDF, such as the topic `robot_description` carries.
-
-    Meshes named `package://...` are looked for in `mesh_dirs` and where the environment of a
-    sourced ROS workspace says.
+    """Load a robot from the text of a URDF, as published on the topic `robot_description`.
 
     Args:
         xml: The URDF.
         profile: YAML profile, or one already read.
-        joints: Which joints move; as for `load_robot`.
-        mesh_dirs: Folders that hold packages.
+        joints: Joints that move, as for `load_robot`.
+        mesh_dirs: Folders to resolve `package://` in, before those of a sourced ROS workspace.
 
     Raises:
-        RobotError: the text is no URDF, or does not fit the profile.
-        ConfigError: the profile itself is malformed.
+        RobotError: the text is not a URDF, or does not fit the profile.
+        ConfigError: the profile is not valid.
     """
     if not xml.strip():
         raise RobotError("the robot description is empty")
@@ -234,10 +227,8 @@ def load_robot_description(
 
 
 def _chosen(profile: RobotProfile, joints: str | Sequence[str] | None) -> RobotProfile:
-    """The profile with another choice of moving joints."""
-    if joints is None:
-        return profile
-    return replace(profile, joints=joints if isinstance(joints, str) else tuple(joints))
+    """The profile with another choice of moving joints, if there is one."""
+    return profile if joints is None else changed(profile, joints=joints)
 
 
 def build_robot(
@@ -250,15 +241,15 @@ def build_robot(
 
     Args:
         urdf: The description.
-        profile: Which link is what; every name in it is checked against the URDF.
+        profile: The profile; every name in it is checked against the URDF.
         mesh_dirs: Folders that `package://` is resolved in.
-        held_at: Where joints that `profile.joints` leaves out are held [rad]; the nominal posture
-            for those that are not in it.
+        held_at: Positions of the joints that `profile.joints` leaves out [rad]; the nominal
+            posture for those not in it.
 
     Raises:
-        RobotError: the URDF cannot be parsed, lacks named joints or links, has limits that make
-            no sense, or joints that are neither revolute, continuous, fixed nor locked. The
-            message holds everything that is wrong.
+        RobotError: the URDF cannot be parsed, lacks named joints or links, has limits that are
+            not valid, or joints that are neither revolute, continuous, fixed nor locked. The
+            message lists all problems.
     """
     read = read_urdf(urdf)
     mimics, model = read.mimics, read_model(read)
@@ -268,10 +259,10 @@ def build_robot(
         raise RobotError(f"{profile.name}: {'; '.join(wrong)}")
     model = reduced(model, locked_joints(model, profile, mimics))
     upright = orientations(model, profile)
-    aside = hinge_points(model, {"left": profile.left, "right": profile.right}, profile.hand)
+    aside = limb_offsets(model, {side: profile.limb(side) for side in SIDES}, profile.hand)
     held, base_held = held_joints(model, profile, mimics)
     names = joint_names(model)
-    limits, wrong = joint_limits(model, profile, read, but=held)
+    limits, wrong = joint_limits(model, profile, read, ignored=held)
     if wrong:
         raise RobotError(f"{profile.name}: {'; '.join(wrong)}")
     accelerations = acceleration_limits(names, profile, read)
@@ -305,25 +296,19 @@ def build_robot(
 
 
 def with_profile(robot: Robot, **changes: object) -> Robot:
-    """The same URDF under a changed profile (for experiments and tests).
-
-    Args:
-        robot: Where URDF and profile come from.
-        changes: Fields of `RobotProfile` to replace.
-    """
-    changed: RobotProfile = replace(robot.profile, **changes)  # type: ignore[arg-type]
-    return build_robot(robot.urdf_path, changed, robot.mesh_dirs)
+    """The same URDF with some fields of the profile replaced (for experiments and tests)."""
+    return build_robot(robot.urdf_path, changed(robot.profile, **changes), robot.mesh_dirs)
 
 
 def hold_at(robot: Robot, measured: Mapping[str, float]) -> Robot:
-    """The same robot with its held joints where they were measured.
+    """The same robot with its held joints at measured positions.
 
     Args:
         robot: A robot of which only some joints move.
-        measured: Positions by joint name [rad]; joints that are not held do not matter.
+        measured: Positions by joint name [rad]; those of other joints are ignored.
 
     Raises:
-        RobotError: a held joint was not measured, or holds NaN.
+        RobotError: the position of a held joint is missing or NaN.
     """
     missing = [name for name in robot.held if not np.isfinite(measured.get(name, np.nan))]
     if missing:

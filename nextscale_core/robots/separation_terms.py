@@ -1,22 +1,69 @@
-"""Bodies that must move apart, as rows of the equations of a whole clip."""
+"""Terms of a whole-clip solve that move colliding bodies apart."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nextscale_core.robots.forward import Frames
-from nextscale_core.robots.kinematics import Kinematics
+from nextscale_core.robots.kinematics import Frames, Kinematics
+
+SHALLOW = 0.012
+"""Maximum penetration at which witness points give the direction out of a collision [m]."""
+
+
+@dataclass(frozen=True)
+class WitnessPoints:
+    """Distance and nearest points of a pair of bodies in one frame of a clip.
+
+    Attributes:
+        frame: Row of the frame.
+        distance: Between the bodies; negative where they overlap [m].
+        normal: (3,) unit vector from the first to the second, in the first body's frame.
+        points: Nearest points, each (3,) in its body's frame [m].
+        turn: World orientations of both bodies, each (3, 3).
+        origin: World positions of both bodies, each (3,) [m].
+    """
+
+    frame: int
+    distance: float
+    normal: np.ndarray
+    points: tuple[np.ndarray, np.ndarray]
+    turn: tuple[np.ndarray, np.ndarray]
+    origin: tuple[np.ndarray, np.ndarray]
+
+
+def steady(nears: list[WitnessPoints]) -> list[WitnessPoints]:
+    """Give deep frames of each unbroken run the normals interpolated from its shallow frames."""
+    frames = np.array([near.frame for near in nears])
+    result: list[WitnessPoints] = []
+    for run in np.split(np.arange(len(nears)), np.flatnonzero(np.diff(frames) > 3) + 1):
+        depth = np.array([-nears[i].distance for i in run])
+        sure = depth < SHALLOW
+        if not sure.any():
+            sure[depth.argmin()] = True
+        known = np.stack([nears[i].normal for i in run[sure]])
+        at = frames[run[sure]]
+        for i, trusted in zip(run, sure, strict=True):
+            if trusted:
+                result.append(nears[i])
+                continue
+            normal = np.array([np.interp(frames[i], at, known[:, axis]) for axis in range(3)])
+            length = float(np.linalg.norm(normal))
+            if length < 0.3:
+                nearest = int(np.abs(at - frames[i]).argmin())
+                normal, length = known[nearest], 1.0
+            result.append(replace(nears[i], normal=normal / length))
+    return result
 
 
 @dataclass(frozen=True)
 class SeparationTerm:
-    """Two bodies that must move apart in one frame.
+    """Two bodies to move apart in one frame.
 
     Attributes:
-        frame: Which frame.
+        frame: Row of the frame.
         first: The first body, -1 for the base.
         second: The second body.
         at_first: (3,) witness point on the first body, in its frame [m].
@@ -35,27 +82,25 @@ class SeparationTerm:
 
 
 class SeparationRows:
-    """Hinges of a clip, stacked.
+    """The separation terms of a clip, stacked.
 
     Args:
         kinematics: The robot's.
-        hinges: At least one, in any order.
-        frames: (F,) ascending frames that the equations are about; others' hinges are left out.
+        terms: At least one, in any order.
+        frames: (F,) ascending frames of the equations; terms of other frames are left out.
     """
 
-    def __init__(
-        self, kinematics: Kinematics, hinges: Sequence[SeparationTerm], frames: np.ndarray
-    ):
+    def __init__(self, kinematics: Kinematics, terms: Sequence[SeparationTerm], frames: np.ndarray):
         known = set(frames.tolist())
-        kept = sorted((h for h in hinges if h.frame in known), key=lambda hinge: hinge.frame)
-        self._frame = np.searchsorted(frames, np.array([hinge.frame for hinge in kept], dtype=int))
-        self._body = np.array([[h.first + 1, h.second + 1] for h in kept], dtype=int).reshape(-1, 2)
-        at = np.array([[h.at_first, h.at_second] for h in kept]).reshape(-1, 2, 3)
+        kept = sorted((t for t in terms if t.frame in known), key=lambda term: term.frame)
+        self._frame = np.searchsorted(frames, np.array([term.frame for term in kept], dtype=int))
+        self._body = np.array([[t.first + 1, t.second + 1] for t in kept], dtype=int).reshape(-1, 2)
+        at = np.array([[t.at_first, t.at_second] for t in kept]).reshape(-1, 2, 3)
         self._at = np.stack(
             [kinematics.tree.local(self._body[:, n], at[:, n]) for n in (0, 1)], axis=1
         )
-        self._normal = np.array([hinge.normal for hinge in kept]).reshape(-1, 3)
-        self._separation = np.array([hinge.separation for hinge in kept])
+        self._normal = np.array([term.normal for term in kept]).reshape(-1, 3)
+        self._separation = np.array([term.separation for term in kept])
         self._kinematics = kinematics
         moves = [kinematics.ancestors(body) for body in range(-1, kinematics.bodies)]
         first, second = (np.stack(moves)[self._body[:, n]].astype(float) for n in (0, 1))
@@ -66,7 +111,7 @@ class SeparationRows:
 
     @property
     def joints(self) -> np.ndarray:
-        """(J,) True for the joints that move the bodies of a hinge relative to each other."""
+        """(J,) True for joints that move the two bodies of a term relative to each other."""
         return self._kinematics.commanded(np.asarray((self._moved.sum(1) != 0).any(0)))
 
     def add_to(
@@ -77,16 +122,16 @@ class SeparationRows:
         blocks: np.ndarray,
         gradient: np.ndarray,
     ) -> None:
-        """Add weighted squares of (distance - wanted) to the equations.
+        """Add the weighted squares of (distance - wanted distance) to the normal equations.
 
-        Moving the whole robot separates nothing, so the base has no part in it.
+        The base is left out: moving the whole robot does not separate its bodies.
 
         Args:
-            frames: Where base and joints are.
+            frames: World frames of base and joints.
             joints: (A,) joints that are solved for.
             weight: Of the squares [1/m^2].
-            blocks: (T, 6 + A, 6 + A) view of a band, see `Band`.
-            gradient: (T, 6 + A).
+            blocks: (T, 6 + A, 6 + A) diagonal blocks of the banded system, changed in place.
+            gradient: (T, 6 + A), changed in place.
         """
         t, normal, fold = self._frame, self._normal, self._kinematics.fold
         moving = joints if fold is None else np.flatnonzero(fold[:, joints].any(1))

@@ -1,4 +1,4 @@
-"""`RobotState`: where a robot was measured to be."""
+"""`RobotState`: measured joint positions, joint velocities and base pose."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nextscale_core.exceptions import RobotError
 
 @dataclass(frozen=True)
 class RobotState:
-    """Where the robot is when a trajectory begins.
+    """The state from which a trajectory begins.
 
     Attributes:
         positions: (J,) measured joint positions, in the order of `Robot.joint_names` [rad].
@@ -20,7 +20,7 @@ class RobotState:
         base_quaternion: (4,) root link in the world, x y z w, or None when unknown.
 
     Raises:
-        RobotError: arrays of the wrong length, NaN, or a quaternion that is not one.
+        RobotError: arrays of the wrong length, NaN, or a quaternion that is not normalised.
     """
 
     positions: np.ndarray

@@ -1,4 +1,4 @@
-"""Reading a URDF: what is checked before pinocchio sees it, and what pinocchio does not read."""
+"""Read a URDF: checks before pinocchio parses it, and attributes that pinocchio ignores."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LIMITED = ("revolute", "prismatic")
 _LIMIT = ("lower", "upper", "effort", "velocity")
 
 _stderr = threading.Lock()
-"""Only one thread at a time may redirect the standard error of the process."""
+"""Held while the standard error of the process is redirected."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +34,9 @@ class Urdf:
         path: The file.
         root: The `<robot>` element.
         mimics: Every movable joint that mimics another, chains resolved.
-        acceleration: Acceleration limits that the file states [rad/s^2]: the smaller one of
-            `acceleration` and `deceleration`, which URDF 1.2 has.
-        missing: Attributes that the `<limit>` of a joint lacks, of joints that need them.
+        acceleration: Acceleration limits of URDF 1.2 [rad/s^2]: the smaller one of
+            `acceleration` and `deceleration`.
+        missing: Attributes that the `<limit>` of a revolute or prismatic joint lacks.
     """
 
     path: Path
@@ -66,10 +66,10 @@ class Urdf:
         return masses
 
     def model(self) -> pin.Model:
-        """The kinematic model, floating in space; a joint that mimics another is free in it.
+        """The kinematic model with a floating base, without couplings of mimic joints.
 
         Raises:
-            RobotError: the file is not a valid URDF; the message holds urdfdom's reasons.
+            RobotError: the file is not a valid URDF; the message contains urdfdom's reasons.
         """
         reasons: list[str] = []
         try:
@@ -84,8 +84,8 @@ def read_urdf(path: Path) -> Urdf:
     """Read a URDF file.
 
     Raises:
-        RobotError: the file cannot be read, is not XML, not a URDF (the message says what it is
-            instead, such as a xacro file), or says things that readers take differently.
+        RobotError: the file cannot be read, is not XML, is not a URDF (the message names what it
+            is, such as a xacro file), or contains what readers interpret differently.
     """
     root = _read_xml(path)
     try:
@@ -107,12 +107,15 @@ def read_urdf(path: Path) -> Urdf:
 def _read_xml(path: Path) -> ElementTree.Element:
     try:
         root = ElementTree.parse(path).getroot()
+    except FileNotFoundError:
+        raise RobotError(f"{path}: no such file") from None
     except (ElementTree.ParseError, LookupError, ValueError, OSError) as error:
         if "unbound prefix" in str(error) and b"xacro:" in path.read_bytes():
             raise RobotError(f"{path}: {_XACRO}") from error
-        raise RobotError(f"{path} cannot be read as a URDF: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise RobotError(f"{path} cannot be read as a URDF: {reason}") from error
     namespace = root.tag.removesuffix("robot")
-    if namespace.startswith("{"):  # other readers know no namespaces
+    if namespace.startswith("{"):  # other readers do not support namespaces
         for element in root.iter():
             element.tag = element.tag.removeprefix(namespace)
     return root
@@ -133,7 +136,7 @@ def _check_form(root: ElementTree.Element) -> None:
 
 
 def _check_quaternions(root: ElementTree.Element) -> None:
-    """Refuse `quat_xyzw` in URDF 1.0, whose readers take it for no rotation at all."""
+    """Refuse `quat_xyzw` in URDF 1.0, whose readers silently use no rotation instead."""
     if root.get("version", "1.0") not in ("1", "1.0"):
         return
     for part in (*root.findall("link"), *root.findall("joint")):
@@ -141,7 +144,7 @@ def _check_quaternions(root: ElementTree.Element) -> None:
             if origin.get("quat_xyzw") is not None:
                 raise RobotError(
                     f"an <origin> of {part.tag} {part.get('name', '')!r} has quat_xyzw, which "
-                    'URDF 1.0 does not know and its readers ignore; write <robot version="1.1"> '
+                    'URDF 1.0 does not define and its readers ignore; write <robot version="1.1"> '
                     "or use rpy"
                 )
 
@@ -169,8 +172,8 @@ def _accelerations(root: ElementTree.Element) -> dict[str, float]:
 def _kinematics(root: ElementTree.Element) -> str:
     """The URDF without shapes and extensions, every `<limit>` complete.
 
-    Shapes are read elsewhere: urdfdom drops all of a link for a material without a name. A limit
-    that is missing becomes 0, which is said where limits are checked.
+    `shapes` reads the shapes: urdfdom drops all shapes of a link for a material without a name. A
+    missing limit becomes 0, which `limits.joint_limits` reports.
     """
     robot = ElementTree.Element("robot", root.attrib)
     for link in root.findall("link"):
@@ -191,7 +194,7 @@ def _kinematics(root: ElementTree.Element) -> str:
 
 @contextmanager
 def _urdfdom_lines(lines: list[str]) -> Iterator[None]:
-    """Gather what urdfdom prints, each line once; what others print meanwhile is passed on."""
+    """Collect what urdfdom prints, each line once; other output is passed on afterwards."""
     with _stderr, tempfile.TemporaryFile() as file:
         sys.stderr.flush()
         try:
@@ -207,8 +210,8 @@ def _urdfdom_lines(lines: list[str]) -> Iterator[None]:
             os.close(saved)
             file.seek(0)
             for line in file.read().decode(errors="replace").splitlines():
-                said = re.match(r"(?:Error|Warning): +(.*)", line)
-                if said:
-                    lines.extend({said[1]} - set(lines))
+                reason = re.match(r"(?:Error|Warning): +(.*)", line)
+                if reason:
+                    lines.extend({reason[1]} - set(lines))
                 elif line.strip() and not re.match(r" +at line \d+ in ", line):
                     os.write(2, (line + "\n").encode())

@@ -215,7 +215,7 @@ def parted(
         near[[sample for sample, _ in where]] = True
         near = ndimage.binary_dilation(near, iterations=_BESIDE)
         wanted = collisions.distance + _PARTING_ROOM
-        hinges = collisions.hinges(poses, where, wanted, nearest)
+        hinges = collisions.separation_terms(poses, where, wanted, nearest)
         try:
             poses = solver.step(
                 goals,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from nextscale_core.robots.remarks import some
+from nextscale_core.robots.description import some
 from nextscale_core.robots.trajectory import RobotTrajectory
 
 Outcome = Literal["pass", "repaired", "rejected"]

@@ -13,7 +13,7 @@ import yaml
 
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.resources import resource
-from nextscale_core.robots.profile_keys import nearest
+from nextscale_core.yaml_files import nearest
 from nextscale_ros.parameters.validators import Rule, make_rule
 
 DECLARATIONS = "config/parameters.yaml"

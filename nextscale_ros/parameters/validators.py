@@ -17,7 +17,7 @@ from rclpy.validate_full_topic_name import validate_full_topic_name
 from rclpy.validate_topic_name import validate_topic_name
 
 from nextscale_core.exceptions import ConfigError
-from nextscale_core.robots.profile_keys import nearest
+from nextscale_core.yaml_files import nearest
 
 
 @dataclass(frozen=True)

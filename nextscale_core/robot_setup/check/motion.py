@@ -1,4 +1,4 @@
-"""Whether a robot moves like a human: a generated walk and a generated wave are retargeted."""
+"""Checks of a generated walk and a generated wave, retargeted to the robot."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import pinocchio as pin
 
 from nextscale_core.exceptions import NextscaleError
 from nextscale_core.motion.clip import MotionClip
@@ -14,11 +13,11 @@ from nextscale_core.motion.formats.files import read_motion
 from nextscale_core.resources import resource
 from nextscale_core.retarget.retargeter import Retargeter
 from nextscale_core.retarget.targets import Targets, make_targets
-from nextscale_core.robots.description import chain
+from nextscale_core.robot_setup.check.finding import CheckFinding, error, ok, warning
+from nextscale_core.robots.description import chain, link_frame, some
 from nextscale_core.robots.hulls import link_hulls
 from nextscale_core.robots.kinematics import Kinematics, Poses, kinematics_of
 from nextscale_core.robots.profile import SIDES
-from nextscale_core.robots.remarks import Remark, error, ok, some, warning
 from nextscale_core.robots.robot import Robot
 from nextscale_core.rotations import unit
 from nextscale_core.safety.gate import SafetyGate
@@ -30,38 +29,38 @@ _BONES = {
     "forearm": ("elbow", "wrist"),
 }
 _HINGES = {"walk": ("knee", "thigh", "shank"), "wave": ("elbow", "upper_arm", "forearm")}
-"""Which joint bends in which motion, and the bones on both sides of it."""
+"""The joint that bends in each motion, and the bones on both sides of it."""
 
-_ODD, _WRONG = np.deg2rad([12.0, 25.0])
-"""Mean angle between the bones of robot and human that is odd, and that is wrong [rad]."""
+_UNUSUAL, _WRONG = np.deg2rad([12.0, 25.0])
+"""Mean angles between the bones of robot and human for a warning and for an error [rad]."""
 
 _BEND = 1 / 3
-"""Share of the human's change of angle that a knee or an elbow follows at least."""
+"""Minimum share of the human's change of angle that a knee or an elbow follows."""
 
 _SUNK = 0.03
-"""Depth below the floor at which a body is not where the sole says [m]."""
+"""Depth of a link below the floor for an error [m]."""
 
 _FLAT = np.deg2rad(15.0)
-"""Mean tilt of a standing sole that is odd [rad]."""
+"""Mean tilt of a standing sole for a warning [rad]."""
 
 _AT_LIMIT, _OFTEN = 0.03, 0.3
-"""Distance to a limit [rad], and the share of the frames spent there, that explain an error."""
+"""Distance to a limit [rad], and the share of frames spent there, that explain a difference."""
 
 _SLOW = 2.5
-"""Stretch of a motion over its own time that is odd."""
+"""Duration of a motion relative to the human's for a warning."""
 
 
 @dataclass(frozen=True)
 class _Motion:
-    """A clip on a robot: what it should do and what it does.
+    """A clip and its retargeted motion.
 
     Attributes:
         name: 'walk' or 'wave'.
         clip: The human's motion.
         retargeter: Of the robot.
-        targets: What the human does.
-        poses: What the robot does in the same frames.
-        points: (T, K, 3) its keypoints [m].
+        targets: Targets made from the clip.
+        poses: The robot's poses in the same frames.
+        points: (T, K, 3) the robot's keypoints [m].
     """
 
     name: str
@@ -83,14 +82,8 @@ class _Motion:
         return unit(end - start)
 
 
-def motion_remarks(robot: Robot, better: Mapping[str, str]) -> Iterator[Remark]:
-    """Remarks on how a walk and a wave look on the robot.
-
-    Args:
-        robot: The robot with all its joints, all names right.
-        better: What the URDF's geometry shows for a body part ('left_elbow'), where the profile
-            has another joint.
-    """
+def motion_findings(robot: Robot, better: Mapping[str, str]) -> Iterator[CheckFinding]:
+    """Differences between a robot's walk and wave and the human's; `better` holds remedies."""
     for name in _HINGES:
         try:
             motion = _retargeted(name, robot)
@@ -101,7 +94,13 @@ def motion_remarks(robot: Robot, better: Mapping[str, str]) -> Iterator[Remark]:
             continue
         yield from found
         if not found:
-            yield ok(name, f"a generated {name} looks like the human's, {_figures(motion)}")
+            sides = ((side, bone) for side in SIDES for bone in _BONES)
+            worst = np.rad2deg(max(_difference(motion, *bone) for bone in sides))
+            yield ok(
+                name,
+                f"a generated {name} looks like the human's, bones within {worst:.0f} deg on "
+                "average",
+            )
 
 
 def _retargeted(name: str, robot: Robot) -> _Motion:
@@ -118,24 +117,19 @@ def _angle(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.asarray(np.arccos(np.clip((first * second).sum(-1), -1.0, 1.0)))
 
 
-def _off(motion: _Motion, side: str, bone: str) -> float:
+def _difference(motion: _Motion, side: str, bone: str) -> float:
     """Mean angle between a bone of the robot and the human's [rad]."""
     human = motion.targets.body.bones[f"{side}_{bone}"]
     return float(_angle(motion.bone(side, bone), human).mean())
 
 
-def _figures(motion: _Motion) -> str:
-    worst = max(_off(motion, side, bone) for side in SIDES for bone in _BONES)
-    return f"bones within {np.rad2deg(worst):.0f} deg on average"
-
-
-def _bones(motion: _Motion, better: Mapping[str, str]) -> Iterator[Remark]:
+def _bones(motion: _Motion, better: Mapping[str, str]) -> Iterator[CheckFinding]:
     for side in SIDES:
         for bone, parts in _BONES.items():
-            off = _off(motion, side, bone)
-            if off > _ODD:
-                say = error if off > _WRONG else warning
-                yield say(
+            off = _difference(motion, side, bone)
+            if off > _UNUSUAL:
+                report = error if off > _WRONG else warning
+                yield report(
                     motion.name,
                     f"the {side} {bone.replace('_', ' ')} is {np.rad2deg(off):.0f} deg from the "
                     "human's on average",
@@ -143,7 +137,7 @@ def _bones(motion: _Motion, better: Mapping[str, str]) -> Iterator[Remark]:
                 )
 
 
-def _bends(motion: _Motion, better: Mapping[str, str]) -> Iterator[Remark]:
+def _bends(motion: _Motion, better: Mapping[str, str]) -> Iterator[CheckFinding]:
     part, upper, lower = _HINGES[motion.name]
     for side in SIDES:
         bones = motion.targets.body.bones
@@ -160,7 +154,7 @@ def _bends(motion: _Motion, better: Mapping[str, str]) -> Iterator[Remark]:
 
 
 def _reason(motion: _Motion, side: str, parts: tuple[str, str], better: Mapping[str, str]) -> str:
-    """What would be right: another joint for a body part, or wider limits."""
+    """A remedy: another joint for a body part, or wider limits."""
     limb = motion.robot.profile.limb(side)
     for part in parts:
         if f"{side}_{part}" in better:
@@ -173,21 +167,14 @@ def _reason(motion: _Motion, side: str, parts: tuple[str, str], better: Mapping[
 
 
 def _stopped(motion: _Motion, side: str, end: str) -> list[str]:
-    """Joints that move a bone and are at a limit in many frames.
-
-    Args:
-        motion: What the robot does.
-        side: 'left' or 'right'.
-        end: Body part at the far end of the bone.
-    """
+    """Joints of a limb that are at a limit in many frames, up to the body part `end`."""
     robot, model = motion.robot, motion.robot.model
-    limb, trunk = robot.profile.limb(side), _trunk(robot)
+    limb = robot.profile.limb(side)
     line = chain(model, limb[end])[:-1] if end in limb else chain(model, limb["elbow"])
     room = _AT_LIMIT + robot.profile.position_margin
     found = []
-    for joint in line:
-        if joint in trunk:
-            continue
+    trunk = _trunk(robot)
+    for joint in (joint for joint in line if joint not in trunk):
         row = robot.joint_names.index(joint)
         track = motion.poses.joints[:, row]
         low, high = float(robot.position_lower[row]), float(robot.position_upper[row])
@@ -209,7 +196,7 @@ def _trunk(robot: Robot) -> set[str]:
     )
 
 
-def _floor(motion: _Motion) -> Iterator[Remark]:
+def _floor(motion: _Motion) -> Iterator[CheckFinding]:
     kinematics = kinematics_of(motion.robot)
     flat = motion.targets.contacts.flat
     for number, side in enumerate(SIDES):
@@ -226,17 +213,17 @@ def _floor(motion: _Motion) -> Iterator[Remark]:
         yield error(
             motion.name,
             f"{link} reaches {depth * 100:.0f} cm below the floor",
-            "is the sole right, and are the legs those of the robot? (parts, sole)",
+            "are the sole and the legs right? (parts, sole)",
         )
 
 
 def _lowest(motion: _Motion, kinematics: Kinematics) -> tuple[str, float]:
-    """The link of an arm or a leg that reaches deepest below the floor, and how deep [m]."""
+    """The lowest link of an arm or a leg, and its depth below the floor [m]."""
     model, trunk = motion.robot.model, _trunk(motion.robot)
     rotation, origin = kinematics.forward(motion.poses)
     deepest, depth = "", 0.0
     for hull in link_hulls(motion.robot):
-        frame = model.frames[model.getFrameId(hull.link, pin.FrameType.BODY)]
+        frame = link_frame(model, hull.link)
         points = hull.vertices @ frame.placement.rotation.T + frame.placement.translation
         joint = int(frame.parentJoint) - 2
         if joint < 0 or model.names[joint + 2] in trunk:
@@ -247,16 +234,16 @@ def _lowest(motion: _Motion, kinematics: Kinematics) -> tuple[str, float]:
     return deepest, depth
 
 
-def _gated(motion: _Motion) -> Iterator[Remark]:
-    """Whether the gate passes the motion, and whether it is about as fast as the human."""
+def _gated(motion: _Motion) -> Iterator[CheckFinding]:
+    """Whether the safety gate rejects the motion or slows it down."""
     clip = motion.clip
     trajectory = motion.retargeter.retarget(clip)
     result = SafetyGate(motion.robot).review(trajectory)
     if result.trajectory is None:
         yield warning(
             motion.name,
-            f"the gate does not pass it: {result.report.line()}",
-            "what touches although it should not: collision.ignore, nominal, limits.position",
+            f"the safety gate rejects it: {result.report.line()}",
+            "see collision.ignore, nominal and limits.position",
         )
         return
     stretch = result.trajectory.seconds / clip.seconds
@@ -268,5 +255,5 @@ def _gated(motion: _Motion) -> Iterator[Remark]:
             f"it takes {stretch:.1f} times as long as the human's: "
             f"{motion.robot.joint_names[row]} would have to turn at {speed[row]:.1f} rad/s, its "
             f"limit is {motion.robot.velocity_limit[row]:.2f}",
-            "is the limit right? If it is, think of locking the joint",
+            "is the limit right? If so, consider locking the joint",
         )

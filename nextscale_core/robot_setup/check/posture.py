@@ -1,4 +1,4 @@
-"""Whether a robot stands as its profile says: directions, knees, soles, collisions."""
+"""Checks of the standing robot: directions, nominal posture, knees, stance and soles."""
 
 from __future__ import annotations
 
@@ -8,74 +8,67 @@ from fnmatch import fnmatchcase
 import numpy as np
 import pinocchio as pin
 
-from nextscale_core.robot_setup.check.collisions import collision_remarks
-from nextscale_core.robot_setup.footprint import body_points, foot_points, footprint
+from nextscale_core.robot_setup.check.collisions import collision_findings
+from nextscale_core.robot_setup.check.finding import CheckFinding, error, ok, warning
+from nextscale_core.robot_setup.footprint import body_points, footprint
 from nextscale_core.robots.description import expand, joint_names
-from nextscale_core.robots.kinematics import Kinematics, Poses, kinematics_of
-from nextscale_core.robots.profile import SIDES
-from nextscale_core.robots.remarks import Remark, error, ok, warning
-from nextscale_core.robots.robot import Robot, with_profile
+from nextscale_core.robots.kinematics import LEVER, Poses, kinematics_of
+from nextscale_core.robots.limits import Limits
+from nextscale_core.robots.profile import SIDES, nearest_axis
+from nextscale_core.robots.robot import Robot
 
 _HEIGHT, _REACH = 0.01, 0.03
-"""A sole may be so far from the lowest point of the foot, and so far beyond its ends [m]."""
+"""Tolerated distances of a sole from the foot's lowest point, and beyond the foot's ends [m]."""
 
 _TILT = 0.06
-"""Soles that are tilted further in the nominal posture do not stand flat [rad]."""
+"""Tolerated sine of the tilt of a sole in the nominal posture."""
 
 _BEND = 0.5
-"""A knee that bends less like a human's cannot follow one [rad]."""
+"""Minimum range of a knee in the direction of a human's [rad]."""
+
+_Points = Mapping[str, np.ndarray]
 
 
-def posture_remarks(
-    robot: Robot,
-    model: pin.Model,
-    limits: Mapping[str, tuple[float, float, float]],
-    *,
-    shapes: bool,
-) -> Iterator[Remark]:
-    """Remarks on how the robot stands.
+def posture_findings(
+    robot: Robot, model: pin.Model, limits: Mapping[str, Limits], *, shapes: bool
+) -> Iterator[CheckFinding]:
+    """Problems of a robot with nothing held, at its zero and nominal postures.
 
-    Args:
-        robot: The robot, all names right.
-        model: Its model with nothing held.
-        limits: Lower [rad], upper [rad], velocity [rad/s] by joint.
-        shapes: Whether its meshes can be read.
+    `model` is that of the robot with its followers; `shapes` is False if meshes cannot be read.
     """
-    whole = with_profile(robot, joints="all") if robot.held else robot
-    kinematics = kinematics_of(whole)
-    directions = list(_directions(whole, kinematics))
+    directions = list(_directions(robot))
     yield from directions
-    if any(remark.severity == "error" for remark in directions):
+    if any(found.severity == "error" for found in directions):
         return
-    yield from _nominal(whole, model, limits)
-    yield from _knees(whole, kinematics)
-    yield from _stance(whole, kinematics)
-    if not shapes:
-        return
-    yield from _soles(whole)
-    yield from collision_remarks(whole)
+    yield from _nominal(robot, model, limits)
+    yield from _knees(robot)
+    yield from _stance(robot)
+    if shapes:
+        yield from _soles(robot)
+        yield from collision_findings(robot)
 
 
-def _points(kinematics: Kinematics, positions: np.ndarray) -> dict[str, np.ndarray]:
-    poses = Poses(np.zeros((1, 3)), np.eye(3)[None], positions[None])
-    points = kinematics.points(poses)[0]
+def _points(robot: Robot, positions: np.ndarray) -> _Points:
+    """Keypoints by name for joint positions (J,), base at the origin [m]."""
+    kinematics = kinematics_of(robot)
+    points = kinematics.points(Poses(np.zeros((1, 3)), np.eye(3)[None], positions[None]))[0]
     return {name: points[row] for name, row in kinematics.index.items()}
 
 
-def _directions(robot: Robot, kinematics: Kinematics) -> Iterator[Remark]:
-    at = _points(kinematics, np.zeros(robot.num_joints))
+def _directions(robot: Robot) -> Iterator[CheckFinding]:
+    at = _points(robot, np.zeros(robot.num_joints))
     axes = robot.profile.axes
     leg = at["left_hip"] + at["right_hip"] - at["left_ankle"] - at["right_ankle"]
     turned = axes.rotation().T
     if int(np.abs(leg).argmax()) != 2 or leg[2] < 0:
-        up = _axis(turned @ leg)
+        up = nearest_axis(turned @ leg)
         yield error(
             "axes", f"with axes.up {axes.up} the legs do not hang down at zero", f"try up: {up}"
         )
         return
     across = at["left_hip"] - at["right_hip"]
     if not across[1] > abs(across[0]):
-        forward = _axis(turned @ np.cross(across, [0.0, 0.0, 1.0]))
+        forward = nearest_axis(turned @ np.cross(across, [0.0, 0.0, 1.0]))
         yield error(
             "axes",
             f"with axes.forward {axes.forward} the left hip is not on the left",
@@ -88,14 +81,9 @@ def _directions(robot: Robot, kinematics: Kinematics) -> Iterator[Remark]:
     yield ok("axes", f"{axes.forward} is forward and {axes.up} is up")
 
 
-def _axis(direction: np.ndarray) -> str:
-    axis = int(np.abs(direction).argmax())
-    return ("-" if direction[axis] < 0 else "") + "xyz"[axis]
-
-
 def _nominal(
-    robot: Robot, model: pin.Model, limits: Mapping[str, tuple[float, float, float]]
-) -> Iterator[Remark]:
+    robot: Robot, model: pin.Model, limits: Mapping[str, Limits]
+) -> Iterator[CheckFinding]:
     outside = 0
     nominal = expand(robot.profile.nominal, joint_names(model))
     for name, value in nominal.items():
@@ -113,40 +101,38 @@ def _nominal(
         yield ok("nominal", f"{len(nominal)} joints of the standing posture are inside the limits")
 
 
-def _knees(robot: Robot, kinematics: Kinematics) -> Iterator[Remark]:
-    low, high = robot.position_lower, robot.position_upper
+def _knees(robot: Robot) -> Iterator[CheckFinding]:
     for side in SIDES:
         name = robot.profile.limb(side)["knee"]
         row = robot.joint_names.index(name)
-        bent = _forward_of_leg(_points(kinematics, robot.nominal), side)
-        zero = np.zeros(robot.num_joints)
-        reach = {}
-        for bound, limit in (("lower", low), ("upper", high)):
-            posture = zero.copy()
-            posture[row] = np.clip(limit[row], -2.5, 2.5)
-            reach[bound] = _forward_of_leg(_points(kinematics, posture), side)
-        right_way = max(reach, key=lambda bound: reach[bound])
-        bend = abs(float((low if right_way == "lower" else high)[row]))
+        limits = float(robot.position_lower[row]), float(robot.position_upper[row])
+        bent = _knee_forward(_points(robot, robot.nominal), side)
+        reach = []
+        for limit in limits:
+            posture = np.zeros(robot.num_joints)
+            posture[row] = np.clip(limit, -2.5, 2.5)
+            reach.append(_knee_forward(_points(robot, posture), side))
+        bend = abs(limits[int(np.argmax(reach))])
         if bent < -0.005:
             yield error(
                 "knees",
                 f"{side} knee: {name} stands at {robot.nominal[row]:.2f} rad, bent backward "
                 f"({-bent * 100:.1f} cm behind the line from hip to ankle)",
-                "turn its sign in nominal",
+                "change its sign in nominal",
             )
-        elif reach[right_way] <= 0 or bend < _BEND:
+        elif max(reach) <= 0 or bend < _BEND:
             yield error(
                 "knees",
                 f"{side} knee: {name} bends only {bend:.2f} rad like a human's, its limits are "
-                f"{low[row]:.2f} to {high[row]:.2f}",
+                f"{limits[0]:.2f} to {limits[1]:.2f}",
                 "are the limits right? (limits.position)",
             )
         else:
             yield ok("knees", f"{name} bends like a human's, {bent * 100:.1f} cm forward at rest")
 
 
-def _forward_of_leg(at: Mapping[str, np.ndarray], side: str) -> float:
-    """How far the knee is in front of the line from hip to ankle, as the thigh sees it [m]."""
+def _knee_forward(at: _Points, side: str) -> float:
+    """Distance of the knee in front of the line from hip to ankle [m]."""
     hip, knee, ankle = (at[f"{side}_{part}"] for part in ("hip", "knee", "ankle"))
     along = ankle - hip
     away = knee - hip - along * float((knee - hip) @ along) / max(float(along @ along), 1e-9)
@@ -154,46 +140,45 @@ def _forward_of_leg(at: Mapping[str, np.ndarray], side: str) -> float:
     return -float(away @ forward)
 
 
-def _stance(robot: Robot, kinematics: Kinematics) -> Iterator[Remark]:
-    profile = robot.profile
-    at = _points(kinematics, robot.nominal)
+def _stance(robot: Robot) -> Iterator[CheckFinding]:
+    at = _points(robot, robot.nominal)
     for side in SIDES:
-        tilt = max(
-            abs(float((at[f"{side}_foot_{axis}"] - at[f"{side}_ankle"])[2]) / 0.2) for axis in "xy"
-        )
+        levers = (at[f"{side}_foot_{axis}"] - at[f"{side}_ankle"] for axis in "xy")
+        tilt = max(abs(float(lever[2])) / LEVER for lever in levers)
         if tilt > _TILT:
             yield warning(
                 "nominal",
                 f"the {side} sole is tilted by {np.arcsin(min(tilt, 1.0)):.2f} rad against the "
                 "pelvis in the nominal posture",
-                "hip, knee and ankle pitch should add up to nothing",
+                "hip, knee and ankle pitch should sum to zero",
             )
-    hips = float(kinematics.hip_offset[0, 1] - kinematics.hip_offset[1, 1])
-    if profile.min_stance_width < 2 * profile.sole.half_width:
+    hip_offset = kinematics_of(robot).hip_offset
+    hips = float(hip_offset[0, 1] - hip_offset[1, 1])
+    stance, foot = robot.profile.min_stance_width, 2 * robot.profile.sole.half_width
+    if stance < foot:
         yield error(
             "min_stance_width",
-            f"{profile.min_stance_width:g} m lets the feet overlap: they are "
-            f"{2 * profile.sole.half_width:g} m wide",
-            f"at least {2 * profile.sole.half_width + 0.01:.2f}",
+            f"{stance:g} m lets the feet overlap: they are {foot:g} m wide",
+            f"at least {foot + 0.01:.2f}",
         )
-    elif profile.min_stance_width > 1.5 * hips:
+    elif stance > 1.5 * hips:
         yield warning(
             "min_stance_width",
-            f"{profile.min_stance_width:g} m makes the robot straddle: its hips are {hips:.2f} m "
-            "apart",
+            f"{stance:g} m makes the robot straddle: its hips are {hips:.2f} m apart",
             f"about {hips:.2f} or less",
         )
     else:
-        yield ok("min_stance_width", f"{profile.min_stance_width:g} m, hips {hips:.2f} m apart")
+        yield ok("min_stance_width", f"{stance:g} m, hips {hips:.2f} m apart")
 
 
-def _soles(robot: Robot) -> Iterator[Remark]:
+def _soles(robot: Robot) -> Iterator[CheckFinding]:
     profile, model = robot.profile, robot.model
+    sole, half_width = profile.sole, profile.sole.half_width
     shapes, visual = body_points(model, robot.urdf_path, robot.mesh_dirs, profile.urdf.mesh_up)
-    for side, sign in zip(SIDES, (1.0, -1.0), strict=True):
+    for side in SIDES:
         joint = profile.limb(side)["ankle"]
-        points = foot_points(model, joint, shapes)
-        if not len(points):
+        foot = footprint(model, joint, side, shapes)
+        if foot is None:
             yield warning(
                 "sole", f"the {side} foot has no shape in the URDF", "the sole cannot be verified"
             )
@@ -202,24 +187,23 @@ def _soles(robot: Robot) -> Iterator[Remark]:
             yield warning(
                 "sole",
                 f"the {side} foot has no collision shape; its visual shape is measured",
-                "what it touches is not noticed",
+                "its collisions go unnoticed",
             )
-        foot = footprint(points * [1.0, sign, 1.0])
-        low = min(profile.sole.toe[2], profile.sole.heel[2])
+        low = min(sole.toe[2], sole.heel[2])
+        toe, heel = sole.toe[0], sole.heel[0]
         problems = []
         if abs(low - foot.low) > _HEIGHT:
             problems.append(
                 f"the profile puts the sole at {low:g} m, the foot ends at {foot.low:.4f}"
             )
-        if profile.sole.toe[0] > foot.front + _REACH or profile.sole.heel[0] < foot.back - _REACH:
+        if toe > foot.front + _REACH or heel < foot.back - _REACH:
             problems.append(
-                f"the sole reaches from {profile.sole.heel[0]:g} to {profile.sole.toe[0]:g} m, the "
-                f"foot from {foot.back:.3f} to {foot.front:.3f}"
+                f"the sole reaches from {heel:g} to {toe:g} m, the foot from {foot.back:.3f} to "
+                f"{foot.front:.3f}"
             )
-        if profile.sole.half_width > foot.half_width + _REACH:
+        if half_width > foot.half_width + _REACH:
             problems.append(
-                f"the sole is {2 * profile.sole.half_width:g} m wide, the foot "
-                f"{2 * foot.half_width:.3f}"
+                f"the sole is {2 * half_width:g} m wide, the foot {2 * foot.half_width:.3f}"
             )
         if foot.front < -0.8 * foot.back:
             problems.append("the foot is longer behind the ankle than in front of it")

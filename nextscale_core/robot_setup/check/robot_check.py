@@ -1,8 +1,8 @@
-"""Everything that is missing or odd in a URDF and a profile, found at once."""
+"""All problems of a URDF and a profile, in one pass."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,81 +11,89 @@ import pinocchio as pin
 
 from nextscale_core.exceptions import NextscaleError
 from nextscale_core.resources import resource
-from nextscale_core.robot_setup.check.anatomy import better_parts, limb_remarks, seen_anatomy
-from nextscale_core.robot_setup.check.motion import motion_remarks
-from nextscale_core.robot_setup.check.posture import posture_remarks
-from nextscale_core.robot_setup.check.shape import mass_remarks, mesh_remarks, mesh_up_remarks
-from nextscale_core.robot_setup.check.symmetry import symmetry_remarks
-from nextscale_core.robot_setup.check.urdf import reader_remarks
+from nextscale_core.robot_setup.check.finding import CheckFinding, error, ok, warning
+from nextscale_core.robot_setup.check.limbs import (
+    better_parts,
+    limb_findings,
+    order_findings,
+    seen_anatomy,
+    symmetry_findings,
+)
+from nextscale_core.robot_setup.check.motion import motion_findings
+from nextscale_core.robot_setup.check.posture import posture_findings
+from nextscale_core.robot_setup.check.urdf import (
+    mass_findings,
+    mesh_findings,
+    mesh_up_findings,
+    reader_findings,
+)
 from nextscale_core.robots.description import (
     CONTINUOUS,
     REVOLUTE,
-    chain,
     expand,
-    joint_limits,
     joint_names,
     locked_joints,
     name_problems,
     read_model,
     reduced,
+    some,
     stand_up,
 )
 from nextscale_core.robots.find_urdf import find_urdf, package_roots
-from nextscale_core.robots.mimic import Limits
-from nextscale_core.robots.profile import SIDES, RobotProfile, read_profile
-from nextscale_core.robots.remarks import Remark, error, ok, some, warning
+from nextscale_core.robots.limits import Limits, joint_limits
+from nextscale_core.robots.profile import RobotProfile, read_profile
 from nextscale_core.robots.robot import build_robot, list_robots, with_profile
 from nextscale_core.robots.urdf import Urdf, read_urdf
 
 _WIDE = 2 * np.pi
-"""A revolute joint with limits beyond this has none [rad]."""
+"""Position limit beyond which a revolute joint has none [rad]."""
 
 _APART = 0.05
-"""A nominal posture this far from what a joint mimics is worth a warning [rad]."""
+"""Tolerated distance of a follower in the nominal posture from its rule [rad]."""
 
-_ENDLESS_SPEED = 40.0
-"""No joint of a humanoid turns faster [rad/s]."""
+_FASTEST = 40.0
+"""Largest plausible velocity limit of a humanoid's joint [rad/s]."""
 
 
 @dataclass(frozen=True)
 class RobotCheck:
-    """What was found.
+    """The result of a check.
 
     Attributes:
         robot: Name of the robot, or of the URDF file.
-        remarks: Errors, warnings and what is right, in the order of looking.
+        findings: Errors, warnings and valid findings, in the order of the checks.
     """
 
     robot: str
-    remarks: tuple[Remark, ...]
+    findings: tuple[CheckFinding, ...]
 
     @property
-    def errors(self) -> tuple[Remark, ...]:
-        """What keeps the robot from being used."""
-        return tuple(remark for remark in self.remarks if remark.severity == "error")
+    def errors(self) -> tuple[CheckFinding, ...]:
+        """Findings that make the robot unusable."""
+        return tuple(found for found in self.findings if found.severity == "error")
 
     @property
-    def warnings(self) -> tuple[Remark, ...]:
-        """What is odd."""
-        return tuple(remark for remark in self.remarks if remark.severity == "warning")
+    def warnings(self) -> tuple[CheckFinding, ...]:
+        """Unusual findings."""
+        return tuple(found for found in self.findings if found.severity == "warning")
 
 
 def check_robot(name_or_urdf: str, profile: Path | None = None) -> RobotCheck:
-    """Look at a robot of the package, or at a URDF with or without a profile.
+    """Check a packaged robot, or a URDF with or without a profile.
 
-    Nothing is raised for what is wrong with URDF or profile: that is what the result says.
+    Problems of URDF and profile are findings, not exceptions.
 
     Args:
-        name_or_urdf: One of `list_robots()`, the path of a URDF, or the path of a profile that
-            says where its URDF is.
-        profile: YAML profile. Without one, only the URDF is looked at.
+        name_or_urdf: One of `list_robots()`, the path of a URDF, or the path of a profile with
+            `urdf.path`.
+        profile: YAML profile. Without one, only the URDF is checked.
     """
     if name_or_urdf in list_robots():
         profile = profile or resource(f"config/robots/{name_or_urdf}.yaml")
         name_or_urdf = ""
     elif Path(name_or_urdf).suffix.lower() in (".yaml", ".yml"):
         profile, name_or_urdf = Path(name_or_urdf), ""
-    read, remarks = _read(profile)
+    read, findings = _read(profile)
     urdf = Path(name_or_urdf) if name_or_urdf else None
     folders: tuple[Path, ...] = ()
     if urdf is None and read is not None and profile is not None:
@@ -93,16 +101,16 @@ def check_robot(name_or_urdf: str, profile: Path | None = None) -> RobotCheck:
             try:
                 urdf, folders = find_urdf(read.urdf, profile)
             except NextscaleError as problem:
-                remarks.append(error("urdf", str(problem)))
+                findings.append(error("urdf", str(problem)))
         else:
-            remarks.append(error("profile", "urdf.path is missing", "say where the URDF is"))
+            findings.append(error("profile", "urdf.path is missing", "give the path of the URDF"))
     name = read.name if read else Path(name_or_urdf or profile or "?").stem
-    if urdf is None:
-        return RobotCheck(name, tuple(remarks))
-    return RobotCheck(name, (*remarks, *_remarks(urdf, read, folders or package_roots(urdf))))
+    if urdf is not None:
+        findings += _findings(urdf, read, folders or package_roots(urdf))
+    return RobotCheck(name, tuple(findings))
 
 
-def _read(path: Path | None) -> tuple[RobotProfile | None, list[Remark]]:
+def _read(path: Path | None) -> tuple[RobotProfile | None, list[CheckFinding]]:
     if path is None:
         return None, [
             warning("profile", "no profile given", "'nextscale robots draft URDF' writes a first")
@@ -113,10 +121,16 @@ def _read(path: Path | None) -> tuple[RobotProfile | None, list[Remark]]:
         return None, [error("profile", line) for line in str(problem).split("; ")]
 
 
-def _remarks(urdf: Path, profile: RobotProfile | None, folders: Sequence[Path]) -> Iterator[Remark]:
-    if not urdf.is_file():
-        yield error("urdf", f"no file {urdf}")
-        return
+def _failed(findings: Iterable[CheckFinding], *about: str) -> bool:
+    """Whether there is an error, about one of some subjects if any are given."""
+    return any(
+        found.severity == "error" and (not about or found.about in about) for found in findings
+    )
+
+
+def _findings(
+    urdf: Path, profile: RobotProfile | None, folders: Sequence[Path]
+) -> Iterator[CheckFinding]:
     try:
         read = read_urdf(urdf)
         model, masses = read_model(read), read.masses()
@@ -124,13 +138,13 @@ def _remarks(urdf: Path, profile: RobotProfile | None, folders: Sequence[Path]) 
         yield error("urdf", str(problem))
         return
     yield ok("urdf", f"{urdf.name}: {model.njoints - 2} joints, {len(masses)} links with a mass")
-    yield from reader_remarks(read)
-    yield from mass_remarks(model)
-    missing = list(mesh_remarks(urdf, folders))
-    yield from missing
-    whole = not any(remark.severity == "error" for remark in missing)
+    yield from reader_findings(read)
+    yield from mass_findings(model)
+    meshes = list(mesh_findings(read, folders))
+    yield from meshes
+    whole = not _failed(meshes)
     if whole:
-        yield from mesh_up_remarks(model, urdf, profile, folders)
+        yield from mesh_up_findings(model, urdf, profile, folders)
     if profile is None:
         yield from _bare_limits(model, read)
         return
@@ -140,37 +154,34 @@ def _remarks(urdf: Path, profile: RobotProfile | None, folders: Sequence[Path]) 
     if wrong:
         return
     yield ok("names", "every name in the profile is in the URDF")
-    order = list(_order(model, profile))
-    yield from order
-    locked = list(_locked(model, profile))
-    yield from locked
-    if order or any(remark.severity == "error" for remark in locked):
+    joints = [*order_findings(model, profile), *_locked(model, profile)]
+    yield from joints
+    if _failed(joints):
         return
     moving = reduced(model, locked_joints(model, profile, read.mimics))
     limits, wrong = joint_limits(moving, profile, read)
     yield from (error("limits", line) for line in wrong)
     if wrong:
         return
-    yield from _odd_limits(moving, profile, limits)
+    yield from _unusual_limits(moving, profile, limits)
     yield from _mimics(moving, read, profile, limits)
-    yield from symmetry_remarks(moving, profile, limits)
+    yield from symmetry_findings(moving, profile, limits)
     robot = build_robot(urdf, profile, tuple(folders))
-    posture = list(posture_remarks(robot, moving, limits, shapes=whole))
+    robot = with_profile(robot, joints="all") if robot.held else robot
+    posture = list(posture_findings(robot, moving, limits, shapes=whole))
     yield from posture
-    if any(remark.severity == "error" and remark.about == "axes" for remark in posture):
+    if _failed(posture, "axes"):
         return
     seen = seen_anatomy(model, urdf, profile, folders if whole else ())
     better = better_parts(model, profile, seen) if seen else {}
     if seen:
-        yield from limb_remarks(profile, seen, better)
-    # Without collision shapes, nothing can be retargeted.
-    if whole and not any(r.severity == "error" and r.about == "collision" for r in posture):
-        yield from motion_remarks(
-            with_profile(robot, joints="all") if robot.held else robot, better
-        )
+        yield from limb_findings(profile, seen, better)
+    # Retargeting needs collision shapes.
+    if whole and not _failed(posture, "collision"):
+        yield from motion_findings(robot, better)
 
 
-def _bare_limits(model: pin.Model, urdf: Urdf) -> Iterator[Remark]:
+def _bare_limits(model: pin.Model, urdf: Urdf) -> Iterator[CheckFinding]:
     for name in (name for name in joint_names(model) if name not in urdf.mimics):
         joint = model.joints[model.getJointId(name)]
         if joint.shortname() not in REVOLUTE + CONTINUOUS:
@@ -187,35 +198,22 @@ def _bare_limits(model: pin.Model, urdf: Urdf) -> Iterator[Remark]:
             )
 
 
-def _order(model: pin.Model, profile: RobotProfile) -> Iterator[Remark]:
-    """Hip, knee and ankle follow each other in the tree; so do shoulder, elbow and wrist."""
-    for side in SIDES:
-        limb = profile.limb(side)
-        for parts in (("hip", "knee", "ankle"), ("shoulder", "elbow", "wrist")):
-            there = [part for part in parts if part in limb]
-            joints = [limb[part] for part in there]
-            line = chain(model, joints[-1])
-            rows = [line.index(joint) if joint in line else -1 for joint in joints]
-            if rows[0] < 0 or rows != sorted(set(rows)):
-                yield error(
-                    "names",
-                    f"{side} {', '.join(there)} ({', '.join(joints)}) do not follow each other "
-                    "along one limb",
-                    f"the joints before {joints[-1]} are {', '.join(line[:-1]) or 'none'}",
-                )
+def _urdf_range(model: pin.Model, name: str) -> tuple[float, float] | None:
+    """Position limits of a revolute joint in the URDF [rad], None for other joints."""
+    joint = model.joints[model.getJointId(name)]
+    if joint.shortname() not in REVOLUTE:
+        return None
+    return model.lowerPositionLimit[joint.idx_q], model.upperPositionLimit[joint.idx_q]
 
 
-def _locked(model: pin.Model, profile: RobotProfile) -> Iterator[Remark]:
+def _locked(model: pin.Model, profile: RobotProfile) -> Iterator[CheckFinding]:
     locked = expand(profile.locked, joint_names(model))
     instead = expand(profile.position, joint_names(model))
     for name, value in locked.items():
-        joint = model.joints[model.getJointId(name)]
-        if joint.shortname() not in REVOLUTE:
+        stated = _urdf_range(model, name)
+        if stated is None:
             continue
-        lower, upper = instead.get(
-            name,
-            (model.lowerPositionLimit[joint.idx_q], model.upperPositionLimit[joint.idx_q]),
-        )
+        lower, upper = instead.get(name, stated)
         if not lower - 1e-3 <= value <= upper + 1e-3:
             yield error(
                 "locked",
@@ -223,13 +221,13 @@ def _locked(model: pin.Model, profile: RobotProfile) -> Iterator[Remark]:
                 f"lock it at {float(np.clip(value, lower, upper)):g}",
             )
     if locked:
-        yield ok("locked", f"{len(locked)} joints are held where the profile says")
+        yield ok("locked", f"{len(locked)} joints are held at the profile's positions")
 
 
 def _mimics(
     model: pin.Model, urdf: Urdf, profile: RobotProfile, limits: Mapping[str, Limits]
-) -> Iterator[Remark]:
-    """Joints that mimic others, and what they leave to their leaders."""
+) -> Iterator[CheckFinding]:
+    """Followers, and the limits that they leave to their leaders."""
     nominal = expand(profile.nominal, joint_names(model))
     rules = {name: rule for name, rule in urdf.mimics.items() if name in joint_names(model)}
     for name, rule in rules.items():
@@ -250,12 +248,22 @@ def _mimics(
             )
 
 
-def _odd_limits(
-    model: pin.Model, profile: RobotProfile, limits: dict[str, tuple[float, float, float]]
-) -> Iterator[Remark]:
-    wide = [name for name, (low, high, _) in limits.items() if low < -_WIDE or high > _WIDE]
-    fast = [name for name, limit in limits.items() if limit[2] > _ENDLESS_SPEED]
-    wide = [n for n in wide if model.joints[model.getJointId(n)].shortname() in REVOLUTE]
+def _unusual_limits(
+    model: pin.Model, profile: RobotProfile, limits: Mapping[str, Limits]
+) -> Iterator[CheckFinding]:
+    ranges = {name: _urdf_range(model, name) for name in limits}
+    wide = [
+        name
+        for name, (low, high, _) in limits.items()
+        if (low < -_WIDE or high > _WIDE) and ranges[name] is not None
+    ]
+    fast = [name for name, limit in limits.items() if limit[2] > _FASTEST]
+    beyond = [
+        name
+        for name, (lower, upper) in expand(profile.position, joint_names(model)).items()
+        if (stated := ranges[name]) is not None
+        and (lower < stated[0] - 1e-6 or upper > stated[1] + 1e-6)
+    ]
     if wide:
         yield warning(
             "limits",
@@ -265,22 +273,14 @@ def _odd_limits(
     if fast:
         yield warning(
             "limits",
-            f"{len(fast)} joints may turn faster than {_ENDLESS_SPEED:g} rad/s: {some(fast)}",
+            f"{len(fast)} joints may turn faster than {_FASTEST:g} rad/s: {some(fast)}",
             "no motor does; set limits.velocity",
         )
-    beyond = []
-    for name, (lower, upper) in expand(profile.position, joint_names(model)).items():
-        joint = model.joints[model.getJointId(name)]
-        if joint.shortname() in REVOLUTE and (
-            lower < model.lowerPositionLimit[joint.idx_q] - 1e-6
-            or upper > model.upperPositionLimit[joint.idx_q] + 1e-6
-        ):
-            beyond.append(name)
     if beyond:
         yield warning(
             "limits",
             f"the profile lets {len(beyond)} joints go beyond the URDF's limits: {some(beyond)}",
-            "right only where the URDF is wrong",
+            "valid only where the URDF is wrong",
         )
     if not (wide or fast or beyond):
         yield ok("limits", f"{len(limits)} joints have position and velocity limits")

@@ -19,7 +19,7 @@ from nextscale_core.motion import MotionClip, read_motion, write_motion
 from nextscale_core.motion.skeleton import JOINT_INDEX
 from nextscale_core.retarget import Retargeter
 from nextscale_core.robots import load_robot
-from nextscale_core.robots.trajectory_files import read_trajectory, write_trajectory
+from nextscale_core.robots.trajectory import read_trajectory, write_trajectory
 
 
 def run(*arguments: object) -> Result:

@@ -26,7 +26,7 @@ from nextscale_core.motion import MotionClip, read_motion, write_motion
 from nextscale_core.motion.skeleton import JOINT_INDEX, NUM_JOINTS
 from nextscale_core.resources import resource
 from nextscale_core.robots import load_robot
-from nextscale_core.robots.trajectory_files import read_trajectory
+from nextscale_core.robots.trajectory import read_trajectory
 from nextscale_core.stopwatch import Run
 
 _STANDING = {

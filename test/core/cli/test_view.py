@@ -20,7 +20,7 @@ from nextscale_core.cli import app as cli
 from nextscale_core.exceptions import RobotError
 from nextscale_core.motion import MotionClip, write_motion
 from nextscale_core.robots import Robot, RobotTrajectory, load_robot
-from nextscale_core.robots.trajectory_files import write_trajectory
+from nextscale_core.robots.trajectory import write_trajectory
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -1,4 +1,4 @@
-"""Drafts and checks of robots whose bodies are put together otherwise."""
+"""Drafts and checks of robots with other body plans."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def _drafted(folder: Path, urdf: Path) -> tuple[Draft, Path]:
     return draft, path
 
 
-def _wrong(checkup: RobotCheck, *about: str) -> list[str]:
+def _wrong(checked: RobotCheck, *about: str) -> list[str]:
     return [
-        f"{remark.severity} {remark.message} | {remark.remedy}"
-        for remark in checkup.remarks
-        if remark.severity != "ok" and (not about or remark.about in about)
+        f"{finding.severity} {finding.message} | {finding.remedy}"
+        for finding in checked.findings
+        if finding.severity != "ok" and (not about or finding.about in about)
     ]
 
 
@@ -150,9 +150,9 @@ def test_another_joint_than_the_elbow_is_an_error_that_names_it(tmp_path: Path) 
         text = text.replace(f"elbow: {side}_elbow_turn", f"elbow: {side}_arm_twist")
         text = text.replace(f"shoulder: {side}_shoulder_roll", f"shoulder: {side}_shoulder_pitch")
     path.write_text(text)
-    checkup = check_robot(str(path))
-    assert any("the left elbow is left_arm_twist" in line for line in _wrong(checkup, "limbs"))
-    arm = [line for line in _wrong(checkup, "wave") if "left upper arm" in line]
+    checked = check_robot(str(path))
+    assert any("the left elbow is left_arm_twist" in line for line in _wrong(checked, "limbs"))
+    arm = [line for line in _wrong(checked, "wave") if "left upper arm" in line]
     assert len(arm) == 1 and arm[0].startswith("error")
     assert "parts.left.elbow: left_elbow_turn?" in arm[0]
 
@@ -164,38 +164,38 @@ def test_another_joint_than_the_elbow_is_an_error_that_names_it(tmp_path: Path) 
 def test_elbows_and_knees_that_hardly_bend_are_errors(
     tmp_path: Path, joint: str, limits: tuple[float, float], motion: str
 ) -> None:
-    checkup = check_robot(
+    checked = check_robot(
         str(toy_humanoid(tmp_path, limits={joint: limits})), toy_profile(tmp_path)
     )
-    found = [line for line in _wrong(checkup, motion) if "hardly bends" in line]
+    found = [line for line in _wrong(checked, motion) if "hardly bends" in line]
     assert len(found) == 1 and found[0].startswith("error") and joint in found[0]
     assert f"{joint} is at its limit" in found[0]
 
 
 def test_limits_that_keep_a_bone_from_following_are_named(tmp_path: Path) -> None:
     limits = {"left_shoulder_pitch": (-0.4, 0.4), "left_shoulder_roll": (-0.3, 0.3)}
-    checkup = check_robot(str(toy_humanoid(tmp_path, limits=limits)), toy_profile(tmp_path))
-    found = [line for line in _wrong(checkup, "wave") if "left upper arm" in line]
+    checked = check_robot(str(toy_humanoid(tmp_path, limits=limits)), toy_profile(tmp_path))
+    found = [line for line in _wrong(checked, "wave") if "left upper arm" in line]
     assert len(found) == 1 and found[0].startswith("error")
     assert "left_shoulder_pitch is at its limit" in found[0] and "limits.position" in found[0]
-    assert not any("right upper arm" in line for line in _wrong(checkup, "wave"))
+    assert not any("right upper arm" in line for line in _wrong(checked, "wave"))
 
 
 def test_a_foot_below_its_sole_is_seen_in_the_walk(tmp_path: Path) -> None:
     high = [(f"{end}, 0.0, -0.07]", f"{end}, 0.0, -0.01]") for end in ("[0.14", "[-0.06")]
-    checkup = check_robot(str(toy_humanoid(tmp_path)), toy_profile(tmp_path, *high))
-    found = _wrong(checkup, "walk")
+    checked = check_robot(str(toy_humanoid(tmp_path)), toy_profile(tmp_path, *high))
+    found = _wrong(checked, "walk")
     assert any("cm below the floor" in line and line.startswith("error") for line in found)
 
 
 def test_a_joint_too_slow_to_walk_with_is_named(tmp_path: Path) -> None:
     slow = {f"{side}_hip_yaw": 0.1 for side in SIDES}
-    checkup = check_robot(str(toy_humanoid(tmp_path, velocity=slow)), toy_profile(tmp_path))
-    found = [line for line in _wrong(checkup, "walk") if "times as long" in line]
+    checked = check_robot(str(toy_humanoid(tmp_path, velocity=slow)), toy_profile(tmp_path))
+    found = [line for line in _wrong(checked, "walk") if "times as long" in line]
     assert len(found) == 1 and "hip_yaw would have to turn at" in found[0]
 
 
-def test_feet_without_collision_shapes_are_measured_by_what_is_seen(tmp_path: Path) -> None:
+def test_feet_without_collision_shapes_are_measured_by_visual_shapes(tmp_path: Path) -> None:
     parts = {name: replace(part, visual="ankle" in name) for name, part in body().items()}
     draft, path = _drafted(tmp_path, write(tmp_path, parts))
     sole = draft.profile.sole
@@ -261,7 +261,7 @@ def test_a_draft_understands_names_and_directions(tmp_path: Path, style: str, tu
 
 
 @pytest.mark.parametrize("turn", _TURNS)
-def test_knees_and_feet_tell_the_sides_where_names_say_nothing(tmp_path: Path, turn: str) -> None:
+def test_knees_and_feet_show_the_sides_where_names_do_not(tmp_path: Path, turn: str) -> None:
     names = {name: f"joint{number}" for number, name in enumerate(body("t_pose"))}
     urdf = write(tmp_path, body("t_pose"), turn=_TURNS[turn], named=names.__getitem__)
     profile = draft_profile(urdf).profile

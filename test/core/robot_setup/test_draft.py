@@ -12,9 +12,8 @@ from nextscale_core.exceptions import RobotError
 from nextscale_core.retarget import Retargeter
 from nextscale_core.robot_setup.anatomy import find_anatomy
 from nextscale_core.robot_setup.check.robot_check import check_robot
-from nextscale_core.robot_setup.draft import draft_profile
+from nextscale_core.robot_setup.draft import draft_profile, grouped
 from nextscale_core.robot_setup.draft_file import draft_yaml
-from nextscale_core.robot_setup.name_patterns import grouped
 from nextscale_core.robots import Robot, load_robot, read_profile
 from nextscale_core.robots.profile import LIMB_PARTS, SIDES, RobotProfile
 from nextscale_core.safety import SafetyGate
@@ -39,7 +38,7 @@ def _same_places(robot: Robot, profile: RobotProfile) -> int:
 
 
 @pytest.mark.parametrize("name", ["talos", "talos_full", "icub", "simple_humanoid", "human"])
-def test_a_draft_finds_what_people_found(name: str) -> None:
+def test_a_draft_agrees_with_hand_written_profiles(name: str) -> None:
     robot = load_robot(name)
     draft = draft_profile(robot.urdf_path, name, robot.mesh_dirs)
     assert _same_places(robot, draft.profile) == 12
@@ -81,14 +80,14 @@ def test_the_sole_is_the_bottom_of_the_foot(tmp_path: Path) -> None:
     assert sole.half_width == pytest.approx(0.04, abs=0.006)
 
 
-def test_without_shapes_the_sole_is_guessed_and_said(tmp_path: Path) -> None:
+def test_without_shapes_the_sole_is_guessed_and_noted(tmp_path: Path) -> None:
     draft = draft_profile(toy_humanoid(tmp_path, boxes=False))
     assert any("soles are guessed" in note for note in draft.notes)
     assert draft.profile.sole.toe[2] < -0.05
 
 
 @pytest.mark.parametrize("forward", ["x", "-x", "y"])
-def test_names_tell_left_from_right_wherever_the_root_looks(tmp_path: Path, forward: str) -> None:
+def test_names_show_left_and_right_in_any_orientation(tmp_path: Path, forward: str) -> None:
     turn = {"x": np.eye(3), "-x": np.diag([-1.0, -1, 1])}.get(
         forward, np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
     )
@@ -97,7 +96,7 @@ def test_names_tell_left_from_right_wherever_the_root_looks(tmp_path: Path, forw
     assert profile.left["knee"] == "left_knee" and profile.right["elbow"] == "right_elbow"
 
 
-def test_feet_tell_front_from_back_where_names_do_not(tmp_path: Path) -> None:
+def test_feet_show_the_front_where_names_do_not(tmp_path: Path) -> None:
     plain = toy_humanoid(tmp_path / "plain")
     names = {
         joint: f"j{number}"
@@ -107,7 +106,7 @@ def test_feet_tell_front_from_back_where_names_do_not(tmp_path: Path) -> None:
     assert nameless.profile.axes.forward == "-x"
     assert nameless.profile.left["knee"] == names["left_knee"]
     assert nameless.profile.right["wrist"] == names["right_wrist"]
-    assert any("do not tell left from right" in note for note in nameless.notes)
+    assert any("do not show left and right" in note for note in nameless.notes)
 
 
 def test_knees_bend_forward_whatever_their_sign(tmp_path: Path) -> None:
@@ -125,13 +124,13 @@ def test_knees_bend_forward_whatever_their_sign(tmp_path: Path) -> None:
     assert nominal["left_hip_pitch"] == -0.15
 
 
-def test_what_is_no_limb_is_locked_and_missing_speed_is_set(tmp_path: Path) -> None:
+def test_joints_outside_limbs_are_locked_and_missing_velocity_limits_set(tmp_path: Path) -> None:
     draft = draft_profile(toy_humanoid(tmp_path, velocity={"waist_yaw": 0.0, "left_knee": 100.0}))
     assert set(draft.profile.locked) == {"*_finger", "neck_yaw"}
     assert draft.profile.velocity == {"waist_yaw": 3.0, "left_knee": 3.0}
 
 
-def test_what_is_no_humanoid_is_refused(tmp_path: Path) -> None:
+def test_a_urdf_without_limbs_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "stick.urdf"
     path.write_text(
         '<robot name="stick"><link name="a"/><link name="b"/><joint name="j" type="revolute">'
@@ -154,7 +153,7 @@ def test_pinocchios_own_humanoid_is_understood() -> None:
     assert anatomy.limbs["right"]["elbow"].startswith("rarm")
 
 
-def test_patterns_say_nothing_else_than_the_names() -> None:
+def test_patterns_match_only_the_names_they_replace() -> None:
     names = ["left_knee_joint", "right_knee_joint", "left_hip_1", "left_hip_2", "right_hip_1"]
     table = {"left_knee_joint": 1.0, "right_knee_joint": 1.0, "left_hip_1": 2.0}
     assert grouped(table, names) == {"*_knee_joint": 1.0, "left_hip_1": 2.0}

@@ -7,17 +7,24 @@ import pinocchio as pin
 import pytest
 
 from core.safety.test_gate import crossed_arms
+from core.toy_humanoid import toy_humanoid, toy_profile
 from nextscale_core.robots import Robot, broad_phase, load_robot
 from nextscale_core.robots.collision import CollisionModel, collision_model
-from nextscale_core.robots.hulls import cache_dir, link_hulls
+from nextscale_core.robots.find_urdf import cache_dir
+from nextscale_core.robots.hulls import link_hulls
 from nextscale_core.robots.kinematics import Poses, kinematics_of
-from nextscale_core.robots.robot import with_profile
+from nextscale_core.robots.robot import build_robot, with_profile
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Robot:
+    return load_robot(str(toy_humanoid(tmp_path)), toy_profile(tmp_path))
 
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("NEXTSCALE_CACHE", str(tmp_path))
-    return tmp_path
+    monkeypatch.setenv("NEXTSCALE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
 
 
 def test_a_standing_robot_touches_nothing_and_crossed_arms_do(g1: Robot) -> None:
@@ -58,14 +65,14 @@ def test_the_quick_search_finds_what_pair_by_pair_search_finds(name: str, distan
 
 
 def test_a_bad_hint_only_costs_time(g1: Robot) -> None:
-    """Whatever direction is asked for planes, nothing that touches is missed."""
+    """With any direction for the planes, every touching pair is found."""
     collisions = CollisionModel(g1)
     generator = np.random.default_rng(11)
     postures = generator.uniform(g1.position_lower, g1.position_upper, (20, g1.num_joints))
     frames = kinematics_of(g1).frames(
         Poses(np.zeros((20, 3)), np.tile(np.eye(3), (20, 1, 1)), postures)
     )
-    suspects = set(collisions._culling.suspects(frames, lambda *_: generator.normal(size=3)))
+    suspects = set(collisions._broad_phase.suspects(frames, lambda *_: generator.normal(size=3)))
     assert suspects > collisions.close_pairs(postures)
 
 
@@ -91,12 +98,12 @@ def test_a_safety_distance_finds_more(g1: Robot) -> None:
     assert near.sum() > touching.sum()
 
 
-def test_hulls_enclose_their_links_and_come_from_the_cache(g1: Robot, cache: Path) -> None:
-    built = link_hulls(g1)
+def test_hulls_enclose_their_links_and_come_from_the_cache(toy: Robot, cache: Path) -> None:
+    built = link_hulls(toy)
     files = list((cache / "hulls").iterdir())
     assert len(files) == 1 and files[0].suffix == ".npz"
     stamp = files[0].stat().st_mtime_ns
-    read = link_hulls(g1)
+    read = link_hulls(toy)
     assert files[0].stat().st_mtime_ns == stamp, "the second call only reads"
     assert [hull.link for hull in read] == [hull.link for hull in built]
     for a, b in zip(built, read, strict=True):
@@ -112,17 +119,17 @@ def test_hull_facets_face_outward(g1: Robot) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04 cut short", b"\x00" * 4096])
-def test_a_broken_cache_is_built_again(g1: Robot, cache: Path, content: bytes) -> None:
-    good = link_hulls(g1)
+def test_a_broken_cache_is_built_again(toy: Robot, cache: Path, content: bytes) -> None:
+    good = link_hulls(toy)
     (path,) = (cache / "hulls").iterdir()
     path.write_bytes(content)
-    again = link_hulls(g1)
+    again = link_hulls(toy)
     assert [hull.link for hull in again] == [hull.link for hull in good]
     assert path.read_bytes() != content, "the broken file is replaced"
 
 
-def test_a_cache_with_nonsense_is_built_again(g1: Robot, cache: Path) -> None:
-    good = link_hulls(g1)
+def test_a_cache_with_invalid_hulls_is_built_again(toy: Robot, cache: Path) -> None:
+    good = link_hulls(toy)
     (path,) = (cache / "hulls").iterdir()
     np.savez(
         path,
@@ -130,27 +137,25 @@ def test_a_cache_with_nonsense_is_built_again(g1: Robot, cache: Path) -> None:
         vertices0=np.full((4, 3), np.nan),
         triangles0=np.zeros((4, 3), dtype=int),
     )
-    assert len(link_hulls(g1)) == len(good)
+    assert len(link_hulls(toy)) == len(good)
 
 
-def test_an_unwritable_cache_is_survived(
-    g1: Robot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_unwritable_cache_is_tolerated(
+    toy: Robot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("a file where a folder should be")
     monkeypatch.setenv("NEXTSCALE_CACHE", str(blocked))
-    assert len(link_hulls(g1)) > 20
+    assert len(link_hulls(toy)) == 17
 
 
 def test_another_description_gets_another_cache_entry(
-    g1: Robot, cache: Path, tmp_path: Path
+    toy: Robot, cache: Path, tmp_path: Path
 ) -> None:
-    from nextscale_core.robots.robot import build_robot
-
-    link_hulls(g1)
+    link_hulls(toy)
     copy = tmp_path / "copy.urdf"
-    copy.write_text(g1.urdf_path.read_text() + "\n<!-- changed -->\n")
-    link_hulls(build_robot(copy, g1.profile, g1.mesh_dirs))
+    copy.write_text(toy.urdf_path.read_text() + "\n<!-- changed -->\n")
+    link_hulls(build_robot(copy, toy.profile, toy.mesh_dirs))
     assert len(list((cache / "hulls").iterdir())) == 2
 
 
@@ -200,7 +205,7 @@ def test_room_is_taken_from_pairs_that_have_it() -> None:
     assert not roomy.close_pairs(robot.nominal[None])
 
 
-def test_what_is_known_is_not_asked_again(g1: Robot) -> None:
+def test_known_pairs_are_left_out(g1: Robot) -> None:
     collisions = CollisionModel(g1)
     postures = np.stack([g1.nominal, crossed_arms(g1), crossed_arms(g1)])
     found = collisions.close_pairs(postures)
@@ -211,14 +216,14 @@ def test_what_is_known_is_not_asked_again(g1: Robot) -> None:
     assert nearest.keys() == found
     assert all(near.distance < 1e-6 for near in nearest.values())
     where = set(found)
-    direct = collisions.hinges(poses, where, 0.01)
-    told = collisions.hinges(poses, where, 0.01, collisions.nearest(poses, known))
+    direct = collisions.separation_terms(poses, where, 0.01)
+    reused = collisions.separation_terms(poses, where, 0.01, collisions.nearest(poses, known))
     assert [(h.frame, h.first, h.second) for h in direct] == [
-        (h.frame, h.first, h.second) for h in told
+        (h.frame, h.first, h.second) for h in reused
     ]
 
 
-def test_noise_is_told_to_touch_before_everything_is_looked_at(
+def test_the_search_in_noise_ends_early_and_returns_every_pair(
     g1: Robot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = collision_model(g1, g1.profile.collision_margin)
@@ -230,6 +235,6 @@ def test_noise_is_told_to_touch_before_everything_is_looked_at(
     monkeypatch.setattr(broad_phase, "_FEW_LOOKS", 0)
     some = model.close_pairs(noise)
     assert 0 < len(some) < len(every)
-    # Of what may touch, no pair is forgotten.
+    # Every pair that may touch is returned once at least.
     assert {pair for _, pair in every} <= {pair for _, pair in some}
     assert model.colliding(noise).any() and model.touches(noise)

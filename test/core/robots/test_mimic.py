@@ -255,7 +255,9 @@ def test_a_mimic_that_makes_no_sense_is_refused(
     with pytest.raises(RobotError, match=message):
         robot_of(tmp_path, *rules)
     found = check_robot(str(tmp_path / "doll.urdf"), toy_profile(tmp_path))
-    assert any("mimics" in remark.message or "<mimic>" in remark.message for remark in found.errors)
+    assert any(
+        "mimics" in finding.message or "<mimic>" in finding.message for finding in found.errors
+    )
 
 
 def test_a_joint_can_mimic_a_continuous_one(tmp_path: Path) -> None:
@@ -313,11 +315,11 @@ def test_a_state_of_the_coupled_robot_has_the_commanded_joints_only(tmp_path: Pa
 
 def test_robots_check_names_joints_that_mimic_others(tmp_path: Path) -> None:
     path = mimicking(tmp_path, YAW, limits={"right_hip_yaw": (-0.2, 0.2)})
-    checkup = check_robot(str(path), toy_profile(tmp_path))
-    assert not checkup.errors
-    found = " ".join(r.message for r in checkup.remarks if r.about == "mimic")
+    checked = check_robot(str(path), toy_profile(tmp_path))
+    assert not checked.errors
+    found = " ".join(r.message for r in checked.findings if r.about == "mimic")
     assert "right_hip_yaw = -1 * left_hip_yaw" in found
     assert "left_hip_yaw may move from -0.2 to 0.2 rad" in found
     odd = toy_profile(tmp_path, ("nominal:\n", "nominal:\n  right_hip_yaw: 0.15\n"))
-    checkup = check_robot(str(path), odd)
-    assert "nominal puts right_hip_yaw at 0.15 rad" in checkup.warnings[-1].message
+    checked = check_robot(str(path), odd)
+    assert "nominal puts right_hip_yaw at 0.15 rad" in checked.warnings[-1].message

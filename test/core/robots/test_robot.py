@@ -68,7 +68,9 @@ def test_an_unknown_robot_lists_the_known() -> None:
     assert "g1" in list_robots()
 
 
-def test_a_missing_package_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_names_the_install_command(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def missing(name: str) -> None:
         raise importlib.metadata.PackageNotFoundError(name)
 
@@ -225,7 +227,7 @@ def test_the_root_link_may_lie_in_any_way(tmp_path: Path) -> None:
     one, two = (Retargeter(robot).retarget(waving_clip()) for robot in (plain, turned))
     assert np.allclose(one.positions, two.positions, atol=1e-6)
     assert SafetyGate(turned).review(two).report.outcome == "pass"
-    # What ROS calls base_link is the URDF's root link, wherever its axes point.
+    # base_link of ROS is the URDF's root link, in any orientation.
     model = pin.buildModelFromUrdf(str(turned.urdf_path), pin.JointModelFreeFlyer())
     data = model.createData()
     q = pin.neutral(model)
@@ -249,7 +251,7 @@ def test_position_limits_of_the_profile_replace_those_of_the_urdf(g1: Robot) -> 
     assert (robot.position_lower[knee], robot.position_upper[knee]) == (0.1, 1.5)
 
 
-def test_everything_wrong_is_said_at_once(tmp_path: Path) -> None:
+def test_all_errors_are_reported_at_once(tmp_path: Path) -> None:
     urdf = toy_humanoid(tmp_path, limits={"left_knee": (0.0, 0.0)}, velocity={"right_knee": 0.0})
     with pytest.raises(RobotError, match=r"left_knee.*right_knee"):
         load_robot(str(urdf), toy_profile(tmp_path))

@@ -105,7 +105,7 @@ def test_a_collada_mesh_is_turned_only_where_file_and_profile_say_y_up(tmp_path:
 
 
 def test_the_z_of_a_turned_mesh_points_up(tmp_path: Path) -> None:
-    """What is at y = 1 in a mesh drawn with y up is at z = 1."""
+    """A point at y = 1 in a mesh with y up is at z = 1."""
     collada(tmp_path / "torso.dae", (0.1, 0.2, 0.3), "<up_axis>Y_UP</up_axis>")
     text = (tmp_path / "torso.dae").read_text()
     # Its upper half (y) reaches further than its lower one.
@@ -183,8 +183,8 @@ def test_a_capsule_is_a_shape_in_every_version_of_urdf(tmp_path: Path) -> None:
         hulls = {hull.link: extent(hull.vertices) for hull in link_hulls(loaded(path))}
         assert hulls["waist_yaw_link"] == pytest.approx(np.sqrt(0.24), rel=0.03)
         found = check_robot(str(path), toy_profile(tmp_path)).warnings
-        told = any("<capsule>: waist_yaw_link" in warning.message for warning in found)
-        assert told == (version == "1.0"), version
+        found_capsule = any("<capsule>: waist_yaw_link" in warning.message for warning in found)
+        assert found_capsule == (version == "1.0"), version
 
 
 def test_a_material_without_a_name_costs_no_shape(
@@ -198,9 +198,9 @@ def test_a_material_without_a_name_costs_no_shape(
     assert "waist_yaw_link" in {hull.link for hull in link_hulls(robot)}
     (seen,) = robot_body(robot, 1e-4).links
     assert np.asarray(seen.mesh.colors)[0, 0] == pytest.approx(1.0)
-    checkup = check_robot(str(path), toy_profile(tmp_path))
-    assert not checkup.errors
-    assert any("<material> without a name: waist_yaw_link" in w.message for w in checkup.warnings)
+    checked = check_robot(str(path), toy_profile(tmp_path))
+    assert not checked.errors
+    assert any("<material> without a name: waist_yaw_link" in w.message for w in checked.warnings)
     assert "Error" not in capfd.readouterr().err
 
 
@@ -221,7 +221,7 @@ def test_materials_are_found_by_name(tmp_path: Path) -> None:
         ("<sphere radius='-1'/>", "waist_yaw_link.*radius of <sphere> is negative"),
         ("<sphere/>", "waist_yaw_link.*radius of <sphere> must be 1 numbers"),
         ("", "waist_yaw_link.*has no <geometry>"),
-        ('<mesh filename="absent.stl"/>', "waist_yaw_link.*'absent.stl' is not there"),
+        ('<mesh filename="absent.stl"/>', "waist_yaw_link.*'absent.stl' does not exist"),
         ('<mesh filename="doll.urdf"/>', "waist_yaw_link.*doll.urdf cannot be read"),
     ],
 )
@@ -246,7 +246,7 @@ def test_pairs_that_are_not_watched_are_named_by_check_and_gate(tmp_path: Path) 
     assert ["left_knee_link", "right_knee_link"] in [
         list(p) for p in report.to_dict()["unwatched_pairs"]
     ]
-    found = " ".join(r.message for r in check_robot(str(path), profile).remarks)
+    found = " ".join(r.message for r in check_robot(str(path), profile).findings)
     assert "left_knee_link and right_knee_link" in found
 
 
@@ -261,7 +261,7 @@ def test_links_without_a_shape_are_named_by_check_and_gate(tmp_path: Path) -> No
     report = SafetyGate(robot).review(Retargeter(robot).retarget(waving_clip())).report
     assert report.unwatched_links == ("left_hip_yaw_link",)
     assert "1 links: left_hip_yaw_link" in report.line()
-    found = " ".join(r.message for r in check_robot(str(path), toy_profile(tmp_path)).remarks)
+    found = " ".join(r.message for r in check_robot(str(path), toy_profile(tmp_path)).findings)
     assert "may touch unnoticed: left_hip_yaw_link" in found
 
 

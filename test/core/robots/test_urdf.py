@@ -1,4 +1,4 @@
-"""What a URDF may say, and what is said of one that is not right."""
+"""Valid URDFs, and the messages for others."""
 
 from __future__ import annotations
 
@@ -53,9 +53,7 @@ def loaded(path: Path, *profile: tuple[str, str]) -> Robot:
         lambda text: text.replace('name="base"', 'name="$(arg prefix)base"'),
     ],
 )
-def test_an_unexpanded_xacro_file_is_called_one(
-    change: Callable[[str], str], tmp_path: Path
-) -> None:
+def test_an_unexpanded_xacro_file_is_named(change: Callable[[str], str], tmp_path: Path) -> None:
     path = toy_humanoid(tmp_path)
     path.write_text(change(path.read_text()))
     for action in (lambda: loaded(path), lambda: read_model(path), lambda: link_points(path, [])):
@@ -77,11 +75,23 @@ def test_a_default_namespace_does_no_harm(tmp_path: Path) -> None:
     assert {hull.link for hull in link_hulls(robot)} >= {"base", "left_knee_link"}
 
 
-def test_what_is_not_a_urdf_is_called_what_it_is(tmp_path: Path) -> None:
+def test_a_file_of_another_format_is_named(tmp_path: Path) -> None:
     path = tmp_path / "doll.sdf"
     path.write_text('<sdf version="1.10"><model name="doll"/></sdf>')
     with pytest.raises(RobotError, match="root element is <sdf>, that of a URDF is <robot>"):
         read_model(path)
+
+
+@pytest.mark.parametrize("read", [read_model, draft_profile])
+def test_a_missing_file_is_reported_as_such(tmp_path: Path, read: Callable[[Path], object]) -> None:
+    with pytest.raises(RobotError, match=r"absent\.urdf: no such file$"):
+        read(tmp_path / "absent.urdf")
+
+
+def test_a_urdf_in_millimetres_is_refused_with_the_unit(tmp_path: Path) -> None:
+    knee = ('<origin xyz="0 0 -0.4"/>', '<origin xyz="0 0 -400"/>')
+    with pytest.raises(RobotError, match=r"knee' is 400 m from its parent; .* in millimetres\?"):
+        read_model(changed(tmp_path, knee))
 
 
 def test_quaternions_are_refused_in_the_version_that_ignores_them(tmp_path: Path) -> None:
@@ -109,9 +119,9 @@ def test_a_shape_may_be_turned_by_a_quaternion(tmp_path: Path) -> None:
 def test_a_limit_without_effort_does_no_harm(tmp_path: Path) -> None:
     path = changed(tmp_path, (LIMIT, LIMIT.replace(' effort="80"', "")))
     assert loaded(path).num_joints == 23
-    checkup = check_robot(str(path), toy_profile(tmp_path))
-    assert not checkup.errors
-    found = " ".join(w.message for w in checkup.warnings)
+    checked = check_robot(str(path), toy_profile(tmp_path))
+    assert not checked.errors
+    found = " ".join(w.message for w in checked.warnings)
     assert "left_knee (effort), right_knee (effort)" in found
 
 
@@ -149,7 +159,7 @@ def test_a_limit_that_is_missing_is_named_and_the_profile_can_give_it(
     assert robot.velocity_limit[knee] == 8.0
 
 
-def test_acceleration_limits_of_urdf_1_2_are_kept(tmp_path: Path) -> None:
+def test_acceleration_limits_of_urdf_1_2_apply(tmp_path: Path) -> None:
     stated = LIMIT.replace("/>", ' acceleration="30" deceleration="20" jerk="500"/>')
     path = changed(tmp_path, (LIMIT, stated), ("<robot ", '<robot version="1.2" '))
     robot = loaded(path)
@@ -159,13 +169,13 @@ def test_acceleration_limits_of_urdf_1_2_are_kept(tmp_path: Path) -> None:
     tighter = ("locked:\n", "limits:\n  acceleration: {default: 60, left_knee: 10}\nlocked:\n")
     assert loaded(path, tighter).acceleration_limit[knee] == 10.0
     found = " ".join(w.message for w in check_robot(str(path), toy_profile(tmp_path)).warnings)
-    assert "2 joints have a jerk limit, which is not kept" in found
+    assert "2 joints have a jerk limit, which is ignored" in found
     trajectory = Retargeter(robot).retarget(waving_clip())
     assert SafetyGate(robot).review(trajectory).report.acceleration_use <= 1.0
 
 
 @pytest.mark.parametrize("value", ["0", "-3", "fast", "nan"])
-def test_an_acceleration_limit_that_is_none_is_refused(value: str, tmp_path: Path) -> None:
+def test_an_acceleration_limit_that_is_not_positive_is_refused(value: str, tmp_path: Path) -> None:
     path = changed(tmp_path, (LIMIT, LIMIT.replace("/>", f' acceleration="{value}"/>')))
     with pytest.raises(RobotError, match=f"acceleration limit of joint 'left_knee'.*{value}"):
         loaded(path)
@@ -189,7 +199,7 @@ def test_a_link_and_a_joint_may_have_one_name(tmp_path: Path) -> None:
     assert kinematics_of(part).lengths == kinematics_of(plain).lengths
 
 
-def test_what_urdfdom_says_is_the_reason_and_is_not_printed(
+def test_the_messages_of_urdfdom_are_the_reason_and_are_not_printed(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = changed(tmp_path, ('<parent link="left_knee_link"/>', '<parent link="nowhere"/>'))
@@ -200,7 +210,7 @@ def test_what_urdfdom_says_is_the_reason_and_is_not_printed(
 
 
 def test_the_order_of_joints_is_not_that_of_the_file(tmp_path: Path) -> None:
-    """Docstrings say so: each joint before those it carries, and siblings by name."""
+    """Each joint comes before those it carries, and siblings are sorted by name."""
     plain = loaded(toy_humanoid(tmp_path))
     path = toy_humanoid(tmp_path)
     lines = path.read_text().splitlines()

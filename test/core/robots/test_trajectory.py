@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from nextscale_core.exceptions import MotionFileError
-from nextscale_core.robots.trajectory import RobotTrajectory
-from nextscale_core.robots.trajectory_files import read_trajectory, write_trajectory
+from nextscale_core.robots.trajectory import RobotTrajectory, read_trajectory, write_trajectory
 
 
 @pytest.fixture
