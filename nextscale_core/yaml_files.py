@@ -1,4 +1,4 @@
-"""YAML files from elsewhere: plain values of a bounded size, or one typed error."""
+"""Untrusted YAML files: plain values of bounded size, and errors of their pydantic models."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from pydantic import ValidationError
 from nextscale_core.exceptions import ConfigError
 
 MAX_BYTES = 1 << 20
-"""Largest file that is read by default."""
+"""Maximum size of a file [bytes]."""
 
 MAX_VALUES = 100_000
-"""Most values of a file, each alias counted as all that it stands for."""
+"""Maximum number of values of a file, aliases expanded."""
 
 MAX_TEXT = 20_000
-"""Longest single value [characters]; a number of that length would take seconds to read."""
+"""Maximum length of a value [characters]; longer numbers take seconds to parse."""
 
 
 def read_yaml(path: Path, max_bytes: int = MAX_BYTES) -> Any:
-    """What a YAML file holds: mappings, lists, texts, numbers, dates and None.
+    """The content of a YAML file: mappings, lists, texts, numbers, dates and None.
 
     Args:
         path: The file, in UTF-8.
         max_bytes: Larger files are refused.
 
     Raises:
-        ConfigError: the file cannot be read, is too large or no YAML, or its aliases stand for
-            more than it could hold written out.
+        ConfigError: the file cannot be read, is too large or not valid YAML, or has too many
+            values with aliases expanded.
     """
     try:
         with path.open("rb") as file:
@@ -50,7 +50,7 @@ def read_yaml(path: Path, max_bytes: int = MAX_BYTES) -> Any:
 
 
 def parse_yaml(text: str, where: str) -> Any:
-    """The same for text; `where` begins the messages."""
+    """The content of YAML text; messages begin with `where`."""
     if len(text) > MAX_BYTES:
         raise ConfigError(f"{where} is longer than {MAX_BYTES} characters")
     try:
@@ -63,24 +63,24 @@ def parse_yaml(text: str, where: str) -> Any:
         return loader.construct_document(node)
     except ConfigError as error:
         raise ConfigError(f"{where} is not read: {error}") from error
-    # Impossible dates, empty numbers and nesting without end raise as many types.
+    # Impossible dates, empty numbers and deep nesting raise errors of different types.
     except Exception as error:
-        told = f"{type(error).__name__}: {error}"
-        raise ConfigError(f"{where} is no YAML: {told[:500]}") from error
+        reason = f"{type(error).__name__}: {error}"
+        raise ConfigError(f"{where} is no YAML: {reason[:500]}") from error
 
 
 def _size(node: yaml.Node, known: dict[int, int]) -> int:
-    """Values below a node, written out.
+    """Number of values below a node, aliases expanded.
 
     Raises:
-        ConfigError: a value that is a part of itself, or a text too long.
+        ConfigError: a value that is a part of itself, or a text that is too long.
     """
     before = known.get(id(node))
     if before is not None:
         if not before:
             raise ConfigError("a value is a part of itself")
         return before
-    # Until it is done, it is a part of itself.
+    # A node that is met again before it is counted contains itself.
     known[id(node)] = 0
     total = 1
     if isinstance(node, yaml.ScalarNode):
