@@ -1,4 +1,4 @@
-"""Safe reading of YAML files: plain values of bounded size, and one typed error."""
+"""Untrusted YAML files: plain values of bounded size, and errors of their pydantic models."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from nextscale_core.exceptions import ConfigError
 
 MAX_BYTES = 1 << 20
-"""Maximum size of a file by default [bytes]."""
+"""Maximum size of a file [bytes]."""
 
 MAX_VALUES = 100_000
 """Maximum number of values of a file, aliases expanded."""
@@ -24,11 +24,15 @@ MAX_TEXT = 20_000
 
 
 def read_yaml(path: Path, max_bytes: int = MAX_BYTES) -> Any:
-    """Content of a YAML file in UTF-8: mappings, lists, texts, numbers, dates and None.
+    """The content of a YAML file: mappings, lists, texts, numbers, dates and None.
+
+    Args:
+        path: The file, in UTF-8.
+        max_bytes: Larger files are refused.
 
     Raises:
-        ConfigError: the file cannot be read, is larger than `max_bytes`, is not valid YAML, or
-            holds too many values with its aliases expanded.
+        ConfigError: the file cannot be read, is too large or not valid YAML, or has too many
+            values with aliases expanded.
     """
     try:
         with path.open("rb") as file:
@@ -46,7 +50,7 @@ def read_yaml(path: Path, max_bytes: int = MAX_BYTES) -> Any:
 
 
 def parse_yaml(text: str, where: str) -> Any:
-    """Content of YAML text, see `read_yaml`; error messages begin with `where`."""
+    """The content of YAML text; messages begin with `where`."""
     if len(text) > MAX_BYTES:
         raise ConfigError(f"{where} is longer than {MAX_BYTES} characters")
     try:
@@ -58,25 +62,26 @@ def parse_yaml(text: str, where: str) -> Any:
             raise ConfigError(f"more than {MAX_VALUES} values")
         return loader.construct_document(node)
     except ConfigError as error:
-        raise ConfigError(f"{where} is refused: {error}") from error
-    # Invalid dates, empty numbers and endless nesting each raise another type.
+        raise ConfigError(f"{where} is not read: {error}") from error
+    # Impossible dates, empty numbers and deep nesting raise errors of different types.
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
-        raise ConfigError(f"{where} is not valid YAML: {reason[:500]}") from error
+        raise ConfigError(f"{where} is no YAML: {reason[:500]}") from error
 
 
 def _size(node: yaml.Node, known: dict[int, int]) -> int:
-    """Number of values of a node, aliases expanded.
+    """Number of values below a node, aliases expanded.
 
     Raises:
-        ConfigError: a value contains itself, or a text is too long.
+        ConfigError: a value that is a part of itself, or a text that is too long.
     """
     before = known.get(id(node))
     if before is not None:
         if not before:
             raise ConfigError("a value is a part of itself")
         return before
-    known[id(node)] = 0  # in progress: meeting it again below means a cycle
+    # A node that is met again before it is counted contains itself.
+    known[id(node)] = 0
     total = 1
     if isinstance(node, yaml.ScalarNode):
         if len(node.value) > MAX_TEXT:

@@ -54,7 +54,7 @@ def _file_name(name: str) -> str:
 
 def _ascending(limits: tuple[float, float]) -> tuple[float, float]:
     if not limits[0] < limits[1]:
-        raise ValueError(f"must be [lower, upper], got {list(limits)}")
+        raise ValueError("not ascending")  # reported by `_shaped`
     return limits
 
 

@@ -90,7 +90,7 @@ def test_entities_do_not_blow_up(tmp_path: Path) -> None:
         ("min_stance_width", "min_stance_widht", "did you mean 'min_stance_width'"),
         ("name: doll", "name: ../../doll", "name must be"),
         ("name: doll", 'name: "do\\0ll"', "name must be"),
-        ("half_width: 0.035", "half_width: 1" + "0" * 400, "half_width must be a number"),
+        ("half_width: 0.035", "half_width: 1" + "0" * 400, "half_width must be a valid number"),
         ("name: doll", "name: 2020-13-45", "is not valid YAML"),
         ("name: doll", "name: " + "[" * 5000, "is not valid YAML"),
     ],
