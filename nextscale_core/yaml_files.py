@@ -66,7 +66,7 @@ def parse_yaml(text: str, where: str) -> Any:
     # Impossible dates, empty numbers and deep nesting raise errors of different types.
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
-        raise ConfigError(f"{where} is no YAML: {reason[:500]}") from error
+        raise ConfigError(f"{where} is not valid YAML: {reason[:500]}") from error
 
 
 def _size(node: yaml.Node, known: dict[int, int]) -> int:
