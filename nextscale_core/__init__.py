@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nextscale_core.motion.clip import MotionClip
     from nextscale_core.pipeline import MotionPipeline
+    from nextscale_core.planning import MotionPlanner, plan
     from nextscale_core.retarget.retargeter import Retargeter
     from nextscale_core.robots.robot import load_robot
     from nextscale_core.robots.state import RobotState
@@ -17,21 +18,25 @@ if TYPE_CHECKING:
 __all__ = [
     "MotionClip",
     "MotionPipeline",
+    "MotionPlanner",
     "Retargeter",
     "RobotState",
     "RobotTrajectory",
     "SafetyGate",
     "load_robot",
+    "plan",
 ]
 
 _PUBLIC = {
     "MotionClip": "motion.clip",
     "MotionPipeline": "pipeline",
+    "MotionPlanner": "planning",
     "Retargeter": "retarget.retargeter",
     "RobotState": "robots.state",
     "RobotTrajectory": "robots.trajectory",
     "SafetyGate": "safety.gate",
     "load_robot": "robots.robot",
+    "plan": "planning",
 }
 
 

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nextscale_core.cli.choices import Fps, JointMap, Profile, Rate, Unit, Up, read_options
+from nextscale_core.cli.choices import (
+    Fps,
+    JointMap,
+    Profile,
+    Rate,
+    Unit,
+    Up,
+    load_planner,
+    read_options,
+)
 from nextscale_core.cli.console import advance, notes, print_facts, progress_bar, working
 from nextscale_core.cli.outputs import check_outputs, make_folder, write_human, write_robot
 from nextscale_core.exceptions import BagError, MotionFileError
@@ -318,7 +327,6 @@ def _trajectory_of(
     motion: Path, robot: str | None, profile: Path | None, rate: float, options: ReadOptions
 ) -> tuple[Robot, RobotTrajectory, tuple[Remark, ...]]:
     """A trajectory file, or a human motion retargeted, and what its reader remarked."""
-    from nextscale_core.cli.planning import Planner
     from nextscale_core.motion import read_motion
     from nextscale_core.npz import read_npz
     from nextscale_core.robots.robot import load_robot
@@ -329,6 +337,6 @@ def _trajectory_of(
         if robot is not None and profile is None and robot != trajectory.robot:
             raise BagError(f"{motion} is a trajectory of {trajectory.robot}, not of {robot}")
         return load_robot(robot or trajectory.robot, profile), trajectory, ()
-    planner = Planner(robot or "g1", profile, rate)
+    planner = load_planner(robot or "g1", profile, rate)
     clip = read_motion(motion, options)
     return planner.robot, planner.plan(clip)[0], clip.remarks

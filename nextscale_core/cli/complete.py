@@ -23,6 +23,7 @@ from nextscale_core.cli.choices import (
     Steps,
     Unit,
     Up,
+    load_planner,
     parse_steps,
     read_options,
 )
@@ -30,7 +31,6 @@ from nextscale_core.cli.completing import finish, parse_span, read_clip
 from nextscale_core.cli.console import advance, notes, progress_bar
 from nextscale_core.cli.generate import load_pipeline
 from nextscale_core.cli.outputs import check_outputs
-from nextscale_core.cli.planning import Planner
 from nextscale_core.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def complete(
     check_outputs(files, robot=robot is not None)
     known = read_clip(clip, read_options(up, unit, fps, joint_map))
     known, places = _kept(known, keep or [], before)
-    planner = None if robot is None else Planner(robot, profile, rate)
+    planner = None if robot is None else load_planner(robot, profile, rate)
     pipeline = load_pipeline(model, device)
     stopwatch = Stopwatch()
     with progress_bar("completing") as bar:

@@ -10,12 +10,12 @@ import typer
 
 from nextscale_core.cli.console import print_facts, working
 from nextscale_core.cli.outputs import write_human, write_robot
-from nextscale_core.cli.planning import Planner
 from nextscale_core.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from nextscale_core.motion.clip import MotionClip
     from nextscale_core.motion.reading import ReadOptions
+    from nextscale_core.planning import MotionPlanner
 
 
 def read_clip(path: Path, options: ReadOptions) -> MotionClip:
@@ -67,7 +67,7 @@ def finish(
     clip: MotionClip,
     files: list[Path],
     facts: dict[str, str],
-    planner: Planner | None,
+    planner: MotionPlanner | None,
     stopwatch: Stopwatch,
 ) -> None:
     """Write a motion, for a robot where one is given, and say what was made.
@@ -82,7 +82,7 @@ def finish(
             for path in files:
                 write_human(clip, path)
     else:
-        trajectory, report = planner.plan(clip, stopwatch)
+        trajectory, report = planner.plan(clip, stopwatch=stopwatch)
         facts["robot"] = (
             f"{planner.robot.name}: {len(trajectory.joint_names)} joints, "
             f"{len(trajectory)} points, {trajectory.seconds:.2f} s at {trajectory.fps:g} Hz"

@@ -21,6 +21,7 @@ from nextscale_core.cli.choices import (
     Steps,
     Unit,
     Up,
+    load_planner,
     parse_steps,
     read_options,
 )
@@ -28,7 +29,6 @@ from nextscale_core.cli.completing import finish, parse_span, read_clip
 from nextscale_core.cli.console import advance, notes, progress_bar
 from nextscale_core.cli.generate import load_pipeline
 from nextscale_core.cli.outputs import check_outputs
-from nextscale_core.cli.planning import Planner
 from nextscale_core.stopwatch import Stopwatch
 
 
@@ -84,7 +84,7 @@ def edit(
         joints_of(names)
     old = read_clip(clip, read_options(up, unit, fps, joint_map))
     times = None if span is None else parse_span(span, old.seconds, "--span")
-    planner = None if robot is None else Planner(robot, profile, rate)
+    planner = None if robot is None else load_planner(robot, profile, rate)
     pipeline = load_pipeline(model, device)
     stopwatch = Stopwatch()
     with progress_bar("editing") as bar:

@@ -19,12 +19,13 @@ from nextscale_core.cli.choices import (
     RobotName,
     Seed,
     Steps,
+    chosen_joints,
+    load_planner,
     parse_steps,
 )
 from nextscale_core.cli.completing import finish
 from nextscale_core.cli.console import advance, progress_bar, working
 from nextscale_core.cli.outputs import check_outputs
-from nextscale_core.cli.planning import Planner, chosen_joints
 from nextscale_core.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
@@ -109,7 +110,9 @@ def generate(
         generate_many(
             options,
             load_pipeline=lambda: load_pipeline(model, device),
-            load_planner=None if robot is None else lambda: Planner(robot, profile, rate, choice),
+            load_planner=(
+                None if robot is None else lambda: load_planner(robot, profile, rate, choice)
+            ),
         )
         return
 
@@ -118,7 +121,7 @@ def generate(
     sentence = validate_sentence(text or "")
     files = out or []
     check_outputs(files, robot=robot is not None)
-    planner = None if robot is None else Planner(robot, profile, rate, choice)
+    planner = None if robot is None else load_planner(robot, profile, rate, choice)
     pipeline = load_pipeline(model, device)
     stopwatch = Stopwatch()
     with progress_bar("generating") as bar:

@@ -13,7 +13,6 @@ import typer
 
 from nextscale_core.cli.console import advance, print_facts, progress_bar
 from nextscale_core.cli.outputs import make_folder, write_human, write_robot
-from nextscale_core.cli.planning import Planner
 from nextscale_core.exceptions import (
     InvalidTextError,
     MotionFileError,
@@ -25,6 +24,7 @@ from nextscale_core.text.validation import validate_sentence
 if TYPE_CHECKING:
     from nextscale_core.motion.clip import MotionClip
     from nextscale_core.pipeline import MotionPipeline
+    from nextscale_core.planning import MotionPlanner
 
 INDEX = "index.json"
 _BAD_INPUT, _REFUSED = 2, 3
@@ -103,7 +103,7 @@ def generate_many(
     options: ManyOptions,
     *,
     load_pipeline: Callable[[], MotionPipeline],
-    load_planner: Callable[[], Planner] | None,
+    load_planner: Callable[[], MotionPlanner] | None,
 ) -> None:
     """Make all motions, write them and their index, and report the lines that were bad.
 
@@ -167,7 +167,7 @@ def generate_many(
 
 
 def _write(
-    job: _Job, clip: MotionClip, planner: Planner | None, folder: Path
+    job: _Job, clip: MotionClip, planner: MotionPlanner | None, folder: Path
 ) -> tuple[dict[str, Any], str]:
     """Write one motion; returns its entry in the index, and why it was refused or ''."""
     entry: dict[str, Any] = {

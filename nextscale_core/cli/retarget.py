@@ -7,10 +7,18 @@ from typing import Annotated
 
 import typer
 
-from nextscale_core.cli.choices import Fps, JointMap, Profile, Unit, Up, read_options
+from nextscale_core.cli.choices import (
+    Fps,
+    JointMap,
+    Profile,
+    Unit,
+    Up,
+    chosen_joints,
+    load_planner,
+    read_options,
+)
 from nextscale_core.cli.console import notes, print_facts, working
 from nextscale_core.cli.outputs import check_outputs, write_robot
-from nextscale_core.cli.planning import Planner, chosen_joints
 from nextscale_core.stopwatch import Stopwatch
 
 
@@ -70,8 +78,8 @@ def retarget(
         [],
     )
     with working(f"retargeting {motion.name} to {robot}"):
-        planner = Planner(robot, profile, rate, choice)
-        trajectory, report = planner.plan(clip, stopwatch, rounds)
+        planner = load_planner(robot, profile, rate, choice)
+        trajectory, report = planner.plan(clip, rounds=rounds, stopwatch=stopwatch)
         for path in files:
             write_robot(planner.robot, trajectory, path, clip.seed)
     print_facts(

@@ -17,13 +17,13 @@ from nextscale_core.cli.choices import (
     RobotName,
     Seed,
     Steps,
+    load_planner,
     parse_steps,
 )
 from nextscale_core.cli.completing import finish
 from nextscale_core.cli.console import advance, progress_bar
 from nextscale_core.cli.generate import load_pipeline
 from nextscale_core.cli.outputs import check_outputs
-from nextscale_core.cli.planning import Planner
 from nextscale_core.exceptions import ConfigError, MotionFileError
 from nextscale_core.stopwatch import Stopwatch
 
@@ -65,7 +65,7 @@ def sequence(
     files = out or []
     check_outputs(files, robot=robot is not None)
     lines = read_script(script)
-    planner = None if robot is None else Planner(robot, profile, rate)
+    planner = None if robot is None else load_planner(robot, profile, rate)
     pipeline = load_pipeline(model, device)
 
     from nextscale_core.editing.sequence import joined

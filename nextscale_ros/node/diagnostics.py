@@ -1,37 +1,105 @@
-"""/diagnostics: what an operator looks at when a robot does not do what it should."""
+"""Counts and times of the requests, and the state of the node in /diagnostics."""
 
 from __future__ import annotations
 
 import os
+import threading
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
-from nextscale_ros.node.statistics import Summary
+from nextscale_ros.msg import ErrorCode, MotionReport
+
+WINDOW = 200
+"""Number of latest requests in the latency statistics."""
+
+CODES = {
+    value: name
+    for name in dir(ErrorCode)
+    if name.isupper() and isinstance(value := getattr(ErrorCode, name), int)
+}
+"""Name of every error code."""
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
+class Statistics:
+    """Counts of requests and times of their stages. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._received = 0
+        self._outcomes: Counter[str] = Counter()
+        self._errors: Counter[str] = Counter()
+        self._stages: dict[str, deque[float]] = {}
+        self._last_error = ""
+
+    def receive(self) -> int:
+        """Count a request and return its number."""
+        with self._lock:
+            self._received += 1
+            return self._received
+
+    def end(self, report: MotionReport) -> None:
+        """Count the end of a request."""
+        with self._lock:
+            self._outcomes[report.outcome] += 1
+            code = int(report.error.code)
+            if code:
+                self._errors[CODES.get(code, str(code))] += 1
+            if code not in (ErrorCode.NONE, ErrorCode.PREEMPTED, ErrorCode.CANCELED):
+                self._last_error = f"request {report.request}: {report.message}"
+            if code == ErrorCode.NONE:
+                times = dict(zip(report.stage_names, report.stage_seconds, strict=True))
+                for stage, seconds in {**times, "total": sum(times.values())}.items():
+                    self._stages.setdefault(stage, deque(maxlen=WINDOW)).append(float(seconds))
+
+    def values(self) -> dict[str, str]:
+        """Entries for /diagnostics; 'total' is the time of all stages."""
+        with self._lock:
+            open_requests = self._received - sum(self._outcomes.values())
+            values = {
+                "requests received": str(self._received),
+                "requests open": str(open_requests),
+                **{f"requests {name}": str(n) for name, n in sorted(self._outcomes.items())},
+                **{f"error {name}": str(n) for name, n in sorted(self._errors.items())},
+            }
+            for stage, times in self._stages.items():
+                median, p95 = np.percentile(times, (50, 95))
+                values[f"{stage} last [s]"] = f"{times[-1]:.3f}"
+                values[f"{stage} p50 [s]"] = f"{median:.3f}"
+                values[f"{stage} p95 [s]"] = f"{p95:.3f}"
+            return values | ({"last error": self._last_error} if self._last_error else {})
+
+    def line(self) -> str:
+        """One line for people."""
+        with self._lock:
+            done = self._outcomes[MotionReport.PASS] + self._outcomes[MotionReport.REPAIRED]
+            return f"{done} of {self._received} requests became trajectories"
+
+
 @dataclass(frozen=True)
 class Health:
-    """What is reported beside the counts.
+    """State of the node beside its counts.
 
     Attributes:
         state: Label of the lifecycle state.
         robot: Name of the robot, or ''.
         model: Name of the motion model, or ''.
-        device: Where the model runs.
-        state_age: Age of the joint states [s]; infinite where some joint was never heard of.
-        state_limit: Age up to which they count as current [s].
-        state_needed: Whether sentences are refused without them.
-        state_messages: Joint state messages heard.
-        listeners: Subscribers of the trajectories.
-        conflict: Which senders of joint states contradict each other, or ''.
-        complaints: What is wrong with the connections, one sentence each.
+        device: Torch device of the model.
+        state_age: Age of the joint states [s]; infinite while some joint was never received.
+        state_limit: Maximum age of joint states [s].
+        state_needed: Whether sentences are refused without joint states.
+        state_messages: Number of joint state messages received.
+        listeners: Number of subscribers to the trajectories.
+        conflict: Senders of joint states that contradict each other, or ''.
+        complaints: Connections that do not work, one sentence each.
         failure: Why the node could not be configured, or ''.
-        more: Further values.
+        more: Further entries.
     """
 
     state: str
@@ -49,39 +117,28 @@ class Health:
     more: Mapping[str, str] = field(default_factory=dict)
 
 
-def status(name: str, health: Health, summary: Summary) -> DiagnosticStatus:
-    """One entry of /diagnostics.
+def status(name: str, health: Health, statistics: Statistics) -> DiagnosticStatus:
+    """Make the node's entry of /diagnostics.
 
     Args:
         name: Full name of the node.
-        health: How it is.
-        summary: What it has done.
+        health: State of the node.
+        statistics: Counts and times of its requests.
     """
-    level, message = _verdict(health, summary)
+    level, message = _verdict(health, statistics)
     values = {
         "lifecycle state": health.state,
         "robot": health.robot,
         "model": health.model,
         "device": health.device,
-        "joint state age [s]": _number(health.state_age),
+        "joint state age [s]": _age(health.state_age),
         "joint state messages": str(health.state_messages),
         "listeners": str(health.listeners),
         "memory [MB]": f"{resident_memory() / 1e6:.1f}",
-        "requests received": str(summary.received),
-        "requests open": str(summary.open),
+        **statistics.values(),
+        **{f"connection {number}": text for number, text in enumerate(health.complaints, start=1)},
+        **health.more,
     }
-    values |= {f"requests {name}": str(count) for name, count in sorted(summary.outcomes.items())}
-    values |= {f"error {name}": str(count) for name, count in sorted(summary.errors.items())}
-    for stage, latency in summary.latencies.items():
-        values[f"{stage} last [s]"] = f"{latency.last:.3f}"
-        values[f"{stage} p50 [s]"] = f"{latency.p50:.3f}"
-        values[f"{stage} p95 [s]"] = f"{latency.p95:.3f}"
-    values |= {
-        f"connection {number}": text for number, text in enumerate(health.complaints, start=1)
-    }
-    if summary.last_error:
-        values["last error"] = summary.last_error
-    values |= health.more
     return DiagnosticStatus(
         level=level,
         name=f"{name}: motion",
@@ -91,7 +148,7 @@ def status(name: str, health: Health, summary: Summary) -> DiagnosticStatus:
     )
 
 
-def _verdict(health: Health, summary: Summary) -> tuple[bytes, str]:
+def _verdict(health: Health, statistics: Statistics) -> tuple[bytes, str]:
     if health.failure:
         return DiagnosticStatus.ERROR, health.failure
     if health.state != "active":
@@ -99,8 +156,9 @@ def _verdict(health: Health, summary: Summary) -> tuple[bytes, str]:
     if health.conflict:
         return DiagnosticStatus.ERROR, health.conflict
     if health.state_needed and health.state_age > health.state_limit:
-        heard = health.state_messages > 0
-        old = f"{_number(health.state_age)} s old" if heard else "not heard"
+        old = f"{health.state_age:.3f} s old" if health.state_age < 1e9 else "incomplete"
+        if not health.state_messages:
+            old = "not received"
         return (
             DiagnosticStatus.WARN,
             f"joint states are {old}: sentences are refused until they come, at most "
@@ -109,18 +167,17 @@ def _verdict(health: Health, summary: Summary) -> tuple[bytes, str]:
     if health.complaints:
         return DiagnosticStatus.WARN, health.complaints[-1]
     if not health.listeners:
-        return DiagnosticStatus.WARN, "nobody listens to the trajectories"
-    done = sum(summary.outcomes.get(name, 0) for name in ("pass", "repaired"))
-    return DiagnosticStatus.OK, f"{done} of {summary.received} requests became trajectories"
+        return DiagnosticStatus.WARN, "the trajectories have no subscriber"
+    return DiagnosticStatus.OK, statistics.line()
 
 
 def resident_memory() -> int:
-    """Memory of this process that is in RAM [bytes]; 0 where that cannot be told."""
+    """Memory of this process in RAM [bytes]; 0 where unknown."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
     except (OSError, ValueError, IndexError):
         return 0
 
 
-def _number(value: float) -> str:
-    return f"{value:.3f}" if value < 1e9 else "never heard"
+def _age(seconds: float) -> str:
+    return f"{seconds:.3f}" if seconds < 1e9 else "never received"
