@@ -1,4 +1,4 @@
-"""One thread that works on the newest request only."""
+"""A thread that serves the newest request only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Request = TypeVar("Request")
 
 
 class Ticket:
-    """Tells a running job whether it is still wanted."""
+    """Permission of a job to publish, until a newer request arrives."""
 
     def __init__(self, worker: NewestOnlyWorker, number: int) -> None:
         self._worker = worker
@@ -23,7 +23,7 @@ class Ticket:
         return self._worker.newest != self.number
 
     def publish(self, action: Callable[[], None]) -> bool:
-        """Run `action` only if this job is still the newest, with no newer one let in meanwhile.
+        """Run `action` if this job is still the newest, and block newer requests meanwhile.
 
         Returns:
             Whether it ran.
@@ -36,11 +36,11 @@ class Ticket:
 
 
 class NewestOnlyWorker(Generic[Request]):
-    """Runs `job(request, ticket)` in a thread of its own; a newer request replaces older ones.
+    """Runs `job(request, ticket)` in its own thread; a newer request replaces older ones.
 
     Args:
-        job: The work. It should look at `ticket.stale` now and then, and should not raise.
-        replaced: Told of each request that was replaced before its job began.
+        job: The work. It should check `ticket.stale` regularly and should not raise.
+        replaced: Called with each request that was replaced before its job began.
     """
 
     def __init__(
@@ -66,11 +66,11 @@ class NewestOnlyWorker(Generic[Request]):
             return self._running or self._pending is not None
 
     def submit(self, request: Request, *, only_if_idle: bool = False) -> bool:
-        """Take a request; whatever is older becomes stale at once.
+        """Take a request; older ones become stale at once.
 
         Args:
             request: The request.
-            only_if_idle: Leave it where a job runs or waits.
+            only_if_idle: Refuse it where a job runs or waits.
 
         Returns:
             Whether it was taken.
@@ -86,7 +86,7 @@ class NewestOnlyWorker(Generic[Request]):
         return True
 
     def drop(self) -> None:
-        """Make everything stale; requests that come later are served."""
+        """Make all requests stale; later ones are served."""
         with self._wake:
             before, self._pending = self._pending, None
             self.newest += 1
@@ -94,10 +94,13 @@ class NewestOnlyWorker(Generic[Request]):
             self._replaced(before[0])
 
     def close(self, timeout: float = 5.0) -> bool:
-        """Make everything stale and wait for the running job to notice [s].
+        """Make all requests stale and wait for the running job to end.
+
+        Args:
+            timeout: Maximum wait [s].
 
         Returns:
-            Whether it has.
+            Whether it has ended.
         """
         with self._wake:
             self._closed = True
@@ -120,7 +123,7 @@ class NewestOnlyWorker(Generic[Request]):
             try:
                 self._job(request, ticket)
             except Exception:
-                # Whatever it was, the next request is served.
+                # The next request is served in any case.
                 traceback.print_exc()
             finally:
                 with self._wake:

@@ -1,8 +1,8 @@
-"""The rules that a parameter's value may have to satisfy, named as in config/parameters.yaml.
+"""Rules for parameter values, named as in config/parameters.yaml.
 
 Those ending in `<>` are the built-in validators of ROS's generate_parameter_library
 (https://github.com/PickNikRobotics/generate_parameter_library), those beginning with `nextscale::`
-our own. Every rule can say what it allows in words that fit after 'must be'.
+our own. Every rule words what it allows so that it follows 'must be'.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class Rule:
     """One rule with its arguments.
 
     Attributes:
-        allowed: What it allows, to be read after 'must be'.
-        holds: Whether a value of the parameter's type satisfies it.
-        bounds: Least and greatest value where these are the whole rule, else None.
+        allowed: Allowed values, worded to follow 'must be'.
+        holds: Whether a value of the parameter's type satisfies the rule.
+        bounds: Minimum and maximum where these are the whole rule, else None.
     """
 
     allowed: str
@@ -36,16 +36,16 @@ class Rule:
 
 
 def make_rule(name: str, arguments: object, kind: type, *, array: bool) -> Rule:
-    """The rule of that name.
+    """Make the rule of a name.
 
     Args:
         name: For example 'bounds<>'.
-        arguments: A list with its arguments; None or an empty list for none.
-        kind: bool, int, float or str: what the parameter, or each of its elements, is.
+        arguments: List of its arguments, or None.
+        kind: bool, int, float or str: type of the parameter or its elements.
         array: Whether the parameter is an array.
 
     Raises:
-        ConfigError: there is no such rule, it does not fit the type, or its arguments are wrong.
+        ConfigError: unknown rule, wrong type of parameter, or invalid arguments.
     """
     table = _FOR_ARRAYS if array else _FOR_TEXT if kind is str else _FOR_NUMBERS
     if kind is bool or name not in table:
@@ -68,7 +68,7 @@ def _listed(wanted: Sequence[str]) -> str:
 
 
 def _fits(argument: object, want: str, kind: type) -> bool:
-    """Whether an argument is what a rule wants: an element, a count, or a list of elements."""
+    """Whether an argument is the element, count or list of elements that a rule takes."""
     if want == "list":
         return (
             isinstance(argument, list)
@@ -80,7 +80,7 @@ def _fits(argument: object, want: str, kind: type) -> bool:
     return type(argument) is kind
 
 
-# -- what the rules say
+# -- the rules
 
 
 def _bounds(lower: float, upper: float) -> Rule:
@@ -111,7 +111,7 @@ def _zero_or_each(lower: float, upper: float) -> Rule:
 
 
 def _is_topic_name(value: str) -> bool:
-    """Whether a publisher could be made of it: 'a//b' is found wrong only in the whole name."""
+    """Whether ROS accepts a topic name; 'a//b' is invalid only as part of a full name."""
     try:
         validate_topic_name(value)
         whole = re.sub(r"\{\w*\}", "n", value).replace("~", "/n", 1)
