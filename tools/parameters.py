@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 WIDTH = 100
 
 BY_LAUNCH = ("robot", "model", "device")
-"""Arguments of the launch file: in a parameter file they would replace what it is told."""
+"""Arguments of the launch file: in a parameter file they would override them."""
 
 SOURCE = "Written by tools/parameters.py from config/parameters.yaml; change it there."
 
@@ -41,9 +41,9 @@ PAGE_HEAD = f"""\
 
 Give them at the start: `--ros-args -p NAME:=VALUE`, or a copy of `config/params.yaml` with
 `--params-file`, or with `params_file:=` at launch. **Live** ones can also be set while the node
-runs (`ros2 param set /generate_node NAME VALUE`) and count from the next request on; **read-only**
-ones cannot. A value that is not allowed is refused with a message that says what is.
-`ros2 param describe /generate_node NAME` tells the same as this page.
+runs (`ros2 param set /generate_node NAME VALUE`) and apply from the next request on; **read-only**
+ones cannot. An invalid value is refused with a message that states the valid ones.
+`ros2 param describe /generate_node NAME` shows the same as this page.
 
 Topics are relative names: in the namespace `/left`, `joint_states` becomes `/left/joint_states`,
 and remapping works as everywhere in ROS 2. A double needs its point: `50.0`, not `50`.

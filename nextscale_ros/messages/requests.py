@@ -138,20 +138,12 @@ Fields = dict[str, Any]
 
 
 def of_text(text: str) -> Fields:
-    """Read a plain sentence.
-
-    Raises:
-        RequestError: invalid sentence.
-    """
+    """Read a plain sentence; raises RequestError for an invalid field."""
     return {"script": ((_sentence(text), None),)}
 
 
 def of_text_command(message: TextCommand) -> Fields:
-    """Read a sentence with options.
-
-    Raises:
-        RequestError: an invalid field.
-    """
+    """Read a sentence with options; raises RequestError for an invalid field."""
     return {
         "script": ((_sentence(message.text), _seconds(message.seconds, "seconds")),),
         **_options(message.seed, message.guidance, message.steps),
@@ -159,11 +151,7 @@ def of_text_command(message: TextCommand) -> Fields:
 
 
 def of_goal(goal: GenerateMotion.Goal) -> Fields:
-    """Read a goal of the action.
-
-    Raises:
-        RequestError: an invalid field.
-    """
+    """Read a goal of the action; raises RequestError for an invalid field."""
     texts = list(goal.texts)
     if not 1 <= len(texts) <= MAX_TEXTS:
         raise RequestError(
@@ -188,11 +176,7 @@ def of_goal(goal: GenerateMotion.Goal) -> Fields:
 
 
 def of_edit(request: EditPlan.Request) -> Fields:
-    """Read a call of the service that edits the last plan.
-
-    Raises:
-        RequestError: an invalid field.
-    """
+    """Read a call of `edit_plan`; raises RequestError for an invalid field."""
     begin, end = float(request.begin), float(request.end)
     if not (math.isfinite(begin) and math.isfinite(end) and begin >= 0.0):
         raise RequestError(

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from nextscale_ros.msg import ErrorCode, MotionReport
+from nextscale_ros.parameters.values import Settings
+from nextscale_ros.robot_state.inputs import RobotInputs
 
 WINDOW = 200
 """Number of latest requests in the latency statistics."""
@@ -82,93 +83,85 @@ class Statistics:
             return f"{done} of {self._received} requests became trajectories"
 
 
-@dataclass(frozen=True)
-class Health:
-    """State of the node beside its counts.
-
-    Attributes:
-        state: Label of the lifecycle state.
-        robot: Name of the robot, or ''.
-        model: Name of the motion model, or ''.
-        device: Torch device of the model.
-        state_age: Age of the joint states [s]; infinite while some joint was never received.
-        state_limit: Maximum age of joint states [s].
-        state_needed: Whether sentences are refused without joint states.
-        state_messages: Number of joint state messages received.
-        listeners: Number of subscribers to the trajectories.
-        conflict: Senders of joint states that contradict each other, or ''.
-        complaints: Connections that do not work, one sentence each.
-        failure: Why the node could not be configured, or ''.
-        more: Further entries.
-    """
-
-    state: str
-    robot: str = ""
-    model: str = ""
-    device: str = ""
-    state_age: float = float("inf")
-    state_limit: float = 0.0
-    state_needed: bool = True
-    state_messages: int = 0
-    listeners: int = 0
-    conflict: str = ""
-    complaints: Sequence[str] = ()
-    failure: str = ""
-    more: Mapping[str, str] = field(default_factory=dict)
-
-
-def status(name: str, health: Health, statistics: Statistics) -> DiagnosticStatus:
+def status(
+    name: str,
+    state: str,
+    settings: Settings,
+    statistics: Statistics,
+    *,
+    robot: str = "",
+    model: str = "",
+    device: str = "",
+    failure: str = "",
+    complaints: Sequence[str] = (),
+    inputs: RobotInputs | None = None,
+    now: float = 0.0,
+    listeners: int = 0,
+) -> DiagnosticStatus:
     """Make the node's entry of /diagnostics.
 
     Args:
         name: Full name of the node.
-        health: State of the node.
+        state: Label of its lifecycle state.
+        settings: Its live parameters.
         statistics: Counts and times of its requests.
+        robot: Name of the robot, or ''.
+        model: Name of the motion model, or ''.
+        device: Torch device of the model.
+        failure: Why the last transition failed, or ''.
+        complaints: Connections that do not work, one sentence each.
+        inputs: Received state of the robot; None while the node is not active.
+        now: Time on the clock of the inputs [s].
+        listeners: Number of subscribers to the trajectories.
     """
-    level, message = _verdict(health, statistics)
+    age = float("inf") if inputs is None else inputs.joints.age(now)
     values = {
-        "lifecycle state": health.state,
-        "robot": health.robot,
-        "model": health.model,
-        "device": health.device,
-        "joint state age [s]": _age(health.state_age),
-        "joint state messages": str(health.state_messages),
-        "listeners": str(health.listeners),
+        "lifecycle state": state,
+        "robot": robot,
+        "model": model,
+        "device": device,
+        "joint state age [s]": f"{age:.3f}" if age < 1e9 else "never received",
+        "joint state messages": str(0 if inputs is None else inputs.joints.messages),
+        "listeners": str(listeners),
         "memory [MB]": f"{resident_memory() / 1e6:.1f}",
         **statistics.values(),
-        **{f"connection {number}": text for number, text in enumerate(health.complaints, start=1)},
-        **health.more,
+        **{f"connection {number}": text for number, text in enumerate(complaints, start=1)},
     }
+    if inputs is not None and inputs.delays:
+        median, p99 = np.percentile(list(inputs.delays), (50, 99))
+        values["joint state delay p50 [s]"] = f"{median:.4f}"
+        values["joint state delay p99 [s]"] = f"{p99:.4f}"
+    level, message = DiagnosticStatus.WARN, ""
+    if failure:
+        level, message = DiagnosticStatus.ERROR, failure
+    elif inputs is None or state != "active":
+        message = f"the node is {state}"
+    elif conflict := inputs.joints.conflict(now):
+        level, message = DiagnosticStatus.ERROR, conflict
+    elif (
+        settings.start_from_state
+        and settings.state_policy == "reject"
+        and age > settings.state_timeout
+    ):
+        old = f"{age:.3f} s old" if age < 1e9 else "incomplete"
+        message = (
+            f"joint states are {old if inputs.joints.messages else 'not received'}: sentences are "
+            f"refused until they come, at most {settings.state_timeout:g} s old (parameter "
+            "state_timeout)"
+        )
+    elif complaints:
+        message = complaints[-1]
+    elif not listeners:
+        message = "the trajectories have no subscriber"
+    else:
+        level, message = DiagnosticStatus.OK, statistics.line()
     return DiagnosticStatus(
         level=level,
         name=f"{name}: motion",
         message=message,
-        hardware_id=health.robot,
+        hardware_id=robot,
         values=[KeyValue(key=key, value=value) for key, value in values.items()],
     )
-
-
-def _verdict(health: Health, statistics: Statistics) -> tuple[bytes, str]:
-    if health.failure:
-        return DiagnosticStatus.ERROR, health.failure
-    if health.state != "active":
-        return DiagnosticStatus.WARN, f"the node is {health.state}"
-    if health.conflict:
-        return DiagnosticStatus.ERROR, health.conflict
-    if health.state_needed and health.state_age > health.state_limit:
-        old = f"{health.state_age:.3f} s old" if health.state_age < 1e9 else "incomplete"
-        if not health.state_messages:
-            old = "not received"
-        return (
-            DiagnosticStatus.WARN,
-            f"joint states are {old}: sentences are refused until they come, at most "
-            f"{health.state_limit:g} s old (parameter state_timeout)",
-        )
-    if health.complaints:
-        return DiagnosticStatus.WARN, health.complaints[-1]
-    if not health.listeners:
-        return DiagnosticStatus.WARN, "the trajectories have no subscriber"
-    return DiagnosticStatus.OK, statistics.line()
 
 
 def resident_memory() -> int:
@@ -177,7 +170,3 @@ def resident_memory() -> int:
         return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
     except (OSError, ValueError, IndexError):
         return 0
-
-
-def _age(seconds: float) -> str:
-    return f"{seconds:.3f}" if seconds < 1e9 else "never received"

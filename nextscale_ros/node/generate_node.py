@@ -42,7 +42,7 @@ from nextscale_ros.messages import requests
 from nextscale_ros.messages.requests import Client, Fields
 from nextscale_ros.messages.validate_trajectory import NANOSECONDS
 from nextscale_ros.msg import MotionReport, TextCommand
-from nextscale_ros.node.diagnostics import Health, Statistics, status
+from nextscale_ros.node.diagnostics import Statistics, status
 from nextscale_ros.node.lifecycle import GuardedLifecycleNode
 from nextscale_ros.node.live_planner import LivePlanner
 from nextscale_ros.node.models import ModelStore, MotionSource
@@ -130,14 +130,7 @@ class GenerateNode(GuardedLifecycleNode):
             self.start_by_itself()
 
     def close(self, timeout: float) -> bool:
-        """Stop for good.
-
-        Args:
-            timeout: Time for the current work to end [s].
-
-        Returns:
-            Whether it has ended, and no transition is in progress.
-        """
+        """Stop for good; returns whether everything has ended within a time [s]."""
         self.closing = True
         return self._stop(timeout) and not self.loading
 
@@ -320,22 +313,22 @@ class GenerateNode(GuardedLifecycleNode):
 
     def _diagnose(self) -> None:
         active = self._active
-        settings = read_settings(self)
         robot, model = self._current()
-        health = Health(
-            state=self.state_label,
+        entry = status(
+            self.get_fully_qualified_name(),
+            self.state_label,
+            read_settings(self),
+            self._statistics,
             robot=robot,
             model=model,
             device=self._text("device"),
-            state_limit=settings.state_timeout,
-            state_needed=settings.start_from_state and settings.state_policy == "reject",
-            complaints=tuple((self._lasting + self._complaints)[-5:]),
             failure=self.problem,
-            **({} if active is None else active.server.health(active.inputs)),
+            complaints=(self._lasting + self._complaints)[-5:],
+            inputs=None if active is None else active.inputs,
+            now=self._robot_time(),
+            listeners=0 if active is None else active.server.listeners,
         )
-        array = DiagnosticArray(
-            status=[status(self.get_fully_qualified_name(), health, self._statistics)]
-        )
+        array = DiagnosticArray(status=[entry])
         array.header.stamp = self.get_clock().now().to_msg()
         if self.context.ok():
             self._diagnostics.publish(array)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +32,7 @@ from nextscale_ros.messages.requests import Edit, RequestError
 from nextscale_ros.msg import ErrorCode
 from nextscale_ros.node.departure import JERK
 from nextscale_ros.node.error_codes import TooLateError
-from nextscale_ros.node.models import EditingSource, MotionSource
+from nextscale_ros.node.models import MotionSource
 from nextscale_ros.node.progress import ProgressTracker
 from nextscale_ros.node.start_state import NOWHERE, Start
 from nextscale_ros.parameters.values import MAX_SEED, Settings
@@ -203,7 +203,7 @@ class LivePlanner:
             RequestError: the motion has no such part.
             NextscaleError: see `plan`.
         """
-        source = self._editing_source()
+        self._check_editing()
         span = (edit.begin, last.seconds if edit.end is None else edit.end)
         if not span[0] < span[1] <= last.seconds + 1e-6:
             raise RequestError(
@@ -217,7 +217,7 @@ class LivePlanner:
                 ErrorCode.UNKNOWN_BODY_PART,
                 f"unknown body parts: {', '.join(unknown)}; there are {', '.join(BODY_PARTS)}",
             )
-        clip = source.edit(
+        clip = self.pipeline.edit(
             last,
             text,
             span=None if edit.parts and edit.begin == 0.0 and edit.end is None else span,
@@ -300,7 +300,8 @@ class LivePlanner:
             return clip
         # Each sentence has a seed of its own, the last one included.
         options["seed"] = min(tracker.seed + 1, MAX_SEED - len(later))
-        rest = self._editing_source().sequence(
+        self._check_editing()
+        rest = self.pipeline.sequence(
             [(text, length or settings.seconds) for text, length in later], start=clip, **options
         )
         # Imports torch, which only a motion model needs.
@@ -308,11 +309,10 @@ class LivePlanner:
 
         return joined([clip, rest], tracker.seed)
 
-    def _editing_source(self) -> EditingSource:
+    def _check_editing(self) -> None:
         source = self.pipeline
         if not hasattr(source, "edit") or not hasattr(source, "sequence"):
             raise ConfigError(f"the motion source {source.name} makes single motions only")
-        return cast(EditingSource, source)
 
     # -- the trajectory
 

@@ -19,7 +19,7 @@ Generate = Callable[..., MotionClip]
 
 
 class MotionSource(Protocol):
-    """A motion model with the methods of `nextscale_core.pipeline.MotionPipeline`."""
+    """A motion model with methods of `MotionPipeline`; `sequence` and `edit` may be missing."""
 
     @property
     def name(self) -> str:
@@ -35,10 +35,6 @@ class MotionSource(Protocol):
     def complete(self) -> Generate:
         """A motion for a sentence, continuing a known one."""
         ...
-
-
-class EditingSource(MotionSource, Protocol):
-    """A motion source that also makes sequences and edits motions."""
 
     @property
     def sequence(self) -> Generate:
@@ -58,7 +54,7 @@ class SharedModel:
         pipeline: The model.
     """
 
-    def __init__(self, pipeline: EditingSource) -> None:
+    def __init__(self, pipeline: MotionSource) -> None:
         self._pipeline = pipeline
         self._turn = threading.Lock()
 

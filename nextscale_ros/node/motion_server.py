@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from builtin_interfaces.msg import Time
 from rclpy.duration import Duration
 from rclpy.node import Node
@@ -44,7 +43,6 @@ from nextscale_ros.node.start_state import Start
 from nextscale_ros.node.worker import NewestOnlyWorker, Ticket
 from nextscale_ros.parameters.values import Settings, read_settings
 from nextscale_ros.robot_state.active_trajectory import ActiveTrajectory
-from nextscale_ros.robot_state.inputs import RobotInputs
 from nextscale_ros.robot_state.state_monitor import StateMonitor
 
 _SEVERITIES = {
@@ -96,14 +94,7 @@ class MotionServer:
         self._worker = NewestOnlyWorker(self._work, self._superseded)
 
     def close(self, timeout: float = 5.0) -> bool:
-        """Cancel the current work and execution.
-
-        Args:
-            timeout: Time for the current work to end [s].
-
-        Returns:
-            Whether it has ended.
-        """
+        """Cancel work and execution; returns whether the work has ended within a time [s]."""
         self._active = False
         idle = self._worker.close(timeout)
         self._output.close()
@@ -158,21 +149,10 @@ class MotionServer:
             "another request is being served, and the parameter preemption is 'refuse'",
         )
 
-    def health(self, inputs: RobotInputs) -> dict[str, Any]:
-        """The fields of `nextscale_ros.node.diagnostics.Health` that depend on robot and output."""
-        delays = np.array(list(inputs.delays))
-        more = {}
-        if len(delays):
-            for share in (50, 99):
-                delay = float(np.percentile(delays, share))
-                more[f"joint state delay p{share} [s]"] = f"{delay:.4f}"
-        return {
-            "state_age": inputs.joints.age(self._clock()),
-            "state_messages": inputs.joints.messages,
-            "conflict": inputs.joints.conflict(self._clock()),
-            "listeners": self._output.listeners,
-            "more": more,
-        }
+    @property
+    def listeners(self) -> int:
+        """Number of subscribers to the trajectories, or of controllers."""
+        return self._output.listeners
 
     # -- the worker's thread
 

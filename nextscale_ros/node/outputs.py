@@ -73,11 +73,7 @@ class Output(ABC):
         return False
 
     def check(self) -> None:
-        """Check that a trajectory can be sent.
-
-        Raises:
-            RequestError: it cannot.
-        """
+        """Raise RequestError if no trajectory can be sent."""
         return None
 
     @abstractmethod
@@ -187,11 +183,7 @@ class ControllerOutput(Output):
         return self._controller.busy
 
     def check(self) -> None:
-        """Check that the controller is available.
-
-        Raises:
-            RequestError: it is not.
-        """
+        """Raise RequestError if the controller is unavailable."""
         if not self._controller.ready:
             raise RequestError(
                 ErrorCode.NO_CONTROLLER,
@@ -269,11 +261,6 @@ class ControllerOutput(Output):
 
 def make_output(node: Node, publishers: Publishers, clock: Callable[[], float]) -> Output:
     """Make the output that the parameter `output` names.
-
-    Args:
-        node: Owns it.
-        publishers: Its publishers.
-        clock: Clock of the robot's states [s].
 
     Raises:
         ConfigError: control_msgs is required and not installed.

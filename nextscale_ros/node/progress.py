@@ -62,11 +62,7 @@ class ProgressTracker:
             raise GenerationCancelled(f"cancelled {where}")
 
     def stage(self, name: str) -> None:
-        """Enter a stage.
-
-        Raises:
-            GenerationCancelled: the work has become pointless.
-        """
+        """Enter a stage; raises as `check`."""
         self.check(f"before {name}")
         if name in _AFTER:
             self._send(name, _AFTER[name])
@@ -74,11 +70,7 @@ class ProgressTracker:
             self._send(name, self._share(_BEGINS[name]))
 
     def passed(self, done: int, total: int) -> None:
-        """Count a pass of the model.
-
-        Raises:
-            GenerationCancelled: the work has become pointless.
-        """
+        """Count a pass of the model; raises as `check`."""
         self.check(f"after pass {done} of {total}")
         if done <= self._passes and self._text + 1 < self._texts:
             # The count has restarted with the next sentence.

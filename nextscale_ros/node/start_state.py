@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from enum import Enum
+from typing import Literal
 
 import numpy as np
 
@@ -21,17 +21,9 @@ NEAR = 0.05
 """Maximum distance of a joint between robot and start of a motion that is executed [rad]."""
 
 
-class StartKind(Enum):
-    """Where a motion begins."""
-
-    MEASURED = "measured"
-    """Where the robot is."""
-
-    GIVEN = "given"
-    """In the posture that the request states; such a motion is not executed."""
-
-    NOWHERE = "nowhere"
-    """In the motion's own first pose."""
+StartKind = Literal["measured", "given", "nowhere"]
+"""Where the robot is; in the posture that the request states, which is not executed; or in the
+motion's own first pose."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +31,9 @@ class Start:
     """Where the motion of one request begins.
 
     Attributes:
-        kind: Measured, given or nowhere.
-        monitor: State of the robot; unused for NOWHERE.
-        robot: The robot; unused for NOWHERE.
+        kind: See `StartKind`.
+        monitor: State of the robot; unused for "nowhere".
+        robot: The robot; unused for "nowhere".
         posture: Joint positions that the request states, by name [rad].
         executed: Whether the trajectory is sent to the robot. Only then an unknown state is an
             error, and a stated posture must be where the robot is.
@@ -71,12 +63,12 @@ class Start:
         if request.start is not None:
             check_posture(robot, request.start)
         given = request.start is not None and request.plan_only
-        kind = StartKind.GIVEN if given else StartKind.MEASURED
+        kind: StartKind = "given" if given else "measured"
         return cls(kind, monitor, robot, request.start, not request.plan_only, clock)
 
     def past(self, settings: Settings, ahead: float) -> RobotHistory | None:
         """The robot's past that the motion continues, or None; see `StateMonitor.past`."""
-        if self.kind is not StartKind.MEASURED or self.monitor is None:
+        if self.kind != "measured" or self.monitor is None:
             return None
         return self.monitor.past(settings, ahead)
 
@@ -92,9 +84,9 @@ class Start:
             RequestError: the robot is not where the request states.
             RobotStateError: the state is unknown, and the motion is to be executed.
         """
-        if self.kind is StartKind.NOWHERE or self.monitor is None:
+        if self.kind == "nowhere" or self.monitor is None:
             return None
-        if self.kind is StartKind.GIVEN:
+        if self.kind == "given":
             return self._given(settings)
         if not self.executed:
             settings = replace(settings, state_policy="assume_nominal")
@@ -133,7 +125,7 @@ class Start:
                 )
 
 
-NOWHERE = Start(StartKind.NOWHERE, executed=False)
+NOWHERE = Start("nowhere", executed=False)
 """Start in the motion's own first pose."""
 
 

@@ -23,11 +23,7 @@ class Ticket:
         return self._worker.newest != self.number
 
     def publish(self, action: Callable[[], None]) -> bool:
-        """Run `action` if this job is still the newest, and block newer requests meanwhile.
-
-        Returns:
-            Whether it ran.
-        """
+        """Run `action` if this job is the newest, newer ones blocked; returns whether it ran."""
         with self._worker.gate:
             if self.stale:
                 return False
@@ -66,14 +62,11 @@ class NewestOnlyWorker(Generic[Request]):
             return self._running or self._pending is not None
 
     def submit(self, request: Request, *, only_if_idle: bool = False) -> bool:
-        """Take a request; older ones become stale at once.
+        """Take a request, and return whether it was taken; older ones become stale at once.
 
         Args:
             request: The request.
             only_if_idle: Refuse it where a job runs or waits.
-
-        Returns:
-            Whether it was taken.
         """
         with self._wake:
             if self._closed or (only_if_idle and self.busy):
@@ -90,25 +83,14 @@ class NewestOnlyWorker(Generic[Request]):
         with self._wake:
             before, self._pending = self._pending, None
             self.newest += 1
+            self._wake.notify()
         if before is not None:
             self._replaced(before[0])
 
     def close(self, timeout: float = 5.0) -> bool:
-        """Make all requests stale and wait for the running job to end.
-
-        Args:
-            timeout: Maximum wait [s].
-
-        Returns:
-            Whether it has ended.
-        """
-        with self._wake:
-            self._closed = True
-            before, self._pending = self._pending, None
-            self.newest += 1
-            self._wake.notify()
-        if before is not None:
-            self._replaced(before[0])
+        """Make all requests stale; returns whether the job has ended within a time [s]."""
+        self._closed = True
+        self.drop()
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
