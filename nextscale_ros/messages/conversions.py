@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 
 import numpy as np
-from builtin_interfaces.msg import Duration, Time
+from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import Quaternion, Transform, Vector3
 from trajectory_msgs.msg import (
     JointTrajectory,
@@ -28,16 +28,13 @@ def duration(seconds: float) -> Duration:
     return Duration(sec=int(sec), nanosec=int(nanosec))
 
 
-def joint_trajectory(trajectory: RobotTrajectory, stamp: Time | None = None) -> JointTrajectory:
+def joint_trajectory(trajectory: RobotTrajectory) -> JointTrajectory:
     """Convert the joints of a trajectory to a controller's message.
 
     Args:
         trajectory: N points of J joints [rad, rad/s, s].
-        stamp: Begin of the trajectory; None for 0, on arrival at the controller.
     """
     message = JointTrajectory(joint_names=list(trajectory.joint_names))
-    if stamp is not None:
-        message.header.stamp = stamp
     message.points = [
         # The message stores array.array; Humble's type checks refuse NumPy rows.
         JointTrajectoryPoint(
@@ -56,20 +53,17 @@ def joint_trajectory(trajectory: RobotTrajectory, stamp: Time | None = None) -> 
 
 
 def base_trajectory(
-    trajectory: RobotTrajectory, frame: str, stamp: Time | None = None, robot: Robot | None = None
+    trajectory: RobotTrajectory, frame: str, robot: Robot | None = None
 ) -> MultiDOFJointTrajectory:
     """Convert the floating base of a trajectory; one point per point of the joints.
 
     Args:
         trajectory: N base poses [m], quaternions x y z w.
         frame: Name of the world frame, z up.
-        stamp: As for the joints.
         robot: The robot, whose root link may differ from x forward, z up; None if it does not.
     """
     message = MultiDOFJointTrajectory(joint_names=[BASE_JOINT])
     message.header.frame_id = frame
-    if stamp is not None:
-        message.header.stamp = stamp
     quaternions = trajectory.base_quaternion
     if robot is not None:
         quaternions = robot.root_quaternion(quaternions)

@@ -50,11 +50,6 @@ class ExecutionResult:
     code: int
     message: str
 
-    @property
-    def arrived(self) -> bool:
-        """Whether the robot reached the last point."""
-        return self.code == ErrorCode.NONE
-
 
 def execution_result(status: int, error_code: int, error_string: str) -> ExecutionResult:
     """Translate the controller's result.
