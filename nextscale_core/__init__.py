@@ -6,32 +6,43 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nextscale_core.model.options import GenerationOptions
     from nextscale_core.motion.clip import MotionClip
     from nextscale_core.pipeline import MotionPipeline
+    from nextscale_core.planning import MotionPlanner, plan
     from nextscale_core.retarget.retargeter import Retargeter
     from nextscale_core.robots.robot import load_robot
     from nextscale_core.robots.state import RobotState
     from nextscale_core.robots.trajectory import RobotTrajectory
     from nextscale_core.safety.gate import SafetyGate
+    from nextscale_core.stopwatch import Run
 
 __all__ = [
+    "GenerationOptions",
     "MotionClip",
     "MotionPipeline",
+    "MotionPlanner",
     "Retargeter",
     "RobotState",
     "RobotTrajectory",
+    "Run",
     "SafetyGate",
     "load_robot",
+    "plan",
 ]
 
 _PUBLIC = {
+    "GenerationOptions": "model.options",
     "MotionClip": "motion.clip",
     "MotionPipeline": "pipeline",
+    "MotionPlanner": "planning",
     "Retargeter": "retarget.retargeter",
     "RobotState": "robots.state",
     "RobotTrajectory": "robots.trajectory",
+    "Run": "stopwatch",
     "SafetyGate": "safety.gate",
     "load_robot": "robots.robot",
+    "plan": "planning",
 }
 
 

@@ -6,6 +6,11 @@ or a diagnostics entry can show it unchanged.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nextscale_core.safety.report import SafetyReport
+
 
 class NextscaleError(Exception):
     """Base class of all errors that nextscale raises on purpose."""
@@ -44,7 +49,15 @@ class RetargetError(NextscaleError, RuntimeError):
 
 
 class UnsafeTrajectoryError(NextscaleError, RuntimeError):
-    """The safety gate refused a trajectory; the message states the reasons."""
+    """The safety gate refused a trajectory; the message carries the reasons.
+
+    Attributes:
+        report: What the gate found, where it was the gate.
+    """
+
+    def __init__(self, message: str, report: SafetyReport | None = None) -> None:
+        super().__init__(message)
+        self.report = report
 
 
 class GenerationCancelled(NextscaleError, RuntimeError):  # noqa: N818 (it is not an error)

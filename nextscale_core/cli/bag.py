@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nextscale_core.cli.choices import Fps, JointMap, Profile, Rate, Robot, Unit, Up, read_options
+from nextscale_core.cli.choices import (
+    Fps,
+    JointMap,
+    Profile,
+    Rate,
+    Robot,
+    Unit,
+    Up,
+    load_planner,
+    read_options,
+)
 from nextscale_core.cli.console import advance, notes, print_facts, progress_bar, working
 from nextscale_core.cli.inputs import is_trajectory
 from nextscale_core.cli.outputs import (
@@ -294,7 +304,6 @@ def _trajectory_of(
     motion: Path, robot: str | None, profile: Path | None, rate: float, options: ReadOptions
 ) -> tuple[LoadedRobot, RobotTrajectory, tuple[Remark, ...]]:
     """Trajectory of a file, or of the retargeted human motion of a file, and the remarks."""
-    from nextscale_core.cli.planning import Planner
     from nextscale_core.motion import read_motion
     from nextscale_core.robots.robot import load_robot
     from nextscale_core.robots.trajectory import read_trajectory
@@ -304,6 +313,6 @@ def _trajectory_of(
         if robot is not None and profile is None and robot != trajectory.robot:
             raise BagError(f"{motion} is a trajectory of {trajectory.robot}, not of {robot}")
         return load_robot(robot or trajectory.robot, profile), trajectory, ()
-    planner = Planner(robot or "g1", profile, rate)
+    planner = load_planner(robot or "g1", profile, rate)
     clip = read_motion(motion, options)
     return planner.robot, planner.plan(clip)[0], clip.remarks

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nextscale_core.exceptions import RobotError
+
 if TYPE_CHECKING:
     from nextscale_core.model.options import GenerationOptions
     from nextscale_core.motion.reading import ReadOptions
+    from nextscale_core.planning import MotionPlanner
 
 DEFAULT_MODEL = "moscale-cmu"
 
@@ -91,6 +95,32 @@ def read_options(up: str, unit: str, fps: float | None, joint_map: Path | None) 
 
     names = None if joint_map is None else read_joint_map(joint_map)
     return ReadOptions(up=up, unit=unit, fps=fps, joint_map=names)
+
+
+def chosen_joints(upper_body: bool, joints: list[str] | None) -> str | list[str] | None:
+    """Which joints move, from --upper-body and --joints; None for those of the profile.
+
+    Raises:
+        RobotError: both are given.
+    """
+    if upper_body and joints:
+        raise RobotError("--upper-body and --joints both say which joints move; give one of them")
+    return "upper_body" if upper_body else joints or None
+
+
+def load_planner(
+    robot: str, profile: Path | None, rate: float, joints: str | Sequence[str] | None = None
+) -> MotionPlanner:
+    """Load a robot with its retargeter and safety gate; arguments as the options.
+
+    Raises:
+        RobotError: unknown robot.
+        ConfigError: malformed profile.
+    """
+    from nextscale_core.planning import MotionPlanner
+    from nextscale_core.robots.robot import load_robot
+
+    return MotionPlanner(load_robot(robot, profile, joints), rate)
 
 
 def generation_options(

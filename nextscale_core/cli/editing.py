@@ -25,13 +25,13 @@ from nextscale_core.cli.choices import (
     Unit,
     Up,
     generation_options,
+    load_planner,
     parse_span,
     read_options,
 )
 from nextscale_core.cli.console import following
 from nextscale_core.cli.inputs import load_pipeline, read_clip
 from nextscale_core.cli.outputs import check_outputs, finish
-from nextscale_core.cli.planning import Planner
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,7 +86,7 @@ def complete(
     sentence = validate_sentence(text)
     files = check_outputs(out, robot=robot is not None)
     known, places = _kept(read_clip(clip, read_options(up, unit, fps, joint_map)), keep, before)
-    planner = Planner(robot, profile, rate) if robot is not None else None
+    planner = load_planner(robot, profile, rate) if robot is not None else None
     pipeline = load_pipeline(model, device)
     with following("completing") as run:
         motion = pipeline.complete(known, places, sentence, options, run=run)
@@ -172,7 +172,7 @@ def edit(
         joints_of(names)  # refuses unknown names before the work
     old = read_clip(clip, read_options(up, unit, fps, joint_map))
     times = None if span is None else parse_span(span, old.seconds, "--span")
-    planner = Planner(robot, profile, rate) if robot is not None else None
+    planner = load_planner(robot, profile, rate) if robot is not None else None
     pipeline = load_pipeline(model, device)
     with following("editing") as run:
         motion = pipeline.edit(old, sentence, options, span=times, parts=names or None, run=run)

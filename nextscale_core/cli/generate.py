@@ -21,12 +21,13 @@ from nextscale_core.cli.choices import (
     Seed,
     Steps,
     UpperBody,
+    chosen_joints,
     generation_options,
+    load_planner,
 )
 from nextscale_core.cli.console import following
 from nextscale_core.cli.inputs import load_pipeline
 from nextscale_core.cli.outputs import check_outputs, finish
-from nextscale_core.cli.planning import Planner, chosen_joints
 
 
 def generate(
@@ -98,14 +99,14 @@ def generate(
             samples=samples,
             batch=batch,
             load_pipeline=lambda: load_pipeline(model, device),
-            load_planner=lambda: (
-                Planner(robot, profile, rate, choice) if robot is not None else None
+            load_planner=(
+                None if robot is None else lambda: load_planner(robot, profile, rate, choice)
             ),
         )
         return
     sentence = validate_sentence(text or "")
     files = check_outputs(out, robot=robot is not None)
-    planner = Planner(robot, profile, rate, choice) if robot is not None else None
+    planner = load_planner(robot, profile, rate, choice) if robot is not None else None
     pipeline = load_pipeline(model, device)
     with following("generating") as run:
         clip = pipeline.generate(sentence, options, run=run)

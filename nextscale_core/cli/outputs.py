@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nextscale_core.cli.console import notes, print_facts, working
-from nextscale_core.cli.planning import Planner
 from nextscale_core.exceptions import MotionFileError
 from nextscale_core.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from nextscale_core.motion.clip import MotionClip
+    from nextscale_core.planning import MotionPlanner
     from nextscale_core.robots.robot import Robot
     from nextscale_core.robots.trajectory import RobotTrajectory
 
@@ -105,7 +105,11 @@ def robot_line(robot: Robot, trajectory: RobotTrajectory) -> str:
 
 
 def write_planned(
-    planner: Planner, clip: MotionClip, files: list[Path], stopwatch: Stopwatch, rounds: int = 1
+    planner: MotionPlanner,
+    clip: MotionClip,
+    files: list[Path],
+    stopwatch: Stopwatch,
+    rounds: int = 1,
 ) -> dict[str, str]:
     """Retarget a motion, review and write it.
 
@@ -118,7 +122,7 @@ def write_planned(
         UnsafeTrajectoryError: the safety gate refused it.
     """
     with working(f"retargeting to {planner.robot.name}"):
-        trajectory, report = planner.plan(clip, stopwatch, rounds)
+        trajectory, report = planner.plan(clip, stopwatch=stopwatch, rounds=rounds)
         for path in files:
             write_robot(planner.robot, trajectory, path, clip.seed)
     return {"robot": robot_line(planner.robot, trajectory), "safety": report.line()}
@@ -130,7 +134,7 @@ def finish(
     facts: dict[str, str],
     *,
     model: str,
-    planner: Planner | None,
+    planner: MotionPlanner | None,
     stopwatch: Stopwatch,
     remarks: Iterable[object] = (),
 ) -> None:

@@ -14,7 +14,6 @@ import typer
 from nextscale_core.cli.console import BAD_INPUT, REFUSED, advance, print_facts, progress_bar
 from nextscale_core.cli.inputs import read_text, sentence_lines
 from nextscale_core.cli.outputs import make_folder, write_human, write_robot
-from nextscale_core.cli.planning import Planner
 from nextscale_core.exceptions import (
     InvalidTextError,
     MotionFileError,
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from nextscale_core.model.options import GenerationOptions
     from nextscale_core.motion.clip import MotionClip
     from nextscale_core.pipeline import MotionPipeline
+    from nextscale_core.planning import MotionPlanner
 
 INDEX = "index.json"
 
@@ -66,7 +66,7 @@ def generate_many(
     samples: int,
     batch: int,
     load_pipeline: Callable[[], MotionPipeline],
-    load_planner: Callable[[], Planner | None],
+    load_planner: Callable[[], MotionPlanner] | None,
 ) -> None:
     """Generate all motions, write them and their index, and report invalid lines.
 
@@ -77,7 +77,7 @@ def generate_many(
         samples: Motions per sentence, their seeds count up.
         batch: Motions generated at once.
         load_pipeline: Loads the model.
-        load_planner: Loads the robot; returns None for human motion.
+        load_planner: Loads the robot; None for human motion.
 
     Raises:
         MotionFileError: the prompts cannot be read or the folder cannot be written.
@@ -95,7 +95,8 @@ def generate_many(
         for line, text in sentences
         for sample in range(samples)
     ]
-    planner, pipeline = load_planner(), load_pipeline()
+    planner = None if load_planner is None else load_planner()
+    pipeline = load_pipeline()
     index: list[dict[str, Any]] = []
     refusals = 0
     with progress_bar("generating") as bar:
@@ -128,7 +129,7 @@ def generate_many(
 
 
 def _write(
-    job: _Job, clip: MotionClip, planner: Planner | None, folder: Path
+    job: _Job, clip: MotionClip, planner: MotionPlanner | None, folder: Path
 ) -> tuple[dict[str, Any], str]:
     """Write one motion; returns its index entry, and the reason for a refusal or ''."""
     entry: dict[str, Any] = {

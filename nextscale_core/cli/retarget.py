@@ -17,11 +17,12 @@ from nextscale_core.cli.choices import (
     Unit,
     Up,
     UpperBody,
+    chosen_joints,
+    load_planner,
     read_options,
 )
 from nextscale_core.cli.console import notes, print_facts, working
 from nextscale_core.cli.outputs import check_outputs, write_planned
-from nextscale_core.cli.planning import Planner, chosen_joints
 from nextscale_core.stopwatch import Stopwatch
 
 
@@ -71,6 +72,6 @@ def retarget(
         [],
     )
     with working(f"loading {robot}"):
-        planner = Planner(robot, profile, rate, choice)
+        planner = load_planner(robot, profile, rate, choice)
     facts = write_planned(planner, clip, files, stopwatch, rounds)
     print_facts({**facts, "time": stopwatch.line()}, files)

@@ -19,11 +19,11 @@ from nextscale_core.cli.choices import (
     Seed,
     Steps,
     generation_options,
+    load_planner,
 )
 from nextscale_core.cli.console import advance, progress_bar
 from nextscale_core.cli.inputs import load_pipeline, read_text, sentence_lines
 from nextscale_core.cli.outputs import check_outputs, finish
-from nextscale_core.cli.planning import Planner
 from nextscale_core.exceptions import ConfigError, InvalidTextError
 from nextscale_core.stopwatch import Run
 from nextscale_core.text.validation import validate_sentence
@@ -60,7 +60,7 @@ def sequence(
     options = generation_options(seed, steps, guidance)
     files = check_outputs(out, robot=robot is not None)
     lines = read_script(script)
-    planner = Planner(robot, profile, rate) if robot is not None else None
+    planner = load_planner(robot, profile, rate) if robot is not None else None
     pipeline = load_pipeline(model, device)
 
     from nextscale_core.editing.sequence import joined

@@ -1,4 +1,4 @@
-"""How an execution by a trajectory controller ended: its codes as ours, its words passed on."""
+"""Result of an execution by a trajectory controller, with the error codes of this package."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _CODES = {
     "PATH_TOLERANCE_VIOLATED": ErrorCode.PATH_TOLERANCE_VIOLATED,
     "GOAL_TOLERANCE_VIOLATED": ErrorCode.GOAL_TOLERANCE_VIOLATED,
 }
-"""Names of FollowJointTrajectory's error codes -> ours."""
+"""Error codes of this package by names of FollowJointTrajectory's error codes."""
 
 
 def follow_joint_trajectory() -> Any:
-    """The action type control_msgs/FollowJointTrajectory.
+    """Import the action type control_msgs/FollowJointTrajectory.
 
     Raises:
         ConfigError: control_msgs is not installed.
@@ -40,29 +40,24 @@ def follow_joint_trajectory() -> Any:
 
 @dataclass(frozen=True)
 class ExecutionResult:
-    """How an execution ended.
+    """Result of an execution.
 
     Attributes:
         code: nextscale_ros/ErrorCode; NONE when the last point was reached.
-        message: What happened, with the controller's own words where it has any.
+        message: What happened, including the controller's own message.
     """
 
     code: int
     message: str
 
-    @property
-    def arrived(self) -> bool:
-        """Whether the robot reached the last point."""
-        return self.code == ErrorCode.NONE
-
 
 def execution_result(status: int, error_code: int, error_string: str) -> ExecutionResult:
-    """What the controller's result means.
+    """Translate the controller's result.
 
     Args:
         status: action_msgs/GoalStatus.
         error_code: FollowJointTrajectory's.
-        error_string: The controller's own words; may be empty.
+        error_string: The controller's own message; may be empty.
     """
     words = f": {error_string}" if error_string else ""
     result = follow_joint_trajectory().Result
@@ -72,8 +67,8 @@ def execution_result(status: int, error_code: int, error_string: str) -> Executi
         return ExecutionResult(ErrorCode.NONE, f"executed{words}")
     for name, code in _CODES.items():
         if error_code == getattr(result, name):
-            told = name.lower().replace("_", " ")
-            return ExecutionResult(code, f"the controller gave up, {told}{words}")
+            reason = name.lower().replace("_", " ")
+            return ExecutionResult(code, f"the controller gave up, {reason}{words}")
     return ExecutionResult(
         ErrorCode.EXECUTION_ABORTED,
         f"the controller gave up, status {status} and error code {error_code}{words}",

@@ -1,4 +1,4 @@
-"""What is asked of the node, whichever way it came: topic, action or service."""
+"""Requests to the node, from messages of its topics, action and services."""
 
 from __future__ import annotations
 
@@ -9,26 +9,28 @@ from typing import Any, Protocol
 
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import JointState
+from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
 from nextscale_core.exceptions import InvalidTextError, NextscaleError
 from nextscale_core.motion.skeleton import MAX_SECONDS, MIN_SECONDS
 from nextscale_core.text import validate_sentence
 from nextscale_ros.action import GenerateMotion
-from nextscale_ros.msg import ErrorCode, TextCommand
+from nextscale_ros.msg import ErrorCode, MotionReport, TextCommand
 from nextscale_ros.parameters.values import MAX_SEED, Settings
 from nextscale_ros.srv import EditPlan
 
 MAX_TEXTS = 50
-"""Sentences of one request; their motion takes minutes to execute."""
+"""Maximum number of sentences of one request."""
 
 MAX_STEPS = 50
-"""Passes for one scale, as the parameter `steps` has it."""
+"""Maximum number of passes for one scale, as of the parameter `steps`."""
 
 MAX_GUIDANCE = 20.0
+"""Maximum guidance, as of the parameter `guidance`."""
 
 
 class RequestError(NextscaleError, ValueError):
-    """A request cannot be served as it was made.
+    """A request that cannot be served.
 
     Args:
         code: A constant of `nextscale_ros/ErrorCode`.
@@ -40,31 +42,46 @@ class RequestError(NextscaleError, ValueError):
         self.code = code
 
 
-class Reply(Protocol):
-    """Whoever asked and waits for an answer."""
+@dataclass(frozen=True)
+class Response:
+    """Response to a request.
+
+    Attributes:
+        report: Outcome of the request.
+        trajectory: The joint trajectory, or None.
+        base: The base trajectory, or None.
+    """
+
+    report: MotionReport
+    trajectory: JointTrajectory | None = None
+    base: MultiDOFJointTrajectory | None = None
+
+
+class Client(Protocol):
+    """Sender of a request who waits for the response."""
 
     @property
     def canceled(self) -> bool:
-        """Whether the answer is wanted no more."""
+        """Whether the request was canceled."""
         ...
 
     def feedback(self, message: GenerateMotion.Feedback) -> None:
-        """Hear how far it is."""
+        """Receive feedback."""
         ...
 
-    def done(self, ended: Any) -> None:
-        """Hear what came of it; called once with a `nextscale_ros.node.reports.Ended`."""
+    def respond(self, response: Response) -> None:
+        """Receive the response; called once."""
         ...
 
 
 @dataclass(frozen=True)
 class Edit:
-    """Which part of the last motion is to change.
+    """Part of the last motion to change.
 
     Attributes:
-        begin: Begin of the part in the last motion [s].
-        end: Its end [s]; None for the motion's.
-        parts: Body parts that change; empty for all.
+        begin: Begin of the part [s].
+        end: End of the part [s]; None for the end of the motion.
+        parts: Body parts to change; empty for all.
     """
 
     begin: float
@@ -77,16 +94,16 @@ class Request:
     """One request.
 
     Attributes:
-        number: Counts the requests received, from 1.
-        stamp: When it was received.
-        script: Sentences and the seconds of each; None leaves the length to parameter or model.
-        seed: None leaves it to the parameter.
-        guidance: None leaves it to the parameter.
-        steps: None leaves it to the parameter.
-        start: Joint positions to begin in by name [rad]; None for where the robot is.
-        edit: For an edit of the last motion, what changes.
-        plan_only: Whether the trajectory is sent nowhere.
-        reply: Who waits for the answer.
+        number: Number of the request, from 1.
+        stamp: Time of its receipt.
+        script: Sentences and their durations [s]; None leaves a duration to parameter or model.
+        seed: Seed; None for the parameter.
+        guidance: Guidance; None for the parameter.
+        steps: Passes for each scale; None for the parameter.
+        start: Joint positions to begin in, by name [rad]; None for where the robot is.
+        edit: The part to change, for an edit of the last motion.
+        plan_only: Whether the trajectory is planned but not sent.
+        client: Waits for the response.
     """
 
     number: int
@@ -98,51 +115,35 @@ class Request:
     start: Mapping[str, float] | None = None
     edit: Edit | None = None
     plan_only: bool = False
-    reply: Reply | None = field(default=None, compare=False)
+    client: Client | None = field(default=None, compare=False)
 
     @property
     def text(self) -> str:
-        """All sentences."""
+        """All sentences, separated by semicolons."""
         return "; ".join(text for text, _ in self.script)
 
     @property
     def canceled(self) -> bool:
-        """Whether whoever asked wants it no more."""
-        return self.reply is not None and self.reply.canceled
+        """Whether the client canceled the request."""
+        return self.client is not None and self.client.canceled
 
     def applied(self, settings: Settings) -> Settings:
-        """The parameters, with what this request says otherwise."""
-        said = {
-            name: value
-            for name, value in (
-                ("seed", self.seed),
-                ("guidance", self.guidance),
-                ("steps", self.steps),
-            )
-            if value is not None
-        }
-        return replace(settings, **said)  # type: ignore[arg-type]
+        """The parameters, replaced by the options of this request where it has any."""
+        options = {name: getattr(self, name) for name in ("seed", "guidance", "steps")}
+        return replace(settings, **{k: v for k, v in options.items() if v is not None})
 
 
 Fields = dict[str, Any]
-"""Arguments of `Request` that a message determines."""
+"""Arguments of `Request` that are read from a message."""
 
 
 def of_text(text: str) -> Fields:
-    """A plain sentence.
-
-    Raises:
-        RequestError: it cannot be used.
-    """
+    """Read a plain sentence; raises RequestError for an invalid field."""
     return {"script": ((_sentence(text), None),)}
 
 
 def of_text_command(message: TextCommand) -> Fields:
-    """A sentence with options.
-
-    Raises:
-        RequestError: something in it cannot be used.
-    """
+    """Read a sentence with options; raises RequestError for an invalid field."""
     return {
         "script": ((_sentence(message.text), _seconds(message.seconds, "seconds")),),
         **_options(message.seed, message.guidance, message.steps),
@@ -150,11 +151,7 @@ def of_text_command(message: TextCommand) -> Fields:
 
 
 def of_goal(goal: GenerateMotion.Goal) -> Fields:
-    """A goal of the action.
-
-    Raises:
-        RequestError: something in it cannot be used.
-    """
+    """Read a goal of the action; raises RequestError for an invalid field."""
     texts = list(goal.texts)
     if not 1 <= len(texts) <= MAX_TEXTS:
         raise RequestError(
@@ -179,11 +176,7 @@ def of_goal(goal: GenerateMotion.Goal) -> Fields:
 
 
 def of_edit(request: EditPlan.Request) -> Fields:
-    """A call of the service that edits the last plan.
-
-    Raises:
-        RequestError: something in it cannot be used.
-    """
+    """Read a call of `edit_plan`; raises RequestError for an invalid field."""
     begin, end = float(request.begin), float(request.end)
     if not (math.isfinite(begin) and math.isfinite(end) and begin >= 0.0):
         raise RequestError(
@@ -202,7 +195,7 @@ def of_edit(request: EditPlan.Request) -> Fields:
 
 
 def raw_text(of: Callable[..., Fields], message: Any) -> str:
-    """What can be told about a request that could not be read: its texts."""
+    """The texts of a message that could not be read, for the report."""
     if of is of_text:
         return str(message)
     return "; ".join(message.texts) if of is of_goal else str(message.text)

@@ -1,8 +1,8 @@
-"""What a consumer of JointTrajectory accepts: joint_trajectory_controller's rules, and ours.
+"""Validation of JointTrajectory messages by the rules of joint_trajectory_controller.
 
 The rules are those of ros2_controllers' joint_trajectory_controller with its default parameters (no
-partial goals, no integration, no velocity at the end). It checks neither NaN nor duplicate names;
-we do.
+partial goals, no integration, no velocity at the end). NaN and duplicate names, which it accepts,
+are refused as well.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from builtin_interfaces.msg import Duration, Time
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 MAX_END_VELOCITY = float(np.finfo(np.float32).eps)
-"""Largest speed in the last point that counts as rest [rad/s]; the controller's own figure."""
+"""Maximum speed at rest in the last point, as in the controller [rad/s]."""
 
 NANOSECONDS = 1_000_000_000
 
 
 def nanoseconds(stamp: Time | Duration) -> int:
-    """A ROS time or duration as one integer [ns]."""
+    """Convert a ROS time or duration to nanoseconds."""
     return int(stamp.sec) * NANOSECONDS + int(stamp.nanosec)
 
 
@@ -30,17 +30,17 @@ def check_joint_trajectory(
     now: int | None = None,
     partial: bool = False,
 ) -> list[str]:
-    """Say why a controller of these joints would refuse the message.
+    """List the reasons for which a controller of these joints would refuse a message.
 
     Args:
         message: The trajectory.
         joint_names: The joints of the robot.
-        now: Time of arrival [ns] on the clock of the message's stamp; None skips the check for a
-            trajectory that has already ended.
+        now: Time of arrival on the clock of the stamp [ns]; None skips the check that the
+            trajectory has not ended yet.
         partial: Whether joints may be left out (allow_partial_joints_goal).
 
     Returns:
-        The reasons, in words; empty when the message is good.
+        The reasons; empty for a valid message.
     """
     problems = _check_names(message.joint_names, joint_names, partial)
     if not message.points:

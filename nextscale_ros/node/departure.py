@@ -1,14 +1,12 @@
-"""How a trajectory begins, decided in the moment in which it is sent.
+"""Begin of a trajectory, decided at the time of sending.
 
-A trajectory begins in a state that was measured before it was made, checked and turned into
-messages, and after that it has its way to the controller. joint_trajectory_controller skips points
-that are past when it gets them, and its release of 2026 may begin with the first of them instead:
-either way the robot would jump. So no point is past when it is sent.
+A trajectory begins in a state that was measured before it was planned, checked and converted, and
+then takes time to reach the controller. joint_trajectory_controller skips points whose time is past
+on arrival, and its release of 2026 may begin with the first of them: either way the robot would
+jump. So no point that is sent is past.
 
-- To a robot at rest the trajectory is stamped with zero: the controller begins when it gets it,
-  however long that takes.
-- To a robot under way only those points are sent that are still to come, stamped with the time at
-  which the first of them is due.
+- For a robot at rest the stamp is zero: the controller begins on arrival, however late.
+- For a robot in motion only future points are sent, stamped with the time of the first of them.
 """
 
 from __future__ import annotations
@@ -29,24 +27,24 @@ from nextscale_ros.robot_state.active_trajectory import ActiveTrajectory
 from nextscale_ros.robot_state.splice import Splice
 
 JERK = 0.03
-"""Maximum distance of a joint between the plan under way and what takes over from it [rad]."""
+"""Maximum distance of a joint between the active trajectory and its successor [rad]."""
 
 _APPROACHES = np.arange(0.0, 0.31, 0.02)
-"""Times from a state near the first point to that point that are tried, shortest first [s]."""
+"""Candidate times from a nearby state to the first point, shortest first [s]."""
 
 _CYCLES = 0.02
-"""Time in which a controller may change velocities to those of the first point [s]."""
+"""Time for a controller to reach the velocities of the first point [s]."""
 
 
 @dataclass(frozen=True)
 class Departure:
-    """When a trajectory begins, and with which of its points.
+    """Time and first point of a trajectory that is sent.
 
     Attributes:
-        plan: What the robot does from now on.
-        begin: When time_from_start is 0, on the clock of the plan [s]; None: on arrival.
+        plan: The active trajectory from now on.
+        begin: Time of time_from_start 0 on the clock of the plan [s]; None for on arrival.
         first: Index of the first point that is sent.
-        shift: Added to the time_from_start of every point [s].
+        shift: Offset added to the time_from_start of every point [s].
     """
 
     plan: ActiveTrajectory
@@ -55,10 +53,10 @@ class Departure:
     shift: float = 0.0
 
     def apply(self, message: JointTrajectory | MultiDOFJointTrajectory, stamp: Time | None) -> None:
-        """Make a message of the whole trajectory begin so.
+        """Apply stamp, first point and offset to a message of the whole trajectory, in place.
 
         Args:
-            message: Changed in place.
+            message: The message.
             stamp: `begin` on the robot's clock; None where it is None.
         """
         message.header.stamp = Time() if stamp is None else stamp
@@ -73,19 +71,19 @@ class Departure:
 def at_rest(
     robot: Robot, trajectory: RobotTrajectory, state: RobotState | None, now: float
 ) -> Departure:
-    """Begin on arrival, from wherever near the first point the robot is.
+    """Begin on arrival, with the robot near the first point.
 
-    Where it is further off than the gate allows, the first point comes as much later as the
-    controller's spline from there needs to stay within the limits.
+    Where the robot is further from the first point than the gate allows, that point is delayed by
+    the time that the controller's spline needs to reach it within the limits.
 
     Args:
         robot: The robot.
         trajectory: Passed by the gate.
-        state: What is measured now; None where that is not known.
-        now: The time of sending [s].
+        state: State measured now; None where unknown.
+        now: Time of sending [s].
 
     Raises:
-        MovedError: the robot is too far from the first point, or moves otherwise than that.
+        MovedError: the robot is too far from the first point, or has another velocity.
     """
     shift = 0.0
     if state is not None:
@@ -111,14 +109,14 @@ def _check_place(robot: Robot, trajectory: RobotTrajectory, state: RobotState) -
     joint = int((change / allowed).argmax())
     if change[joint] > allowed[joint]:
         raise MovedError(
-            f"the robot moves, and not by a trajectory of ours: {robot.joint_names[joint]} is "
+            f"the robot moves, but not by a trajectory of this node: {robot.joint_names[joint]} is "
             f"{change[joint]:.2f} rad/s faster or slower than the trajectory begins, the limit is "
             f"{allowed[joint]:.2f}; {again}"
         )
 
 
 def _approach(robot: Robot, trajectory: RobotTrajectory, state: RobotState) -> float:
-    """How much later the first point must come to be reached within the limits [s]."""
+    """Delay of the first point with which it is reached within the limits [s]."""
     state = RobotState(state.positions, trajectory.velocities[0])
     for seconds in _APPROACHES:
         if not (findings := check_start(robot, _later(trajectory, float(seconds)), state)):
@@ -131,17 +129,17 @@ def _later(trajectory: RobotTrajectory, seconds: float) -> RobotTrajectory:
 
 
 def under_way(trajectory: RobotTrajectory, lead: Splice, now: float, margin: float) -> Departure:
-    """Take over from the plan under way at the first point that the message can be there for.
+    """Take over from the active trajectory at the first point that the message can arrive for.
 
     Args:
         trajectory: Passed by the gate; begins at `lead.time`.
-        lead: What the robot does until then, as it is known now.
-        now: The time of sending [s].
+        lead: What the robot does until the take-over, as known now.
+        now: Time of sending [s].
         margin: Time for the way to the controller [s]. With 0 the last point before now comes
-            first, for a controller that skips what is past.
+            first, for a controller that skips past points.
 
     Raises:
-        TooLateError: at that point the robot would jump.
+        TooLateError: the robot would jump at that point.
     """
     due = lead.time + trajectory.time_from_start
     if margin > 0:

@@ -1,4 +1,4 @@
-"""What an exception means to whoever asked: an outcome, one error code, and a sentence."""
+"""Outcome, error code and message of a failed request, by exception."""
 
 from __future__ import annotations
 
@@ -30,13 +30,14 @@ _CHECKS = {
     "start": ErrorCode.UNSAFE_START,
     "end": ErrorCode.UNSAFE_END,
 }
-"""Checks of the safety gate -> codes."""
+"""Error codes of the safety gate's checks."""
 
 _BAD_REQUEST = range(100, 200)
+"""Error codes of requests that no robot or model could serve."""
 
 
 class TooLateError(UnsafeTrajectoryError):
-    """A trajectory was not ready in time for a robot that moves."""
+    """A trajectory was not ready in time for a robot in motion."""
 
 
 class MovedError(UnsafeTrajectoryError):
@@ -47,61 +48,46 @@ class RefusedByRulesError(UnsafeTrajectoryError):
     """joint_trajectory_controller would refuse the message."""
 
 
-class GateRefusedError(UnsafeTrajectoryError):
-    """The safety gate refused a trajectory.
-
-    Args:
-        report: What it found.
-    """
-
-    def __init__(self, report: SafetyReport) -> None:
-        super().__init__(report.line())
-        self.report = report
-
-
 @dataclass(frozen=True)
 class Failure:
-    """Why a request did not end with a trajectory.
+    """Why a request ended without a trajectory.
 
     Attributes:
         outcome: A constant of `MotionReport`.
         code: A constant of `ErrorCode`.
         message: For people.
+        safety: What the safety gate found, if it checked a trajectory.
     """
 
     outcome: str
     code: int
     message: str
+    safety: SafetyReport | None = None
 
 
 def failure_of(error: BaseException) -> Failure:
-    """What an exception means.
-
-    Args:
-        error: Raised while a request was served.
-    """
+    """Classify an exception that was raised while a request was served."""
     message = str(error)
     if isinstance(error, RequestError):
         outcome = MotionReport.BAD_INPUT if error.code in _BAD_REQUEST else MotionReport.FAILED
         return Failure(outcome, error.code, message)
-    if isinstance(error, GateRefusedError):
-        return Failure(MotionReport.REJECTED, gate_code(error.report), message)
+    safety = error.report if isinstance(error, UnsafeTrajectoryError) else None
     for kind, outcome, code in _KINDS:
         if isinstance(error, kind):
-            return Failure(outcome, code, message)
-    # Torch tells a lack of memory by RuntimeErrors of several kinds.
+            if kind is UnsafeTrajectoryError and safety is not None:
+                code, message = _gate_code(safety), safety.line()
+            return Failure(outcome, code, message, safety)
+    # Torch raises several kinds of RuntimeError for a lack of memory.
     if isinstance(error, MemoryError) or "out of memory" in message.lower():
-        told = f"out of memory: {message}" if message else "out of memory"
-        return Failure(MotionReport.FAILED, ErrorCode.OUT_OF_MEMORY, told)
+        message = f"out of memory: {message}" if message else "out of memory"
+        return Failure(MotionReport.FAILED, ErrorCode.OUT_OF_MEMORY, message)
     return Failure(MotionReport.FAILED, ErrorCode.UNKNOWN, f"{type(error).__name__}: {message}")
 
 
-def gate_code(report: SafetyReport) -> int:
+def _gate_code(report: SafetyReport) -> int:
     """The code of the first check that refused a trajectory."""
-    for finding in report.findings:
-        if finding.severity == "rejected":
-            return int(_CHECKS.get(finding.check, ErrorCode.UNKNOWN))
-    return int(ErrorCode.UNKNOWN)
+    refused = (finding.check for finding in report.findings if finding.severity == "rejected")
+    return int(_CHECKS.get(next(refused, ""), ErrorCode.UNKNOWN))
 
 
 _KINDS: tuple[tuple[type[BaseException], str, int], ...] = (
@@ -118,4 +104,4 @@ _KINDS: tuple[tuple[type[BaseException], str, int], ...] = (
     (ConfigError, MotionReport.FAILED, ErrorCode.GENERATION_FAILED),
     (NextscaleError, MotionReport.FAILED, ErrorCode.GENERATION_FAILED),
 )
-"""The first that fits counts."""
+"""Outcome and code by class of exception; the first match counts."""

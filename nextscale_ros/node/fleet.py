@@ -1,4 +1,4 @@
-"""`generate_node`: one process that serves one robot, or several with one model."""
+"""The program `generate_node`: one process that serves one robot, or several with one model."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from nextscale_ros.spin import serve
 
 
 def makers(fleet: dict[str, str]) -> list[Callable[[], Node]]:
-    """What makes the nodes of a fleet; without one, the one node of the command line."""
+    """Factories of the nodes of a fleet; without one, of the single node."""
     if not fleet:
         return [GenerateNode]
     models = ModelStore()

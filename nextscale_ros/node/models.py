@@ -1,31 +1,61 @@
-"""Motion models of this process: each is loaded once, however many robots it serves."""
+"""Motion models of this process, each loaded once and shared by the robots that it serves."""
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.resources import resource
 from nextscale_core.stopwatch import Run
-from nextscale_ros.node.plan import EditingSource
 
 _PATIENCE = 0.05
-"""How often a robot that waits for the model looks whether its request is still wanted [s]."""
+"""Period in which a request that waits for the model checks whether it is still wanted [s]."""
+
+Generate = Callable[..., MotionClip]
+"""A method of `MotionPipeline` that returns a motion."""
+
+
+class MotionSource(Protocol):
+    """A motion model with methods of `MotionPipeline`; `sequence` and `edit` may be missing."""
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        ...
+
+    @property
+    def generate(self) -> Generate:
+        """A motion for a sentence."""
+        ...
+
+    @property
+    def complete(self) -> Generate:
+        """A motion for a sentence, continuing a known one."""
+        ...
+
+    @property
+    def sequence(self) -> Generate:
+        """A motion for several sentences, continuing a known one."""
+        ...
+
+    @property
+    def edit(self) -> Generate:
+        """A known motion with a part of it changed."""
+        ...
 
 
 class SharedModel:
-    """One model for several robots: they take turns.
+    """A model that several robots use in turn.
 
     Args:
         pipeline: The model.
     """
 
-    def __init__(self, pipeline: EditingSource) -> None:
+    def __init__(self, pipeline: MotionSource) -> None:
         self._pipeline = pipeline
         self._turn = threading.Lock()
 
@@ -36,40 +66,34 @@ class SharedModel:
 
     @property
     def steps(self) -> tuple[int, ...]:
-        """Passes for each of its scales, coarse to fine; empty where it does not say."""
+        """Passes for each scale, coarse to fine; empty where unknown."""
         sampling = getattr(self._pipeline, "sampling", None)
         return tuple(getattr(sampling, "steps", ()))
 
-    def generate(self, text: str, **options: Any) -> MotionClip:
+    def generate(self, *arguments: Any, **options: Any) -> MotionClip:
         """See `MotionPipeline.generate`."""
-        with self._my_turn(options.get("run")):
-            return self._pipeline.generate(text, **options)
+        return self._call(self._pipeline.generate, arguments, options)
 
-    def complete(
-        self, known: MotionClip, known_frames: Any, text: str, **options: Any
-    ) -> MotionClip:
+    def complete(self, *arguments: Any, **options: Any) -> MotionClip:
         """See `MotionPipeline.complete`."""
-        with self._my_turn(options.get("run")):
-            return self._pipeline.complete(known, known_frames, text, **options)
+        return self._call(self._pipeline.complete, arguments, options)
 
-    def sequence(self, script: Any, **options: Any) -> MotionClip:
+    def sequence(self, *arguments: Any, **options: Any) -> MotionClip:
         """See `MotionPipeline.sequence`."""
-        with self._my_turn(options.get("run")):
-            return self._pipeline.sequence(script, **options)
+        return self._call(self._pipeline.sequence, arguments, options)
 
-    def edit(self, clip: MotionClip, text: str, **options: Any) -> MotionClip:
+    def edit(self, *arguments: Any, **options: Any) -> MotionClip:
         """See `MotionPipeline.edit`."""
-        with self._my_turn(options.get("run")):
-            return self._pipeline.edit(clip, text, **options)
+        return self._call(self._pipeline.edit, arguments, options)
 
-    @contextmanager
-    def _my_turn(self, run: Run | None) -> Iterator[None]:
+    def _call(
+        self, method: Generate, arguments: tuple[Any, ...], options: dict[str, Any]
+    ) -> MotionClip:
+        run = options.get("run") or Run()
         while not self._turn.acquire(timeout=_PATIENCE):
-            if run is not None:
-                # Raises where the request is wanted no more.
-                run.progress(0, 1)
+            run.progress(0, 1)  # raises where the request has become pointless
         try:
-            yield
+            return method(*arguments, **options)
         finally:
             self._turn.release()
 
@@ -82,19 +106,18 @@ class ModelStore:
         self._lock = threading.Lock()
 
     def get(self, model: str, device: str, torch_threads: int = 0) -> SharedModel:
-        """A model, loaded if it is not yet.
+        """Return a model, loaded at the first call.
 
         Args:
             model: Name or folder.
-            device: Where it runs.
-            torch_threads: Threads of torch; 0 leaves one core to everything else. Counts for the
-                whole process.
+            device: Torch device.
+            torch_threads: Threads of torch in this process; 0 leaves one core to other work.
 
         Raises:
             ModelLoadError: it cannot be loaded.
-            ConfigError: no such device.
+            ConfigError: unknown device.
         """
-        # Torch takes seconds to import; with another motion source it is not needed.
+        # Importing torch takes seconds, and other motion sources do without.
         import torch
 
         from nextscale_core.pipeline import MotionPipeline
@@ -110,10 +133,10 @@ class ModelStore:
 
 
 def check_device(device: str) -> None:
-    """Make sure that there is such a device.
+    """Check that a torch device exists.
 
     Raises:
-        ConfigError: there is none; the message says what there is.
+        ConfigError: it does not; the message lists those that do.
     """
     import torch
 
@@ -121,7 +144,7 @@ def check_device(device: str) -> None:
     try:
         wanted = torch.device(device)
     except RuntimeError as error:
-        raise ConfigError(f"no device {device!r}; there is {', '.join(there)}") from error
+        raise ConfigError(f"unknown device {device!r}; there is {', '.join(there)}") from error
     name = str(wanted) if wanted.type != "cuda" or wanted.index is not None else "cuda:0"
     if name not in there:
         raise ConfigError(f"device {device!r} is not there; there is {', '.join(there)}")
@@ -129,20 +152,17 @@ def check_device(device: str) -> None:
 
 def list_models() -> list[tuple[str, str]]:
     """Name and description of the models that come with the package."""
-    found = []
-    for folder in sorted(resource("weights").iterdir()):
-        if (folder / "generator" / "config.json").is_file():
-            found.append((folder.name, _description(folder.name)))
-    return found
+    return [
+        (folder.name, _description(folder.name))
+        for folder in sorted(resource("weights").iterdir())
+        if (folder / "generator" / "config.json").is_file()
+    ]
 
 
 def _description(name: str) -> str:
     try:
-        size = sum(
-            file.stat().st_size
-            for file in resource(f"weights/{name}").rglob("*.safetensors")
-            if file.is_file()
-        )
+        files = resource(f"weights/{name}").rglob("*.safetensors")
+        size = sum(file.stat().st_size for file in files if file.is_file())
     except OSError:
         return ""
     return f"MoScale, text to motion at 20 Hz, {size / 1e6:.0f} MB"

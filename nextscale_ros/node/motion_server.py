@@ -1,4 +1,4 @@
-"""From requests to published trajectories: what an active node does, whoever asks."""
+"""Serves requests of every origin, from the received message to the published trajectory."""
 
 from __future__ import annotations
 
@@ -8,44 +8,41 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from builtin_interfaces.msg import Time
 from rclpy.duration import Duration
 from rclpy.node import Node
 
 from nextscale_core.exceptions import GenerationCancelled
 from nextscale_core.motion.clip import MotionClip
-from nextscale_core.robots import RobotTrajectory
-from nextscale_ros.action import GenerateMotion
 from nextscale_ros.log_throttle import LogThrottle, severities
 from nextscale_ros.messages.conversions import base_trajectory, joint_trajectory
-from nextscale_ros.messages.requests import Fields, Reply, Request, RequestError, raw_text
-from nextscale_ros.messages.validate_trajectory import (
-    NANOSECONDS,
-    check_joint_trajectory,
-    nanoseconds,
+from nextscale_ros.messages.requests import (
+    Client,
+    Fields,
+    Request,
+    RequestError,
+    Response,
+    raw_text,
 )
+from nextscale_ros.messages.validate_trajectory import NANOSECONDS, check_joint_trajectory
 from nextscale_ros.msg import ErrorCode, MotionReport
 from nextscale_ros.node.departure import Departure, at_rest, under_way
+from nextscale_ros.node.diagnostics import Statistics
 from nextscale_ros.node.error_codes import (
     Failure,
-    GateRefusedError,
     MovedError,
     RefusedByRulesError,
     TooLateError,
     failure_of,
 )
+from nextscale_ros.node.live_planner import LivePlanner, Plan, choose_seed
 from nextscale_ros.node.outputs import Output
-from nextscale_ros.node.plan import Plan, Progress, Surroundings
-from nextscale_ros.node.planner import Planner, choose_seed
-from nextscale_ros.node.progress import Watch
-from nextscale_ros.node.reports import Ended, log_line, make_report
-from nextscale_ros.node.start_state import StartsAt, StartsNear
-from nextscale_ros.node.statistics import Statistics
+from nextscale_ros.node.progress import ProgressTracker
+from nextscale_ros.node.reports import failure_report, log_line, success_report
+from nextscale_ros.node.start_state import Start
 from nextscale_ros.node.worker import NewestOnlyWorker, Ticket
 from nextscale_ros.parameters.values import Settings, read_settings
 from nextscale_ros.robot_state.active_trajectory import ActiveTrajectory
-from nextscale_ros.robot_state.inputs import RobotInputs
 from nextscale_ros.robot_state.state_monitor import StateMonitor
 
 _SEVERITIES = {
@@ -55,38 +52,39 @@ _SEVERITIES = {
     MotionReport.CANCELED: "info",
     MotionReport.FAILED: "error",
 }
+"""Severity of the log line, by outcome; others are warnings."""
 
 _MOMENT = 0.02
-"""So far ahead a robot that follows a trajectory is looked for when the next one is sent [s]."""
+"""Time ahead at which a robot that follows a trajectory is expected when the next is sent [s]."""
 
 
 class MotionServer:
-    """Serves requests one after the other, the newest first and alone.
+    """Serves one request at a time, the newest first.
 
     Args:
-        node: Whose parameters, clock and log are used.
-        planner: Makes the trajectories.
-        situation: Tells where the robot is.
-        output: Takes the trajectories.
+        node: Gives parameters, clock and log.
+        planner: Plans the trajectories.
+        monitor: State of the robot.
+        output: Sends the trajectories.
         show: Shows plans to people.
-        report: Publishes a report.
-        statistics: Counts.
-        clock: The clock that the robot lives by [s].
+        publish_report: Publishes a report.
+        statistics: Counts the requests.
+        clock: Clock of the robot's states [s].
     """
 
     def __init__(
         self,
         node: Node,
-        planner: Planner,
-        situation: StateMonitor,
+        planner: LivePlanner,
+        monitor: StateMonitor,
         output: Output,
         show: Callable[[ActiveTrajectory, MotionClip | None, str], None],
-        report: Callable[[MotionReport], None],
+        publish_report: Callable[[MotionReport], None],
         statistics: Statistics,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._node, self._planner, self._situation = node, planner, situation
-        self._output, self._publish_report, self._statistics = output, report, statistics
+        self._node, self._planner, self._monitor = node, planner, monitor
+        self._output, self._publish_report, self._statistics = output, publish_report, statistics
         self._clock, self._show = clock, show
         self._last: MotionClip | None = None
         self._active = True
@@ -96,60 +94,51 @@ class MotionServer:
         self._worker = NewestOnlyWorker(self._work, self._superseded)
 
     def close(self, timeout: float = 5.0) -> bool:
-        """Give up the work at hand, and what is being executed.
-
-        Args:
-            timeout: How long the work at hand may take to notice [s].
-
-        Returns:
-            Whether it has.
-        """
+        """Cancel work and execution; returns whether the work has ended within a time [s]."""
         self._active = False
         idle = self._worker.close(timeout)
         self._output.close()
         return idle
 
     def drop(self) -> None:
-        """Give up the work at hand; requests that come later are served."""
+        """Cancel the current work; later requests are served."""
         self._worker.drop()
 
-    def submit(self, of: Callable[[Any], Fields], message: Any, reply: Reply | None = None) -> None:
-        """Take a request; returns at once.
+    def submit(
+        self, of: Callable[[Any], Fields], message: Any, client: Client | None = None
+    ) -> None:
+        """Take a request and return at once.
 
         Args:
             of: Reads the message, one of the functions of `nextscale_ros.messages.requests`.
-            message: What was received.
-            reply: Who waits for the answer.
+            message: The received message.
+            client: Waits for the response.
         """
-        # Topics, goals and edits come in threads of their own: without turns, of two that come at
-        # once the one with the lower number could be taken for the newer.
+        # Topics, goals and edits come in several threads; the lock keeps the order of the numbers.
         with self._turns:
-            self._submit(of, message, reply)
+            self._submit(of, message, client)
 
-    def _submit(self, of: Callable[[Any], Fields], message: Any, reply: Reply | None) -> None:
+    def _submit(self, of: Callable[[Any], Fields], message: Any, client: Client | None) -> None:
         stamp = self._node.get_clock().now().to_msg()
         number = self._statistics.receive()
-        request = Request(number, stamp, (), reply=reply)
+        request = Request(number, stamp, (), client=client)
         try:
             request = replace(request, **of(message))
         except Exception as error:
-            # Whatever a stranger sends must not end a callback, and with it the node.
+            # No message may end a callback, and with it the node.
             text = raw_text(of, message)
-            self._end(replace(request, script=((text, None),)), None, failure_of(error))
+            self._fail(replace(request, script=((text, None),)), None, failure_of(error))
             return
         self._log("info", "received", f"request {number}: {request.text[:200]!r}")
         refuse = read_settings(self._node).preemption == "refuse"
-        if refuse and self._output.executing:
-            taken = False
-        else:
-            taken = self._worker.submit(request, only_if_idle=refuse)
-        if not taken:
-            self._end(request, None, self._not_taken())
+        busy = refuse and self._output.executing
+        if busy or not self._worker.submit(request, only_if_idle=refuse):
+            self._fail(request, None, self._not_taken())
 
-    def cancel(self, reply: Reply) -> None:
-        """Whoever asked wants it no more; what is being generated notices by itself."""
-        if self._output.cancel(reply):
-            self._situation.forget()
+    def cancel(self, client: Client) -> None:
+        """Cancel the execution for a client; generation checks for cancellation itself."""
+        if self._output.cancel(client):
+            self._monitor.forget()
 
     def _not_taken(self) -> Failure:
         if not self._active:
@@ -160,55 +149,48 @@ class MotionServer:
             "another request is being served, and the parameter preemption is 'refuse'",
         )
 
-    def health(self, inputs: RobotInputs) -> dict[str, Any]:
-        """Fields of `nextscale_ros.node.diagnostics.Health` that are known here."""
-        delays = np.array(list(inputs.delays))
-        more = {}
-        if len(delays):
-            for share in (50, 99):
-                delay = float(np.percentile(delays, share))
-                more[f"joint state delay p{share} [s]"] = f"{delay:.4f}"
-        return {
-            "state_age": inputs.joints.age(self._clock()),
-            "state_messages": inputs.joints.messages,
-            "conflict": inputs.joints.conflict(self._clock()),
-            "listeners": self._output.listeners,
-            "more": more,
-        }
+    @property
+    def listeners(self) -> int:
+        """Number of subscribers to the trajectories, or of controllers."""
+        return self._output.listeners
 
     # -- the worker's thread
 
     def _work(self, request: Request, ticket: Ticket) -> None:
-        """Serve one request; whatever goes wrong is reported and the node lives on."""
-        plan = Plan(seed=0)
+        """Serve one request; every error ends in a report."""
+        tracker: ProgressTracker | None = None
+        plan: Plan | None = None
         try:
             settings = request.applied(read_settings(self._node))
-            plan.seed = choose_seed(settings)
-            watch = Watch(
+            tracker = ProgressTracker(
+                choose_seed(settings),
                 lambda: ticket.stale or request.canceled,
-                lambda progress: self._tell(request, progress),
+                (lambda message: None) if request.client is None else request.client.feedback,
                 settings.steps or self._own_steps,
                 len(request.script),
             )
-            self._make(request, plan, settings, watch)
+            start = Start.of(request, self._planner.robot, self._monitor, self._clock)
+            plan = self._plan(request, settings, start, tracker)
             try:
-                self._send(request, plan, ticket, settings)
+                self._send(request, plan, ticket, settings, tracker)
             except TooLateError as late:
-                assert plan.again is not None
-                plan.notes.append(f"made again: {late}")
-                plan.again()
-                self._send(request, plan, ticket, settings)
+                tracker.notes.append(f"made again: {late}")
+                plan = self._planner.plan_motion(plan.motion, settings, start, tracker)
+                self._send(request, plan, ticket, settings, tracker)
         except GenerationCancelled:
-            self._superseded(request, plan)
+            self._superseded(request, tracker)
         except Exception as error:
-            self._end(request, plan, failure_of(error))
+            failure = failure_of(error)
+            if plan is not None and failure.safety is None:
+                failure = replace(failure, safety=plan.safety)
+            self._fail(request, tracker, failure)
 
-    def _make(self, request: Request, plan: Plan, settings: Settings, watch: Watch) -> None:
-        surroundings = self._surroundings(request)
+    def _plan(
+        self, request: Request, settings: Settings, start: Start, tracker: ProgressTracker
+    ) -> Plan:
         if not request.plan_only:
-            # A robot whose state is unknown is known to be unknown before any work is done, and
-            # so is a controller that is not there.
-            surroundings.now(settings)
+            # An unknown state or a missing controller ends the request before the work begins.
+            start.read(settings)
             self._output.check()
         steps, known = settings.steps, self._own_steps
         if steps and known and len(steps) != len(known):
@@ -217,127 +199,118 @@ class MotionServer:
                 f"the model has {len(known)} scales, steps must hold as many, got {list(steps)}",
             )
         if request.edit is None:
-            self._planner.fill(plan, request.script, settings, surroundings, watch)
-            return
+            return self._planner.plan(request.script, settings, start, tracker)
         if self._last is None:
             raise RequestError(
                 ErrorCode.NOTHING_TO_EDIT, "no motion has been made yet: send a sentence first"
             )
         text = request.script[0][0]
-        self._planner.fill_edited(
-            plan, self._last, text, request.edit, settings, surroundings, watch
-        )
+        return self._planner.plan_edit(self._last, text, request.edit, settings, start, tracker)
 
     @property
     def _own_steps(self) -> tuple[int, ...]:
-        """Passes for each of the model's scales; empty where it does not say."""
+        """Passes for each of the model's scales; empty where unknown."""
         return tuple(getattr(self._planner.pipeline, "steps", ()))
 
-    def _surroundings(self, request: Request) -> Surroundings:
-        robot, start = self._planner.robot, request.start
-        if start is None:
-            return _Unsure(self._situation) if request.plan_only else self._situation
-        if request.plan_only:
-            return StartsAt(robot, start, self._situation, self._clock)
-        return StartsNear(robot, start, self._situation)
-
-    def _send(self, request: Request, plan: Plan, ticket: Ticket, settings: Settings) -> None:
-        """Send the trajectory if the gate passed it and nothing newer has arrived.
+    def _send(
+        self,
+        request: Request,
+        plan: Plan,
+        ticket: Ticket,
+        settings: Settings,
+        tracker: ProgressTracker,
+    ) -> None:
+        """Send the trajectory if no newer request has arrived.
 
         Raises:
-            GenerationCancelled: something newer has arrived.
-            UnsafeTrajectoryError: the gate or the check of the message refused it.
-            RobotStateError: it is no longer known where the robot is.
+            GenerationCancelled: a newer request has arrived.
+            UnsafeTrajectoryError: the message is invalid, or the robot is elsewhere by now.
+            RobotStateError: the state of the robot is no longer known.
         """
-        result = plan.result
-        assert result is not None
-        if result.trajectory is None:
-            raise GateRefusedError(result.report)
-        trajectory = result.trajectory
-        with plan.stopwatch.stage("message"):
+        robot = self._planner.robot
+        with tracker.stopwatch.stage("message"):
             frame = str(self._node.get_parameter("base_frame").value)
-            command = joint_trajectory(trajectory)
-            base = base_trajectory(trajectory, frame, robot=self._planner.robot)
-            problems = check_joint_trajectory(command, self._planner.robot.joint_names)
+            command = joint_trajectory(plan.trajectory)
+            base = base_trajectory(plan.trajectory, frame, robot=robot)
+            problems = check_joint_trajectory(command, robot.joint_names)
         if problems:
             raise RefusedByRulesError(f"a controller would refuse it: {'; '.join(problems)}")
-        sent: list[tuple[MotionReport, ActiveTrajectory]] = []
+        sent: list[tuple[Response, ActiveTrajectory]] = []
 
         def send() -> None:
             if request.canceled:
                 return
-            departure = self._departure(request, plan, trajectory, settings)
+            departure = self._departure(request, plan, settings)
             stamp = None if departure.begin is None else self._stamp(departure.begin)
             departure.apply(command, stamp)
             departure.apply(base, stamp)
-            plan.listeners = 0 if request.plan_only else self._output.listeners
-            report = self._report(request, plan, None)
-            report.points = len(command.points)
-            report.duration = nanoseconds(command.points[-1].time_from_start) / NANOSECONDS
-            sent.append((report, departure.plan))
+            report = self._signed(success_report(request, tracker, plan.safety, command))
+            report.listeners = 0 if request.plan_only else self._output.listeners
+            sent.append((Response(report, command, base), departure.plan))
             if not request.plan_only:
-                self._hand_over(request, Ended(report, command, base), departure.plan)
+                self._hand_over(request, *sent[0])
 
         if not ticket.publish(send) or not sent:
             raise GenerationCancelled("not wanted any more")
-        self._last = plan.clip
-        report, published = sent[0]
-        self._told(report)
+        self._last = plan.motion.new
+        response, active = sent[0]
+        self._publish(response.report)
         if request.plan_only:
-            if request.reply is not None:
-                request.reply.done(Ended(report, command, base))
+            self._respond(request, response)
             return
-        # Pictures take a while: not before the trajectory is out, and nobody waits for them.
-        self._show(published, plan.clip, request.text)
-        if not plan.listeners:
+        # Pictures take a while, so they come after the trajectory.
+        self._show(active, self._last, request.text)
+        if not response.report.listeners:
             self._log(
-                "warn", "unheard", f"{self._output.nobody}: trajectory {request.number} is lost"
+                "warn", "unheard", f"{self._output.missing}: trajectory {request.number} is lost"
             )
 
-    def _departure(
-        self, request: Request, plan: Plan, trajectory: RobotTrajectory, settings: Settings
-    ) -> Departure:
-        """How the trajectory begins if it is sent now.
+    def _departure(self, request: Request, plan: Plan, settings: Settings) -> Departure:
+        """Check the robot's state once more and decide how the trajectory begins if sent now.
 
         Raises:
-            TooLateError: a robot under way would jump.
+            TooLateError: a robot in motion would jump.
             MovedError: a robot at rest was moved meanwhile.
-            RobotStateError: it is no longer known where it is.
+            RobotStateError: its state is no longer known.
         """
         lead = plan.lead
         if lead is not None:
             if not request.plan_only:
-                lead = self._situation.confirmed(lead, settings)
+                lead = self._monitor.confirmed(lead, settings)
             if lead is None:
-                raise TooLateError("the robot no longer does what the new motion was to follow on")
-            return under_way(trajectory, lead, self._clock(), settings.takeover_margin)
+                raise TooLateError("the robot no longer follows what the new motion continues")
+            return under_way(plan.trajectory, lead, self._clock(), settings.takeover_margin)
         now = None
         if plan.measured and not request.plan_only:
-            now = self._situation.now(settings, _MOMENT)
+            now = self._monitor.now(settings, _MOMENT)
         state = now.measured if now is not None and now.real else None
         try:
-            return at_rest(self._planner.robot, trajectory, state, self._clock())
+            return at_rest(self._planner.robot, plan.trajectory, state, self._clock())
         except MovedError as error:
             if now is None or now.lead is None:
                 raise
             raise TooLateError(f"the robot has begun with what was sent before: {error}") from error
 
-    def _hand_over(self, request: Request, ended: Ended, published: ActiveTrajectory) -> None:
-        """Send what was made; the situation hears when the robot has got it."""
+    def _hand_over(self, request: Request, response: Response, active: ActiveTrajectory) -> None:
+        """Send a trajectory, and register it as active once the robot has accepted it."""
 
-        def executed(request: Request, ended: Ended, code: int, message: str) -> None:
-            # Whatever the robot does now, it is not what was planned.
+        def executed(code: int, message: str) -> None:
+            # After a failed execution the robot does not follow the plan.
             if code not in (ErrorCode.NONE, ErrorCode.PREEMPTED):
-                self._situation.forget(published.trajectory)
-            self._executed(request, ended, code, message)
+                self._monitor.forget(active.trajectory)
+            if code != ErrorCode.NONE:
+                # The report is published already: only the response has the error.
+                response.report.error.code, response.report.error.message = code, message
+                self._log("warn", "executed", f"request {request.number}: execution: {message}")
+            self._respond(request, response)
 
         self._output.send(
-            ended, request, published, executed, lambda: self._situation.published(published)
+            response, request, active, executed, lambda: self._monitor.published(active)
         )
 
     def _stamp(self, begin: float) -> Time:
-        """A time by `clock` [s] on the robot's clock, else on ours."""
-        seconds = self._situation.stamp(begin)
+        """A time by `clock` [s] on the clock of the joint states, or else on the node's."""
+        seconds = self._monitor.stamp(begin)
         if seconds is None:
             now = self._node.get_clock().now()
             ours: Time = (now + Duration(seconds=begin - self._clock())).to_msg()
@@ -347,7 +320,7 @@ class MotionServer:
 
     # -- ends
 
-    def _superseded(self, request: Request, plan: Plan | None = None) -> None:
+    def _superseded(self, request: Request, tracker: ProgressTracker | None = None) -> None:
         if request.canceled:
             failure = Failure(MotionReport.CANCELED, ErrorCode.CANCELED, "canceled by the client")
         elif not self._active:
@@ -356,64 +329,27 @@ class MotionServer:
             failure = Failure(
                 MotionReport.SUPERSEDED, ErrorCode.PREEMPTED, "a newer request arrived"
             )
-        self._end(request, plan, failure)
+        self._fail(request, tracker, failure)
 
-    def _end(self, request: Request, plan: Plan | None, failure: Failure) -> None:
-        report = self._report(request, plan, failure)
-        self._told(report)
-        if request.reply is not None:
-            request.reply.done(Ended(report))
+    def _fail(self, request: Request, tracker: ProgressTracker | None, failure: Failure) -> None:
+        report = self._signed(failure_report(request, tracker, failure))
+        self._publish(report)
+        self._respond(request, Response(report))
 
-    def _executed(self, request: Request, ended: Ended, code: int, message: str) -> None:
-        """What came of a trajectory that was sent; the report on it is out already."""
-        if code != ErrorCode.NONE:
-            ended.report.error.code, ended.report.error.message = code, message
-            self._log("warn", "executed", f"request {request.number}: execution: {message}")
-        if request.reply is not None:
-            request.reply.done(ended)
+    def _signed(self, report: MotionReport) -> MotionReport:
+        report.robot, report.model = self._planner.robot.name, self._planner.pipeline.name
+        return report
 
-    def _report(self, request: Request, plan: Plan | None, failure: Failure | None) -> MotionReport:
-        return make_report(
-            request, self._planner.robot.name, self._planner.pipeline.name, plan, failure
-        )
+    @staticmethod
+    def _respond(request: Request, response: Response) -> None:
+        if request.client is not None:
+            request.client.respond(response)
 
-    def _told(self, report: MotionReport) -> None:
-        """Count, log and publish."""
+    def _publish(self, report: MotionReport) -> None:
+        """Count, log and publish a report."""
         with self._ends:
             self._statistics.end(report)
             severity = _SEVERITIES.get(report.outcome, "warn")
             self._log(severity, report.outcome, log_line(report))
             if self._node.context.ok():
                 self._publish_report(report)
-
-    @staticmethod
-    def _tell(request: Request, progress: Progress) -> None:
-        if request.reply is not None:
-            request.reply.feedback(
-                GenerateMotion.Feedback(
-                    stage=progress.stage,
-                    text=progress.text,
-                    scale=progress.scale,
-                    scales=progress.scales,
-                    done=float(progress.done),
-                )
-            )
-
-
-class _Unsure:
-    """A situation that need not be known, since nothing is executed.
-
-    Args:
-        situation: The situation.
-    """
-
-    def __init__(self, situation: StateMonitor) -> None:
-        self._situation = situation
-
-    def past(self, settings: Settings, ahead: float) -> Any:
-        """What is known of it."""
-        return self._situation.past(settings, ahead)
-
-    def now(self, settings: Settings, ahead: float = 0.0) -> Any:
-        """The measured state, or the nominal one where none is measured."""
-        return self._situation.now(replace(settings, state_policy="assume_nominal"), ahead)

@@ -1,182 +1,161 @@
-"""Where trajectories go: a topic, or the action of a controller."""
+"""Outputs of trajectories: a topic, or the action of a controller."""
 
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Protocol
 
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
 from nextscale_ros.action import GenerateMotion
-from nextscale_ros.messages.requests import Reply, Request, RequestError
+from nextscale_ros.messages.requests import Client, Request, RequestError, Response
 from nextscale_ros.msg import ErrorCode
 from nextscale_ros.node.progress import EXECUTE
-from nextscale_ros.node.reports import Ended
 from nextscale_ros.node.trajectory_client import TrajectoryController
 from nextscale_ros.parameters.values import read_settings
 from nextscale_ros.qos import COMMAND, publisher_events
 from nextscale_ros.robot_state.active_trajectory import ActiveTrajectory
 
 CLOSING = 1.0
-"""How long the controller is given to hear that an execution is canceled [s]."""
+"""Time for the controller to confirm a cancellation before the client is destroyed [s]."""
 
-Executed = Callable[[Request, Ended, int, str], None]
-"""Told of the end of an execution: error code, and what happened."""
+Executed = Callable[[int, str], None]
+"""Called at the end of an execution with an error code and a message."""
 
 Complain = Callable[[str], None]
-"""Takes what is wrong with a connection, in a sentence."""
+"""Called with one sentence about a connection that does not work."""
 
 
-class Output(Protocol):
-    """Takes trajectories that passed every check."""
+class Publishers:
+    """Publishers of trajectories, which exist as long as the node.
+
+    Args:
+        node: Owns them.
+        complain: Called for connections that do not work.
+
+    Attributes:
+        commands: Joint trajectories; None where the parameter `output` names the action.
+        bases: Trajectories of the floating base.
+    """
+
+    def __init__(self, node: Node, complain: Complain) -> None:
+        def publisher(kind: type, parameter: str) -> Publisher:
+            topic = str(node.get_parameter(parameter).value)
+            events = publisher_events(node, topic, COMMAND, complain)
+            return node.create_publisher(kind, topic, COMMAND, event_callbacks=events)
+
+        self.commands: Publisher | None = None
+        if str(node.get_parameter("output").value) == "topic":
+            self.commands = publisher(JointTrajectory, "command_topic")
+        self.bases = publisher(MultiDOFJointTrajectory, "base_topic")
+
+
+class Output(ABC):
+    """Sends trajectories that passed every check."""
 
     @property
+    @abstractmethod
     def listeners(self) -> int:
-        """Who takes them now."""
-        ...
+        """Number of subscribers or controllers."""
 
     @property
-    def nobody(self) -> str:
-        """What to say when there is no listener."""
-        ...
+    @abstractmethod
+    def missing(self) -> str:
+        """Message for the log while there is no listener."""
 
     @property
     def executing(self) -> bool:
         """Whether a trajectory is known to be executed now."""
-        ...
+        return False
 
     def check(self) -> None:
-        """Make sure that a trajectory can be sent.
+        """Raise RequestError if no trajectory can be sent."""
+        return None
 
-        Raises:
-            RequestError: it cannot.
-        """
-        ...
-
+    @abstractmethod
     def send(
         self,
-        ended: Ended,
+        response: Response,
         request: Request,
-        published: ActiveTrajectory,
+        active: ActiveTrajectory,
         executed: Executed,
         begun: Callable[[], None],
     ) -> None:
         """Send a trajectory, which replaces the one sent before.
 
         Args:
-            ended: The messages.
-            request: What they answer.
-            published: The trajectory and when it begins.
-            executed: Told of the end of the execution.
-            begun: Told that it was taken, and replaces the one sent before.
+            response: The messages.
+            request: The request that they answer.
+            active: The trajectory and when it begins.
+            executed: Called once the outcome of the execution is known.
+            begun: Called once the trajectory has been accepted.
         """
-        ...
 
-    def cancel(self, reply: Reply) -> bool:
-        """Stop executing, if it is done for this client; whether it is."""
-        ...
+    def cancel(self, client: Client) -> bool:
+        """Stop an execution for this client, and return whether there was one."""
+        return False
 
     def close(self) -> None:
-        """Send nothing more, and stop executing where that is possible."""
-        ...
+        """Stop sending, and stop the execution where possible."""
+        return None
 
 
-class Publishers:
-    """Publishers of trajectories; they exist as long as the node, so that they can be found.
-
-    Args:
-        node: Owns them.
-        complain: Takes what is wrong with a connection.
-
-    Attributes:
-        commands: Of the joints; None where the parameter `output` sends them to a controller.
-        bases: Of the floating base.
-    """
-
-    def __init__(self, node: Node, complain: Complain) -> None:
-        self.commands: Publisher | None = None
-        if str(node.get_parameter("output").value) == "topic":
-            self.commands = _publisher(node, JointTrajectory, "command_topic", complain)
-        self.bases = _publisher(node, MultiDOFJointTrajectory, "base_topic", complain)
-
-
-class TopicOutput:
-    """Publishes; what becomes of it is not known. A request ends when it is published.
+class TopicOutput(Output):
+    """Publishes trajectories; a request ends when its trajectory is published.
 
     Args:
-        publishers: Where to.
+        commands: Publisher of the joints.
+        bases: Publisher of the base.
     """
 
-    def __init__(self, publishers: Publishers) -> None:
-        assert publishers.commands is not None
-        self._commands, self._bases = publishers.commands, publishers.bases
+    def __init__(self, commands: Publisher, bases: Publisher) -> None:
+        self._commands, self._bases = commands, bases
 
     @property
     def listeners(self) -> int:
-        """Subscribers."""
+        """Number of subscribers."""
         return int(self._commands.get_subscription_count())
 
     @property
-    def nobody(self) -> str:
-        """What to say when there is no listener."""
-        return f"nobody listens on {self._commands.topic_name}"
-
-    @property
-    def executing(self) -> bool:
-        """Never known."""
-        return False
-
-    def check(self) -> None:
-        """A topic is always there."""
+    def missing(self) -> str:
+        """Message for the log while there is no subscriber."""
+        return f"{self._commands.topic_name} has no subscriber"
 
     def send(
         self,
-        ended: Ended,
+        response: Response,
         request: Request,
-        published: ActiveTrajectory,
+        active: ActiveTrajectory,
         executed: Executed,
         begun: Callable[[], None],
     ) -> None:
         """Publish base and joints."""
-        self._bases.publish(ended.base)
-        self._commands.publish(ended.trajectory)
+        self._bases.publish(response.base)
+        self._commands.publish(response.trajectory)
         if self.listeners:
             begun()
-        executed(request, ended, ErrorCode.NONE, "")
-
-    def cancel(self, reply: Reply) -> bool:
-        """What was published is not ours any more."""
-        return False
-
-    def close(self) -> None:
-        """The publishers outlive this output."""
+        executed(ErrorCode.NONE, "")
 
 
-def _publisher(node: Node, kind: type, parameter: str, complain: Complain) -> Publisher:
-    topic = str(node.get_parameter(parameter).value)
-    events = publisher_events(node, topic, COMMAND, complain)
-    return node.create_publisher(kind, topic, COMMAND, event_callbacks=events)
+class ControllerOutput(Output):
+    """Sends trajectories to the action of a controller and reports their execution.
 
-
-class ControllerOutput:
-    """Has a trajectory controller execute, and tells how that went.
-
-    The base is published as with `TopicOutput`; no joint controller executes it.
+    The base is published as with `TopicOutput`, since no joint controller executes it.
 
     Args:
         node: Owns the action client.
-        publishers: Where the base goes.
-        clock: The clock that the robot lives by [s].
+        bases: Publisher of the base.
+        clock: Clock of the robot's states [s].
 
     Raises:
         ConfigError: control_msgs is not installed.
     """
 
-    def __init__(self, node: Node, publishers: Publishers, clock: Callable[[], float]) -> None:
-        self._node, self._clock, self._bases = node, clock, publishers.bases
+    def __init__(self, node: Node, bases: Publisher, clock: Callable[[], float]) -> None:
+        self._clock, self._bases = clock, bases
         self._controller = TrajectoryController(
             node,
             str(node.get_parameter("controller").value),
@@ -184,97 +163,93 @@ class ControllerOutput:
             clock,
         )
         self._lock = threading.Lock()
-        self._reply: Reply | None = None
-        self._unfinished: dict[int, Callable[[int, str], None]] = {}
+        self._client: Client | None = None
+        self._unfinished: dict[int, Executed] = {}
 
     @property
     def listeners(self) -> int:
-        """The controller, if it is there."""
+        """1 where the controller is available, else 0."""
         return int(self._controller.ready)
 
     @property
-    def nobody(self) -> str:
-        """What to say when the controller is not there."""
+    def missing(self) -> str:
+        """Message for the log while the controller is unavailable."""
         return f"no controller serves {self._controller.name}"
 
     @property
     def executing(self) -> bool:
-        """Whether the controller executes a trajectory of ours."""
+        """Whether the controller executes a trajectory of this node."""
         return self._controller.busy
 
     def check(self) -> None:
-        """Make sure that the controller is there.
-
-        Raises:
-            RequestError: it is not.
-        """
+        """Raise RequestError if the controller is unavailable."""
         if not self._controller.ready:
             raise RequestError(
                 ErrorCode.NO_CONTROLLER,
-                f"{self.nobody}; start it, or name another with the parameter controller",
+                f"{self.missing}; start it, or name another with the parameter controller",
             )
 
     def send(
         self,
-        ended: Ended,
+        response: Response,
         request: Request,
-        published: ActiveTrajectory,
+        active: ActiveTrajectory,
         executed: Executed,
         begun: Callable[[], None],
     ) -> None:
-        """Send the joints to the controller; what it was executing ends as preempted.
+        """Send the joints to the controller; its current execution ends as preempted.
 
-        The base follows when the controller has accepted: it begins when the joints do.
+        The base is published when the controller has accepted, since it begins with the joints.
         """
 
         def done(code: int, message: str) -> None:
             with self._lock:
                 if self._unfinished.pop(request.number, None) is None:
                     return
-                if self._reply is request.reply:
-                    self._reply = None
-            executed(request, ended, code, message)
+                if self._client is request.client:
+                    self._client = None
+            executed(code, message)
 
         def accepted() -> None:
-            self._bases.publish(ended.base)
+            self._bases.publish(response.base)
             begun()
 
         with self._lock:
-            self._reply = request.reply
+            self._client = request.client
             self._unfinished[request.number] = done
-        assert ended.trajectory is not None
+        assert response.trajectory is not None
         self._controller.send(
-            ended.trajectory,
+            response.trajectory,
             lambda result: done(result.code, result.message),
-            lambda feedback: self._tell(request, published),
+            lambda feedback: self._feedback(request, active),
             accepted,
         )
 
-    def cancel(self, reply: Reply) -> bool:
-        """Stop executing, if it is this client's motion."""
+    def cancel(self, client: Client) -> bool:
+        """Stop the execution if it is this client's."""
         with self._lock:
-            mine = reply is not None and self._reply is reply
+            mine = self._client is client
         if mine:
             self._controller.cancel()
         return mine
 
     def close(self) -> None:
-        """Stop executing; those who wait hear that at once, since nobody will be there later."""
+        """Stop the execution and end the requests that wait for it."""
         self._controller.cancel()
         with self._lock:
             unfinished = list(self._unfinished.values())
         for done in unfinished:
             done(ErrorCode.CANCELED, "the node was deactivated: the execution is canceled")
-        # Destroyed at once, the client could not even ask.
+        # The client must exist until the cancellation is sent.
         self._controller.settle(CLOSING)
         self._controller.destroy()
 
-    def _tell(self, request: Request, published: ActiveTrajectory) -> None:
-        if request.reply is None:
+    def _feedback(self, request: Request, active: ActiveTrajectory) -> None:
+        if request.client is None:
             return
-        seconds = published.end - published.begin
-        share = (self._clock() - published.begin) / seconds if seconds > 0 else 1.0
-        request.reply.feedback(
+        seconds = active.end - active.begin
+        share = (self._clock() - active.begin) / seconds if seconds > 0 else 1.0
+        request.client.feedback(
             GenerateMotion.Feedback(
                 stage=EXECUTE,
                 text=max(len(request.script) - 1, 0),
@@ -284,16 +259,11 @@ class ControllerOutput:
 
 
 def make_output(node: Node, publishers: Publishers, clock: Callable[[], float]) -> Output:
-    """The output that the parameter `output` names.
-
-    Args:
-        node: Owns it.
-        publishers: Where it publishes.
-        clock: The clock that the robot lives by [s].
+    """Make the output that the parameter `output` names.
 
     Raises:
-        ConfigError: control_msgs is needed and is not installed.
+        ConfigError: control_msgs is required and not installed.
     """
     if publishers.commands is None:
-        return ControllerOutput(node, publishers, clock)
-    return TopicOutput(publishers)
+        return ControllerOutput(node, publishers.bases, clock)
+    return TopicOutput(publishers.commands, publishers.bases)

@@ -1,4 +1,4 @@
-"""Whether the work at hand is still wanted, and how far it is."""
+"""Progress of the work on one request, and its cancellation."""
 
 from __future__ import annotations
 
@@ -7,91 +7,92 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from nextscale_core.exceptions import GenerationCancelled
-from nextscale_ros.node.plan import Progress
+from nextscale_core.stopwatch import Stopwatch
+from nextscale_ros.action import GenerateMotion
 
 _BEGINS = {"history": 0.0, "text": 0.03, "encode": 0.05, "generate": 0.06, "decode": 0.55}
-"""Share of the work that is done when a stage of making the motion begins."""
+"""Share of the work on one sentence that precedes a stage of generation."""
 
 _AFTER = {"targets": 0.6, "solve": 0.65, "resample": 0.88, "gate": 0.92, "message": 0.98}
-"""The same for what follows once, when the motion is made."""
-
+"""Share of all work that precedes a stage of retargeting."""
 
 EXECUTE = "execute"
-"""What follows the work: the controller executes the motion."""
+"""Stage after the work: the controller executes the motion."""
 
 STAGES = (*_BEGINS, *_AFTER, EXECUTE)
 """All stages that feedback names, in their order."""
 
 
-class Watch:
-    """Stops work that nobody wants, and tells how far the rest is.
+class ProgressTracker:
+    """Collects stage times and notes of one request, sends feedback and stops unwanted work.
 
     Args:
+        seed: Seed of the request.
         stale: Whether the work has become pointless.
-        tell: Hears of progress.
-        steps: Passes for each of the model's scales; empty where they are unknown.
+        feedback: Called at each stage and each pass of the model.
+        steps: Passes for each of the model's scales; empty where unknown.
         texts: Number of sentences.
+
+    Attributes:
+        seed: As given.
+        stopwatch: Times of the stages.
+        notes: Remarks on how the motion continues the robot's past, for the report.
     """
 
     def __init__(
         self,
+        seed: int = 0,
         stale: Callable[[], bool] = lambda: False,
-        tell: Callable[[Progress], None] = lambda progress: None,
+        feedback: Callable[[GenerateMotion.Feedback], None] = lambda message: None,
         steps: Sequence[int] = (),
         texts: int = 1,
     ) -> None:
-        self._stale, self._tell, self._texts = stale, tell, max(texts, 1)
+        self.seed = seed
+        self.stopwatch = Stopwatch(entered=self.stage)
+        self.notes: list[str] = []
+        self._stale, self._feedback, self._texts = stale, feedback, max(texts, 1)
         self._ends = np.cumsum(np.asarray(steps, dtype=np.int64))
         self._text = 0
         self._done = 0.0
         self._passes = 0
 
     def check(self, where: str) -> None:
-        """Go on only if the work is still wanted.
-
-        Raises:
-            GenerationCancelled: it is not.
-        """
+        """Raise GenerationCancelled if the work has become pointless."""
         if self._stale():
             raise GenerationCancelled(f"cancelled {where}")
 
     def stage(self, name: str) -> None:
-        """A stage begins.
-
-        Raises:
-            GenerationCancelled: the work has become pointless.
-        """
+        """Enter a stage; raises as `check`."""
         self.check(f"before {name}")
         if name in _AFTER:
-            self._say(name, _AFTER[name])
+            self._send(name, _AFTER[name])
         elif name in _BEGINS:
-            self._say(name, self._of_text(_BEGINS[name]))
+            self._send(name, self._share(_BEGINS[name]))
 
     def passed(self, done: int, total: int) -> None:
-        """The model has made a pass.
-
-        Raises:
-            GenerationCancelled: the work has become pointless.
-        """
+        """Count a pass of the model; raises as `check`."""
         self.check(f"after pass {done} of {total}")
         if done <= self._passes and self._text + 1 < self._texts:
-            # Counting has begun anew: the next sentence.
+            # The count has restarted with the next sentence.
             self._text += 1
         self._passes = done
         scale, scales = done, total
         if len(self._ends) and self._ends[-1] == total:
-            # The pass that comes next belongs to the scale that is being made.
+            # The next pass belongs to the scale in progress.
             scales = len(self._ends)
             scale = min(int(np.searchsorted(self._ends, done, side="right")) + 1, scales)
         begin, end = _BEGINS["generate"], _BEGINS["decode"]
-        share = self._of_text(begin + (end - begin) * done / max(total, 1))
-        self._say("generate", share, scale, scales)
+        share = self._share(begin + (end - begin) * done / max(total, 1))
+        self._send("generate", share, scale, scales)
 
-    def _of_text(self, share: float) -> float:
-        """The share of all sentences, from that of one."""
-        whole = _AFTER["targets"]
-        return (whole * self._text + share) / self._texts
+    def _share(self, share: float) -> float:
+        """The share of all sentences' work, from that of the current one."""
+        return (_AFTER["targets"] * self._text + share) / self._texts
 
-    def _say(self, stage: str, done: float, scale: int = 0, scales: int = 0) -> None:
+    def _send(self, stage: str, done: float, scale: int = 0, scales: int = 0) -> None:
         self._done = max(self._done, min(done, 1.0))
-        self._tell(Progress(stage, self._text, scale, scales, self._done))
+        self._feedback(
+            GenerateMotion.Feedback(
+                stage=stage, text=self._text, scale=scale, scales=scales, done=self._done
+            )
+        )

@@ -1,92 +1,82 @@
-"""What came of a request, as messages and as a log line."""
+"""Reports on requests, as messages and as log lines."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from trajectory_msgs.msg import JointTrajectory
 
-from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
-
+from nextscale_core.safety.report import SafetyReport
 from nextscale_core.text.language import language_remark
 from nextscale_ros.messages.requests import Request
+from nextscale_ros.messages.validate_trajectory import NANOSECONDS, nanoseconds
 from nextscale_ros.msg import ErrorCode, MotionReport
 from nextscale_ros.node.error_codes import Failure
-from nextscale_ros.node.plan import Plan
+from nextscale_ros.node.progress import ProgressTracker
 
 MAX_SHOWN_TEXT = 200
-"""Characters of a received text that a report or a log line repeats."""
+"""Maximum length of a received text in a report or a log line [characters]."""
 
 GOOD = (MotionReport.PASS, MotionReport.REPAIRED)
+"""Outcomes with a trajectory."""
 
 
-@dataclass(frozen=True)
-class Ended:
-    """The end of a request.
-
-    Attributes:
-        report: What came of it.
-        trajectory: The trajectory that was made, or None.
-        base: The base that belongs to it, or None.
-    """
-
-    report: MotionReport
-    trajectory: JointTrajectory | None = None
-    base: MultiDOFJointTrajectory | None = None
-
-
-def make_report(
-    request: Request,
-    robot: str,
-    model: str,
-    plan: Plan | None = None,
-    failure: Failure | None = None,
+def success_report(
+    request: Request, tracker: ProgressTracker, safety: SafetyReport, command: JointTrajectory
 ) -> MotionReport:
-    """The report on a request.
+    """Report a request that ended with a trajectory.
 
     Args:
         request: The request.
-        robot: Name of the robot.
-        model: Name of the motion model.
-        plan: What was made, as far as it came.
-        failure: Why there is no trajectory; None where there is one.
+        tracker: The work on it.
+        safety: What the safety gate found.
+        command: The trajectory as it is sent.
     """
-    report = MotionReport(
-        request=request.number, text=shown(request.text), robot=robot, model=model
-    )
-    report.header.stamp = request.stamp
-    result = None if plan is None else plan.result
-    if plan is not None:
-        report.seed = int(plan.seed)
-        report.stage_names = list(plan.stopwatch.seconds)
-        report.stage_seconds = [float(value) for value in plan.stopwatch.seconds.values()]
-    if result is not None and plan is not None:
-        report.findings = [
-            f"{finding.check}: {finding.message}" for finding in result.report.findings
-        ]
-        report.findings += [f"continuation: {note}" for note in plan.notes]
-    remarks = [remark for text, _ in request.script if (remark := language_remark(text))]
-    report.findings += [f"text: {remark}" for remark in remarks]
-    if failure is not None:
-        report.outcome, report.message = failure.outcome, failure.message
-        report.error = ErrorCode(code=failure.code, message=failure.message)
-        return report
-    assert result is not None and result.trajectory is not None and plan is not None
-    trajectory = result.trajectory
-    repaired = result.report.outcome == "repaired"
-    report.outcome = MotionReport.REPAIRED if repaired else MotionReport.PASS
-    report.message = result.report.line() + "".join(f"; note: {remark}" for remark in remarks)
-    report.joint_names = list(trajectory.joint_names)
-    report.points = len(trajectory)
-    report.duration = float(trajectory.seconds)
-    report.listeners = plan.listeners
+    report = _report(request, tracker, safety)
+    remarks = _remarks(request)
+    report.outcome = MotionReport.REPAIRED if safety.outcome == "repaired" else MotionReport.PASS
+    report.message = safety.line() + "".join(f"; note: {remark}" for remark in remarks)
+    report.joint_names = list(command.joint_names)
+    report.points = len(command.points)
+    report.duration = nanoseconds(command.points[-1].time_from_start) / NANOSECONDS
     report.published = not request.plan_only
     return report
 
 
+def failure_report(
+    request: Request, tracker: ProgressTracker | None, failure: Failure
+) -> MotionReport:
+    """Report a request that ended without a trajectory; `tracker` is None before any work."""
+    report = _report(request, tracker, failure.safety)
+    report.outcome, report.message = failure.outcome, failure.message
+    report.error = ErrorCode(code=failure.code, message=failure.message)
+    return report
+
+
+def _report(
+    request: Request, tracker: ProgressTracker | None, safety: SafetyReport | None
+) -> MotionReport:
+    report = MotionReport(request=request.number, text=shown(request.text))
+    report.header.stamp = request.stamp
+    if safety is not None:
+        report.findings = [f"{finding.check}: {finding.message}" for finding in safety.findings]
+    if tracker is not None:
+        report.seed = int(tracker.seed)
+        report.stage_names = list(tracker.stopwatch.seconds)
+        report.stage_seconds = [float(value) for value in tracker.stopwatch.seconds.values()]
+        report.findings += [f"continuation: {note}" for note in tracker.notes]
+    report.findings += [f"text: {remark}" for remark in _remarks(request)]
+    return report
+
+
+def _remarks(request: Request) -> list[str]:
+    return [remark for text, _ in request.script if (remark := language_remark(text))]
+
+
 def log_line(report: MotionReport) -> str:
-    """One line for the log."""
+    """Format a report as one line for the log."""
     message = report.message
-    told = message if message.startswith(report.outcome) else f"{report.outcome}: {message}"
-    line = f"request {report.request}: {told}"
+    if not message.startswith(report.outcome):
+        message = f"{report.outcome}: {message}"
+    line = f"request {report.request}: {message}"
     if len(report.stage_names):
         stages = [
             f"{name} {seconds:.3f} s"
@@ -97,7 +87,7 @@ def log_line(report: MotionReport) -> str:
 
 
 def shown(text: str) -> str:
-    """A received text, fit for a log line: short and without control characters."""
+    """A received text for a log line: shortened and without control characters."""
     printable = "".join(
         c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[: 2 * MAX_SHOWN_TEXT]
     )

@@ -1,126 +1,149 @@
-"""Where to begin, when the request says so itself."""
+"""Where the motion of a request begins: in the measured, in a given or in no particular state."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
 from nextscale_core.estimation.history import RobotHistory
 from nextscale_core.robots import Robot, RobotState
-from nextscale_ros.messages.requests import RequestError
+from nextscale_ros.messages.requests import Request, RequestError
 from nextscale_ros.msg import ErrorCode
-from nextscale_ros.node.plan import Surroundings
 from nextscale_ros.parameters.values import Settings
 from nextscale_ros.robot_state.joint_state_buffer import RobotStateError
-from nextscale_ros.robot_state.state_monitor import Now
+from nextscale_ros.robot_state.state_monitor import Now, StateMonitor
 
 NEAR = 0.05
-"""A motion that is to be executed begins where the robot is: so near it must be to the start state
-that was asked for [rad]."""
+"""Maximum distance of a joint between robot and start of a motion that is executed [rad]."""
 
 
-class StartsAt:
-    """A robot that stands still in a given posture; for plans that are not executed.
+StartKind = Literal["measured", "given", "nowhere"]
+"""Where the robot is; in the posture that the request states, which is not executed; or in the
+motion's own first pose."""
 
-    Args:
-        robot: The robot.
-        start: Joint positions by name [rad]; joints that are not named stand as they are measured,
-            and in the nominal posture where they are not measured.
-        around: Tells what is measured.
-        clock: A clock that never steps back [s].
 
-    Raises:
-        RequestError: the posture cannot be taken.
+@dataclass(frozen=True)
+class Start:
+    """Where the motion of one request begins.
+
+    Attributes:
+        kind: See `StartKind`.
+        monitor: State of the robot; unused for "nowhere".
+        robot: The robot; unused for "nowhere".
+        posture: Joint positions that the request states, by name [rad].
+        executed: Whether the trajectory is sent to the robot. Only then an unknown state is an
+            error, and a stated posture must be where the robot is.
+        clock: Clock of the robot's states [s].
     """
 
-    def __init__(
-        self,
+    kind: StartKind
+    monitor: StateMonitor | None = None
+    robot: Robot | None = None
+    posture: Mapping[str, float] | None = None
+    executed: bool = True
+    clock: Callable[[], float] = time.monotonic
+
+    @classmethod
+    def of(
+        cls,
+        request: Request,
         robot: Robot,
-        start: Mapping[str, float],
-        around: Surroundings,
+        monitor: StateMonitor,
         clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        check_start(robot, start)
-        self._robot, self._start, self._around, self._clock = robot, start, around, clock
-
-    def past(self, settings: Settings, ahead: float) -> RobotHistory | None:
-        """Nothing: the robot has never been there."""
-        return None
-
-    def now(self, settings: Settings, ahead: float = 0.0) -> Now | None:
-        """The given posture."""
-        try:
-            measured = self._around.now(settings)
-        except RobotStateError:
-            measured = None
-        positions = (
-            self._robot.nominal if measured is None else measured.measured.positions
-        ).copy()
-        for index, name in enumerate(self._robot.joint_names):
-            positions[index] = self._start.get(name, positions[index])
-        nothing = RobotHistory(np.empty(0), np.empty((0, self._robot.num_joints)))
-        state = RobotState(positions, np.zeros_like(positions))
-        return Now(state, self._clock(), nothing, {}, real=False)
-
-
-class StartsNear:
-    """Where the robot is, if that is where the request wants to begin.
-
-    Args:
-        robot: The robot.
-        start: Joint positions by name [rad].
-        around: Tells what is measured.
-
-    Raises:
-        RequestError: the posture cannot be taken.
-    """
-
-    def __init__(self, robot: Robot, start: Mapping[str, float], around: Surroundings) -> None:
-        check_start(robot, start)
-        self._robot, self._start, self._around = robot, start, around
-
-    def past(self, settings: Settings, ahead: float) -> RobotHistory | None:
-        """What was measured."""
-        return self._around.past(settings, ahead)
-
-    def now(self, settings: Settings, ahead: float = 0.0) -> Now | None:
-        """What is measured.
+    ) -> Start:
+        """The start that a request asks for.
 
         Raises:
-            RequestError: that is somewhere else.
+            RequestError: the robot cannot take the posture that the request states.
         """
-        now = self._around.now(settings, ahead)
-        if now is None:
+        if request.start is not None:
+            check_posture(robot, request.start)
+        given = request.start is not None and request.plan_only
+        kind: StartKind = "given" if given else "measured"
+        return cls(kind, monitor, robot, request.start, not request.plan_only, clock)
+
+    def past(self, settings: Settings, ahead: float) -> RobotHistory | None:
+        """The robot's past that the motion continues, or None; see `StateMonitor.past`."""
+        if self.kind != "measured" or self.monitor is None:
             return None
-        for index, name in enumerate(self._robot.joint_names):
-            off = abs(self._start.get(name, at := now.measured.positions[index]) - at)
-            if off > NEAR:
+        return self.monitor.past(settings, ahead)
+
+    def read(self, settings: Settings, ahead: float = 0.0) -> Now | None:
+        """Read the state that a trajectory begins in, or None for its own first pose.
+
+        Args:
+            settings: Parameters of the request.
+            ahead: Time from the measured state to the take-over of the new motion, for a robot
+                that follows a plan [s].
+
+        Raises:
+            RequestError: the robot is not where the request states.
+            RobotStateError: the state is unknown, and the motion is to be executed.
+        """
+        if self.kind == "nowhere" or self.monitor is None:
+            return None
+        if self.kind == "given":
+            return self._given(settings)
+        if not self.executed:
+            settings = replace(settings, state_policy="assume_nominal")
+        now = self.monitor.now(settings, ahead)
+        if now is not None and self.posture is not None:
+            self._check_near(now.measured.positions)
+        return now
+
+    def _given(self, settings: Settings) -> Now:
+        """The given posture, completed by the measured or else the nominal one."""
+        assert self.robot is not None and self.monitor is not None and self.posture is not None
+        try:
+            measured = self.monitor.now(settings)
+        except RobotStateError:
+            measured = None
+        positions = self.robot.nominal if measured is None else measured.measured.positions
+        positions = np.array(
+            [
+                self.posture.get(name, at)
+                for name, at in zip(self.robot.joint_names, positions, strict=True)
+            ]
+        )
+        nothing = RobotHistory(np.empty(0), np.empty((0, self.robot.num_joints)))
+        state = RobotState(positions, np.zeros_like(positions))
+        return Now(state, self.clock(), nothing, {}, real=False)
+
+    def _check_near(self, positions: np.ndarray) -> None:
+        assert self.robot is not None and self.posture is not None
+        for name, at in zip(self.robot.joint_names, positions, strict=True):
+            if abs(self.posture.get(name, at) - at) > NEAR:
                 raise RequestError(
                     ErrorCode.INVALID_START_STATE,
-                    f"start_state has {name} at {self._start[name]:.3f} rad, where it is measured "
+                    f"start_state has {name} at {self.posture[name]:.3f} rad, but it is measured "
                     f"at {at:.3f}: a motion that is executed begins where the robot is, within "
                     f"{NEAR} rad; use plan_only to plan from elsewhere",
                 )
-        return now
 
 
-def check_start(robot: Robot, start: Mapping[str, float]) -> None:
-    """Make sure that the robot can stand so.
+NOWHERE = Start("nowhere", executed=False)
+"""Start in the motion's own first pose."""
+
+
+def check_posture(robot: Robot, posture: Mapping[str, float]) -> None:
+    """Check that the robot can take a posture.
 
     Raises:
-        RequestError: a joint that it does not have, or outside of its limits.
+        RequestError: an unknown joint, or a position outside of its limits.
     """
     place = {name: index for index, name in enumerate(robot.joint_names)}
-    unknown = sorted(set(start) - set(place) - set(robot.held))
+    unknown = sorted(set(posture) - set(place) - set(robot.held))
     if unknown:
         raise RequestError(
             ErrorCode.INVALID_START_STATE,
             f"start_state names joints that {robot.name} does not move: {', '.join(unknown[:5])}; "
             f"it moves {', '.join(robot.joint_names)}",
         )
-    for name, at in start.items():
+    for name, at in posture.items():
         if name not in place:
             continue
         low, high = robot.position_lower[place[name]], robot.position_upper[place[name]]

@@ -1,8 +1,4 @@
-"""The other output: a trajectory controller of ros2_control executes, and says how it went.
-
-`TrajectoryController` is a client of control_msgs/FollowJointTrajectory. It waits for nothing: what
-happens is told to callbacks, and whoever does not answer is given up after a time.
-"""
+"""Non-blocking client of control_msgs/FollowJointTrajectory, for a controller of ros2_control."""
 
 from __future__ import annotations
 
@@ -31,40 +27,40 @@ from nextscale_ros.messages.validate_trajectory import NANOSECONDS, nanoseconds
 from nextscale_ros.msg import ErrorCode
 
 ANSWER_PATIENCE = 3.0
-"""How long a controller may take to accept or refuse [s]."""
+"""Maximum time of a controller to accept or refuse a goal [s]."""
 
 GONE_PATIENCE = 1.0
-"""How long a controller may be out of sight during an execution [s]."""
+"""Maximum time that a controller may be undiscoverable during an execution [s]."""
 
 REPLACED = "a newer trajectory replaced it"
 
 _DROPPED = (ErrorCode.EXECUTION_ABORTED, ErrorCode.CANCELED)
-"""How controllers tell that they dropped a trajectory for another one."""
+"""Error codes of a controller that dropped a trajectory for another one."""
 
 _LOOK_EVERY = 0.1
-"""How often the times are looked at [s]."""
+"""Period of the timeout checks [s]."""
 
 Done = Callable[[ExecutionResult], object]
-"""Told once how an execution ended."""
+"""Called once with the result of an execution."""
 
 Feedback = Callable[[Any], object]
-"""Gets FollowJointTrajectory.Feedback: desired, actual and error."""
+"""Called with FollowJointTrajectory.Feedback: desired, actual and error."""
 
 
 @dataclass(eq=False)
 class _Goal:
-    """One trajectory on its way.
+    """One trajectory that was sent and has not ended.
 
     Attributes:
-        number: Counts them.
+        number: Number of the goal.
         message: FollowJointTrajectory.Goal; None once it was sent to the controller.
-        seconds: From sending to the last point [s].
-        allowance: How much longer it may take [s].
-        deadline: By the robot's clock [s].
-        answer_by: By `time.monotonic()` [s].
-        gone_since: When the controller was last seen to be away, by `time.monotonic()` [s].
-        handle: What the controller accepted.
-        cancel: Whether it is wanted no more.
+        seconds: Time from sending to the last point [s].
+        allowance: Additional time allowed [s].
+        deadline: End of the allowance on the robot's clock [s].
+        answer_by: Deadline for the acceptance, by `time.monotonic()` [s].
+        gone_since: When the controller became undiscoverable, by `time.monotonic()` [s].
+        handle: Goal handle, once the controller accepted the goal.
+        cancel: Whether the goal is to be canceled.
         ended: Whether `done` was called.
     """
 
@@ -84,10 +80,10 @@ class _Goal:
 
 
 class _Client(ActionClient):
-    """One that may be destroyed while an executor is about to serve it."""
+    """An action client that may be destroyed while an executor is about to serve it."""
 
     def take_data(self) -> dict[str, Any]:
-        """What has come; nothing once it is destroyed."""
+        """Take received data; nothing once the client is destroyed."""
         try:
             return dict(super().take_data())
         except InvalidHandle:
@@ -95,17 +91,17 @@ class _Client(ActionClient):
 
 
 class TrajectoryController:
-    """Sends trajectories to a controller and watches their execution.
+    """Sends trajectories to a controller and supervises their execution.
 
-    A newer trajectory replaces the one being executed once the controller has accepted it; one that
-    is refused leaves the older one running. All methods may be called in any thread and return at
-    once. Callbacks come in threads of the executor and must be quick.
+    A newer trajectory replaces the current one once the controller has accepted it; a refused one
+    leaves the current one running. All methods are thread-safe and return at once. Callbacks run
+    in threads of the executor and must be quick.
 
     Args:
         node: Owns the action client; must be served by an executor.
         action: Name of the controller's action.
-        timeout: Gives how much longer than its trajectory an execution may take [s].
-        clock: The clock that the robot lives by; never steps back [s].
+        timeout: Returns the time that an execution may take beyond its trajectory [s].
+        clock: Clock of the robot's states; never steps back [s].
 
     Raises:
         ConfigError: control_msgs is not installed.
@@ -125,8 +121,8 @@ class TrajectoryController:
         self._sent = 0
         self._live: dict[int, _Goal] = {}
         self._jobs: deque[Callable[[], None]] = deque()
-        # rclpy registers a request after it has sent it, and loses an answer that comes between
-        # the two. In one group with the client, our requests and their answers never overlap.
+        # rclpy registers a request after sending it, and loses an answer that comes in between. In
+        # one callback group, requests and answers never overlap.
         group = MutuallyExclusiveCallbackGroup()
         self._client = _Client(node, self._type, action, callback_group=group)
         self.name = node.resolve_service_name(action)
@@ -140,12 +136,12 @@ class TrajectoryController:
 
     @property
     def ready(self) -> bool:
-        """Whether the controller can be seen."""
+        """Whether the controller is available."""
         return bool(self._client.server_is_ready())
 
     @property
     def busy(self) -> bool:
-        """Whether a trajectory is on its way or being executed."""
+        """Whether a trajectory is being sent or executed."""
         with self._lock:
             return bool(self._live)
 
@@ -156,13 +152,13 @@ class TrajectoryController:
         feedback: Feedback | None = None,
         accepted: Callable[[], object] = lambda: None,
     ) -> None:
-        """Have a trajectory executed instead of whatever is being executed.
+        """Send a trajectory to replace the current one.
 
         Args:
-            trajectory: With all joints of the controller; a stamp of 0 begins on arrival.
-            done: Called exactly once, unless the controller object is destroyed before.
-            feedback: Called as often as the controller tells where the robot is.
-            accepted: Called once the controller has accepted it and is to execute it.
+            trajectory: Trajectory of all joints of the controller; a stamp of 0 begins on arrival.
+            done: Called exactly once, unless this object is destroyed before.
+            feedback: Called for each feedback message of the controller.
+            accepted: Called once the controller has accepted the trajectory.
         """
         length = nanoseconds(trajectory.points[-1].time_from_start) if trajectory.points else 0
         begin = nanoseconds(trajectory.header.stamp)
@@ -185,10 +181,10 @@ class TrajectoryController:
         self._do(self._request)
 
     def cancel(self) -> bool:
-        """Stop whatever is being executed; the result tells when it has stopped.
+        """Cancel all goals; `done` is called once each has stopped.
 
         Returns:
-            Whether there was anything to stop.
+            Whether there was a goal.
         """
         with self._lock:
             goals = list(self._live.values())
@@ -199,21 +195,24 @@ class TrajectoryController:
         return bool(goals)
 
     def settle(self, seconds: float) -> bool:
-        """Wait until nothing is being executed, at most so long [s]; for use after `cancel`.
+        """Wait after `cancel` until all goals have ended.
 
-        The answers come by the executor: where no other thread serves it, requests are sent and
-        the time is waited for nothing.
+        The answers come by the executor: without another thread that serves it, requests are sent
+        and the wait ends with the time.
+
+        Args:
+            seconds: Maximum wait [s].
 
         Returns:
-            Whether nothing is being executed.
+            Whether all goals have ended.
         """
-        # Nobody may serve us any more, and a lost answer matters no more.
+        # No executor may serve the callback group any more, and a lost answer does not matter.
         self._work()
         with self._idle:
             return self._idle.wait_for(lambda: not self._live, seconds)
 
     def destroy(self) -> None:
-        """Let go of the controller. What is being executed goes on, and no callback comes."""
+        """Destroy the client; an execution continues, and no callback is called."""
         with self._lock:
             self._live.clear()
             self._jobs.clear()
@@ -236,7 +235,7 @@ class TrajectoryController:
             job()
 
     def _request(self) -> None:
-        """Send the newest, unless an answer is due: requests beyond a few would be lost."""
+        """Send the newest goal, unless an answer is due: rclpy loses concurrent requests."""
         with self._lock:
             unsent = [goal for goal in self._live.values() if goal.message is not None]
             sent = [goal for goal in self._live.values() if goal.message is None]
@@ -263,7 +262,7 @@ class TrajectoryController:
 
         goal.answer_by = time.monotonic() + ANSWER_PATIENCE
         answer = self._client.send_goal_async(goal.message, on_feedback)
-        goal.message = None  # sent; and rclpy keeps what it never gets an answer to
+        goal.message = None  # sent; rclpy keeps goals that are never answered
         answer.add_done_callback(lambda future: self._on_answer(goal, future))
 
     def _request_result(self, goal: _Goal) -> None:
@@ -271,13 +270,13 @@ class TrajectoryController:
         result.add_done_callback(lambda future: self._on_result(goal, future))
 
     def _request_cancel(self, goal: _Goal) -> None:
-        # One that has not been accepted yet is canceled when it is.
+        # A goal that has not been accepted yet is canceled when it is.
         if goal.handle is not None:
             goal.handle.cancel_goal_async()
 
     def _look(self) -> None:
-        """Give up those that take too long."""
-        self._work()  # should a wake-up have been lost
+        """End the goals that take too long."""
+        self._work()  # in case a wake-up was lost
         with self._lock:
             goals = list(self._live.values())
         if not goals:
@@ -286,12 +285,12 @@ class TrajectoryController:
         for goal in goals:
             goal.gone_since = None if ready else min(goal.gone_since or now, now)
             if goal.handle is None and now > goal.answer_by:
-                goal.cancel = True  # should it be accepted later
+                goal.cancel = True  # in case it is accepted later
                 code = ErrorCode.NO_CONTROLLER
-                told = f"the controller at {self.name} did not answer in {ANSWER_PATIENCE:.1f} s"
+                message = f"the controller at {self.name} did not answer in {ANSWER_PATIENCE:.1f} s"
             elif goal.gone_since is not None and now - goal.gone_since > GONE_PATIENCE:
                 code = ErrorCode.NO_CONTROLLER
-                told = (
+                message = (
                     f"the controller at {self.name} vanished during the execution; whether the "
                     "robot moves on is not known"
                 )
@@ -299,16 +298,16 @@ class TrajectoryController:
                 goal.cancel = True
                 self._request_cancel(goal)
                 code = ErrorCode.EXECUTION_TIMED_OUT
-                told = (
+                message = (
                     f"a trajectory of {goal.seconds:.1f} s had not been executed "
                     f"{goal.allowance:.1f} s after its end (execution_timeout); canceled"
                 )
             else:
                 continue
-            self._end(goal, code, told)
+            self._end(goal, code, message)
         self._request()  # one may have waited for an answer that never came
 
-    # -- answers; rclpy calls these in any thread
+    # -- answers, in any thread
 
     def _on_answer(self, goal: _Goal, future: Future) -> None:
         handle = future.result()
@@ -340,7 +339,7 @@ class TrajectoryController:
         with self._lock:
             newer = any(number > goal.number for number in self._live)
         if newer and outcome.code in _DROPPED and not goal.cancel:
-            # For the newer one, whose acceptance is still on its way.
+            # Dropped for the newer one, whose acceptance is still on its way.
             outcome = ExecutionResult(ErrorCode.PREEMPTED, REPLACED)
         self._end(goal, outcome.code, outcome.message)
 
@@ -356,7 +355,7 @@ class TrajectoryController:
     def _call(self, callback: Callable[[Any], object], argument: Any) -> None:
         try:
             callback(argument)
-        except Exception as error:  # it must not end the executor
+        except Exception as error:  # must not end the executor
             self._node.get_logger().error(
                 f"a callback of {self.name} failed: {type(error).__name__}: {error}"
             )

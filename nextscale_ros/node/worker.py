@@ -1,4 +1,4 @@
-"""One thread that works on the newest request only."""
+"""A thread that serves the newest request only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Request = TypeVar("Request")
 
 
 class Ticket:
-    """Tells a running job whether it is still wanted."""
+    """Permission of a job to publish, until a newer request arrives."""
 
     def __init__(self, worker: NewestOnlyWorker, number: int) -> None:
         self._worker = worker
@@ -23,11 +23,7 @@ class Ticket:
         return self._worker.newest != self.number
 
     def publish(self, action: Callable[[], None]) -> bool:
-        """Run `action` only if this job is still the newest, with no newer one let in meanwhile.
-
-        Returns:
-            Whether it ran.
-        """
+        """Run `action` if this job is the newest, newer ones blocked; returns whether it ran."""
         with self._worker.gate:
             if self.stale:
                 return False
@@ -36,11 +32,11 @@ class Ticket:
 
 
 class NewestOnlyWorker(Generic[Request]):
-    """Runs `job(request, ticket)` in a thread of its own; a newer request replaces older ones.
+    """Runs `job(request, ticket)` in its own thread; a newer request replaces older ones.
 
     Args:
-        job: The work. It should look at `ticket.stale` now and then, and should not raise.
-        replaced: Told of each request that was replaced before its job began.
+        job: The work. It should check `ticket.stale` regularly and should not raise.
+        replaced: Called with each request that was replaced before its job began.
     """
 
     def __init__(
@@ -66,14 +62,11 @@ class NewestOnlyWorker(Generic[Request]):
             return self._running or self._pending is not None
 
     def submit(self, request: Request, *, only_if_idle: bool = False) -> bool:
-        """Take a request; whatever is older becomes stale at once.
+        """Take a request, and return whether it was taken; older ones become stale at once.
 
         Args:
             request: The request.
-            only_if_idle: Leave it where a job runs or waits.
-
-        Returns:
-            Whether it was taken.
+            only_if_idle: Refuse it where a job runs or waits.
         """
         with self._wake:
             if self._closed or (only_if_idle and self.busy):
@@ -86,26 +79,18 @@ class NewestOnlyWorker(Generic[Request]):
         return True
 
     def drop(self) -> None:
-        """Make everything stale; requests that come later are served."""
+        """Make all requests stale; later ones are served."""
         with self._wake:
-            before, self._pending = self._pending, None
-            self.newest += 1
-        if before is not None:
-            self._replaced(before[0])
-
-    def close(self, timeout: float = 5.0) -> bool:
-        """Make everything stale and wait for the running job to notice [s].
-
-        Returns:
-            Whether it has.
-        """
-        with self._wake:
-            self._closed = True
             before, self._pending = self._pending, None
             self.newest += 1
             self._wake.notify()
         if before is not None:
             self._replaced(before[0])
+
+    def close(self, timeout: float = 5.0) -> bool:
+        """Make all requests stale; returns whether the job has ended within a time [s]."""
+        self._closed = True
+        self.drop()
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
@@ -120,7 +105,7 @@ class NewestOnlyWorker(Generic[Request]):
             try:
                 self._job(request, ticket)
             except Exception:
-                # Whatever it was, the next request is served.
+                # The next request is served in any case.
                 traceback.print_exc()
             finally:
                 with self._wake:

@@ -1,14 +1,14 @@
-"""The rules that a parameter's value may have to satisfy, named as in config/parameters.yaml.
+"""Rules for parameter values, named as in config/parameters.yaml.
 
 Those ending in `<>` are the built-in validators of ROS's generate_parameter_library
 (https://github.com/PickNikRobotics/generate_parameter_library), those beginning with `nextscale::`
-our own. Every rule can say what it allows in words that fit after 'must be'.
+our own. Every rule words what it allows so that it follows 'must be'.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,9 +25,9 @@ class Rule:
     """One rule with its arguments.
 
     Attributes:
-        allowed: What it allows, to be read after 'must be'.
-        holds: Whether a value of the parameter's type satisfies it.
-        bounds: Least and greatest value where these are the whole rule, else None.
+        allowed: Allowed values, worded to follow 'must be'.
+        holds: Whether a value of the parameter's type satisfies the rule.
+        bounds: Minimum and maximum where these are the whole rule, else None.
     """
 
     allowed: str
@@ -36,51 +36,33 @@ class Rule:
 
 
 def make_rule(name: str, arguments: object, kind: type, *, array: bool) -> Rule:
-    """The rule of that name.
+    """Make the rule of a name.
 
     Args:
         name: For example 'bounds<>'.
-        arguments: A list with its arguments; None or an empty list for none.
-        kind: bool, int, float or str: what the parameter, or each of its elements, is.
+        arguments: List of its arguments, or None.
+        kind: bool, int, float or str: type of the parameter or its elements.
         array: Whether the parameter is an array.
 
     Raises:
-        ConfigError: there is no such rule, it does not fit the type, or its arguments are wrong.
+        ConfigError: unknown rule, wrong type of parameter, or invalid arguments.
     """
     table = _FOR_ARRAYS if array else _FOR_TEXT if kind is str else _FOR_NUMBERS
     if kind is bool or name not in table:
         fitting = () if kind is bool else tuple(table)
         raise ConfigError(f"no rule {name!r} for this type; {nearest(name, fitting)}")
-    arguments = [] if arguments is None else arguments
+    given: Any = [] if arguments is None else arguments
     wanted, make = table[name]
-    if not isinstance(arguments, list) or len(arguments) != len(wanted):
-        raise ConfigError(f"must be {_listed(wanted)}, got {arguments!r}")
-    for argument, want in zip(arguments, wanted, strict=True):
-        if not _fits(argument, want, kind):
-            raise ConfigError(f"must be {_listed(wanted)}, got {arguments!r}")
-    if wanted == _BOUNDS and not arguments[0] <= arguments[1]:
-        raise ConfigError(f"must be [lower, upper], got {arguments!r}")
-    return make(*arguments)
-
-
-def _listed(wanted: Sequence[str]) -> str:
-    return f"[{', '.join(wanted)}]" if wanted else "empty"
-
-
-def _fits(argument: object, want: str, kind: type) -> bool:
-    """Whether an argument is what a rule wants: an element, a count, or a list of elements."""
-    if want == "list":
-        return (
-            isinstance(argument, list)
-            and bool(argument)
-            and all(type(element) is kind for element in argument)
-        )
-    if want == "count":
-        return type(argument) is int and argument >= 0
-    return type(argument) is kind
-
-
-# -- what the rules say
+    valid = isinstance(given, list) and len(given) == len(wanted)
+    if valid and wanted == _BOUNDS:
+        valid = all(type(one) is kind for one in given) and given[0] <= given[1]
+    elif valid and wanted == _LIST:
+        valid = isinstance(given[0], list) and bool(given[0])
+        valid = valid and all(type(one) is kind for one in given[0])
+    if not valid:
+        listed = f"[{', '.join(wanted)}]" if wanted else "empty"
+        raise ConfigError(f"must be {listed}, got {given!r}")
+    return make(*given)
 
 
 def _bounds(lower: float, upper: float) -> Rule:
@@ -89,14 +71,6 @@ def _bounds(lower: float, upper: float) -> Rule:
 
 def _one_of(values: list[Any]) -> Rule:
     return Rule(" or ".join(map(str, values)), lambda v: v in values)
-
-
-def _subset_of(values: list[Any]) -> Rule:
-    return Rule(f"of {', '.join(map(str, values))} only", lambda v: set(v) <= set(values))
-
-
-def _each(lower: float, upper: float) -> Rule:
-    return Rule(f"{lower} to {upper} each", lambda v: all(lower <= one <= upper for one in v))
 
 
 def _zero_or_bounds(lower: float, upper: float) -> Rule:
@@ -111,7 +85,7 @@ def _zero_or_each(lower: float, upper: float) -> Rule:
 
 
 def _is_topic_name(value: str) -> bool:
-    """Whether a publisher could be made of it: 'a//b' is found wrong only in the whole name."""
+    """Whether ROS accepts a topic name; 'a//b' is invalid only as part of a full name."""
     try:
         validate_topic_name(value)
         whole = re.sub(r"\{\w*\}", "n", value).replace("~", "/n", 1)
@@ -122,30 +96,22 @@ def _is_topic_name(value: str) -> bool:
 
 _NAME = "a ROS name (letters, digits, _ and /, no digit first)"
 
-_BOUNDS = ("lower", "upper")
+_BOUNDS, _LIST = ("lower", "upper"), ("list",)
+"""Arguments of the rules."""
 
 _Table = dict[str, tuple[tuple[str, ...], Callable[..., Rule]]]
 
 _FOR_NUMBERS: _Table = {
     "bounds<>": (_BOUNDS, _bounds),
-    "gt<>": (("value",), lambda low: Rule(f"more than {low}", lambda v: v > low)),
-    "gt_eq<>": (("value",), lambda low: Rule(f"at least {low}", lambda v: v >= low)),
-    "lt<>": (("value",), lambda high: Rule(f"less than {high}", lambda v: v < high)),
-    "lt_eq<>": (("value",), lambda high: Rule(f"at most {high}", lambda v: v <= high)),
-    "one_of<>": (("list",), _one_of),
+    "one_of<>": (_LIST, _one_of),
     "nextscale::zero_or_bounds": (_BOUNDS, _zero_or_bounds),
 }
 
-_SIZES: _Table = {
-    "fixed_size<>": (("count",), lambda n: Rule(f"{n} long", lambda v: len(v) == n)),
-    "size_gt<>": (("count",), lambda n: Rule(f"longer than {n}", lambda v: len(v) > n)),
-    "size_lt<>": (("count",), lambda n: Rule(f"shorter than {n}", lambda v: len(v) < n)),
-    "not_empty<>": ((), lambda: Rule("not empty", lambda v: len(v) > 0)),
-}
+_NOT_EMPTY: _Table = {"not_empty<>": ((), lambda: Rule("not empty", lambda v: len(v) > 0))}
 
 _FOR_TEXT: _Table = {
-    **_SIZES,
-    "one_of<>": (("list",), _one_of),
+    **_NOT_EMPTY,
+    "one_of<>": (_LIST, _one_of),
     "nextscale::topic_name": ((), lambda: Rule(_NAME, _is_topic_name)),
     "nextscale::topic_name_or_empty": (
         (),
@@ -154,9 +120,6 @@ _FOR_TEXT: _Table = {
 }
 
 _FOR_ARRAYS: _Table = {
-    **_SIZES,
-    "unique<>": ((), lambda: Rule("without doubles", lambda v: len(set(v)) == len(v))),
-    "subset_of<>": (("list",), _subset_of),
-    "element_bounds<>": (_BOUNDS, _each),
+    **_NOT_EMPTY,
     "nextscale::zero_or_element_bounds": (_BOUNDS, _zero_or_each),
 }

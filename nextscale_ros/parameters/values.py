@@ -1,6 +1,6 @@
-"""The parameters of the nodes in ROS: as config/parameters.yaml declares them.
+"""Parameters of the nodes in ROS, as config/parameters.yaml declares them.
 
-A parameter that is not read-only is live: what is set counts from the next request on.
+A parameter that is not read-only is live: a new value applies from the next request on.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from rcl_interfaces.msg import (
     FloatingPointRange,
@@ -24,26 +23,26 @@ from nextscale_core.exceptions import ConfigError
 from nextscale_ros.parameters.schema import Declaration, declarations
 
 MAX_SEED = 2**31 - 1
-"""Largest seed that the parameter takes."""
+"""Maximum seed."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The parameters that may change while the node runs, as one request sees them.
+    """Snapshot of the live parameters for one request.
 
     Attributes:
-        seconds: Length of the motion [s], or None: the model chooses.
-        seed: Seed, or None: a new one each time.
-        guidance: Strength of the guidance, or None: the model's own.
-        steps: Passes per scale, coarse to fine, or None: the model's own.
-        preemption: What a request does to the one that is being served: 'newest_wins' or 'refuse'.
-        start_from_state: Begin in the measured state where it is known.
-        state_policy: What to do where joint states are absent or stale.
+        seconds: Duration of the motion [s]; None lets the model choose.
+        seed: Seed; None for a new one each time.
+        guidance: Strength of the guidance; None for the model's own.
+        steps: Passes per scale, coarse to fine; None for the model's own.
+        preemption: Effect of a request on the one being served: 'newest_wins' or 'refuse'.
+        start_from_state: Whether to begin in the measured state where it is known.
+        state_policy: Reaction to absent or stale joint states.
         continuation: What a sentence continues.
-        history: How much of the past a motion continues [s].
-        state_timeout: Age up to which a joint state is current [s].
-        takeover_margin: How far ahead of sending a trajectory for a robot under way begins [s].
-        execution_timeout: So much longer than its trajectory an execution may take [s].
+        history: Duration of the past that a motion continues [s].
+        state_timeout: Maximum age of a joint state [s].
+        takeover_margin: Time from sending to the first point, for a robot in motion [s].
+        execution_timeout: Time that an execution may take beyond its trajectory [s].
         publish_markers: Whether markers are published.
     """
 
@@ -63,15 +62,15 @@ class Settings:
 
 
 def declare_parameters(node: Node, section: str = "generate_node") -> None:
-    """Declare a node's parameters and refuse values that are not allowed from then on.
+    """Declare a node's parameters and refuse invalid values from then on.
 
     Args:
-        node: Takes the parameters; a lifecycle node does, too.
+        node: A node or lifecycle node.
         section: Section of config/parameters.yaml, named as the node.
 
     Raises:
-        ConfigError: a start value has another type or is not allowed; the message names the
-            parameter and says what would be right. Or config/parameters.yaml itself is malformed.
+        ConfigError: an invalid start value; the message names the parameter and the valid values.
+            Or config/parameters.yaml is malformed.
     """
     declared = declarations(section)
     node.add_on_set_parameters_callback(partial(_check, declared))
@@ -83,7 +82,7 @@ def declare_parameters(node: Node, section: str = "generate_node") -> None:
 
 
 def descriptor(declared: Declaration) -> ParameterDescriptor:
-    """A declaration as ROS wants it; `ros2 param describe` shows it.
+    """The descriptor that `ros2 param describe` shows.
 
     Bounds become a range, other rules a sentence in `additional_constraints`.
     """
@@ -112,7 +111,7 @@ def wanted(declared: Declaration) -> str:
 def _check(
     declared: Mapping[str, Declaration], parameters: Sequence[Parameter]
 ) -> SetParametersResult:
-    """Whether values are allowed. Type, range and read-only rclpy has looked at before."""
+    """Check values against their rules; rclpy has checked type, range and read-only before."""
     for parameter in parameters:
         one = declared.get(parameter.name)
         if one is not None and (reason := one.problem(parameter.value)):
@@ -121,23 +120,11 @@ def _check(
 
 
 def read_settings(node: Node) -> Settings:
-    """The live parameters of the generate node as they are now."""
-
-    def value(name: str) -> Any:
-        return node.get_parameter(name).value
-
-    return Settings(
-        seconds=value("seconds") or None,
-        seed=None if value("seed") < 0 else int(value("seed")),
-        guidance=value("guidance") or None,
-        steps=tuple(int(step) for step in value("steps") if step) or None,
-        preemption=str(value("preemption")),
-        start_from_state=bool(value("start_from_state")),
-        state_policy=str(value("state_policy")),
-        continuation=str(value("continuation")),
-        history=float(value("history")),
-        state_timeout=float(value("state_timeout")),
-        takeover_margin=float(value("takeover_margin")),
-        execution_timeout=float(value("execution_timeout")),
-        publish_markers=bool(value("publish_markers")),
-    )
+    """The current values of the generate node's live parameters."""
+    values = {name: node.get_parameter(name).value for name in Settings.__dataclass_fields__}
+    values["steps"] = tuple(int(step) for step in values["steps"] if step)
+    for name in ("seconds", "guidance", "steps"):
+        values[name] = values[name] or None
+    if values["seed"] < 0:
+        values["seed"] = None
+    return Settings(**values)

@@ -15,6 +15,7 @@ from nextscale_core.exceptions import (
     InvalidTextError,
     ModelLoadError,
     RetargetError,
+    UnsafeTrajectoryError,
 )
 from nextscale_core.motion.skeleton import MAX_SECONDS, MIN_SECONDS
 from nextscale_core.safety.report import Finding, SafetyReport
@@ -22,13 +23,12 @@ from nextscale_ros.action import GenerateMotion
 from nextscale_ros.messages import requests
 from nextscale_ros.messages.requests import Request, RequestError
 from nextscale_ros.msg import ErrorCode, MotionReport, TextCommand
+from nextscale_ros.node.diagnostics import CODES
 from nextscale_ros.node.error_codes import (
-    GateRefusedError,
     RefusedByRulesError,
     TooLateError,
     failure_of,
 )
-from nextscale_ros.node.statistics import CODES
 from nextscale_ros.parameters.values import MAX_SEED, Settings
 from nextscale_ros.robot_state.joint_state_buffer import RobotStateError, SenderConflictError
 from nextscale_ros.srv import EditPlan
@@ -104,10 +104,10 @@ def test_what_a_request_leaves_open_the_parameters_say() -> None:
     assert (applied.seed, applied.guidance, applied.steps) == (9, 4.0, (5,))
 
 
-def refused(check: str) -> GateRefusedError:
+def refused(check: str) -> UnsafeTrajectoryError:
     notes = Finding("floor", "a sole is low", 1.0, 0.0, "note")
     finding = Finding(check, "it does not hold", 1.0, 0.0, "rejected")
-    return GateRefusedError(SafetyReport("rejected", (notes, finding)))
+    return UnsafeTrajectoryError("x", SafetyReport("rejected", (notes, finding)))
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,10 @@ import pytest
 
 from nextscale_core.exceptions import GenerationCancelled
 from nextscale_core.robots import load_robot
-from nextscale_ros.node.plan import Nowhere, Plan, Progress
-from nextscale_ros.node.planner import Planner
-from nextscale_ros.node.progress import EXECUTE, STAGES, Watch
+from nextscale_ros.action import GenerateMotion
+from nextscale_ros.node.live_planner import LivePlanner
+from nextscale_ros.node.progress import EXECUTE, STAGES, ProgressTracker
+from nextscale_ros.node.start_state import NOWHERE
 from nextscale_ros.parameters.values import Settings
 from ros.fake_pipeline import FakePipeline
 
@@ -20,25 +21,30 @@ STOPS = ("generate", "targets", "solve", "resample", "gate")
 
 
 @pytest.fixture(scope="module")
-def planner() -> Planner:
-    return Planner(FakePipeline(), load_robot("g1"), 50.0)
+def planner() -> LivePlanner:
+    return LivePlanner(FakePipeline(), load_robot("g1"), 50.0)
 
 
 @pytest.mark.parametrize("stage", STOPS)
-def test_work_that_nobody_wants_stops_at_every_stage(planner: Planner, stage: str) -> None:
+def test_work_that_nobody_wants_stops_at_every_stage(planner: LivePlanner, stage: str) -> None:
     reached: list[str] = []
 
-    def tell(progress: Progress) -> None:
-        reached.append(progress.stage)
+    def feedback(message: GenerateMotion.Feedback) -> None:
+        reached.append(message.stage)
 
     # Canceled as soon as the stage has begun.
-    watch = Watch(lambda: stage in reached, tell, FakePipeline.steps)
-    plan = Plan(seed=1)
+    tracker = ProgressTracker(1, lambda: stage in reached, feedback, FakePipeline.steps)
     with pytest.raises(GenerationCancelled):
-        planner.fill(plan, SCRIPT, Settings(), Nowhere(), watch)
+        planner.plan(SCRIPT, Settings(), NOWHERE, tracker)
     assert reached[-1] == stage
-    if stage != "gate":
-        assert plan.result is None
+    assert stage == "gate" or "gate" not in tracker.stopwatch.seconds
+
+
+def feedback_of(planner: LivePlanner) -> list[GenerateMotion.Feedback]:
+    told: list[GenerateMotion.Feedback] = []
+    tracker = ProgressTracker(1, feedback=told.append, steps=FakePipeline.steps)
+    planner.plan(SCRIPT, Settings(), NOWHERE, tracker)
+    return told
 
 
 def listed(text: str) -> tuple[str, ...]:
@@ -57,35 +63,31 @@ def test_the_action_and_the_documentation_name_the_stages_that_feedback_names() 
     assert listed(text.partition("`stage` is one of ")[2].partition(";")[0]) == STAGES
 
 
-def test_every_stage_of_the_work_is_told_in_the_order_of_the_list(planner: Planner) -> None:
-    told: list[str] = []
-    watch = Watch(lambda: False, lambda progress: told.append(progress.stage), FakePipeline.steps)
-    planner.fill(Plan(seed=1), SCRIPT, Settings(), Nowhere(), watch)
+def test_every_stage_of_the_work_is_told_in_the_order_of_the_list(planner: LivePlanner) -> None:
+    told = [message.stage for message in feedback_of(planner)]
     order = [STAGES.index(stage) for stage in told]
     assert order == sorted(order)
     assert {"generate", "targets", "solve", "resample", "gate"} <= set(told) <= set(STAGES)
 
 
-def test_every_stage_that_is_timed_is_in_the_list(planner: Planner, trained_model: Path) -> None:
+def test_every_stage_that_is_timed_is_in_the_list(
+    planner: LivePlanner, trained_model: Path
+) -> None:
     """With the model, and so with all stages of it."""
     from nextscale_core.pipeline import MotionPipeline
 
     told: list[str] = []
-    plan = Plan(seed=1)
-    watch = Watch(lambda: False, lambda progress: told.append(progress.stage))
-    Planner(MotionPipeline.from_pretrained(trained_model), planner.robot, 50.0).fill(
-        plan, SCRIPT, Settings(), Nowhere(), watch
+    tracker = ProgressTracker(1, feedback=lambda message: told.append(message.stage))
+    LivePlanner(MotionPipeline.from_pretrained(trained_model), planner.robot, 50.0).plan(
+        SCRIPT, Settings(), NOWHERE, tracker
     )
     # This motion continues nothing, and is not sent.
     assert set(told) == set(STAGES) - {"history", "encode", "message", EXECUTE}
-    assert set(plan.stopwatch.seconds) == set(told)
+    assert set(tracker.stopwatch.seconds) == set(told)
 
 
-def test_progress_never_falls_and_ends_near_one(planner: Planner) -> None:
-    told: list[Progress] = []
-    watch = Watch(lambda: False, told.append, FakePipeline.steps)
-    planner.fill(Plan(seed=1), SCRIPT, Settings(), Nowhere(), watch)
-    done = [progress.done for progress in told]
+def test_progress_never_falls_and_ends_near_one(planner: LivePlanner) -> None:
+    done = [message.done for message in feedback_of(planner)]
     assert done == sorted(done) and done[0] < 0.1 and 0.9 < done[-1] <= 1.0
 
 
@@ -98,27 +100,26 @@ def test_progress_never_falls_and_ends_near_one(planner: Planner) -> None:
     ],
 )
 def test_passes_are_told_as_scales(steps: tuple[int, ...], expected: list[int]) -> None:
-    told: list[Progress] = []
-    watch = Watch(lambda: False, told.append, steps)
+    told: list[GenerateMotion.Feedback] = []
+    tracker = ProgressTracker(feedback=told.append, steps=steps)
     for done in range(1, sum(steps) + 1):
-        watch.passed(done, sum(steps))
+        tracker.passed(done, sum(steps))
     assert [progress.scale for progress in told] == expected
     assert {progress.scales for progress in told} == {len(steps)}
 
 
 def test_without_known_steps_passes_stand_for_scales() -> None:
-    told: list[Progress] = []
-    watch = Watch(lambda: False, told.append)
-    watch.passed(2, 4)
+    told: list[GenerateMotion.Feedback] = []
+    ProgressTracker(feedback=told.append).passed(2, 4)
     assert (told[0].scale, told[0].scales) == (2, 4)
 
 
 def test_sentences_are_counted_by_passes_that_begin_anew() -> None:
-    told: list[Progress] = []
-    watch = Watch(lambda: False, told.append, (1, 1), texts=3)
+    told: list[GenerateMotion.Feedback] = []
+    tracker = ProgressTracker(feedback=told.append, steps=(1, 1), texts=3)
     for _ in range(3):
         for done in (1, 2):
-            watch.passed(done, 2)
+            tracker.passed(done, 2)
     assert [progress.text for progress in told] == [0, 0, 1, 1, 2, 2]
     done = [progress.done for progress in told]
     assert done == sorted(done) and done[-1] < 0.6 + 1e-9

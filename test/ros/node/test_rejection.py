@@ -13,11 +13,11 @@ from rclpy.executors import MultiThreadedExecutor
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
 
+from nextscale_core import planning
 from nextscale_core.robots import Robot, RobotTrajectory, load_robot
 from nextscale_core.safety import Finding, GateResult, SafetyGate, SafetyReport
 from nextscale_ros.demo.recorder import Recorder
 from nextscale_ros.msg import ErrorCode, MotionReport
-from nextscale_ros.node import planner
 from nextscale_ros.node.generate_node import GenerateNode
 from ros.fake_pipeline import FakePipeline
 from ros.graph import REPLY, Graph
@@ -60,7 +60,7 @@ def node_with_gate(
         def review(self, trajectory: RobotTrajectory, *, start: object = None) -> GateResult:
             return review(trajectory) if ready.is_set() else self._gate.review(trajectory)
 
-    monkeypatch.setattr(planner, "SafetyGate", MadeUpGate)
+    monkeypatch.setattr(planning, "SafetyGate", MadeUpGate)
     node = GenerateNode(
         pipeline=FakePipeline(),
         # There is no robot here that could tell its state.
@@ -127,7 +127,7 @@ def test_a_robot_that_was_moved_meanwhile_is_left_alone(
             return result
 
     armed, moved = threading.Event(), threading.Event()
-    monkeypatch.setattr(planner, "SafetyGate", SlowGate)
+    monkeypatch.setattr(planning, "SafetyGate", SlowGate)
     node = GenerateNode(
         pipeline=FakePipeline(),
         parameter_overrides=[Parameter("state_timeout", value=2.0)],

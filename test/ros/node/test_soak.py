@@ -152,8 +152,8 @@ def test_the_slope_of_memory_is_that_of_a_straight_line(watch: ModuleType) -> No
 
 def test_of_requests_that_come_at_once_the_higher_number_wins() -> None:
     """From several threads, as topics, goals and edits come."""
+    from nextscale_ros.node.diagnostics import Statistics
     from nextscale_ros.node.motion_server import MotionServer
-    from nextscale_ros.node.statistics import Statistics
 
     class Worker:
         taken: ClassVar[list[int]] = []

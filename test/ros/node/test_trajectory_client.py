@@ -136,7 +136,7 @@ def client(graph: Graph, mock: Child, robot: Robot) -> Iterator[Client]:
     client = Client(graph, robot, mock)
     yield client
     client.do("")
-    assert client.result(client.send((0.1, 0.0))).arrived
+    assert client.result(client.send((0.1, 0.0))).code == ErrorCode.NONE
     client.close()
 
 
@@ -159,7 +159,7 @@ def test_a_newer_trajectory_replaces_the_older_one(client: Client) -> None:
     older = client.send((20.0, 0.4))
     client.wait(lambda: client.offset() > 0.002, "some way")
     newer = client.send((0.3, 0.1))
-    assert client.result(newer).arrived
+    assert client.result(newer).code == ErrorCode.NONE
     assert client.result(older).code == ErrorCode.PREEMPTED
     client.wait(lambda: abs(client.offset() - 0.1) < 1e-6, "the end of the newer one")
 
@@ -184,7 +184,7 @@ def test_of_many_that_come_at_once_the_newest_is_executed_and_each_gets_one_resu
         thread.join()
     client.wait(lambda: all(results), "60 results")
     client.wait(lambda: not client.controller.busy, "the end")
-    assert client.result(results[order[-1]]).arrived
+    assert client.result(results[order[-1]]).code == ErrorCode.NONE
     codes = [client.result(results[number]).code for number in order[:-1]]
     assert set(codes) == {ErrorCode.PREEMPTED}
 
@@ -233,7 +233,7 @@ def test_one_that_is_refused_leaves_the_older_one_running(client: Client) -> Non
     result = client.result(refused)
     assert result.code == ErrorCode.CONTROLLER_REFUSED
     assert ACTION in result.message
-    assert client.result(older).arrived
+    assert client.result(older).code == ErrorCode.NONE
     assert "goal rejected: unknown joints: tail" in client.log()
 
 
@@ -290,7 +290,7 @@ def test_a_goal_of_somebody_else_aborts_ours(graph: Graph, client: Client, robot
     other = Client(graph, robot, client.child)
     ours = client.send((5.0, 0.3))
     client.wait(lambda: client.offset() > 0.002, "some way")
-    assert other.result(other.send((0.2, 0.1))).arrived
+    assert other.result(other.send((0.2, 0.1))).code == ErrorCode.NONE
     result = client.result(ours)
     assert result.code == ErrorCode.EXECUTION_ABORTED
     assert "preempted by new incoming action" in result.message
@@ -303,7 +303,7 @@ def test_a_callback_that_fails_is_logged_and_all_goes_on(client: Client) -> None
 
     client.controller.send(client.trajectory((0.1, 0.1)), fail)
     client.wait(lambda: not client.controller.busy, "the end")
-    assert client.result(client.send((0.1, 0.0))).arrived
+    assert client.result(client.send((0.1, 0.0))).code == ErrorCode.NONE
 
 
 def test_without_a_controller_it_says_so_at_once(graph: Graph, client: Client) -> None:
@@ -372,13 +372,13 @@ def test_goal_time_zero_is_for_ever_up_to_kilted_and_no_time_at_all_in_lyrical(
         assert result.code == ErrorCode.EXECUTION_TIMED_OUT, result
     strict.do("")
     strict.allowance = 5.0
-    assert strict.result(strict.send((0.3, 0.0))).arrived
+    assert strict.result(strict.send((0.3, 0.0))).code == ErrorCode.NONE
 
 
 def test_joints_left_out_stay_up_to_kilted_and_finish_their_motion_in_lyrical(
     strict: Client,
 ) -> None:
-    assert strict.result(strict.send((0.2, 0.0))).arrived
+    assert strict.result(strict.send((0.2, 0.0))).code == ErrorCode.NONE
     strict.send((1.5, 0.3))
     strict.wait(lambda: strict.offset() > 0.02, "some way")
     some = strict.trajectory((0.2, 0.0))
@@ -387,7 +387,7 @@ def test_joints_left_out_stay_up_to_kilted_and_finish_their_motion_in_lyrical(
         point.positions, point.velocities = point.positions[2:], point.velocities[2:]
     results: list[ExecutionResult] = []
     strict.controller.send(some, results.append)
-    assert strict.result(results).arrived
+    assert strict.result(results).code == ErrorCode.NONE
     strict.wait(lambda: not any(strict.states[-1].velocity), "rest")
     if is_lyrical(strict):
         assert strict.offset() == pytest.approx(0.3, abs=1e-6)
@@ -398,7 +398,7 @@ def test_joints_left_out_stay_up_to_kilted_and_finish_their_motion_in_lyrical(
 
 
 def test_without_decelerate_on_cancel_the_robot_stops_at_once(strict: Client) -> None:
-    assert strict.result(strict.send((0.2, 0.0))).arrived
+    assert strict.result(strict.send((0.2, 0.0))).code == ErrorCode.NONE
     results = strict.send((2.0, 0.4))
     strict.wait(lambda: strict.offset() > 0.1, "some way")
     begin = len(strict.states)

@@ -1,0 +1,123 @@
+"""Trajectories that the safety gate has passed, from sentences and from human motions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nextscale_core.exceptions import UnsafeTrajectoryError
+from nextscale_core.motion.clip import MotionClip
+from nextscale_core.retarget.retargeter import Retargeter
+from nextscale_core.robots.robot import Robot, load_robot
+from nextscale_core.robots.state import RobotState
+from nextscale_core.robots.trajectory import RobotTrajectory
+from nextscale_core.safety.gate import SafetyGate
+from nextscale_core.safety.report import SafetyReport
+from nextscale_core.stopwatch import Stopwatch
+
+if TYPE_CHECKING:
+    from nextscale_core.pipeline import MotionPipeline
+
+RATE = 50.0
+"""Default number of trajectory points per second [Hz]."""
+
+
+class MotionPlanner:
+    """A robot with its retargeter and safety gate, for many motions.
+
+    Args:
+        robot: The robot.
+        rate: Trajectory points per second [Hz].
+    """
+
+    def __init__(self, robot: Robot, rate: float = RATE) -> None:
+        self.robot = robot
+        self._rate = rate
+        self._retargeter = Retargeter(robot)
+        self._gate = SafetyGate(robot)
+
+    def plan(
+        self,
+        clip: MotionClip,
+        *,
+        start: RobotState | None = None,
+        lead_in: Callable[[RobotTrajectory], RobotTrajectory] | None = None,
+        measured: RobotState | None = None,
+        stopwatch: Stopwatch | None = None,
+        **retargeting: Any,
+    ) -> tuple[RobotTrajectory, SafetyReport]:
+        """Retarget a motion and let the safety gate check the trajectory.
+
+        Args:
+            clip: A human motion.
+            start: State in which the motion begins; None for its own first pose.
+            lead_in: Prepends what the robot does before the motion; applied before the check.
+            measured: State in which the whole trajectory has to begin; None for `start`.
+            stopwatch: Gets the stages.
+            retargeting: Further arguments of `Retargeter.retarget`, such as `rounds`.
+
+        Returns:
+            The trajectory, repaired where necessary, and what the gate found.
+
+        Raises:
+            UnsafeTrajectoryError: the gate refused it; the error has the report.
+            RetargetError: the motion cannot be mapped onto the robot.
+        """
+        stopwatch = stopwatch or Stopwatch()
+        trajectory = self._retargeter.retarget(
+            clip, rate=self._rate, start=start, stopwatch=stopwatch, **retargeting
+        )
+        if lead_in is not None:
+            trajectory = lead_in(trajectory)
+        with stopwatch.stage("gate"):
+            checked = self._gate.review(trajectory, start=start if measured is None else measured)
+        if checked.trajectory is None:
+            reasons = "; ".join(finding.message for finding in checked.report.findings)
+            raise UnsafeTrajectoryError(
+                f"the safety gate refused the trajectory for {self.robot.name}: {reasons}",
+                checked.report,
+            )
+        return checked.trajectory, checked.report
+
+
+def plan(
+    text: str,
+    robot: str | Robot = "g1",
+    *,
+    model: str | Path | MotionPipeline = "moscale-cmu",
+    device: str = "cpu",
+    profile: Path | None = None,
+    joints: str | Sequence[str] | None = None,
+    rate: float = RATE,
+    **generation: Any,
+) -> tuple[RobotTrajectory, SafetyReport]:
+    """Generate a motion, retarget it and let the safety gate check the trajectory.
+
+    Model and robot are loaded at each call unless given as objects; `MotionPipeline` and
+    `MotionPlanner` keep them for many motions.
+
+    Example:
+        >>> trajectory, report = nextscale_core.plan("a person waves", robot="g1", seed=1)
+
+    Args:
+        text: One English sentence.
+        robot: Name of a robot, path of a URDF, or a loaded robot.
+        model: Name or folder of a model, or a loaded pipeline.
+        device: Torch device of the model.
+        profile: YAML profile of the robot; required with a URDF.
+        joints: Joints that move (see `load_robot`); None for those of the profile.
+        rate: Trajectory points per second [Hz].
+        generation: Further arguments of `MotionPipeline.generate`, such as `seed` or `seconds`.
+
+    Raises:
+        UnsafeTrajectoryError: the gate refused it; the error has the report.
+        NextscaleError: the sentence, an option, the robot or the model cannot be used.
+    """
+    if isinstance(robot, str):
+        robot = load_robot(robot, profile, joints)
+    if isinstance(model, str | Path):
+        from nextscale_core.pipeline import MotionPipeline
+
+        model = MotionPipeline.from_pretrained(model, device=device)
+    return MotionPlanner(robot, rate).plan(model.generate(text, **generation))
