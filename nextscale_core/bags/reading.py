@@ -12,9 +12,14 @@ from typing import Any, NamedTuple
 
 from nextscale_core.bags.definitions import decode, fingerprint
 from nextscale_core.bags.files import Storage, bag_files
-from nextscale_core.bags.library import MAX_CHUNK, MAX_MESSAGE, rosbags, unpack_message
+from nextscale_core.bags.library import (
+    MAX_CHUNK,
+    MAX_MESSAGE,
+    check_tables,
+    rosbags,
+    unpack_message,
+)
 from nextscale_core.bags.salvage import cut_mcap
-from nextscale_core.bags.tables import check_tables
 from nextscale_core.exceptions import BagError
 
 NANOSECONDS = 1_000_000_000

@@ -18,7 +18,7 @@ from nextscale_core.cli.outputs import check_outputs, make_folder, write_human, 
 from nextscale_core.exceptions import BagError, MotionFileError
 
 if TYPE_CHECKING:
-    from nextscale_core.bags.motion import Reconstruction
+    from nextscale_core.bags.reconstruction import RecordedMotion
     from nextscale_core.motion.reading import ReadOptions, Remark
     from nextscale_core.robots.robot import Robot
     from nextscale_core.robots.trajectory import RobotTrajectory
@@ -85,8 +85,8 @@ def info(bag: BagPath) -> None:
     from rich.table import Table
 
     from nextscale_core.bags import Bag
-    from nextscale_core.bags.choices import choose_sources
     from nextscale_core.bags.definitions import JOINT_STATE, decode
+    from nextscale_core.bags.measured import choose_sources
     from nextscale_core.bags.reading import NANOSECONDS
     from nextscale_core.bags.senders import find_conflict
 
@@ -223,7 +223,7 @@ def from_motion(
 
     nextscale bag from-motion walk.bvh --robot talos --out walk_talos
     """
-    from nextscale_core.bags.playing import write_bag
+    from nextscale_core.bags.trajectory_bag import write_bag
 
     if out is None:
         raise MotionFileError("no output: give --out FOLDER")
@@ -272,12 +272,11 @@ def _reconstructed(
     *,
     fps: float,
     text: str,
-) -> Reconstruction:
+) -> RecordedMotion:
     """Read the bag and map it back to a human."""
     from nextscale_core.bags import Bag
-    from nextscale_core.bags.choices import choose_sources
-    from nextscale_core.bags.measured import Span, read_measured
-    from nextscale_core.bags.motion import reconstruct
+    from nextscale_core.bags.measured import Span, choose_sources, read_measured
+    from nextscale_core.bags.reconstruction import reconstruct
 
     with Bag(bag) as recording:
         sources = choose_sources(
@@ -309,9 +308,9 @@ def _reconstructed(
         )
 
 
-def _told(found: Reconstruction) -> dict[str, str]:
+def _told(found: RecordedMotion) -> dict[str, str]:
     notes = {f"note {n}": note for n, note in enumerate(found.notes, 1)}
-    return {"base from": found.told(), **notes}
+    return {"base from": found.describe_base(), **notes}
 
 
 def _trajectory_of(

@@ -14,7 +14,7 @@ from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
 from nextscale_core.bags import Bag, Message
 from nextscale_core.bags import definitions as kinds
-from nextscale_core.bags.senders import ConflictWatch, Senders, conflict_error
+from nextscale_core.bags.senders import NamedConflictDetector, Senders, conflict_error
 from nextscale_core.estimation.history import MAX_GAP
 from nextscale_core.exceptions import BagError
 from nextscale_ros.messages.validate_trajectory import NANOSECONDS, nanoseconds
@@ -269,7 +269,7 @@ def _movements(bag: Bag, topics: Topics, sentences: list[Sentence]) -> list[floa
         watches.append(_Watch(begin, end, last=begin))
     names = {topics.states, topics.ready} - {""}
     ready: list[int] = []
-    senders, conflicts = Senders(), ConflictWatch()
+    senders, conflicts = Senders(), NamedConflictDetector()
     for message in bag.messages(names):
         if message.topic == topics.ready:
             ready.append(message.time)

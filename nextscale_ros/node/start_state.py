@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from nextscale_core.estimation.history import RobotHistory
+from nextscale_core.estimation.joint_states import RobotStateError
 from nextscale_core.robots import Robot, RobotState
 from nextscale_ros.messages.requests import RequestError
 from nextscale_ros.msg import ErrorCode
 from nextscale_ros.node.plan import Surroundings
 from nextscale_ros.parameters.values import Settings
-from nextscale_ros.robot_state.joint_state_buffer import RobotStateError
 from nextscale_ros.robot_state.state_monitor import Now
 
 NEAR = 0.05

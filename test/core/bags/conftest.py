@@ -13,8 +13,8 @@ pytest.importorskip("rosbags")
 
 from nextscale_core.bags import BagWriter
 from nextscale_core.bags import definitions as kinds
-from nextscale_core.bags.playing import write_bag
 from nextscale_core.bags.reading import NANOSECONDS
+from nextscale_core.bags.trajectory_bag import write_bag
 from nextscale_core.estimation.skeleton import t_pose
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.retarget import Retargeter

@@ -342,7 +342,7 @@ def test_missing_joints_are_named(g1: Robot) -> None:
     with pytest.raises(RobotError, match="no positions of left_elbow_joint"):
         robot_to_human(g1, times, joints, joint_names=names)
     history = robot_to_human(g1, times, joints, joint_names=names, missing="nominal")
-    assert history.warnings == ("not measured, taken at the nominal posture: left_elbow_joint",)
+    assert history.warnings == ("not measured, assumed at the nominal posture: left_elbow_joint",)
     assert np.allclose(history.poses.joints, g1.nominal)
     with pytest.raises(RobotError, match="none of the joints"):
         robot_to_human(g1, times, joints[:, :1], joint_names=["left_elbow"])

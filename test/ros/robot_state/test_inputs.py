@@ -18,9 +18,9 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
+from nextscale_core.estimation import clock
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.robots import Robot, load_robot
-from nextscale_ros.robot_state import clock_offset
 from nextscale_ros.robot_state.inputs import RobotInputs
 from ros.declaring import context_with, node_of
 from ros.graph import REPLY, Graph
@@ -127,8 +127,8 @@ def transform(node: Node, height: float) -> TransformStamped:
 def test_the_base_comes_from_tf_for_as_long_as_somebody_tells_it(
     context: Context, robot: Robot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clock_offset, "JUMP", 0.3)
-    monkeypatch.setattr(clock_offset, "PATIENCE", 0.3)
+    monkeypatch.setattr(clock, "JUMP", 0.3)
+    monkeypatch.setattr(clock, "PATIENCE", 0.3)
     with node_of(context, "generate_node", {"base_source": "tf"}) as node:
         inputs = RobotInputs(node, robot)
         assert robot.model.frames[2].name == "pelvis"

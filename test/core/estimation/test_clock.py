@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextscale_ros.robot_state.clock_offset import JUMP, PATIENCE, ClockOffset
+from nextscale_core.estimation.clock import JUMP, PATIENCE, ClockOffset
 
 AHEAD = 1.7e9
 """The sender counts from 1970, we from the start of the machine [s]."""

@@ -1,4 +1,4 @@
-"""The robot's state, from messages as they come."""
+"""Joint states from messages in any form."""
 
 from __future__ import annotations
 
@@ -12,17 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextscale_core.exceptions import RobotError
-from nextscale_core.robots import list_robots, load_robot
-from nextscale_ros.robot_state.joint_state_buffer import (
-    MAX_COMPLAINTS,
+from nextscale_core.estimation.history import RobotHistory
+from nextscale_core.estimation.joint_states import (
     MAX_LAYOUTS,
-    JointHistory,
+    MAX_WARNINGS,
     JointStateBuffer,
     RobotStateError,
     SenderConflictError,
-    joint_states_of,
 )
+from nextscale_core.exceptions import RobotError
+from nextscale_core.robots import list_robots, load_robot
 
 NAMES = ("a", "b", "c")
 
@@ -34,7 +33,7 @@ def memory() -> JointStateBuffer:
 
 def test_names_may_come_in_any_order(memory: JointStateBuffer) -> None:
     memory.update(["c", "a", "b"], [3.0, 1.0, 2.0], [0.3, 0.1, 0.2], 10.0)
-    state = memory.current(10.1, 0.2)
+    state = memory.read(10.1, 0.2)[0]
     np.testing.assert_array_equal(state.positions, [1.0, 2.0, 3.0])
     np.testing.assert_array_equal(state.velocities, [0.1, 0.2, 0.3])
 
@@ -42,13 +41,13 @@ def test_names_may_come_in_any_order(memory: JointStateBuffer) -> None:
 def test_several_messages_together_make_a_state(memory: JointStateBuffer) -> None:
     memory.update(["a"], [1.0], [0.0], 10.0)
     memory.update(["b", "c"], [2.0, 3.0], [0.0, 0.0], 10.1)
-    np.testing.assert_array_equal(memory.current(10.1, 0.2).positions, [1.0, 2.0, 3.0])
+    np.testing.assert_array_equal(memory.read(10.1, 0.2)[0].positions, [1.0, 2.0, 3.0])
 
 
 def test_a_joint_never_heard_of_is_named(memory: JointStateBuffer) -> None:
     memory.update(["a", "c"], [1.0, 3.0], [], 10.0)
     with pytest.raises(RobotStateError, match="1 of 3 joints have not been measured: b"):
-        memory.current(10.0, 0.2)
+        memory.read(10.0, 0.2)[0]
 
 
 @pytest.mark.parametrize("name", list_robots())
@@ -59,25 +58,25 @@ def test_all_joints_of_a_robot_are_known_whether_they_move_or_not(name: str) -> 
         pytest.skip(str(error))
     tree = ElementTree.parse(robot.urdf_path).getroot().findall("joint")
     names = [str(joint.get("name")) for joint in tree if joint.get("type") != "fixed"]
-    memory = joint_states_of(robot)
+    memory = JointStateBuffer.of_robot(robot)
     assert memory.update(names, [0.1] * len(names), [], 10.0) == []
-    assert memory.current(10.0, 0.2).positions.shape == (robot.num_joints + len(robot.held),)
-    (complaint,) = memory.update([*names, "tail"], [0.1] * (len(names) + 1), [], 10.1)
-    assert "unknown to the robot: ['tail']" in complaint
+    assert memory.read(10.0, 0.2)[0].positions.shape == (robot.num_joints + len(robot.held),)
+    (warning,) = memory.update([*names, "tail"], [0.1] * (len(names) + 1), [], 10.1)
+    assert "unknown to the robot: ['tail']" in warning
 
 
 def test_an_old_reading_does_not_count(memory: JointStateBuffer) -> None:
     memory.update(NAMES, [1.0, 2.0, 3.0], [], 10.0)
     memory.update(["a", "b"], [1.0, 2.0], [], 12.0)
     with pytest.raises(RobotStateError, match=r"last state of c is 2.00 s old"):
-        memory.current(12.0, 0.2)
+        memory.read(12.0, 0.2)[0]
 
 
 def test_an_old_state_is_refused_with_what_to_do(memory: JointStateBuffer) -> None:
     for at in (10.0, 10.1):
         memory.update(NAMES, [1.0, 2.0, 3.0], [], at, at, at)
     with pytest.raises(RobotStateError, match=r"no message has come for 0\.50 s.*raise state_time"):
-        memory.current(10.6, 0.2)
+        memory.read(10.6, 0.2)[0]
 
 
 def test_states_that_arrive_late_are_refused_with_what_to_do(memory: JointStateBuffer) -> None:
@@ -85,27 +84,27 @@ def test_states_that_arrive_late_are_refused_with_what_to_do(memory: JointStateB
         memory.update(NAMES, [1.0, 2.0, 3.0], [], at + 0.4, at, at + 0.4)
     reason = r"messages come 0\.40 s after they are stamped.*synchronize the clocks"
     with pytest.raises(RobotStateError, match=reason):
-        memory.current(10.55, 0.2)
+        memory.read(10.55, 0.2)[0]
 
 
 def test_without_velocities_they_are_unknown(memory: JointStateBuffer) -> None:
     memory.update(NAMES, [1.0, 2.0, 3.0], [], 10.0)
-    assert memory.current(10.0, 0.2).velocities is None
+    assert memory.read(10.0, 0.2)[0].velocities is None
 
 
 def test_one_broken_velocity_makes_all_unknown(memory: JointStateBuffer) -> None:
     memory.update(NAMES, [1.0, 2.0, 3.0], [0.0, math.nan, 0.0], 10.0)
-    assert memory.current(10.0, 0.2).velocities is None
+    assert memory.read(10.0, 0.2)[0].velocities is None
 
 
 def test_a_broken_position_leaves_the_reading_before(memory: JointStateBuffer) -> None:
     memory.update(NAMES, [1.0, 2.0, 3.0], [], 10.0)
-    complaints = memory.update(NAMES, [1.5, math.nan, 3.5], [], 10.1)
-    assert complaints == ["joint states are not finite for ['b']; left out"]
-    np.testing.assert_array_equal(memory.current(10.1, 0.2).positions, [1.5, 2.0, 3.5])
+    warnings = memory.update(NAMES, [1.5, math.nan, 3.5], [], 10.1)
+    assert warnings == ["joint states are not finite for ['b']; left out"]
+    np.testing.assert_array_equal(memory.read(10.1, 0.2)[0].positions, [1.5, 2.0, 3.5])
 
 
-def test_each_complaint_is_made_once(memory: JointStateBuffer) -> None:
+def test_each_warning_is_made_once(memory: JointStateBuffer) -> None:
     spoiled = (["a", "tail"], [1.0, 2.0], [])
     assert len(memory.update(*spoiled, 10.0)) == 1
     assert memory.update(*spoiled, 10.1) == []
@@ -113,8 +112,8 @@ def test_each_complaint_is_made_once(memory: JointStateBuffer) -> None:
 
 
 def test_a_message_with_too_few_positions_is_left_out(memory: JointStateBuffer) -> None:
-    (complaint,) = memory.update(NAMES, [1.0], [], 10.0)
-    assert "1 positions for 3 names" in complaint
+    (warning,) = memory.update(NAMES, [1.0], [], 10.0)
+    assert "1 positions for 3 names" in warning
     assert memory.empty
 
 
@@ -133,7 +132,7 @@ def line(name: str, time: float) -> float:
     return 0.1 * NAMES.index(name) + (1 + NAMES.index(name)) * time
 
 
-def assert_lines(history: JointHistory) -> None:
+def assert_lines(history: RobotHistory) -> None:
     expected = [[line(name, time) for name in NAMES] for time in history.times]
     np.testing.assert_allclose(history.positions, expected, atol=1e-9)
 
@@ -165,7 +164,7 @@ def test_neither_the_order_of_the_names_nor_how_they_are_shared_out_matters(
     assert len(history) == 30
     assert_lines(history)
     np.testing.assert_allclose(
-        memory.current(0.3, 0.2).positions, [line(name, 0.29) for name in NAMES]
+        memory.read(0.3, 0.2)[0].positions, [line(name, 0.29) for name in NAMES]
     )
 
 
@@ -249,12 +248,12 @@ def test_a_thousand_messages_a_second_reach_back_three_seconds() -> None:
 def test_a_sender_that_invents_names_fills_neither_memory_nor_log(
     memory: JointStateBuffer,
 ) -> None:
-    complaints = []
+    warnings = []
     for number in range(1000):
         time = 0.01 * number
         memory.update(NAMES, [line(name, time) for name in NAMES], [], time)
-        complaints += memory.update([f"x{number}", "a"], [0.0, line("a", time)], [], time + 0.001)
-    assert len(complaints) <= MAX_COMPLAINTS
+        warnings += memory.update([f"x{number}", "a"], [0.0, line("a", time)], [], time + 0.001)
+    assert len(warnings) <= MAX_WARNINGS
     assert len(memory._layouts) <= MAX_LAYOUTS
     assert len(memory.history(8.0)) > 190
 
@@ -309,7 +308,7 @@ def contradict(memory: JointStateBuffer, begin: float, end: float) -> None:
 
 
 def test_while_two_senders_contradict_each_other_the_state_is_not_known() -> None:
-    memory = JointStateBuffer(NAMES, senders=lambda: "/joint_states: /driver, /zeros")
+    memory = JointStateBuffer(NAMES, publishers=lambda: "/joint_states: /driver, /zeros")
     assert memory.conflict(0.0) == ""
     contradict(memory, 0.0, 1.0)
     with pytest.raises(
@@ -326,7 +325,7 @@ def test_the_state_is_known_again_when_one_of_two_senders_is_gone() -> None:
     for time in np.arange(1.0, 4.1, 0.01):
         memory.update(NAMES, [0.9, -0.4, 0.2], [0.0, 0.0, 0.0], float(time))
     assert not memory.in_conflict(4.1)
-    np.testing.assert_array_equal(memory.current(4.1, 0.2).positions, [0.9, -0.4, 0.2])
+    np.testing.assert_array_equal(memory.read(4.1, 0.2)[0].positions, [0.9, -0.4, 0.2])
     assert np.ptp(memory.history(3.0).positions, axis=0).max() == 0.0
 
 
@@ -348,5 +347,5 @@ def test_a_continuous_joint_is_unwrapped_before_it_is_interpolated() -> None:
     steps = np.diff(turns)
     assert steps.min() > 0.0 and steps.max() < 0.05
     np.testing.assert_allclose(np.exp(1j * turns), np.exp(1j * expected), atol=1e-6)
-    last = memory.current(float(times[-1]), 0.2).positions[1]
+    last = memory.read(float(times[-1]), 0.2)[0].positions[1]
     assert turns[-1] == pytest.approx(last, abs=0.1)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from nextscale_ros.robot_state.joint_state_buffer import JointStateBuffer
-from nextscale_ros.robot_state.velocities import end_velocities
+from nextscale_core.estimation.joint_states import JointStateBuffer
+from nextscale_core.estimation.joint_velocities import end_velocities
 
 JOINTS = 8
 RATES = (50.0, 100.0, 200.0, 500.0, 1000.0)
@@ -171,16 +171,18 @@ def test_velocities_that_are_measured_are_taken_as_they_are() -> None:
     memory = JointStateBuffer(("a",))
     for index in range(100):
         memory.update(("a",), [0.0], [0.25], index * 0.01, index * 0.01, index * 0.01)
-    state = memory.current(1.0, 0.2)
+    state = memory.read(1.0, 0.2)[0]
     assert state.velocities is not None and state.velocities[0] == 0.25
 
 
-def test_a_continuous_joint_does_not_race_where_its_turns_begin_anew() -> None:
-    memory = JointStateBuffer(("a",), continuous={"a"})
+@pytest.mark.parametrize("missing", [[], [70, 85]], ids=["complete", "with NaN"])
+def test_a_continuous_joint_does_not_race_where_its_turns_begin_anew(missing: list[int]) -> None:
+    memory = JointStateBuffer(("a", "b"), continuous={"a"})
     for index in range(100):
         at = index * 0.01
         turned = float(np.angle(np.exp(1j * (np.pi - 0.97 + at))))
-        memory.update(("a",), [turned], [], at, at, at)
-    state = memory.current(0.99, 0.2)
+        turned = np.nan if index in missing else turned
+        memory.update(("a", "b"), [turned, 0.0], [], at, at, at)
+    state, _ = memory.read(0.99, 0.2)
     assert state.velocities is not None
     assert state.velocities[0] == pytest.approx(1.0, abs=0.01)
