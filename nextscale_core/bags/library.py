@@ -153,7 +153,7 @@ def check_tables(file: Path) -> None:
         with closing(sqlite3.connect(address, uri=True)) as database:
             _check_tables(database, file)
     except sqlite3.Error as error:
-        raise BagError(f"{file} is no whole SQLite database ({error})") from error
+        raise BagError(f"{file} is not a whole SQLite database ({error})") from error
 
 
 def _check_tables(database: sqlite3.Connection, file: Path) -> None:
@@ -163,12 +163,12 @@ def _check_tables(database: sqlite3.Connection, file: Path) -> None:
     kinds = dict(database.execute("SELECT name, type FROM sqlite_master WHERE type != 'index'"))
     missing = [name for name in ("messages", "topics") if kinds.get(name) != "table"]
     if missing:
-        raise BagError(f"{file} is no bag: it has no table {' and '.join(missing)}")
+        raise BagError(f"{file} is not a bag: it has no table {' and '.join(missing)}")
     for name in _TABLES:
         # Column 6 is 0 for plain columns, 1 for hidden, 2 and 3 for computed ones.
         columns = database.execute(f"PRAGMA table_xinfo({name})").fetchall()
         if any(column[6] for column in columns):
-            raise BagError(f"{file} is no bag of rosbag2: its table {name} has computed columns")
+            raise BagError(f"{file} is not a bag of rosbag2: its table {name} has computed columns")
     size = value("PRAGMA page_count") * value("PRAGMA page_size")
     if size > file.stat().st_size:
         raise BagError(f"{file} is cut short: {file.stat().st_size} of {size} bytes")

@@ -59,7 +59,7 @@ def valid_rotation(quaternion: np.ndarray) -> Rotation:
     """
     norm = float(np.linalg.norm(quaternion))
     if not abs(norm - 1.0) <= _NORM:
-        raise BasePoseError(f"an orientation of the base is no unit quaternion (norm {norm:.3g})")
+        raise BasePoseError(f"the orientation of the base has norm {norm:.3g}, not 1")
     return Rotation.from_quat(quaternion)
 
 

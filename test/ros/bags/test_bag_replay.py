@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -220,7 +220,7 @@ def test_a_bag_without_a_session_says_what_is_missing(
         bag.put("/text_command", kinds.TEXT, 1, kinds.message(kinds.TEXT, data="walk"))
     done = replayed(tmp_path / "other", graph)
     assert done.returncode == 2
-    assert "is no recorded session: it has no topic joint_states" in done.stderr
+    assert "is not a recorded session: it has no topic joint_states" in done.stderr
 
 
 def test_reports_that_belong_to_nothing_are_nothing_to_replay(
@@ -289,10 +289,12 @@ def made(shift: float = 0.0) -> JointTrajectory:
 
 
 @pytest.fixture
-def answers() -> Iterator[Callable[[JointTrajectory], object]]:
-    from nextscale_ros.bags.player import Answer
+def answers() -> Callable[..., object]:
+    from nextscale_ros.bags.player import ReplayedAnswer
 
-    yield lambda trajectory, outcome="pass": Answer(MotionReport(outcome=outcome), trajectory)
+    return lambda trajectory, outcome="pass": ReplayedAnswer(
+        MotionReport(outcome=outcome), trajectory
+    )
 
 
 @pytest.mark.parametrize(
@@ -308,10 +310,10 @@ def answers() -> Iterator[Callable[[JointTrajectory], object]]:
 def test_only_what_began_at_rest_must_be_the_same(
     moved: float, shift: float, promised: bool, same: bool, answers: Callable[..., object]
 ) -> None:
-    verdict = compare(sentence(made(), moved, "pass"), answers(made(shift)), 1e-6)
-    assert (verdict.promised, verdict.same) == (promised, same)
-    assert verdict.differs == (promised and not same)
-    assert verdict.difference == pytest.approx(shift)
+    comparison = compare(sentence(made(), moved, "pass"), answers(made(shift)), 1e-6)
+    assert (comparison.promised, comparison.same) == (promised, same)
+    assert comparison.differs == (promised and not same)
+    assert comparison.difference == pytest.approx(shift)
 
 
 def test_a_trembling_robot_stands_where_that_is_said(answers: Callable[..., object]) -> None:
