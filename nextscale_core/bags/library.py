@@ -63,12 +63,18 @@ def unpack_zstd(data: bytes, size: int) -> bytes:
     Raises:
         BagError: the announced size is too large, or the frame is larger.
     """
-    return _bounded(_zstd().ZstdDecompressor().decompress(data, _checked(size) + 1), size)
+    return _bounded(_zstd().ZstdDecompressor(), data, size)
 
 
 def _unpack_lz4(data: bytes, size: int) -> bytes:
-    frame = importlib.import_module("lz4.frame")
-    return _bounded(frame.LZ4FrameDecompressor().decompress(data, _checked(size) + 1), size)
+    return _bounded(importlib.import_module("lz4.frame").LZ4FrameDecompressor(), data, size)
+
+
+def _bounded(decompressor: Any, data: bytes, size: int) -> bytes:
+    unpacked: bytes = decompressor.decompress(data, _checked(size) + 1)
+    if len(unpacked) > size:
+        raise BagError(f"a chunk unpacks to more than the {size} bytes it claims")
+    return unpacked
 
 
 def unpack_begin(data: bytes, compression: str, size: int) -> bytes:
@@ -129,12 +135,6 @@ def _checked(size: int) -> int:
     if not 0 <= size <= MAX_CHUNK:
         raise BagError(f"a chunk claims to unpack to {size} bytes, at most {MAX_CHUNK} are read")
     return size
-
-
-def _bounded(data: bytes, size: int) -> bytes:
-    if len(data) > size:
-        raise BagError(f"a chunk unpacks to more than the {size} bytes it claims")
-    return data
 
 
 def check_tables(file: Path) -> None:

@@ -64,8 +64,8 @@ def choose_sources(
         joint_states: Topics; empty: '/joint_states', or the only one of that type.
         odometry: A topic, 'none', or None: '/odom', or the only one of that type.
         imu: A topic; None or 'none': no IMU.
-        imu_link: Link of the IMU; '': the frame of its messages.
-        senders: Numbers of the senders of joint states to read; empty: all.
+        imu_link: As for `Sources`.
+        senders: As for `Sources`.
 
     Raises:
         BagError: a topic is missing, of another type, or ambiguous.

@@ -101,10 +101,11 @@ def _states(
     if robot is not None:
         turns = robot.root_quaternion(turns)
     linear, angular = _speeds(trajectory, turns)
-    names, times = list(trajectory.joint_names), trajectory.time_from_start
+    names, times, zeros = list(trajectory.joint_names), trajectory.time_from_start, np.zeros(36)
     for n, at in enumerate((times - times[0]).tolist()):
         time = begin + round(at * NANOSECONDS)
-        place, turn = _vector(trajectory.base_position[n]), _quaternion(turns[n])
+        in_world = {"header": _header(WORLD, time), "child_frame_id": root}
+        place, turn = trajectory.base_position[n], _geometry("Quaternion", turns[n])
         state = message(
             JOINT_STATE,
             header=_header("", time),
@@ -113,29 +114,20 @@ def _states(
             velocity=trajectory.velocities[n],
             effort=np.empty(0),
         )
-        position = message("geometry_msgs/msg/Point", **vars(place))
-        pose = message("geometry_msgs/msg/Pose", position=position, orientation=turn)
-        twist = message(
-            "geometry_msgs/msg/Twist", linear=_vector(linear[n]), angular=_vector(angular[n])
+        pose = _geometry("Pose", position=_geometry("Point", place), orientation=turn)
+        twist = _geometry(
+            "Twist",
+            linear=_geometry("Vector3", linear[n]),
+            angular=_geometry("Vector3", angular[n]),
         )
         odometry = message(
             ODOMETRY,
-            header=_header(WORLD, time),
-            child_frame_id=root,
-            pose=message(
-                "geometry_msgs/msg/PoseWithCovariance", pose=pose, covariance=np.zeros(36)
-            ),
-            twist=message(
-                "geometry_msgs/msg/TwistWithCovariance", twist=twist, covariance=np.zeros(36)
-            ),
+            **in_world,
+            pose=_geometry("PoseWithCovariance", pose=pose, covariance=zeros),
+            twist=_geometry("TwistWithCovariance", twist=twist, covariance=zeros),
         )
-        moved = message("geometry_msgs/msg/Transform", translation=place, rotation=turn)
-        transform = message(
-            "geometry_msgs/msg/TransformStamped",
-            header=_header(WORLD, time),
-            child_frame_id=root,
-            transform=moved,
-        )
+        moved = _geometry("Transform", translation=_geometry("Vector3", place), rotation=turn)
+        transform = _geometry("TransformStamped", **in_world, transform=moved)
         yield (
             time,
             [
@@ -169,11 +161,8 @@ def _header(frame: str, nanoseconds: int) -> Any:
     return message("std_msgs/msg/Header", stamp=_time("Time", nanoseconds), frame_id=frame)
 
 
-def _vector(values: np.ndarray) -> Any:
-    x, y, z = values.tolist()
-    return message("geometry_msgs/msg/Vector3", x=x, y=y, z=z)
-
-
-def _quaternion(values: np.ndarray) -> Any:
-    x, y, z, w = values.tolist()
-    return message("geometry_msgs/msg/Quaternion", x=x, y=y, z=z, w=w)
+def _geometry(kind: str, values: np.ndarray | None = None, **fields: Any) -> Any:
+    """A message of geometry_msgs, with numbers as the fields x, y, z and w."""
+    if values is not None:
+        fields = dict(zip("xyzw", values.tolist(), strict=False))
+    return message(f"geometry_msgs/msg/{kind}", **fields)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -23,6 +24,8 @@ SHORTEST = 0.4
 
 _AT_REST, _REST_TIME = 0.05, 0.3
 """Maximum motion of a joint [rad] in this time [s] of a robot at rest."""
+
+_Track = TypeVar("_Track", BaseTrack, OrientationTrack)
 
 
 @dataclass(frozen=True)
@@ -152,28 +155,22 @@ def covering(
         The part of `base`, or None where it does not cover the times; and, only then, the same of
         `imu`.
     """
-    span = None if base is None else _covering(base.times, times)
-    if base is not None and span is not None:
-        track = replace(
-            base,
-            times=base.times[span],
-            positions=base.positions[span],
-            quaternions=base.quaternions[span],
-        )
-        return track, None
-    span = None if imu is None else _covering(imu.times, times)
-    if imu is None or span is None:
-        return None, None
-    return None, replace(imu, times=imu.times[span], quaternions=imu.quaternions[span])
+    base = _covering(times, base)
+    return base, None if base is not None else _covering(times, imu)
 
 
-def _covering(sensor: np.ndarray, times: np.ndarray) -> slice | None:
-    """The part of a sensor's times (M,) that covers other times (N,), up to `MAX_GAP`; or None."""
-    if not len(times):
+def _covering(times: np.ndarray, track: _Track | None) -> _Track | None:
+    """The part of a track that covers times (N,), up to `MAX_GAP`; None where it does not."""
+    if track is None or not len(times):
         return None
     first, last = times[0] - MAX_GAP, times[-1] + MAX_GAP
-    span = slice(int(np.searchsorted(sensor, first)), int(np.searchsorted(sensor, last, "right")))
-    used = sensor[span]
+    begin, end = np.searchsorted(track.times, first), np.searchsorted(track.times, last, "right")
+    used = track.times[begin:end]
     if len(used) < 2 or used[0] > first + 2 * MAX_GAP or used[-1] < last - 2 * MAX_GAP:
         return None
-    return span if np.diff(used).max() <= MAX_GAP else None
+    if np.diff(used).max() > MAX_GAP:
+        return None
+    arrays: dict[str, Any] = {
+        name: value[begin:end] for name, value in vars(track).items() if np.ndim(value)
+    }
+    return replace(track, **arrays)

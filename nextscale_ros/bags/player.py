@@ -196,9 +196,9 @@ class SessionPlayer:
     def _stream(self, begin: int, end: int) -> Iterator[tuple[Any, int, Any]]:
         """Publisher, time of the recording [ns] and message."""
         topics = self._session.topics
-        kinds = {topics.states: (self._states, JointState)}
-        if topics.odometry:
-            kinds[topics.odometry] = (self._odometry, Odometry)
+        kinds = {topics["joint_states"]: (self._states, JointState)}
+        if topics["odom"]:
+            kinds[topics["odom"]] = (self._odometry, Odometry)
         for message in self._bag.messages(set(kinds), begin, end):
             publisher, kind = kinds[message.topic]
             yield publisher, message.time, deserialize(message, kind)

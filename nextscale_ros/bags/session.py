@@ -17,6 +17,7 @@ from nextscale_core.bags import definitions as kinds
 from nextscale_core.bags.senders import NamedConflictDetector, Senders, conflict_error
 from nextscale_core.estimation.history import MAX_GAP
 from nextscale_core.exceptions import BagError
+from nextscale_ros.bags.bag_recorder import SESSION
 from nextscale_ros.messages.validate_trajectory import NANOSECONDS, nanoseconds
 from nextscale_ros.msg import MotionReport, TextCommand
 from nextscale_ros.node.reports import shown
@@ -30,25 +31,14 @@ REST_TIME = 1.5
 """Time before a sentence for which the robot must be at rest, half a second longer than the default
 of the parameter `history` [s]."""
 
+_NEEDED = ("joint_states", "motion_command", "motion_report")
+"""Topics without which there is nothing to replay."""
+
 _TOGETHER = 1.0
 """Maximum time between a trajectory, or its base, and its report [s]."""
 
 _REPORT_DELAY = 0.05
 """Maximum time from a trajectory to its report [s]."""
-
-
-@dataclass(frozen=True)
-class Topics:
-    """Absolute names of a session's topics; '' for missing ones."""
-
-    texts: str
-    detailed: str
-    states: str
-    odometry: str
-    commands: str
-    bases: str
-    reports: str
-    ready: str
 
 
 @dataclass(frozen=True)
@@ -89,12 +79,12 @@ class RecordedSession:
     """The sentences of a recording.
 
     Attributes:
-        topics: The topics of the session.
+        topics: Absolute names of the topics in `SESSION` by their relative names; '' if missing.
         sentences: Answered sentences in the order of time.
         unanswered: Number of sentences without an answer of their own.
     """
 
-    topics: Topics
+    topics: dict[str, str]
     sentences: tuple[Sentence, ...]
     unanswered: int
 
@@ -112,26 +102,28 @@ def read_session(bag: Bag, namespace: str = "") -> RecordedSession:
     """
     topics = _topics(bag, namespace)
     types = {
-        topics.texts: String,
-        topics.detailed: TextCommand,
-        topics.reports: MotionReport,
-        topics.commands: JointTrajectory,
-        topics.bases: MultiDOFJointTrajectory,
+        topics["text_command"]: String,
+        topics["text_command/detailed"]: TextCommand,
+        topics["motion_report"]: MotionReport,
+        topics["motion_command"]: JointTrajectory,
+        topics["motion_command/base"]: MultiDOFJointTrajectory,
     }
     said: list[tuple[int, TextCommand]] = []
     answers: dict[str, list[tuple[int, Any]]] = {topic: [] for topic in types}
-    reports, commands = answers[topics.reports], answers[topics.commands]
+    reports, commands, bases = (
+        answers[topics[name]] for name in ("motion_report", "motion_command", "motion_command/base")
+    )
     for message in bag.messages(set(types) - {""}):
         if len(said) + len(reports) + len(commands) > 3 * MAX_SENTENCES:
             raise BagError(f"{bag.path} holds more than {MAX_SENTENCES} sentences")
         value = deserialize(message, types[message.topic])
-        if message.topic == topics.texts:
+        if isinstance(value, String):
             said.append((message.time, TextCommand(text=value.data)))
-        elif message.topic == topics.detailed:
+        elif isinstance(value, TextCommand):
             said.append((message.time, value))
         else:
             answers[message.topic].append((message.time, value))
-    sentences = list(_answered(said, reports, commands, answers[topics.bases]))
+    sentences = list(_answered(said, reports, commands, bases))
     if not sentences:
         raise BagError(
             f"{bag.path} holds {len(said)} sentences and {len(reports)} reports, and none of the "
@@ -156,10 +148,10 @@ def deserialize(message: Message, kind: type) -> Any:
     return deserialize_message(message.data, kind)
 
 
-def _topics(bag: Bag, namespace: str) -> Topics:
-    """The topics of the session in a namespace."""
+def _topics(bag: Bag, namespace: str) -> dict[str, str]:
+    """Absolute names of the session's topics in a namespace, by relative name; '' if missing."""
 
-    def find(name: str, kind: str, needed: bool = True) -> str:
+    def find(name: str, kind: str) -> str:
         if namespace:
             fitting = [f"{namespace.rstrip('/')}/{name}"]
         else:
@@ -168,23 +160,14 @@ def _topics(bag: Bag, namespace: str) -> Topics:
             raise BagError(f"{bag.path} has several: {', '.join(fitting)}; choose a --namespace")
         if fitting and fitting[0] in {topic.name for topic in bag.topics}:
             return bag.require(fitting[0], kind).name
-        if needed:
+        if name in _NEEDED:
             raise BagError(
                 f"{bag.path} is not a recorded session: it has no topic {name} of type {kind}; "
                 f"it has {bag.listed()}"
             )
         return ""
 
-    return Topics(
-        texts=find("text_command", kinds.TEXT, needed=False),
-        detailed=find("text_command/detailed", kinds.TEXT_COMMAND, needed=False),
-        states=find("joint_states", kinds.JOINT_STATE),
-        odometry=find("odom", kinds.ODOMETRY, needed=False),
-        commands=find("motion_command", kinds.JOINT_TRAJECTORY),
-        bases=find("motion_command/base", kinds.BASE_TRAJECTORY, needed=False),
-        reports=find("motion_report", kinds.MOTION_REPORT),
-        ready=find("nextscale/ready", kinds.BOOL, needed=False),
-    )
+    return {topic.name: find(topic.name, topic.kind) for topic in SESSION}
 
 
 def _answered(
@@ -259,7 +242,7 @@ class _JointRange:
         return float(max(self.high[name] - low for name, low in self.low.items()))
 
 
-def _movements(bag: Bag, topics: Topics, sentences: list[Sentence]) -> list[float]:
+def _movements(bag: Bag, topics: dict[str, str], sentences: list[Sentence]) -> list[float]:
     """Maximum motion of a joint around each sentence [rad]; NaN where it is unknown.
 
     Raises:
@@ -273,8 +256,9 @@ def _movements(bag: Bag, topics: Topics, sentences: list[Sentence]) -> list[floa
         ranges.append(_JointRange(begin, end, last=begin))
     ready: list[int] = []
     senders, conflicts = Senders(), NamedConflictDetector()
-    for message in bag.messages({topics.states, topics.ready} - {""}):
-        if message.topic == topics.ready:
+    ready_topic = topics["nextscale/ready"]
+    for message in bag.messages({topics["joint_states"], ready_topic} - {""}):
+        if message.topic == ready_topic:
             ready.append(message.time)
             continue
         inside = [n for n, one in enumerate(ranges) if one.begin <= message.time <= one.end]
