@@ -1,4 +1,4 @@
-"""Senders of the joint states of a recording, told apart by the form of their messages.
+"""Senders of the joint states of a recording, distinguished by the form of their messages.
 
 A recording does not store which node sent a message: only the topic, sometimes a channel for each
 publisher, and the form of the messages. A driver sends velocities in the order of the robot, a
@@ -168,16 +168,10 @@ class NamedConflictDetector:
     def add(
         self, names: Sequence[str], positions: Sequence[float], stamp: float, recorded: float
     ) -> tuple[SenderConflict, str] | None:
-        """Add one message.
-
-        Args:
-            names: Joint names.
-            positions: Their positions [rad].
-            stamp: Time of measurement [s]; 0 without a stamp.
-            recorded: Time of recording [s].
+        """Add one message; arguments as for `JointCollector.add`.
 
         Returns:
-            A conflict that there is now, and the name of its joint.
+            The current conflict, and the name of its joint, or None.
         """
         values = np.asarray(positions, dtype=np.float64)
         if len(values) != len(names) or not len(names):

@@ -170,15 +170,15 @@ class BasePoseBuffer(_Buffer):
         """Add one pose.
 
         Args:
-            position: (3,) of the link in a world with z up [m].
-            quaternion: (4,) of the link, x y z w.
+            position: As for `BaseTransform`.
+            quaternion: As for `BaseTransform`.
             link: The link, with or without a prefix ('g1/pelvis'); '' for the root link.
             time: Time of arrival, on a clock that never steps back [s].
             stamp: Time of measurement, on any clock [s]; 0 without a stamp.
             own: `time` on this machine's clock for stamps [s]; NaN where it has none.
 
         Raises:
-            BasePoseError: NaN, a norm that is not 1, or a link that is not fixed to the base.
+            BasePoseError: as for `BaseTransform`.
         """
         self._add(self._to_base(position, quaternion, link), time, stamp, own)
 

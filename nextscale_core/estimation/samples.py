@@ -116,7 +116,7 @@ def joint_track(
     if needed and missing == "error":
         raise RobotError(
             f"no positions of {', '.join(needed)}; give every joint of {robot.name} that moves "
-            "its body, or say missing='nominal'"
+            "its body, or use missing='nominal'"
         )
     measured = values[:, [column[name] for name in known]]
     bad = np.argwhere(~np.isfinite(measured))
@@ -149,7 +149,7 @@ def frame_times(times: np.ndarray, fps: float, max_gap: float) -> np.ndarray:
         row = len(gaps) - 1 - int(gaps[::-1].argmax())
         raise InvalidMotionError(
             f"no joint states for {gaps[row]:.3f} s from {times[row]:.3f} s on; gaps up to "
-            f"{max_gap:g} s are bridged: use what came after it (`after_last_gap`)"
+            f"{max_gap:g} s are bridged: use the samples after it (`after_last_gap`)"
         )
     span = times[-1] - times[0]
     # Stamps are sums of rounded periods.

@@ -51,17 +51,7 @@ def run_replay(
     still: float = STILL,
     node_module: str = "generate_node",
 ) -> list[Comparison]:
-    """Start the node in a ROS graph of its own and replay a session.
-
-    Args:
-        bag: The recording.
-        session: Its sentences.
-        parameters: Parameters of the node; by default robot and model are those of the reports.
-        logs: Folder for the node's log.
-        timeout: Maximum time until the node is ready, and until each answer [s].
-        tolerance: Maximum difference of trajectories that count as the same.
-        still: Maximum motion of the joints of a robot at rest [rad].
-        node_module: Module of the node.
+    """Start the node in a ROS graph of its own and replay a session; arguments as for `replay`.
 
     Raises:
         NextscaleError: the node does not start, ends, or the bag is damaged.

@@ -1,4 +1,4 @@
-"""Recordings made up message by message."""
+"""Synthetic recordings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from nextscale_core.retarget import Retargeter
 from nextscale_core.robots import Robot, RobotTrajectory, load_robot
 
 BEGIN = 1_700_000_000.0
-"""When the made-up recordings begin [s]."""
+"""Begin of the synthetic recordings [s]."""
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""From a recording back to motion."""
+"""Motion from recordings."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_bag_becomes_the_motion_that_the_inverse_map_makes(
     assert found.describe_base().startswith("odometry (100%)")
 
 
-def test_without_odometry_the_soles_tell(bag: Path, g1: Robot) -> None:
+def test_without_odometry_the_soles_give_the_base(bag: Path, g1: Robot) -> None:
     found = rebuilt(bag, g1, odometry="none")
     assert found.describe_base().startswith("soles (100%)")
     pelvis = found.clip.joints[:, 0]
@@ -161,7 +161,7 @@ def test_a_clock_that_was_set_is_not_believed(
     assert any("recorder's times" in note for note in found.notes)
 
 
-def test_values_that_are_not_finite_are_bridged_and_told(
+def test_values_that_are_not_finite_are_bridged_and_noted(
     trajectory: RobotTrajectory, g1: Robot, recorded: Callable[..., Path]
 ) -> None:
     broken = states(trajectory)
@@ -173,7 +173,7 @@ def test_values_that_are_not_finite_are_bridged_and_told(
     assert any(g1.joint_names[4] in note for note in found.notes)
 
 
-def test_messages_without_positions_are_left_out_and_told(
+def test_messages_without_positions_are_left_out_and_noted(
     trajectory: RobotTrajectory, g1: Robot, recorded: Callable[..., Path]
 ) -> None:
     mixed = states(trajectory)
@@ -207,7 +207,7 @@ def test_a_part_of_the_recording_can_be_chosen(bag: Path, g1: Robot) -> None:
         measure(bag, g1, span=Span(100.0))
 
 
-def test_a_robot_that_is_not_in_the_bag_is_told(g1: Robot, recorded: Callable[..., Path]) -> None:
+def test_a_robot_not_in_the_bag_is_an_error(g1: Robot, recorded: Callable[..., Path]) -> None:
     path = recorded(
         [("/joint_states", n * 0.01, joint_state(["wheel_left"], [n])) for n in range(90)]
     )
@@ -215,14 +215,14 @@ def test_a_robot_that_is_not_in_the_bag_is_told(g1: Robot, recorded: Callable[..
         measure(path, g1)
 
 
-def test_a_recording_too_short_for_a_motion_is_told(
+def test_a_recording_too_short_for_a_motion_is_an_error(
     trajectory: RobotTrajectory, g1: Robot, recorded: Callable[..., Path]
 ) -> None:
     with pytest.raises(BagError, match=r"no part of 0\.20 s has all joints"):
         measure(recorded(states(trajectory)[:5]), g1)
 
 
-def test_joints_named_in_ever_new_ways_are_told(g1: Robot, recorded: Callable[..., Path]) -> None:
+def test_too_many_lists_of_names_are_an_error(g1: Robot, recorded: Callable[..., Path]) -> None:
     path = recorded(
         [
             ("/joint_states", n * 0.01, joint_state([g1.joint_names[0], f"x{n}"], [0.0, 0.0]))
@@ -246,7 +246,7 @@ def test_a_topic_has_to_be_chosen_where_there_are_several(
             choose_sources(bag, ["/left/joint_states"], odometry="/odom")
 
 
-def test_odometry_of_another_link_is_told_and_not_used_unless_asked_for(
+def test_odometry_of_another_link_is_noted_or_an_error_if_requested(
     trajectory: RobotTrajectory, g1: Robot, tmp_path: Path
 ) -> None:
     # Without the robot, its root is called base_link.

@@ -156,7 +156,7 @@ def alike(trajectory: RobotTrajectory) -> States:
 
 
 @pytest.mark.parametrize("plugin", list(StoragePlugin), ids=lambda value: value.name)
-def test_channels_of_their_own_tell_senders_apart(
+def test_channels_of_their_own_distinguish_senders(
     plugin: StoragePlugin, trajectory: RobotTrajectory, g1: Robot, tmp_path: Path
 ) -> None:
     path = write_channels(tmp_path / "two", plugin, alike(trajectory), channels=2)
@@ -168,7 +168,7 @@ def test_channels_of_their_own_tell_senders_apart(
 
 
 @pytest.mark.parametrize("plugin", list(StoragePlugin), ids=lambda value: value.name)
-def test_a_recording_that_cannot_tell_senders_apart_says_so(
+def test_senders_that_cannot_be_distinguished_are_an_error(
     plugin: StoragePlugin, trajectory: RobotTrajectory, g1: Robot, tmp_path: Path
 ) -> None:
     path = write_channels(tmp_path / "one", plugin, alike(trajectory), channels=1)

@@ -34,7 +34,7 @@ TEXT = "/text_command"
 
 
 def texts(path: Path, count: int = 50, size: int = 20) -> Path:
-    """A bag with so many sentences of so many words."""
+    """A bag of `count` sentences of `size` words."""
     with BagWriter(path) as bag:
         for n in range(count):
             message = kinds.message(kinds.TEXT, data=f"{n} " + "walk " * size)
@@ -48,7 +48,7 @@ def said(path: Path) -> list[str]:
 
 
 def repacked(source: Path, target: Path, plugin: StoragePlugin, mode: CompressionMode) -> Path:
-    """The same bag, as the library itself stores and compresses it."""
+    """The same bag, stored and compressed by the library."""
     writer = Writer(target, version=9, storage_plugin=plugin)
     if mode != CompressionMode.NONE:
         writer.set_compression(mode, CompressionFormat.ZSTD)
@@ -134,12 +134,12 @@ def test_our_own_types_are_those_that_rosidl_makes(tmp_path: Path) -> None:
         ("String", "not the name of a message type"),
     ],
 )
-def test_unknown_types_are_told_and_lead_nowhere(kind: str, reason: str) -> None:
+def test_unknown_types_are_errors_and_stay_in_the_folder(kind: str, reason: str) -> None:
     with pytest.raises(BagError, match=reason):
         kinds.store_with(kind)
 
 
-def test_a_trajectory_is_written_as_what_a_robot_would_have_said(
+def test_a_trajectory_is_written_with_the_messages_of_its_execution(
     bag: Path, trajectory: RobotTrajectory
 ) -> None:
     topics = ["/joint_states", "/odom", "/tf", "/motion_command"]
@@ -170,7 +170,7 @@ def test_a_trajectory_is_written_as_what_a_robot_would_have_said(
 # -- what is wrong is told
 
 
-def test_a_missing_bag_is_told(tmp_path: Path) -> None:
+def test_a_missing_bag_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(BagError, match="nowhere does not exist"):
         Bag(tmp_path / "nowhere").__enter__()
 
@@ -185,7 +185,7 @@ def test_other_files_and_folders_are_no_bags(tmp_path: Path) -> None:
             pass
 
 
-def test_an_empty_bag_is_told(tmp_path: Path) -> None:
+def test_an_empty_bag_is_an_error(tmp_path: Path) -> None:
     with BagWriter(tmp_path / "bag") as bag:
         bag.add(TEXT, kinds.TEXT)
     with pytest.raises(BagError, match=r"no message in it; its topics: /text_command"):
@@ -193,7 +193,7 @@ def test_an_empty_bag_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.1, 0.5, 0.99, 0.9999])
-def test_a_database_cut_short_is_told(share: float, tmp_path: Path) -> None:
+def test_a_database_cut_short_is_an_error(share: float, tmp_path: Path) -> None:
     source = texts(tmp_path / "bag", 200, 500)
     bag = repacked(source, tmp_path / "copy", StoragePlugin.SQLITE3, CompressionMode.NONE)
     cut(data_file(bag), share)
@@ -285,7 +285,7 @@ def test_what_a_crash_leaves_behind_the_last_message_does_not_count(
 
 
 @pytest.mark.parametrize("share", [0.0, 0.0001, 0.001])
-def test_an_mcap_without_a_whole_message_is_told(share: float, tmp_path: Path) -> None:
+def test_an_mcap_without_a_whole_message_is_an_error(share: float, tmp_path: Path) -> None:
     bag = texts(tmp_path / "bag", 200, 500)
     cut(data_file(bag), share)
     with pytest.raises(BagError, match=r"cut short|no message in it"):
@@ -412,7 +412,7 @@ def test_the_files_of_one_bag_are_in_the_order_of_their_numbers(name: str, tmp_p
     assert said(folder) == numbers(36)
 
 
-def test_files_of_two_formats_without_metadata_are_told(tmp_path: Path) -> None:
+def test_files_of_two_formats_without_metadata_are_an_error(tmp_path: Path) -> None:
     bag = texts(tmp_path / "bag")
     other = repacked(bag, tmp_path / "db", StoragePlugin.SQLITE3, CompressionMode.NONE)
     shutil.copy(data_file(other), bag)
@@ -465,7 +465,7 @@ def test_damaged_bytes_are_an_error_of_ours_or_harmless(
         ("compression_mode", "file", "compressed with ''"),
     ],
 )
-def test_metadata_that_make_no_sense_are_told(
+def test_inconsistent_metadata_are_an_error(
     key: str, value: object, reason: str, tmp_path: Path
 ) -> None:
     bag = texts(tmp_path / "bag")
@@ -478,7 +478,7 @@ def test_metadata_that_make_no_sense_are_told(
 
 
 @pytest.mark.parametrize("text", ["a: [", "[" * 5000, "x: 1", "rosbag2_bagfile_information: 5"])
-def test_metadata_that_are_none_are_told(text: str, tmp_path: Path) -> None:
+def test_malformed_metadata_are_an_error(text: str, tmp_path: Path) -> None:
     bag = texts(tmp_path / "bag")
     (bag / "metadata.yaml").write_text(text)
     with pytest.raises(BagError, match="not the metadata of a bag"):
@@ -502,7 +502,7 @@ def test_a_topic_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
             bag.require(TEXT, kinds.JOINT_STATE)
 
 
-def test_a_type_of_the_same_name_and_another_definition_is_told(tmp_path: Path) -> None:
+def test_a_type_of_the_same_name_and_another_definition_is_an_error(tmp_path: Path) -> None:
     bag = texts(tmp_path / "bag")
     single = repacked(bag, tmp_path / "db", StoragePlugin.SQLITE3, CompressionMode.NONE)
     database = single / "db.db3"

@@ -51,7 +51,7 @@ def walk(request: pytest.FixtureRequest) -> tuple[Robot, Poses]:
     return robot, Retargeter(robot).solve(make_targets(clip, kinematics_of(robot)))
 
 
-def test_the_soles_tell_the_tilt_of_a_crouching_robot(g1: Robot) -> None:
+def test_the_soles_give_the_tilt_of_a_crouching_robot(g1: Robot) -> None:
     joints = crouching(g1)
     found = leg_odometry(kinematics_of(g1), joints, 20.0)
     pitch = sum(
@@ -137,7 +137,7 @@ def test_the_calmer_story_wins_where_both_feet_are_low() -> None:
     assert (_stance_foot(steps, 20.0, turning=False)[12:20] == 0).all()
 
 
-def test_soles_that_are_never_level_tell_nothing(g1: Robot) -> None:
+def test_soles_that_are_never_level_have_no_effect(g1: Robot) -> None:
     frames = 40
     joints = np.tile(g1.nominal, (frames, 1))
     generator = np.random.default_rng(1)
@@ -171,14 +171,14 @@ def made(g1: Robot) -> RobotTrajectory:
 
 
 def path(g1: Robot, made: RobotTrajectory, every: int = 2) -> tuple[np.ndarray, np.ndarray]:
-    """What the soles make of the walk's joints, at 25 Hz."""
+    """Base poses of the walk by leg odometry, at 25 Hz."""
     walked = LegOdometry(g1)
     rows = range(0, len(made), every)
     poses = [walked.update(made.positions[row], float(made.time_from_start[row])) for row in rows]
     return np.array([place for place, _ in poses]), np.array([turn for _, turn in poses])
 
 
-def test_a_walk_is_told_by_its_joints_alone(g1: Robot, made: RobotTrajectory) -> None:
+def test_a_walk_is_estimated_row_by_row(g1: Robot, made: RobotTrajectory) -> None:
     places, turns = path(g1, made)
     truth = made.base_position[::2]
     truth = truth - [*truth[0, :2], 0.0]

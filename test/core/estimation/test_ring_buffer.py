@@ -1,4 +1,4 @@
-"""The last rows of a stream."""
+"""Ring buffer of timed rows."""
 
 from __future__ import annotations
 

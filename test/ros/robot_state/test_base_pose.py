@@ -27,8 +27,8 @@ def test_what_is_published_comes_back_as_it_was(name: str) -> None:
         fps=1.0,
     )
     place, quaternion = base_poses(base_trajectory(plan, "odom", robot=robot))
-    memory = BasePoseBuffer(robot)
-    memory.update(place[0], quaternion[0], root_link(robot), 1.0, 0.0)
-    pose = memory.last(1.0, 0.2)
+    buffer = BasePoseBuffer(robot)
+    buffer.update(place[0], quaternion[0], root_link(robot), 1.0, 0.0)
+    pose = buffer.last(1.0, 0.2)
     assert pose is not None
     assert (Rotation.from_quat(pose.quaternion) * turn.inv()).magnitude() < 1e-9

@@ -1,4 +1,4 @@
-"""What tells where the robot is; tf2_ros, which PyPI does not have, has a stand-in here."""
+"""Subscriptions to the base from TF, with a stand-in for tf2_ros, which is not on PyPI."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def transform(node: Node, height: float) -> TransformStamped:
 
 
 @pytest.mark.usefixtures("with_tf2_ros")
-def test_the_base_comes_from_tf_for_as_long_as_somebody_tells_it(
+def test_the_base_comes_from_tf_for_as_long_as_it_is_published(
     context: Context, robot: Robot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(clock, "JUMP", 0.3)
@@ -150,7 +150,7 @@ def test_the_base_comes_from_tf_for_as_long_as_somebody_tells_it(
 
 
 @pytest.mark.usefixtures("with_tf2_ros")
-def test_a_base_that_never_comes_is_told_once(context: Context, robot: Robot) -> None:
+def test_a_base_that_never_comes_is_logged_once(context: Context, robot: Robot) -> None:
     with node_of(context, "generate_node", {"base_source": "tf"}) as node:
         told: list[str] = []
         node.get_logger().warning = told.append  # type: ignore[method-assign]
@@ -162,7 +162,7 @@ def test_a_base_that_never_comes_is_told_once(context: Context, robot: Robot) ->
     assert len(told) == 1 and told[0].startswith("no transform from odom to pelvis yet")
 
 
-def test_without_tf2_ros_it_says_where_to_get_it(context: Context, robot: Robot) -> None:
+def test_without_tf2_ros_the_error_states_where_to_get_it(context: Context, robot: Robot) -> None:
     with node_of(context, "generate_node", {"base_source": "tf"}) as node:
         if find_spec("tf2_ros") is not None:
             pytest.skip("tf2_ros is installed")

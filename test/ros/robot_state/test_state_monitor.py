@@ -1,4 +1,4 @@
-"""Where the robot is, was and is about to be; on a clock that the tests move."""
+"""Past, present and predicted state, on a clock that the tests advance."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def robot() -> Robot:
 
 
 class Inputs:
-    """What `RobotInputs` offers, without a node."""
+    """The buffers of `RobotInputs`, without a node."""
 
     def __init__(self, robot: Robot) -> None:
         self.joints = JointStateBuffer.of_robot(robot)
@@ -55,7 +55,7 @@ class World:
             lambda: self.time,
         )
 
-    def hear(
+    def receive(
         self, positions: np.ndarray, velocities: np.ndarray | None = None, walked: float = 0.0
     ) -> None:
         """One joint state and one pose of the base."""
@@ -66,11 +66,11 @@ class World:
         )
 
     def follow(self, plan: ActiveTrajectory, until: float, off: float = 0.0) -> None:
-        """Do what a plan says, at 100 Hz."""
+        """Execute a plan at 100 Hz."""
         for time in np.arange(self.time, until + 1e-6, 0.01):
             self.time = float(time)
             positions, velocities = plan.joints(np.array([time]))
-            self.hear(
+            self.receive(
                 positions[0] + off, velocities[0], float(plan.base(np.array([time]))[0][0, 0])
             )
 
@@ -78,7 +78,7 @@ class World:
         """Stand in the nominal posture."""
         for time in np.arange(self.time, until + 1e-6, 0.01):
             self.time = float(time)
-            self.hear(self.robot.nominal, np.zeros(self.robot.num_joints))
+            self.receive(self.robot.nominal, np.zeros(self.robot.num_joints))
 
 
 @pytest.fixture
@@ -154,8 +154,8 @@ def test_while_two_senders_contradict_each_other_no_policy_lets_a_motion_begin(
     assert world.monitor.now(settings) is not None
     for _ in range(20):
         world.time += 0.01
-        world.hear(robot.nominal)
-        world.hear(np.zeros(robot.num_joints))
+        world.receive(robot.nominal)
+        world.receive(np.zeros(robot.num_joints))
     with pytest.raises(SenderConflictError, match="alternates between"):
         world.monitor.now(settings)
     with pytest.raises(SenderConflictError, match="left alone until they agree"):
@@ -164,7 +164,7 @@ def test_while_two_senders_contradict_each_other_no_policy_lets_a_motion_begin(
     assert world.monitor.now(ignored) is None
 
 
-def test_whoever_ignores_the_state_gets_none(world: World, plan: ActiveTrajectory) -> None:
+def test_settings_that_ignore_the_state_give_none(world: World, plan: ActiveTrajectory) -> None:
     world.follow(plan, BEGIN + 1.0)
     settings = Settings(start_from_state=False)
     assert world.monitor.now(settings) is None
@@ -191,14 +191,14 @@ def test_velocities_that_are_not_measured_follow_from_the_positions(
 ) -> None:
     for time in np.arange(BEGIN, BEGIN + 1.0, 0.005):
         world.time = float(time)
-        world.hear(plan.joints(np.array([time]))[0][0])
+        world.receive(plan.joints(np.array([time]))[0][0])
     now = world.monitor.now(Settings())
     assert now is not None and now.state.velocities is not None
     true = plan.joints(np.array([world.time]))[1][0]
     assert np.abs(now.state.velocities - true).max() < 0.005 * np.abs(true).max()
 
 
-def test_held_joints_are_told_apart_from_those_that_move() -> None:
+def test_held_joints_are_separate_from_those_that_move() -> None:
     robot = load_robot("g1", joints="upper_body")
     world = World(robot)
     names = (*robot.joint_names, *robot.held)
@@ -237,7 +237,7 @@ def test_the_measured_past_reaches_back_as_far_as_it_is_asked_for(
     assert past.base is not None and past.base.times[0] <= past.times[0]
 
 
-def test_the_past_goes_on_as_the_plan_under_way_says(world: World, plan: ActiveTrajectory) -> None:
+def test_the_active_trajectory_continues_the_past(world: World, plan: ActiveTrajectory) -> None:
     world.monitor.published(plan)
     world.follow(plan, BEGIN + 1.0)
     past = world.monitor.past(Settings(), AHEAD)
@@ -268,7 +268,7 @@ def test_a_robot_that_is_a_little_off_its_plan_is_expected_to_come_back(
 def test_the_planned_base_is_seen_from_the_measured_one(
     world: World, plan: ActiveTrajectory
 ) -> None:
-    """Odometry and plan need not agree where the world's origin and its x axis are."""
+    """Odometry and plan may have different worlds."""
     world.monitor.published(plan)
     turn, shift = Rotation.from_euler("z", 2.0), np.array([5.0, 6.0, 0.0])
     for time in np.arange(BEGIN, BEGIN + 1.0, 0.01):
@@ -296,7 +296,7 @@ def test_a_plan_that_the_robot_does_not_follow_is_not_believed(
     assert past.times[-1] == pytest.approx(world.time)
 
 
-def test_a_plan_that_is_over_says_nothing_more(world: World, plan: ActiveTrajectory) -> None:
+def test_a_plan_that_is_over_predicts_nothing(world: World, plan: ActiveTrajectory) -> None:
     world.monitor.published(replace(plan, begin=BEGIN - 10.0))
     world.stand(BEGIN + 1.0)
     past = world.monitor.past(Settings(), AHEAD)
@@ -327,9 +327,7 @@ def test_before_the_first_plan_the_measured_states_are_continued(world: World) -
     assert past is not None and past.seconds == pytest.approx(1.0, abs=0.02)
 
 
-def test_a_robot_only_just_heard_of_that_stands_has_stood_before(
-    world: World, robot: Robot
-) -> None:
+def test_a_short_history_of_a_robot_at_rest_is_extended_back(world: World, robot: Robot) -> None:
     world.stand(BEGIN + 0.1)
     past = world.monitor.past(Settings(), AHEAD)
     assert past is not None
@@ -338,7 +336,7 @@ def test_a_robot_only_just_heard_of_that_stands_has_stood_before(
     np.testing.assert_allclose(past.positions, np.tile(robot.nominal, (len(past), 1)))
 
 
-def test_a_robot_only_just_heard_of_that_moves_is_not_made_to_have_stood(
+def test_a_short_history_of_a_moving_robot_is_not_extended(
     world: World, plan: ActiveTrajectory
 ) -> None:
     world.time = BEGIN + 0.6
@@ -422,7 +420,7 @@ def test_noise_of_the_joints_does_not_hide_when_a_controller_began(
     for time in np.arange(BEGIN, BEGIN + 0.8, 0.01):
         world.time = float(time)
         positions, velocities = true.joints(np.array([time]))
-        world.hear(positions[0] + noise.normal(0.0, 2e-3, world.robot.num_joints), velocities[0])
+        world.receive(positions[0] + noise.normal(0.0, 2e-3, world.robot.num_joints), velocities[0])
     now = world.monitor.now(Settings(), AHEAD)
     assert now is not None and now.lead is not None
     assert now.lead.plan.begin == pytest.approx(true.begin, abs=0.01)
@@ -441,7 +439,7 @@ def test_while_the_plan_stands_still_it_is_taken_to_have_begun_as_usual(
 def test_what_was_found_is_not_forgotten_when_the_plan_stands_still(
     world: World, plan: ActiveTrajectory, robot: Robot
 ) -> None:
-    """The memory of joint states reaches back three seconds, a plan further."""
+    """The buffer is three seconds long, a plan may be longer."""
     times = np.array([0.0, 1.0, 8.0, 9.0])
     rows = robot.nominal + np.array([[0.0], [0.3], [0.3], [0.0]])
     made = replace(
@@ -487,13 +485,13 @@ def test_a_robot_that_has_only_just_begun_late_is_under_way(
 def test_a_robot_that_was_stopped_does_not_follow_its_plan(
     world: World, plan: ActiveTrajectory
 ) -> None:
-    """An emergency stop, or a controller that gave up: it stands near its plan, which goes on."""
+    """After an emergency stop the robot stands near its plan, which continues."""
     world.monitor.published(plan)
     world.follow(plan, BEGIN + 1.0)
     stopped = plan.joints(np.array([world.time]))[0][0]
     for time in np.arange(BEGIN + 1.0, BEGIN + 1.35, 0.01):
         world.time = float(time)
-        world.hear(stopped, np.zeros_like(stopped))
+        world.receive(stopped, np.zeros_like(stopped))
     assert np.abs(plan.joints(np.array([world.time]))[0][0] - stopped).max() < 0.5
     now = world.monitor.now(Settings(), AHEAD)
     assert now is not None and now.lead is None
@@ -540,7 +538,7 @@ def test_a_lead_is_confirmed_with_what_was_learnt_meanwhile(
     assert (lead.time, lead.measured) == (now.lead.time, now.lead.measured)
 
 
-def test_an_assumed_state_is_told_from_a_measured_one(world: World) -> None:
+def test_an_assumed_state_differs_from_a_measured_one(world: World) -> None:
     assumed = world.monitor.now(Settings(state_policy="assume_nominal"))
     world.stand(BEGIN + 0.5)
     measured = world.monitor.now(Settings())
