@@ -392,7 +392,7 @@ class Bags:
     """
 
     def __init__(self, folder: Path) -> None:
-        from nextscale_core.bags.playing import write_bag
+        from nextscale_core.bags.trajectory_bag import write_bag
         from nextscale_core.robots.trajectory import RobotTrajectory
 
         times = np.linspace(0.0, 1.0, 11)

@@ -17,6 +17,9 @@ from nav_msgs.msg import Odometry
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Imu, JointState
 
+from nextscale_core.estimation.base_pose import BasePoseBuffer, ImuBuffer
+from nextscale_core.estimation.clock import AHEAD
+from nextscale_core.estimation.joint_states import JointStateBuffer
 from nextscale_core.exceptions import NextscaleError
 from nextscale_core.robots import Robot, load_robot
 from nextscale_ros.action import GenerateMotion
@@ -26,9 +29,6 @@ from nextscale_ros.msg import ErrorCode, TextCommand
 from nextscale_ros.node.error_codes import failure_of
 from nextscale_ros.parameters.schema import declarations
 from nextscale_ros.parameters.values import wanted
-from nextscale_ros.robot_state.base_pose_buffer import BasePoseBuffer, ImuBuffer
-from nextscale_ros.robot_state.clock_offset import AHEAD
-from nextscale_ros.robot_state.joint_state_buffer import joint_states_of
 from nextscale_ros.srv import EditPlan
 
 DOUBLES = tuple(float(number) for number in NUMBERS)
@@ -180,7 +180,7 @@ class Messages:
         self._new()
 
     def _new(self) -> None:
-        self._joints = joint_states_of(self.robot)
+        self._joints = JointStateBuffer.of_robot(self.robot)
         self._base, self._imu = BasePoseBuffer(self.robot), ImuBuffer()
         self._time = 100.0
 

@@ -1,8 +1,8 @@
-"""The message types that bags are read and written with.
+"""Message types for reading and writing bags.
 
-Definitions found inside of a bag are never used: the library makes Python code of them. Those of
-ROS 2's common interfaces come with it and are the same in every distribution since Foxy; ours, and
-those of other packages, are read from the package's `msg` folder.
+Definitions in a bag are never used, as the library generates Python code from them. It contains
+those of ROS 2's common interfaces, which are the same in every distribution since Foxy; those of
+other packages, this one included, are read from the package's `msg` folder.
 """
 
 from __future__ import annotations
@@ -42,13 +42,10 @@ def _store() -> Any:
 
 
 def store_with(kind: str) -> Any:
-    """The store of message types, in which `kind` is known.
-
-    Args:
-        kind: For example 'sensor_msgs/msg/JointState'.
+    """The store of message types, with a type such as 'sensor_msgs/msg/JointState'.
 
     Raises:
-        BagError: nobody knows this type here.
+        BagError: the type is unknown.
     """
     store = _store()
     if kind not in store.fielddefs:
@@ -57,32 +54,26 @@ def store_with(kind: str) -> Any:
 
 
 def message(kind: str, **fields: Any) -> Any:
-    """A message to write.
-
-    Args:
-        kind: Its type.
-        **fields: All of its fields.
-    """
+    """A message of a type, with all of its fields."""
     return store_with(kind).types[kind](**fields)
 
 
 def encode(kind: str, value: Any) -> bytes:
-    """A message as CDR, as it travels and is stored."""
+    """Serialize a message as CDR."""
     return bytes(store_with(kind).serialize_cdr(value, kind))
 
 
 def decode(kind: str, data: bytes) -> Any:
-    """A message from CDR; nothing larger than its bytes is made.
+    """Deserialize a message from CDR, with memory in proportion to its bytes.
 
-    Bytes behind it do not count, as with ROS: its Python function `serialize_message` leaves
-    some there, and so do the bags that are written with it.
+    Bytes behind it are ignored, as by ROS, whose Python function `serialize_message` appends some.
 
     Raises:
-        BagError: the bytes are no such message.
+        BagError: the bytes are not such a message.
     """
     store = store_with(kind)
     if data[:2] not in (b"\x00\x00", b"\x00\x01") or len(data) < 4:
-        raise BagError(f"{len(data)} bytes are no {kind}: they do not begin as CDR does")
+        raise BagError(f"{len(data)} bytes are not a {kind}: they do not begin as CDR does")
     try:
         form = store.get_msgdef(kind)
         read = form.deserialize_cdr_le if data[1] else form.deserialize_cdr_be
@@ -90,65 +81,55 @@ def decode(kind: str, data: bytes) -> Any:
         return value
     except BagError:
         raise
-    # A dozen types on damaged bytes; each means the same here.
+    # The library raises a dozen types on damaged bytes.
     except Exception as error:
-        raise BagError(f"{len(data)} bytes are no {kind} ({type(error).__name__}: {error})") from (
-            error
-        )
+        reason = f"{type(error).__name__}: {error}"
+        raise BagError(f"{len(data)} bytes are not a {kind} ({reason})") from error
 
 
 def fingerprint(kind: str) -> str:
-    """The hash of a type's definition (REP-2011), as rosidl makes it."""
+    """Hash of a type's definition (REP-2011), as computed by rosidl."""
     return str(store_with(kind).hash_rihs01(kind))
 
 
 def _register(store: Any, kind: str, parents: tuple[str, ...]) -> None:
-    """Read a definition from its package, and those it needs."""
+    """Add a type and those that it contains; `parents` contain it."""
     from rosbags.typesys import get_types_from_msg
 
     path = _definition(kind)
     try:
         found = get_types_from_msg(path.read_text(encoding="utf-8"), kind)
-        for needed in sorted(_needed(found) - set(store.fielddefs) - {kind}):
+        contained = {_type_in(field) for _, fields in found.values() for _, field in fields}
+        for needed in sorted(contained - {"", kind, *store.fielddefs}):
             if needed in parents:
-                raise BagError(f"the definitions of {kind} and {needed} need each other")
+                raise BagError(f"the definitions of {kind} and {needed} contain each other")
             _register(store, needed, (*parents, kind))
         store.register(found)
     except BagError:
         raise
     except Exception as error:
-        raise BagError(f"{path} is no message definition ({type(error).__name__}: {error})") from (
-            error
-        )
+        reason = f"{type(error).__name__}: {error}"
+        raise BagError(f"{path} is not a message definition ({reason})") from error
 
 
-def _needed(types: Any) -> set[str]:
-    """Names of the types that fields have; a field is (kind of node, its argument)."""
-    names: set[str] = set()
-
-    def visit(described: Any) -> None:
-        node, argument = described
-        if node.name == "NAME":
-            names.add(argument)
-        elif node.name in ("ARRAY", "SEQUENCE"):
-            visit(argument[0])
-
-    for _, fields in types.values():
-        for _, described in fields:
-            visit(described)
-    return names
+def _type_in(field: Any) -> str:
+    """Message type of a field, which is (kind of node, its argument); '' for basic types."""
+    node, argument = field
+    if node.name in ("ARRAY", "SEQUENCE"):
+        return _type_in(argument[0])
+    return str(argument) if node.name == "NAME" else ""
 
 
 def _definition(kind: str) -> Path:
     """The .msg file of a type.
 
     Raises:
-        BagError: there is none.
+        BagError: it is not installed.
     """
     package, _, name = kind.partition("/msg/")
-    # Names come from bags: they must not lead out of the folders looked in.
+    # Names come from bags: they must not lead out of the folders.
     if not (package.isidentifier() and name.isidentifier()):
-        raise BagError(f"{kind!r} is no name of a message type such as {JOINT_STATE}")
+        raise BagError(f"{kind!r} is not the name of a message type such as {JOINT_STATE}")
     if package == OURS:
         try:
             return resource(f"msg/{name}.msg")
@@ -160,6 +141,6 @@ def _definition(kind: str) -> Path:
         if path.is_file():
             return path
     raise BagError(
-        f"the message type {kind} is not known here: its package {package} is neither installed "
+        f"the message type {kind} is unknown: its package {package} is neither installed "
         "(AMENT_PREFIX_PATH) nor one of ROS 2's common interfaces"
     )

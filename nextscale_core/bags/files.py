@@ -1,4 +1,4 @@
-"""Which files make up a bag, and how they are packed."""
+"""Files of a bag: search, order and decompression."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePath
-from typing import Any, BinaryIO
+from typing import Any
 
 import yaml
 
@@ -21,22 +21,23 @@ from nextscale_core.exceptions import BagError
 METADATA = "metadata.yaml"
 
 MAX_METADATA = 16 << 20
-"""Largest metadata.yaml that is read [bytes]."""
+"""Maximum size of metadata.yaml [bytes]."""
 
 MAX_FILES = 10_000
+"""Maximum number of files of a bag."""
 
 MAX_UNPACKED = 8 << 30
-"""A compressed file is unpacked to at most so many bytes, in the folder for temporary files."""
+"""Maximum size of an unpacked file, in the folder for temporary files [bytes]."""
 
 PACKED = (".zstd", ".zst")
-"""Suffixes of compressed files, behind those of `Storage`."""
+"""Suffixes of compressed files, after those in `STORAGES`."""
 
 
-class Storage:
-    """How rosbag2 calls its file formats, and the files' suffixes."""
+MCAP, SQLITE3 = "mcap", "sqlite3"
+"""Storage identifiers of rosbag2."""
 
-    MCAP, SQLITE3 = "mcap", "sqlite3"
-    SUFFIXES = {".mcap": MCAP, ".db3": SQLITE3}  # noqa: RUF012
+STORAGES = {".mcap": MCAP, ".db3": SQLITE3}
+"""Storage identifier by suffix."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,10 @@ class BagFiles:
     """The files of one bag.
 
     Attributes:
-        storage: One of `Storage`.
+        storage: 'mcap' or 'sqlite3'.
         paths: The files, in the order of their numbers.
-        messages: How many messages its metadata lists; None where that is not known.
-        notes: What the user should know, in sentences.
+        messages: Number of messages by the metadata; None where it is unknown.
+        notes: Sentences for the user.
     """
 
     storage: str
@@ -58,19 +59,19 @@ class BagFiles:
 
 @contextmanager
 def bag_files(path: Path) -> Iterator[BagFiles]:
-    """Find them, and unpack them for as long as the `with` block lasts where they are compressed.
+    """Find the files of a bag, and unpack compressed ones for the duration of the `with` block.
 
-    A folder whose metadata.yaml is missing, as after a recorder was killed, is read file by file.
+    A folder without metadata.yaml, as after a recorder was killed, is read file by file.
 
     Raises:
-        BagError: no bag there, its files are missing, or packed in an unknown way.
+        BagError: not a bag, missing files, or unknown compression.
     """
     if not path.exists():
         raise BagError(f"{path} does not exist")
     if path.is_file():
         storage = storage_of(path)
         if storage is None:
-            raise BagError(f"{path} is no bag: give the folder, or its .mcap or .db3 file")
+            raise BagError(f"{path} is not a bag: give the folder, or its .mcap or .db3 file")
         found = BagFiles(storage, (path,))
     elif _is_blank(path / METADATA):
         found = _without_metadata(path)
@@ -89,8 +90,8 @@ def bag_files(path: Path) -> Iterator[BagFiles]:
 
 
 def storage_of(file: PurePath) -> str | None:
-    """The format of a file by its name, compressed or not; None for other files."""
-    return Storage.SUFFIXES.get(PurePath(_unpacked_name(file.name)).suffix.lower())
+    """Storage identifier of a file, compressed or not, by its name; None for other files."""
+    return STORAGES.get(PurePath(_unpacked_name(file.name)).suffix.lower())
 
 
 def _unpacked_name(name: str) -> str:
@@ -99,16 +100,16 @@ def _unpacked_name(name: str) -> str:
 
 
 def _in_order(file: Path) -> list[str | int]:
-    """A key that sorts by numbers: of a recording's parts 10 comes after 9.
+    """Sort key by numbers: part 10 of a recording comes after part 9.
 
-    `{prefix}_{counter}` up to Kilted, `{counter}_{prefix}_{timestamp}` from Lyrical on.
+    Names are `{prefix}_{counter}` up to Kilted, `{counter}_{prefix}_{timestamp}` from Lyrical on.
     """
     parts = re.split(r"([0-9]+)", file.name)
     return [int(part) if n % 2 else part for n, part in enumerate(parts)]
 
 
 def _is_blank(metadata: Path) -> bool:
-    """Whether there are no metadata: no such file, or one that was never written."""
+    """Whether the file is missing, or was created and never written."""
     if not metadata.is_file():
         return True
     with metadata.open("rb") as file:
@@ -130,7 +131,7 @@ def _without_metadata(path: Path) -> BagFiles:
     storage = storages.pop() if storages else None
     if storage is None:
         raise BagError(
-            f"{path} is no bag: there is neither {METADATA} nor a .mcap or .db3 file in it"
+            f"{path} is not a bag: there is neither {METADATA} nor a .mcap or .db3 file in it"
         )
     if len(files) > MAX_FILES:
         raise BagError(f"{path} holds {len(files)} files; at most {MAX_FILES} are read")
@@ -138,19 +139,19 @@ def _without_metadata(path: Path) -> BagFiles:
 
 
 def _with_metadata(path: Path) -> BagFiles:
-    told = _metadata(path / METADATA)
-    mode = str(told.get("compression_mode") or "none")
-    files = _listed(path, told)
+    facts = _metadata(path / METADATA)
+    mode = str(facts.get("compression_mode") or "none")
+    files = _listed(path, facts)
     # `ros2 bag reindex` leaves it empty.
-    storage = str(told.get("storage_identifier") or storage_of(files[0]) or "")
-    if storage not in Storage.SUFFIXES.values():
+    storage = str(facts.get("storage_identifier") or storage_of(files[0]) or "")
+    if storage not in STORAGES.values():
         raise BagError(f"{path} is stored as {storage[:40]!r}; known are mcap and sqlite3")
     if mode.lower() not in ("none", "file", "message"):
         raise BagError(f"{path} has compression_mode {mode[:40]!r}; known are file and message")
-    packing = told.get("compression_format") or ""
+    packing = facts.get("compression_format") or ""
     if mode.lower() != "none" and packing != "zstd":
         raise BagError(f"{path} is compressed with {str(packing)[:40]!r}; known is zstd")
-    count = told.get("message_count")
+    count = facts.get("message_count")
     known = {_unpacked_name(file.name) for file in files}
     more = sorted(
         file.name
@@ -165,22 +166,21 @@ def _metadata(file: Path) -> dict[str, Any]:
     try:
         if file.stat().st_size > MAX_METADATA:
             raise BagError(f"{file} is larger than {MAX_METADATA} bytes")
-        told = yaml.safe_load(file.read_text(encoding="utf-8"))["rosbag2_bagfile_information"]
+        facts = yaml.safe_load(file.read_text(encoding="utf-8"))["rosbag2_bagfile_information"]
     except BagError:
         raise
-    # Impossible dates, empty numbers and nesting without end raise as many types.
+    # Impossible dates, empty numbers and endless nesting raise different types.
     except Exception as error:
-        raise BagError(
-            f"{file} is no metadata of a bag ({type(error).__name__}: {error})"
-        ) from error
-    if not isinstance(told, dict):
-        raise BagError(f"{file} is no metadata of a bag: it must be a mapping")
-    return told
+        reason = f"{type(error).__name__}: {error}"
+        raise BagError(f"{file} is not the metadata of a bag ({reason})") from error
+    if not isinstance(facts, dict):
+        raise BagError(f"{file} is not the metadata of a bag: it must be a mapping")
+    return facts
 
 
-def _listed(path: Path, told: dict[str, Any]) -> tuple[Path, ...]:
-    """The files that the metadata names; only their names count, so none is out of the folder."""
-    names = told.get("relative_file_paths")
+def _listed(path: Path, facts: dict[str, Any]) -> tuple[Path, ...]:
+    """The files in the metadata, by name only, so that all are in the folder."""
+    names = facts.get("relative_file_paths")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise BagError(f"{path / METADATA} must list the files of the bag (relative_file_paths)")
     if not 0 < len(names) <= MAX_FILES:
@@ -189,23 +189,21 @@ def _listed(path: Path, told: dict[str, Any]) -> tuple[Path, ...]:
         files = tuple(dict.fromkeys(_found(path / PurePath(name).name) for name in names))
         missing = [file.name for file in files if not file.is_file()]
     except OSError as error:
-        raise BagError(f"{path / METADATA} names a file that none can be: {error.strerror}") from (
-            error
-        )
+        raise BagError(f"{path / METADATA} names an impossible file: {error.strerror}") from error
     if missing:
         raise BagError(f"{path} lacks files that its {METADATA} names: {', '.join(missing[:5])}")
     return files
 
 
 def _found(file: Path) -> Path:
-    """A listed file, or where it is missing the same before or after it was compressed."""
+    """A listed file, or where it is missing its unpacked or its compressed form."""
     others = [file.with_name(_unpacked_name(file.name)) if file.name else file]
     others += [file.with_name(file.name + packed) for packed in PACKED]
     return next((one for one in (file, *others) if one.is_file()), file)
 
 
 def _readable(file: Path, storage: str, temporary: Callable[[], Path], notes: list[str]) -> Path:
-    """The file as the library can read it: unpacked, with what its killed writer left beside it."""
+    """The file for the library: unpacked, and with the side files of a killed writer."""
     try:
         with file.open("rb") as stream:
             packed = is_zstd(stream.read(4))
@@ -213,19 +211,24 @@ def _readable(file: Path, storage: str, temporary: Callable[[], Path], notes: li
         raise BagError(f"{file} cannot be read: {error.strerror}") from error
     if packed:
         file = _unpacked(file, temporary(), notes)
-    return with_side_files(file, temporary) if storage == Storage.SQLITE3 else file
+    return with_side_files(file, temporary) if storage == SQLITE3 else file
 
 
 def _unpacked(file: Path, folder: Path, notes: list[str]) -> Path:
-    """Unpack a compressed file; of one that was cut off, what is there.
+    """Unpack a compressed file, or the first part of one that was cut off.
 
     Raises:
-        BagError: damaged, too large, or no room.
+        BagError: damaged or too large.
     """
     target = folder / _unpacked_name(file.name)
     try:
+        space = min(MAX_UNPACKED, shutil.disk_usage(folder).free // 2)
         with open_zstd(file) as packed, target.open("wb") as unpacked:
-            _copy(packed, unpacked, file)
+            while block := packed.read(1 << 20):
+                space -= len(block)
+                if space < 0:
+                    raise BagError(f"{file} unpacks to more than {MAX_UNPACKED} bytes, or than fit")
+                unpacked.write(block)
     except EOFError:
         notes.append(f"{file.name} is cut off: {target.stat().st_size} bytes could be unpacked")
     except BagError:
@@ -233,14 +236,3 @@ def _unpacked(file: Path, folder: Path, notes: list[str]) -> Path:
     except Exception as error:
         raise BagError(f"{file} cannot be unpacked ({type(error).__name__}: {error})") from error
     return target
-
-
-def _copy(packed: BinaryIO, unpacked: BinaryIO, file: Path) -> None:
-    room = min(MAX_UNPACKED, shutil.disk_usage(Path(unpacked.name).parent).free // 2)
-    while block := packed.read(1 << 20):
-        room -= len(block)
-        if room < 0:
-            raise BagError(
-                f"{file} unpacks to more than {MAX_UNPACKED} bytes or than there is room for"
-            )
-        unpacked.write(block)

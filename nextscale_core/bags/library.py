@@ -1,35 +1,48 @@
-"""The rosbags library, with bounds on what a small file can make it unpack.
+"""Access to the rosbags library, with bounds on what a small file can make it unpack.
 
-Its decompressors unpack whatever a frame holds and compare the size afterwards: a kilobyte of a
-hostile file would become gigabytes. The ones here stop at the size that was announced, and refuse
-to be told too large a one.
+Its decompressors unpack a frame of any size and compare the size afterwards, so that a kilobyte of
+a hostile file could become gigabytes. The ones here stop at the announced size, and refuse to
+unpack more than `MAX_CHUNK`.
 """
 
 from __future__ import annotations
 
 import importlib
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from nextscale_core.exceptions import BagError
 
 MAX_CHUNK = 256 << 20
-"""Largest chunk of messages that is unpacked [bytes]; ROS 2 writes them of under 1 MiB."""
+"""Maximum unpacked size of a chunk of messages [bytes]; ROS 2 writes them of under 1 MiB."""
 
 MAX_MESSAGE = 64 << 20
-"""Largest message that is read [bytes]: thousands of times one of ours."""
+"""Maximum size of a message [bytes]."""
 
 MAX_SEQUENCE = 1_000_000
-"""Most entries of a list in a message."""
+"""Maximum number of entries of a list in a message."""
+
+MAX_TOPICS = 10_000
+"""Maximum number of topics of a database."""
+
+MAX_TEXT = 1 << 20
+"""Maximum length of a name, type or quality of service of a topic [characters]."""
+
+_TABLES = ("schema", "metadata", "topics", "message_definitions", "messages")
+_TEXTS = ("name", "type", "serialization_format", "offered_qos_profiles", "type_description_hash")
 
 
 @lru_cache(maxsize=1)
 def rosbags() -> Any:
-    """The module `rosbags.rosbag2`, bounded.
+    """The module `rosbags.rosbag2`, with bounded decompressors.
 
     Raises:
-        BagError: it is not installed; the message says how to get it.
+        BagError: it is not installed; the message states how to install it.
     """
     try:
         module = importlib.import_module("rosbags.rosbag2")
@@ -40,26 +53,32 @@ def rosbags() -> Any:
             "pip install 'nextscale[bag]'"
         ) from error
     unpackers: dict[str, Callable[[bytes, int], bytes]] = storage.DECOMPRESSORS
-    unpackers.update({"": _as_it_is, "zstd": unpack_zstd, "lz4": _unpack_lz4})
+    unpackers.update({"": lambda data, size: data, "zstd": unpack_zstd, "lz4": _unpack_lz4})
     return module
 
 
 def unpack_zstd(data: bytes, size: int) -> bytes:
-    """Unpack, but no more than was announced.
-
-    Args:
-        data: One zstd frame.
-        size: Announced size [bytes].
+    """Unpack one zstd frame of an announced size [bytes].
 
     Raises:
-        BagError: it is announced too large, or is larger than announced.
+        BagError: the announced size is too large, or the frame is larger.
     """
-    zstd = _zstd()
-    return _bounded(zstd.ZstdDecompressor().decompress(data, _sound(size) + 1), size)
+    return _bounded(_zstd().ZstdDecompressor(), data, size)
+
+
+def _unpack_lz4(data: bytes, size: int) -> bytes:
+    return _bounded(importlib.import_module("lz4.frame").LZ4FrameDecompressor(), data, size)
+
+
+def _bounded(decompressor: Any, data: bytes, size: int) -> bytes:
+    unpacked: bytes = decompressor.decompress(data, _checked(size) + 1)
+    if len(unpacked) > size:
+        raise BagError(f"a chunk unpacks to more than the {size} bytes it claims")
+    return unpacked
 
 
 def unpack_begin(data: bytes, compression: str, size: int) -> bytes:
-    """Unpack what is there of a chunk that was cut off.
+    """Unpack the begin of a chunk that was cut off.
 
     Args:
         data: The begin of the chunk.
@@ -71,13 +90,13 @@ def unpack_begin(data: bytes, compression: str, size: int) -> bytes:
     """
     try:
         if compression == "zstd":
-            return bytes(_zstd().ZstdDecompressor().decompress(data, _sound(size)))
+            return bytes(_zstd().ZstdDecompressor().decompress(data, _checked(size)))
         if compression == "lz4":
             frame = importlib.import_module("lz4.frame")
-            return bytes(frame.LZ4FrameDecompressor().decompress(data, _sound(size)))
+            return bytes(frame.LZ4FrameDecompressor().decompress(data, _checked(size)))
     except (BagError, RuntimeError, EOFError, ValueError, _zstd().ZstdError):
         return b""
-    return b"" if compression else data[: _sound(size)]
+    return b"" if compression else data[: _checked(size)]
 
 
 def is_zstd(data: bytes) -> bool:
@@ -89,7 +108,7 @@ def unpack_message(data: bytes) -> bytes:
     """Unpack a message of a bag with `compression_mode: message`; others stay as they are.
 
     Raises:
-        BagError: it is larger than any message that is read.
+        BagError: it is larger than `MAX_MESSAGE`.
     """
     if not is_zstd(data):
         return data
@@ -99,35 +118,65 @@ def unpack_message(data: bytes) -> bytes:
     return raw
 
 
-def open_zstd(path: Any) -> Any:
-    """A compressed file as a stream of what is in it."""
+def open_zstd(path: Path) -> Any:
+    """Open a compressed file as a stream of its unpacked bytes."""
     return _zstd().open(path, "rb")
 
 
 def _zstd() -> Any:
-    """Part of Python from 3.14 on; rosbags brings the same module for older ones."""
+    """Part of Python from 3.14 on; rosbags depends on the same module for older versions."""
     try:
         return importlib.import_module("compression.zstd")
     except ImportError:
         return importlib.import_module("backports.zstd")
 
 
-def _unpack_lz4(data: bytes, size: int) -> bytes:
-    frame = importlib.import_module("lz4.frame")
-    return _bounded(frame.LZ4FrameDecompressor().decompress(data, _sound(size) + 1), size)
-
-
-def _as_it_is(data: bytes, size: int) -> bytes:
-    return data
-
-
-def _sound(size: int) -> int:
+def _checked(size: int) -> int:
     if not 0 <= size <= MAX_CHUNK:
         raise BagError(f"a chunk claims to unpack to {size} bytes, at most {MAX_CHUNK} are read")
     return size
 
 
-def _bounded(data: bytes, size: int) -> bytes:
-    if len(data) > size:
-        raise BagError(f"a chunk unpacks to more than the {size} bytes it claims")
-    return data
+def check_tables(file: Path) -> None:
+    """Check that a .db3 file is a whole database of plain tables, before the library opens it.
+
+    Columns of a database may be computed, and a computed column can have any size.
+
+    Raises:
+        BagError: not a database, cut short, tables missing, computed columns, or too many topics.
+    """
+    if any(sign in str(file) for sign in "?#%"):
+        # The library copies the path into a URI without quoting.
+        raise BagError(f"{file}: a path with ?, # or % cannot be read as a database; rename it")
+    try:
+        address = f"file:{quote(str(file.resolve()))}?mode=ro&immutable=1"
+        with closing(sqlite3.connect(address, uri=True)) as database:
+            _check_tables(database, file)
+    except sqlite3.Error as error:
+        raise BagError(f"{file} is not a whole SQLite database ({error})") from error
+
+
+def _check_tables(database: sqlite3.Connection, file: Path) -> None:
+    def value(query: str) -> Any:
+        return database.execute(query).fetchone()[0]
+
+    kinds = dict(database.execute("SELECT name, type FROM sqlite_master WHERE type != 'index'"))
+    missing = [name for name in ("messages", "topics") if kinds.get(name) != "table"]
+    if missing:
+        raise BagError(f"{file} is not a bag: it has no table {' and '.join(missing)}")
+    for name in _TABLES:
+        # Column 6 is 0 for plain columns, 1 for hidden, 2 and 3 for computed ones.
+        columns = database.execute(f"PRAGMA table_xinfo({name})").fetchall()
+        if any(column[6] for column in columns):
+            raise BagError(f"{file} is not a bag of rosbag2: its table {name} has computed columns")
+    size = value("PRAGMA page_count") * value("PRAGMA page_size")
+    if size > file.stat().st_size:
+        raise BagError(f"{file} is cut short: {file.stat().st_size} of {size} bytes")
+    count = value("SELECT count(*) FROM topics")
+    if count > MAX_TOPICS:
+        raise BagError(f"{file} has {count} topics, at most {MAX_TOPICS} are read")
+    names = {column[1] for column in database.execute("PRAGMA table_xinfo(topics)")}
+    for name in names.intersection(_TEXTS):
+        longest = value(f"SELECT max(length({name})) FROM topics")
+        if longest is not None and longest > MAX_TEXT:
+            raise BagError(f"{file}: a {name} of {longest} characters, at most {MAX_TEXT} are read")

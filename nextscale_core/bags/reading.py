@@ -1,4 +1,4 @@
-"""Reading a recording: which topics it has, and their messages in the order of time."""
+"""Reader of recordings: their topics, and their messages in the order of time."""
 
 from __future__ import annotations
 
@@ -11,19 +11,24 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from nextscale_core.bags.definitions import decode, fingerprint
-from nextscale_core.bags.files import Storage, bag_files
-from nextscale_core.bags.library import MAX_CHUNK, MAX_MESSAGE, rosbags, unpack_message
+from nextscale_core.bags.files import SQLITE3, bag_files
+from nextscale_core.bags.library import (
+    MAX_CHUNK,
+    MAX_MESSAGE,
+    check_tables,
+    rosbags,
+    unpack_message,
+)
 from nextscale_core.bags.salvage import cut_mcap
-from nextscale_core.bags.tables import check_tables
 from nextscale_core.exceptions import BagError
 
 NANOSECONDS = 1_000_000_000
 
 MAX_LOADED = 4 * MAX_CHUNK
-"""Most bytes of chunks that begin before others end and so are unpacked at the same time."""
+"""Maximum size of overlapping chunks, which are unpacked at the same time [bytes]."""
 
 MAX_TIME = 2**62
-"""Latest time that a message may have been recorded at [ns]: in the year 2116."""
+"""Maximum time of recording [ns]: in the year 2116."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +38,9 @@ class Topic:
     Attributes:
         name: Such as '/joint_states'.
         kind: Message type, such as 'sensor_msgs/msg/JointState'.
-        count: Messages of it in the bag.
-        digest: Hash of the type's definition (REP-2011); '' where the bag does not tell it.
-        publishers: Publishers that the recorder saw; 0 where the bag does not tell it.
+        count: Number of messages.
+        digest: Hash of the type's definition (REP-2011); '' where the bag does not contain it.
+        publishers: Number of publishers seen by the recorder; 0 where it is unknown.
     """
 
     name: str
@@ -51,9 +56,9 @@ class Message(NamedTuple):
     Attributes:
         topic: Its topic.
         kind: Its type.
-        time: When it was recorded [ns].
-        data: It, as CDR.
-        channel: Which of its file's channels of this topic it was in, from 0.
+        time: Time of recording [ns].
+        data: The message as CDR.
+        channel: Number of the file's channel of this topic, from 0.
     """
 
     topic: str
@@ -70,15 +75,14 @@ class Bag:
         path: The folder or file.
 
     Attributes:
-        path: The same.
         storage: 'mcap' or 'sqlite3'.
         topics: Sorted by name.
-        notes: What of it cannot be read, in sentences.
+        notes: Sentences about what cannot be read.
         begin: Time of the first message [ns].
         end: Time of the last message [ns].
 
     Raises:
-        BagError: on entering: no such bag, cut short, damaged, or with nothing in it.
+        BagError: on entering: not a bag, cut short, damaged, or without messages.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -101,7 +105,7 @@ class Bag:
                 self._readers.append(reader)
                 self.notes += [note] if note else []
             with _one_error(self.path):
-                self._look()
+                self._scan()
             count = sum(topic.count for topic in self.topics)
             if files.messages is not None and count < files.messages:
                 self.notes.append(f"{count} of {files.messages} messages are there")
@@ -119,7 +123,7 @@ class Bag:
 
     @property
     def seconds(self) -> float:
-        """From the first message to the last [s]."""
+        """Time from the first message to the last [s]."""
         return (self.end - self.begin) / NANOSECONDS
 
     def named(self, kind: str) -> list[str]:
@@ -127,11 +131,11 @@ class Bag:
         return [topic.name for topic in self.topics if topic.kind == kind]
 
     def require(self, name: str, kind: str) -> Topic:
-        """A topic that must be there, and of one type.
+        """The topic of a name and type.
 
         Raises:
-            BagError: it is not, or of another type or version of it; the message names those
-                that are.
+            BagError: it is missing, or of another type or version of it; the message lists the
+                topics that exist.
         """
         topic = next((topic for topic in self.topics if topic.name == name), None)
         if topic is None:
@@ -149,7 +153,7 @@ class Bag:
         return topic
 
     def listed(self) -> str:
-        """The topics and their types in one line, for errors."""
+        """Topics and types in one line, for errors."""
         shown = [f"{topic.name} ({topic.kind})" for topic in self.topics[:20]]
         return ", ".join(shown) + (", ..." if len(self.topics) > 20 else "") if shown else "none"
 
@@ -160,21 +164,21 @@ class Bag:
         end: int | None = None,
         done: Callable[[int], None] = lambda time: None,
     ) -> Iterator[Message]:
-        """Messages of some topics, in the order in which they were recorded.
+        """Messages of some topics, in the order of recording.
 
         Args:
             topics: Their names.
-            begin: The first time to read from [ns]; None: from the bag's begin.
-            end: Read up to here [ns]; None: to the bag's end.
-            done: Told the time of a message now and then [ns].
+            begin: First time [ns]; None: the bag's begin.
+            end: Last time [ns]; None: the bag's end.
+            done: Called with the time of every 256th message [ns].
 
         Raises:
-            BagError: the bag is damaged or a message too large.
+            BagError: the bag is damaged, or a message is too large.
         """
         first = self.begin if begin is None else begin
         last = self.end if end is None else end
         streams = [self._stream(reader, frozenset(topics)) for reader in self._readers]
-        # Files of one recording follow each other; of several recorders they may overlap.
+        # Files of one recorder follow each other; those of several may overlap.
         with _one_error(self.path):
             for count, message in enumerate(heapq.merge(*streams, key=lambda one: one.time)):
                 if count % 256 == 0:
@@ -187,10 +191,10 @@ class Bag:
     def decoded(
         self, topics: Collection[str], begin: int | None = None, end: int | None = None
     ) -> Iterator[tuple[Message, Any]]:
-        """The same with each message taken apart.
+        """The same, with each message deserialized.
 
         Raises:
-            BagError: also where bytes are no message of their type.
+            BagError: as for `messages`, or bytes are not a message of their type.
         """
         for message in self.messages(topics, begin, end):
             yield message, decode(message.kind, message.data)
@@ -213,8 +217,8 @@ class Bag:
                 channels[connection.id],
             )
 
-    def _look(self) -> None:
-        """Topics and times of all files together."""
+    def _scan(self) -> None:
+        """Set topics and times from all files together."""
         found: dict[str, Topic] = {}
         begins, ends = [], []
         for reader in self._readers:
@@ -224,7 +228,7 @@ class Bag:
                     raise BagError(f"{one.topic} is both {before.kind} and {one.msgtype}")
                 count = int(one.msgcount) + (before.count if before else 0)
                 digest = str(one.digest or (before.digest if before else ""))
-                # The recorder notes the quality of service of every publisher.
+                # The recorder stores the quality of service of every publisher.
                 offered = max(len(one.ext.offered_qos_profiles), before.publishers if before else 0)
                 found[one.topic] = Topic(str(one.topic), str(one.msgtype), count, digest, offered)
             if reader.message_count:
@@ -235,15 +239,15 @@ class Bag:
             raise BagError(f"there is no message in it; its topics: {self.listed()}")
         self.begin, self.end = min(begins), max(ends)
         if not 0 <= self.begin <= self.end <= MAX_TIME:
-            raise BagError(f"messages from {self.begin} to {self.end} ns: no possible times")
+            raise BagError(f"messages from {self.begin} to {self.end} ns: impossible times")
 
 
 @contextmanager
 def _opened(file: Path, bag: Path, storage: str) -> Iterator[tuple[Any, str]]:
-    """A reader of one file, and what the user should know of the file, or ''."""
+    """A reader of one file, and a sentence about the file for the user, or ''."""
     cut = None
     with _one_error(bag):
-        if storage == Storage.SQLITE3:
+        if storage == SQLITE3:
             check_tables(file)
         else:
             cut = cut_mcap(file)
@@ -251,7 +255,7 @@ def _opened(file: Path, bag: Path, storage: str) -> Iterator[tuple[Any, str]]:
         reader.open()
     try:
         with _one_error(bag):
-            _bound(reader.storage)
+            _check_memory(reader.storage)
         note = ""
         if cut is not None:
             note = (
@@ -263,9 +267,9 @@ def _opened(file: Path, bag: Path, storage: str) -> Iterator[tuple[Any, str]]:
         reader.close()
 
 
-def _bound(storage: Any) -> None:
-    """Refuse what would take too much memory to read."""
-    # Overlapping chunks are unpacked at the same time; those of a recorder overlap a little.
+def _check_memory(storage: Any) -> None:
+    """Reject files that would take too much memory to read."""
+    # Chunks of a recorder overlap a little.
     chunks = [one for one in getattr(storage, "chunks", ()) if any(one.channel_count.values())]
     edges = [(one.message_start_time, 1, one.uncompressed_size) for one in chunks]
     edges += [(one.message_end_time, 2, -one.uncompressed_size) for one in chunks]
@@ -283,7 +287,7 @@ def _bound(storage: Any) -> None:
 
 @contextmanager
 def _one_error(path: Path) -> Iterator[None]:
-    """Whatever the library raises on damaged bytes becomes one error that names the bag."""
+    """Convert all errors of the library on damaged bytes to a `BagError` that names the bag."""
     try:
         yield
     except BagError as error:
@@ -292,7 +296,7 @@ def _one_error(path: Path) -> Iterator[None]:
     except GeneratorExit:
         raise
     except Exception as error:
-        reason = str(error) or "no more is known"
+        reason = str(error) or "without a reason"
         raise BagError(
             f"{path} cannot be read: cut short or damaged ({type(error).__name__}: {reason})"
         ) from error

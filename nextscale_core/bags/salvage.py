@@ -1,8 +1,8 @@
-"""Recordings whose recorder was killed: what of them is whole is read, without touching the files.
+"""Reading and repair of recordings whose recorder was killed.
 
-An mcap file is a row of records; a killed recorder leaves it without its index and footer, often in
-the middle of a chunk. SQLite keeps the last transactions of a killed process in a file beside the
-database.
+An mcap file is a sequence of records; a killed recorder leaves it without index and footer, often
+in the middle of a chunk. SQLite keeps the last transactions of a killed process in a file beside
+the database. Only `repair` changes files.
 """
 
 from __future__ import annotations
@@ -21,60 +21,51 @@ from nextscale_core.bags.library import MAX_CHUNK, unpack_begin
 from nextscale_core.exceptions import BagError
 
 MAGIC = b"\x89MCAP0\r\n"
-RECORD = struct.Struct("<BQ")
-"""Code and length of a record."""
 
-FOOTER = RECORD.pack(0x0F, 4) + bytes(4) + RECORD.pack(0x02, 20) + bytes(20) + MAGIC
-"""End of the data and a footer without an index: readers then look through the whole file."""
-
-_FOOTER_SIZE = RECORD.size + 20 + len(MAGIC)
-DATA_END = 0x0F
-"""Code of the record behind all messages."""
-
-_SCHEMA, _CHANNEL, _MESSAGE, _CHUNK = 0x03, 0x04, 0x05, 0x06
+_RECORD = struct.Struct("<BQ")  # code, length
 _CHUNK_HEAD = struct.Struct("<QQQI")  # first time, last time, size, checksum
 _MESSAGE_HEAD = struct.Struct("<HIQ")  # channel, sequence, time
+_END, _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _DATA_END = 0x02, 0x03, 0x04, 0x05, 0x06, 0x0F
+
+FOOTER = _RECORD.pack(_DATA_END, 4) + bytes(4) + _RECORD.pack(_END, 20) + bytes(20) + MAGIC
+"""End of the data and a footer without an index, with which readers scan the whole file."""
 
 _SIDE_FILES = ("-wal", "-journal")
-"""What SQLite leaves beside a database whose writer was killed."""
+"""Suffixes of the files that SQLite leaves beside a database whose writer was killed."""
 
 
 @dataclass(frozen=True)
 class CutMcap:
-    """An mcap file without its end, to be read as if it had been closed where it is whole.
+    """An mcap file without its end, read as if it had been closed after its last whole message.
 
-    It offers what the library asks of a path.
+    It has those methods of a path that the library calls.
 
     Attributes:
         path: The file.
-        whole: Bytes of it up to the end of the last whole record.
+        whole: Size up to the end of the last whole record [bytes].
         rest: A chunk of the whole messages of a chunk that was cut off; may be empty.
     """
 
     path: Path
     whole: int
     rest: bytes
-
-    @property
-    def suffix(self) -> str:
-        """As of any mcap file."""
-        return ".mcap"
+    suffix = ".mcap"
 
     def exists(self) -> bool:
-        """Whether there is such a file."""
+        """Whether the file exists."""
         return self.path.exists()
 
     def is_dir(self) -> bool:
-        """It is a file."""
+        """Always False."""
         return False
 
     def open(self, mode: str = "rb") -> BinaryIO:
-        """Its bytes with an end, to read."""
-        return io.BufferedReader(_Closed(self.path.open("rb"), self.whole, self.rest + FOOTER))
+        """Open the whole part for reading, followed by `rest` and a footer."""
+        return io.BufferedReader(_Joined(self.path.open("rb"), self.whole, self.rest + FOOTER))
 
 
-class _Closed(io.RawIOBase):
-    """The begin of a file, and bytes behind it."""
+class _Joined(io.RawIOBase):
+    """The first bytes of a file, followed by other bytes."""
 
     def __init__(self, file: BinaryIO, length: int, tail: bytes) -> None:
         self._file, self._length, self._tail = file, length, tail
@@ -110,57 +101,65 @@ class _Closed(io.RawIOBase):
 def cut_mcap(file: Path) -> CutMcap | None:
     """The whole part of an mcap file without an end; None for one that was closed.
 
-    Args:
-        file: An .mcap file.
-
     Raises:
         OSError: it cannot be read.
     """
     with file.open("rb") as stream:
         size = stream.seek(0, io.SEEK_END)
-        stream.seek(max(size - _FOOTER_SIZE, 0))
-        if stream.read(RECORD.size) == RECORD.pack(0x02, 20) and stream.read()[20:] == MAGIC:
+        stream.seek(max(size - _RECORD.size - 20 - len(MAGIC), 0))
+        if stream.read(_RECORD.size) == _RECORD.pack(_END, 20) and stream.read()[20:] == MAGIC:
             return None
         stream.seek(0)
         if stream.read(len(MAGIC)) != MAGIC:
-            return None  # no mcap file: whoever reads it says so
-        whole = len(MAGIC)
-        for code, end in whole_records(stream, size):
-            if code == DATA_END:
-                break
-            whole = end
+            return None  # not an mcap file: the reader raises the error
+        whole = _end_of_records(stream, size)
         stream.seek(whole)
         return CutMcap(file, whole, _whole_messages(stream, size - whole))
 
 
-def whole_records(stream: BinaryIO, size: int) -> Iterator[tuple[int, int]]:
-    """Codes and ends of the records from here on, up to the first that is cut off.
+def repair(file: Path) -> int:
+    """Cut an mcap file after its last whole record, and write a footer.
 
-    Args:
-        stream: Stands where a record begins; it is moved on.
-        size: Of the whole file [bytes].
+    Returns:
+        Number of bytes lost.
+
+    Raises:
+        BagError: there is no whole record in it.
+        OSError: it cannot be written.
     """
-    end = stream.tell()
-    while len(head := stream.read(RECORD.size)) == RECORD.size:
-        code, length = RECORD.unpack(head)
-        end += RECORD.size + length
-        if not 0 < code <= DATA_END or end > size:
-            return
+    with file.open("r+b") as stream:
+        size = stream.seek(0, io.SEEK_END)
+        stream.seek(0)
+        if stream.read(len(MAGIC)) != MAGIC:
+            raise BagError(f"{file} is not an mcap file")
+        end = _end_of_records(stream, size)
+        if end == len(MAGIC):
+            raise BagError(f"{file} holds no whole record")
+        # Cutting first frees space on a full disk.
+        stream.truncate(end)
         stream.seek(end)
-        yield code, end
+        stream.write(FOOTER)
+    return size - end
+
+
+def _end_of_records(stream: BinaryIO, size: int) -> int:
+    """End of the last whole record of data, from here on in a file of a size [bytes]."""
+    end = after = stream.tell()
+    while len(head := stream.read(_RECORD.size)) == _RECORD.size:
+        code, length = _RECORD.unpack(head)
+        after += _RECORD.size + length
+        if not 0 < code < _DATA_END or after > size:
+            break
+        end = stream.seek(after)
+    return end
 
 
 def _whole_messages(stream: BinaryIO, left: int) -> bytes:
-    """An uncompressed chunk of the whole records of a chunk that is cut off; b'' for none.
-
-    Args:
-        stream: Stands where the chunk begins.
-        left: Bytes from there to the end of the file.
-    """
-    head = stream.read(RECORD.size + _CHUNK_HEAD.size + 4)
-    if len(head) < RECORD.size + _CHUNK_HEAD.size + 4 or head[0] != _CHUNK:
+    """An uncompressed chunk of the whole records of a cut chunk, of which `left` bytes follow."""
+    head = stream.read(_RECORD.size + _CHUNK_HEAD.size + 4)
+    if len(head) < _RECORD.size + _CHUNK_HEAD.size + 4 or head[0] != _CHUNK:
         return b""
-    _, _, size, _ = _CHUNK_HEAD.unpack_from(head, RECORD.size)
+    _, _, size, _ = _CHUNK_HEAD.unpack_from(head, _RECORD.size)
     (length,) = struct.unpack_from("<I", head, len(head) - 4)
     if size > MAX_CHUNK or length > 16:
         return b""
@@ -168,24 +167,23 @@ def _whole_messages(stream: BinaryIO, left: int) -> bytes:
     stream.read(8)
     raw = unpack_begin(stream.read(min(left, MAX_CHUNK)), compression, size)
     whole, times = 0, []
-    for code, begin, end in _inner(raw):
+    for code, begin, end in _records_in(raw):
         whole = end
         if code == _MESSAGE:
             times.append(_MESSAGE_HEAD.unpack_from(raw, begin)[2])
     if not times:
         return b""
-    records = raw[:whole]
     body = _CHUNK_HEAD.pack(min(times), max(times), whole, 0)
-    body += struct.pack("<IQ", 0, whole) + records
-    return RECORD.pack(_CHUNK, len(body)) + body
+    body += struct.pack("<IQ", 0, whole) + raw[:whole]
+    return _RECORD.pack(_CHUNK, len(body)) + body
 
 
-def _inner(raw: bytes) -> Iterator[tuple[int, int, int]]:
+def _records_in(raw: bytes) -> Iterator[tuple[int, int, int]]:
     """Code, begin and end of the content of each whole record in a chunk."""
     at = 0
-    while at + RECORD.size <= len(raw):
-        code, length = RECORD.unpack_from(raw, at)
-        begin, at = at + RECORD.size, at + RECORD.size + length
+    while at + _RECORD.size <= len(raw):
+        code, length = _RECORD.unpack_from(raw, at)
+        begin, at = at + _RECORD.size, at + _RECORD.size + length
         if code not in (_SCHEMA, _CHANNEL, _MESSAGE) or at > len(raw):
             return
         if code == _MESSAGE and length < _MESSAGE_HEAD.size:
@@ -198,13 +196,13 @@ def with_side_files(file: Path, temporary: Callable[[], Path]) -> Path:
 
     Args:
         file: The .db3 file; it is not changed.
-        temporary: Gives the folder for a copy, where there are such transactions.
+        temporary: Returns the folder for a copy.
 
     Returns:
-        The file itself if it has no such companion, else the copy.
+        The file itself if there are none, else the copy.
 
     Raises:
-        BagError: it is no database, or there is no room for the copy.
+        BagError: it is not a database, or there is no space for the copy.
     """
     beside = [file.with_name(file.name + end) for end in _SIDE_FILES]
     beside = [one for one in beside if one.is_file() and one.stat().st_size > 0]

@@ -1,8 +1,8 @@
-"""Who sent the joint states of a recording, as far as it can be told, and whether they agree.
+"""Senders of the joint states of a recording, distinguished by the form of their messages.
 
-A recording does not store which node sent a message: only the topic, sometimes a channel of its
-own, and the form of the messages. A driver sends velocities in the order of the robot, a
-`joint_state_publisher` positions in the order of the alphabet: that tells the two apart.
+A recording does not store which node sent a message: only the topic, sometimes a channel for each
+publisher, and the form of the messages. A driver sends velocities in the order of the robot, a
+`joint_state_publisher` positions in alphabetical order.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ MAX_SENDERS = 32
 """Maximum number of distinct senders; further ones count as the last."""
 
 MAX_JOINTS = 1000
-"""Joints that are looked at where the robot is not known."""
+"""Maximum number of joints where the robot is not known."""
 
-LOOKED_AT = 5000
-"""Joint states that `find_conflict` looks at."""
+CHECKED = 5000
+"""Number of joint states that `find_conflict` reads."""
 
 
 @dataclass(frozen=True)
 class Form:
-    """What the messages of one sender have in common.
+    """Common properties of the messages of one sender.
 
     Attributes:
         topic: Their topic.
-        channel: Which of the recording's channels of this topic.
+        channel: Number of the recording's channel of this topic.
         frame: Frame of the header.
-        names: Joints.
-        velocities: Whether they hold velocities.
-        efforts: Whether they hold efforts.
-        stamped: Whether they say when they were measured.
+        names: Joint names.
+        velocities: Whether they have velocities.
+        efforts: Whether they have efforts.
+        stamped: Whether they have stamps.
     """
 
     topic: str
@@ -52,7 +52,7 @@ class Form:
     stamped: bool
 
     def describe(self) -> str:
-        """In words, for lists of senders."""
+        """Description for lists of senders."""
         parts = [(self.velocities, "velocities"), (self.efforts, "efforts")]
         more = " and ".join(word for there, word in parts if there)
         return (
@@ -74,12 +74,7 @@ class Senders:
         self._counts: dict[int, int] = {}
 
     def number(self, message: Message, state: Any) -> int:
-        """The number of who sent a message.
-
-        Args:
-            message: As it was recorded.
-            state: The joint state in it.
-        """
+        """Number of the sender of a recorded message, and of the joint state in it."""
         form = Form(
             message.topic,
             message.channel,
@@ -95,54 +90,56 @@ class Senders:
         self._counts[number] = self._counts.get(number, 0) + 1
         return number
 
-    def wanted(self, number: int) -> bool:
+    def is_chosen(self, number: int) -> bool:
         """Whether the messages of a sender are to be read."""
         return not self._chosen or number in self._chosen
 
     def check_choice(self) -> None:
-        """Make sure that the senders asked for are there.
+        """Check that all chosen senders have appeared.
 
         Raises:
-            BagError: one is not.
+            BagError: one has not.
         """
         missing = sorted(self._chosen - set(self._counts))
         if missing:
             raise BagError(
                 f"there is no sender {missing[0]} in that part of the bag; the senders of joint "
-                f"states are: {self.listed()}"
+                f"states are: {self.listed(self._counts)}"
             )
 
     def note(self) -> str:
-        """What was left out, in a sentence; '' where all were read."""
-        if not self._chosen:
-            return ""
-        left = self.listed(set(self._counts) - self._chosen)
-        return f"joint states of other senders were left out: {left}" if left else ""
+        """Sentence about the senders left out; '' for none."""
+        left_out = self.listed([number for number in self._counts if not self.is_chosen(number)])
+        return f"joint states of other senders were left out: {left_out}" if left_out else ""
 
-    def listed(self, numbers: Collection[int] | None = None) -> str:
-        """Senders with their numbers, for errors; None: all."""
+    def listed(self, numbers: Collection[int]) -> str:
+        """Senders with their numbers, for errors."""
         return "; ".join(
             f"{number}: {form.describe()}, {self._counts[number]} messages"
             for form, number in self._numbers.items()
-            if numbers is None or number in numbers
+            if number in numbers
         )
 
     def of_joint(self, name: str) -> list[int]:
-        """Numbers of the senders of a joint that are read."""
-        return [n for form, n in self._numbers.items() if name in form.names and self.wanted(n)]
+        """Numbers of the chosen senders of a joint."""
+        return [
+            number
+            for form, number in self._numbers.items()
+            if name in form.names and self.is_chosen(number)
+        ]
 
 
 def conflict_error(
     bag: Bag, senders: Senders, conflict: SenderConflict, name: str, time: float
 ) -> BagError:
-    """Why joint states cannot be used, and what can be chosen instead.
+    """Error about joint states of two senders that contradict each other, with the remedy.
 
     Args:
         bag: The recording.
         senders: Its senders.
-        conflict: Where two of them contradict each other.
+        conflict: The conflict.
         name: Name of the joint.
-        time: When that was found [s].
+        time: Time of recording at which it was detected [s].
     """
     since = time - bag.begin / NANOSECONDS
     text = f"{conflict.describe(name)}, first seen {since:.2f} s after the begin of {bag.path}. "
@@ -161,44 +158,38 @@ def conflict_error(
     )
 
 
-class ConflictWatch:
-    """Looks for conflicts in joint states of any robot."""
+class NamedConflictDetector:
+    """Detects conflicts in joint states of any robot, by the names of the joints."""
 
     def __init__(self) -> None:
-        self._places: dict[str, int] = {}
+        self._index: dict[str, int] = {}
         self._detector = SenderConflictDetector(MAX_JOINTS)
 
     def add(
         self, names: Sequence[str], positions: Sequence[float], stamp: float, recorded: float
     ) -> tuple[SenderConflict, str] | None:
-        """Take one message.
-
-        Args:
-            names: Joints.
-            positions: Their positions [rad].
-            stamp: When they were measured [s]; 0 where it is not said.
-            recorded: When the message was recorded [s].
+        """Add one message; arguments as for `JointCollector.add`.
 
         Returns:
-            A conflict that there is now, and the name of its joint.
+            The current conflict, and the name of its joint, or None.
         """
         values = np.asarray(positions, dtype=np.float64)
         if len(values) != len(names) or not len(names):
             return None
         for name in names:
-            if len(self._places) < MAX_JOINTS:
-                self._places.setdefault(name, len(self._places))
-        places = np.array([self._places.get(name, -1) for name in names])
-        sound = np.isfinite(values) & (places >= 0)
-        if not sound.any():
+            if len(self._index) < MAX_JOINTS:
+                self._index.setdefault(name, len(self._index))
+        joints = np.array([self._index.get(name, -1) for name in names])
+        valid = np.isfinite(values) & (joints >= 0)
+        if not valid.any():
             return None
-        self._detector.add(places[sound], values[sound], recorded, stamp or recorded)
+        self._detector.add(joints[valid], values[valid], recorded, stamp or recorded)
         found = self._detector.conflict(recorded)
-        return None if found is None else (found, list(self._places)[found.joint])
+        return None if found is None else (found, list(self._index)[found.joint])
 
 
 def find_conflict(bag: Bag, topics: Collection[str]) -> BagError | None:
-    """The first conflict among the first joint states of a recording, as an error; else None.
+    """Error about the first conflict among the first `CHECKED` joint states, or None.
 
     Args:
         bag: The recording.
@@ -207,13 +198,13 @@ def find_conflict(bag: Bag, topics: Collection[str]) -> BagError | None:
     Raises:
         BagError: the recording is damaged.
     """
-    senders, watch = Senders(), ConflictWatch()
+    senders, detector = Senders(), NamedConflictDetector()
     first = None
-    for message in islice(bag.messages(topics), LOOKED_AT):
+    for message in islice(bag.messages(topics), CHECKED):
         state = decode(message.kind, message.data)
         senders.number(message, state)
         stamp = state.header.stamp.sec + state.header.stamp.nanosec / NANOSECONDS
-        found = watch.add(state.name, state.position, stamp, message.time / NANOSECONDS)
+        found = detector.add(state.name, state.position, stamp, message.time / NANOSECONDS)
         if found is not None and first is None:
             first = (*found, message.time / NANOSECONDS)
     return None if first is None else conflict_error(bag, senders, *first)

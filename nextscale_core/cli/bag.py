@@ -31,7 +31,7 @@ from nextscale_core.cli.outputs import (
 from nextscale_core.exceptions import BagError, MotionFileError
 
 if TYPE_CHECKING:
-    from nextscale_core.bags.motion import Reconstruction
+    from nextscale_core.bags.reconstruction import RecordedMotion
     from nextscale_core.motion.reading import ReadOptions, Remark
     from nextscale_core.robots.robot import Robot as LoadedRobot
     from nextscale_core.robots.trajectory import RobotTrajectory
@@ -96,8 +96,8 @@ def info(bag: BagPath) -> None:
     from rich.table import Table
 
     from nextscale_core.bags import Bag
-    from nextscale_core.bags.choices import choose_sources
     from nextscale_core.bags.definitions import JOINT_STATE, decode
+    from nextscale_core.bags.measured import choose_sources
     from nextscale_core.bags.reading import NANOSECONDS
     from nextscale_core.bags.senders import find_conflict
 
@@ -228,7 +228,7 @@ def from_motion(
 
     nextscale bag from-motion walk.bvh --robot talos --out walk_talos
     """
-    from nextscale_core.bags.playing import write_bag
+    from nextscale_core.bags.trajectory_bag import write_bag
 
     if out is None:
         raise MotionFileError("no output: give --out FOLDER")
@@ -266,12 +266,11 @@ def _reconstructed(
     *,
     fps: float,
     text: str,
-) -> Reconstruction:
+) -> RecordedMotion:
     """Human motion of a bag; `topics` are the arguments of `choose_sources`."""
     from nextscale_core.bags import Bag
-    from nextscale_core.bags.choices import choose_sources
-    from nextscale_core.bags.measured import Span, read_measured
-    from nextscale_core.bags.motion import reconstruct
+    from nextscale_core.bags.measured import Span, choose_sources, read_measured
+    from nextscale_core.bags.reconstruction import reconstruct
 
     with Bag(bag) as recording:
         sources = choose_sources(recording, *topics)
@@ -296,8 +295,8 @@ def _reconstructed(
         )
 
 
-def _facts(found: Reconstruction) -> dict[str, str]:
-    return {"base from": found.told(), **notes(found.notes)}
+def _facts(found: RecordedMotion) -> dict[str, str]:
+    return {"base from": found.describe_base(), **notes(found.notes)}
 
 
 def _trajectory_of(

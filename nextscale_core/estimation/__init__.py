@@ -1,4 +1,4 @@
-"""What a robot does, from its joint states: human poses, base pose, odometry and history."""
+"""State estimation: joint states, base pose, leg odometry, history, and the human motion shown."""
 
 from nextscale_core.estimation.leg_odometry import BaseSource
 from nextscale_core.estimation.robot_to_human import HumanHistory, robot_to_human

@@ -1,15 +1,39 @@
-"""Poses of the floating base: which link a message means, and where the base lies in it."""
+"""Poses of the floating base, from messages about the root link or a link fixed to it."""
 
 from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from nextscale_core.estimation.clock import ClockOffset
+from nextscale_core.estimation.ring_buffer import BUFFER_SECONDS, RingBuffer
+from nextscale_core.estimation.samples import BaseTrack, OrientationTrack
+from nextscale_core.exceptions import NextscaleError
 from nextscale_core.robots.description import link_frame, link_names
 from nextscale_core.robots.robot import Robot
 
-_LONGEST = 200
-"""Longest name of a frame [characters]; pinocchio takes no half characters either."""
+MAX_RATE = 500
+"""Rate up to which poses are buffered for `BUFFER_SECONDS` [Hz]."""
+
+_LONGEST_NAME = 200
+"""Maximum length of a frame name [characters]; longer ones are cut in errors."""
+
+_NORM = 0.05
+"""Maximum deviation of a quaternion's norm from 1; it is normalized."""
+
+_RESTART = 1.0
+"""Step back in time after which a buffer begins anew [s]."""
+
+
+class BasePoseError(NextscaleError, ValueError):
+    """An invalid pose of the base."""
+
+
+class BaseLinkError(BasePoseError):
+    """A pose of a link that is not fixed to the base."""
 
 
 def root_link(robot: Robot) -> str:
@@ -18,37 +42,176 @@ def root_link(robot: Robot) -> str:
 
 
 def link_named(robot: Robot, frame_id: str) -> str:
-    """The link that a message's frame means: as it stands, or behind a prefix ('g1/pelvis').
-
-    Args:
-        robot: The robot.
-        frame_id: Name of the frame.
-
-    Returns:
-        Name of the link; '' where the robot has none of that name.
-    """
-    if not frame_id.isprintable() or len(frame_id) > _LONGEST:
+    """Link of a message's frame, which may have a prefix ('g1/pelvis'); '' if there is none."""
+    # pinocchio rejects half characters.
+    if not frame_id.isprintable() or len(frame_id) > _LONGEST_NAME:
         return ""
-    for name in (frame_id, frame_id.lstrip("/"), frame_id.rpartition("/")[2]):
-        if name in link_names(robot.model):
-            return name
-    return ""
+    links = link_names(robot.model)
+    names = (frame_id, frame_id.lstrip("/"), frame_id.rpartition("/")[2])
+    return next((name for name in names if name in links), "")
 
 
-def base_in_link(robot: Robot, frame_id: str) -> tuple[np.ndarray, Rotation] | None:
-    """Where the base lies in a link that cannot move against it.
+def valid_rotation(quaternion: np.ndarray) -> Rotation:
+    """The rotation of a quaternion (4,) x y z w.
+
+    Raises:
+        BasePoseError: its norm is not 1.
+    """
+    norm = float(np.linalg.norm(quaternion))
+    if not abs(norm - 1.0) <= _NORM:
+        raise BasePoseError(f"the orientation of the base has norm {norm:.3g}, not 1")
+    return Rotation.from_quat(quaternion)
+
+
+class BaseTransform:
+    """Transforms poses of links that are fixed to the base into poses of the base.
 
     Args:
         robot: The robot.
-        frame_id: The link's frame, prefixed or not; '' for the root link.
-
-    Returns:
-        Origin (3,) [m] and orientation of the base in the link; None where the robot does not
-        have the link or the link moves against the base.
     """
-    link = link_named(robot, frame_id) if frame_id else root_link(robot)
-    frame = link_frame(robot.model, link) if link else None
-    if frame is None or frame.parentJoint != 1:
-        return None
-    to_base = frame.placement.inverse()
-    return np.array(to_base.translation), Rotation.from_matrix(np.array(to_base.rotation))
+
+    def __init__(self, robot: Robot) -> None:
+        self._robot = robot
+        self._base_in_link: dict[str, tuple[np.ndarray, Rotation]] = {}
+
+    def __call__(
+        self, position: np.ndarray, quaternion: np.ndarray, frame_id: str = ""
+    ) -> np.ndarray:
+        """(7,) position [m] and quaternion x y z w of the base.
+
+        Args:
+            position: (3,) of the link in a world with z up [m].
+            quaternion: (4,) of the link, x y z w.
+            frame_id: The link, with or without a prefix; '' for the root link.
+
+        Raises:
+            BaseLinkError: an unknown link, or one that moves relative to the base.
+            BasePoseError: NaN, or a quaternion whose norm is not 1.
+        """
+        origin, turn = self._lookup(frame_id)
+        position = np.asarray(position, dtype=np.float64)
+        if not np.isfinite(position).all():
+            raise BasePoseError(f"a pose of the base holds {position}")
+        rotation = valid_rotation(np.asarray(quaternion, dtype=np.float64))
+        return np.concatenate([position + rotation.apply(origin), (rotation * turn).as_quat()])
+
+    def _lookup(self, frame_id: str) -> tuple[np.ndarray, Rotation]:
+        """Origin (3,) [m] and orientation of the base in a link."""
+        if frame_id not in self._base_in_link:
+            link = link_named(self._robot, frame_id) if frame_id else root_link(self._robot)
+            frame = link_frame(self._robot.model, link) if link else None
+            if frame is None or frame.parentJoint != 1:
+                raise BaseLinkError(
+                    f"poses of {frame_id[:_LONGEST_NAME]!r} do not determine the base of "
+                    f"{self._robot.name}: the frame must be the root link "
+                    f"{root_link(self._robot)!r} or a link that is fixed to it"
+                )
+            to_base = frame.placement.inverse()
+            turn = Rotation.from_matrix(np.array(to_base.rotation))
+            self._base_in_link[frame_id] = (np.array(to_base.translation), turn)
+        return self._base_in_link[frame_id]
+
+
+@dataclass(frozen=True)
+class BasePose:
+    """The base at one time.
+
+    Attributes:
+        position: (3,) in the odometry's world [m].
+        quaternion: (4,) base (x forward, z up at zero), x y z w.
+        time: On the local clock [s].
+    """
+
+    position: np.ndarray
+    quaternion: np.ndarray
+    time: float
+
+
+class _Buffer:
+    """Rows of one sender for `BUFFER_SECONDS`, at their times on the local clock. Thread-safe."""
+
+    def __init__(self, width: int) -> None:
+        self._rows = RingBuffer(int(BUFFER_SECONDS * MAX_RATE), width)
+        self._clock = ClockOffset()
+        self._lock = threading.Lock()
+
+    def _add(self, row: np.ndarray, time: float, stamp: float, own: float) -> None:
+        with self._lock:
+            at = self._clock.local(stamp, time, own)
+            if at < self._rows.last - _RESTART:
+                self._rows.clear()
+            self._rows.add(at, row)
+
+    def _since(self, time: float) -> tuple[np.ndarray, np.ndarray]:
+        with self._lock:
+            return self._rows.since(time)
+
+
+class BasePoseBuffer(_Buffer):
+    """The last seconds of the base's pose. Thread-safe.
+
+    Args:
+        robot: The robot.
+    """
+
+    def __init__(self, robot: Robot) -> None:
+        super().__init__(7)
+        self._to_base = BaseTransform(robot)
+
+    def update(
+        self,
+        position: np.ndarray,
+        quaternion: np.ndarray,
+        link: str,
+        time: float,
+        stamp: float,
+        own: float = np.nan,
+    ) -> None:
+        """Add one pose.
+
+        Args:
+            position: As for `BaseTransform`.
+            quaternion: As for `BaseTransform`.
+            link: The link, with or without a prefix ('g1/pelvis'); '' for the root link.
+            time: Time of arrival, on a clock that never steps back [s].
+            stamp: Time of measurement, on any clock [s]; 0 without a stamp.
+            own: `time` on this machine's clock for stamps [s]; NaN where it has none.
+
+        Raises:
+            BasePoseError: as for `BaseTransform`.
+        """
+        self._add(self._to_base(position, quaternion, link), time, stamp, own)
+
+    def last(self, time: float, timeout: float) -> BasePose | None:
+        """The newest pose, or None where it is older than `timeout` [s] at `time` [s]."""
+        times, rows = self._since(self._rows.last)
+        if not len(times) or not time - times[-1] <= timeout:
+            return None
+        return BasePose(rows[-1, :3], rows[-1, 3:], float(times[-1]))
+
+    def track(self, since: float) -> BaseTrack | None:
+        """Poses since a time [s], or None where there are fewer than two."""
+        times, rows = self._since(since)
+        if len(times) < 2:
+            return None
+        # The height of the floor in an odometry's world is not known.
+        return BaseTrack(times, rows[:, :3], rows[:, 3:], floor=None)
+
+
+class ImuBuffer(_Buffer):
+    """The last seconds of an IMU's orientation. Thread-safe."""
+
+    def __init__(self) -> None:
+        super().__init__(4)
+
+    def update(
+        self, quaternion: np.ndarray, time: float, stamp: float, own: float = np.nan
+    ) -> None:
+        """Add one orientation; arguments and errors as for `BasePoseBuffer.update`."""
+        rotation = valid_rotation(np.asarray(quaternion, dtype=np.float64))
+        self._add(rotation.as_quat(), time, stamp, own)
+
+    def track(self, since: float, link: str) -> OrientationTrack | None:
+        """Orientations of a link since a time [s], or None where there are fewer than two."""
+        times, rows = self._since(since)
+        return OrientationTrack(times, rows, link) if len(times) >= 2 else None

@@ -1,4 +1,4 @@
-"""Which way is up, from the legs alone: a sole that stands is level, so its normal is vertical."""
+"""Direction of gravity from the soles: a standing sole is level, so its normal is vertical."""
 
 from __future__ import annotations
 
@@ -11,39 +11,43 @@ from nextscale_core.robots.profile import SIDES
 from nextscale_core.rotations import unit
 
 _LEVEL = (0.3, 0.2, 0.12, 0.08, 0.06, 0.06)
-"""A sole whose normal is off the vertical by so much hardly counts as standing [rad], round by
-round: the first rounds must find the vertical, the last ones keep to it."""
+"""Scale of the angle between a standing sole's normal and the vertical in each round [rad]."""
 
 _CANDIDATES, _STEADY = 40, 0.15
-"""Frames tried for the vertical to begin with, and how near to it counts [rad]."""
+"""Number of candidates for the initial vertical, and scale of the angle to it [rad]."""
 
 _HIGH = 0.03
-"""A sole higher than the other by so much counts for a third [m]."""
+"""Height above the other sole at which a sole's weight falls to 1/e [m]."""
 
 _NORMAL_NOISE = 0.03
-"""Deviation of a standing sole from the floor: joint angles and the solver's compromise [rad]."""
+"""Standard deviation of a standing sole's normal from the vertical [rad]."""
 
 _TILT_RATE = 0.6
-"""Speed at which a pelvis tilts [rad/s]."""
+"""Standard deviation of the tilt rate of a pelvis [rad/s]."""
 
 _TILT_RANGE = 0.3
-"""How far a pelvis tilts [rad], where no sole says anything."""
+"""Standard deviation of the tilt of a pelvis where no sole is level [rad]."""
 
 _SUPPORT = 0.25
-"""Weight of the level soles above which a frame's tilt is measured rather than assumed."""
+"""Weight of the level soles above which a frame's tilt counts as measured."""
 
 _REACH = 0.5
-"""The tilt is carried on so long from a frame in which it was measured [s]."""
+"""Time around a measured frame in which the tilt counts as measured, too [s]."""
 
 
 def vertical(
     kinematics: Kinematics, points: np.ndarray, fps: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The vertical seen from the root link, (T, 3), and the frames (T,) in which a sole tells it.
+    """The vertical in the root link's frame (T, 3), and whether soles determine it (T,).
 
-    Least squares over the clip: near the normals of level soles, slowly changing, not far from
-    the pelvis' own axis; soles that disagree lose their weight (Geman and McClure's function,
-    tightened round by round).
+    Least squares over the clip: near the normals of level soles, slowly changing, near the
+    pelvis' own axis. Soles that disagree lose weight by Geman and McClure's function, whose scale
+    decreases round by round.
+
+    Args:
+        kinematics: The robot's.
+        points: (T, K, 3) keypoints in the root link's frame [m].
+        fps: Frames per second [Hz].
     """
     index = kinematics.index
 
@@ -69,9 +73,9 @@ def vertical(
 
 
 def _steady_vertical(normals: np.ndarray, upright: np.ndarray) -> np.ndarray:
-    """(T, 3) the one direction that the most frames have a sole normal near: where to begin.
+    """(T, 3) the constant direction with a sole normal nearby in the most frames.
 
-    Soles of swinging feet look everywhere, those of standing feet in about one direction.
+    Normals of swinging feet scatter, those of standing feet have about one direction.
     """
     every = max(1, len(normals) // _CANDIDATES)
     candidates = np.concatenate([normals[::every].reshape(-1, 3), unit(upright.mean(0))[None]])
@@ -83,7 +87,7 @@ def _steady_vertical(normals: np.ndarray, upright: np.ndarray) -> np.ndarray:
 def _smoothed(
     normals: np.ndarray, weight: np.ndarray, upright: np.ndarray, smooth: float, prior: float
 ) -> np.ndarray:
-    """Unit vectors (T, 3) near the normals (T, 2, 3), changing slowly: a tridiagonal system."""
+    """Slowly changing unit vectors (T, 3) near the normals (T, 2, 3), by a tridiagonal system."""
     bands = np.zeros((2, len(weight)))
     bands[1] = weight.sum(1) + prior
     bands[1, 1:] += smooth

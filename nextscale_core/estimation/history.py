@@ -1,8 +1,9 @@
-"""The robot's last second: the beginning of the motion that continues it."""
+"""History of the robot's states, and the human motion that a new motion continues."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -16,27 +17,26 @@ from nextscale_core.robots.robot import Robot
 from nextscale_core.robots.state import RobotState
 
 MAX_GAP = 0.25
-"""A longer pause between joint states ends the history [s]."""
+"""Maximum time between joint states of one history [s]."""
 
 SHORTEST = 0.4
-"""A history shorter than this says too little about what the robot does [s]."""
+"""Minimum length of a history to continue from [s]."""
 
-_AT_REST = 0.05
-"""A robot none of whose joints moved further than this in the last moment stands [rad]."""
+_AT_REST, _REST_TIME = 0.05, 0.3
+"""Maximum motion of a joint [rad] in this time [s] of a robot at rest."""
 
-_MOMENT = 0.3
-"""What the last moment is [s]."""
+_Track = TypeVar("_Track", BaseTrack, OrientationTrack)
 
 
 @dataclass(frozen=True)
 class RobotHistory:
-    """Measured, and perhaps expected, states of a robot over time.
+    """Measured, and possibly predicted, states of a robot over time.
 
     Attributes:
-        times: (N,) increasing stamps on any one clock [s].
+        times: (N,) increasing, on one clock [s].
         positions: (N, J) in the order of `Robot.joint_names` [rad].
-        base: Measured poses of the base on the same clock, if there are any.
-        imu: Measured orientations on the same clock, if there are any.
+        base: Poses of the base on the same clock.
+        imu: Orientations on the same clock.
     """
 
     times: np.ndarray
@@ -55,19 +55,19 @@ class RobotHistory:
 
     @property
     def seconds(self) -> float:
-        """From the first to the last state [s]."""
+        """Time from the first to the last state [s]."""
         return float(self.times[-1] - self.times[0]) if len(self) else 0.0
 
     @property
     def at_rest(self) -> bool:
-        """Whether the robot stands still at the end."""
+        """Whether no joint moves at the end."""
         if not len(self):
             return True
-        last = self.positions[self.times >= self.times[-1] - _MOMENT]
+        last = self.positions[self.times >= self.times[-1] - _REST_TIME]
         return bool(np.ptp(last, axis=0).max() < _AT_REST)
 
     def last(self, seconds: float) -> RobotHistory:
-        """The last part, no longer than `seconds` and without a gap in it [s]."""
+        """The last part, at most `seconds` long [s] and without a gap."""
         if not len(self):
             return self
         recent = int(np.searchsorted(self.times, self.times[-1] - seconds - 1e-9))
@@ -77,12 +77,12 @@ class RobotHistory:
 
 @dataclass(frozen=True)
 class Prefix:
-    """The human motion that the robot has just made.
+    """The human motion that the robot has just shown, which a new motion continues.
 
     Attributes:
-        human: The motion and where the robot's base was in it.
+        human: The motion and the robot's base.
         begin: Time of its first frame, on the clock of the robot's states [s].
-        at_rest: Whether the robot stood still at its end.
+        at_rest: Whether the robot is at rest at its end.
     """
 
     human: HumanHistory
@@ -96,15 +96,10 @@ class Prefix:
 
 
 def prefix_of(robot: Robot, past: RobotHistory, seconds: float = 1.0) -> Prefix:
-    """What to continue.
-
-    Args:
-        robot: The robot.
-        past: Its states.
-        seconds: How much of its end to use [s].
+    """The human motion of the last `seconds` [s] of a history.
 
     Raises:
-        InvalidMotionError: the states are too few, or make no sense.
+        InvalidMotionError: the history is too short or invalid.
     """
     used = past.last(seconds)
     if used.seconds < min(SHORTEST, seconds):
@@ -117,7 +112,7 @@ def prefix_of(robot: Robot, past: RobotHistory, seconds: float = 1.0) -> Prefix:
 
 
 def with_base(robot: Robot, state: RobotState, past: RobotHistory) -> RobotState:
-    """A measured state, with the base as the last moment of the robot shows it.
+    """Add the pose of the base to a measured state.
 
     Args:
         robot: The robot.
@@ -125,10 +120,10 @@ def with_base(robot: Robot, state: RobotState, past: RobotHistory) -> RobotState
         past: Its states until now.
 
     Returns:
-        The state with a base that stands on the floor z = 0. Without any history it is taken as
-        upright (`base_position` and `base_quaternion` stay None where they are).
+        The state with a base above the floor z = 0; the same state where the history does not
+        determine it.
     """
-    used = past.last(_MOMENT)
+    used = past.last(_REST_TIME)
     try:
         human = _human(robot, used)
     except NextscaleError:
@@ -144,7 +139,7 @@ def with_base(robot: Robot, state: RobotState, past: RobotHistory) -> RobotState
 
 
 def _human(robot: Robot, past: RobotHistory) -> HumanHistory:
-    """The inverse map, with those of the base's measurements that cover the joint states."""
+    """The human motion of a history, with those base measurements that cover the joint states."""
     base, imu = covering(past.times, past.base, past.imu)
     return robot_to_human(
         robot, past.times, past.positions, base=base, imu=imu, max_gap=MAX_GAP, fps=FPS
@@ -154,42 +149,28 @@ def _human(robot: Robot, past: RobotHistory) -> HumanHistory:
 def covering(
     times: np.ndarray, base: BaseTrack | None, imu: OrientationTrack | None
 ) -> tuple[BaseTrack | None, OrientationTrack | None]:
-    """What sensors say about the times of joint states.
-
-    Args:
-        times: (N,) of the joint states [s].
-        base: Measured poses of the base, or None.
-        imu: Measured orientations, or None.
+    """The parts of the base measurements that cover the times (N,) of joint states [s].
 
     Returns:
-        The part of `base` that the joint states need, or None where some of it is missing; and,
-        only where there is none of the base, the same of `imu`.
+        The part of `base`, or None where it does not cover the times; and, only then, the same of
+        `imu`.
     """
-    span = None if base is None else _covering(base.times, times)
-    if base is not None and span is not None:
-        track = replace(
-            base,
-            times=base.times[span],
-            positions=base.positions[span],
-            quaternions=base.quaternions[span],
-        )
-        return track, None
-    span = None if imu is None else _covering(imu.times, times)
-    if imu is None or span is None:
-        return None, None
-    return None, replace(imu, times=imu.times[span], quaternions=imu.quaternions[span])
+    base = _covering(times, base)
+    return base, None if base is not None else _covering(times, imu)
 
 
-def _covering(sensor: np.ndarray, times: np.ndarray) -> slice | None:
-    """Those of a sensor's times (M,) that the joint states (N,) need; None where some are missing.
-
-    A last pose that is a little late is no reason to believe the soles rather than the sensor.
-    """
-    if not len(times):
+def _covering(times: np.ndarray, track: _Track | None) -> _Track | None:
+    """The part of a track that covers times (N,), up to `MAX_GAP`; None where it does not."""
+    if track is None or not len(times):
         return None
     first, last = times[0] - MAX_GAP, times[-1] + MAX_GAP
-    span = slice(int(np.searchsorted(sensor, first)), int(np.searchsorted(sensor, last, "right")))
-    used = sensor[span]
+    begin, end = np.searchsorted(track.times, first), np.searchsorted(track.times, last, "right")
+    used = track.times[begin:end]
     if len(used) < 2 or used[0] > first + 2 * MAX_GAP or used[-1] < last - 2 * MAX_GAP:
         return None
-    return span if np.diff(used).max() <= MAX_GAP else None
+    if np.diff(used).max() > MAX_GAP:
+        return None
+    arrays: dict[str, Any] = {
+        name: value[begin:end] for name, value in vars(track).items() if np.ndim(value)
+    }
+    return replace(track, **arrays)

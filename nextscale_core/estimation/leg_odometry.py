@@ -1,48 +1,57 @@
-"""Where the base is, from the legs alone: a foot that stands does not move.
+"""Leg odometry: the pose of the base from joint positions, as a standing foot does not move.
 
 With an orientation (from an IMU) the legs give the position: the lowest sole is on the floor, and
-between two frames the standing foot turns about its lowest edge. Without one, the soles also give
-the orientation: a sole that stands is level, so its normal is the vertical. Which sole stands is
-not measured; it is the one that is low and whose story of the base is the calmest.
+between two frames the stance foot turns about its lowest edge. Without one, the soles also give
+the orientation: a standing sole is level, so its normal is the vertical. The stance foot is not
+measured: it is the one that is low and gives the base the smallest accelerations.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from nextscale_core.estimation.gravity import vertical
-from nextscale_core.robots.kinematics import Kinematics, Poses
+from nextscale_core.robots.kinematics import Kinematics, Poses, kinematics_of
 from nextscale_core.robots.profile import SIDES
+from nextscale_core.robots.robot import Robot
 from nextscale_core.rotations import exp, frame_from, unit
 
 _LOW = 0.015
-"""A standing foot may be higher than the lower one by so much [m]."""
+"""Standard deviation of the height of a standing foot above the lower one [m]."""
 
 _EDGE = 0.005
-"""Corners of a sole that are so close above its lowest one share its load [m]."""
+"""Height above a sole's lowest corner within which corners share its load [m]."""
 
 _ACCELERATION = 5.0
 _TURN_ACCELERATION = 20.0
-"""How fast the base changes its velocity [m/s^2, rad/s^2] when the right foot is believed."""
+"""Standard deviation of the base's acceleration by the true stance foot [m/s^2, rad/s^2]."""
 
 _SWITCH = 1.0
-"""Cost of changing the standing foot, in squared deviations."""
+"""Cost of changing the stance foot, in squared deviations."""
 
 _WORST = 25.0
-"""No single piece of evidence counts for more, in squared deviations."""
+"""Maximum cost of one piece of evidence, in squared deviations."""
 
 _AGREE = 0.15
-"""Feet whose stories differ by less both stand [m/s]."""
+"""Difference of the base's velocities by either foot below which both feet stand [m/s]."""
 
 _CONTACT_HEIGHT, _CONTACT_SPEED = 0.03, 0.35
-"""Heel and toe of the robot count as standing below both [m, m/s]."""
+"""Height [m] and speed [m/s] below which heel and toe of the robot are in contact."""
+
+_WINDOW = 15
+"""Number of measurements from which `LegOdometry` determines the stance foot."""
+
+_PAUSE = 0.5
+"""Time without measurements after which `LegOdometry` starts a new window [s]."""
 
 
 class BaseSource(Enum):
-    """What a base pose was made from, the most trustworthy first."""
+    """Source of a base pose, the most accurate first."""
 
     MEASURED = "measured"
     IMU_ODOMETRY = "imu+odometry"
@@ -52,13 +61,13 @@ class BaseSource(Enum):
 
 @dataclass(frozen=True)
 class Odometry:
-    """A base path made from joint positions.
+    """Base poses estimated from joint positions.
 
     Attributes:
         poses: Base and joints, T frames; the floor is z = 0 and the lowest sole is on it.
-        sources: T entries: what each frame's pose was made from.
-        stance: (T,) 0 where the left foot carries the path, 1 where the right one does; None
-            where no foot was asked.
+        sources: Source of each frame's pose, T entries.
+        stance: (T,) 0 where the left foot is the stance foot, 1 where the right one is; None
+            where the path does not come from the feet.
     """
 
     poses: Poses
@@ -67,8 +76,8 @@ class Odometry:
 
 
 @dataclass(frozen=True)
-class _Steps:
-    """What either foot, held on the floor, says of the base between frames t and t + 1.
+class _FootDisplacements:
+    """Displacement of the base between frames t and t + 1 if either foot stands.
 
     Attributes:
         excess: (T - 1, 2) height of each foot above the lower one [m].
@@ -88,21 +97,21 @@ def leg_odometry(
     rotation: np.ndarray | None = None,
     points: np.ndarray | None = None,
 ) -> Odometry:
-    """The base path that the standing feet tell.
+    """Estimate the path of the base from the standing feet.
 
-    Jumps keep their lower foot on the floor here, and slipping feet are believed to stand. The
-    path begins above the origin; without `rotation` it begins with heading 0.
+    In jumps the lower foot stays on the floor, and slipping feet count as standing. The path begins
+    above the origin; without `rotation` it begins with heading 0.
 
     Args:
         kinematics: The robot's.
         joints: (T, J) joint positions [rad], T >= 2.
         fps: Frames per second [Hz].
         rotation: (T, 3, 3) measured orientation of the root link, or None.
-        points: (T, K, 3) keypoints in the root link's frame [m], when the caller has them.
+        points: (T, K, 3) keypoints in the root link's frame [m]; None: computed here.
 
     Returns:
-        The path. Where the soles do not tell the vertical (`rotation` None), the pelvis is taken
-        to be upright and the frame says `BaseSource.STANDING`.
+        The path. Where no sole determines the vertical (`rotation` None), the pelvis is assumed
+        upright and the frame's source is `BaseSource.STANDING`.
     """
     if points is None:
         points = kinematics.points(at_origin(joints))
@@ -117,8 +126,8 @@ def leg_odometry(
         yawed = rotation @ level.transpose(0, 2, 1)
         turns = np.unwrap(np.arctan2(yawed[:, 1, 0], yawed[:, 0, 0]))
     levelled = points @ level.transpose(0, 2, 1)
-    steps = _steps(kinematics, levelled, None if turns is None else np.diff(turns))
-    stance = _standing_foot(steps, fps, turning=turns is None)
+    steps = _displacements(kinematics, levelled, None if turns is None else np.diff(turns))
+    stance = _stance_foot(steps, fps, turning=turns is None)
     heading, place = _integrate(steps, stance, start=0.0 if turns is None else turns[0], fps=fps)
     if turns is not None:
         heading = turns
@@ -134,12 +143,12 @@ def standing(
     rotation: np.ndarray | None = None,
     points: np.ndarray | None = None,
 ) -> Odometry:
-    """The last resort: the robot stands where it is, upright, its lower sole on the floor.
+    """Assume that the robot stands above the origin, upright, with its lower sole on the floor.
 
     Args:
         kinematics: The robot's.
         joints: (T, J) joint positions [rad].
-        rotation: (T, 3, 3) measured orientation of the root link; None: its pelvis is upright.
+        rotation: (T, 3, 3) measured orientation of the root link; None: upright.
         points: As for `leg_odometry`.
     """
     if points is None:
@@ -153,7 +162,7 @@ def standing(
 
 
 def _level(up: np.ndarray) -> np.ndarray:
-    """(T, 3, 3) orientations of heading 0 of a root link that sees the vertical as `up` (T, 3)."""
+    """(T, 3, 3) orientations of heading 0 of a root link in whose frame `up` (T, 3) is vertical."""
     forward = np.broadcast_to([1.0, 0.0, 0.0], up.shape)
     return frame_from(primary=up, secondary=forward, axes="zx").transpose(0, 2, 1)
 
@@ -165,7 +174,7 @@ def at_origin(joints: np.ndarray) -> Poses:
 
 
 def sole_contacts(kinematics: Kinematics, points: np.ndarray, fps: float) -> np.ndarray:
-    """Which ends of the soles stand on the floor z = 0.
+    """Contacts of the soles' ends with the floor z = 0.
 
     Args:
         kinematics: The robot's.
@@ -182,8 +191,10 @@ def sole_contacts(kinematics: Kinematics, points: np.ndarray, fps: float) -> np.
     return (soles[..., 2] < _CONTACT_HEIGHT) & (speed < _CONTACT_SPEED)
 
 
-def _steps(kinematics: Kinematics, levelled: np.ndarray, turns: np.ndarray | None) -> _Steps:
-    """Displacements by either foot from keypoints in level frames of heading 0, (T, K, 3)."""
+def _displacements(
+    kinematics: Kinematics, levelled: np.ndarray, turns: np.ndarray | None
+) -> _FootDisplacements:
+    """Displacements by either foot, from keypoints (T, K, 3) in level frames of heading 0."""
     index = kinematics.index
     soles = levelled[:, kinematics.soles].reshape(len(levelled), 2, 4, 3)
     height = soles[..., 2] - soles[..., 2].min(-1, keepdims=True)
@@ -210,14 +221,14 @@ def _steps(kinematics: Kinematics, levelled: np.ndarray, turns: np.ndarray | Non
     turned = np.stack(
         [c * after[..., 0] - s * after[..., 1], s * after[..., 0] + c * after[..., 1]], axis=-1
     )
-    return _Steps(np.maximum(excess[1:], excess[:-1]), turn, before - turned)
+    return _FootDisplacements(np.maximum(excess[1:], excess[:-1]), turn, before - turned)
 
 
-def _standing_foot(steps: _Steps, fps: float, *, turning: bool) -> np.ndarray:
-    """(T - 1,) the foot that stands between each pair of frames, by the cheapest whole story.
+def _stance_foot(steps: _FootDisplacements, fps: float, *, turning: bool) -> np.ndarray:
+    """(T - 1,) the stance foot between each pair of frames, by the sequence of least cost.
 
     Viterbi's algorithm: being higher than the other foot, accelerating the base and changing the
-    foot all cost. A change must pay, which is the hysteresis.
+    stance foot have a cost, the last of which is the hysteresis.
     """
     alone = np.minimum((steps.excess / _LOW) ** 2, _WORST)
     scale = fps * fps / _ACCELERATION
@@ -227,7 +238,7 @@ def _standing_foot(steps: _Steps, fps: float, *, turning: bool) -> np.ndarray:
         twist = (steps.turn[1:, None] - steps.turn[:-1, :, None]) * fps * fps
         change += np.minimum((twist / _TURN_ACCELERATION) ** 2, _WORST)
     change += _SWITCH * (1 - np.eye(2))
-    # Plain floats: a few operations per frame are quicker so than in arrays of two.
+    # Plain floats: faster for a few operations per frame than arrays of two.
     left, right = (float(value) for value in alone[0])
     back = []
     for (ll, lr), (rl, rr), (own_left, own_right) in zip(
@@ -242,9 +253,9 @@ def _standing_foot(steps: _Steps, fps: float, *, turning: bool) -> np.ndarray:
 
 
 def _integrate(
-    steps: _Steps, stance: np.ndarray, start: float, fps: float
+    steps: _FootDisplacements, stance: np.ndarray, start: float, fps: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Headings (T,) [rad] and places (T, 2) [m]; two feet that stand both have a say."""
+    """Headings (T,) [rad] and positions (T, 2) [m]; where both feet stand, both count."""
     rows = np.arange(len(stance))
     other = 1 - stance
     shift, turn = steps.shift[rows, stance], steps.turn[rows, stance]
@@ -257,3 +268,58 @@ def _integrate(
     c, s = np.cos(heading[:-1]), np.sin(heading[:-1])
     moved = np.stack([c * shift[:, 0] - s * shift[:, 1], s * shift[:, 0] + c * shift[:, 1]], -1)
     return heading, np.concatenate([np.zeros((1, 2)), np.cumsum(moved, axis=0)])
+
+
+class LegOdometry:
+    """Leg odometry for one measurement after the other.
+
+    The path begins above the origin with heading 0; it drifts, as every odometry does.
+
+    Args:
+        robot: The robot.
+    """
+
+    def __init__(self, robot: Robot) -> None:
+        self._kinematics = kinematics_of(robot)
+        self._window: deque[tuple[float, np.ndarray]] = deque(maxlen=_WINDOW)
+        self._place, self._heading = np.zeros(2), 0.0
+
+    def update(self, positions: np.ndarray, time: float) -> tuple[np.ndarray, np.ndarray]:
+        """Add one measurement; one that is not newer than the last does not move the base.
+
+        Args:
+            positions: (J,) joint positions [rad].
+            time: Time of measurement [s].
+
+        Returns:
+            Position (3,) [m] and orientation (4,) x y z w of the base.
+        """
+        if self._window and time - self._window[-1][0] > _PAUSE:
+            self._window.clear()
+        newer = not self._window or time > self._window[-1][0]
+        if newer:
+            self._window.append((time, np.array(positions, dtype=np.float64)))
+        times = np.array([at for at, _ in self._window])
+        joints = np.stack([row for _, row in self._window])
+        if len(times) < 2:
+            poses = standing(self._kinematics, joints).poses
+        else:
+            fps = (len(times) - 1) / (times[-1] - times[0])
+            poses = leg_odometry(self._kinematics, joints, float(fps)).poses
+            if newer:
+                self._move(poses.base[-2:, :2], Rotation.from_matrix(poses.rotation[-2:]))
+        turned = Rotation.from_matrix(poses.rotation[-1])
+        level = Rotation.from_euler("z", self._heading - _heading(turned)) * turned
+        return np.array([*self._place, poses.base[-1, 2]]), level.as_quat()
+
+    def _move(self, places: np.ndarray, turns: Rotation) -> None:
+        """Append the last step (2, 2) of a path in a world of its own."""
+        before, after = _heading(turns[0]), _heading(turns[1])
+        c, s = np.cos(self._heading - before), np.sin(self._heading - before)
+        self._place = self._place + np.array([[c, -s], [s, c]]) @ (places[1] - places[0])
+        self._heading += float(np.angle(np.exp(1j * (after - before))))
+
+
+def _heading(turn: Rotation) -> float:
+    forward = turn.apply([1.0, 0.0, 0.0])
+    return float(np.arctan2(forward[1], forward[0]))

@@ -1,7 +1,7 @@
-"""From the robot's measured joints back to a human motion: what generation continues from.
+"""Human motion from a robot's joint states: the inverse of retargeting.
 
-The opposite of `targets.make_targets`: the same scale, hip width, orientations and limb
-directions, put on the standard human skeleton.
+Inverts `targets.make_targets`: the same scale, hip width, orientations and limb directions, applied
+to the standard human skeleton.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+from nextscale_core.estimation.base_pose import link_named
 from nextscale_core.estimation.leg_odometry import (
     BaseSource,
     Odometry,
@@ -49,36 +50,36 @@ from nextscale_core.rotations import unit
 ACCURACY: dict[BaseSource, str] = {
     BaseSource.MEASURED: (
         "joints relative to the pelvis differ from the human's by 1.5 cm on average on a G1, "
-        "3.3 cm on a Talos; nearly all of it is what the robot could not show"
+        "3.3 cm on a Talos, nearly all of it because the robot cannot take the human pose"
     ),
     BaseSource.IMU_ODOMETRY: (
         "posture as good as with a measured base; height to 1 mm and place to 4 % of the path in "
-        "the median motion; jumps stay on the floor and feet that slide are believed to stand"
+        "the median motion; jumps stay on the floor and sliding feet count as standing"
     ),
     BaseSource.ODOMETRY: (
         "in the median motion tilt to 1 deg, height to 3 mm, place to 12 % of the path and "
         "heading to 15 deg after 10 s; wrong on tiptoe, in jumps, in turns on the toes and where "
-        "hands or knees carry the robot"
+        "hands or knees support the robot"
     ),
     BaseSource.STANDING: "posture only: place, heading and tilt are assumed, not measured",
 }
-"""What to expect of each source, for people; from bench/inverse.py on 30 recorded motions."""
+"""Accuracy by source, measured by bench/inverse.py on 30 recorded motions."""
 
 
 @dataclass(frozen=True)
 class HumanHistory:
-    """The human motion that a robot's joint states show.
+    """The human motion of a robot's joint states.
 
     Attributes:
         clip: 22 joints of the standard skeleton at even frames, the last one at the last joint
             state; floor at z = 0; `clip.contacts` are the robot's heels and toes on the floor.
-            The path starts where the base was measured, or else above the origin.
+            The path begins where the base was measured, or else above the origin.
         poses: The robot's base and joints in the same frames.
-        base_source: Where the base comes from; the least trustworthy of `sources`.
-        sources: The same for each frame.
-        accuracy: What to expect of it, for people.
-        scale: Robot size over human size: the robot's path is so many times the human's.
-        warnings: What the caller should know, in sentences.
+        base_source: The least accurate of `sources`.
+        sources: Source of the base in each frame.
+        accuracy: Description of the accuracy to expect.
+        scale: Robot size over human size; the paths have the same ratio.
+        warnings: Sentences for the user.
     """
 
     clip: MotionClip
@@ -105,33 +106,29 @@ def robot_to_human(
     max_gap: float = 0.25,
     missing: Literal["error", "nominal"] = "error",
 ) -> HumanHistory:
-    """The human motion that measured joint states show.
+    """Compute the human motion of measured joint states.
 
-    The base comes from `base` where given; else orientation from `imu` and position from the
-    standing feet; else both from the standing feet; and where no sole tells the vertical, the
-    robot is taken to stand upright. The result says which.
+    The base comes from `base` where given; else its orientation from `imu` and its position from
+    leg odometry; else both from leg odometry; where no sole determines the vertical, the robot is
+    assumed to stand upright. The result states the source.
 
     Args:
         robot: The robot.
         times: (N,) increasing stamps of the joint states [s].
         positions: (N, M) joint positions [rad].
         joint_names: The M joints; None: `robot.joint_names`. Locked joints and joints of other
-            devices may be among them and are left out.
+            devices are left out.
         base: Measured poses of the root link.
         imu: Measured orientations of the root link or another link.
         fps: Frame rate of the result [Hz]; generators need 20.
-        max_gap: Longest pause between two stamps that is bridged [s].
-        missing: Joints of the robot without positions are an error, or stand at the profile's
-            nominal posture. Joints that move no part of the body (the last of a wrist) never
-            are an error.
-
-    Returns:
-        The motion and where its base comes from.
+        max_gap: Maximum time between two stamps that is bridged [s].
+        missing: Whether joints without positions are an error, or have the nominal positions of
+            the profile, as joints that move no part of the body (the last of a wrist) always do.
 
     Raises:
-        InvalidMotionError: NaN (the message names joint and time), stamps that go back, a gap, a
-            history shorter than 4 frames, or tracks that do not cover the joint states.
-        RobotError: joints missing or unknown, or an IMU on a link the robot lacks.
+        InvalidMotionError: NaN (the message names joint and time), stamps that do not increase, a
+            gap, fewer than 4 frames, or tracks that do not cover the joint states.
+        RobotError: joints missing or unknown, or an IMU on an unknown link.
     """
     if not (np.isfinite(fps) and 1.0 <= fps <= 1000.0):
         raise InvalidMotionError(f"fps must be within 1 and 1000, got {fps}")
@@ -143,7 +140,7 @@ def robot_to_human(
     joints = at_frames(times, values, frames)
     warnings = []
     if absent:
-        warnings.append(f"not measured, taken at the nominal posture: {', '.join(absent)}")
+        warnings.append(f"not measured, assumed at the nominal posture: {', '.join(absent)}")
     still = at_origin(joints)
     turns, origins = kinematics.forward(still)
     points = kinematics.points(still, (turns, origins))
@@ -159,14 +156,14 @@ def robot_to_human(
     assumed = found.sources.count(BaseSource.STANDING)
     if assumed:
         warnings.append(
-            f"the soles did not tell the base in {assumed} of {len(frames)} frames: "
-            "the robot is taken to stand upright there"
+            f"the soles did not determine the base in {assumed} of {len(frames)} frames: "
+            "the robot is assumed to stand upright there"
         )
     poses = found.poses
     points = points @ poses.rotation.transpose(0, 2, 1) + poses.base[:, None]
-    hinges = kinematics.axes(poses.rotation[:, None] @ turns)
+    axes = kinematics.axes(poses.rotation[:, None] @ turns)
     scale = kinematics.lengths.leg / STANDARD_LEG
-    human = pose_human(_seen(kinematics, points, hinges, scale))
+    human = pose_human(_orientations(kinematics, points, axes, scale))
     clip = MotionClip(human, fps, contacts=sole_contacts(kinematics, points, fps))
     return HumanHistory(clip, poses, worst, found.sources, ACCURACY[worst], scale, tuple(warnings))
 
@@ -184,13 +181,13 @@ def _measured(
     frames: np.ndarray,
     max_gap: float,
 ) -> Odometry:
-    """Poses on a measured base, with the floor at z = 0; `points` as in `leg_odometry`."""
+    """Poses with a measured base above the floor z = 0; `points` as in `leg_odometry`."""
     rotation = turns_at_frames(base.times, base.quaternions, frames, max_gap, "base poses")
     place = at_frames(base.times, base.positions, frames)
     floor = base.floor
     if floor is None:
         height = (points[:, kinematics.soles] @ rotation[:, 2, :, None])[..., 0].min(1)
-        # As for human clips: the lowest 3 % of the frames may lie below, noise lifts nothing.
+        # As for human clips: the lowest 3 % of the frames may lie below, so noise has no effect.
         floor = float(np.percentile(height + place[:, 2], 3.0))
     poses = Poses(place - [0.0, 0.0, floor], rotation, joints)
     return Odometry(poses, (BaseSource.MEASURED,) * len(frames))
@@ -203,15 +200,15 @@ def _root_turns(
     frames: np.ndarray,
     max_gap: float,
 ) -> np.ndarray:
-    """(T, 3, 3) orientations of the root link; `turns` (T, J, 3, 3) of the joints, seen from it."""
+    """(T, 3, 3) orientations of the root link; `turns` (T, J, 3, 3) of the joints in its frame."""
     measured = turns_at_frames(imu.times, imu.quaternions, frames, max_gap, "imu orientations")
     if not imu.link:
         return measured
-    model = robot.model
-    links = link_names(model)
-    if imu.link not in links:
-        raise RobotError(f"imu: {robot.name} has no link {imu.link!r}; {nearest(imu.link, links)}")
-    frame = link_frame(model, imu.link)
+    name = link_named(robot, imu.link)
+    if not name:
+        closest = nearest(imu.link, link_names(robot.model))
+        raise RobotError(f"imu: {robot.name} has no link {imu.link!r}; {closest}")
+    frame = link_frame(robot.model, name)
     link = np.array(frame.placement.rotation)
     carrier = int(frame.parentJoint) - 2
     if carrier >= 0:
@@ -219,15 +216,15 @@ def _root_turns(
     return measured @ np.swapaxes(link, -1, -2)
 
 
-def _seen(
-    kinematics: Kinematics, points: np.ndarray, hinges: np.ndarray, scale: float
+def _orientations(
+    kinematics: Kinematics, points: np.ndarray, axes: np.ndarray, scale: float
 ) -> Orientations:
-    """What the robot shows, at human size: `targets.make_targets` solved for the human.
+    """The robot's orientations at human size: `targets.make_targets` solved for the human.
 
     Args:
         kinematics: The robot's.
         points: (T, K, 3) keypoints in the world [m].
-        hinges: (T, B, 3) joint axes in the world.
+        axes: (T, B, 3) joint axes in the world.
         scale: Robot size over human size.
     """
     index = kinematics.index
@@ -254,7 +251,7 @@ def _seen(
         by_place = (at(f"{side}_ankle") - wider * lateral - lift) / scale
         hip = hips + half_width * pelvis[..., 1]
         by_bones = hip + THIGH_LENGTH * thigh[:, n] + SHANK_LENGTH * shank[:, n]
-        # The robot's leg is a compromise between these two: so is the human's.
+        # As the robot's leg, the human's is the mean of both.
         ankles[:, n] = (by_place + by_bones) / 2
     return Orientations(
         hips=hips,
@@ -262,19 +259,19 @@ def _seen(
         pelvis=pelvis,
         torso=turn("torso", "torso"),
         feet=np.stack([turn(f"{side}_foot", f"{side}_ankle") for side in SIDES], axis=1),
-        knee_front=_knee_front(kinematics, hinges, thigh),
+        knee_front=_knee_front(kinematics, axes, thigh),
         upper_arm=bone("shoulder", "elbow"),
         forearm=bone("elbow", "wrist"),
     )
 
 
-def _knee_front(kinematics: Kinematics, hinges: np.ndarray, thigh: np.ndarray) -> np.ndarray:
-    """(T, 2, 3) unit vectors to the front of the thighs, from the hinges of the knees."""
+def _knee_front(kinematics: Kinematics, axes: np.ndarray, thigh: np.ndarray) -> np.ndarray:
+    """(T, 2, 3) unit vectors to the front of the thighs, from the axes of the knees."""
     knees = [kinematics.owner[kinematics.index[f"{side}_knee"]] for side in SIDES]
     zero, _ = kinematics.forward(at_origin(np.zeros((1, kinematics.robot.num_joints))))
     to_left = np.where(kinematics.axes(zero)[0, knees, 1] < 0, -1.0, 1.0)
-    front = unit(np.cross(hinges[:, knees] * to_left[:, None], -thigh))
-    # Few robots can turn the foot against the shank, so the knee follows the line from ankle to
-    # ball. In the standard skeleton that line points outwards of where foot and knee look.
+    front = unit(np.cross(axes[:, knees] * to_left[:, None], -thigh))
+    # Few robots can turn the foot about the shank, so the knee follows the line from ankle to
+    # ball, which in the standard skeleton points outwards of the foot's and knee's direction.
     inwards = np.cross(thigh, front) * np.array([[1.0], [-1.0]])
     return np.cos(TOE_OUT) * front + np.sin(TOE_OUT) * inwards

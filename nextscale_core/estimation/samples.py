@@ -1,4 +1,4 @@
-"""Measured tracks with irregular stamps, checked and brought to even frames."""
+"""Validation of measured tracks with irregular stamps, and resampling to even frames."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from nextscale_core.robots.profile import nearest
 from nextscale_core.robots.robot import Robot
 
 MIN_FRAMES = 4
-"""Frames that a history needs at least."""
+"""Minimum number of frames of a history."""
 
 MAX_FRAMES = 20_000
-"""A longer history is refused: nobody continues from it, and it takes memory."""
+"""Maximum number of frames of a history."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,11 @@ class OrientationTrack:
     Attributes:
         times: (M,) increasing stamps, by the clock of the joint states [s].
         quaternions: (M, 4) link in the world, x y z w; z up, any heading.
-        link: Link of the URDF that the orientation is of; '' for the root link.
+        link: Link of the URDF, with or without a prefix ('g1/imu_link'); '' for the root link.
 
     Raises:
-        InvalidMotionError: shapes that do not agree, NaN, stamps that go back, or quaternions
-            that are none.
+        InvalidMotionError: inconsistent shapes, NaN, stamps that do not increase, or quaternions
+            whose norm is not 1.
     """
 
     times: np.ndarray
@@ -53,8 +53,7 @@ class BaseTrack:
         times: (M,) increasing stamps, by the clock of the joint states [s].
         positions: (M, 3) root link in a world with z up [m].
         quaternions: (M, 4) root link in that world, x y z w.
-        floor: Height of the floor in that world [m]; None where it is not known, and the lowest
-            sole of the history then stands on it.
+        floor: Height of the floor in that world [m]; None: that of the history's lowest sole.
 
     Raises:
         InvalidMotionError: as for `OrientationTrack`.
@@ -80,25 +79,17 @@ def joint_track(
     names: Sequence[str] | None,
     missing: Literal["error", "nominal"],
 ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """Joint positions in the robot's order.
-
-    Args:
-        robot: The robot.
-        times: (N,) stamps [s].
-        positions: (N, M) [rad].
-        names: The M joints of `positions`; None: the robot's own, in its order. Joints that the
-            robot does not have or that its profile locks are left out.
-        missing: What to do about joints of the robot that are not among `names`.
+    """Joint positions in the robot's order; arguments as for `robot_to_human`.
 
     Returns:
-        Stamps (N,), positions (N, J) and the joints that were not measured; these stand at the
-        profile's nominal posture.
+        Stamps (N,), positions (N, J) and the joints that were not measured, which have the
+        nominal positions of the profile.
 
     Raises:
         InvalidMotionError: wrong shapes, NaN (the message names joint and time), or stamps that
-            go back.
-        RobotError: names given twice, none that the robot has, or joints missing that move a
-            part of the body.
+            do not increase.
+        RobotError: repeated names, none that the robot has, or joints missing that move a part of
+            the body.
     """
     times = _stamps(times, "joint states")
     wanted = robot.joint_names
@@ -125,7 +116,7 @@ def joint_track(
     if needed and missing == "error":
         raise RobotError(
             f"no positions of {', '.join(needed)}; give every joint of {robot.name} that moves "
-            "its body, or say missing='nominal'"
+            "its body, or use missing='nominal'"
         )
     measured = values[:, [column[name] for name in known]]
     bad = np.argwhere(~np.isfinite(measured))
@@ -143,12 +134,12 @@ def joint_track(
 
 
 def frame_times(times: np.ndarray, fps: float, max_gap: float) -> np.ndarray:
-    """Even frames that end exactly at the last stamp.
+    """Times (T,) of even frames that end exactly at the last stamp [s].
 
     Args:
         times: (N,) increasing stamps [s].
         fps: Frames per second [Hz].
-        max_gap: Longest time between two stamps that is bridged [s].
+        max_gap: Maximum time between two stamps that is bridged [s].
 
     Raises:
         InvalidMotionError: a gap, or a history shorter than `MIN_FRAMES` or too long.
@@ -158,10 +149,10 @@ def frame_times(times: np.ndarray, fps: float, max_gap: float) -> np.ndarray:
         row = len(gaps) - 1 - int(gaps[::-1].argmax())
         raise InvalidMotionError(
             f"no joint states for {gaps[row]:.3f} s from {times[row]:.3f} s on; gaps up to "
-            f"{max_gap:g} s are bridged: use what came after it (`after_last_gap`)"
+            f"{max_gap:g} s are bridged: use the samples after it (`after_last_gap`)"
         )
     span = times[-1] - times[0]
-    # A hair of tolerance: stamps are sums of periods that no float holds exactly.
+    # Stamps are sums of rounded periods.
     frames = int(np.floor(span * fps + 1e-6)) + 1
     if frames < MIN_FRAMES:
         raise InvalidMotionError(
@@ -176,20 +167,15 @@ def frame_times(times: np.ndarray, fps: float, max_gap: float) -> np.ndarray:
 
 
 def after_last_gap(times: np.ndarray, max_gap: float = 0.25) -> slice:
-    """The samples after the last gap longer than `max_gap` seconds.
-
-    Args:
-        times: (N,) stamps [s].
-        max_gap: Longest time between two stamps that counts as no gap [s].
-    """
+    """The samples after the last gap in stamps (N,) longer than `max_gap` [s]."""
     gaps = np.flatnonzero(np.diff(times) > max_gap)
     return slice(int(gaps[-1]) + 1 if len(gaps) else 0, len(times))
 
 
 def at_frames(times: np.ndarray, values: np.ndarray, frames: np.ndarray) -> np.ndarray:
-    """Values (N, D) at other times, linear between the stamps: (T, D).
+    """Interpolate values (N, D) linearly at other times: (T, D).
 
-    Noise stays noise: a cubic through two stamps that lie close together would not.
+    A cubic would amplify noise where two stamps lie close together.
     """
     if len(times) == 1:
         return np.repeat(values, len(frames), axis=0)
@@ -202,7 +188,7 @@ def at_frames(times: np.ndarray, values: np.ndarray, frames: np.ndarray) -> np.n
 def turns_at_frames(
     times: np.ndarray, quaternions: np.ndarray, frames: np.ndarray, max_gap: float, name: str
 ) -> np.ndarray:
-    """Orientations (M, 4) x y z w at other times, as matrices (T, 3, 3).
+    """Interpolate orientations (M, 4) x y z w at other times, as matrices (T, 3, 3).
 
     Raises:
         InvalidMotionError: the track has a gap, or does not cover the frames.

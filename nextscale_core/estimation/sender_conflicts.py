@@ -1,18 +1,18 @@
-"""Two senders of one joint that contradict each other, found in the data alone.
+"""Detection of two senders that publish contradictory positions of one joint.
 
-A `joint_state_publisher` beside a driver publishes zeros on the same topic: whichever message came
-last would be taken for the posture of the robot. Messages do not name their sender, neither live
-nor in a recording, so the contradiction is found by what no joint can do: it jumps, and it jumps
-back to where it came from, again and again.
+A `joint_state_publisher` beside a driver publishes zeros on the same topic, and the message that
+came last would count as the posture of the robot. Messages do not name their sender, neither live
+nor in a recording, so a conflict is detected by motion that no joint is capable of: it jumps, and
+jumps back to where it came from, repeatedly.
 
 For samples q0, q1, q2 of one joint at steps h1 and h2 apart, an acceleration of at most A means
 
     |(q2 - q1) - (q1 - q0) h2 / h1|  <=  A h2 (h1 + h2) / 2
 
-A joint that moves fast, or is sampled rarely, satisfies it. A sender that is restarted and a
-simulation that is reset break it once, an outlier breaks it twice: neither is a conflict. Two
-senders at a low rate may satisfy it, too, but not for long: to move a distance d and back again and
-again, with t for each way, takes an acceleration of at least 4 d / t^2.
+A joint that moves fast, or is sampled rarely, satisfies it. A restarted sender and a reset
+simulation violate it once, an outlier twice: these are not conflicts. Two senders at a low rate may
+satisfy it, too, but not for long: moving a distance d back and forth, with time t each way, takes
+an acceleration of at least 4 d / t^2.
 """
 
 from __future__ import annotations
@@ -23,55 +23,55 @@ from dataclasses import dataclass
 import numpy as np
 
 TOLERANCE = 0.03
-"""Positions of two senders within this agree [rad]."""
+"""Maximum difference of positions that agree [rad]."""
 
 MAX_ACCELERATION = 300.0
-"""Greatest acceleration of a joint [rad/s^2]: three times the highest limit of a known robot."""
+"""Maximum acceleration of a joint [rad/s^2]: three times the highest limit of a known robot."""
 
 MAX_SPEED = 50.0
-"""Greatest speed with which a joint is expected to go on [rad/s]."""
+"""Maximum speed that a joint is expected to keep [rad/s]."""
 
 RETURNS = 5
-"""Jumps back to where a joint came from that make a conflict."""
+"""Number of jumps back to where a joint came from that make a conflict."""
 
 WINDOW = 3.0
-"""Time within which they are counted, and after which a conflict is over [s]."""
+"""Time within which they count, and after which a conflict is over [s]."""
 
 _RUN = 8
-"""Ways there and back in a row from which on the mean time of a way counts."""
+"""Number of consecutive steps back and forth from which their mean time counts."""
 
 _PAUSE = 1.0
-"""Time without a step that ends such a row [s]."""
+"""Time without a step that ends such a run [s]."""
 
 _SAME_PLACE = 0.25
-"""A jump may miss the place that it goes back to by this share of its length."""
+"""Maximum distance of a jump's end from where it came from, as a share of its length."""
 
 _LONGEST_STEP = 0.25
-"""Longer pauses count as this in the mean step [s]."""
+"""Maximum time between messages in the mean [s]."""
 
 _SMOOTHING = 0.05
-"""Weight of one step in the mean step."""
+"""Weight of one time between messages in the mean."""
 
 _LATE = 0.5
-"""Measurements older than the newest by up to this are of the same clock [s]."""
+"""Maximum age, relative to the newest, of measurements of the same clock [s]."""
 
 _FARTHEST = 1e6
-"""Positions beyond this count as this [rad]: damaged numbers must not overflow."""
+"""Limit to which positions are clipped, so that damaged numbers do not overflow [rad]."""
 
 _NEIGHBOURS = 2.5
-"""Late messages are compared with two that were measured at most this many mean steps apart."""
+"""Maximum time between the two messages around a late one, in mean times between messages."""
 
 _LOGGED = 128
-"""Messages kept to compare late ones with."""
+"""Number of messages kept for comparison with late ones."""
 
 
 @dataclass(frozen=True)
 class SenderConflict:
-    """A joint that is at two places at the same time.
+    """A joint with two positions at the same time.
 
     Attributes:
-        joint: Index of the joint.
-        positions: The two positions [rad].
+        joint: Its index.
+        positions: Both positions [rad].
     """
 
     joint: int
@@ -91,7 +91,7 @@ class SenderConflict:
 
 
 class SenderConflictDetector:
-    """Takes the joint states of all senders together, as they arrive.
+    """Detects conflicts in the joint states of all senders together, as they arrive.
 
     Args:
         count: Number of joints.
@@ -106,8 +106,8 @@ class SenderConflictDetector:
         """Mean time between two messages of a joint [s]."""
         self._span = np.zeros(count)
         """Time between the last two messages, at least the mean [s]."""
-        self._jumps, self._steps = _Steps(count), _Steps(count)
-        """Those that no joint can make, and all beyond the tolerance."""
+        self._jumps, self._steps = _StepHistory(count), _StepHistory(count)
+        """Steps that no joint is capable of, and all beyond the tolerance."""
         self._ends = np.zeros((count, 2))
         """Begin and end of the last jump back [rad]."""
         self._returns = np.full((count, RETURNS), -np.inf)
@@ -116,14 +116,14 @@ class SenderConflictDetector:
     def add(
         self, joints: np.ndarray, positions: np.ndarray, arrived: float, measured: float
     ) -> bool:
-        """Take one message.
+        """Add one message.
 
         Args:
             joints: (M,) indices.
             positions: (M,) finite [rad].
-            arrived: When the message came, on one clock for all senders [s].
-            measured: When the joints were measured [s]; `arrived` where that is not known. Of two
-                senders with the same clock, the message that took longer is no contradiction.
+            arrived: Time of arrival, on one clock for all senders [s].
+            measured: Time of measurement [s]; `arrived` where it is not known. A late message of a
+                second sender with the same clock is not a contradiction.
 
         Returns:
             Whether a joint jumped back.
@@ -138,7 +138,7 @@ class SenderConflictDetector:
             joints, positions, moved = joints[~late], positions[~late], moved[~late]
         far = np.abs(moved) > TOLERANCE
         returned = False
-        # A busy machine takes waiting messages at once: no step counts as less than the mean.
+        # A busy machine receives waiting messages at once: no time counts as less than the mean.
         since = np.clip(arrived - self._arrived[joints], 0.0, _LONGEST_STEP)
         mean = self._mean[joints]
         mean += _SMOOTHING * (since - mean)
@@ -154,11 +154,7 @@ class SenderConflictDetector:
         return returned
 
     def conflict(self, time: float) -> SenderConflict | None:
-        """The joint whose senders differ most, or None where none contradict each other.
-
-        Args:
-            time: Now, on the clock of `arrived` [s].
-        """
+        """The joint whose senders differ most at a time of arrival [s]; None without conflict."""
         joints = np.flatnonzero(time - self._returns[:, 0] <= WINDOW)
         if not len(joints):
             return None
@@ -168,7 +164,7 @@ class SenderConflictDetector:
         return SenderConflict(joint, (first, second))
 
     def _impossible(self, joints: np.ndarray, moved: np.ndarray, span: np.ndarray) -> np.ndarray:
-        """(M,) whether no joint can move like this after what it did before."""
+        """(M,) whether no joint is capable of this step after the one before."""
         speed = np.clip(self._speed[joints], -MAX_SPEED, MAX_SPEED)
         reach = MAX_ACCELERATION * span * (self._span[joints] + span) / 2
         return np.asarray(np.abs(moved - speed * span) > TOLERANCE + reach)
@@ -181,13 +177,13 @@ class SenderConflictDetector:
         jumps: np.ndarray,
         arrived: float,
     ) -> bool:
-        """Remember steps; whether one of them went back as no joint can.
+        """Add steps of joints (M,) by `moved` to `positions` [rad]; whether one jumped back.
 
         Args:
             joints: (M,) indices.
-            positions: (M,) where they are now [rad].
-            moved: (M,) from where they were before [rad].
-            jumps: (M,) whether no joint can move like this.
+            positions: (M,) ends of the steps [rad].
+            moved: (M,) lengths of the steps [rad].
+            jumps: (M,) whether no joint is capable of the step.
             arrived: Now [s].
         """
         before = self._position[joints]
@@ -205,7 +201,7 @@ class SenderConflictDetector:
         return bool(back.any())
 
     def _was_there(self, joints: np.ndarray, positions: np.ndarray, measured: float) -> np.ndarray:
-        """(M,) whether joints were there at that time, by messages that came before."""
+        """(M,) whether earlier messages agree with late positions (M,) measured at a time [s]."""
         at = np.array([[time] for time, _, _ in self._log])
         log = np.full((len(at), len(self._position)), np.nan)
         for row, (_, known, values) in zip(log, self._log, strict=True):
@@ -219,13 +215,13 @@ class SenderConflictDetector:
         share = np.clip((measured - begin) / np.maximum(end - begin, 1e-9), 0.0, 1.0)
         expected = log[first, columns]
         expected = expected + share * _turn(log[last, columns] - expected)
-        # Where the other sender's clock is off, its messages stand between those of this one.
+        # If the other sender's clock is off, its messages lie between those of this one.
         between = end - begin <= _NEIGHBOURS * self._mean[joints]
         return np.asarray(between & (np.abs(_turn(positions - expected)) <= TOLERANCE))
 
 
-class _Steps:
-    """The last step of each joint, and for how long steps have gone there and back.
+class _StepHistory:
+    """The last step of each joint, and its run of consecutive steps back and forth.
 
     Args:
         count: Number of joints.
@@ -240,17 +236,14 @@ class _Steps:
     def went_back(
         self, joints: np.ndarray, before: np.ndarray, now: np.ndarray, time: float, within: float
     ) -> np.ndarray:
-        """Take one step of some joints.
+        """Add one step of joints (M,); returns (M,) whether it ends where the last one began.
 
         Args:
             joints: (M,) indices.
-            before: (M,) where the step begins [rad].
-            now: (M,) where it ends [rad].
-            time: When [s].
-            within: Time since the step before, at most [s].
-
-        Returns:
-            (M,) whether it ends where the step before it began.
+            before: (M,) begin of the step [rad].
+            now: (M,) end of the step [rad].
+            time: Time of the step [s].
+            within: Maximum time since the last step [s].
         """
         missed = np.abs(_turn(now - self._origin[joints]))
         back = missed <= np.maximum(TOLERANCE, _SAME_PLACE * np.abs(_turn(now - before)))
@@ -261,11 +254,11 @@ class _Steps:
         return np.asarray(back)
 
     def in_a_row(self, joints: np.ndarray, time: float) -> tuple[np.ndarray, np.ndarray]:
-        """(M,) steps there and back in a row, and (M,) the mean time of one [s]."""
+        """(M,) number of consecutive steps back and forth, and (M,) their mean time [s]."""
         count = self._count[joints]
         return count, (time - self._begin[joints]) / np.maximum(count, 1)
 
 
 def _turn(angle: np.ndarray) -> np.ndarray:
-    """The same angles from -pi to pi: continuous joints may be counted in whole turns."""
+    """Angles wrapped to -pi to pi, as senders may count whole turns or not."""
     return np.asarray(angle - 2 * np.pi * np.round(angle / (2 * np.pi)))

@@ -1,7 +1,7 @@
-"""The standard human, posed by orientations: the opposite of `human.body_of`.
+"""Poses of the standard human skeleton from orientations: the inverse of `body_of`.
 
-`body_of` reads pelvis, chest, soles and limb directions off 22 joints; `pose_human` puts the 22
-joints of the standard skeleton (HumanML3D's bone lengths) where those orientations want them.
+`human_frames.body_of` computes the orientations of pelvis, chest, soles and limbs from 22 joints;
+`pose_human` computes the 22 joints of the standard skeleton (HumanML3D's bone lengths) from them.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from nextscale_core.rotations import exp, frame_from, log
 
 _MIRROR = np.array([1.0, -1.0, 1.0])
 _FURTHER = 1.37
-"""The chest bends so many times further than the line from spine1 to neck shows: lengths times
-shares of the bend (thirds of it below the chest)."""
+"""Bend of the chest over that of the line from spine1 to neck: lengths times shares of the bend
+(thirds of it below the chest)."""
 
 _SPINE_ROUNDS = 2
 
 
 @dataclass(frozen=True)
 class Orientations:
-    """What a body shows, whatever its size, over T frames.
+    """Orientations of a human body over T frames.
 
     Attributes:
-        hips: (T, 3) middle between the hip joints [m], at human size.
+        hips: (T, 3) midpoint of the hip joints [m], at human size.
         ankles: (T, 2, 3) left and right ankle [m], at human size.
-        pelvis: (T, 3, 3) orientation of the pelvis, as `human.body_of` defines it.
+        pelvis: (T, 3, 3) orientation of the pelvis, as `body_of` defines it.
         torso: (T, 3, 3) orientation of the chest.
         feet: (T, 2, 3, 3) orientations of the soles.
-        knee_front: (T, 2, 3) direction in which the front of the thigh looks.
+        knee_front: (T, 2, 3) direction of the front of the thigh.
         upper_arm: (T, 2, 3) unit vectors from shoulder to elbow.
         forearm: (T, 2, 3) unit vectors from elbow to wrist.
     """
@@ -53,34 +53,29 @@ class Orientations:
 
 @dataclass(frozen=True)
 class _Rest:
-    """How `body_of` sees the standard skeleton in its T-pose."""
+    """Frames of the standard skeleton in its T-pose, by `body_of`."""
 
     pelvis: np.ndarray
     ball: np.ndarray
 
 
 def offset(name: str, side: str = "left") -> np.ndarray:
-    """(3,) a joint of the standard skeleton from its parent in the T-pose [m].
-
-    Args:
-        name: Joint without its side, e.g. 'hip'.
-        side: 'left' or 'right'; joints of the spine have only one.
-    """
+    """(3,) offset of a joint, named without its side, from its parent in the T-pose [m]."""
     return np.array(STANDARD_OFFSETS[name]) * (1.0 if side == "left" else _MIRROR)
 
 
 ANKLE_HEIGHT = -STANDARD_OFFSETS["foot"][2]
-"""Ankle above the floor of the standing standard skeleton [m]."""
+"""Height of the ankle of the standing standard skeleton [m]."""
 
 TOE_OUT = float(np.arctan2(STANDARD_OFFSETS["foot"][1], STANDARD_OFFSETS["foot"][0]))
-"""Ball of the foot sideways of where the foot looks, seen from the ankle [rad]."""
+"""Angle between the line from ankle to ball of the foot and the direction of the foot [rad]."""
 
 HIP_HALF_WIDTH = STANDARD_OFFSETS["hip"][1]
-"""Hip joint from the middle of the body [m]."""
+"""Distance of a hip joint from the midline of the body [m]."""
 
 
 def t_pose() -> np.ndarray:
-    """(22, 3) the standard skeleton in its T-pose, pelvis at the origin [m]."""
+    """(22, 3) joints of the standard skeleton in its T-pose, pelvis at the origin [m]."""
     pose = np.zeros((NUM_JOINTS, 3))
 
     def put(name: str, parent: str, part: str, side: str = "left") -> None:
@@ -113,12 +108,9 @@ def _rest() -> _Rest:
 
 
 def pose_human(seen: Orientations) -> np.ndarray:
-    """The standard skeleton in given orientations.
+    """(T, 22, 3) joints of the standard skeleton with given orientations [m].
 
-    Legs reach for their ankles, with knees on the side given; ankles out of reach are pulled in.
-
-    Returns:
-        (T, 22, 3) joints [m].
+    Legs reach for their ankles, with knees on the given side; ankles out of reach are moved nearer.
     """
     rest = _rest()
     joints = np.empty((len(seen.hips), NUM_JOINTS, 3))
@@ -152,11 +144,11 @@ def pose_human(seen: Orientations) -> np.ndarray:
 
 
 def _spine(pelvis: np.ndarray, torso: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Turns of chest, lower and upper spine (T, 3, 3) that look like `torso` to `body_of`.
+    """Turns of chest, lower and upper spine (T, 3, 3) whose torso by `body_of` is `torso`.
 
-    The chest's orientation is read off the line from spine1 to neck, and part of that line bends
-    with the spine below the chest: so the chest itself turns further than it looks. The
-    first guess is right for small bends; each round leaves about a third of its error.
+    `body_of` derives the chest's orientation from the line from spine1 to neck, part of which bends
+    with the spine below the chest, so that the chest itself turns further. The first estimate is
+    exact for small bends; each round leaves about a third of its error.
     """
     between = log(pelvis.transpose(0, 2, 1) @ torso)
     chest = pelvis @ exp(between * [_FURTHER, _FURTHER, 1.0])

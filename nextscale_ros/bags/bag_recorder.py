@@ -1,8 +1,8 @@
-"""Records a session: what the node heard and what it said, as rosbag2 (mcap).
+"""Recorder node: writes the topics of a session, the node's inputs and outputs, to rosbag2 (mcap).
 
-Messages are written as they travel, without being taken apart, so that the recording is what was
-said to the last bit. The bag is closed on SIGINT and SIGTERM, and on a full disk with what there
-was until then. `bag_replay` replays it; `ros2 bag play` and Foxglove read it, too.
+Messages are written in serialized form, so that the recording is exact to the last bit. The bag is
+closed on SIGINT and SIGTERM, and before the disk is full. `bag_replay`, `ros2 bag play` and
+Foxglove read it.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from nextscale_ros.qos import LATCHED
 from nextscale_ros.spin import serve
 
 LOOK_EVERY = 0.5
-"""How often is looked whether a topic has appeared whose type is not known yet [s]."""
+"""Period of the search for topics that have no publisher yet [s]."""
 
 RELIABLE = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
 STREAM = QoSProfile(depth=1000, reliability=ReliabilityPolicy.BEST_EFFORT)
-"""Hears reliable publishers and best-effort ones."""
+"""Receives from reliable and from best-effort publishers."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ class Recorded:
     """A topic of a session.
 
     Attributes:
-        name: Relative, so that namespaces and remappings count.
+        name: Relative, so that namespaces and remappings apply.
         kind: Its message type.
-        qos: How to listen.
+        qos: Quality of service of the subscription.
     """
 
     name: str
@@ -60,7 +60,7 @@ SESSION = (
     Recorded("motion_report", kinds.MOTION_REPORT, RELIABLE),
     Recorded("nextscale/ready", kinds.BOOL, LATCHED),
 )
-"""What a session consists of."""
+"""Topics of every session."""
 
 
 class BagRecorder(Node):
@@ -69,14 +69,14 @@ class BagRecorder(Node):
     Args:
         path: Folder of the bag; it must not exist.
         topics: Further topics; their types are those of their publishers.
-        reserve: Stop while so much is free on the disk [bytes].
-        context: The ROS context to live in; None is the process's own.
+        reserve: Disk space to leave free [bytes].
+        context: ROS context of the node; None for the default context.
 
     Attributes:
-        failure: Why nothing more is recorded; '' while all is well.
+        failure: Reason why the recording has ended; '' while it goes on.
 
     Raises:
-        BagError: the bag cannot be made.
+        BagError: the bag cannot be created.
     """
 
     def __init__(
@@ -92,15 +92,15 @@ class BagRecorder(Node):
         self._bag = BagWriter(path, reserve)
         self._bag.open()
         for topic in SESSION:
-            self._listen(topic)
+            self._record(topic)
         if self._awaited:
-            self.create_timer(LOOK_EVERY, self._look)
-            self._look()
+            self.create_timer(LOOK_EVERY, self._record_awaited)
+            self._record_awaited()
         self.get_logger().info(f"recording to {path}")
 
     @property
     def count(self) -> int:
-        """Messages recorded so far."""
+        """Number of recorded messages."""
         return self._bag.count
 
     def destroy_node(self) -> None:
@@ -112,46 +112,47 @@ class BagRecorder(Node):
             self._fail(error)
         super().destroy_node()
 
-    def _listen(self, topic: Recorded) -> None:
+    def _record(self, topic: Recorded) -> None:
         package, _, name = topic.kind.partition("/msg/")
         message_type = getattr(importlib.import_module(f"{package}.msg"), name)
-        whole = self.resolve_topic_name(topic.name)
-        self._bag.add(whole, topic.kind)
-        # Stubs know callbacks of one argument only.
-        taker: Any = self._taker(whole)
-        self.create_subscription(message_type, topic.name, taker, topic.qos, raw=True)
+        full_name = self.resolve_topic_name(topic.name)
+        self._bag.add(full_name, topic.kind)
+        # The stubs declare callbacks of one argument only.
+        callback: Any = self._callback(full_name)
+        self.create_subscription(message_type, topic.name, callback, topic.qos, raw=True)
 
-    def _taker(self, topic: str) -> Callable[[bytes, Any], None]:
-        def take(data: bytes, info: Any) -> None:
+    def _callback(self, topic: str) -> Callable[[bytes, Any], None]:
+        def write(data: bytes, info: Any) -> None:
             if self.failure:
                 return
-            # When it came, rather than when we had time for it.
+            # The time of reception, rather than that of this callback.
             arrived = int(info["received_timestamp"]) or time.time_ns()
             try:
                 self._bag.write(topic, arrived, data)
             except BagError as error:
                 self._fail(error)
 
-        return take
+        return write
 
-    def _look(self) -> None:
-        """Listen to those topics asked for whose type somebody tells by now."""
+    def _record_awaited(self) -> None:
+        """Record those further topics that have a publisher by now."""
         known = dict(self.get_topic_names_and_types())
+        recorded = {self.resolve_topic_name(topic.name) for topic in SESSION}
         for name in list(self._awaited):
-            whole = self.resolve_topic_name(name)
-            types = known.get(whole)
+            full_name = self.resolve_topic_name(name)
+            types = known.get(full_name)
             if not types:
                 continue
             self._awaited.remove(name)
-            if whole in (self.resolve_topic_name(topic.name) for topic in SESSION):
+            if full_name in recorded:
                 continue
             try:
-                self._listen(Recorded(name, types[0], self._qos_of(whole)))
+                self._record(Recorded(name, types[0], self._qos_of(full_name)))
             except (BagError, ImportError, AttributeError) as error:
-                self.get_logger().error(f"{whole} is not recorded: {error}")
+                self.get_logger().error(f"{full_name} is not recorded: {error}")
 
     def _qos_of(self, topic: str) -> QoSProfile:
-        """One that hears all publishers of a topic, as surely as they can be heard."""
+        """The most reliable profile that is compatible with all publishers of a topic."""
         offered = [one.qos_profile for one in self.get_publishers_info_by_topic(topic)]
         reliable = all(one.reliability == ReliabilityPolicy.RELIABLE for one in offered)
         latched = all(one.durability == DurabilityPolicy.TRANSIENT_LOCAL for one in offered)
@@ -170,11 +171,12 @@ def record(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the bag; it must not exist.")],
     topic: Annotated[
         list[str] | None,
-        typer.Option(help="Record this topic, too; again for more. Its publisher tells the type."),
+        typer.Option(
+            help="Record this topic, too, with the type of its publisher; again for more."
+        ),
     ] = None,
-    keep_free: Annotated[
-        int, typer.Option(min=1, help="Stop while so much is free on the disk [MiB].")
-    ] = RESERVE >> 20,
+    keep_free: Annotated[int, typer.Option(min=1, help="Disk space to leave free [MiB].")] = RESERVE
+    >> 20,
 ) -> None:
     """Record sentences, joint states, odometry, trajectories and reports until Ctrl-C.
 
@@ -189,7 +191,7 @@ def main() -> None:
     """Entry point of `ros2 run nextscale_ros bag_recorder`."""
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(record)
-    # ROS reads its own part of the command line by itself.
+    # ROS parses its own arguments.
     app(args=remove_ros_args(sys.argv)[1:], prog_name="bag_recorder")
 
 

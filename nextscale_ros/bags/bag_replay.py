@@ -1,15 +1,13 @@
-"""Replays a recorded session and compares the trajectories: same seeds, same trajectories.
+"""Replay of a recorded session: the same seeds must give the same trajectories.
 
-What is promised. The node that is asked again gets the same sentences with the seeds that were
-reported, and the same joint states and odometry. Where the robot stood exactly still when a
-sentence came and until it was answered, nothing else enters: the trajectory must be the same, point
-by point, to the tolerance of 1e-6 (on the same machine with the same model and parameters; another
-machine rounds otherwise). A real robot's joints tremble even when it stands: which of the trembling
-states is the last before the answer is a matter of milliseconds, so give `--still 1e-3` and a
-`--tolerance` that fits. A sentence that was answered otherwise is said again, up to three times: a
-busy machine loses states. Where the robot was moving, how long the node took decides where the new
-motion joins in: such sentences are said again and shown with their difference, and nothing is
-promised of them but an answer.
+A node receives the recorded sentences with the reported seeds, and the recorded joint states and
+odometry. Where the robot was exactly at rest from before a sentence until its answer, the
+trajectory must be the same, point by point, within 1e-6 (on the same machine with the same model
+and parameters; another machine rounds differently). The joints of a real robot at rest tremble, and
+the last state before the answer depends on milliseconds: use `--still 1e-3` and a matching
+`--tolerance`. A sentence with another answer is sent again, up to three times, as a busy machine
+loses states. Where the robot was moving, the computing time decides where the new motion takes
+over: such sentences are replayed and their differences shown, but the answers need not be the same.
 """
 
 from __future__ import annotations
@@ -32,13 +30,13 @@ from rich.table import Table
 from nextscale_core.bags import Bag
 from nextscale_core.cli.console import advance, progress_bar
 from nextscale_core.exceptions import NextscaleError
-from nextscale_ros.bags.compare import TOLERANCE, Verdict, compare
-from nextscale_ros.bags.player import Answer, SessionPlayer
+from nextscale_ros.bags.compare import TOLERANCE, Comparison, compare
+from nextscale_ros.bags.player import ReplayedAnswer, SessionPlayer
 from nextscale_ros.bags.session import STILL, RecordedSession, Sentence, read_session
 from nextscale_ros.bringup.processes import Child, end_on_signals, private_graph
 
 STATE_TIMEOUT = 5.0
-"""The replay's states may come late on a busy machine without being old: `state_timeout` [s]."""
+"""Parameter `state_timeout` of the node: a busy machine delays the states of the replay [s]."""
 
 
 def run_replay(
@@ -51,46 +49,30 @@ def run_replay(
     tolerance: float = TOLERANCE,
     still: float = STILL,
     node_module: str = "generate_node",
-) -> list[Verdict]:
-    """Start the node in a graph of its own and ask it everything again.
-
-    Args:
-        bag: The recording.
-        session: What was said in it.
-        parameters: Parameters of the node; robot and model are those of the reports where they
-            are not among them.
-        logs: Folder for the node's log.
-        timeout: Patience with the start of the node and with each answer [s].
-        tolerance: What counts as the same.
-        still: Joints that moved no further than this stood [rad].
-        node_module: What to run as the generate node.
+) -> list[Comparison]:
+    """Start the node in a ROS graph of its own and replay a session; arguments as for `replay`.
 
     Raises:
         NextscaleError: the node does not start, ends, or the bag is damaged.
     """
     report = session.sentences[0].report
-    told: dict[str, object] = {
+    parameters = {
         "robot": report.robot,
         "model": report.model,
         "state_timeout": STATE_TIMEOUT,
+        **parameters,
     }
 
-    def is_same(sentence: Sentence, answer: Answer | None) -> bool:
+    def is_same(sentence: Sentence, answer: ReplayedAnswer | None) -> bool:
         return compare(sentence, answer, tolerance, still).same
 
     with ExitStack() as stack:
         env = stack.enter_context(private_graph(logs))
         os.environ.update(env)
-        child = stack.enter_context(
-            Child(
-                node_module,
-                parameters={**told, **parameters},
-                env=env,
-                log=logs / "generate_node.log",
-            )
-        )
+        log = logs / "generate_node.log"
+        child = stack.enter_context(Child(node_module, parameters=parameters, env=env, log=log))
         context = Context()
-        # Our own handlers stay, so that Ctrl-C unwinds through the child's `with`.
+        # The handlers of this process stay, so that Ctrl-C unwinds through the child's `with`.
         rclpy.init(
             context=context,
             domain_id=int(env["ROS_DOMAIN_ID"]),
@@ -114,32 +96,34 @@ def replay(
         typer.Option(
             "--param",
             "-p",
-            help="Parameter of the node as NAME:=VALUE, those that differ from its defaults; "
-            "again for more. Robot and model are those of the recording.",
+            help="Parameter of the node as NAME:=VALUE, if it differs from the default; again for "
+            "more. Robot and model are those of the recording.",
         ),
     ] = None,
     namespace: Annotated[
-        str, typer.Option(help="Namespace of the node, where several were recorded.")
+        str, typer.Option(help="Namespace of the node, if several were recorded.")
     ] = "",
     tolerance: Annotated[
-        float, typer.Option(min=0.0, help="Trajectories this near are the same [rad, rad/s, m].")
+        float,
+        typer.Option(min=0.0, help="Maximum difference of equal trajectories [rad, rad/s, m]."),
     ] = TOLERANCE,
     still: Annotated[
-        float, typer.Option(min=0.0, help="Joints that move no further stand [rad].")
+        float, typer.Option(min=0.0, help="Maximum motion of the joints of a robot at rest [rad].")
     ] = STILL,
     timeout: Annotated[
-        float, typer.Option(min=1.0, help="Patience with the node's start and each answer [s].")
+        float,
+        typer.Option(min=1.0, help="Maximum time until readiness and each answer [s]."),
     ] = 300.0,
     logs: Annotated[
-        Path | None, typer.Option(help="Folder for the node's log; nowhere if not given.")
+        Path | None, typer.Option(help="Folder for the node's log; not kept if not given.")
     ] = None,
     node_module: Annotated[
         str, typer.Option(hidden=True, help="Python module to run as the node.")
     ] = "generate_node",
 ) -> None:
-    """Say everything again that was said in a recorded session, and compare the trajectories.
+    """Replay the sentences of a recorded session, and compare the trajectories.
 
-    Exit status: 0 the same, 1 different, 2 no session to replay.
+    Exit status: 0 the same, 1 different, 2 without a session to replay.
 
     python -m nextscale_ros bag_replay session_1
     """
@@ -155,7 +139,7 @@ def replay(
                 stack.enter_context(tempfile.TemporaryDirectory(prefix="nextscale-replay-"))
             )
             folder.mkdir(parents=True, exist_ok=True)
-            verdicts = run_replay(
+            comparisons = run_replay(
                 recording,
                 session,
                 parameters,
@@ -170,8 +154,8 @@ def replay(
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
-    show(verdicts, session, console)
-    raise typer.Exit(1 if any(one.differs for one in verdicts) else 0)
+    show(comparisons, session, console)
+    raise typer.Exit(1 if any(one.differs for one in comparisons) else 0)
 
 
 def _parameters(given: list[str]) -> dict[str, object]:
@@ -184,10 +168,10 @@ def _parameters(given: list[str]) -> dict[str, object]:
     return found
 
 
-def show(verdicts: list[Verdict], session: RecordedSession, console: Console) -> None:
-    """Print the comparison."""
-    table = Table("sentence", "seed", "robot", "recorded", "now", "difference", "verdict", box=None)
-    for one in verdicts:
+def show(comparisons: list[Comparison], session: RecordedSession, console: Console) -> None:
+    """Print the comparisons."""
+    table = Table("sentence", "seed", "robot", "recorded", "now", "difference", "result", box=None)
+    for one in comparisons:
         sentence = one.sentence
         moved = "moved" if one.sentence.moved > STILL else "stood"
         if np.isnan(sentence.moved):
@@ -202,11 +186,11 @@ def show(verdicts: list[Verdict], session: RecordedSession, console: Console) ->
             "same" if one.same else "DIFFERENT" if one.promised else "not promised",
         )
     console.print(table)
-    for one in verdicts:
+    for one in comparisons:
         report = None if one.answer is None else one.answer.report
         if one.differs and report is not None and report.outcome != one.sentence.report.outcome:
             console.print(f"{_plain(report.text)}: {report.outcome}: {_plain(report.message)}")
-    promised = [one for one in verdicts if one.promised]
+    promised = [one for one in comparisons if one.promised]
     same = sum(one.same for one in promised)
     console.print(f"{same} of {len(promised)} sentences that began at rest gave the same answer")
     if session.unanswered:
@@ -214,7 +198,7 @@ def show(verdicts: list[Verdict], session: RecordedSession, console: Console) ->
 
 
 def _plain(text: str) -> str:
-    """Text that rich prints as it stands."""
+    """Escape markup of rich."""
     return text.replace("[", r"\[")
 
 

@@ -1,4 +1,4 @@
-"""A recorded session: what was said, and what came of it."""
+"""Sentences of a recorded session, with their answers and the motion of the robot around them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
 from nextscale_core.bags import Bag, Message
 from nextscale_core.bags import definitions as kinds
-from nextscale_core.bags.senders import ConflictWatch, Senders, conflict_error
+from nextscale_core.bags.senders import NamedConflictDetector, Senders, conflict_error
 from nextscale_core.estimation.history import MAX_GAP
 from nextscale_core.exceptions import BagError
+from nextscale_ros.bags.bag_recorder import SESSION
 from nextscale_ros.messages.validate_trajectory import NANOSECONDS, nanoseconds
 from nextscale_ros.msg import MotionReport, TextCommand
 from nextscale_ros.node.reports import shown
@@ -24,31 +25,20 @@ from nextscale_ros.node.reports import shown
 MAX_SENTENCES = 10_000
 
 STILL = 1e-9
-"""Joints that moved no further than this stood exactly still [rad]."""
+"""Maximum motion of the joints of a robot exactly at rest [rad]."""
 
-LOOKED_AT = 1.5
-"""So long before a sentence a robot must have stood to count as being at rest [s]: half a second
-longer than the parameter `history` is by default."""
+REST_TIME = 1.5
+"""Time before a sentence for which the robot must be at rest, half a second longer than the default
+of the parameter `history` [s]."""
 
-_ANSWERED = 1.0
-"""A trajectory and its base are published with their report, not further apart than this [s]."""
+_NEEDED = ("joint_states", "motion_command", "motion_report")
+"""Topics without which there is nothing to replay."""
 
-_ON_ITS_WAY = 0.05
-"""A report may come so long after its trajectory [s]."""
+_TOGETHER = 1.0
+"""Maximum time between a trajectory, or its base, and its report [s]."""
 
-
-@dataclass(frozen=True)
-class Topics:
-    """Whole names of a session's topics; '' where there is none."""
-
-    texts: str
-    detailed: str
-    states: str
-    odometry: str
-    commands: str
-    bases: str
-    reports: str
-    ready: str
+_REPORT_DELAY = 0.05
+"""Maximum time from a trajectory to its report [s]."""
 
 
 @dataclass(frozen=True)
@@ -56,15 +46,14 @@ class Sentence:
     """One sentence of a session and its answer.
 
     Attributes:
-        time: When it was recorded [ns].
-        command: What to send in order to say it again, with the seed that was reported.
-        report: What came of it.
-        answered: When the report was recorded [ns].
-        trajectory: The trajectory that was published, or None.
+        time: Time of recording [ns].
+        command: The command to send again, with the reported seed.
+        report: The report.
+        answered: Time of recording of the report [ns].
+        trajectory: The published trajectory, or None.
         base: The base that belongs to it, or None.
-        moved: How far a joint moved in the time before it and until the answer [rad]; NaN where
-            that is not known: the recording or the node had only just begun, or states are
-            missing.
+        moved: Maximum motion of a joint from `REST_TIME` before it until the answer [rad]; NaN
+            where it is unknown: the recording or the node had just begun, or states are missing.
     """
 
     time: int
@@ -77,59 +66,63 @@ class Sentence:
 
     @property
     def at_rest(self) -> bool:
-        """Whether the robot stood exactly still."""
+        """Whether the robot was exactly at rest."""
         return self.stood(STILL)
 
     def stood(self, still: float) -> bool:
-        """Whether no joint moved further than this [rad]."""
+        """Whether no joint moved by more than `still` [rad]."""
         return bool(self.moved <= still)
 
 
 @dataclass(frozen=True)
 class RecordedSession:
-    """What is needed to say everything again.
+    """The sentences of a recording.
 
     Attributes:
-        topics: Where it was said.
-        sentences: In the order of time, without those that nobody answered.
-        unanswered: How many sentences nobody answered, or not as themselves.
+        topics: Absolute names of the topics in `SESSION` by their relative names; '' if missing.
+        sentences: Answered sentences in the order of time.
+        unanswered: Number of sentences without an answer of their own.
     """
 
-    topics: Topics
+    topics: dict[str, str]
     sentences: tuple[Sentence, ...]
     unanswered: int
 
 
 def read_session(bag: Bag, namespace: str = "") -> RecordedSession:
-    """Take a recording apart.
+    """Read the sentences of a recording.
 
     Args:
         bag: A recording made by `bag_recorder`.
-        namespace: Of the node, such as '/robot1', where several were recorded.
+        namespace: Namespace of the node, such as '/robot1', if the bag has several.
 
     Raises:
-        BagError: a topic of the session is missing, nothing was answered, or a trajectory began
-            in states of two senders that contradict each other.
+        BagError: a topic of the session is missing, there is no answer, or a trajectory began in
+            states of two senders that contradict each other.
     """
     topics = _topics(bag, namespace)
-    names = {topics.texts, topics.detailed, topics.commands, topics.bases, topics.reports} - {""}
+    types = {
+        topics["text_command"]: String,
+        topics["text_command/detailed"]: TextCommand,
+        topics["motion_report"]: MotionReport,
+        topics["motion_command"]: JointTrajectory,
+        topics["motion_command/base"]: MultiDOFJointTrajectory,
+    }
     said: list[tuple[int, TextCommand]] = []
-    reports: list[tuple[int, MotionReport]] = []
-    commands: list[tuple[int, JointTrajectory]] = []
-    bases: list[tuple[int, MultiDOFJointTrajectory]] = []
-    for message in bag.messages(names):
+    answers: dict[str, list[tuple[int, Any]]] = {topic: [] for topic in types}
+    reports, commands, bases = (
+        answers[topics[name]] for name in ("motion_report", "motion_command", "motion_command/base")
+    )
+    for message in bag.messages(set(types) - {""}):
         if len(said) + len(reports) + len(commands) > 3 * MAX_SENTENCES:
             raise BagError(f"{bag.path} holds more than {MAX_SENTENCES} sentences")
-        if message.topic == topics.texts:
-            said.append((message.time, TextCommand(text=taken(message, String).data)))
-        elif message.topic == topics.detailed:
-            said.append((message.time, taken(message, TextCommand)))
-        elif message.topic == topics.reports:
-            reports.append((message.time, taken(message, MotionReport)))
-        elif message.topic == topics.commands:
-            commands.append((message.time, taken(message, JointTrajectory)))
+        value = deserialize(message, types[message.topic])
+        if isinstance(value, String):
+            said.append((message.time, TextCommand(text=value.data)))
+        elif isinstance(value, TextCommand):
+            said.append((message.time, value))
         else:
-            bases.append((message.time, taken(message, MultiDOFJointTrajectory)))
+            answers[message.topic].append((message.time, value))
     sentences = list(_answered(said, reports, commands, bases))
     if not sentences:
         raise BagError(
@@ -144,47 +137,37 @@ def read_session(bag: Bag, namespace: str = "") -> RecordedSession:
     )
 
 
-def taken(message: Message, kind: type) -> Any:
-    """A recorded message, taken apart by ROS.
+def deserialize(message: Message, kind: type) -> Any:
+    """Deserialize a recorded message by ROS.
 
     Raises:
-        BagError: its bytes are no such message.
+        BagError: its bytes are not such a message.
     """
-    # ROS' own code may end the process on damaged bytes, so they are looked at first.
+    # ROS' own code may end the process on damaged bytes, so they are checked first.
     kinds.decode(message.kind, message.data)
     return deserialize_message(message.data, kind)
 
 
-def _topics(bag: Bag, namespace: str) -> Topics:
-    """The session's topics; of several namespaces the one asked for."""
+def _topics(bag: Bag, namespace: str) -> dict[str, str]:
+    """Absolute names of the session's topics in a namespace, by relative name; '' if missing."""
 
-    def find(name: str, kind: str, needed: bool = True) -> str:
+    def find(name: str, kind: str) -> str:
         if namespace:
             fitting = [f"{namespace.rstrip('/')}/{name}"]
         else:
             fitting = [one for one in bag.named(kind) if one.endswith(f"/{name}")]
         if len(fitting) > 1:
             raise BagError(f"{bag.path} has several: {', '.join(fitting)}; choose a --namespace")
-        there = {topic.name for topic in bag.topics}
-        if needed and (not fitting or fitting[0] not in there):
+        if fitting and fitting[0] in {topic.name for topic in bag.topics}:
+            return bag.require(fitting[0], kind).name
+        if name in _NEEDED:
             raise BagError(
-                f"{bag.path} is no recorded session: it has no topic {name} of type {kind}; "
+                f"{bag.path} is not a recorded session: it has no topic {name} of type {kind}; "
                 f"it has {bag.listed()}"
             )
-        if not fitting or fitting[0] not in there:
-            return ""
-        return bag.require(fitting[0], kind).name
+        return ""
 
-    return Topics(
-        texts=find("text_command", kinds.TEXT, needed=False),
-        detailed=find("text_command/detailed", kinds.TEXT_COMMAND, needed=False),
-        states=find("joint_states", kinds.JOINT_STATE),
-        odometry=find("odom", kinds.ODOMETRY, needed=False),
-        commands=find("motion_command", kinds.JOINT_TRAJECTORY),
-        bases=find("motion_command/base", kinds.BASE_TRAJECTORY, needed=False),
-        reports=find("motion_report", kinds.MOTION_REPORT),
-        ready=find("nextscale/ready", kinds.BOOL, needed=False),
-    )
+    return {topic.name: find(topic.name, topic.kind) for topic in SESSION}
 
 
 def _answered(
@@ -193,13 +176,13 @@ def _answered(
     commands: list[tuple[int, JointTrajectory]],
     bases: list[tuple[int, MultiDOFJointTrajectory]],
 ) -> Iterator[Sentence]:
-    """Bring together what belongs together."""
+    """Sentences with the reports, trajectories and bases that belong to them."""
     left = list(reports)
     for time, command in said:
-        # Reports come in the order of the answers; the node cuts long texts and marks odd signs.
-        whole = shown(command.text)
-        late = time - NANOSECONDS  # two topics do not arrive in the order of sending
-        found = next((one for one in left if one[0] >= late and one[1].text == whole), None)
+        # Reports are in the order of the answers; the node cuts long texts and marks odd signs.
+        text = shown(command.text)
+        late = time - NANOSECONDS  # messages of two topics may arrive in another order
+        found = next((one for one in left if one[0] >= late and one[1].text == text), None)
         if found is None:
             continue
         left.remove(found)
@@ -217,25 +200,25 @@ def _answered(
 
 
 def _nearest(messages: list[tuple[int, Any]], time: int) -> Any:
-    """What was published together with a report; None where it was not recorded."""
+    """Remove and return the message published with a report; None if it was not recorded."""
     close = min(messages, key=lambda one: abs(one[0] - time), default=None)
-    if close is None or abs(close[0] - time) > _ANSWERED * NANOSECONDS:
+    if close is None or abs(close[0] - time) > _TOGETHER * NANOSECONDS:
         return None
     messages.remove(close)
     return close[1]
 
 
 @dataclass
-class _Watch:
-    """The joint states around one sentence.
+class _JointRange:
+    """Range of the joints during a span of time.
 
     Attributes:
-        begin: From when on they count [ns].
-        end: Until when [ns].
-        last: When the last one came [ns].
-        gap: The longest time without one [ns].
-        low: Least position of each joint [rad].
-        high: Greatest position of each joint [rad].
+        begin: Begin of the span [ns].
+        end: End of the span [ns].
+        last: Time of the last joint state [ns].
+        gap: Longest time without one [ns].
+        low: Minimum position of each joint [rad].
+        high: Maximum position of each joint [rad].
     """
 
     begin: int
@@ -245,49 +228,53 @@ class _Watch:
     low: dict[str, float] = field(default_factory=dict)
     high: dict[str, float] = field(default_factory=dict)
 
-    def see(self, state: JointState, time: int) -> None:
-        """Take a joint state into account."""
+    def add(self, state: JointState, time: int) -> None:
+        """Add a joint state."""
         self.gap, self.last = max(self.gap, time - self.last), time
         for name, at in zip(state.name, state.position, strict=False):
             self.low[name] = min(self.low.get(name, np.inf), at)
             self.high[name] = max(self.high.get(name, -np.inf), at)
 
     def moved(self) -> float:
-        """How far a joint moved [rad]; NaN where that is not known for all of the time."""
+        """Maximum motion of a joint [rad]; NaN after a gap."""
         if not self.low or self.gap > _ns(MAX_GAP):
             return float("nan")
         return float(max(self.high[name] - low for name, low in self.low.items()))
 
 
-def _movements(bag: Bag, topics: Topics, sentences: list[Sentence]) -> list[float]:
-    """How far a joint moved around each sentence [rad]; NaN where that is not known."""
-    watches = []
+def _movements(bag: Bag, topics: dict[str, str], sentences: list[Sentence]) -> list[float]:
+    """Maximum motion of a joint around each sentence [rad]; NaN where it is unknown.
+
+    Raises:
+        BagError: a trajectory began in states of two senders that contradict each other.
+    """
+    ranges = []
     for one in sentences:
-        begin = one.time - _ns(LOOKED_AT)
-        # The robot may move before the report arrives, and the node has looked long before.
-        end = max(one.time, one.answered - _ns(_ON_ITS_WAY))
-        watches.append(_Watch(begin, end, last=begin))
-    names = {topics.states, topics.ready} - {""}
+        begin = one.time - _ns(REST_TIME)
+        # The robot may move before the report arrives, long after the node has read its state.
+        end = max(one.time, one.answered - _ns(_REPORT_DELAY))
+        ranges.append(_JointRange(begin, end, last=begin))
     ready: list[int] = []
-    senders, conflicts = Senders(), ConflictWatch()
-    for message in bag.messages(names):
-        if message.topic == topics.ready:
+    senders, conflicts = Senders(), NamedConflictDetector()
+    ready_topic = topics["nextscale/ready"]
+    for message in bag.messages({topics["joint_states"], ready_topic} - {""}):
+        if message.topic == ready_topic:
             ready.append(message.time)
             continue
-        inside = [n for n, one in enumerate(watches) if one.begin <= message.time <= one.end]
+        inside = [n for n, one in enumerate(ranges) if one.begin <= message.time <= one.end]
         if inside:
-            state = taken(message, JointState)
+            state = deserialize(message, JointState)
             for n in inside:
-                watches[n].see(state, message.time)
+                ranges[n].add(state, message.time)
             senders.number(message, state)
             at, stamp = message.time / NANOSECONDS, nanoseconds(state.header.stamp) / NANOSECONDS
             found = conflicts.add(state.name, state.position, stamp, at)
             # Where the node refused, there is nothing to replay.
             if found is not None and any(sentences[n].trajectory is not None for n in inside):
                 raise conflict_error(bag, senders, *found, at)
-    # A node that has only begun to listen does not know how the robot stood before.
-    fresh = [any(one.begin < time <= one.end for time in ready) for one in watches]
-    return [np.nan if new else watch.moved() for new, watch in zip(fresh, watches, strict=True)]
+    # A node that has just become ready does not know the states before.
+    fresh = [any(one.begin < time <= one.end for time in ready) for one in ranges]
+    return [np.nan if new else one.moved() for new, one in zip(fresh, ranges, strict=True)]
 
 
 def _ns(seconds: float) -> int:

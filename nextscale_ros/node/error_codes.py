@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nextscale_core.estimation.joint_states import RobotStateError, SenderConflictError
 from nextscale_core.exceptions import (
     ConfigError,
     GenerationCancelled,
@@ -16,7 +17,6 @@ from nextscale_core.exceptions import (
 from nextscale_core.safety.report import SafetyReport
 from nextscale_ros.messages.requests import RequestError
 from nextscale_ros.msg import ErrorCode, MotionReport
-from nextscale_ros.robot_state.joint_state_buffer import RobotStateError, SenderConflictError
 
 _CHECKS = {
     "finite": ErrorCode.UNSAFE_FORM,

@@ -10,11 +10,11 @@ from typing import Literal
 import numpy as np
 
 from nextscale_core.estimation.history import RobotHistory
+from nextscale_core.estimation.joint_states import RobotStateError
 from nextscale_core.robots import Robot, RobotState
 from nextscale_ros.messages.requests import Request, RequestError
 from nextscale_ros.msg import ErrorCode
 from nextscale_ros.parameters.values import Settings
-from nextscale_ros.robot_state.joint_state_buffer import RobotStateError
 from nextscale_ros.robot_state.state_monitor import Now, StateMonitor
 
 NEAR = 0.05

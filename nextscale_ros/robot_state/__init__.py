@@ -1,1 +1,1 @@
-"""What the robot does: measured joint states and base poses, and the active trajectory."""
+"""State of the robot: subscriptions to joint states and base poses, and the active trajectory."""

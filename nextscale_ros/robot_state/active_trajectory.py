@@ -1,4 +1,4 @@
-"""The trajectory that was published last: what the robot is expected to do."""
+"""The trajectory that was published last, which the robot is expected to execute."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from scipy.spatial.transform import Rotation, Slerp
 from nextscale_core.robots import RobotState, RobotTrajectory
 
 LATEST = 2.0
-"""Maximum delay between sending a trajectory and its execution that is looked for [s]."""
+"""Maximum delay between sending a trajectory and its execution that is searched [s]."""
 
 _USUAL, _NOISE = 0.02, 2e-3
-"""Usual delay [s], and usual noise of measured positions [rad]."""
+"""Scale of the delay [s], and standard deviation of measured positions [rad]."""
 
 _COARSE, _FINE = 0.02, 0.001
-"""Steps in which the delay is looked for [s]."""
+"""Steps of the search for the delay [s]."""
 
 _SAMPLES, _JOINTS = 60, 8
-"""Maximum numbers of measured states, and of joints, that are looked at."""
+"""Maximum numbers of measured states and of joints in that search."""
 
 
 @dataclass(frozen=True)
 class ActiveTrajectory:
-    """A trajectory and when it begins.
+    """A trajectory and its begin.
 
     Attributes:
-        trajectory: What was published.
+        trajectory: The published trajectory.
         begin: Its time 0, on the clock of the joint states [s].
-        on_arrival: Whether the controller begins when it gets it, at `begin` at the earliest.
+        on_arrival: Whether the controller begins when it receives it, at `begin` at the earliest.
     """
 
     trajectory: RobotTrajectory
@@ -39,13 +39,13 @@ class ActiveTrajectory:
 
     @property
     def end(self) -> float:
-        """When it arrives at its last point [s]."""
+        """Time of its last point [s]."""
         return self.begin + float(self.trajectory.time_from_start[-1])
 
     def joints(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Positions and velocities (N, J) that a controller commands at times (N,) [s].
+        """Commanded positions and velocities (N, J) at times (N,) [s].
 
-        Before the first point and after the last the robot stands there.
+        The robot stands at the first point before it, and at the last point after it.
         """
         plan = self.trajectory
         spline = CubicHermiteSpline(plan.time_from_start, plan.positions, plan.velocities)
@@ -64,29 +64,26 @@ class ActiveTrajectory:
         return place, turn(clipped).as_quat()
 
     def state(self, time: float) -> RobotState:
-        """Where the robot should be at a time [s]."""
+        """Planned state at a time [s]."""
         at = np.array([time])
         positions, velocities = self.joints(at)
         place, turn = self.base(at)
         return RobotState(positions[0], velocities[0], place[0], turn[0])
 
     def delay(self, times: np.ndarray, positions: np.ndarray, guess: float) -> float:
-        """How much later than at `begin` the controller began, as the joints show.
+        """Estimate the time from `begin` to the begin of the execution, 0 to `LATEST` [s].
 
-        What a joint is off its plan all the time says nothing about time. As long as the plan does
-        not move, the joints show nothing, and the guess remains.
+        A constant offset of a joint from its plan has no effect. While the plan does not move, the
+        joints do not determine the delay, and the guess remains.
 
         Args:
-            times: (N,) when the joints were measured, N > 0 [s].
-            positions: (N, J) where they were [rad].
-            guess: What is most likely else [s].
-
-        Returns:
-            The most likely delay, 0 to `LATEST` [s].
+            times: (N,) of the measured positions, N > 0 [s].
+            positions: (N, J) measured [rad].
+            guess: Most likely delay without measurements [s].
         """
         plan = self.trajectory
         rows = np.unique(np.linspace(0, len(times) - 1, _SAMPLES).astype(int))
-        # Joints that move most tell the time best.
+        # Joints that move most determine the time best.
         most = np.argsort(np.ptp(plan.positions, axis=0))[-_JOINTS:]
         measured = positions[np.ix_(rows, most)][:, None]
         spline = CubicHermiteSpline(
@@ -96,11 +93,11 @@ class ActiveTrajectory:
         def likeliest(delays: np.ndarray) -> float:
             off = measured - spline(self._clipped(times[rows, None] - delays))
             off -= off.mean(axis=0)
-            unlikely = (off**2).sum((0, 2)) / (2 * _NOISE**2) + np.abs(delays - guess) / _USUAL
-            return float(delays[unlikely.argmin()])
+            cost = (off**2).sum((0, 2)) / (2 * _NOISE**2) + np.abs(delays - guess) / _USUAL
+            return float(delays[cost.argmin()])
 
-        about = likeliest(np.append(np.arange(0.0, LATEST, _COARSE), LATEST))
-        near = about + np.arange(-_COARSE, _COARSE + _FINE / 2, _FINE)
+        coarse = likeliest(np.append(np.arange(0.0, LATEST, _COARSE), LATEST))
+        near = coarse + np.arange(-_COARSE, _COARSE + _FINE / 2, _FINE)
         return likeliest(np.unique(np.clip(near, 0.0, LATEST)))
 
     def _clipped(self, times: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What the node hears of the robot: joint states, and the base from odometry, TF or an IMU."""
+"""Subscriptions to joint states, and to the base from odometry, TF or an IMU."""
 
 from __future__ import annotations
 
@@ -15,38 +15,41 @@ from rclpy.time import Time
 from rclpy.timer import Timer
 from sensor_msgs.msg import Imu, JointState
 
+from nextscale_core.estimation.base_pose import (
+    BasePoseBuffer,
+    BasePoseError,
+    ImuBuffer,
+    root_link,
+)
+from nextscale_core.estimation.joint_states import MAX_WARNINGS, JointStateBuffer
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.robots import Robot
 from nextscale_ros.messages.validate_trajectory import NANOSECONDS, nanoseconds
 from nextscale_ros.qos import SENSORS, subscription_events
-from nextscale_ros.robot_state.base_pose_buffer import BasePoseBuffer, BasePoseError, ImuBuffer
-from nextscale_ros.robot_state.joint_state_buffer import MAX_COMPLAINTS, joint_states_of
 from nextscale_ros.robot_state.listener import Listener
 
 DELAYS = 2000
-"""Joint states of which the delay is kept."""
+"""Number of joint states whose delay is kept."""
 
 _TF_RATE = 50.0
-"""How often the transform of the base is looked up [Hz]."""
+"""Rate at which the transform of the base is looked up [Hz]."""
 
 
 class RobotInputs:
-    """Subscribes to everything that tells where the robot is, and remembers it.
-
-    All times in the memories are by `clock`.
+    """Subscribes to the state of the robot and buffers it, at times of `clock`.
 
     Args:
         node: Owns the subscriptions.
         robot: The robot.
-        clock: The clock that the robot lives by; never steps back [s].
-        complain: Takes what is wrong with the connections.
+        clock: Clock of the robot, which never steps back [s].
+        complain: Called with problems of the connections.
 
     Attributes:
-        joints: Joint states; of held joints too.
+        joints: Joint states, those of held joints included.
         base: Poses of the base.
-        imu: Orientations.
-        imu_link: The link they are of.
-        delays: From the stamps of the last joint states to here, where the clocks agree [s].
+        imu: Orientations of the link `imu_link`.
+        imu_link: The link.
+        delays: Times from the stamps of the last joint states to their arrival [s].
 
     Raises:
         ConfigError: `base_source` is 'tf' and tf2_ros is not installed.
@@ -61,33 +64,33 @@ class RobotInputs:
     ) -> None:
         self._node, self._robot, self._clock, self._events = node, robot, clock, complain
         self._listener = Listener(node, "robot")
-        self._told: set[str] = set()
+        self._warnings: set[str] = set()
         self._conflict = False
         self._timer: Timer | None = None
         self._tf: Any = None
         self.forget()
         self.imu_link = self._text("imu_link")
         try:
-            self._subscribe_all(robot)
+            self._subscribe_all()
         except BaseException:
-            # Nobody else knows of the thread that hears.
+            # The caller has no object to destroy, and the listener's thread is running.
             self.destroy()
             raise
 
     def forget(self) -> None:
-        """As if nothing had ever been heard."""
+        """Empty all buffers."""
         self.delays: deque[float] = deque(maxlen=DELAYS)
-        self.joints = joint_states_of(self._robot, self._publishers)
+        self.joints = JointStateBuffer.of_robot(self._robot, self._publishers)
         self.base = BasePoseBuffer(self._robot)
         self.imu = ImuBuffer()
 
-    def _subscribe_all(self, robot: Robot) -> None:
+    def _subscribe_all(self) -> None:
         self._subscribe(JointState, "joint_states_topic", self._on_joint_state)
         source = self._text("base_source")
         if source == "odometry":
             self._subscribe(Odometry, "odometry_topic", self._on_odometry)
         elif source == "tf":
-            self._listen_to_tf(robot)
+            self._subscribe_tf()
         if self._text("imu_topic"):
             self._subscribe(Imu, "imu_topic", self._on_imu)
 
@@ -100,7 +103,7 @@ class RobotInputs:
         self._listener.subscribe(kind, topic, callback, SENSORS, event_callbacks=events)
 
     def destroy(self) -> None:
-        """Hear nothing more; what was heard stays."""
+        """End the subscriptions; the buffers stay."""
         self._listener.destroy()
         if self._timer is not None:
             self._node.destroy_timer(self._timer)
@@ -109,42 +112,36 @@ class RobotInputs:
         self._timer = self._tf = None
 
     def _publishers(self) -> str:
-        """The nodes that publish joint states."""
+        """Description of the nodes that publish joint states."""
         topic = self._node.resolve_topic_name(self._text("joint_states_topic"))
         found = self._node.get_publishers_info_by_topic(topic)
         nodes = sorted({f"{one.node_namespace.rstrip('/')}/{one.node_name}" for one in found})
-        return f"{topic} is published by {', '.join(nodes) or 'nobody any more'}"
+        return f"{topic} is published by {', '.join(nodes) or 'no node any more'}"
 
-    def _own(self) -> float:
-        """The clock that stamps are by [s]."""
-        return float(self._node.get_clock().now().nanoseconds) / NANOSECONDS
+    def _arrival(self, message: Any) -> tuple[float, float, float]:
+        """Time of arrival by `clock`, stamp, and time of arrival by the clock of stamps [s]."""
+        own = float(self._node.get_clock().now().nanoseconds) / NANOSECONDS
+        return self._clock(), nanoseconds(message.header.stamp) / NANOSECONDS, own
 
-    def _complain(self, complaint: str) -> None:
-        """Warn once of each thing."""
-        if complaint in self._told or len(self._told) >= MAX_COMPLAINTS:
+    def _warn_once(self, warning: str) -> None:
+        if warning in self._warnings or len(self._warnings) >= MAX_WARNINGS:
             return
-        self._told.add(complaint)
-        self._node.get_logger().warning(complaint)
+        self._warnings.add(warning)
+        self._node.get_logger().warning(warning)
 
     def _on_joint_state(self, message: JointState) -> None:
-        own, stamp = self._own(), nanoseconds(message.header.stamp) / NANOSECONDS
+        now, stamp, own = self._arrival(message)
         if stamp > 0.0:
             self.delays.append(own - stamp)
-        complaints = self.joints.update(
-            message.name,
-            message.position,
-            message.velocity,
-            self._clock(),
-            stamp,
-            own,
+        warnings = self.joints.update(
+            message.name, message.position, message.velocity, now, stamp, own
         )
-        for complaint in complaints:
-            self._node.get_logger().warning(complaint)
-        self._watch_senders()
+        for warning in warnings:
+            self._node.get_logger().warning(warning)
+        self._log_conflict(now)
 
-    def _watch_senders(self) -> None:
-        """Log when senders begin and when they cease to contradict each other."""
-        now = self._clock()
+    def _log_conflict(self, now: float) -> None:
+        """Log the begin and the end of a conflict of senders."""
         before, self._conflict = self._conflict, self.joints.in_conflict(now)
         if self._conflict and not before:
             conflict = self.joints.conflict(now)
@@ -154,38 +151,29 @@ class RobotInputs:
 
     def _on_odometry(self, message: Odometry) -> None:
         pose = message.pose.pose
-        self._take_base(pose.position, pose.orientation, message.child_frame_id, message.header)
+        self._add_base(pose.position, pose.orientation, message.child_frame_id, message)
 
-    def _take_base(self, place: Any, turn: Any, link: str, header: Any) -> None:
+    def _add_base(self, place: Any, turn: Any, link: str, message: Any) -> None:
+        position = np.array([place.x, place.y, place.z])
+        quaternion = np.array([turn.x, turn.y, turn.z, turn.w])
         try:
-            self.base.update(
-                np.array([place.x, place.y, place.z]),
-                np.array([turn.x, turn.y, turn.z, turn.w]),
-                link.lstrip("/"),
-                self._clock(),
-                nanoseconds(header.stamp) / NANOSECONDS,
-                self._own(),
-            )
+            self.base.update(position, quaternion, link, *self._arrival(message))
         except BasePoseError as error:
-            self._complain(f"{error}; left out")
+            self._warn_once(f"{error}; left out")
 
     def _on_imu(self, message: Imu) -> None:
         turn = message.orientation
         if message.orientation_covariance[0] == -1.0:
-            # REP-145: a sensor that measures no orientation says so in this way.
-            self._complain(f"the IMU on {self._text('imu_topic')} measures no orientation")
+            # REP-145: the sensor measures no orientation.
+            self._warn_once(f"the IMU on {self._text('imu_topic')} measures no orientation")
             return
+        quaternion = np.array([turn.x, turn.y, turn.z, turn.w])
         try:
-            self.imu.update(
-                np.array([turn.x, turn.y, turn.z, turn.w]),
-                self._clock(),
-                nanoseconds(message.header.stamp) / NANOSECONDS,
-                self._own(),
-            )
+            self.imu.update(quaternion, *self._arrival(message))
         except BasePoseError as error:
-            self._complain(f"{error}; left out")
+            self._warn_once(f"{error}; left out")
 
-    def _listen_to_tf(self, robot: Robot) -> None:
+    def _subscribe_tf(self) -> None:
         try:
             from tf2_ros import Buffer, TransformException, TransformListener
         except ImportError as error:
@@ -194,18 +182,17 @@ class RobotInputs:
                 "ros-$ROS_DISTRO-tf2-ros-py) and not from PyPI; use odometry or none"
             ) from error
         buffer = Buffer(node=self._node)
-        # The listener's subscriptions live as long as it does.
+        # The listener owns its subscriptions.
         self._tf = TransformListener(buffer, self._node)
-        world, root = self._text("base_frame"), robot.model.frames[2].name
+        world, root = self._text("base_frame"), root_link(self._robot)
 
         def look_up() -> None:
             try:
                 found = buffer.lookup_transform(world, root, Time())
             except TransformException as error:
-                self._complain(f"no transform from {world} to {root} yet: {error}")
+                self._warn_once(f"no transform from {world} to {root} yet: {error}")
                 return
-            moved = found.transform
-            self._take_base(moved.translation, moved.rotation, root, found.header)
+            self._add_base(found.transform.translation, found.transform.rotation, root, found)
 
         self._timer = self._node.create_timer(
             1.0 / _TF_RATE, look_up, callback_group=MutuallyExclusiveCallbackGroup()

@@ -1,8 +1,8 @@
-"""Receiving the robot's state without delay: subscriptions in a thread and executor of their own.
+"""Subscriptions with an executor and a thread of their own, for state without delay.
 
-rclpy's executors look at every entity of every node before they take a message, and their threads
-wait for each other. A robot that publishes its joint states 500 times a second would keep a node
-with an action, services and timers busy with that alone, and would be heard late while it is.
+rclpy's executors check every entity of every node before they take a message, and their threads
+wait for each other. Joint states at 500 Hz alone would keep a node with an action, services and
+timers busy, and would arrive late whenever it is.
 """
 
 from __future__ import annotations
@@ -17,15 +17,14 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 
-LOOK_EVERY = 0.2
-"""Longest time until the end is noticed [s]."""
+POLL = 0.2
+"""Maximum time until the executor notices its end [s]."""
 
 
 class _OneThread(CallbackGroup):
-    """Callbacks that one thread alone executes: the executor of their node leaves them out."""
+    """Callbacks that only the thread `thread` executes; the node's executor skips them."""
 
     thread = 0
-    """Its identifier."""
 
     def can_execute(self, entity: Any) -> bool:
         return threading.get_ident() == self.thread
@@ -37,31 +36,31 @@ class _OneThread(CallbackGroup):
         pass
 
 
-class _Part:
-    """Some subscriptions of a node, as an executor looks at a node."""
+class _SubscriptionSet:
+    """Some subscriptions of a node, with the interface of a node for an executor."""
 
     timers = clients = services = guards = ()
 
     def __init__(self) -> None:
-        # Replaced as a whole, never changed: the executor's thread may be looking at it.
+        # Replaced as a whole, never changed: the executor's thread may be iterating over it.
         self.subscriptions: tuple[Subscription, ...] = ()
 
     @property
     def waitables(self) -> tuple[Any, ...]:
-        # Stubs take the list for a single handler.
+        # The stubs declare a single handler instead of a list.
         return tuple(h for one in self.subscriptions for h in cast(Any, one.event_handlers))
 
 
-class _PartExecutor(SingleThreadedExecutor):
-    """Serves a part of a node that another executor serves."""
+class _SubscriptionExecutor(SingleThreadedExecutor):
+    """Serves subscriptions of a node whose other entities another executor serves."""
 
-    def __init__(self, part: _Part, **arguments: Any) -> None:
-        self._part = part
+    def __init__(self, served: _SubscriptionSet, **arguments: Any) -> None:
+        self._served = served
         super().__init__(**arguments)
 
     def get_nodes(self) -> list[Any]:
-        """What is looked at."""
-        return [self._part]
+        """The subscriptions, in place of nodes."""
+        return [self._served]
 
 
 class Listener:
@@ -73,8 +72,8 @@ class Listener:
     """
 
     def __init__(self, node: Node, name: str) -> None:
-        self._node, self._part, self._group = node, _Part(), _OneThread()
-        self._executor = _PartExecutor(self._part, context=node.context)
+        self._node, self._served, self._group = node, _SubscriptionSet(), _OneThread()
+        self._executor = _SubscriptionExecutor(self._served, context=node.context)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -82,42 +81,37 @@ class Listener:
     def subscribe(
         self, kind: type, topic: str, callback: Callable[[Any], None], qos: QoSProfile, **more: Any
     ) -> Subscription:
-        """Subscribe to a topic.
+        """Subscribe to a topic; arguments as for `Node.create_subscription`.
 
-        Args:
-            kind: Type of the message.
-            topic: Its name.
-            callback: Called in the listener's thread, one message after the other.
-            qos: Quality of service.
-            more: Further arguments of `Node.create_subscription`.
+        The callback is called in the listener's thread, for one message after the other.
         """
         subscription = self._node.create_subscription(
             kind, topic, callback, qos, callback_group=self._group, **more
         )
-        self._part.subscriptions = (*self._part.subscriptions, subscription)
+        self._served.subscriptions = (*self._served.subscriptions, subscription)
         self._executor.wake()
         return subscription
 
     def destroy(self) -> None:
-        """Receive nothing more."""
+        """End the thread and destroy the subscriptions."""
         self._ended.set()
         self._executor.wake()
         self._thread.join(5.0)
         self._executor.shutdown(timeout_sec=1.0)
-        for subscription in self._part.subscriptions:
+        for subscription in self._served.subscriptions:
             self._node.destroy_subscription(subscription)
 
     def _run(self) -> None:
         self._group.thread = threading.get_ident()
         while not self._ended.is_set() and self._node.context.ok():
             try:
-                self._executor.spin_once(timeout_sec=LOOK_EVERY)
+                self._executor.spin_once(timeout_sec=POLL)
             except ExternalShutdownException:
                 return
             except Exception as error:
                 if self._ended.is_set() or not self._node.context.ok():
                     return
-                # One message that cannot be read must not make the node deaf.
+                # One invalid message must not end the subscriptions.
                 self._node.get_logger().error(
                     f"a message could not be taken: {type(error).__name__}: {error}",
                     throttle_duration_sec=1.0,

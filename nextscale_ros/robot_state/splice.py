@@ -1,10 +1,10 @@
-"""What a robot under way does until a new motion can take over.
+"""Motion of the robot along its active trajectory until a new motion takes over.
 
-Making a trajectory takes time, and meanwhile the robot goes on with the one it follows. A
-trajectory that began in the state measured at first would by then be somewhere else: the robot
-would jerk. So the new motion begins in the state in which the plan under way will have the robot at
-the hand-over, and the trajectory that is published leads from the measured state up to there along
-that plan. Whenever it arrives before the hand-over, it asks for nothing but what is being done.
+Planning takes time, in which the robot continues along its active trajectory. A new trajectory that
+began in the state measured before planning would make it jerk. So the new motion begins in the
+state that the active trajectory reaches at the hand-over, and the published trajectory leads from
+the measured state to there along the active one. Wherever before the hand-over it arrives, it
+commands the motion that is executed anyway.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from nextscale_core.trajectory.time_parameterization import quintic_fade
 from nextscale_ros.robot_state.active_trajectory import ActiveTrajectory
 
 CORRECTION = 0.5
-"""Time in which what a joint is off its plan vanishes [s]."""
+"""Time in which the deviation of a joint from its plan fades out [s]."""
 
 
 @dataclass(frozen=True)
 class Splice:
-    """The way from a measured state along the plan under way.
+    """The motion from a measured state along the active trajectory.
 
     Attributes:
-        plan: What the robot follows.
-        measured: Where it is.
-        time: When that was, on the clock of the plan [s].
+        plan: The active trajectory.
+        measured: The measured state.
+        time: Time of measurement, on the clock of the plan [s].
     """
 
     plan: ActiveTrajectory
@@ -39,7 +39,7 @@ class Splice:
     def joints(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Expected positions and velocities (N, J) at times (N,) not before `time` [s].
 
-        What the robot is off its plan fades away.
+        The deviation of the robot from its plan fades out.
         """
         positions, velocities = self.plan.joints(times)
         at, speed = self.plan.joints(np.array([self.time]))
@@ -56,25 +56,24 @@ class Splice:
         )
 
     def state(self, time: float) -> RobotState:
-        """Where the robot is expected to be at a time [s], its base unknown."""
+        """Expected state at a time [s], without the base."""
         positions, velocities = self.joints(np.array([time]))
         return RobotState(positions[0], velocities[0])
 
     def followed_by(self, trajectory: RobotTrajectory, handover: float) -> RobotTrajectory:
-        """A trajectory that begins in the measured state and goes on with another one.
-
-        What comes before the hand-over belongs to no human motion.
+        """A trajectory that begins in the measured state and continues with another one.
 
         Args:
             trajectory: Begins in `state(handover)`.
-            handover: When it begins, a whole number of its steps after `time` [s].
+            handover: Time of its begin, a whole number of its steps after `time` [s]; points before
+                it have no time in the human motion.
         """
         count = round((handover - self.time) * trajectory.fps)
         if count <= 0:
             return trajectory
         steps = np.arange(count) / trajectory.fps
         positions, velocities = self.joints(self.time + steps)
-        # The plan's base, moved as a rigid body so that it arrives where the new one begins.
+        # The planned base, moved rigidly so that it arrives at the begin of the new one.
         place, turn = self.plan.base(np.append(self.time + steps, handover))
         planned = Rotation.from_quat(turn)
         moved = Rotation.from_quat(trajectory.base_quaternion[0]) * planned[-1].inv()
@@ -98,14 +97,11 @@ class Splice:
         )
 
     def missed_by(self, trajectory: RobotTrajectory, time: float) -> float:
-        """How far the plan under way and a new trajectory are apart at a time [s].
+        """Maximum jump of a joint if a new trajectory takes over from the active one [rad].
 
         Args:
-            trajectory: Begins at `self.time`, as `followed_by` returns it.
-            time: When it is published.
-
-        Returns:
-            The greatest distance of a joint [rad]: what a controller would jump.
+            trajectory: Begins at `self.time`, as returned by `followed_by`.
+            time: Time of the take-over [s].
         """
         at = np.array([max(time, self.time)])
         new = ActiveTrajectory(trajectory, self.time).joints(at)[0]

@@ -21,14 +21,14 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
 from visualization_msgs.msg import MarkerArray
 
+from nextscale_core.estimation.base_pose import BasePose, BasePoseBuffer, BasePoseError
+from nextscale_core.estimation.joint_states import JointStateBuffer, RobotStateError
+from nextscale_core.estimation.leg_odometry import LegOdometry
 from nextscale_core.viz.live import LiveViewer
 from nextscale_ros.messages.validate_trajectory import NANOSECONDS, nanoseconds
 from nextscale_ros.parameters.values import declare_parameters
 from nextscale_ros.qos import LATCHED, SENSORS
 from nextscale_ros.robot_description import described_robot
-from nextscale_ros.robot_state.base_pose_buffer import BasePose, BasePoseBuffer, BasePoseError
-from nextscale_ros.robot_state.joint_state_buffer import RobotStateError, joint_states_of
-from nextscale_ros.robot_state.leg_odometry import LegOdometry
 from nextscale_ros.spin import serve
 from nextscale_ros.tf import TF_TOPIC, TFMessage, root_link
 from nextscale_ros.viewer.markers import sentence_of, skeleton_of
@@ -67,7 +67,7 @@ class ViewerNode(Node):
         robot = described_robot(self)
         rate = float(self._value("max_rate"))
         self._robot, self._root = robot, root_link(robot)
-        self._joints = joint_states_of(robot)
+        self._joints = JointStateBuffer.of_robot(robot)
         self._measured, self._transformed = BasePoseBuffer(robot), BasePoseBuffer(robot)
         self._leg_odometry = LegOdometry(robot)
         self._frame = str(self._value("base_frame"))

@@ -1,4 +1,4 @@
-"""Recordings made up message by message."""
+"""Synthetic recordings."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ pytest.importorskip("rosbags")
 
 from nextscale_core.bags import BagWriter
 from nextscale_core.bags import definitions as kinds
-from nextscale_core.bags.playing import write_bag
 from nextscale_core.bags.reading import NANOSECONDS
+from nextscale_core.bags.trajectory_bag import write_bag
 from nextscale_core.estimation.skeleton import t_pose
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.retarget import Retargeter
 from nextscale_core.robots import Robot, RobotTrajectory, load_robot
 
 BEGIN = 1_700_000_000.0
-"""When the made-up recordings begin [s]."""
+"""Begin of the synthetic recordings [s]."""
 
 
 @pytest.fixture(scope="session")

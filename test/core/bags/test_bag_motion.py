@@ -1,4 +1,4 @@
-"""From a recording back to motion."""
+"""Motion from recordings."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ import numpy as np
 import pytest
 
 from core.bags.conftest import BEGIN, joint_state, stepping
-from nextscale_core.bags import Bag
-from nextscale_core.bags import motion as reconstruction
-from nextscale_core.bags.choices import choose_sources
-from nextscale_core.bags.measured import Measured, Span, read_measured
-from nextscale_core.bags.motion import Reconstruction, reconstruct
-from nextscale_core.bags.playing import write_bag
+from nextscale_core.bags import Bag, reconstruction
+from nextscale_core.bags.measured import Measurements, Span, choose_sources, read_measured
+from nextscale_core.bags.reconstruction import RecordedMotion, reconstruct
+from nextscale_core.bags.trajectory_bag import write_bag
 from nextscale_core.estimation.leg_odometry import BaseSource
 from nextscale_core.estimation.robot_to_human import robot_to_human
 from nextscale_core.estimation.samples import BaseTrack
@@ -23,14 +21,14 @@ from nextscale_core.retarget import Retargeter
 from nextscale_core.robots import Robot, RobotTrajectory
 
 
-def measure(path: Path, robot: Robot, fps: float = 20.0, **options: object) -> Measured:
+def measure(path: Path, robot: Robot, fps: float = 20.0, **options: object) -> Measurements:
     names = ("joint_states", "odometry", "imu")
     chosen = {name: options.pop(name) for name in names if name in options}
     with Bag(path) as bag:
         return read_measured(bag, robot, choose_sources(bag, **chosen), fps, **options)
 
 
-def rebuilt(path: Path, robot: Robot, fps: float = 20.0, **options: object) -> Reconstruction:
+def rebuilt(path: Path, robot: Robot, fps: float = 20.0, **options: object) -> RecordedMotion:
     return reconstruct(robot, measure(path, robot, fps, **options), fps)
 
 
@@ -63,12 +61,12 @@ def test_a_bag_becomes_the_motion_that_the_inverse_map_makes(
     assert len(found.clip) == len(expected.clip)
     np.testing.assert_allclose(found.clip.joints, expected.clip.joints, atol=2e-3)
     assert found.sources == ((BaseSource.MEASURED, len(found.clip)),)
-    assert found.told().startswith("odometry (100%)")
+    assert found.describe_base().startswith("odometry (100%)")
 
 
-def test_without_odometry_the_soles_tell(bag: Path, g1: Robot) -> None:
+def test_without_odometry_the_soles_give_the_base(bag: Path, g1: Robot) -> None:
     found = rebuilt(bag, g1, odometry="none")
-    assert found.told().startswith("soles (100%)")
+    assert found.describe_base().startswith("soles (100%)")
     pelvis = found.clip.joints[:, 0]
     measured = rebuilt(bag, g1).clip.joints[:, 0]
     np.testing.assert_allclose(pelvis[:, 2], measured[:, 2], atol=0.02)
@@ -163,7 +161,7 @@ def test_a_clock_that_was_set_is_not_believed(
     assert any("recorder's times" in note for note in found.notes)
 
 
-def test_values_that_are_not_finite_are_bridged_and_told(
+def test_values_that_are_not_finite_are_bridged_and_noted(
     trajectory: RobotTrajectory, g1: Robot, recorded: Callable[..., Path]
 ) -> None:
     broken = states(trajectory)
@@ -175,7 +173,7 @@ def test_values_that_are_not_finite_are_bridged_and_told(
     assert any(g1.joint_names[4] in note for note in found.notes)
 
 
-def test_messages_without_positions_are_left_out_and_told(
+def test_messages_without_positions_are_left_out_and_noted(
     trajectory: RobotTrajectory, g1: Robot, recorded: Callable[..., Path]
 ) -> None:
     mixed = states(trajectory)
@@ -193,7 +191,7 @@ def test_of_a_recording_with_a_pause_the_longest_part_is_used(
     path = recorded(paused)
     found = measure(path, g1)
     assert found.times[0] == pytest.approx(2.5, abs=0.06)
-    assert any("1 pauses of more than 0.25 s" in note for note in found.notes)
+    assert any("1 gaps of more than 0.25 s" in note for note in found.notes)
     bridged = measure(path, g1, max_gap=1.0)
     assert bridged.times[0] == 0.0 and len(bridged.times) > len(found.times) + 40
 
@@ -209,7 +207,7 @@ def test_a_part_of_the_recording_can_be_chosen(bag: Path, g1: Robot) -> None:
         measure(bag, g1, span=Span(100.0))
 
 
-def test_a_robot_that_is_not_in_the_bag_is_told(g1: Robot, recorded: Callable[..., Path]) -> None:
+def test_a_robot_not_in_the_bag_is_an_error(g1: Robot, recorded: Callable[..., Path]) -> None:
     path = recorded(
         [("/joint_states", n * 0.01, joint_state(["wheel_left"], [n])) for n in range(90)]
     )
@@ -217,21 +215,21 @@ def test_a_robot_that_is_not_in_the_bag_is_told(g1: Robot, recorded: Callable[..
         measure(path, g1)
 
 
-def test_a_recording_too_short_for_a_motion_is_told(
+def test_a_recording_too_short_for_a_motion_is_an_error(
     trajectory: RobotTrajectory, g1: Robot, recorded: Callable[..., Path]
 ) -> None:
-    with pytest.raises(BagError, match=r"nowhere known for 0\.20 s"):
+    with pytest.raises(BagError, match=r"no part of 0\.20 s has all joints"):
         measure(recorded(states(trajectory)[:5]), g1)
 
 
-def test_joints_named_in_ever_new_ways_are_told(g1: Robot, recorded: Callable[..., Path]) -> None:
+def test_too_many_lists_of_names_are_an_error(g1: Robot, recorded: Callable[..., Path]) -> None:
     path = recorded(
         [
             ("/joint_states", n * 0.01, joint_state([g1.joint_names[0], f"x{n}"], [0.0, 0.0]))
             for n in range(100)
         ]
     )
-    with pytest.raises(BagError, match="more than 64 ways"):
+    with pytest.raises(BagError, match="more than 64 different lists of names"):
         measure(path, g1)
 
 
@@ -248,13 +246,13 @@ def test_a_topic_has_to_be_chosen_where_there_are_several(
             choose_sources(bag, ["/left/joint_states"], odometry="/odom")
 
 
-def test_odometry_of_another_link_is_told_and_not_used_unless_asked_for(
+def test_odometry_of_another_link_is_noted_or_an_error_if_requested(
     trajectory: RobotTrajectory, g1: Robot, tmp_path: Path
 ) -> None:
     # Without the robot, its root is called base_link.
     write_bag(trajectory, tmp_path / "foreign")
     found = rebuilt(tmp_path / "foreign", g1)
-    assert found.told().startswith("soles")
+    assert found.describe_base().startswith("soles")
     assert any("/odom is not used: poses of 'base_link'" in note for note in found.notes)
     with pytest.raises(BagError, match="must be the root link 'pelvis'"):
         measure(tmp_path / "foreign", g1, odometry="/odom")

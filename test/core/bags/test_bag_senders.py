@@ -21,8 +21,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from core.bags.conftest import BEGIN, joint_state
 from nextscale_core.bags import Bag
 from nextscale_core.bags import definitions as kinds
-from nextscale_core.bags.choices import choose_sources
-from nextscale_core.bags.measured import Measured, Span, read_measured
+from nextscale_core.bags.measured import Measurements, Span, choose_sources, read_measured
 from nextscale_core.bags.reading import NANOSECONDS
 from nextscale_core.exceptions import BagError
 from nextscale_core.robots import Robot, RobotTrajectory
@@ -77,7 +76,7 @@ def together(*senders: States) -> States:
     return sorted((one for sender in senders for one in sender), key=lambda one: one[1])
 
 
-def measure(path: Path, robot: Robot, span: Span | None = None, **options: Any) -> Measured:
+def measure(path: Path, robot: Robot, span: Span | None = None, **options: Any) -> Measurements:
     with Bag(path) as bag:
         return read_measured(bag, robot, choose_sources(bag, **options), 20.0, span=span)
 
@@ -157,7 +156,7 @@ def alike(trajectory: RobotTrajectory) -> States:
 
 
 @pytest.mark.parametrize("plugin", list(StoragePlugin), ids=lambda value: value.name)
-def test_channels_of_their_own_tell_senders_apart(
+def test_channels_of_their_own_distinguish_senders(
     plugin: StoragePlugin, trajectory: RobotTrajectory, g1: Robot, tmp_path: Path
 ) -> None:
     path = write_channels(tmp_path / "two", plugin, alike(trajectory), channels=2)
@@ -169,7 +168,7 @@ def test_channels_of_their_own_tell_senders_apart(
 
 
 @pytest.mark.parametrize("plugin", list(StoragePlugin), ids=lambda value: value.name)
-def test_a_recording_that_cannot_tell_senders_apart_says_so(
+def test_senders_that_cannot_be_distinguished_are_an_error(
     plugin: StoragePlugin, trajectory: RobotTrajectory, g1: Robot, tmp_path: Path
 ) -> None:
     path = write_channels(tmp_path / "one", plugin, alike(trajectory), channels=1)

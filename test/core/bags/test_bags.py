@@ -21,8 +21,7 @@ from rosbags.rosbag2.enums import CompressionFormat, CompressionMode
 from nextscale_core.bags import Bag, BagWriter, writing
 from nextscale_core.bags import definitions as kinds
 from nextscale_core.bags.library import MAX_CHUNK, unpack_zstd
-from nextscale_core.bags.salvage import FOOTER
-from nextscale_core.bags.writing import mend
+from nextscale_core.bags.salvage import FOOTER, repair
 from nextscale_core.exceptions import BagError
 from nextscale_core.robots import RobotTrajectory
 
@@ -35,7 +34,7 @@ TEXT = "/text_command"
 
 
 def texts(path: Path, count: int = 50, size: int = 20) -> Path:
-    """A bag with so many sentences of so many words."""
+    """A bag of `count` sentences of `size` words."""
     with BagWriter(path) as bag:
         for n in range(count):
             message = kinds.message(kinds.TEXT, data=f"{n} " + "walk " * size)
@@ -49,7 +48,7 @@ def said(path: Path) -> list[str]:
 
 
 def repacked(source: Path, target: Path, plugin: StoragePlugin, mode: CompressionMode) -> Path:
-    """The same bag, as the library itself stores and compresses it."""
+    """The same bag, stored and compressed by the library."""
     writer = Writer(target, version=9, storage_plugin=plugin)
     if mode != CompressionMode.NONE:
         writer.set_compression(mode, CompressionFormat.ZSTD)
@@ -129,18 +128,18 @@ def test_our_own_types_are_those_that_rosidl_makes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "reason"),
     [
-        ("nobody_msgs/msg/Nothing", "not known here"),
-        ("../../etc/msg/passwd", "no name of a message type"),
-        ("a/msg/../../x", "no name of a message type"),
-        ("String", "no name of a message type"),
+        ("nobody_msgs/msg/Nothing", "is unknown: its package"),
+        ("../../etc/msg/passwd", "not the name of a message type"),
+        ("a/msg/../../x", "not the name of a message type"),
+        ("String", "not the name of a message type"),
     ],
 )
-def test_unknown_types_are_told_and_lead_nowhere(kind: str, reason: str) -> None:
+def test_unknown_types_are_errors_and_stay_in_the_folder(kind: str, reason: str) -> None:
     with pytest.raises(BagError, match=reason):
         kinds.store_with(kind)
 
 
-def test_a_trajectory_is_written_as_what_a_robot_would_have_said(
+def test_a_trajectory_is_written_with_the_messages_of_its_execution(
     bag: Path, trajectory: RobotTrajectory
 ) -> None:
     topics = ["/joint_states", "/odom", "/tf", "/motion_command"]
@@ -171,19 +170,22 @@ def test_a_trajectory_is_written_as_what_a_robot_would_have_said(
 # -- what is wrong is told
 
 
-def test_a_missing_bag_is_told(tmp_path: Path) -> None:
+def test_a_missing_bag_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(BagError, match="nowhere does not exist"):
         Bag(tmp_path / "nowhere").__enter__()
 
 
 def test_other_files_and_folders_are_no_bags(tmp_path: Path) -> None:
     (tmp_path / "walk.bvh").write_text("HIERARCHY")
-    for path, reason in ((tmp_path / "walk.bvh", "no bag: give"), (tmp_path, "no bag: there")):
+    for path, reason in (
+        (tmp_path / "walk.bvh", "not a bag: give"),
+        (tmp_path, "not a bag: there"),
+    ):
         with pytest.raises(BagError, match=reason), Bag(path):
             pass
 
 
-def test_an_empty_bag_is_told(tmp_path: Path) -> None:
+def test_an_empty_bag_is_an_error(tmp_path: Path) -> None:
     with BagWriter(tmp_path / "bag") as bag:
         bag.add(TEXT, kinds.TEXT)
     with pytest.raises(BagError, match=r"no message in it; its topics: /text_command"):
@@ -191,11 +193,11 @@ def test_an_empty_bag_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.1, 0.5, 0.99, 0.9999])
-def test_a_database_cut_short_is_told(share: float, tmp_path: Path) -> None:
+def test_a_database_cut_short_is_an_error(share: float, tmp_path: Path) -> None:
     source = texts(tmp_path / "bag", 200, 500)
     bag = repacked(source, tmp_path / "copy", StoragePlugin.SQLITE3, CompressionMode.NONE)
     cut(data_file(bag), share)
-    with pytest.raises(BagError, match=r"cut short|no whole|no table|no bag"):
+    with pytest.raises(BagError, match=r"cut short|not a whole|no table|not a bag"):
         said(bag)
 
 
@@ -276,14 +278,14 @@ def test_what_a_crash_leaves_behind_the_last_message_does_not_count(
     bag = texts(tmp_path / "bag", 2000, 500)
     file = data_file(bag)
     cut(file, 0.6)
-    mend(file)
+    repair(file)
     whole = said(file)
     file.write_bytes(file.read_bytes().removesuffix(FOOTER) + tail)
     assert said(file) == whole and len(whole) > 800
 
 
 @pytest.mark.parametrize("share", [0.0, 0.0001, 0.001])
-def test_an_mcap_without_a_whole_message_is_told(share: float, tmp_path: Path) -> None:
+def test_an_mcap_without_a_whole_message_is_an_error(share: float, tmp_path: Path) -> None:
     bag = texts(tmp_path / "bag", 200, 500)
     cut(data_file(bag), share)
     with pytest.raises(BagError, match=r"cut short|no message in it"):
@@ -410,7 +412,7 @@ def test_the_files_of_one_bag_are_in_the_order_of_their_numbers(name: str, tmp_p
     assert said(folder) == numbers(36)
 
 
-def test_files_of_two_formats_without_metadata_are_told(tmp_path: Path) -> None:
+def test_files_of_two_formats_without_metadata_are_an_error(tmp_path: Path) -> None:
     bag = texts(tmp_path / "bag")
     other = repacked(bag, tmp_path / "db", StoragePlugin.SQLITE3, CompressionMode.NONE)
     shutil.copy(data_file(other), bag)
@@ -463,7 +465,7 @@ def test_damaged_bytes_are_an_error_of_ours_or_harmless(
         ("compression_mode", "file", "compressed with ''"),
     ],
 )
-def test_metadata_that_make_no_sense_are_told(
+def test_inconsistent_metadata_are_an_error(
     key: str, value: object, reason: str, tmp_path: Path
 ) -> None:
     bag = texts(tmp_path / "bag")
@@ -476,10 +478,10 @@ def test_metadata_that_make_no_sense_are_told(
 
 
 @pytest.mark.parametrize("text", ["a: [", "[" * 5000, "x: 1", "rosbag2_bagfile_information: 5"])
-def test_metadata_that_are_none_are_told(text: str, tmp_path: Path) -> None:
+def test_malformed_metadata_are_an_error(text: str, tmp_path: Path) -> None:
     bag = texts(tmp_path / "bag")
     (bag / "metadata.yaml").write_text(text)
-    with pytest.raises(BagError, match="no metadata of a bag"):
+    with pytest.raises(BagError, match="not the metadata of a bag"):
         said(bag)
 
 
@@ -500,7 +502,7 @@ def test_a_topic_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
             bag.require(TEXT, kinds.JOINT_STATE)
 
 
-def test_a_type_of_the_same_name_and_another_definition_is_told(tmp_path: Path) -> None:
+def test_a_type_of_the_same_name_and_another_definition_is_an_error(tmp_path: Path) -> None:
     bag = texts(tmp_path / "bag")
     single = repacked(bag, tmp_path / "db", StoragePlugin.SQLITE3, CompressionMode.NONE)
     database = single / "db.db3"
@@ -565,7 +567,7 @@ def test_a_list_of_impossible_length_is_refused() -> None:
     data = bytearray(kinds.encode(kinds.JOINT_STATE, state))
     place = data.index(struct.pack("<I", 1) + struct.pack("<I", 2) + b"a\0")
     data[place : place + 4] = struct.pack("<I", 2**32 - 1)
-    with pytest.raises(BagError, match="are no sensor_msgs/msg/JointState"):
+    with pytest.raises(BagError, match="are not a sensor_msgs/msg/JointState"):
         kinds.decode(kinds.JOINT_STATE, bytes(data))
 
 
@@ -573,7 +575,7 @@ def test_bytes_behind_a_message_do_not_count() -> None:
     data = kinds.encode(kinds.TEXT, kinds.message(kinds.TEXT, data="walk"))
     assert kinds.decode(kinds.TEXT, data + b"left over from another message").data == "walk"
     for broken in (b"", data[:3], data[:-2], b"\x07\x01" + data[2:]):
-        with pytest.raises(BagError, match=r"bytes are no std_msgs/msg/String"):
+        with pytest.raises(BagError, match=r"bytes are not a std_msgs/msg/String"):
             kinds.decode(kinds.TEXT, broken)
 
 
@@ -656,13 +658,13 @@ def test_a_disk_that_is_almost_full_ends_the_bag_in_time(
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9, 1.0])
-def test_a_file_that_was_cut_off_is_mended(share: float, tmp_path: Path) -> None:
+def test_a_file_that_was_cut_off_is_repaired(share: float, tmp_path: Path) -> None:
     bag = texts(tmp_path / "bag", 2000, 500)
     (bag / "metadata.yaml").unlink()
     file = bag / "bag.mcap"
     data = file.read_bytes()
     file.write_bytes(data[: int(len(data) * share)])
-    lost = mend(file)
+    lost = repair(file)
     assert 0 <= lost < 2 << 20
     found = said(bag)
     assert found == [str(n) for n in range(len(found))]
@@ -671,10 +673,10 @@ def test_a_file_that_was_cut_off_is_mended(share: float, tmp_path: Path) -> None
         assert len(found) == 2000
 
 
-def test_nothing_can_be_mended_in_other_files(tmp_path: Path) -> None:
+def test_nothing_can_be_repaired_in_other_files(tmp_path: Path) -> None:
     file = tmp_path / "x.mcap"
     for content in (b"", b"HIERARCHY", b"\x89MCAP0\r\n", b"\x89MCAP0\r\n" + b"\xff" * 50):
         file.write_bytes(content)
         with pytest.raises(BagError):
-            mend(file)
+            repair(file)
         assert file.read_bytes() == content

@@ -137,8 +137,8 @@ def test_what_is_no_bag_is_told(command: str, files: Path, tmp_path: Path) -> No
     out = [] if command == "info" else ["--out", tmp_path / "x.npz"]
     for path, reason in (
         (tmp_path / "nowhere", "does not exist"),
-        (files / "human.npz", "is no bag"),
-        (files, "is no bag"),
+        (files / "human.npz", "is not a bag"),
+        (files, "is not a bag"),
     ):
         done = run(command, path, *out)
         assert done.exit_code == cli.BAD_INPUT and reason in done.output

@@ -1,4 +1,4 @@
-"""The robot's last second."""
+"""History of the robot's states."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_a_pause_shortly_before_the_end_leaves_nothing_to_continue(
         prefix_of(g1, heard)
 
 
-def test_the_measured_base_counts_also_where_it_was_heard_at_other_times(
+def test_a_base_measured_at_other_times_than_the_joints_counts(
     past: RobotHistory, walk: RobotTrajectory, g1: Robot
 ) -> None:
     track = base_of(walk)
@@ -136,7 +136,7 @@ def test_the_measured_base_counts_also_where_it_was_heard_at_other_times(
 
 
 @pytest.mark.parametrize("lost", ["before", "after", "between"])
-def test_a_base_that_was_not_heard_all_the_time_is_left_to_the_soles(
+def test_a_base_that_does_not_cover_the_joints_is_replaced_by_leg_odometry(
     lost: str, past: RobotHistory, walk: RobotTrajectory, g1: Robot
 ) -> None:
     track, end = base_of(walk), past.times[-1]
@@ -190,7 +190,7 @@ def test_without_any_past_the_base_stays_unknown(g1: Robot) -> None:
     assert state.base_position is None and state.base_quaternion is None
 
 
-def test_the_soles_tell_the_base_where_nothing_else_does(g1: Robot) -> None:
+def test_without_base_measurements_the_soles_give_the_base(g1: Robot) -> None:
     state = with_base(g1, RobotState(g1.nominal), standing(g1))
     assert state.base_position is not None and state.base_quaternion is not None
     rotation = Rotation.from_quat(state.base_quaternion).as_matrix()

@@ -1,20 +1,24 @@
+"""The pose of the base from the legs."""
+
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from core.human_clips import walking_clip
 from nextscale_core.estimation.leg_odometry import (
     BaseSource,
-    _standing_foot,
-    _Steps,
+    LegOdometry,
+    _FootDisplacements,
+    _stance_foot,
     leg_odometry,
     sole_contacts,
     standing,
 )
 from nextscale_core.retarget import Retargeter
 from nextscale_core.retarget.targets import make_targets
-from nextscale_core.robots import Robot, load_robot
+from nextscale_core.robots import Robot, RobotTrajectory, load_robot
 from nextscale_core.robots.kinematics import Poses, kinematics_of
 from nextscale_core.rotations import exp
 
@@ -47,7 +51,7 @@ def walk(request: pytest.FixtureRequest) -> tuple[Robot, Poses]:
     return robot, Retargeter(robot).solve(make_targets(clip, kinematics_of(robot)))
 
 
-def test_the_soles_tell_the_tilt_of_a_crouching_robot(g1: Robot) -> None:
+def test_the_soles_give_the_tilt_of_a_crouching_robot(g1: Robot) -> None:
     joints = crouching(g1)
     found = leg_odometry(kinematics_of(g1), joints, 20.0)
     pitch = sum(
@@ -115,12 +119,12 @@ def test_a_change_of_the_standing_foot_must_pay() -> None:
     generator = np.random.default_rng(0)
     excess = np.abs(generator.normal(size=(40, 2))) * 0.003
     excess -= excess.min(1, keepdims=True)
-    still = _Steps(excess, np.zeros((40, 2)), np.zeros((40, 2, 2)))
-    assert np.ptp(_standing_foot(still, 20.0, turning=True)) == 0, "millimetres are no steps"
+    still = _FootDisplacements(excess, np.zeros((40, 2)), np.zeros((40, 2, 2)))
+    assert np.ptp(_stance_foot(still, 20.0, turning=True)) == 0, "millimetres are no steps"
     excess = np.zeros((40, 2))
     excess[:20, 1], excess[20:, 0] = 0.05, 0.05
-    step = _Steps(excess, np.zeros((40, 2)), np.zeros((40, 2, 2)))
-    assert list(_standing_foot(step, 20.0, turning=True)) == [0] * 20 + [1] * 20
+    step = _FootDisplacements(excess, np.zeros((40, 2)), np.zeros((40, 2, 2)))
+    assert list(_stance_foot(step, 20.0, turning=True)) == [0] * 20 + [1] * 20
 
 
 def test_the_calmer_story_wins_where_both_feet_are_low() -> None:
@@ -129,11 +133,11 @@ def test_the_calmer_story_wins_where_both_feet_are_low() -> None:
     shift[10:20, 1, 0] = np.linspace(0.03, -0.09, 10)  # the right foot swings close to the floor
     excess = np.zeros((30, 2))
     excess[:10, 0] = 0.002
-    steps = _Steps(excess, np.zeros((30, 2)), shift)
-    assert (_standing_foot(steps, 20.0, turning=False)[12:20] == 0).all()
+    steps = _FootDisplacements(excess, np.zeros((30, 2)), shift)
+    assert (_stance_foot(steps, 20.0, turning=False)[12:20] == 0).all()
 
 
-def test_soles_that_are_never_level_tell_nothing(g1: Robot) -> None:
+def test_soles_that_are_never_level_have_no_effect(g1: Robot) -> None:
     frames = 40
     joints = np.tile(g1.nominal, (frames, 1))
     generator = np.random.default_rng(1)
@@ -156,3 +160,65 @@ def test_the_last_resort_is_an_upright_robot_on_the_floor(g1: Robot) -> None:
     told = standing(kinematics, crouching(g1), tilted).poses
     assert np.allclose(told.rotation, tilted)
     assert np.allclose(kinematics.lowest_sole(told), 0.0, atol=1e-9)
+
+
+# -- one measurement after the other
+
+
+@pytest.fixture(scope="module")
+def made(g1: Robot) -> RobotTrajectory:
+    return Retargeter(g1).retarget(walking_clip(turn=0.4))
+
+
+def path(g1: Robot, made: RobotTrajectory, every: int = 2) -> tuple[np.ndarray, np.ndarray]:
+    """Base poses of the walk by leg odometry, at 25 Hz."""
+    walked = LegOdometry(g1)
+    rows = range(0, len(made), every)
+    poses = [walked.update(made.positions[row], float(made.time_from_start[row])) for row in rows]
+    return np.array([place for place, _ in poses]), np.array([turn for _, turn in poses])
+
+
+def test_a_walk_is_estimated_row_by_row(g1: Robot, made: RobotTrajectory) -> None:
+    places, turns = path(g1, made)
+    truth = made.base_position[::2]
+    truth = truth - [*truth[0, :2], 0.0]
+    length = np.linalg.norm(truth[-1, :2])
+    assert length > 1.0
+    assert np.linalg.norm(places - truth, axis=1).max() < 0.08 * length
+    apart = Rotation.from_quat(turns) * Rotation.from_quat(made.base_quaternion[::2]).inv()
+    assert apart.magnitude().max() < 0.15
+
+
+def test_the_lowest_sole_is_always_on_the_floor(g1: Robot, made: RobotTrajectory) -> None:
+    places, turns = path(g1, made)
+    kinematics = kinematics_of(g1)
+    poses = Poses(places, Rotation.from_quat(turns).as_matrix(), made.positions[::2])
+    np.testing.assert_allclose(kinematics.lowest_sole(poses), 0.0, atol=1e-6)
+
+
+def test_a_robot_that_stands_stays_and_so_does_one_that_is_measured_twice(g1: Robot) -> None:
+    walked = LegOdometry(g1)
+    first = walked.update(g1.nominal, 0.0)
+    for time in (0.03, 0.06, 0.06, 0.05):
+        place, turn = walked.update(g1.nominal, time)
+        np.testing.assert_allclose(place, first[0], atol=1e-6)
+        np.testing.assert_allclose(Rotation.from_quat(turn).magnitude(), 0.0, atol=1e-6)
+
+
+def test_the_first_measurement_stands_above_the_origin_facing_x(
+    g1: Robot, made: RobotTrajectory
+) -> None:
+    place, turn = LegOdometry(g1).update(made.positions[len(made) // 2], 3.0)
+    np.testing.assert_allclose(place[:2], 0.0)
+    facing = Rotation.from_quat(turn).apply([1.0, 0.0, 0.0])
+    assert np.arctan2(facing[1], facing[0]) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_after_a_pause_the_robot_is_where_it_was(g1: Robot, made: RobotTrajectory) -> None:
+    walked = LegOdometry(g1)
+    for row in range(0, 150, 2):
+        before, turned = walked.update(made.positions[row], float(made.time_from_start[row]))
+    after, turn = walked.update(made.positions[148], 100.0)
+    np.testing.assert_allclose(after[:2], before[:2])
+    apart = Rotation.from_quat(turned).inv() * Rotation.from_quat(turn)
+    assert apart.magnitude() < 0.05

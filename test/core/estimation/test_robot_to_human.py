@@ -221,13 +221,13 @@ def test_an_imu_stands_in_for_the_base(name: str, clip: str) -> None:
 
 @pytest.mark.parametrize("name", ["g1", "talos"])
 @pytest.mark.parametrize("clip", list(CLIPS))
-def test_joints_alone_tell_the_motion_of_a_robot_that_stands_or_walks(name: str, clip: str) -> None:
+def test_joints_alone_give_the_motion_of_a_robot_that_stands_or_walks(name: str, clip: str) -> None:
     history = back(load_robot(name), solved(name, clip), base=None)
     assert history.base_source is BaseSource.ODOMETRY
     assert relative_error(history.clip.joints, CLIPS[clip].joints).mean() < 0.02
 
 
-def test_an_imu_on_the_chest_tells_the_same_as_one_on_the_root(g1: Robot) -> None:
+def test_an_imu_on_the_chest_is_equivalent_to_one_on_the_root(g1: Robot) -> None:
     poses = solved("g1", "squat")
     times = np.arange(len(poses)) / 20.0
     model = g1.model
@@ -342,7 +342,7 @@ def test_missing_joints_are_named(g1: Robot) -> None:
     with pytest.raises(RobotError, match="no positions of left_elbow_joint"):
         robot_to_human(g1, times, joints, joint_names=names)
     history = robot_to_human(g1, times, joints, joint_names=names, missing="nominal")
-    assert history.warnings == ("not measured, taken at the nominal posture: left_elbow_joint",)
+    assert history.warnings == ("not measured, assumed at the nominal posture: left_elbow_joint",)
     assert np.allclose(history.poses.joints, g1.nominal)
     with pytest.raises(RobotError, match="none of the joints"):
         robot_to_human(g1, times, joints[:, :1], joint_names=["left_elbow"])

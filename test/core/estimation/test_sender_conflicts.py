@@ -1,4 +1,4 @@
-"""Two senders of one joint that contradict each other, and everything that only looks so."""
+"""Two senders that contradict each other, and similar cases without a conflict."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nextscale_core.estimation.sender_conflicts import WINDOW, SenderConflictDet
 
 Motion = Callable[[np.ndarray], np.ndarray]
 Stream = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""When messages arrive, when they were measured, and their positions."""
+"""Times of arrival, times of measurement, and positions."""
 
 
 def still(at: float) -> Motion:
@@ -30,7 +30,7 @@ def sender(
     late: float = 0.0,
     clock: float = 0.0,
 ) -> Stream:
-    """Messages of one node; `clock` is how far its clock is off, NaN: it does not stamp."""
+    """Messages of one node; `clock` is the offset of its clock, NaN for no stamps."""
     times = np.arange(begin, end, 1.0 / rate)
     arrived = times + late
     return arrived, arrived if np.isnan(clock) else times + clock, motion(times)
@@ -70,7 +70,7 @@ def test_senders_that_disagree_are_found_and_forgotten_when_one_is_gone(
     assert 3.5 < found[-1] <= 4.0 + WINDOW
 
 
-def test_a_driver_that_moves_and_a_node_that_says_zero_disagree() -> None:
+def test_a_driver_that_moves_and_a_node_that_publishes_zeros_disagree() -> None:
     found = conflicts(
         sender(100.0, swing(1.0, 0.4, 0.6)), sender(50.0, still(0.0), 2.003, 6.0, clock=np.nan)
     )
@@ -132,7 +132,7 @@ def test_a_fast_robot_at_any_rate_is_fine(rate: float, hertz: float, reach: floa
     assert not conflicts(sender(rate, swing(hertz, reach)))
 
 
-def test_a_fast_robot_heard_in_bursts_is_fine() -> None:
+def test_a_fast_robot_received_in_bursts_is_fine() -> None:
     arrived, measured, positions = sender(50.0, swing(2.0, 1.0), end=20.0)
     # Nothing for 0.2 s, then all at once, as on a machine that is busy.
     burst = np.ceil(arrived / 0.2) * 0.2 + 1e-5 * np.arange(len(arrived))

@@ -1,4 +1,4 @@
-"""A recorded session, asked again: the same seeds give the same trajectories."""
+"""Replay of a recorded session: the same seeds give the same trajectories."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +31,7 @@ TEXTS = ("a person raises the right arm", "a person raises it again")
 
 @dataclass
 class Recording:
-    """A bag and what was seen while it was made."""
+    """A bag, and the messages received while it was recorded."""
 
     path: Path
     reports: list[MotionReport]
@@ -42,7 +42,7 @@ class Recording:
 
 
 def still(recorder: Recorder, count: int = 200) -> bool:
-    """Whether the robot has stood exactly still for two seconds of joint states."""
+    """Whether the robot is exactly at rest for two seconds of joint states."""
     last = recorder.states[-count:]
     return len(last) == count and all(list(s.position) == list(last[0].position) for s in last)
 
@@ -56,7 +56,7 @@ def moves(recorder: Recorder) -> bool:
 
 
 def ask_at_rest(recorder: Recorder, text: str, graph: Graph) -> None:
-    """Say a sentence to the standing robot until it sets out."""
+    """Send a sentence to the robot at rest, and wait until it moves."""
     rest(recorder, graph)
     reports, commands = len(recorder.reports), len(recorder.commands)
     recorder.states.clear()
@@ -110,7 +110,7 @@ def recording(graph: Graph, tmp_path_factory: pytest.TempPathFactory) -> Recordi
 
 
 def replayed(bag: Path, graph: Graph) -> subprocess.CompletedProcess[str]:
-    """Run the replay as a user does, with the hand-made source."""
+    """Run the replay on the command line, with the fake pipeline."""
     command = [sys.executable, "-m", "nextscale_ros.bags.bag_replay", str(bag), "--timeout", "120"]
     command += ["--node-module", "ros.fake_pipeline", "--logs", str(graph.folder / "replay")]
     env = {**graph.env, "COLUMNS": "200"}
@@ -121,7 +121,7 @@ def replayed(bag: Path, graph: Graph) -> subprocess.CompletedProcess[str]:
 def rewritten(
     source: Path, target: Path, change: Callable[[str, bytes, int], bytes | None]
 ) -> Path:
-    """A copy in which each message is what `change(topic, data, number)` makes of it."""
+    """A copy with each message replaced by `change(topic, data, number)`."""
     counts: dict[str, int] = {}
     with Bag(source) as bag, BagWriter(target) as copy:
         for topic in bag.topics:
@@ -138,7 +138,7 @@ def rewritten(
 # -- the recording
 
 
-def test_the_recorder_ends_cleanly_and_says_what_it_has(recording: Recording) -> None:
+def test_the_recorder_ends_cleanly_and_logs_its_messages(recording: Recording) -> None:
     assert recording.status == 0, recording.log
     assert "recorded" in recording.log and "messages to" in recording.log
     assert (recording.path / "metadata.yaml").is_file()
@@ -212,7 +212,7 @@ def test_a_tampered_bag_is_noticed(recording: Recording, graph: Graph, tmp_path:
     assert "1.00e-04" in second
 
 
-def test_a_bag_without_a_session_says_what_is_missing(
+def test_a_bag_without_a_session_is_an_error_with_the_missing_topic(
     recording: Recording, graph: Graph, tmp_path: Path
 ) -> None:
     with BagWriter(tmp_path / "other") as bag:
@@ -220,7 +220,7 @@ def test_a_bag_without_a_session_says_what_is_missing(
         bag.put("/text_command", kinds.TEXT, 1, kinds.message(kinds.TEXT, data="walk"))
     done = replayed(tmp_path / "other", graph)
     assert done.returncode == 2
-    assert "is no recorded session: it has no topic joint_states" in done.stderr
+    assert "is not a recorded session: it has no topic joint_states" in done.stderr
 
 
 def test_reports_that_belong_to_nothing_are_nothing_to_replay(
@@ -236,7 +236,7 @@ def test_reports_that_belong_to_nothing_are_nothing_to_replay(
     assert "there is nothing to replay" in done.stderr
 
 
-def test_of_a_bag_cut_short_the_whole_part_is_read_and_said_to_be_a_part(
+def test_of_a_bag_cut_short_the_whole_part_is_read_with_a_note(
     recording: Recording, graph: Graph, tmp_path: Path
 ) -> None:
     copy = tmp_path / "short"
@@ -289,10 +289,12 @@ def made(shift: float = 0.0) -> JointTrajectory:
 
 
 @pytest.fixture
-def answers() -> Iterator[Callable[[JointTrajectory], object]]:
-    from nextscale_ros.bags.player import Answer
+def answers() -> Callable[..., object]:
+    from nextscale_ros.bags.player import ReplayedAnswer
 
-    yield lambda trajectory, outcome="pass": Answer(MotionReport(outcome=outcome), trajectory)
+    return lambda trajectory, outcome="pass": ReplayedAnswer(
+        MotionReport(outcome=outcome), trajectory
+    )
 
 
 @pytest.mark.parametrize(
@@ -308,13 +310,13 @@ def answers() -> Iterator[Callable[[JointTrajectory], object]]:
 def test_only_what_began_at_rest_must_be_the_same(
     moved: float, shift: float, promised: bool, same: bool, answers: Callable[..., object]
 ) -> None:
-    verdict = compare(sentence(made(), moved, "pass"), answers(made(shift)), 1e-6)
-    assert (verdict.promised, verdict.same) == (promised, same)
-    assert verdict.differs == (promised and not same)
-    assert verdict.difference == pytest.approx(shift)
+    comparison = compare(sentence(made(), moved, "pass"), answers(made(shift)), 1e-6)
+    assert (comparison.promised, comparison.same) == (promised, same)
+    assert comparison.differs == (promised and not same)
+    assert comparison.difference == pytest.approx(shift)
 
 
-def test_a_trembling_robot_stands_where_that_is_said(answers: Callable[..., object]) -> None:
+def test_a_trembling_robot_stands_within_the_given_motion(answers: Callable[..., object]) -> None:
     trembling = sentence(made(), 1e-4, "pass")
     assert not compare(trembling, answers(made(1e-4)), 1e-6).differs
     assert compare(trembling, answers(made(1e-4)), 1e-6, still=1e-3).differs

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nextscale_core.estimation.base_pose import BasePoseBuffer, BasePoseError
+from nextscale_core.estimation.joint_states import JointStateBuffer
 from nextscale_core.exceptions import NextscaleError
 from nextscale_ros.messages import requests
-from nextscale_ros.robot_state.base_pose_buffer import BasePoseBuffer, BasePoseError
-from nextscale_ros.robot_state.joint_state_buffer import JointStateBuffer
 
 BENCH = Path(__file__).resolve().parents[3] / "bench"
 
@@ -99,7 +99,7 @@ def test_a_link_with_half_a_character_or_a_novel_for_a_name_is_refused(messages:
     base = BasePoseBuffer(messages.robot)
     turn = np.array([0.0, 0.0, 0.0, 1.0])
     for link in ("\ud800", "x" * 10**6, "a\nb"):
-        with pytest.raises(BasePoseError, match="do not tell where the base is") as caught:
+        with pytest.raises(BasePoseError, match="do not determine the base") as caught:
             base.update(np.zeros(3), turn, link, 1.0, 0.0)
         assert len(str(caught.value)) < 1000
 

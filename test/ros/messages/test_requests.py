@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sensor_msgs.msg import JointState
 
+from nextscale_core.estimation.joint_states import RobotStateError, SenderConflictError
 from nextscale_core.exceptions import (
     ConfigError,
     GenerationCancelled,
@@ -30,7 +31,6 @@ from nextscale_ros.node.error_codes import (
     failure_of,
 )
 from nextscale_ros.parameters.values import MAX_SEED, Settings
-from nextscale_ros.robot_state.joint_state_buffer import RobotStateError, SenderConflictError
 from nextscale_ros.srv import EditPlan
 
 TEXT = "a person walks"

@@ -267,7 +267,7 @@ def test_a_robot_known_to_stand_needs_no_joint_states(
         assert list(command.points[0].positions) == pytest.approx(list(robot.nominal), abs=1e-6)
         assert nanoseconds(command.header.stamp) == 0
     assert node.log is not None
-    assert node.log.read_text().count("taken to stand in its nominal posture") == 1
+    assert node.log.read_text().count("assumed to stand in its nominal posture") == 1
 
 
 def test_the_trajectory_begins_in_the_measured_state(by_state: Recorder, robot: Robot) -> None:

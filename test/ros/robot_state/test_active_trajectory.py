@@ -1,4 +1,4 @@
-"""What a plan says about the time after it was published."""
+"""Sampling of the active trajectory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tells where the robot is; tf2_ros, which PyPI does not have, has a stand-in here."""
+"""Subscriptions to the base from TF, with a stand-in for tf2_ros, which is not on PyPI."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
+from nextscale_core.estimation import clock
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.robots import Robot, load_robot
-from nextscale_ros.robot_state import clock_offset
 from nextscale_ros.robot_state.inputs import RobotInputs
 from ros.declaring import context_with, node_of
 from ros.graph import REPLY, Graph
@@ -124,11 +124,11 @@ def transform(node: Node, height: float) -> TransformStamped:
 
 
 @pytest.mark.usefixtures("with_tf2_ros")
-def test_the_base_comes_from_tf_for_as_long_as_somebody_tells_it(
+def test_the_base_comes_from_tf_for_as_long_as_it_is_published(
     context: Context, robot: Robot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clock_offset, "JUMP", 0.3)
-    monkeypatch.setattr(clock_offset, "PATIENCE", 0.3)
+    monkeypatch.setattr(clock, "JUMP", 0.3)
+    monkeypatch.setattr(clock, "PATIENCE", 0.3)
     with node_of(context, "generate_node", {"base_source": "tf"}) as node:
         inputs = RobotInputs(node, robot)
         assert robot.model.frames[2].name == "pelvis"
@@ -150,7 +150,7 @@ def test_the_base_comes_from_tf_for_as_long_as_somebody_tells_it(
 
 
 @pytest.mark.usefixtures("with_tf2_ros")
-def test_a_base_that_never_comes_is_told_once(context: Context, robot: Robot) -> None:
+def test_a_base_that_never_comes_is_logged_once(context: Context, robot: Robot) -> None:
     with node_of(context, "generate_node", {"base_source": "tf"}) as node:
         told: list[str] = []
         node.get_logger().warning = told.append  # type: ignore[method-assign]
@@ -162,7 +162,7 @@ def test_a_base_that_never_comes_is_told_once(context: Context, robot: Robot) ->
     assert len(told) == 1 and told[0].startswith("no transform from odom to pelvis yet")
 
 
-def test_without_tf2_ros_it_says_where_to_get_it(context: Context, robot: Robot) -> None:
+def test_without_tf2_ros_the_error_states_where_to_get_it(context: Context, robot: Robot) -> None:
     with node_of(context, "generate_node", {"base_source": "tf"}) as node:
         if find_spec("tf2_ros") is not None:
             pytest.skip("tf2_ros is installed")

@@ -22,7 +22,7 @@ from ros.services import set_parameter
 GOOD = (MotionReport.PASS, MotionReport.REPAIRED)
 TEXT = "a person raises the right arm"
 TRIES = 4
-"""A machine so busy that a trajectory is heard half a second late makes a robot jerk."""
+"""A busy machine delays trajectories by half a second, and the robot jerks."""
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def client(graph: Graph, node: Child) -> Iterator[Recorder]:
 
 @contextmanager
 def puppet(client: Recorder, graph: Graph, robot: Robot, **manner: object) -> Iterator[FakeRobot]:
-    """A robot that the node has heard for a while."""
+    """A robot whose states the node has received for a while."""
     made = FakeRobot(graph.context, robot, **manner)  # type: ignore[arg-type]
     try:
         client.wait(lambda: made.publisher.get_subscription_count() > 1, REPLY, "the node's ear")

@@ -1,4 +1,4 @@
-"""From the measured state along the plan under way, until a new motion takes over."""
+"""Motion along the active trajectory until a new one takes over."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the robot is, was and is about to be; on a clock that the tests move."""
+"""Past, present and predicted state, on a clock that the tests advance."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from nextscale_core.estimation.base_pose import BasePoseBuffer, ImuBuffer
+from nextscale_core.estimation.joint_states import (
+    JointStateBuffer,
+    RobotStateError,
+    SenderConflictError,
+)
 from nextscale_core.robots import Robot, RobotTrajectory, load_robot
 from nextscale_ros.parameters.values import Settings
 from nextscale_ros.robot_state.active_trajectory import ActiveTrajectory
-from nextscale_ros.robot_state.base_pose_buffer import BasePoseBuffer, ImuBuffer
-from nextscale_ros.robot_state.joint_state_buffer import (
-    RobotStateError,
-    SenderConflictError,
-    joint_states_of,
-)
 from nextscale_ros.robot_state.state_monitor import StateMonitor
 
 BEGIN = 100.0
@@ -29,10 +29,10 @@ def robot() -> Robot:
 
 
 class Inputs:
-    """What `RobotInputs` offers, without a node."""
+    """The buffers of `RobotInputs`, without a node."""
 
     def __init__(self, robot: Robot) -> None:
-        self.joints = joint_states_of(robot)
+        self.joints = JointStateBuffer.of_robot(robot)
         self.base = BasePoseBuffer(robot)
         self.imu = ImuBuffer()
         self.imu_link = ""
@@ -48,14 +48,14 @@ class World:
 
     def __post_init__(self) -> None:
         self.inputs = Inputs(self.robot)
-        self.situation = StateMonitor(
+        self.monitor = StateMonitor(
             self.robot,
             self.inputs,  # type: ignore[arg-type]
             self.warnings.append,
             lambda: self.time,
         )
 
-    def hear(
+    def receive(
         self, positions: np.ndarray, velocities: np.ndarray | None = None, walked: float = 0.0
     ) -> None:
         """One joint state and one pose of the base."""
@@ -66,11 +66,11 @@ class World:
         )
 
     def follow(self, plan: ActiveTrajectory, until: float, off: float = 0.0) -> None:
-        """Do what a plan says, at 100 Hz."""
+        """Execute a plan at 100 Hz."""
         for time in np.arange(self.time, until + 1e-6, 0.01):
             self.time = float(time)
             positions, velocities = plan.joints(np.array([time]))
-            self.hear(
+            self.receive(
                 positions[0] + off, velocities[0], float(plan.base(np.array([time]))[0][0, 0])
             )
 
@@ -78,7 +78,7 @@ class World:
         """Stand in the nominal posture."""
         for time in np.arange(self.time, until + 1e-6, 0.01):
             self.time = float(time)
-            self.hear(self.robot.nominal, np.zeros(self.robot.num_joints))
+            self.receive(self.robot.nominal, np.zeros(self.robot.num_joints))
 
 
 @pytest.fixture
@@ -116,8 +116,8 @@ def test_by_default_a_robot_of_unknown_state_is_left_alone(world: World, heard: 
         world.stand(BEGIN + 1.0)
         world.time += 0.3
     with pytest.raises(RobotStateError, match=r"left alone \(parameter state_policy is 'reject'\)"):
-        world.situation.now(Settings())
-    assert world.situation.past(Settings(), AHEAD) is None
+        world.monitor.now(Settings())
+    assert world.monitor.past(Settings(), AHEAD) is None
 
 
 def test_a_robot_known_to_stand_may_be_taken_to_stand_in_its_nominal_posture(
@@ -125,21 +125,21 @@ def test_a_robot_known_to_stand_may_be_taken_to_stand_in_its_nominal_posture(
 ) -> None:
     settings = Settings(state_policy="assume_nominal")
     for _ in range(3):
-        now = world.situation.now(settings)
+        now = world.monitor.now(settings)
         assert now is not None
         np.testing.assert_array_equal(now.state.positions, robot.nominal)
         assert now.state.velocities is None and len(now.past) == 0
     assert len(world.warnings) == 1 and "nominal posture" in world.warnings[0]
-    assert world.situation.past(settings, AHEAD) is None
+    assert world.monitor.past(settings, AHEAD) is None
 
 
 def test_the_warning_comes_again_when_the_joint_states_stop_again(world: World) -> None:
     settings = Settings(state_policy="assume_nominal")
     for _ in range(2):
         world.time += 1.0
-        world.situation.now(settings)
+        world.monitor.now(settings)
         world.stand(world.time + 0.1)
-        world.situation.now(settings)
+        world.monitor.now(settings)
     assert len(world.warnings) == 2
 
 
@@ -150,26 +150,25 @@ def test_while_two_senders_contradict_each_other_no_policy_lets_a_motion_begin(
 ) -> None:
     settings = Settings(state_policy=policy, continuation=continuation)
     world.follow(plan, BEGIN + 0.5)
-    world.situation.published(plan)
-    assert world.situation.now(settings) is not None
+    world.monitor.published(plan)
+    assert world.monitor.now(settings) is not None
     for _ in range(20):
         world.time += 0.01
-        world.hear(robot.nominal)
-        world.hear(np.zeros(robot.num_joints))
+        world.receive(robot.nominal)
+        world.receive(np.zeros(robot.num_joints))
     with pytest.raises(SenderConflictError, match="alternates between"):
-        world.situation.now(settings)
+        world.monitor.now(settings)
     with pytest.raises(SenderConflictError, match="left alone until they agree"):
-        world.situation.check_senders(settings)
+        world.inputs.joints.check_senders(world.time)
     ignored = replace(settings, start_from_state=False)
-    assert world.situation.now(ignored) is None
-    world.situation.check_senders(ignored)
+    assert world.monitor.now(ignored) is None
 
 
-def test_whoever_ignores_the_state_gets_none(world: World, plan: ActiveTrajectory) -> None:
+def test_settings_that_ignore_the_state_give_none(world: World, plan: ActiveTrajectory) -> None:
     world.follow(plan, BEGIN + 1.0)
     settings = Settings(start_from_state=False)
-    assert world.situation.now(settings) is None
-    assert world.situation.past(settings, AHEAD) is None
+    assert world.monitor.now(settings) is None
+    assert world.monitor.past(settings, AHEAD) is None
 
 
 # -- where it is
@@ -177,7 +176,7 @@ def test_whoever_ignores_the_state_gets_none(world: World, plan: ActiveTrajector
 
 def test_now_is_the_last_measured_state(world: World, plan: ActiveTrajectory) -> None:
     world.follow(plan, BEGIN + 1.0)
-    now = world.situation.now(Settings())
+    now = world.monitor.now(Settings())
     assert now is not None
     positions, velocities = plan.joints(np.array([BEGIN + 1.0]))
     np.testing.assert_allclose(now.state.positions, positions[0])
@@ -192,19 +191,19 @@ def test_velocities_that_are_not_measured_follow_from_the_positions(
 ) -> None:
     for time in np.arange(BEGIN, BEGIN + 1.0, 0.005):
         world.time = float(time)
-        world.hear(plan.joints(np.array([time]))[0][0])
-    now = world.situation.now(Settings())
+        world.receive(plan.joints(np.array([time]))[0][0])
+    now = world.monitor.now(Settings())
     assert now is not None and now.state.velocities is not None
     true = plan.joints(np.array([world.time]))[1][0]
     assert np.abs(now.state.velocities - true).max() < 0.005 * np.abs(true).max()
 
 
-def test_held_joints_are_told_apart_from_those_that_move() -> None:
+def test_held_joints_are_separate_from_those_that_move() -> None:
     robot = load_robot("g1", joints="upper_body")
     world = World(robot)
     names = (*robot.joint_names, *robot.held)
     world.inputs.joints.update(names, np.arange(len(names)).tolist(), [], world.time)
-    now = world.situation.now(Settings())
+    now = world.monitor.now(Settings())
     assert now is not None
     np.testing.assert_array_equal(now.state.positions, np.arange(robot.num_joints))
     assert list(now.held) == list(robot.held)
@@ -219,8 +218,8 @@ def test_without_continuation_there_is_no_past_but_a_state(
 ) -> None:
     world.follow(plan, BEGIN + 1.0)
     settings = Settings(continuation="off")
-    assert world.situation.past(settings, AHEAD) is None
-    now = world.situation.now(settings)
+    assert world.monitor.past(settings, AHEAD) is None
+    now = world.monitor.now(settings)
     assert now is not None
     np.testing.assert_allclose(now.state.positions, plan.joints(np.array([world.time]))[0][0])
 
@@ -230,7 +229,7 @@ def test_the_measured_past_reaches_back_as_far_as_it_is_asked_for(
     world: World, plan: ActiveTrajectory, history: float
 ) -> None:
     world.follow(plan, BEGIN + 2.5)
-    past = world.situation.past(Settings(history=history), AHEAD)
+    past = world.monitor.past(Settings(history=history), AHEAD)
     assert past is not None
     assert past.times[0] == pytest.approx(world.time - history, abs=0.011)
     assert past.times[-1] == pytest.approx(world.time)
@@ -238,10 +237,10 @@ def test_the_measured_past_reaches_back_as_far_as_it_is_asked_for(
     assert past.base is not None and past.base.times[0] <= past.times[0]
 
 
-def test_the_past_goes_on_as_the_plan_under_way_says(world: World, plan: ActiveTrajectory) -> None:
-    world.situation.published(plan)
+def test_the_active_trajectory_continues_the_past(world: World, plan: ActiveTrajectory) -> None:
+    world.monitor.published(plan)
     world.follow(plan, BEGIN + 1.0)
-    past = world.situation.past(Settings(), AHEAD)
+    past = world.monitor.past(Settings(), AHEAD)
     assert past is not None
     assert past.times[-1] == pytest.approx(world.time + AHEAD, abs=0.021)
     np.testing.assert_allclose(past.positions, plan.joints(past.times)[0], atol=1e-6)
@@ -255,9 +254,9 @@ def test_the_past_goes_on_as_the_plan_under_way_says(world: World, plan: ActiveT
 def test_a_robot_that_is_a_little_off_its_plan_is_expected_to_come_back(
     world: World, plan: ActiveTrajectory
 ) -> None:
-    world.situation.published(plan)
+    world.monitor.published(plan)
     world.follow(plan, BEGIN + 1.0, off=0.1)
-    past = world.situation.past(Settings(), 1.4)
+    past = world.monitor.past(Settings(), 1.4)
     assert past is not None
     off = (past.positions - plan.joints(past.times)[0]).mean(1)
     later = past.times > world.time
@@ -269,8 +268,8 @@ def test_a_robot_that_is_a_little_off_its_plan_is_expected_to_come_back(
 def test_the_planned_base_is_seen_from_the_measured_one(
     world: World, plan: ActiveTrajectory
 ) -> None:
-    """Odometry and plan need not agree where the world's origin and its x axis are."""
-    world.situation.published(plan)
+    """Odometry and plan may have different worlds."""
+    world.monitor.published(plan)
     turn, shift = Rotation.from_euler("z", 2.0), np.array([5.0, 6.0, 0.0])
     for time in np.arange(BEGIN, BEGIN + 1.0, 0.01):
         world.time = float(time)
@@ -280,7 +279,7 @@ def test_the_planned_base_is_seen_from_the_measured_one(
         )
         place = plan.base(np.array([time]))[0][0]
         world.inputs.base.update(turn.apply(place) + shift, turn.as_quat(), "", time, 0.0)
-    past = world.situation.past(Settings(), AHEAD)
+    past = world.monitor.past(Settings(), AHEAD)
     assert past is not None and past.base is not None
     expected = turn.apply(plan.base(past.base.times)[0]) + shift
     np.testing.assert_allclose(past.base.positions, expected, atol=1e-6)
@@ -290,17 +289,17 @@ def test_the_planned_base_is_seen_from_the_measured_one(
 def test_a_plan_that_the_robot_does_not_follow_is_not_believed(
     world: World, plan: ActiveTrajectory
 ) -> None:
-    world.situation.published(plan)
+    world.monitor.published(plan)
     world.follow(plan, BEGIN + 1.0, off=0.6)
-    past = world.situation.past(Settings(), AHEAD)
+    past = world.monitor.past(Settings(), AHEAD)
     assert past is not None
     assert past.times[-1] == pytest.approx(world.time)
 
 
-def test_a_plan_that_is_over_says_nothing_more(world: World, plan: ActiveTrajectory) -> None:
-    world.situation.published(replace(plan, begin=BEGIN - 10.0))
+def test_a_plan_that_is_over_predicts_nothing(world: World, plan: ActiveTrajectory) -> None:
+    world.monitor.published(replace(plan, begin=BEGIN - 10.0))
     world.stand(BEGIN + 1.0)
-    past = world.situation.past(Settings(), AHEAD)
+    past = world.monitor.past(Settings(), AHEAD)
     assert past is not None
     assert past.times[-1] == pytest.approx(world.time)
 
@@ -308,10 +307,10 @@ def test_a_plan_that_is_over_says_nothing_more(world: World, plan: ActiveTraject
 def test_a_plan_may_be_continued_without_looking_at_the_robot(
     world: World, plan: ActiveTrajectory
 ) -> None:
-    world.situation.published(plan)
+    world.monitor.published(plan)
     world.time = BEGIN + 1.5
     settings = Settings(continuation="from_plan")
-    past, now = world.situation.past(settings, AHEAD), world.situation.now(settings)
+    past, now = world.monitor.past(settings, AHEAD), world.monitor.now(settings)
     assert past is not None and now is not None
     np.testing.assert_allclose(past.positions, plan.joints(past.times)[0])
     assert past.times[0] == pytest.approx(BEGIN + 0.5)
@@ -324,27 +323,25 @@ def test_a_plan_may_be_continued_without_looking_at_the_robot(
 
 def test_before_the_first_plan_the_measured_states_are_continued(world: World) -> None:
     world.stand(BEGIN + 1.2)
-    past = world.situation.past(Settings(continuation="from_plan"), AHEAD)
+    past = world.monitor.past(Settings(continuation="from_plan"), AHEAD)
     assert past is not None and past.seconds == pytest.approx(1.0, abs=0.02)
 
 
-def test_a_robot_only_just_heard_of_that_stands_has_stood_before(
-    world: World, robot: Robot
-) -> None:
+def test_a_short_history_of_a_robot_at_rest_is_extended_back(world: World, robot: Robot) -> None:
     world.stand(BEGIN + 0.1)
-    past = world.situation.past(Settings(), AHEAD)
+    past = world.monitor.past(Settings(), AHEAD)
     assert past is not None
     assert past.seconds == pytest.approx(1.0, abs=0.03)
     assert (np.diff(past.times) > 0).all() and np.diff(past.times).max() < 0.05
     np.testing.assert_allclose(past.positions, np.tile(robot.nominal, (len(past), 1)))
 
 
-def test_a_robot_only_just_heard_of_that_moves_is_not_made_to_have_stood(
+def test_a_short_history_of_a_moving_robot_is_not_extended(
     world: World, plan: ActiveTrajectory
 ) -> None:
     world.time = BEGIN + 0.6
     world.follow(plan, BEGIN + 0.8)
-    past = world.situation.past(Settings(), AHEAD)
+    past = world.monitor.past(Settings(), AHEAD)
     assert past is not None
     assert past.seconds < 0.25
 
@@ -356,9 +353,9 @@ def test_a_robot_only_just_heard_of_that_moves_is_not_made_to_have_stood(
 def test_a_robot_that_follows_a_plan_is_met_further_along(
     world: World, plan: ActiveTrajectory, continuation: str
 ) -> None:
-    world.situation.published(plan)
+    world.monitor.published(plan)
     world.follow(plan, BEGIN + 1.0)
-    now = world.situation.now(Settings(continuation=continuation), AHEAD)
+    now = world.monitor.now(Settings(continuation=continuation), AHEAD)
     assert now is not None and now.lead is not None
     assert now.since == pytest.approx(world.time)
     assert now.time == pytest.approx(world.time + AHEAD)
@@ -380,9 +377,9 @@ def test_a_robot_whose_future_is_not_known_is_met_where_it_is(
 ) -> None:
     begin = {"over": BEGIN - 10.0, "not begun": BEGIN + 5.0}.get(why, BEGIN)
     if why != "no plan":
-        world.situation.published(replace(plan, begin=begin))
+        world.monitor.published(replace(plan, begin=begin))
     world.follow(plan, BEGIN + 1.0, off=0.6 if why == "not followed" else 0.0)
-    now = world.situation.now(Settings(), AHEAD)
+    now = world.monitor.now(Settings(), AHEAD)
     assert now is not None and now.lead is None
     assert now.time == now.since == pytest.approx(world.time)
     here = plan.joints(np.array([world.time]))[0][0] + (0.6 if why == "not followed" else 0.0)
@@ -397,10 +394,10 @@ def test_a_robot_whose_future_is_not_known_is_met_where_it_is(
 def test_the_joints_show_when_a_controller_began(
     world: World, plan: ActiveTrajectory, late: float, off: float
 ) -> None:
-    world.situation.published(replace(plan, on_arrival=True))
+    world.monitor.published(replace(plan, on_arrival=True))
     true = replace(plan, begin=BEGIN + late)
     world.follow(true, BEGIN + late + 0.8, off)
-    now = world.situation.now(Settings(), AHEAD)
+    now = world.monitor.now(Settings(), AHEAD)
     assert now is not None and now.lead is not None
     assert now.lead.plan.begin == pytest.approx(true.begin, abs=0.002)
     if not off:
@@ -408,7 +405,7 @@ def test_the_joints_show_when_a_controller_began(
         np.testing.assert_allclose(now.state.positions, there.positions, atol=1e-3)
         assert now.state.velocities is not None and there.velocities is not None
         np.testing.assert_allclose(now.state.velocities, there.velocities, atol=3e-3)
-    past = world.situation.past(Settings(), AHEAD)
+    past = world.monitor.past(Settings(), AHEAD)
     assert past is not None
     if not off:
         np.testing.assert_allclose(past.positions, true.joints(past.times)[0], atol=2e-3)
@@ -417,14 +414,14 @@ def test_the_joints_show_when_a_controller_began(
 def test_noise_of_the_joints_does_not_hide_when_a_controller_began(
     world: World, plan: ActiveTrajectory
 ) -> None:
-    world.situation.published(replace(plan, on_arrival=True))
+    world.monitor.published(replace(plan, on_arrival=True))
     noise = np.random.default_rng(0)
     true = replace(plan, begin=BEGIN + 0.05)
     for time in np.arange(BEGIN, BEGIN + 0.8, 0.01):
         world.time = float(time)
         positions, velocities = true.joints(np.array([time]))
-        world.hear(positions[0] + noise.normal(0.0, 2e-3, world.robot.num_joints), velocities[0])
-    now = world.situation.now(Settings(), AHEAD)
+        world.receive(positions[0] + noise.normal(0.0, 2e-3, world.robot.num_joints), velocities[0])
+    now = world.monitor.now(Settings(), AHEAD)
     assert now is not None and now.lead is not None
     assert now.lead.plan.begin == pytest.approx(true.begin, abs=0.01)
 
@@ -432,9 +429,9 @@ def test_noise_of_the_joints_does_not_hide_when_a_controller_began(
 def test_while_the_plan_stands_still_it_is_taken_to_have_begun_as_usual(
     world: World, plan: ActiveTrajectory
 ) -> None:
-    world.situation.published(replace(plan, on_arrival=True))
+    world.monitor.published(replace(plan, on_arrival=True))
     world.stand(BEGIN + 0.02)
-    now = world.situation.now(Settings(), AHEAD)
+    now = world.monitor.now(Settings(), AHEAD)
     assert now is not None and now.lead is not None
     assert now.lead.plan.begin == pytest.approx(BEGIN, abs=0.02)
 
@@ -442,7 +439,7 @@ def test_while_the_plan_stands_still_it_is_taken_to_have_begun_as_usual(
 def test_what_was_found_is_not_forgotten_when_the_plan_stands_still(
     world: World, plan: ActiveTrajectory, robot: Robot
 ) -> None:
-    """The memory of joint states reaches back three seconds, a plan further."""
+    """The buffer is three seconds long, a plan may be longer."""
     times = np.array([0.0, 1.0, 8.0, 9.0])
     rows = robot.nominal + np.array([[0.0], [0.3], [0.3], [0.0]])
     made = replace(
@@ -453,11 +450,11 @@ def test_what_was_found_is_not_forgotten_when_the_plan_stands_still(
         base_position=np.zeros((4, 3)),
         base_quaternion=np.tile([0.0, 0.0, 0.0, 1.0], (4, 1)),
     )
-    world.situation.published(ActiveTrajectory(made, BEGIN, on_arrival=True))
+    world.monitor.published(ActiveTrajectory(made, BEGIN, on_arrival=True))
     true = ActiveTrajectory(made, BEGIN + 0.1)
     for until in (1.0, 6.0):
         world.follow(true, BEGIN + until)
-        now = world.situation.now(Settings(), AHEAD)
+        now = world.monitor.now(Settings(), AHEAD)
     assert now is not None and now.lead is not None
     assert now.lead.plan.begin == pytest.approx(true.begin, abs=0.002)
 
@@ -465,22 +462,22 @@ def test_what_was_found_is_not_forgotten_when_the_plan_stands_still(
 def test_a_plan_that_the_robot_never_began_is_not_under_way(
     world: World, plan: ActiveTrajectory
 ) -> None:
-    world.situation.published(replace(plan, on_arrival=True))
+    world.monitor.published(replace(plan, on_arrival=True))
     world.stand(BEGIN + 1.2)
-    now = world.situation.now(Settings(), AHEAD)
+    now = world.monitor.now(Settings(), AHEAD)
     assert now is not None and now.lead is None
-    past = world.situation.past(Settings(), AHEAD)
+    past = world.monitor.past(Settings(), AHEAD)
     assert past is not None and past.times[-1] == pytest.approx(world.time)
 
 
 def test_a_robot_that_has_only_just_begun_late_is_under_way(
     world: World, plan: ActiveTrajectory
 ) -> None:
-    world.situation.published(replace(plan, on_arrival=True))
+    world.monitor.published(replace(plan, on_arrival=True))
     true = replace(plan, begin=BEGIN + 0.9)
     # The joints have gone 0.02 rad.
     world.follow(true, BEGIN + 0.9 + 0.22)
-    now = world.situation.now(Settings(), AHEAD)
+    now = world.monitor.now(Settings(), AHEAD)
     assert now is not None and now.lead is not None
     assert now.lead.plan.begin == pytest.approx(true.begin, abs=0.01)
 
@@ -488,15 +485,15 @@ def test_a_robot_that_has_only_just_begun_late_is_under_way(
 def test_a_robot_that_was_stopped_does_not_follow_its_plan(
     world: World, plan: ActiveTrajectory
 ) -> None:
-    """An emergency stop, or a controller that gave up: it stands near its plan, which goes on."""
-    world.situation.published(plan)
+    """After an emergency stop the robot stands near its plan, which continues."""
+    world.monitor.published(plan)
     world.follow(plan, BEGIN + 1.0)
     stopped = plan.joints(np.array([world.time]))[0][0]
     for time in np.arange(BEGIN + 1.0, BEGIN + 1.35, 0.01):
         world.time = float(time)
-        world.hear(stopped, np.zeros_like(stopped))
+        world.receive(stopped, np.zeros_like(stopped))
     assert np.abs(plan.joints(np.array([world.time]))[0][0] - stopped).max() < 0.5
-    now = world.situation.now(Settings(), AHEAD)
+    now = world.monitor.now(Settings(), AHEAD)
     assert now is not None and now.lead is None
 
 
@@ -505,45 +502,45 @@ def test_a_controller_that_took_long_to_accept_began_when_it_did(
 ) -> None:
     sent = replace(plan, on_arrival=True)
     world.stand(BEGIN + 2.0)
-    world.situation.published(sent)
+    world.monitor.published(sent)
     true = replace(plan, begin=world.time + 0.01)
     world.follow(true, world.time + 1.0)
-    now = world.situation.now(Settings(), AHEAD)
+    now = world.monitor.now(Settings(), AHEAD)
     assert now is not None and now.lead is not None
     assert now.lead.plan.begin == pytest.approx(true.begin, abs=0.002)
 
 
 def test_only_the_plan_that_is_meant_is_forgotten(world: World, plan: ActiveTrajectory) -> None:
-    world.situation.published(plan)
+    world.monitor.published(plan)
     world.follow(plan, BEGIN + 1.0)
-    world.situation.forget(replace(plan.trajectory))
-    now = world.situation.now(Settings(), AHEAD)
+    world.monitor.forget(replace(plan.trajectory))
+    now = world.monitor.now(Settings(), AHEAD)
     assert now is not None and now.lead is not None
-    assert world.situation.confirmed(now.lead, Settings()) is not None
-    world.situation.forget(plan.trajectory)
-    assert world.situation.confirmed(now.lead, Settings()) is None
-    now = world.situation.now(Settings(), AHEAD)
+    assert world.monitor.confirmed(now.lead, Settings()) is not None
+    world.monitor.forget(plan.trajectory)
+    assert world.monitor.confirmed(now.lead, Settings()) is None
+    now = world.monitor.now(Settings(), AHEAD)
     assert now is not None and now.lead is None
 
 
 def test_a_lead_is_confirmed_with_what_was_learnt_meanwhile(
     world: World, plan: ActiveTrajectory
 ) -> None:
-    world.situation.published(replace(plan, on_arrival=True))
+    world.monitor.published(replace(plan, on_arrival=True))
     true = replace(plan, begin=BEGIN + 0.12)
     world.follow(true, BEGIN + 0.13)
-    now = world.situation.now(Settings(), AHEAD)
+    now = world.monitor.now(Settings(), AHEAD)
     assert now is not None and now.lead is not None
     world.follow(true, BEGIN + 0.7)
-    lead = world.situation.confirmed(now.lead, Settings())
+    lead = world.monitor.confirmed(now.lead, Settings())
     assert lead is not None
     assert lead.plan.begin == pytest.approx(true.begin, abs=0.002)
     assert (lead.time, lead.measured) == (now.lead.time, now.lead.measured)
 
 
-def test_an_assumed_state_is_told_from_a_measured_one(world: World) -> None:
-    assumed = world.situation.now(Settings(state_policy="assume_nominal"))
+def test_an_assumed_state_differs_from_a_measured_one(world: World) -> None:
+    assumed = world.monitor.now(Settings(state_policy="assume_nominal"))
     world.stand(BEGIN + 0.5)
-    measured = world.situation.now(Settings())
+    measured = world.monitor.now(Settings())
     assert assumed is not None and not assumed.real
     assert measured is not None and measured.real

@@ -1,4 +1,4 @@
-"""Where the floating base is: poses of links that cannot move against it."""
+"""Poses of the floating base, from those of links that are fixed to it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import pinocchio as pin
 import pytest
 from scipy.spatial.transform import Rotation
 
-from nextscale_core.robots import Robot, RobotTrajectory, load_robot
-from nextscale_ros.messages.conversions import base_poses, base_trajectory
-from nextscale_ros.robot_state.base_pose_buffer import BasePoseBuffer, BasePoseError, ImuBuffer
+from nextscale_core.estimation.base_pose import BasePoseBuffer, BasePoseError, ImuBuffer
+from nextscale_core.robots import Robot, load_robot
 
 UPRIGHT = np.array([0.0, 0.0, 0.0, 1.0])
 PLACE = np.array([0.3, -0.2, 0.75])
@@ -30,10 +29,10 @@ def root_link(robot: Robot) -> str:
 
 
 def test_a_pose_of_the_root_link_becomes_the_pose_of_the_base(robot: Robot, turn: Rotation) -> None:
-    memory = BasePoseBuffer(robot)
+    buffer = BasePoseBuffer(robot)
     of_root = robot.root_quaternion(turn.as_quat())
-    memory.update(PLACE, of_root, root_link(robot), 5.0, 0.0)
-    pose = memory.last(5.1, 0.2)
+    buffer.update(PLACE, of_root, root_link(robot), 5.0, 0.0)
+    pose = buffer.last(5.1, 0.2)
     assert pose is not None
     np.testing.assert_allclose(pose.position, PLACE, atol=1e-12)
     assert (Rotation.from_quat(pose.quaternion) * turn.inv()).magnitude() < 1e-9
@@ -41,15 +40,15 @@ def test_a_pose_of_the_root_link_becomes_the_pose_of_the_base(robot: Robot, turn
 
 def test_the_root_link_of_an_icub_looks_backwards_and_its_base_does_not() -> None:
     icub = load_robot("icub")
-    memory = BasePoseBuffer(icub)
-    memory.update(PLACE, UPRIGHT, root_link(icub), 1.0, 0.0)
-    pose = memory.last(1.0, 0.2)
+    buffer = BasePoseBuffer(icub)
+    buffer.update(PLACE, UPRIGHT, root_link(icub), 1.0, 0.0)
+    pose = buffer.last(1.0, 0.2)
     assert pose is not None
     ahead = Rotation.from_quat(pose.quaternion).apply([1.0, 0.0, 0.0])
     np.testing.assert_allclose(ahead, [-1.0, 0.0, 0.0], atol=1e-6)
 
 
-def test_a_link_that_is_fixed_to_the_root_tells_the_base_too(robot: Robot, turn: Rotation) -> None:
+def test_a_link_that_is_fixed_to_the_root_gives_the_base_too(robot: Robot, turn: Rotation) -> None:
     model = robot.model
     links = [frame for frame in model.frames if frame.type == pin.FrameType.BODY]
     fixed = [link for link in links if link.parentJoint == 1 and link.name != root_link(robot)]
@@ -57,9 +56,9 @@ def test_a_link_that_is_fixed_to_the_root_tells_the_base_too(robot: Robot, turn:
     for frame in fixed:
         link_place = PLACE + turn.apply(np.array(frame.placement.translation))
         link_turn = turn * Rotation.from_matrix(np.array(frame.placement.rotation))
-        memory = BasePoseBuffer(robot)
-        memory.update(link_place, link_turn.as_quat(), frame.name, 1.0, 0.0)
-        pose = memory.last(1.0, 0.2)
+        buffer = BasePoseBuffer(robot)
+        buffer.update(link_place, link_turn.as_quat(), frame.name, 1.0, 0.0)
+        pose = buffer.last(1.0, 0.2)
         assert pose is not None
         np.testing.assert_allclose(pose.position, PLACE, atol=1e-9)
         assert (Rotation.from_quat(pose.quaternion) * turn.inv()).magnitude() < 1e-6
@@ -68,38 +67,19 @@ def test_a_link_that_is_fixed_to_the_root_tells_the_base_too(robot: Robot, turn:
 def test_without_a_name_it_is_the_root_link(robot: Robot, turn: Rotation) -> None:
     poses = []
     for link in ("", root_link(robot)):
-        memory = BasePoseBuffer(robot)
-        memory.update(PLACE, turn.as_quat(), link, 1.0, 0.0)
-        poses.append(memory.last(1.0, 1.0))
+        buffer = BasePoseBuffer(robot)
+        buffer.update(PLACE, turn.as_quat(), link, 1.0, 0.0)
+        poses.append(buffer.last(1.0, 1.0))
     assert poses[0] is not None and poses[1] is not None
     np.testing.assert_array_equal(poses[0].quaternion, poses[1].quaternion)
-
-
-def test_what_is_published_comes_back_as_it_was(robot: Robot, turn: Rotation) -> None:
-    plan = RobotTrajectory(
-        robot=robot.name,
-        joint_names=(),
-        positions=np.zeros((2, 0)),
-        velocities=np.zeros((2, 0)),
-        time_from_start=np.array([0.0, 1.0]),
-        base_position=np.tile(PLACE, (2, 1)),
-        base_quaternion=np.tile(turn.as_quat(), (2, 1)),
-        fps=1.0,
-    )
-    place, quaternion = base_poses(base_trajectory(plan, "odom", robot=robot))
-    memory = BasePoseBuffer(robot)
-    memory.update(place[0], quaternion[0], root_link(robot), 1.0, 0.0)
-    pose = memory.last(1.0, 0.2)
-    assert pose is not None
-    assert (Rotation.from_quat(pose.quaternion) * turn.inv()).magnitude() < 1e-9
 
 
 def test_a_prefixed_frame_means_the_link_behind_the_prefix(robot: Robot, turn: Rotation) -> None:
     poses = []
     for prefix in ("", "left/", "/left/", "fleet/left/"):
-        memory = BasePoseBuffer(robot)
-        memory.update(PLACE, turn.as_quat(), prefix + root_link(robot), 1.0, 0.0)
-        poses.append(memory.last(1.0, 1.0))
+        buffer = BasePoseBuffer(robot)
+        buffer.update(PLACE, turn.as_quat(), prefix + root_link(robot), 1.0, 0.0)
+        poses.append(buffer.last(1.0, 1.0))
     assert all(pose is not None for pose in poses)
     for pose in poses[1:]:
         np.testing.assert_array_equal(pose.quaternion, poses[0].quaternion)
@@ -107,7 +87,7 @@ def test_a_prefixed_frame_means_the_link_behind_the_prefix(robot: Robot, turn: R
 
 def test_a_link_that_moves_against_the_base_is_refused(robot: Robot) -> None:
     moving = next(frame.name for frame in robot.model.frames if frame.parentJoint > 1)
-    with pytest.raises(BasePoseError, match=f"'{moving}' do not tell.*{root_link(robot)}"):
+    with pytest.raises(BasePoseError, match=f"'{moving}' do not determine.*{root_link(robot)}"):
         BasePoseBuffer(robot).update(PLACE, UPRIGHT, moving, 1.0, 0.0)
 
 
@@ -129,27 +109,27 @@ def test_an_unknown_link_is_refused(robot: Robot) -> None:
 def test_a_pose_that_is_none_is_refused_and_leaves_the_one_before(
     place: list[float], quaternion: list[float], reason: str
 ) -> None:
-    memory = BasePoseBuffer(load_robot("g1"))
-    memory.update(PLACE, UPRIGHT, "", 1.0, 0.0)
+    buffer = BasePoseBuffer(load_robot("g1"))
+    buffer.update(PLACE, UPRIGHT, "", 1.0, 0.0)
     with pytest.raises(BasePoseError, match=reason):
-        memory.update(np.array(place), np.array(quaternion), "", 1.1, 0.0)
-    pose = memory.last(1.1, 0.2)
+        buffer.update(np.array(place), np.array(quaternion), "", 1.1, 0.0)
+    pose = buffer.last(1.1, 0.2)
     assert pose is not None and pose.time == 1.0
 
 
 def test_an_old_pose_does_not_count() -> None:
-    memory = BasePoseBuffer(load_robot("g1"))
-    assert memory.last(0.0, 10.0) is None
-    memory.update(PLACE, UPRIGHT, "", 1.0, 0.0)
-    assert memory.last(1.3, 0.2) is None
+    buffer = BasePoseBuffer(load_robot("g1"))
+    assert buffer.last(0.0, 10.0) is None
+    buffer.update(PLACE, UPRIGHT, "", 1.0, 0.0)
+    assert buffer.last(1.3, 0.2) is None
 
 
 def test_a_track_needs_two_poses_and_has_no_floor_of_its_own() -> None:
-    memory = BasePoseBuffer(load_robot("g1"))
-    memory.update(PLACE, UPRIGHT, "", 1.0, 0.0)
-    assert memory.track(0.0) is None
-    memory.update(PLACE + 0.1, UPRIGHT, "", 1.1, 0.0)
-    track = memory.track(0.0)
+    buffer = BasePoseBuffer(load_robot("g1"))
+    buffer.update(PLACE, UPRIGHT, "", 1.0, 0.0)
+    assert buffer.track(0.0) is None
+    buffer.update(PLACE + 0.1, UPRIGHT, "", 1.1, 0.0)
+    track = buffer.track(0.0)
     assert track is not None and track.floor is None
     assert track.times.tolist() == [1.0, 1.1]
     np.testing.assert_allclose(track.positions, [PLACE, PLACE + 0.1])

@@ -1,4 +1,4 @@
-"""From the clock of a sender to the clock of this process."""
+"""Clock offsets of senders."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextscale_ros.robot_state.clock_offset import JUMP, PATIENCE, ClockOffset
+from nextscale_core.estimation.clock import JUMP, PATIENCE, ClockOffset
 
 AHEAD = 1.7e9
-"""The sender counts from 1970, we from the start of the machine [s]."""
+"""The sender's clock starts in 1970, the local one with the machine [s]."""
 
 
 def heard(stamps: np.ndarray, arrivals: np.ndarray, clock: ClockOffset | None = None) -> np.ndarray:
@@ -58,7 +58,7 @@ def test_messages_without_a_stamp_do_not_disturb_those_with_one() -> None:
 
 
 def test_a_sender_with_our_own_clock_is_taken_at_its_word() -> None:
-    """However late its messages are: then what we stamp means to it what it meant."""
+    """However late its messages are: stamps have the same meaning on both sides."""
     clock = ClockOffset()
     late = np.random.default_rng(0).exponential(0.02, 100)
     for number, delay in enumerate(late):
@@ -79,7 +79,7 @@ def test_a_sender_with_another_clock_is_not(off: float) -> None:
     assert clock.stamp(0.3) == pytest.approx(AHEAD + off + 0.3, abs=0.01)
 
 
-def test_a_clock_that_was_never_told_is_not_known() -> None:
+def test_without_stamps_the_clock_is_not_known() -> None:
     clock = ClockOffset()
     clock.local(0.0, 5.0)
     assert clock.stamp(5.0) is None
@@ -106,7 +106,7 @@ def test_a_sender_that_left_our_clock_is_believed_again_after_a_while() -> None:
 
 
 def test_a_simulation_that_is_reset_does_not_disturb_the_order() -> None:
-    """Its clock is ours then: both jump, and what was measured stays in order."""
+    """Both clocks are the same: both jump, and the measurements stay in order."""
     clock, before = ClockOffset(), -1.0
     for number in range(200):
         arrival = 0.01 * number
@@ -119,7 +119,7 @@ def test_a_simulation_that_is_reset_does_not_disturb_the_order() -> None:
 
 
 @pytest.mark.parametrize("own", [np.nan, 0.002])
-def test_what_is_told_again_and_again_grows_old(own: float) -> None:
+def test_a_repeated_stamp_grows_old(own: float) -> None:
     clock = ClockOffset()
     first = clock.local(AHEAD, 1.0, AHEAD + own)
     for arrival in np.arange(1.01, 1.0 + 4 * PATIENCE, 0.01):

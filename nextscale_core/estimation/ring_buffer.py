@@ -1,19 +1,22 @@
-"""The last rows of a stream, in fixed memory."""
+"""Ring buffer of timed rows."""
 
 from __future__ import annotations
 
 import numpy as np
 
+BUFFER_SECONDS = 3.0
+"""Length of the buffered history of the robot's state [s]."""
 
-class Ring:
-    """Rows with increasing times; the oldest make room for new ones.
+
+class RingBuffer:
+    """The last rows of a stream, with increasing times, in fixed memory.
 
     Args:
-        capacity: Rows kept.
+        capacity: Maximum number of rows; the oldest are overwritten.
         width: Numbers in a row.
 
     Attributes:
-        last: Time of the newest row [s]; minus infinity while there is none.
+        last: Time of the newest row [s]; minus infinity while empty.
     """
 
     def __init__(self, capacity: int, width: int) -> None:
@@ -27,15 +30,7 @@ class Ring:
         return self._count
 
     def add(self, time: float, row: np.ndarray) -> bool:
-        """Add a row; one that is not newer than the last is left out.
-
-        Args:
-            time: When [s].
-            row: (width,) numbers.
-
-        Returns:
-            Whether it was added.
-        """
+        """Add a row (width,) at a time [s]; returns False, and adds nothing, if it is not newer."""
         if not time > self.last:
             return False
         self._times[self._next] = time
@@ -46,12 +41,12 @@ class Ring:
         return True
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all rows."""
         self._next = self._count = 0
         self.last = -np.inf
 
     def since(self, time: float) -> tuple[np.ndarray, np.ndarray]:
-        """Times (N,) and rows (N, width) from `time` on, oldest first; copies."""
+        """Copies of the times (N,) and rows (N, width) from `time` on, oldest first."""
         order = (self._next - self._count + np.arange(self._count)) % len(self._times)
         times = self._times[order]
         first = int(np.searchsorted(times, time))

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from nextscale_ros.robot_state.joint_state_buffer import JointStateBuffer
-from nextscale_ros.robot_state.velocities import end_velocities
+from nextscale_core.estimation.joint_states import JointStateBuffer
+from nextscale_core.estimation.joint_velocities import end_velocities
 
 JOINTS = 8
 RATES = (50.0, 100.0, 200.0, 500.0, 1000.0)
@@ -35,7 +35,7 @@ def sampled(rate: float, seed: int, seconds: float = 1.0) -> np.ndarray:
 
 
 def errors(rate: float, noise: float, late: float = 0.0) -> np.ndarray:
-    """(40, J) [rad/s]; noise of the positions [rad], and of times told without a stamp [s]."""
+    """(40, J) [rad/s]; noise of the positions [rad], and of times without stamps [s]."""
     found = []
     for seed in range(40):
         random = np.random.default_rng(1000 + seed)
@@ -105,7 +105,7 @@ def test_joints_with_gaps_are_fitted_to_what_there_is_of_them() -> None:
 
 
 @pytest.mark.parametrize("count", range(6))
-def test_of_few_positions_what_they_tell_is_taken(count: int) -> None:
+def test_three_positions_are_enough(count: int) -> None:
     times = np.arange(count) * 0.01
     found = end_velocities(times, np.tile(times[:, None] * 0.5, 2))
     if count < 3:
@@ -136,16 +136,16 @@ def some(velocities: np.ndarray) -> list[float]:
 
 @pytest.mark.parametrize("said", [none, nan, zero, some])
 @pytest.mark.parametrize("rate", RATES)
-def test_the_state_has_velocities_whatever_the_joint_states_say_of_them(
+def test_the_state_has_velocities_whatever_the_joint_states_contain(
     rate: float, said: Callable[[np.ndarray], list[float]]
 ) -> None:
     for seed in range(5):
         positions, velocities = moving(seed)
-        memory = JointStateBuffer(NAMES)
+        buffer = JointStateBuffer(NAMES)
         times = sampled(rate, seed)
         for at, position, velocity in zip(times, positions(times), velocities(times), strict=True):
-            memory.update(NAMES, position.tolist(), said(velocity), at + 0.003, at, at + 0.003)
-        state, measured = memory.read(times[-1] + 0.003, 0.2)
+            buffer.update(NAMES, position.tolist(), said(velocity), at + 0.003, at, at + 0.003)
+        state, measured = buffer.read(times[-1] + 0.003, 0.2)
         assert measured == pytest.approx(times[-1])
         assert state.velocities is not None
         off = np.abs(state.velocities - velocities(times[-1:])[0])
@@ -156,31 +156,33 @@ def test_the_state_has_velocities_whatever_the_joint_states_say_of_them(
 
 def test_joints_of_two_drivers_without_velocities_go_on_to_the_newest_time() -> None:
     positions, velocities = moving(7)
-    memory = JointStateBuffer(NAMES)
+    buffer = JointStateBuffer(NAMES)
     times = sampled(200.0, 7)
     for index, (at, position) in enumerate(zip(times, positions(times), strict=True)):
         half = slice(0, 4) if index % 2 else slice(4, 8)
-        memory.update(NAMES[half], position[half].tolist(), [], at, at, at)
-    state, measured = memory.read(times[-1], 0.2)
+        buffer.update(NAMES[half], position[half].tolist(), [], at, at, at)
+    state, measured = buffer.read(times[-1], 0.2)
     assert state.velocities is not None and measured == pytest.approx(times[-1])
     assert np.abs(state.velocities - velocities(times[-1:])[0]).max() < 0.3
     np.testing.assert_allclose(state.positions, positions(times[-1:])[0], atol=2e-3)
 
 
 def test_velocities_that_are_measured_are_taken_as_they_are() -> None:
-    memory = JointStateBuffer(("a",))
+    buffer = JointStateBuffer(("a",))
     for index in range(100):
-        memory.update(("a",), [0.0], [0.25], index * 0.01, index * 0.01, index * 0.01)
-    state = memory.current(1.0, 0.2)
+        buffer.update(("a",), [0.0], [0.25], index * 0.01, index * 0.01, index * 0.01)
+    state = buffer.read(1.0, 0.2)[0]
     assert state.velocities is not None and state.velocities[0] == 0.25
 
 
-def test_a_continuous_joint_does_not_race_where_its_turns_begin_anew() -> None:
-    memory = JointStateBuffer(("a",), continuous={"a"})
+@pytest.mark.parametrize("missing", [[], [70, 85]], ids=["complete", "with NaN"])
+def test_a_continuous_joint_does_not_race_where_its_turns_begin_anew(missing: list[int]) -> None:
+    buffer = JointStateBuffer(("a", "b"), continuous={"a"})
     for index in range(100):
         at = index * 0.01
         turned = float(np.angle(np.exp(1j * (np.pi - 0.97 + at))))
-        memory.update(("a",), [turned], [], at, at, at)
-    state = memory.current(0.99, 0.2)
+        turned = np.nan if index in missing else turned
+        buffer.update(("a", "b"), [turned, 0.0], [], at, at, at)
+    state, _ = buffer.read(0.99, 0.2)
     assert state.velocities is not None
     assert state.velocities[0] == pytest.approx(1.0, abs=0.01)

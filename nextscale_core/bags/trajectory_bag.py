@@ -1,4 +1,4 @@
-"""Trajectories as recordings that RViz, Foxglove and PlotJuggler play."""
+"""Export of trajectories as recordings that RViz, Foxglove and PlotJuggler play."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ from nextscale_core.bags.definitions import (
 )
 from nextscale_core.bags.reading import NANOSECONDS
 from nextscale_core.bags.writing import BagWriter
+from nextscale_core.estimation.base_pose import root_link
 from nextscale_core.exceptions import BagError
 from nextscale_core.robots.robot import Robot
 from nextscale_core.robots.trajectory import RobotTrajectory
 
 WORLD = "odom"
-"""Frame that the base moves in (REP-105)."""
+"""Frame in which the base moves (REP-105)."""
 
 BEGIN = NANOSECONDS
-"""Time of the first message [ns]: a stamp of 0 would mean 'not known'."""
+"""Time of the first message [ns]: a stamp of 0 would mean that there is none."""
 
 
 def write_bag(
@@ -37,27 +38,27 @@ def write_bag(
     begin: int = BEGIN,
     progress: Callable[[float, float], None] = lambda done, total: None,
 ) -> int:
-    """Write joint states, odometry and transforms of the base, and the trajectory itself.
+    """Write a trajectory, and the joint states, odometry and transforms of its execution.
 
     Topics: /motion_command once at the begin, then /joint_states, /odom and /tf at the rate of the
-    trajectory. The transforms are of the root link; those of the other links come from
-    robot_state_publisher, which listens to the joint states.
+    trajectory. The transforms are of the root link; robot_state_publisher publishes those of the
+    other links from the joint states.
 
     Args:
         trajectory: N points.
-        path: Folder of the bag, which must not exist; the folder above it must.
-        robot: Whose trajectory; None: its root link is called 'base_link', x forward and z up.
-        begin: Time of its first point [ns].
-        progress: Told how many points of how many are written.
+        path: Folder of the bag, which must not exist; its parent must.
+        robot: The robot; None: the root link is called 'base_link', x forward and z up.
+        begin: Time of the first point [ns].
+        progress: Called with the number of points written and their total.
 
     Returns:
-        How many messages were written.
+        Number of messages.
 
     Raises:
-        BagError: the folder exists, cannot be made, or the disk is full.
+        BagError: the folder exists or cannot be created, or the disk is full.
     """
     if not len(trajectory):
-        raise BagError("a trajectory without points makes no bag")
+        raise BagError("a trajectory without points cannot be written as a bag")
     with BagWriter(path) as bag:
         bag.put("/motion_command", JOINT_TRAJECTORY, begin, _command(trajectory, begin))
         for count, (time, states) in enumerate(_states(trajectory, robot, begin)):
@@ -69,7 +70,7 @@ def write_bag(
 
 
 def _command(trajectory: RobotTrajectory, begin: int) -> Any:
-    """The trajectory as a controller gets it."""
+    """The trajectory as a message to a controller."""
     empty = np.empty(0)
     points = [
         message(
@@ -94,16 +95,17 @@ def _command(trajectory: RobotTrajectory, begin: int) -> Any:
 def _states(
     trajectory: RobotTrajectory, robot: Robot | None, begin: int
 ) -> Iterator[tuple[int, list[tuple[str, str, Any]]]]:
-    """For each point its time [ns] and what is published then: topic, type and message."""
-    root = "base_link" if robot is None else robot.model.frames[2].name
+    """For each point its time [ns], and the topics, types and messages published then."""
+    root = "base_link" if robot is None else root_link(robot)
     turns = trajectory.base_quaternion
     if robot is not None:
         turns = robot.root_quaternion(turns)
     linear, angular = _speeds(trajectory, turns)
-    names, times = list(trajectory.joint_names), trajectory.time_from_start
+    names, times, zeros = list(trajectory.joint_names), trajectory.time_from_start, np.zeros(36)
     for n, at in enumerate((times - times[0]).tolist()):
         time = begin + round(at * NANOSECONDS)
-        place, turn = _vector(trajectory.base_position[n]), _quaternion(turns[n])
+        in_world = {"header": _header(WORLD, time), "child_frame_id": root}
+        place, turn = trajectory.base_position[n], _geometry("Quaternion", turns[n])
         state = message(
             JOINT_STATE,
             header=_header("", time),
@@ -112,29 +114,20 @@ def _states(
             velocity=trajectory.velocities[n],
             effort=np.empty(0),
         )
-        position = message("geometry_msgs/msg/Point", **vars(place))
-        pose = message("geometry_msgs/msg/Pose", position=position, orientation=turn)
-        twist = message(
-            "geometry_msgs/msg/Twist", linear=_vector(linear[n]), angular=_vector(angular[n])
+        pose = _geometry("Pose", position=_geometry("Point", place), orientation=turn)
+        twist = _geometry(
+            "Twist",
+            linear=_geometry("Vector3", linear[n]),
+            angular=_geometry("Vector3", angular[n]),
         )
         odometry = message(
             ODOMETRY,
-            header=_header(WORLD, time),
-            child_frame_id=root,
-            pose=message(
-                "geometry_msgs/msg/PoseWithCovariance", pose=pose, covariance=np.zeros(36)
-            ),
-            twist=message(
-                "geometry_msgs/msg/TwistWithCovariance", twist=twist, covariance=np.zeros(36)
-            ),
+            **in_world,
+            pose=_geometry("PoseWithCovariance", pose=pose, covariance=zeros),
+            twist=_geometry("TwistWithCovariance", twist=twist, covariance=zeros),
         )
-        moved = message("geometry_msgs/msg/Transform", translation=place, rotation=turn)
-        transform = message(
-            "geometry_msgs/msg/TransformStamped",
-            header=_header(WORLD, time),
-            child_frame_id=root,
-            transform=moved,
-        )
+        moved = _geometry("Transform", translation=_geometry("Vector3", place), rotation=turn)
+        transform = _geometry("TransformStamped", **in_world, transform=moved)
         yield (
             time,
             [
@@ -146,7 +139,7 @@ def _states(
 
 
 def _speeds(trajectory: RobotTrajectory, turns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Velocities (N, 3) of the root link in its own frame, as odometry tells them [m/s, rad/s]."""
+    """Linear and angular velocities (N, 3) of the root link in its own frame [m/s, rad/s]."""
     times = trajectory.time_from_start
     if len(times) < 2:
         return np.zeros((1, 3)), np.zeros((1, 3))
@@ -168,11 +161,8 @@ def _header(frame: str, nanoseconds: int) -> Any:
     return message("std_msgs/msg/Header", stamp=_time("Time", nanoseconds), frame_id=frame)
 
 
-def _vector(values: np.ndarray) -> Any:
-    x, y, z = values.tolist()
-    return message("geometry_msgs/msg/Vector3", x=x, y=y, z=z)
-
-
-def _quaternion(values: np.ndarray) -> Any:
-    x, y, z, w = values.tolist()
-    return message("geometry_msgs/msg/Quaternion", x=x, y=y, z=z, w=w)
+def _geometry(kind: str, values: np.ndarray | None = None, **fields: Any) -> Any:
+    """A message of geometry_msgs, with numbers as the fields x, y, z and w."""
+    if values is not None:
+        fields = dict(zip("xyzw", values.tolist(), strict=False))
+    return message(f"geometry_msgs/msg/{kind}", **fields)
