@@ -19,7 +19,7 @@ from nextscale_core.exceptions import BagError, MotionFileError
 
 if TYPE_CHECKING:
     from nextscale_core.bags.motion import Reconstruction
-    from nextscale_core.motion.reading import ReadOptions, Remark
+    from nextscale_core.motion.reading import ReadNote, ReadOptions
     from nextscale_core.robots.robot import Robot
     from nextscale_core.robots.trajectory import RobotTrajectory
 
@@ -316,7 +316,7 @@ def _told(found: Reconstruction) -> dict[str, str]:
 
 def _trajectory_of(
     motion: Path, robot: str | None, profile: Path | None, rate: float, options: ReadOptions
-) -> tuple[Robot, RobotTrajectory, tuple[Remark, ...]]:
+) -> tuple[Robot, RobotTrajectory, tuple[ReadNote, ...]]:
     """A trajectory file, or a human motion retargeted, and what its reader remarked."""
     from nextscale_core.cli.planning import Planner
     from nextscale_core.motion import read_motion
@@ -331,4 +331,4 @@ def _trajectory_of(
         return load_robot(robot or trajectory.robot, profile), trajectory, ()
     planner = Planner(robot or "g1", profile, rate)
     clip = read_motion(motion, options)
-    return planner.robot, planner.plan(clip)[0], clip.remarks
+    return planner.robot, planner.plan(clip)[0], clip.notes

@@ -112,7 +112,7 @@ def complete(
         "text": sentence,
         "kept": f"{len(known) / known.fps:.2f} s of {clip}",
         "motion": f"{motion.seconds:.2f} s, {len(motion)} frames, seed {seed}, {pipeline.name}",
-        **notes(known.remarks),
+        **notes(known.notes),
     }
     finish(motion, files, facts, planner, stopwatch)
 

@@ -104,6 +104,6 @@ def edit(
         "text": sentence,
         "changed": f"{where}, {', '.join(names) or 'whole body'}",
         "motion": f"{motion.seconds:.2f} s, {len(motion)} frames, seed {seed}, {pipeline.name}",
-        **notes(old.remarks),
+        **notes(old.notes),
     }
     finish(motion, files, facts, planner, stopwatch)

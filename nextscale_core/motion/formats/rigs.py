@@ -1,8 +1,8 @@
-"""Which joints of a file are which of the 22 joints.
+"""Matching of a file's joints to the 22 joints.
 
-Rigs name and number their joints in many ways. What they share is the body: two legs below one
-joint, two arms below another, a spine between them and a head beyond. So limbs are found by the
-hierarchy and the bones, with names as hints (`limbs.py`), and a map from the user where that fails.
+Rigs name and number their joints in many ways, but share the body: two legs below one joint, two
+arms below another, a spine between them and a head beyond. Limbs are found by the hierarchy and the
+bones, with names as hints (`rig_limbs.py`), and by the user's map where that fails.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from pathlib import Path
 import numpy as np
 
 from nextscale_core.exceptions import ConfigError, MotionFileError
-from nextscale_core.motion.formats.rig_limbs import ARM, LEG, Limb, LimbPair, find_limbs
+from nextscale_core.motion.formats.rig_limbs import ARM, LEG, RigLimb, RigLimbPair, find_limbs
 from nextscale_core.motion.formats.rig_tree import RigTree
 from nextscale_core.motion.skeleton import JOINT_NAMES
 from nextscale_core.yaml_files import read_yaml
 
 _SIDES = ("left", "right")
-_ALONG_SHANK = 0.8  # cosine: an End Site that lies on in the shank shows no toe
-_MIN_FOOT = 0.08  # of the leg; what lies nearer to the ankle is no toe
+_ALONG_SHANK = 0.8  # minimum cosine to the shank of an End Site that does not mark a toe
+_MIN_FOOT = 0.08  # minimum distance of a toe from the ankle as a share of the leg
 _SPINE = ("spine1", "spine2", "spine3")
 _REQUIRED = ("pelvis", *(f"{side}_{part}" for part in (*LEG, *ARM) for side in _SIDES))
 
 
 @dataclass(frozen=True)
 class RigMatch:
-    """Which joints of a file are which of ours.
+    """Joints of a file that correspond to nextscale's.
 
     Attributes:
-        joints: Our joint name -> index in the file; spine joints only where a map names them.
-            'pelvis' is missing where no joint of the file lies there.
+        joints: nextscale's joint name -> index in the file; spine joints only if a map names
+            them. 'pelvis' is missing if the file has no joint there.
         spine: Indices of the spine joints between pelvis and neck, from below.
-        guessed: Our names of limb joints that were found without help of their names.
+        guessed: nextscale's names of limb joints that were found without help of their names.
     """
 
     joints: dict[str, int]
@@ -48,12 +48,12 @@ def match_rig(tree: RigTree, joint_map: Mapping[str, str] | None = None) -> RigM
 
     Args:
         tree: The file's joints.
-        joint_map: Our joint name -> name in the file, for some joints or all; it has the last
-            word.
+        joint_map: nextscale's joint name -> name in the file, for some joints or all; it
+            overrides what is found.
 
     Raises:
         MotionFileError: hips, knees, ankles, shoulders, elbows, wrists, and a head or a neck,
-            are not all found; the message lists what was understood and what was not.
+            are not all found; the message lists the matched and the other joints.
     """
     match = _found(tree)
     if joint_map:
@@ -67,11 +67,10 @@ def match_rig(tree: RigTree, joint_map: Mapping[str, str] | None = None) -> RigM
 
 
 def read_joint_map(path: Path) -> dict[str, str]:
-    """Read a YAML file of lines 'our joint name: name in the motion file'.
+    """Read a YAML file of lines 'joint name of nextscale: name in the motion file'.
 
     Raises:
-        ConfigError: the file cannot be read, is no mapping of names, or names a joint that is
-            none of the 22.
+        ConfigError: the file cannot be read, is not a mapping of names, or names an unknown joint.
     """
     content = read_yaml(path)
     if not isinstance(content, dict) or not content:
@@ -116,41 +115,32 @@ def _found(tree: RigTree) -> RigMatch:
     return RigMatch(joints, tuple(spine), tuple(guessed))
 
 
-def _sided(tree: RigTree, pair: LimbPair, legs: LimbPair | None) -> list[tuple[str, Limb]]:
-    """The limbs with their sides: by name, else by where the feet point."""
+def _sided(tree: RigTree, pair: RigLimbPair, legs: RigLimbPair | None) -> list[tuple[str, RigLimb]]:
+    """The limbs with their sides: by name, otherwise by the direction of the feet."""
     limbs = pair.limbs
     if not pair.has_sides and legs is not None:
         across = tree.positions[:, limbs[0].joints[0]] - tree.positions[:, limbs[1].joints[0]]
-        left = np.cross(_up(tree, legs), _forward(tree, legs))
+        hips, knees, ankles = _leg_joints(tree, legs)
+        toes = [toe for leg in legs.limbs if (toe := _toe(tree, leg)) is not None]
+        # Toes point forward; without toes, knees bend forward.
+        ahead = (
+            tree.positions[:, toes] - ankles if len(toes) == 2 else knees - 0.5 * (hips + ankles)
+        )
+        left = np.cross((hips - ankles).mean(axis=1), ahead.mean(axis=1))
         if float(np.median((across * left).sum(-1))) < 0.0:
             limbs = limbs[1], limbs[0]
     return list(zip(_SIDES, limbs, strict=True))
 
 
-def _up(tree: RigTree, legs: LimbPair) -> np.ndarray:
-    """(F, 3) from the feet to the hips."""
-    hips, _, ankles = _leg_joints(tree, legs)
-    return (hips - ankles).mean(axis=1)
-
-
-def _forward(tree: RigTree, legs: LimbPair) -> np.ndarray:
-    """(F, 3) where the toes point, or where the knees bend if there are no toes."""
-    hips, knees, ankles = _leg_joints(tree, legs)
-    toes = [toe for limb in legs.limbs if (toe := _toe(tree, limb)) is not None]
-    if len(toes) == len(legs.limbs):
-        return (tree.positions[:, toes] - ankles).mean(axis=1)
-    return (knees - 0.5 * (hips + ankles)).mean(axis=1)
-
-
-def _leg_joints(tree: RigTree, legs: LimbPair) -> list[np.ndarray]:
+def _leg_joints(tree: RigTree, legs: RigLimbPair) -> list[np.ndarray]:
     """(F, 2, 3) hips, knees and ankles."""
     return [
         tree.positions[:, [limb.joints[part] for limb in legs.limbs]] for part in range(len(LEG))
     ]
 
 
-def _toe(tree: RigTree, leg: Limb) -> int | None:
-    """The ball of the foot: by its name, else the next joint, else an End Site across the shank."""
+def _toe(tree: RigTree, leg: RigLimb) -> int | None:
+    """The ball of the foot: by name, else the next joint, else an End Site across the shank."""
     _, knee, ankle = leg.joints
     below = [*tree.children[ankle]]
     below += [further for joint in tree.children[ankle] for further in tree.children[joint]]
@@ -165,7 +155,7 @@ def _toe(tree: RigTree, leg: Limb) -> int | None:
     return next(iter([*named, *unnamed, *ends]), None)
 
 
-def _collar(tree: RigTree, arm: Limb, arms: LimbPair) -> int | None:
+def _collar(tree: RigTree, arm: RigLimb, arms: RigLimbPair) -> int | None:
     before = [
         joint
         for joint in arm.before
@@ -175,21 +165,19 @@ def _collar(tree: RigTree, arm: Limb, arms: LimbPair) -> int | None:
     return next(iter(named or before), None)
 
 
-def _pelvis(tree: RigTree, legs: LimbPair) -> int | None:
-    """The joint between the hips; None where the legs hang on something far away."""
+def _pelvis(tree: RigTree, legs: RigLimbPair) -> int | None:
+    """The joint between the hips; None if the legs are attached elsewhere."""
     hips = _leg_joints(tree, legs)[0].mean(axis=1)
-
-    def is_there(joint: int) -> bool:
-        apart = np.linalg.norm(tree.positions[:, joint] - hips, axis=-1)
-        return float(np.median(apart)) < 0.15 * tree.size
-
-    near = [joint for joint in tree.above(legs.trunk) if is_there(joint)]
+    candidates = tree.above(legs.trunk)
+    apart = np.linalg.norm(tree.positions[:, candidates] - hips[:, None], axis=-1)
+    is_near = np.median(apart, axis=0) < 0.15 * tree.size
+    near = [joint for joint, there in zip(candidates, is_near, strict=True) if there]
     named = [joint for joint in near if "pelvis" in tree.hints[joint].joints]
     return next(iter(named or near), None)
 
 
 def _neck_and_head(tree: RigTree, trunk: list[int], taken: set[int]) -> dict[str, int]:
-    """Neck and head: the chain beyond the trunk that is called so, else the longest at the top."""
+    """Neck and head on the chain beyond the trunk with these names, else the longest at the top."""
     found: dict[str, int] = {}
     top = trunk[-1]
     if tree.hints[top].joints == ("neck",):
@@ -213,7 +201,7 @@ def _neck_and_head(tree: RigTree, trunk: list[int], taken: set[int]) -> dict[str
         if all(is_neck):
             head = len(chain)
         else:
-            # The last joint may be the top of the head: skulls are longer than necks.
+            # The last joint may be the top of the head: a skull is longer than a neck.
             has_top = len(chain) > 2 and tree.bone[chain[-1]] > 1.2 * tree.bone[chain[-2]]
             head = len(chain) - (2 if has_top else 1)
     if head < len(chain):
@@ -239,7 +227,7 @@ def _with_map(tree: RigTree, match: RigMatch, joint_map: Mapping[str, str]) -> R
             nearest = difflib.get_close_matches(theirs, index, 3)
             hint = ", ".join(nearest) or ", ".join(list(index)[:8])
             raise MotionFileError(
-                f"the map says {ours}: {theirs}, but the file has no joint {theirs!r}; "
+                f"the map assigns {ours}: {theirs}, but the file has no joint {theirs!r}; "
                 f"it has, for example: {hint}"
             )
     mapped = {ours: index[theirs] for ours, theirs in joint_map.items()}

@@ -13,7 +13,7 @@ from core.motion.rig_files import joints_of, moving_body, write_rig
 from core.motion.rigs_of_the_field import RIGS
 from nextscale_core.exceptions import ConfigError, MotionFileError
 from nextscale_core.motion import MotionClip, ReadOptions, read_bvh
-from nextscale_core.motion.formats.joint_names import name_hints
+from nextscale_core.motion.formats.rig_tree import name_hints
 from nextscale_core.motion.formats.rigs import read_joint_map
 from nextscale_core.motion.skeleton import JOINT_INDEX, JOINT_NAMES
 
@@ -59,9 +59,7 @@ def test_neither_names_nor_the_order_of_joints_matter(seed: int, tmp_path: Path)
     write_rig(rig, body, tmp_path / "a.bvh")
     clip = read_bvh(tmp_path / "a.bvh")
     assert _differences(clip, body.joints()).max() < 0.005
-    assert any(
-        remark.kind == "joints" and "left_knee = 'j" in str(remark) for remark in clip.remarks
-    )
+    assert any(note.kind == "joints" and "left_knee = 'j" in str(note) for note in clip.notes)
 
 
 def _shuffled(lines: list[str], generator: np.random.Generator) -> list[str]:

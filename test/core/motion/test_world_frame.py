@@ -41,7 +41,7 @@ def _save(path: Path, joints: np.ndarray) -> Path:
 
 
 def _kinds(clip: MotionClip) -> set[str]:
-    return {remark.kind for remark in clip.remarks}
+    return {note.kind for note in clip.notes}
 
 
 # -- laws
@@ -227,7 +227,7 @@ def test_somebody_who_stands_along_another_axis_is_set_upright(
     heads = clip.joints[:, JOINT_INDEX["head"], 2]
     assert heads.min() > 1.3
     assert clip.joints[..., 2].min() == pytest.approx(0.0, abs=0.01)
-    assert f"{up} taken as up" in " ".join(map(str, clip.remarks))
+    assert f"{up} taken as up" in " ".join(map(str, clip.notes))
 
 
 @pytest.mark.parametrize("flat", [0.0, 1.0])
@@ -269,9 +269,9 @@ def test_without_toes_the_knees_say_that_axes_are_left_handed() -> None:
     joints = _walking_knees()
     for mirrored in (False, True):
         seen = joints * np.array([1.0, -1.0 if mirrored else 1.0, 1.0])
-        read, remarks = to_world(seen, FileFrame("z"), ReadOptions())
+        read, notes = to_world(seen, FileFrame("z"), ReadOptions())
         np.testing.assert_allclose(read, joints, atol=1e-9)
-        assert ("mirrored" in {remark.kind for remark in remarks}) == mirrored
+        assert ("mirrored" in {note.kind for note in notes}) == mirrored
 
 
 def _walking_knees() -> np.ndarray:
@@ -286,7 +286,7 @@ def _walking_knees() -> np.ndarray:
 def test_a_body_that_never_stands_is_reported(tmp_path: Path) -> None:
     lying = _in_place() @ np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])
     clip = read_motion(_save(tmp_path / "a.npz", lying))
-    assert any("never stands" in str(remark) for remark in clip.remarks)
+    assert any("never stands" in str(note) for note in clip.notes)
 
 
 def test_a_floor_that_is_elsewhere_is_put_to_zero(tmp_path: Path) -> None:
@@ -316,12 +316,12 @@ def test_no_body_is_refused_with_its_size_and_the_option(tmp_path: Path) -> None
         read_motion(path)
     clip = read_motion(path, ReadOptions(unit="0.25"))
     np.testing.assert_allclose(clip.joints, _standing(), atol=1e-4)
-    assert clip.remarks == ()
+    assert clip.notes == ()
 
 
 def test_joints_in_another_order_are_refused(tmp_path: Path) -> None:
     order = np.random.default_rng(0).permutation(22)
-    with pytest.raises(MotionFileError, match="no human's"):
+    with pytest.raises(MotionFileError, match="not a human's"):
         read_motion(_save(tmp_path / "a.npz", _waving()[:, order]))
 
 
@@ -365,7 +365,7 @@ def test_a_t_pose_before_the_motion_is_cut_off(
     speed = np.linalg.norm(np.diff(wrists, axis=0), axis=-1).max() * clip.fps
     assert speed < 6.0
     assert float(np.linalg.norm(clip.joints[0] - motion[0], axis=-1).max()) < 0.02
-    assert any("cut off" in str(remark) for remark in clip.remarks)
+    assert any("cut off" in str(note) for note in clip.notes)
 
 
 def test_a_t_pose_behind_the_motion_is_cut_off(tmp_path: Path) -> None:
