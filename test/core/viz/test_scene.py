@@ -13,11 +13,10 @@ from core.human_clips import walking_clip
 from nextscale_core.exceptions import InvalidMotionError, RobotError
 from nextscale_core.motion.skeleton import JOINT_INDEX
 from nextscale_core.robots import Robot, RobotTrajectory, load_robot
+from nextscale_core.viz.animated_mesh import scene_mesh
 from nextscale_core.viz.mannequin import Mannequin
-from nextscale_core.viz.mesh import Mesh, box, capsule
+from nextscale_core.viz.mesh import Mesh, box, by_color, capsule, creased
 from nextscale_core.viz.scene import Scene, human_scene, human_time, robot_scene
-from nextscale_core.viz.scene_figure import scene_figure
-from nextscale_core.viz.shading import by_color, creased
 
 
 @pytest.fixture(scope="module")
@@ -261,12 +260,12 @@ def test_a_mesh_falls_into_pieces_of_one_colour() -> None:
 
 def test_a_picture_of_both_holds_both_and_its_standing_feet_are_green(sticks: Robot) -> None:
     scene = robot_scene(sticks, swinging(sticks))
-    figure = scene_figure(scene)
-    mesh = figure.mesh(50)
+    animated = scene_mesh(scene)
+    mesh = animated.mesh(50)
     assert scene.robot is not None and scene.human is not None
     middle = scene.human.joints[50, 0] + scene.human.offset
     for root in (scene.robot.base[50], middle):
         assert float(np.linalg.norm(mesh.vertices[:, :2] - root[:2], axis=1).min()) < 0.1
     green = (mesh.colors[:, 1] > 0.6) & (mesh.colors[:, 0] < 0.3)
     assert green.any() == bool(scene.robot.stance[50].any() or scene.human.stance[50].any())
-    assert figure.width is not None and figure.width > 2.0
+    assert animated.width is not None and animated.width > 2.0

@@ -197,7 +197,7 @@ def test_a_live_robot_that_stands_still_has_green_feet(live: Any, sticks: Robot)
     for stamp in (1.0, 1.02):
         live.update_robot(sticks.nominal, base - [0.0, 0.0, low], upright, stamp=stamp)
     green = tuple(round(255 * value) for value in STANCE)
-    colors = [tuple(mesh.color) for meshes in live._stage._robot_feet for mesh, _ in meshes]
+    colors = [tuple(mesh.color) for meshes in live._scene._robot_feet for mesh, _ in meshes]
     assert colors and set(colors) == {green}
 
 
