@@ -92,6 +92,7 @@ def _quat_to_6d(q: np.ndarray) -> np.ndarray:
 
 
 def _across(joints: np.ndarray, hips_sign: float) -> np.ndarray:
+    """(T, 3) unit vectors from left to right of (T, 22, 3) joints."""
     hips = joints[:, 2] - joints[:, 1]  # right minus left
     shoulders = joints[:, 17] - joints[:, 16]
     across = hips_sign * hips + shoulders

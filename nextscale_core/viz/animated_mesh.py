@@ -72,12 +72,7 @@ def human_mesh(clip: MotionClip) -> AnimatedMesh:
 
 
 def robot_mesh(robot: Robot, trajectory: RobotTrajectory, *, detail: float = 0.014) -> AnimatedMesh:
-    """A robot trajectory with the robot's own meshes.
-
-    Args:
-        robot: The robot that the trajectory is for.
-        trajectory: The motion.
-        detail: Size of the smallest feature of a mesh that is kept [m].
+    """A robot trajectory with the robot's meshes, simplified to features of size `detail` [m].
 
     Raises:
         RobotError: the trajectory's joints are not the robot's.
@@ -99,12 +94,7 @@ def robot_mesh(robot: Robot, trajectory: RobotTrajectory, *, detail: float = 0.0
 
 
 def scene_mesh(scene: Scene, *, detail: float = 0.014) -> AnimatedMesh:
-    """The bodies of a scene, their standing feet in green.
-
-    Args:
-        scene: The scene.
-        detail: Size of the smallest feature of a robot's mesh that is kept [m].
-    """
+    """The bodies of a scene, standing feet in green; `detail` as in `robot_mesh`."""
     bodies, footprints = [], []
     legend: dict[str, Color] = {"standing": STANCE}
     robot, human = scene.robot, scene.human

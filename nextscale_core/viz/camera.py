@@ -51,12 +51,9 @@ class Camera:
 
 
 def looking(forward: np.ndarray, *, turn: float, elevation: float) -> np.ndarray:
-    """Unit vector to a camera ahead and to the side of a body.
+    """(3,) unit vector to a camera ahead and to the side of a body that faces (2,) `forward`.
 
-    Args:
-        forward: (2,) horizontal direction that the body faces.
-        turn: Angle from there to the camera, positive to the body's left [rad].
-        elevation: Angle above the horizon [rad].
+    `turn` is the angle from there to the body's left, `elevation` that above the horizon [rad].
     """
     yaw = np.arctan2(forward[1], forward[0]) + turn
     flat = np.cos(elevation)

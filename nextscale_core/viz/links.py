@@ -94,11 +94,8 @@ def require_joints(robot: Robot, trajectory: RobotTrajectory) -> None:
 def robot_body(robot: Robot, detail: float) -> RobotBody:
     """Load the meshes of a robot, or sticks if they are not on this machine.
 
-    The last few bodies are cached, as reading the meshes takes seconds.
-
-    Args:
-        robot: The robot.
-        detail: Size of the smallest feature of a mesh that is kept [m].
+    Meshes are simplified to features of size `detail` [m]. The last few bodies are cached, as
+    reading the meshes takes seconds.
     """
     links = _visuals(robot, detail) or _sticks(robot)
     kinematics = kinematics_of(robot)

@@ -73,15 +73,9 @@ def capsule(
     color: Color,
     sides: int = 14,
 ) -> Mesh:
-    """A tapered tube between two points with a round cap at each end.
+    """A tapered tube between two points (3,) with a round cap at each end [m].
 
-    Args:
-        start: (3,) centre of the first cap [m].
-        end: (3,) centre of the second cap [m].
-        start_radius: Radius at `start` [m].
-        end_radius: Radius at `end` [m].
-        color: Its colour.
-        sides: Number of facets around.
+    `sides` is the number of facets around.
     """
     axis = np.asarray(end, dtype=np.float64) - start
     length = float(np.linalg.norm(axis))
@@ -169,11 +163,7 @@ def creased(mesh: Mesh, angle: float = CREASE) -> Mesh:
     """The same surface, with vertices shared only where it is smooth.
 
     A renderer that averages the normals of the triangles at each vertex then keeps the edges of a
-    box and rounds a tube.
-
-    Args:
-        mesh: Any triangle soup.
-        angle: Maximum angle between the normals of smooth neighbours [rad].
+    box and rounds a tube. Neighbours whose normals differ by less than `angle` are smooth [rad].
     """
     normals = mesh.normals
     length = np.linalg.norm(normals, axis=1)

@@ -57,14 +57,7 @@ def paint_shadow(axes: Axes, camera: Camera, mesh: Mesh, zorder: float = 2.0) ->
 
 
 def paint_ground(axes: Axes, camera: Camera, centre: np.ndarray, radius: float) -> None:
-    """Paint half-metre squares on the floor that fade out towards a radius.
-
-    Args:
-        axes: Axes to paint on.
-        camera: The camera.
-        centre: (2,) middle of the painted floor [m]; the squares stay in place.
-        radius: Radius of the painted floor [m].
-    """
+    """Paint half-metre squares on the floor that fade out from (2,) `centre` to `radius` [m]."""
     step = 0.5
     first = np.floor((np.asarray(centre) - radius) / step) * step
     ticks = np.arange(0.0, 2 * radius + 2 * step, step)

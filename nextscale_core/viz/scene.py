@@ -116,9 +116,7 @@ class Scene:
     @property
     def centre(self) -> np.ndarray:
         """(T, 3) centre between the roots of robot and human as they are drawn [m]."""
-        roots = []
-        if self.robot is not None:
-            roots.append(self.robot.base)
+        roots = [self.robot.base] if self.robot is not None else []
         if self.human is not None:
             roots.append(self.human.joints[:, 0] + self.human.offset)
         return np.mean(roots, axis=0)
@@ -226,7 +224,7 @@ def human_time(clip: MotionClip, seconds: float, times: np.ndarray) -> np.ndarra
 
     Args:
         clip: The human motion.
-        seconds: Length of the robot's trajectory [s].
+        seconds: Length of the trajectory [s].
         times: (N,) times in the trajectory [s].
 
     Returns:

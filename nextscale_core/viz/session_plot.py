@@ -84,12 +84,10 @@ def draw_session(
         raise MotionFileError(f"cannot draw {path.name!r}: pictures of sessions end in .png")
     if not seams or len(executed) < 2:
         raise MotionFileError("a picture of a session needs a sentence and two samples of motion")
-    page = _Page(executed, seams)
-    poses = _Poses(robot, executed, page.frames)
-    page.place(poses.height)
+    page = _Page(robot, executed, seams)
     picture = Figure(figsize=page.size, dpi=_DPI, facecolor="white")
     FigureCanvasAgg(picture)
-    _draw_poses(picture.add_axes(page.strip), page, poses)
+    _draw_poses(picture.add_axes(page.strip), page)
     _draw_velocities(picture.add_axes(page.curves), page)
     count = f"{len(seams)} sentence{'s' if len(seams) > 1 else ''}"
     title = f"{count}, one motion: {robot.name} over {executed.seconds:.1f} s"
@@ -101,58 +99,38 @@ def draw_session(
         raise MotionFileError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-class _Poses:
-    """Bodies to be drawn side by side, each above the origin of the page."""
+class _Page:
+    """Layout of the page, and the poses on it; times and metres share the horizontal axis."""
 
-    def __init__(self, robot: Robot, executed: RobotTrajectory, frames: np.ndarray) -> None:
+    def __init__(self, robot: Robot, executed: RobotTrajectory, seams: Sequence[Spoken]) -> None:
+        self.executed, self.seams = executed, tuple(seams)
+        times = executed.time_from_start
+        self.span = first, last = float(times[0]), float(times[-1])
+        count = int(np.clip(round((last - first) / _EVERY), _FEWEST, _MOST))
+        # Times of the poses, in the middle of their slots.
+        self.shown = first + (np.arange(count) + 0.5) / count * (last - first)
+        self.metres = count * _SLOT
+        self.width = float(np.clip(self.metres * _INCHES_PER_METRE, _NARROWEST, _WIDEST))
+
         animated = robot_mesh(robot, executed, detail=_DETAIL)
         view = looking(animated.forward[0], turn=_VIEW_TURN, elevation=_VIEW_ELEVATION)
         self.camera = Camera(np.zeros(3), view)
         self.bodies = [
             animated.mesh(int(frame)).placed(np.eye(3), -animated.root[frame] * [1.0, 1.0, 0.0])
-            for frame in frames
+            for frame in np.clip(np.searchsorted(times, self.shown), 0, len(times) - 1)
         ]
         heights = [self.camera.project(body.vertices)[0][:, 1] for body in self.bodies]
         self.low = min(float(height.min()) for height in heights) - _BELOW
-        self.height = max(float(height.max()) for height in heights) + _ABOVE - self.low
+        self.high = max(float(height.max()) for height in heights) + _ABOVE
 
-
-class _Page:
-    """Layout of the page; times and metres share the horizontal axis."""
-
-    def __init__(self, executed: RobotTrajectory, seams: Sequence[Spoken]) -> None:
-        self.executed, self.seams = executed, tuple(seams)
-        self.times = executed.time_from_start
-        total = float(self.times[-1] - self.times[0])
-        count = int(np.clip(round(total / _EVERY), _FEWEST, _MOST))
-        # Times of the poses, in the middle of their slots.
-        self.shown = self.times[0] + (np.arange(count) + 0.5) / count * total
-        self.metres = count * _SLOT
-        self.width = float(np.clip(self.metres * _INCHES_PER_METRE, _NARROWEST, _WIDEST))
-
-    @property
-    def frames(self) -> np.ndarray:
-        """Samples at which the body is drawn."""
-        after = np.searchsorted(self.times, self.shown)
-        return np.clip(after, 0, len(self.times) - 1)
-
-    def place(self, height: float) -> None:
-        """Size the page for bodies of a height [m]."""
-        strip = height * self.width / self.metres
-        self.size = (
-            _LEFT + self.width + _LEGEND + _MARGIN,
-            _TITLE + strip + _GAP + _CURVES_HEIGHT + _FOOT,
-        )
+        strip = (self.high - self.low) * self.width / self.metres
+        height = _TITLE + strip + _GAP + _CURVES_HEIGHT + _FOOT
+        self.size = (_LEFT + self.width + _LEGEND + _MARGIN, height)
         self.strip = self._box(_LEFT, _FOOT + _CURVES_HEIGHT + _GAP, self.width, strip)
         self.curves = self._box(_LEFT, _FOOT, self.width, _CURVES_HEIGHT)
 
     def _box(self, x: float, y: float, w: float, h: float) -> tuple[float, float, float, float]:
         return (x / self.size[0], y / self.size[1], w / self.size[0], h / self.size[1])
-
-    @property
-    def span(self) -> tuple[float, float]:
-        """First and last time shown [s]."""
-        return float(self.times[0]), float(self.times[-1])
 
     def at(self, time: float) -> float:
         """Position of a time [s] in the strip [m]."""
@@ -165,11 +143,10 @@ class _Page:
         return [(seam.begin, end) for seam, end in zip(self.seams, ends, strict=True)]
 
 
-def _draw_poses(axes: Axes, page: _Page, poses: _Poses) -> None:
+def _draw_poses(axes: Axes, page: _Page) -> None:
     """Bodies at their times, in the bands of their sentences."""
-    axes.set(xlim=(0, page.metres), ylim=(poses.low, poses.low + poses.height))
+    axes.set(xlim=(0, page.metres), ylim=(page.low, page.high))
     axes.set_axis_off()
-    ceiling = poses.low + poses.height
     for n, (begin, end) in enumerate(page.bands()):
         left, width = page.at(begin), page.at(end) - page.at(begin)
         strong = _STRONG[n % len(_STRONG)]
@@ -179,17 +156,17 @@ def _draw_poses(axes: Axes, page: _Page, poses: _Poses) -> None:
         lines = textwrap.wrap(page.seams[n].text, characters)
         shown = "\n".join(lines[:2]) + (" …" if len(lines) > 2 else "")
         axes.text(
-            left + 0.07, ceiling - 0.06, shown, fontsize=11, color=strong, va="top",
+            left + 0.07, page.high - 0.06, shown, fontsize=11, color=strong, va="top",
             weight="bold", zorder=6, clip_on=True,
         )  # fmt: skip
-    for body, time in zip(poses.bodies, page.shown, strict=True):
-        there = body.placed(np.eye(3), page.at(float(time)) * poses.camera.axes[0])
-        paint_shadow(axes, poses.camera, there)
-        paint_mesh(axes, poses.camera, there)
+    for body, time in zip(page.bodies, page.shown, strict=True):
+        there = body.placed(np.eye(3), page.at(float(time)) * page.camera.axes[0])
+        paint_shadow(axes, page.camera, there)
+        paint_mesh(axes, page.camera, there)
 
 
 def _draw_velocities(axes: Axes, page: _Page) -> None:
-    times, first = page.times, page.span[0]
+    times = page.executed.time_from_start
     speeds = page.executed.velocities
     fastest = np.argsort(np.abs(speeds).max(axis=0))[::-1][: len(_LINES)]
     for joint, color in zip(fastest, _LINES, strict=False):
@@ -202,22 +179,19 @@ def _draw_velocities(axes: Axes, page: _Page) -> None:
         strong = _STRONG[n % len(_STRONG)]
         axes.axvspan(begin, end, color=_BANDS[n % len(_BANDS)], zorder=0, lw=0, alpha=0.55)
         axes.axvline(begin, color=strong, lw=1.6, zorder=2)
-        if seam.sent >= first:
+        if seam.sent >= page.span[0]:
             axes.plot(
                 [seam.sent], [-reach * 0.93], marker="^", color=strong, markersize=8,
                 zorder=5, clip_on=False, linestyle="none",
             )  # fmt: skip
-        label = f"{seam.position_jump:.4f} rad\n{seam.velocity_jump:.3f} rad/s"
+        label = f" {seam.position_jump:.4f} rad\n {seam.velocity_jump:.3f} rad/s"
         axes.text(
-            begin, reach * 0.95, f" {label}".replace("\n", "\n "), fontsize=8, color=strong,
+            begin, reach * 0.95, label, fontsize=8, color=strong,
             va="top", zorder=5, clip_on=True,
         )  # fmt: skip
-    axes.set_xlabel(
-        "time [s]      ▲ sentence sent      │ its trajectory taken over, and how far "
-        "its first point was from the measured state",
-        color=QUIET,
-        fontsize=9,
-    )
+    label = "time [s]      ▲ sentence sent      │ its trajectory taken over, and how far "
+    label += "its first point was from the measured state"
+    axes.set_xlabel(label, color=QUIET, fontsize=9)
     axes.set_ylabel("joint velocity [rad/s]", color=INK, fontsize=9)
     axes.tick_params(colors=QUIET, labelsize=8, length=3)
     axes.grid(color=GRID, linewidth=0.7)

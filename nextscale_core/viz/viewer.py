@@ -54,12 +54,7 @@ class Viewer:
     """
 
     def __init__(
-        self,
-        scene: Scene,
-        *,
-        host: str = "127.0.0.1",
-        port: int = 8080,
-        playing: bool = True,
+        self, scene: Scene, *, host: str = "127.0.0.1", port: int = 8080, playing: bool = True
     ):
         self.scene = scene
         self.server: viser.ViserServer = open_server(host, port)

@@ -54,7 +54,7 @@ def require_viser() -> None:
     """Check that viser is installed.
 
     Raises:
-        ViewerError: viser is not installed; the message says how to install it.
+        ViewerError: viser is not installed; the message holds the command to install it.
     """
     try:
         installed = importlib.util.find_spec("viser") is not None
@@ -158,24 +158,16 @@ class ViserScene:
     def show_robot(
         self, positions: np.ndarray, quaternions: np.ndarray, stance: np.ndarray
     ) -> None:
-        """Move the robot.
+        """Move the links to (L, 3) origins [m] and (L, 4) orientations x y z w in the world.
 
-        Args:
-            positions: (L, 3) origins of the links in the world [m].
-            quaternions: (L, 4) their orientations, x y z w.
-            stance: (2,) bool, left and right foot on the floor.
+        `stance` (2,) marks the left and the right foot on the floor.
         """
         for handle, at, turn in zip(self._links, positions, quaternions, strict=True):
             _place(handle, at, turn)
         _paint(self._robot_feet, stance)
 
     def show_human(self, joints: np.ndarray, stance: np.ndarray) -> None:
-        """Move the human.
-
-        Args:
-            joints: (22, 3) positions [m].
-            stance: (2,) bool, left and right foot on the floor.
-        """
+        """Move the human to (22, 3) joints [m]; `stance` (2,) as in `show_robot`."""
         if self._mannequin is None:
             return
         origins, turns, stretch = self._mannequin.poses(joints[None])
@@ -196,12 +188,9 @@ class ViserScene:
         self._world.position = (-float(centre[0]), -float(centre[1]), 0.0)
 
     def aim(self, forward: np.ndarray, height: float, width: float) -> None:
-        """Set the initial camera ahead of the bodies and to their right.
+        """Set the initial camera ahead and to the right of bodies that face (2,) `forward`.
 
-        Args:
-            forward: (2,) horizontal direction that they face.
-            height: Height of the tallest [m].
-            width: Distance between the bodies [m].
+        `height` is that of the tallest body, `width` the distance between them [m].
         """
         toward = looking(forward, turn=_TURN, elevation=0.0)[:2]
         right = np.array([-toward[1], toward[0]])  # on the page

@@ -51,11 +51,7 @@ _STEADY = 0.5  # a rotation above the pelvis that changes less belongs to the fi
 
 
 def write_bvh(clip: MotionClip, path: Path) -> None:
-    """Write a motion as BVH; see the module for the conventions.
-
-    Args:
-        clip: The motion. Bones get their median length over the clip.
-        path: The file.
+    """Write a motion as BVH, with bones of their median length; see the module for conventions.
 
     Raises:
         MotionFileError: the file cannot be written.
@@ -104,7 +100,10 @@ def read_bvh(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> MotionClip:
     path = Path(path)
     bvh = read_bvh_text(path)
     try:
-        positions = _forward_kinematics(bvh)
+        with np.errstate(over="ignore", invalid="ignore"):
+            positions = _posed(bvh, bvh.values)
+        if not np.isfinite(positions).all():
+            raise MotionFileError("positions overflow: the file's numbers are too large")
         tree = RigTree(
             [joint.name for joint in bvh.joints],
             [joint.parent for joint in bvh.joints],
@@ -161,19 +160,6 @@ def _continuous_zyx(matrices: np.ndarray) -> np.ndarray:
     return np.degrees(angles)
 
 
-def _forward_kinematics(bvh: Bvh) -> np.ndarray:
-    """(T, N, 3) positions of all joints and End Sites, in the file's unit and axes.
-
-    Raises:
-        MotionFileError: the numbers overflow.
-    """
-    with np.errstate(over="ignore", invalid="ignore"):
-        positions = _posed(bvh, bvh.values)
-    if not np.isfinite(positions).all():
-        raise MotionFileError("positions overflow: the file's numbers are too large")
-    return positions
-
-
 def _rest_pose(bvh: Bvh, match: RigMatch) -> np.ndarray:
     """(22, 3) joints without rotations, in the file's unit and axes.
 
@@ -209,7 +195,7 @@ def _adds_to_offset(bvh: Bvh) -> bool:
 
 
 def _posed(bvh: Bvh, values: np.ndarray) -> np.ndarray:
-    """(T, N, 3) positions of all joints and End Sites for (T, C) channel values.
+    """Forward kinematics: (T, N, 3) positions of all joints and End Sites, for (T, C) values.
 
     Position channels replace the OFFSET, as Blender reads them; if they are small against it in
     most joints, they are added to it.

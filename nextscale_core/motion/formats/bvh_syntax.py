@@ -120,20 +120,21 @@ def _hierarchy_lines(joints: Sequence[BvhJoint]) -> list[str]:
 
 class _Parser:
     def __init__(self, path: Path, text: str) -> None:
-        self._path = path
-        self._lines = text.splitlines()
+        self._path, self._lines = path, text.splitlines()
         self._is_cut = not text.endswith(("\n", "\r"))  # perhaps within the last line
         self._at = 0  # index of the next line
+        self._bvh = Bvh()
+        self._open: list[int] = []  # joints whose bracket is open, the innermost last
 
     def parse(self) -> Bvh:
-        bvh = Bvh()
+        bvh = self._bvh
         self._expect("HIERARCHY")
-        self._parse_hierarchy(bvh)
+        while not bvh.joints or self._open:
+            self._parse_hierarchy(self._next("the rest of the HIERARCHY"))
         self._expect("MOTION")
         frames = self._parse_frames()
         bvh.frame_time = self._parse_frame_time()
-        channels = sum(len(joint.channels) for joint in bvh.joints)
-        bvh.values = self._parse_rows(channels, len(bvh.joints), bvh.notes)
+        bvh.values = self._parse_rows(sum(len(joint.channels) for joint in bvh.joints))
         if len(bvh.values) != frames:
             bvh.notes.append(f"the header states {frames} frames, {len(bvh.values)} were read")
         return bvh
@@ -154,48 +155,42 @@ class _Parser:
         if line.upper() != keyword:
             raise self._fail(f"expected {keyword}, got {line[:40]!r}")
 
-    def _parse_hierarchy(self, bvh: Bvh) -> None:
-        open_joints: list[int] = []
-        while not bvh.joints or open_joints:
-            line = self._next("the rest of the HIERARCHY")
-            keyword, rest = [*line.split(None, 1), ""][:2]
-            keyword = keyword.upper()
-            if line == "}":
-                if not open_joints:
-                    raise self._fail("'}' without '{'")
-                open_joints.pop()
-            elif keyword in ("ROOT", "JOINT", "END"):
-                self._open_joint(bvh, open_joints, keyword, rest.strip())
-            elif keyword in ("OFFSET", "CHANNELS") and open_joints:
-                joint = bvh.joints[open_joints[-1]]
-                if keyword == "OFFSET":
-                    joint.offset = self._parse_offset(rest)
-                else:
-                    joint.channels = self._parse_channels(rest)
-            else:
-                raise self._fail(
-                    f"expected JOINT, End Site, OFFSET, CHANNELS or a bracket, got {line[:40]!r}"
-                )
+    def _parse_hierarchy(self, line: str) -> None:
+        keyword, rest = [*line.split(None, 1), ""][:2]
+        keyword = keyword.upper()
+        if line == "}":
+            if not self._open:
+                raise self._fail("'}' without '{'")
+            self._open.pop()
+        elif keyword in ("ROOT", "JOINT", "END"):
+            self._open_joint(keyword, rest.strip())
+        elif keyword == "OFFSET" and self._open:
+            self._bvh.joints[self._open[-1]].offset = self._parse_offset(rest)
+        elif keyword == "CHANNELS" and self._open:
+            self._bvh.joints[self._open[-1]].channels = self._parse_channels(rest)
+        else:
+            raise self._fail(
+                f"expected JOINT, End Site, OFFSET, CHANNELS or a bracket, got {line[:40]!r}"
+            )
 
-    def _open_joint(self, bvh: Bvh, open_joints: list[int], keyword: str, name: str) -> None:
-        if (keyword == "ROOT") == bool(open_joints):
+    def _open_joint(self, keyword: str, name: str) -> None:
+        joints = self._bvh.joints
+        parent = self._open[-1] if self._open else -1
+        if (keyword == "ROOT") == (parent >= 0):
             raise self._fail(f"{keyword} out of place: one ROOT holds all joints")
-        if len(bvh.joints) >= _MAX_JOINTS:
+        if len(joints) >= _MAX_JOINTS:
             raise self._fail(f"more than {_MAX_JOINTS} joints")
-        if open_joints and bvh.joints[open_joints[-1]].is_end:
+        if parent >= 0 and joints[parent].is_end:
             raise self._fail("an End Site cannot hold a joint")
         if name.endswith("{"):
             name = name[:-1].strip()
-        else:
-            bracket = self._next("'{'")
-            if bracket != "{":
-                raise self._fail(f"expected '{{' after {keyword} {name[:40]}, got {bracket[:40]!r}")
-        parent = open_joints[-1] if open_joints else -1
+        elif (bracket := self._next("'{'")) != "{":
+            raise self._fail(f"expected '{{' after {keyword} {name[:40]}, got {bracket[:40]!r}")
         is_end = keyword == "END"
-        if is_end:
-            name = f"{bvh.joints[parent].name} end"
-        open_joints.append(len(bvh.joints))
-        bvh.joints.append(BvhJoint(name, parent, is_end=is_end))
+        self._open.append(len(joints))
+        joints.append(
+            BvhJoint(f"{joints[parent].name} end" if is_end else name, parent, is_end=is_end)
+        )
 
     def _parse_offset(self, rest: str) -> tuple[float, float, float]:
         values = self._numbers(rest)
@@ -216,31 +211,33 @@ class _Parser:
             raise self._fail(f"unknown channel {unknown[:40]!r}; known are {', '.join(_CHANNELS)}")
         return channels
 
+    def _header(self, name: str, value: str) -> str:
+        line = self._next(f"'{name}: {value}'")
+        keyword, _, text = line.partition(":")
+        if keyword.strip().lower() != name.lower():
+            raise self._fail(f"expected '{name}: {value}', got {line[:40]!r}")
+        return text.strip()
+
     def _parse_frames(self) -> int:
-        line = self._next("'Frames: N'")
-        keyword, _, count = line.partition(":")
-        if keyword.strip().lower() != "frames" or not count.strip().isdecimal():
-            raise self._fail(f"expected 'Frames: N', got {line[:40]!r}")
+        count = self._header("Frames", "N")
         # int() raises another error for numbers of thousands of digits.
-        frames = int(count) if len(count.strip()) < 20 else _MAX_FRAMES + 1
+        frames = int(count) if count.isdecimal() and len(count) < 20 else 0
         if not 1 <= frames <= _MAX_FRAMES:
-            raise self._fail(f"Frames must be 1 to {_MAX_FRAMES}, got {line[:40]!r}")
+            raise self._fail(f"Frames must be 1 to {_MAX_FRAMES}, got {count[:40]!r}")
         return frames
 
     def _parse_frame_time(self) -> float:
-        line = self._next("'Frame Time: SECONDS'")
-        keyword, _, seconds = line.partition(":")
-        if keyword.strip().lower() != "frame time":
-            raise self._fail(f"expected 'Frame Time: SECONDS', got {line[:40]!r}")
+        seconds = self._header("Frame Time", "SECONDS")
         values = self._numbers(seconds)
         low, high = 1.0 / _MAX_FPS, 1.0 / _MIN_FPS
         if len(values) != 1 or not low <= values[0] <= high:
             raise self._fail(f"Frame Time must be {low:g} to {high:g} s, got {seconds[:40]!r}")
         return float(values[0])
 
-    def _parse_rows(self, channels: int, joints: int, notes: list[str]) -> np.ndarray:
+    def _parse_rows(self, channels: int) -> np.ndarray:
         """All whole frames, whatever the header counts."""
         rows: list[np.ndarray] = []
+        joints = len(self._bvh.joints)
         most = min(_MAX_FRAMES, _MAX_POSITIONS // joints)
         while self._at < len(self._lines):
             line = self._lines[self._at]
@@ -249,7 +246,7 @@ class _Parser:
                 continue
             is_cut = self._is_cut and self._at == len(self._lines)
             if is_cut and rows and len(line.split()) < channels:
-                notes.append("the file ends within a frame: that frame was left out")
+                self._bvh.notes.append("the file ends within a frame: that frame was left out")
                 break
             row = self._numbers(line)
             if len(row) != channels:

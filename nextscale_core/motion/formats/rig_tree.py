@@ -9,73 +9,28 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 _SIDE_WORDS = {
-    "left": frozenset(
-        [
-            "left",
-            "l",
-            "lft",
-            "lf",
-            "links",
-            "linke",
-            "linker",
-            "gauche",
-            "izquierda",
-            "izq",
-            "sinistra",
-            "hidari",
-        ]
-    ),
-    "right": frozenset(
-        [
-            "right",
-            "r",
-            "rgt",
-            "rt",
-            "rechts",
-            "rechte",
-            "rechter",
-            "droite",
-            "droit",
-            "derecha",
-            "der",
-            "destra",
-            "migi",
-        ]
-    ),
-}
+    "left": {
+        "left", "l", "lft", "lf", "links", "linke", "linker", "gauche", "izquierda", "izq",
+        "sinistra", "hidari",
+    },
+    "right": {
+        "right", "r", "rgt", "rt", "rechts", "rechte", "rechter", "droite", "droit", "derecha",
+        "der", "destra", "migi",
+    },
+}  # fmt: skip
 _SIDE_SIGNS = {"left": "\u5de6", "right": "\u53f3"}  # Japanese and Chinese
-
-_OTHER_WORDS = frozenset(
-    [
-        "twist",
-        "roll",
-        "end",
-        "nub",
-        "tip",
-        "top",
-        "site",
-        "effector",
-        "ik",
-        "pole",
-        "target",
-        "ctrl",
-        "control",
-        "helper",
-        "adjust",
-        "jiggle",
-        "physics",
-        "weapon",
-        "prop",
-    ]
-)
-"""Words of twist bones, tips and controls, which are none of the 22 joints."""
-
+# Words of twist bones, tips and controls, which are none of the 22 joints.
+_OTHER_WORDS = {
+    "twist", "roll", "end", "nub", "tip", "top", "site", "effector", "ik", "pole", "target",
+    "ctrl", "control", "helper", "adjust", "jiggle", "physics", "weapon", "prop",
+}  # fmt: skip
+# The first pattern found in a name without its side determines the possible joints.
 _PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"armature", ()),
     (r"spine|chest|torso|abdomen|thorax|^ab$", ("spine",)),
@@ -103,8 +58,6 @@ _PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"root|cog|body", ("pelvis", "root")),
 )
 _PART_PATTERNS = tuple((re.compile(pattern), joints) for pattern, joints in _PARTS)
-"""Possible joints of a name without its side: those of the first pattern found in it."""
-
 # 'LThigh' and 'LUArm' begin with their side.
 _WORD = re.compile(r"[LR](?=[A-Z][A-Z]?[a-z])|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _FIRST_PART, _LAST_PART = re.compile(r"[^\W_]*[\W_]+"), re.compile(r"[\W_]+[^\W_]+$")
@@ -195,6 +148,10 @@ class RigTree:
             else:
                 chains.append(chain)
         return chains
+
+    def named(self, part: str, joints: Iterable[int]) -> list[int]:
+        """Those of the joints whose names may mean a part such as 'knee'."""
+        return [joint for joint in joints if part in self.hints[joint].joints]
 
     def branches(self, joint: int) -> bool:
         """Whether several chains begin at a joint."""

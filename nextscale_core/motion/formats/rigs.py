@@ -90,15 +90,14 @@ def _found(tree: RigTree) -> RigMatch:
     joints: dict[str, int] = {}
     guessed: list[str] = []
     for pair, kind in ((legs, LEG), (arms, ARM)):
-        if pair is not None:
-            for side, limb in _sided(tree, pair, legs):
-                for part, joint in zip(kind, limb.joints, strict=True):
-                    joints[f"{side}_{part}"] = joint
-                    if not (part in tree.hints[joint].joints and pair.has_sides):
-                        guessed.append(f"{side}_{part}")
-                end = _toe(tree, limb) if kind == LEG else _collar(tree, limb, pair)
-                if end is not None:
-                    joints[f"{side}_{'foot' if kind == LEG else 'collar'}"] = end
+        for side, limb in [] if pair is None else _sided(tree, pair, legs):
+            for part, joint in zip(kind, limb.joints, strict=True):
+                joints[f"{side}_{part}"] = joint
+                if not (part in tree.hints[joint].joints and limb.side):
+                    guessed.append(f"{side}_{part}")
+            toe_or_collar = _toe(tree, limb) if kind == LEG else _collar(tree, limb)
+            if toe_or_collar is not None:
+                joints[f"{side}_{'foot' if kind == LEG else 'collar'}"] = toe_or_collar
     spine: list[int] = []
     if legs is not None and arms is not None:
         trunk = tree.path(legs.trunk, arms.trunk)
@@ -145,24 +144,17 @@ def _toe(tree: RigTree, leg: RigLimb) -> int | None:
     below = [*tree.children[ankle]]
     below += [further for joint in tree.children[ankle] for further in tree.children[joint]]
     below = [joint for joint in below if tree.distance(ankle, joint) > _MIN_FOOT * leg.length]
-    named = [joint for joint in below if "foot" in tree.hints[joint].joints]
     unnamed = [joint for joint in below if not tree.hints[joint].is_other]
-    ends = [
-        joint
-        for joint in below
-        if tree.is_end[joint] and abs(tree.cosine(knee, ankle, joint)) < _ALONG_SHANK
-    ]
-    return next(iter([*named, *unnamed, *ends]), None)
+    ends = [joint for joint in below if tree.is_end[joint]]
+    ends = [joint for joint in ends if abs(tree.cosine(knee, ankle, joint)) < _ALONG_SHANK]
+    return next(iter([*tree.named("foot", below), *unnamed, *ends]), None)
 
 
-def _collar(tree: RigTree, arm: RigLimb, arms: RigLimbPair) -> int | None:
-    before = [
-        joint
-        for joint in arm.before
-        if not tree.is_near(joint, arm.joints[0]) and not tree.is_near(joint, arms.trunk)
-    ]
-    named = [joint for joint in before if "collar" in tree.hints[joint].joints]
-    return next(iter(named or before), None)
+def _collar(tree: RigTree, arm: RigLimb) -> int | None:
+    """The joint between trunk and shoulder: by name, else the first one."""
+    ends = (arm.joints[0], tree.parents[arm.base])
+    before = [j for j in arm.before if not any(tree.is_near(j, end) for end in ends)]
+    return next(iter(tree.named("collar", before) or before), None)
 
 
 def _pelvis(tree: RigTree, legs: RigLimbPair) -> int | None:
@@ -172,8 +164,7 @@ def _pelvis(tree: RigTree, legs: RigLimbPair) -> int | None:
     apart = np.linalg.norm(tree.positions[:, candidates] - hips[:, None], axis=-1)
     is_near = np.median(apart, axis=0) < 0.15 * tree.size
     near = [joint for joint, there in zip(candidates, is_near, strict=True) if there]
-    named = [joint for joint in near if "pelvis" in tree.hints[joint].joints]
-    return next(iter(named or near), None)
+    return next(iter(tree.named("pelvis", near) or near), None)
 
 
 def _neck_and_head(tree: RigTree, trunk: list[int], taken: set[int]) -> dict[str, int]:
@@ -182,28 +173,25 @@ def _neck_and_head(tree: RigTree, trunk: list[int], taken: set[int]) -> dict[str
     top = trunk[-1]
     if tree.hints[top].joints == ("neck",):
         found["neck"] = top
-    chains = [
-        chain
-        for joint in reversed(trunk)
-        for base in tree.children[joint]
-        if base not in taken
-        for chain in tree.chains(base, 4, 8)
-    ]
-    named = [c for c in chains if any({"neck", "head"} & set(tree.hints[j].joints) for j in c)]
-    at_top = [chain for chain in chains if tree.parents[chain[0]] == top]
-    candidates = [c for c in named if _head_at(tree, c) is not None] or named or at_top
+    bases = (b for joint in reversed(trunk) for b in tree.children[joint] if b not in taken)
+    chains = [chain for base in bases for chain in tree.chains(base, 4, 8)]
+    candidates = (
+        [chain for chain in chains if tree.named("head", chain)]
+        or [chain for chain in chains if tree.named("neck", chain)]
+        or [chain for chain in chains if tree.parents[chain[0]] == top]
+    )
     if not candidates:
         return found
     chain = [j for j in max(candidates, key=lambda c: tree.reach[c[0]]) if not tree.is_end[j]]
-    head = _head_at(tree, chain)
-    if head is None:
-        is_neck = ["neck" in tree.hints[joint].joints for joint in chain]
-        if all(is_neck):
-            head = len(chain)
-        else:
-            # The last joint may be the top of the head: a skull is longer than a neck.
-            has_top = len(chain) > 2 and tree.bone[chain[-1]] > 1.2 * tree.bone[chain[-2]]
-            head = len(chain) - (2 if has_top else 1)
+    heads = tree.named("head", chain)
+    if heads:
+        head = chain.index(heads[0])
+    elif tree.named("neck", chain) == chain:
+        head = len(chain)
+    else:
+        # The last joint may be the top of the head: a skull is longer than a neck.
+        has_top = len(chain) > 2 and tree.bone[chain[-1]] > 1.2 * tree.bone[chain[-2]]
+        head = len(chain) - (2 if has_top else 1)
     if head < len(chain):
         found["head"] = chain[head]
     # CMU's neck begins in the chest, where the arms do.
@@ -211,11 +199,6 @@ def _neck_and_head(tree: RigTree, trunk: list[int], taken: set[int]) -> dict[str
     if necks:
         found.setdefault("neck", necks[0])
     return found
-
-
-def _head_at(tree: RigTree, chain: list[int]) -> int | None:
-    heads = (place for place, joint in enumerate(chain) if "head" in tree.hints[joint].joints)
-    return next(heads, None)
 
 
 def _with_map(tree: RigTree, match: RigMatch, joint_map: Mapping[str, str]) -> RigMatch:
@@ -233,20 +216,18 @@ def _with_map(tree: RigTree, match: RigMatch, joint_map: Mapping[str, str]) -> R
     mapped = {ours: index[theirs] for ours, theirs in joint_map.items()}
     kept = {ours: at for ours, at in match.joints.items() if at not in mapped.values()}
     spine = tuple(at for at in match.spine if at not in mapped.values())
-    named = [mapped[name] for name in _SPINE if name in mapped]
-    if named:
-        spine = tuple(named)
-    return RigMatch(
-        {**kept, **mapped}, spine, tuple(name for name in match.guessed if name not in mapped)
-    )
+    spine = tuple(mapped[name] for name in _SPINE if name in mapped) or spine
+    guessed = tuple(name for name in match.guessed if name not in mapped)
+    return RigMatch({**kept, **mapped}, spine, guessed)
 
 
 def _not_understood(tree: RigTree, match: RigMatch, missing: list[str]) -> str:
     known = [f"{ours} = {tree.names[at]!r}" for ours, at in match.joints.items()]
+    found = {*match.joints.values()}
     others = [
         repr(name)
         for joint, name in enumerate(tree.names)
-        if joint not in match.joints.values() and not tree.is_end[joint]
+        if joint not in found and not tree.is_end[joint]
     ]
     shown = ", ".join(others[:30]) + (f" and {len(others) - 30} more" if len(others) > 30 else "")
     return (

@@ -225,11 +225,7 @@ def _up(
 
 
 def _turn(
-    joints: np.ndarray,
-    up: str,
-    frame: FileFrame,
-    rest: np.ndarray | None,
-    notes: list[ReadNote],
+    joints: np.ndarray, up: str, frame: FileFrame, rest: np.ndarray | None, notes: list[ReadNote]
 ) -> np.ndarray:
     """(3, 3) rotation to z up, and to x forward if that is known."""
     standing = None if rest is None else _rest_frame(rest)
