@@ -1,4 +1,4 @@
-"""BVH files: written for others, read from others."""
+"""BVH files: written for other tools, read from other tools."""
 
 from __future__ import annotations
 
@@ -308,7 +308,9 @@ def test_a_fast_recording_is_resampled_to_20_frames_a_second(tmp_path: Path) -> 
     assert float(np.linalg.norm(back.joints - clip.joints[::6], axis=-1).max()) < 0.01
 
 
-def test_the_lowest_point_is_put_on_the_floor_unless_told_otherwise(tmp_path: Path) -> None:
+def test_the_lowest_point_is_put_on_the_floor_unless_the_options_keep_heights(
+    tmp_path: Path,
+) -> None:
     clip = _random_clip(0)
     write_bvh(MotionClip(clip.joints + np.array([0.0, 0.0, 0.3])), tmp_path / "a.bvh")
     assert read_bvh(tmp_path / "a.bvh").joints[..., 2].min() == pytest.approx(0.0, abs=1e-5)

@@ -1,4 +1,4 @@
-"""Joints of rigs whose names nobody wrote down: found by hierarchy and bones, or by a map."""
+"""Joints of rigs with unknown names: found by hierarchy and bones, or by a map."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ Hips | pelvis
 """
 
 
-def test_what_was_understood_and_what_was_not_is_listed(tmp_path: Path) -> None:
+def test_the_matched_and_the_other_joints_are_listed(tmp_path: Path) -> None:
     rig = re.sub(r"  *    Hose.*\n", "", _ONE_ARM)
     write_rig(re.sub(r"\n +Hose.*", "", rig), moving_body(), tmp_path / "a.bvh")
     with pytest.raises(MotionFileError) as caught:
@@ -134,7 +134,7 @@ def test_what_was_understood_and_what_was_not_is_listed(tmp_path: Path) -> None:
     assert "--map" in message
 
 
-def test_a_map_has_the_last_word(tmp_path: Path) -> None:
+def test_a_map_overrides_what_is_found(tmp_path: Path) -> None:
     body = moving_body()
     write_rig(_ONE_ARM, body, tmp_path / "a.bvh")
     names = {

@@ -1,4 +1,4 @@
-"""Scenes: what is shown is what the motion says."""
+"""Scenes: what is shown agrees with the motion."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_the_human_alone_is_the_clip() -> None:
     np.testing.assert_array_equal(scene.human.joints, clip.joints)
     assert (scene.fps, len(scene), scene.robot) == (clip.fps, len(clip), None)
     assert scene.seconds == pytest.approx((len(clip) - 1) / clip.fps)
-    # Somebody who walks stands on one foot now and on the other then.
+    # In a walk, the feet stand in turn.
     assert scene.human.stance[:, 0].any() and not scene.human.stance[:, 0].all()
     assert human_scene(clip.with_text("says so"), "a name").title == "says so"
 
@@ -165,7 +165,7 @@ def test_a_trajectory_alone_shows_the_human_behind_it(sticks: Robot) -> None:
     assert dict(scene.facts)["human"].startswith("what the robot's joints show")
 
 
-def test_a_robot_of_too_few_points_is_shown_alone_and_says_why(sticks: Robot) -> None:
+def test_a_robot_of_too_few_points_is_shown_alone_with_the_reason(sticks: Robot) -> None:
     scene = robot_scene(sticks, swinging(sticks, points=2))
     assert scene.human is None
     assert dict(scene.facts)["human"].startswith("not shown: ")
@@ -207,7 +207,7 @@ def test_another_robots_trajectory_is_refused(sticks: Robot) -> None:
         robot_scene(sticks, other)
 
 
-def test_a_scene_of_nobody_is_refused(sticks: Robot) -> None:
+def test_a_scene_without_bodies_is_refused(sticks: Robot) -> None:
     with pytest.raises(InvalidMotionError, match="robot, a human"):
         Scene("nothing", 20.0)
     human = human_scene(walking_clip()).human

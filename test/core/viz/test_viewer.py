@@ -83,7 +83,9 @@ def assert_robot_at(page: Any, scene: Scene, frame: int) -> None:
         np.testing.assert_allclose(abs(np.dot(frame_of_link.wxyz, (w, x, y, z))), 1.0, atol=1e-6)
 
 
-def test_without_viser_the_message_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_viser_the_message_holds_the_command_to_install_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(sys.modules, "viser", None)
     with pytest.raises(ViewerError, match=r"pip install 'viser>="):
         open_server("127.0.0.1", free_port())
