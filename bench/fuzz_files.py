@@ -22,8 +22,7 @@ import numpy as np
 from nextscale_core.exceptions import BagError
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.formats.files import read_motion, write_motion
-from nextscale_core.motion.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS
-from nextscale_core.motion.standard import STANDARD_OFFSETS
+from nextscale_core.motion.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS, STANDARD_OFFSETS
 from nextscale_core.resources import resource
 from nextscale_core.robots.profile import read_profile
 from nextscale_core.robots.trajectory import read_trajectory

@@ -28,7 +28,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from nextscale_core.exceptions import NextscaleError
-from nextscale_core.motion.dataset import CaptionedClip
+from nextscale_core.motion.clip import CaptionedClip
 from nextscale_core.retarget import Retargeter
 from nextscale_core.retarget.targets import Targets, make_targets
 from nextscale_core.robots import RobotState, load_robot

@@ -11,8 +11,8 @@ from nextscale_core.robots import write_trajectory
 
 bvh, robot_name, out = sys.argv[1:]
 clip = read_motion(bvh)
-for remark in clip.remarks:  # what was assumed about units, axes and joint names
-    print(remark)
+for note in clip.notes:  # what was assumed about units, axes and joint names
+    print(note)
 robot = load_robot(robot_name)
 trajectory = Retargeter(robot).retarget(clip, rate=50.0)
 result = SafetyGate(robot).review(trajectory)

@@ -32,7 +32,7 @@ from nextscale_core.exceptions import BagError, MotionFileError
 
 if TYPE_CHECKING:
     from nextscale_core.bags.reconstruction import RecordedMotion
-    from nextscale_core.motion.reading import ReadOptions, Remark
+    from nextscale_core.motion.reading import ReadNote, ReadOptions
     from nextscale_core.robots.robot import Robot as LoadedRobot
     from nextscale_core.robots.trajectory import RobotTrajectory
 
@@ -301,8 +301,8 @@ def _facts(found: RecordedMotion) -> dict[str, str]:
 
 def _trajectory_of(
     motion: Path, robot: str | None, profile: Path | None, rate: float, options: ReadOptions
-) -> tuple[LoadedRobot, RobotTrajectory, tuple[Remark, ...]]:
-    """Trajectory of a file, or of the retargeted human motion of a file, and the remarks."""
+) -> tuple[LoadedRobot, RobotTrajectory, tuple[ReadNote, ...]]:
+    """Trajectory of a file, or of the retargeted human motion of a file, and the reader's notes."""
     from nextscale_core.motion import read_motion
     from nextscale_core.robots.robot import load_robot
     from nextscale_core.robots.trajectory import read_trajectory
@@ -314,4 +314,4 @@ def _trajectory_of(
         return load_robot(robot or trajectory.robot, profile), trajectory, ()
     planner = load_planner(robot or "g1", profile, rate)
     clip = read_motion(motion, options)
-    return planner.robot, planner.plan(clip)[0], clip.remarks
+    return planner.robot, planner.plan(clip)[0], clip.notes

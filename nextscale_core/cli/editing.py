@@ -97,7 +97,7 @@ def complete(
         model=pipeline.name,
         planner=planner,
         stopwatch=run.stopwatch,
-        remarks=known.remarks,
+        remarks=known.notes,
     )
 
 
@@ -184,5 +184,5 @@ def edit(
         model=pipeline.name,
         planner=planner,
         stopwatch=run.stopwatch,
-        remarks=old.remarks,
+        remarks=old.notes,
     )

@@ -41,7 +41,7 @@ def read_clip(path: Path, options: ReadOptions) -> MotionClip:
     if abs(clip.fps - FPS) <= 1e-3:
         return clip
     joints = resample(clip.joints, clip.fps, FPS)
-    return MotionClip(joints, FPS, clip.text, seed=clip.seed, remarks=clip.remarks)
+    return MotionClip(joints, FPS, clip.text, seed=clip.seed, notes=clip.notes)
 
 
 def is_trajectory(path: Path) -> bool:

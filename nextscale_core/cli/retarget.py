@@ -67,7 +67,7 @@ def retarget(
     print_facts(
         {
             "motion": f"{motion}: {clip.seconds:.2f} s, {len(clip)} frames at {clip.fps:g} Hz",
-            **notes(clip.remarks),
+            **notes(clip.notes),
         },
         [],
     )

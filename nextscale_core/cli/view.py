@@ -115,7 +115,7 @@ def _scene_of(motion: Path, robot: str | None, profile: Path | None, options: Re
     if is_trajectory(motion):
         return _trajectory_scene(motion, robot, profile)
     clip = read_motion(motion, options)
-    remarks = tuple(notes(clip.remarks).items())
+    remarks = tuple(notes(clip.notes).items())
     if robot is None:
         if profile is not None:
             raise RobotError("--profile needs --robot")

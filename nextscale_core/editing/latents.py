@@ -14,7 +14,7 @@ from nextscale_core.model.inpainting import KnownLatents, known_latents
 from nextscale_core.model.temporal_tokenizer import TemporalTokenizer
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.features import CONTACTS, VELOCITIES, clip_to_features, features_to_clip
-from nextscale_core.motion.legs import STANDARD_LEG
+from nextscale_core.motion.skeleton import STANDARD_LEG
 
 _OF_NEXT = np.r_[0:3, VELOCITIES, CONTACTS]
 """Features of a frame that depend on the next one: root and joint velocities, contacts."""

@@ -38,8 +38,7 @@ from nextscale_core.estimation.skeleton import (
 )
 from nextscale_core.exceptions import InvalidMotionError, RobotError
 from nextscale_core.motion.clip import MotionClip
-from nextscale_core.motion.legs import SHANK_LENGTH, STANDARD_LEG, THIGH_LENGTH
-from nextscale_core.motion.skeleton import FPS
+from nextscale_core.motion.skeleton import FPS, SHANK_LENGTH, STANDARD_LEG, THIGH_LENGTH
 from nextscale_core.retarget.foot_locking import heading_left
 from nextscale_core.robots.description import link_frame, link_names
 from nextscale_core.robots.kinematics import LEVER, Kinematics, Poses, kinematics_of

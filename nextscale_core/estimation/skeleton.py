@@ -11,9 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from nextscale_core.motion.legs import bend_leg
-from nextscale_core.motion.skeleton import JOINT_INDEX, NUM_JOINTS
-from nextscale_core.motion.standard import STANDARD_OFFSETS
+from nextscale_core.motion.skeleton import JOINT_INDEX, NUM_JOINTS, STANDARD_OFFSETS, bend_leg
 from nextscale_core.retarget.human_frames import body_of
 from nextscale_core.robots.profile import SIDES
 from nextscale_core.rotations import exp, frame_from, log

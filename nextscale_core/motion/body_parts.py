@@ -1,15 +1,4 @@
-"""Parts of the body by name, and a motion put together from parts of two.
-
-| part | joints whose place it holds |
-|---|---|
-| `left_arm`, `right_arm` | shoulder, elbow, wrist |
-| `arms` | both arms |
-| `head` | head |
-| `torso` | spine1 to spine3, neck, collars |
-| `upper_body` | torso, head, arms |
-| `left_leg`, `right_leg` | knee, ankle, foot |
-| `legs` | both legs, hips and pelvis: the path along the floor goes with the legs |
-"""
+"""Body parts by name, and the combination of two motions by parts."""
 
 from __future__ import annotations
 
@@ -21,33 +10,31 @@ from nextscale_core.exceptions import ConfigError, InvalidMotionError
 from nextscale_core.motion.bone_rotations import fit_bone_rotations
 from nextscale_core.motion.skeleton import JOINT_INDEX, NUM_JOINTS, PARENTS
 
-_ARM = ("shoulder", "elbow", "wrist")
-_LEG = ("knee", "ankle", "foot")
 
-
-def _side(side: str, names: tuple[str, ...]) -> tuple[str, ...]:
+def _side(side: str, *names: str) -> tuple[str, ...]:
     return tuple(f"{side}_{name}" for name in names)
 
 
-_ARMS = _side("left", _ARM) + _side("right", _ARM)
+_ARMS = {side: _side(side, "shoulder", "elbow", "wrist") for side in ("left", "right")}
+_LEGS = {side: _side(side, "knee", "ankle", "foot") for side in ("left", "right")}
 _TORSO = ("spine1", "spine2", "spine3", "neck", "left_collar", "right_collar")
 
 BODY_PARTS: dict[str, tuple[str, ...]] = {
-    "left_arm": _side("left", _ARM),
-    "right_arm": _side("right", _ARM),
-    "arms": _ARMS,
+    "left_arm": _ARMS["left"],
+    "right_arm": _ARMS["right"],
+    "arms": _ARMS["left"] + _ARMS["right"],
     "head": ("head",),
     "torso": _TORSO,
-    "upper_body": (*_TORSO, "head", *_ARMS),
-    "left_leg": _side("left", _LEG),
-    "right_leg": _side("right", _LEG),
-    "legs": ("pelvis", "left_hip", "right_hip", *_side("left", _LEG), *_side("right", _LEG)),
+    "upper_body": (*_TORSO, "head", *_ARMS["left"], *_ARMS["right"]),
+    "left_leg": _LEGS["left"],
+    "right_leg": _LEGS["right"],
+    "legs": ("pelvis", "left_hip", "right_hip", *_LEGS["left"], *_LEGS["right"]),
 }
-"""Names of the joints of each part."""
+"""Joints whose positions belong to each part; the path over the floor belongs to the legs."""
 
 
 def joints_of(parts: Sequence[str]) -> np.ndarray:
-    """(22,) bool, True for the joints that belong to any of the parts.
+    """(22,) bool mask of the joints that belong to any of the parts.
 
     Raises:
         ConfigError: no part, or an unknown one.
@@ -57,18 +44,17 @@ def joints_of(parts: Sequence[str]) -> np.ndarray:
     mask = np.zeros(NUM_JOINTS, dtype=bool)
     for part in parts:
         if part not in BODY_PARTS:
-            raise ConfigError(f"no body part {part!r}; there are: {', '.join(BODY_PARTS)}")
+            raise ConfigError(f"unknown body part {part!r}; known are {', '.join(BODY_PARTS)}")
         mask[[JOINT_INDEX[name] for name in BODY_PARTS[part]]] = True
     return mask
 
 
 def with_parts(base: np.ndarray, other: np.ndarray, moved: np.ndarray) -> np.ndarray:
-    """A motion with some joints moving as they do in another.
+    """A motion in which some joints move as in another motion.
 
-    A joint that is taken over keeps the turn of its bone against the bone before it, not its
-    place in the world: the arms of someone who walks elsewhere fit. Where the pelvis is taken
-    over its place and turn in the world are, and the rest goes along. Bones have the base's
-    lengths.
+    A joint taken from `other` keeps the rotation of its bone relative to the parent bone, not its
+    position in the world, so that arms fit a body that walks elsewhere. The pelvis, if taken,
+    keeps its pose in the world. Bones have the lengths of `base`.
 
     Args:
         base: (T, 22, 3) positions [m].
@@ -76,40 +62,36 @@ def with_parts(base: np.ndarray, other: np.ndarray, moved: np.ndarray) -> np.nda
         moved: (22,) bool, joints to take from `other`.
 
     Returns:
-        (T, 22, 3). A joint is exactly where the base has it if neither it nor any joint between
-        it and the pelvis is taken over.
+        (T, 22, 3). A joint is exactly as in `base` if neither it nor any joint between it and the
+        pelvis is taken from `other`.
 
     Raises:
         InvalidMotionError: the motions differ in length.
     """
     if base.shape != other.shape:
         raise InvalidMotionError(
-            f"motions to put together must have the same frames, got {base.shape} and {other.shape}"
+            f"combined motions must have the same frames, got {base.shape} and {other.shape}"
         )
     base = np.asarray(base, dtype=np.float64)
     own, new = fit_bone_rotations(base), fit_bone_rotations(other)
     own_local, new_local = own.local_rotations(), new.local_rotations()
-    children = {j: [c for c in range(NUM_JOINTS) if PARENTS[c] == j] for j in range(NUM_JOINTS)}
-    turned = np.empty_like(own.rotations)
+    rotations = np.empty_like(own.rotations)
     out = base.copy()
     changed = np.zeros(NUM_JOINTS, dtype=bool)
-    for joint in range(NUM_JOINTS):
+    if moved[0]:
+        out[:, 0], changed[0] = other[:, 0], True
+    rotations[:, 0] = (new_local if moved[0] else own_local)[:, 0]
+    for joint in range(1, NUM_JOINTS):
         parent = PARENTS[joint]
-        # The bones to its children turn with a joint, so they say whose turn it takes.
-        below = [moved[child] for child in children[joint]] or [moved[joint]]
-        local = new_local if all(below) and (parent >= 0 or moved[joint]) else own_local
-        if parent < 0:
-            source = new_local if moved[joint] else own_local
-            turned[:, joint] = source[:, joint]
-            out[:, joint] = other[:, joint] if moved[joint] else base[:, joint]
-            changed[joint] = moved[joint]
-            continue
-        turned[:, joint] = turned[:, parent] @ local[:, joint]
+        # A joint's rotation turns the bones to its children: it comes from where they come from.
+        below = [moved[j] for j in range(NUM_JOINTS) if PARENTS[j] == joint] or [moved[joint]]
+        local = new_local if all(below) else own_local
+        rotations[:, joint] = rotations[:, parent] @ local[:, joint]
         changed[joint] = changed[parent] or moved[joint]
         if changed[joint]:
             length = np.linalg.norm(base[:, joint] - base[:, parent], axis=1, keepdims=True)
-            place = new.positions if moved[joint] else own.positions
-            bone = np.einsum("tij,tj->ti", turned[:, parent], place[:, joint])
+            position = new.positions if moved[joint] else own.positions
+            bone = np.einsum("tij,tj->ti", rotations[:, parent], position[:, joint])
             bone /= np.maximum(np.linalg.norm(bone, axis=1, keepdims=True), 1e-9)
             out[:, joint] = out[:, parent] + length * bone
     return out

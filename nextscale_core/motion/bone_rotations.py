@@ -1,10 +1,9 @@
 """Bone rotations of a T-posed skeleton from joint positions alone.
 
-Positions leave the twist of a bone open. It is taken from what the body itself shows: the knee
-and the elbow are hinges, so a bent limb tells the twist of both its bones; pelvis and chest are
-rigid triangles; the spine between them shares their difference; where a limb is straight the
-twist comes from the frames around, and where it stays straight it is carried over from the
-parent by the shortest rotation.
+Positions do not determine the twist of a bone. Knee and elbow are hinges, so a bent limb shows the
+twist of both its bones; pelvis and chest are rigid triangles; the spine between them shares their
+difference. A straight limb takes its twist from the frames around it, and one that stays straight
+from its parent by the shortest rotation.
 """
 
 from __future__ import annotations
@@ -15,10 +14,11 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from nextscale_core.motion.skeleton import JOINT_INDEX, NUM_JOINTS, PARENTS, bone_lengths
+from nextscale_core.rotations import unit
 
 _X, _Y, _Z = np.eye(3)
 _HINGE_WEIGHT_OF_PARENT = 0.05  # sine of the bend at which hinge and parent weigh the same
-_HINGE_SIGMA = 2.0  # frames over which a hinge fills the gaps where the limb is straight
+_HINGE_SIGMA = 2.0  # standard deviation of the smoothing of a hinge's twist [frames]
 _TOE_WEIGHT = 0.1
 _EPSILON = 1e-6
 
@@ -31,7 +31,7 @@ _REST_DIRECTION: dict[int, np.ndarray] = {
     **{
         JOINT_INDEX[f"{side}_{part}"]: -_Z for side in ("left", "right") for part in ("hip", "knee")
     },
-    # The ball of the foot lies ahead of the ankle and lower: about 20 degrees on a flat foot.
+    # The ball of a flat foot lies 20 degrees below the horizontal, seen from the ankle.
     **{
         JOINT_INDEX[f"{side}_ankle"]: np.array([np.cos(0.35), 0.0, -np.sin(0.35)])
         for side in ("left", "right")
@@ -42,14 +42,14 @@ _REST_DIRECTION: dict[int, np.ndarray] = {
 
 @dataclass(frozen=True)
 class PosedSkeleton:
-    """A skeleton of constant bones and its pose in every frame.
+    """A skeleton with bones of constant length and its pose in every frame.
 
     Attributes:
         offsets: (22, 3) position of each joint in its parent's frame in T-pose [m], x forward,
-            y left, z up; the pelvis' row is zero.
-        positions: (T, 22, 3) position of each joint in its parent's frame [m]; the pelvis in the
-            world. Equal to the offsets but for spine1: the lumbar spine is no rigid part of the
-            pelvis.
+            y left, z up; zero for the pelvis.
+        positions: (T, 22, 3) position of each joint in its parent's frame [m]; of the pelvis in
+            the world. Equal to the offsets except for spine1, as the lumbar spine is not a rigid
+            part of the pelvis.
         rotations: (T, 22, 3, 3) rotation of each joint's frame in the world; identity in T-pose.
     """
 
@@ -58,7 +58,7 @@ class PosedSkeleton:
     rotations: np.ndarray
 
     def local_rotations(self) -> np.ndarray:
-        """(T, 22, 3, 3) rotation of each joint's frame in its parent's; the pelvis in the world."""
+        """(T, 22, 3, 3) rotation of each joint's frame in its parent's; pelvis: in the world."""
         local = self.rotations.copy()
         parents = list(PARENTS[1:])
         local[:, 1:] = np.swapaxes(self.rotations[:, parents], -1, -2) @ self.rotations[:, 1:]
@@ -75,23 +75,17 @@ class PosedSkeleton:
 
 
 def fit_bone_rotations(joints: np.ndarray) -> PosedSkeleton:
-    """Fit a skeleton of constant bone lengths to joint positions.
+    """Fit a skeleton of constant bone lengths to (T, 22, 3) positions [m], z up.
 
-    Bones get their median length. Each is aimed from where the fitted skeleton has its base at
-    the joint it has to reach, so that errors of length do not add up along a limb.
-
-    Args:
-        joints: (T, 22, 3) positions [m], x forward, y left, z up.
-
-    Returns:
-        The skeleton and its pose in every frame.
+    Bones get their median length. Each bone points from its fitted base to the given position of
+    its end, so that errors of length do not add up along a limb.
     """
     joints = np.asarray(joints, dtype=np.float64)
     lengths = np.concatenate([[0.0], np.median(bone_lengths(joints), axis=0)])
     offsets = np.zeros((NUM_JOINTS, 3))
     for joint, child in _CHILD.items():
         offsets[child] = lengths[child] * _REST_DIRECTION[joint]
-    # The hips alone hold the pelvis: it must not lean with the lumbar spine.
+    # The hips alone determine the pelvis, so that it does not lean with the lumbar spine.
     pelvis, offsets[[1, 2, 3]] = _fit_triangle(joints, 0, (1, 2, 3), (1, 2), (1.0, 1.0, 0.0))
     chest, offsets[[12, 13, 14]] = _fit_triangle(joints, 9, (12, 13, 14), (16, 17), (1.0, 1.0, 1.0))
 
@@ -121,7 +115,7 @@ def fit_bone_rotations(joints: np.ndarray) -> PosedSkeleton:
 def _twist_hint(
     joint: int, joints: np.ndarray, above: np.ndarray, pelvis: np.ndarray, chest: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """Where an axis across the bone points, its T-pose direction, and the parent's weight."""
+    """Direction of an axis across the bone, its T-pose direction, and the parent's weight."""
     if joint in (3, 6):
         share = 1.0 / 3.0 if joint == 3 else 2.0 / 3.0
         return (1.0 - share) * pelvis[..., 1] + share * chest[..., 1], _Y, _EPSILON
@@ -144,17 +138,12 @@ def _twist_hint(
 
 
 def _bone(joints: np.ndarray, joint: int) -> np.ndarray:
-    return _unit(joints[:, _CHILD[joint]] - joints[:, joint])
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    norm = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return np.where(norm > _EPSILON, vectors / np.maximum(norm, _EPSILON), 0.0)
+    return unit(joints[:, _CHILD[joint]] - joints[:, joint])
 
 
 def _frame(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """(…, 3, 3) right-handed frame whose columns are `first` and `second` made perpendicular."""
-    second = _unit(second - first * (first * second).sum(-1, keepdims=True))
+    second = unit(second - first * (first * second).sum(-1, keepdims=True))
     return np.stack([first, second, np.cross(first, second)], axis=-1)
 
 
@@ -167,19 +156,18 @@ def _fit_triangle(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rotation (T, 3, 3) of a rigid part and its children's constant offsets (3, 3).
 
-    The offsets are the median shape seen from the part's own frame (y through the two sides, z
-    to the spine); the rotation is the least-squares one (Kabsch) from them to the positions, each
-    child counted with its weight.
+    The offsets are the median shape in the part's own frame (y through the two sides, z to the
+    spine); the rotation is the weighted least-squares one (Kabsch) from them to the positions.
     """
     seen = joints[:, children, :] - joints[:, base : base + 1]  # (T, 3, 3)
     spine = seen[:, children.index(12 if base == 9 else 3)]
-    across = _unit(joints[:, sides[0]] - joints[:, sides[1]])
+    across = unit(joints[:, sides[0]] - joints[:, sides[1]])
     across = np.where(np.abs(across).sum(-1, keepdims=True) > 0, across, _Y)
     up = np.where(np.linalg.norm(np.cross(across, spine), axis=-1)[:, None] > 1e-3, spine, _Z)
     y_z_x = _frame(across, up)
     body = y_z_x[..., [2, 0, 1]]
     offsets = np.median(np.einsum("tji,tcj->tci", body, seen), axis=0)
-    # A light pull to the part's frame keeps the fit unique where the children lie in one line.
+    # A small pull to the part's frame keeps the fit unique if the children are collinear.
     pulled = np.einsum("c,ci,tcj->tij", weights, offsets, seen) + 1e-6 * np.swapaxes(body, -1, -2)
     u, _, vt = np.linalg.svd(pulled)
     v, ut = np.swapaxes(vt, -1, -2), np.swapaxes(u, -1, -2)
@@ -198,8 +186,7 @@ def _aim(
 ) -> np.ndarray:
     """Rotation (T, 3, 3) that takes the rest direction to `aim` and the rest hint to `hint`."""
     unturned = above @ rest_direction
-    direction = _unit(aim)
-    direction = np.where(np.abs(direction).sum(-1, keepdims=True) > 0, direction, unturned)
+    direction = unit(aim, unturned)
     carried = (_shortest_rotation(unturned, direction) @ (above @ rest_hint)[..., None])[..., 0]
     beside = np.cross(direction, carried)
     turn = np.stack([(hint * carried).sum(-1), (hint * beside).sum(-1)], axis=-1)
@@ -217,8 +204,8 @@ def _shortest_rotation(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     cosine = (source * target).sum(-1)[:, None, None]
     skew = np.cross(np.eye(3), axis[:, None, :])
     turn = np.eye(3) + skew + skew @ skew / np.maximum(1.0 + cosine, _EPSILON)
-    # Opposite vectors have no common normal: half a turn about any perpendicular axis will do.
+    # Opposite vectors have no common normal: half a turn about any perpendicular axis.
     seed = np.where(np.abs(source[:, :1]) < 0.9, _X, _Y)
-    normal = _unit(np.cross(source, seed))
+    normal = unit(np.cross(source, seed))
     half = 2.0 * normal[:, :, None] * normal[:, None, :] - np.eye(3)
     return np.where(cosine < -1.0 + 1e-6, half, turn)

@@ -1,12 +1,12 @@
 """Clean-up of decoded motion: limb lengths, standing feet, the floor.
 
-Features hold every joint's position on its own, so a decoder's small errors show as bones that
-breathe and feet that creep. What the body cannot do is taken out here, in this order:
+Features hold every joint's position separately, so a decoder's small errors change bone lengths
+and move standing feet. The corrections, in this order:
 
-1. every bone gets the standard length, along the direction that was decoded; the legs keep
-   their ankles where they are and bend at the knee;
-2. a foot that stands (low and slow) stays where it stands, and eases in and out of it;
-3. no foot goes below the floor.
+1. every bone gets the standard length along its decoded direction; the legs keep their ankles
+   and bend at the knee;
+2. a standing foot (low and slow) is held in place and eased in and out;
+3. every foot is lifted to the floor or above.
 """
 
 from __future__ import annotations
@@ -16,32 +16,26 @@ from dataclasses import replace
 import numpy as np
 
 from nextscale_core.motion.clip import MotionClip
-from nextscale_core.motion.legs import bend_leg, floor_height
-from nextscale_core.motion.skeleton import JOINT_INDEX, NUM_JOINTS, PARENTS
+from nextscale_core.motion.skeleton import (
+    JOINT_INDEX,
+    NUM_JOINTS,
+    PARENTS,
+    STANDARD_BONES,
+    bend_leg,
+    floor_height,
+)
 
-STANDARD_BONES = np.array(
-    [
-        0.1063, 0.1063, 0.1315, 0.3920, 0.3920, 0.1430, 0.4290, 0.4290, 0.0571, 0.1435, 0.1435,
-        0.2191, 0.1424, 0.1424, 0.1029, 0.1267, 0.1267, 0.2600, 0.2600, 0.2680, 0.2680,
-    ]
-)  # fmt: skip
-"""Bone lengths of joints 1..21 to their parents [m]: HumanML3D's, made symmetric."""
-
-_STAND_SPEED = 0.30  # m/s; the ball of a standing foot is slower
-_STAND_HEIGHT = 0.06  # m above the floor
-_MIN_STAND = 3  # frames
-_EASE = 5  # frames before and after a stand
-_MAX_SHIFT = 0.10  # m; a foot that creeps further than this was stepping
+_STAND_SPEED = 0.30  # maximum speed of the ball of a standing foot [m/s]
+_STAND_HEIGHT = 0.06  # maximum height of the ball of a standing foot [m]
+_MIN_STAND = 3  # [frames]
+_EASE = 5  # blend before and after a stand [frames]
+_MAX_SHIFT = 0.10  # maximum shift of a standing foot; one that moves further steps [m]
 
 
 def clean_up(clip: MotionClip) -> MotionClip:
-    """Standard limb lengths, feet that stand still, nothing below the floor.
+    """Correct limb lengths, standing feet and the floor of a decoded motion, z up.
 
-    Args:
-        clip: A decoded motion, z up.
-
-    Returns:
-        The same motion, cleaned; contacts tell which foot joints stand.
+    The contacts of the returned clip label the foot joints that stand.
     """
     joints = clip.joints.astype(np.float64)
     lift = floor_height(joints)
@@ -72,7 +66,7 @@ def _with_standard_bones(joints: np.ndarray) -> np.ndarray:
 
 
 def _standing(ball: np.ndarray, fps: float) -> np.ndarray:
-    """(T,) bool: the ball of the foot is low and slow for some frames."""
+    """(T,) bool: the ball of the foot is low and slow for at least `_MIN_STAND` frames."""
     speed = np.zeros(len(ball))
     if len(ball) > 1:
         step = np.linalg.norm(np.diff(ball, axis=0), axis=1) * fps
@@ -92,24 +86,22 @@ def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
 def _hold(ball: np.ndarray, standing: np.ndarray) -> np.ndarray:
     """(T, 3) shift that keeps the ball where it stands, eased outside of the stands."""
     shift = np.zeros_like(ball)
-    known = np.zeros(len(ball))
     for begin, end in _runs(standing):
         first = begin
-        # A long creep is cut into stands of its own, so that no foot is pulled far.
+        # A long drift is split into several stands, so that the shift stays small.
         for stop in range(begin + 1, end + 1):
             wide = np.linalg.norm(ball[first:stop] - ball[first:stop].mean(0), axis=1).max()
             if stop == end or wide > _MAX_SHIFT:
                 shift[first:stop] = ball[first:stop].mean(0) - ball[first:stop]
                 first = stop
-        known[begin:end] = 1.0
     out = shift.copy()
-    total = np.where(known > 0, 1.0, 0.0)
+    total = standing.astype(np.float64)
     for begin, end in _runs(standing):
         for step in range(1, _EASE + 1):
             weight = 0.5 * (1 + np.cos(np.pi * step / (_EASE + 1)))
             for frame, edge in ((begin - step, begin), (end - 1 + step, end - 1)):
-                if 0 <= frame < len(ball) and not known[frame]:
-                    # Between two near stands both ease; the nearer one weighs more.
+                if 0 <= frame < len(ball) and not standing[frame]:
+                    # Between two stands both shifts count; the nearer one weighs more.
                     out[frame] = (out[frame] * total[frame] + shift[edge] * weight**2) / (
                         total[frame] + weight
                     )
@@ -118,11 +110,11 @@ def _hold(ball: np.ndarray, standing: np.ndarray) -> np.ndarray:
 
 
 def _place_leg(joints: np.ndarray, side: str, ankle: np.ndarray, foot: np.ndarray) -> None:
+    """Move a leg in place to a wanted ankle (T, 3) and ball of the foot seen from it (T, 3) [m]."""
     hip = joints[:, JOINT_INDEX[f"{side}_hip"]]
     knee = joints[:, JOINT_INDEX[f"{side}_knee"]]
     old_ankle = joints[:, JOINT_INDEX[f"{side}_ankle"]]
-    # The knee bends towards where it was decoded; a straight leg says nothing of it, there the
-    # foot does.
+    # The knee bends towards its decoded position, or towards the foot if the leg is straight.
     line = old_ankle - hip
     line /= np.maximum(np.linalg.norm(line, axis=1, keepdims=True), 1e-9)
     bend = (knee - hip) - ((knee - hip) * line).sum(1, keepdims=True) * line

@@ -1,4 +1,4 @@
-"""`MotionClip`: the human motion that travels between modules."""
+"""`MotionClip`, the human motion that travels between modules, and `CaptionedClip`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nextscale_core.exceptions import InvalidMotionError
-from nextscale_core.motion.reading import Remark
+from nextscale_core.motion.reading import ReadNote
 from nextscale_core.motion.skeleton import FPS, NUM_JOINTS
 
 
 @dataclass(frozen=True)
 class MotionClip:
-    """A human motion: joint positions over time.
+    """Human joint positions over time.
 
     Attributes:
         joints: (T, 22, 3) float32 positions [m] in a world frame with z up and the floor at
@@ -23,7 +23,7 @@ class MotionClip:
         contacts: (T, 4) bool, foot on the floor: left ankle, left foot, right ankle, right foot
             (HumanML3D's labels); None when unknown.
         seed: Seed of the sample, or None for recorded motion.
-        remarks: What the reader of its file assumed or changed; files do not keep them.
+        notes: Assumptions and corrections of the file's reader; not written to files.
 
     Raises:
         InvalidMotionError: wrong shapes, no frame, NaN or infinity, or fps not positive.
@@ -34,10 +34,10 @@ class MotionClip:
     text: str = ""
     contacts: np.ndarray | None = None
     seed: int | None = None
-    remarks: tuple[Remark, ...] = ()
+    notes: tuple[ReadNote, ...] = ()
 
     def __post_init__(self) -> None:
-        joints = _numbers(self.joints)
+        joints = _float32(self.joints)
         if joints.ndim != 3 or joints.shape[1:] != (NUM_JOINTS, 3) or len(joints) == 0:
             raise InvalidMotionError(
                 f"joints must have shape (T, {NUM_JOINTS}, 3) with T >= 1, got {joints.shape}"
@@ -46,9 +46,14 @@ class MotionClip:
             frame = int(np.argwhere(~np.isfinite(joints))[0, 0])
             raise InvalidMotionError(f"joints hold NaN or infinity, first in frame {frame}")
         object.__setattr__(self, "joints", joints)
-        object.__setattr__(self, "fps", _rate(self.fps))
+        object.__setattr__(self, "fps", _positive(self.fps))
         if self.contacts is not None:
-            contacts = _labels(self.contacts)
+            try:
+                contacts = np.asarray(self.contacts).astype(bool)
+            except (TypeError, ValueError) as error:
+                raise InvalidMotionError(
+                    f"contacts must be an array of truth values: {error}"
+                ) from error
             if contacts.shape != (len(joints), 4):
                 raise InvalidMotionError(
                     f"contacts must have shape ({len(joints)}, 4), got {contacts.shape}"
@@ -60,7 +65,7 @@ class MotionClip:
 
     @property
     def seconds(self) -> float:
-        """Duration [s]: frames divided by the rate."""
+        """Duration: frames divided by the rate [s]."""
         return len(self.joints) / self.fps
 
     def with_text(self, text: str) -> MotionClip:
@@ -68,17 +73,30 @@ class MotionClip:
         return replace(self, text=text)
 
     def slice(self, start: int, stop: int) -> MotionClip:
-        """Frames [start, stop) as a clip of their own (world frame unchanged)."""
+        """Frames [start, stop) as a new clip in the same world frame."""
         contacts = None if self.contacts is None else self.contacts[start:stop]
         return replace(self, joints=self.joints[start:stop], contacts=contacts)
 
 
-def _numbers(joints: object) -> np.ndarray:
-    """As float32; what is too large for it becomes infinity.
+@dataclass(frozen=True)
+class CaptionedClip:
+    """A motion of a data set with its captions.
 
-    Raises:
-        InvalidMotionError: rows of different lengths, text or complex numbers.
+    Attributes:
+        id: Name of the clip in its data set.
+        split: 'train', 'val' or 'test'.
+        captions: Sentences, best first; may be empty.
+        clip: The motion at 20 fps, z up, floor at z = 0.
     """
+
+    id: str
+    split: str
+    captions: tuple[str, ...]
+    clip: MotionClip
+
+
+def _float32(joints: object) -> np.ndarray:
+    """The array as float32; values beyond its range become infinity."""
     try:
         array = np.asarray(joints)
         if np.iscomplexobj(array):
@@ -89,12 +107,7 @@ def _numbers(joints: object) -> np.ndarray:
         raise InvalidMotionError(f"joints must be an array of real numbers: {error}") from error
 
 
-def _rate(fps: object) -> float:
-    """Frames per second.
-
-    Raises:
-        InvalidMotionError: not a positive finite number.
-    """
+def _positive(fps: object) -> float:
     try:
         value = float(fps)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
@@ -102,15 +115,3 @@ def _rate(fps: object) -> float:
     if not (np.isfinite(value) and value > 0):
         raise InvalidMotionError(f"fps must be a positive number, got {fps!r}")
     return value
-
-
-def _labels(contacts: object) -> np.ndarray:
-    """As truth values.
-
-    Raises:
-        InvalidMotionError: rows of different lengths, or no truth values.
-    """
-    try:
-        return np.asarray(contacts).astype(bool)
-    except (TypeError, ValueError) as error:
-        raise InvalidMotionError(f"contacts must be an array of truth values: {error}") from error

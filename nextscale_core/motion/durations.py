@@ -1,4 +1,4 @@
-"""How long motions are to last: what the user gives, and what the model chooses instead."""
+"""Durations of generated motions: given by the user, otherwise chosen by the model."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ Seconds = float | Sequence[float | None] | None
 
 
 def for_each(seconds: Seconds, count: int) -> list[float | None]:
-    """One duration for each of `count` motions; a list that is given stays as long as it is."""
+    """One duration for each of `count` motions; a given list keeps its length [s]."""
     if seconds is None or isinstance(seconds, int | float):
         return [seconds] * count
     return list(seconds)
 
 
 def settle(given: Sequence[float | None], guesses: Sequence[float]) -> list[float]:
-    """The durations that are given, and the model's guesses in bounds where none is [s].
+    """The given durations, and the model's guesses, clipped to 1 to 9.8 s, for the others [s].
 
     Raises:
-        ConfigError: a given duration is not within 1 to 9.8 s.
+        ConfigError: a given duration is outside 1 to 9.8 s.
     """
     out = []
     for value, guess in zip(given, guesses, strict=True):

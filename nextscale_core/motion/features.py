@@ -11,10 +11,10 @@ CVPR 2022, section 3), in HumanML3D's own frame (metres, x left, y up, z forward
     193..258 velocities of all 22 joints in the heading frame [m/frame]
     259..262 contact of left ankle, left foot, right ankle, right foot {0, 1}
 
-This file is the only place, with the readers, where y is up. Three habits of the published
-extraction are kept, because models trained on its features depend on them: the heading counts
-the hips with the sign opposite to the shoulders'; the heading is smoothed by a gaussian of 20
-frames that looks into the future; the heading of the first frame is taken as exactly forward.
+Three properties of the published extraction are kept, because models trained on its features
+depend on them: the hips count towards the heading with the sign opposite to the shoulders'; the
+heading is smoothed by a gaussian of 20 frames that looks into the future; the heading of the first
+frame is taken as exactly forward.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ VELOCITIES = slice(193, 259)
 CONTACTS = slice(259, 263)
 
 CONTACT_SPEED_SQUARED = 0.002
-"""A foot joint that moves less than this is in contact [(m/frame)^2 at 20 fps]."""
+"""Maximum squared speed of a foot joint in contact [(m/frame)^2 at 20 fps]."""
 
-_HEADING_SIGMA = 20.0  # frames
+_HEADING_SIGMA = 20.0  # [frames]
 
 # T-pose bone directions of HumanML3D, joint by joint (x left, y up, z forward).
 _LEFT, _UP, _FORWARD = np.eye(3)
@@ -60,8 +60,7 @@ def to_z_up(points: np.ndarray) -> np.ndarray:
     return np.stack([points[..., 2], points[..., 0], points[..., 1]], axis=-1)
 
 
-# Quaternions in this file are (w, x, y, z) rows, as features need half angles and products of
-# many frames at once; they do not leave it.
+# Quaternions in this file are (w, x, y, z) rows; they are not used outside of it.
 
 
 def _quat_between(source: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -93,6 +92,7 @@ def _quat_to_6d(q: np.ndarray) -> np.ndarray:
 
 
 def _across(joints: np.ndarray, hips_sign: float) -> np.ndarray:
+    """(T, 3) unit vectors from left to right of (T, 22, 3) joints."""
     hips = joints[:, 2] - joints[:, 1]  # right minus left
     shoulders = joints[:, 17] - joints[:, 16]
     across = hips_sign * hips + shoulders
@@ -100,13 +100,9 @@ def _across(joints: np.ndarray, hips_sign: float) -> np.ndarray:
 
 
 def heading_yaw(joints: np.ndarray) -> np.ndarray:
-    """Yaw of the body about z from hips and shoulders.
+    """(T,) yaw of the body from hips and shoulders of (T, 22, 3) positions, z up [rad].
 
-    Args:
-        joints: (T, 22, 3) positions, z up.
-
-    Returns:
-        (T,) yaw [rad], 0 facing +x, counter-clockwise positive, not unwrapped.
+    0 faces +x, counter-clockwise is positive; not unwrapped.
     """
     across = _across(np.asarray(joints, dtype=np.float64), hips_sign=1.0)
     forward = np.cross(np.array([0.0, 0.0, 1.0]), across)
@@ -114,7 +110,7 @@ def heading_yaw(joints: np.ndarray) -> np.ndarray:
 
 
 def canonicalize(clip: MotionClip) -> MotionClip:
-    """Move a clip so that it starts above the origin facing +x; heights stay as they are."""
+    """The clip moved to start above the origin facing +x; heights stay as they are."""
     yaw = float(heading_yaw(clip.joints[:1])[0])
     c, s = np.cos(yaw), np.sin(yaw)
     turn = np.array([[c, s, 0.0], [-s, c, 0.0], [0.0, 0.0, 1.0]])
@@ -124,7 +120,7 @@ def canonicalize(clip: MotionClip) -> MotionClip:
 
 
 def _root_quaternions(joints: np.ndarray) -> np.ndarray:
-    """(T, 4) rotation that turns each frame's smoothed heading to +z (y up)."""
+    """(T, 4) rotations from each frame's smoothed heading to +z (y up)."""
     across = _across(joints, hips_sign=-1.0)
     forward = np.cross(_UP, across)
     forward = gaussian_filter1d(forward, _HEADING_SIGMA, axis=0, mode="nearest")
@@ -150,11 +146,11 @@ def _local_rotations(joints: np.ndarray, root: np.ndarray) -> np.ndarray:
 
 
 def foot_contacts(joints: np.ndarray, fps: float = FPS) -> np.ndarray:
-    """HumanML3D's contact labels: a foot joint that hardly moves to the next frame.
+    """HumanML3D's contact labels: foot joints that hardly move to the next frame.
 
     Args:
         joints: (T, 22, 3) positions [m].
-        fps: Frame rate [Hz]; the threshold is scaled to it.
+        fps: Frame rate, to which the threshold is scaled [Hz].
 
     Returns:
         (T - 1, 4) bool for left ankle, left foot, right ankle, right foot.
@@ -171,10 +167,10 @@ def clip_to_features(clip: MotionClip) -> np.ndarray:
         clip: A motion of T >= 2 frames at 20 fps with the floor at z = 0.
 
     Returns:
-        (T - 1, 263) float32 features; the last frame only gives velocities.
+        (T - 1, 263) float32 features; the last frame is only used for velocities.
 
     Raises:
-        InvalidMotionError: another frame rate than 20, or fewer than two frames.
+        InvalidMotionError: a frame rate other than 20, or fewer than two frames.
     """
     if abs(clip.fps - FPS) > 1e-3:
         raise InvalidMotionError(f"features need {FPS:g} fps, the clip has {clip.fps:g}")
@@ -205,12 +201,7 @@ def clip_to_features(clip: MotionClip) -> np.ndarray:
 
 
 def features_to_clip(features: np.ndarray, text: str = "", seed: int | None = None) -> MotionClip:
-    """Joint positions from features: the root is integrated, the joints are read off.
-
-    Args:
-        features: (T, 263) HumanML3D features.
-        text: Sentence to attach.
-        seed: Seed to attach.
+    """Integrate the root velocities of (T, 263) features and place the joints around it.
 
     Returns:
         A clip of T frames at 20 fps that starts above the origin facing +x.

@@ -1,4 +1,4 @@
-"""What a user can say about a motion file, and what its reader says about it."""
+"""Options for reading a motion file, and the notes that its reader leaves."""
 
 from __future__ import annotations
 
@@ -10,20 +10,15 @@ from typing import Literal
 from nextscale_core.exceptions import ConfigError
 
 UNITS = {"m": 1.0, "dm": 0.1, "cm": 0.01, "mm": 0.001, "inch": 0.0254, "cmu": 0.0254 / 0.45}
-"""Metres in a unit of length; 'cmu' is the unit of CMU's motion capture files."""
+"""Length of each unit [m]; 'cmu' is the unit of CMU's motion capture files."""
 
 UP_AXES = ("y", "z", "-y", "-z", "x", "-x")
-"""Axes that may point up."""
+"""Axes of a file that may point up."""
 
 
 @dataclass(frozen=True)
-class Remark:
-    """Something that a reader assumed or changed.
-
-    Attributes:
-        kind: What it is about.
-        message: One sentence with the values.
-    """
+class ReadNote:
+    """An assumption or correction of a reader: its subject, and one sentence with the values."""
 
     kind: Literal[
         "rate", "frames", "joints", "unit", "up", "facing", "mirrored", "floor", "pose", "lying"
@@ -36,13 +31,13 @@ class Remark:
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """What is known of a motion file; what is not given is found from the file and the body.
+    """Known properties of a motion file; the others are found from the file and the body.
 
     Attributes:
         up: Axis of the file that points up, out of `UP_AXES`, or 'auto'.
         unit: Name in `UNITS`, metres in the file's unit, or 'auto'.
-        fps: Frames per second of the file [Hz]; None for what the file says.
-        joint_map: Our joint name -> joint name in the file (BVH).
+        fps: Frames per second of the file [Hz]; None for the rate that the file states.
+        joint_map: nextscale's joint name -> joint name in the file (BVH).
         floor: Put the floor below the motion at z = 0; otherwise heights stay as they are.
 
     Raises:
@@ -64,7 +59,7 @@ class ReadOptions:
 
     @property
     def metres_per_unit(self) -> float | None:
-        """Metres in the file's unit; None for 'auto'."""
+        """Length of the file's unit [m]; None for 'auto'."""
         if self.unit == "auto":
             return None
         if self.unit in UNITS:

@@ -1,4 +1,4 @@
-"""Changing the frame rate of joint positions."""
+"""Resampling of joint positions to another frame rate."""
 
 from __future__ import annotations
 
@@ -6,20 +6,15 @@ import numpy as np
 
 
 def resample(joints: np.ndarray, fps: float, target_fps: float) -> np.ndarray:
-    """Joint positions at another frame rate, linear between the frames.
-
-    Args:
-        joints: (T, J, 3) positions.
-        fps: Rate of `joints` [Hz].
-        target_fps: Rate wanted [Hz].
+    """Resample (T, J, 3) joint positions linearly from `fps` to `target_fps` [Hz].
 
     Returns:
-        (T', J, 3) positions of the same type; first frames agree, T' >= 1 covers the whole span.
+        (T', J, 3) positions of the same type from the same first frame; T' >= 1.
     """
     if abs(fps - target_fps) < 1e-3 * target_fps or len(joints) == 1:
         return joints
     duration = (len(joints) - 1) / fps
-    # A hair of tolerance, as 1/120 is written with six digits in a file.
+    # Files write 1/120 s with six digits: the tolerance keeps the last frame.
     frames = int(np.floor(duration * target_fps + 1e-3)) + 1
     at = np.minimum(np.arange(frames) * (fps / target_fps), len(joints) - 1)
     before = np.minimum(at.astype(int), len(joints) - 2)

@@ -1,4 +1,4 @@
-"""Pictures of human motions and robot trajectories, drawn without a screen."""
+"""Pictures and browser pages of human motions and robot trajectories."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["draw_human", "draw_robot"]
 
 
 def __getattr__(name: str) -> Any:
-    """Matplotlib takes seconds to import; the browser's pages do not need it."""
+    """Import matplotlib, which takes seconds, only for pictures."""
     if name in __all__:
         from nextscale_core.viz import pictures
 

@@ -1,4 +1,4 @@
-"""Cameras: from the world to the page."""
+"""Cameras: projection from the world to the page."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class Camera:
     Attributes:
         target: (3,) point in the middle of the picture [m].
         direction: (3,) unit vector from the target to the camera.
-        distance: From the target to the camera [m]; infinity gives a parallel projection, in
-            which equal lengths stay equal.
+        distance: Distance from the target to the camera [m]; infinity gives a parallel
+            projection.
     """
 
     target: np.ndarray
@@ -30,10 +30,7 @@ class Camera:
         return np.stack([right, np.cross(self.direction, right), self.direction])
 
     def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Page coordinates and nearness.
-
-        Args:
-            points: (..., 3) in the world [m].
+        """Project (..., 3) points in the world [m].
 
         Returns:
             (..., 2) right and up on the page, in metres at the target's distance, and (...,)
@@ -54,12 +51,9 @@ class Camera:
 
 
 def looking(forward: np.ndarray, *, turn: float, elevation: float) -> np.ndarray:
-    """Unit vector to a camera that sees a body from ahead and aside.
+    """(3,) unit vector to a camera ahead and to the side of a body that faces (2,) `forward`.
 
-    Args:
-        forward: (2,) horizontal direction that the body faces.
-        turn: Angle from there to the camera, positive to the body's left [rad].
-        elevation: Angle above the horizon [rad].
+    `turn` is the angle from there to the body's left, `elevation` that above the horizon [rad].
     """
     yaw = np.arctan2(forward[1], forward[0]) + turn
     flat = np.cos(elevation)

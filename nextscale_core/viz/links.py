@@ -13,8 +13,7 @@ from nextscale_core.robots.description import link_frame
 from nextscale_core.robots.kinematics import Poses, kinematics_of
 from nextscale_core.robots.profile import SIDES
 from nextscale_core.robots.shapes import Shape, link_shapes
-from nextscale_core.viz.figure import Color
-from nextscale_core.viz.mesh import Mesh, box, capsule, ellipsoid, one_color, simplified
+from nextscale_core.viz.mesh import Color, Mesh, box, capsule, ellipsoid, one_color, simplified
 
 if TYPE_CHECKING:
     from nextscale_core.robots.robot import Robot
@@ -22,15 +21,15 @@ if TYPE_CHECKING:
 
 _GREY: Color = (0.70, 0.72, 0.75)
 STICK_RADIUS, SOLE_RADIUS = 0.035, 0.018
-"""Of the sticks that stand for the links of a robot without meshes [m]."""
+"""Radii of the sticks that replace the links of a robot without meshes [m]."""
 
 
 @dataclass(frozen=True)
 class Link:
-    """What is seen of one link of the URDF.
+    """Visual geometry of one link of the URDF.
 
     Attributes:
-        name: Name of the link; of the joint that moves it where the robot is drawn as sticks.
+        name: Name of the link; for sticks, of the joint that moves it.
         joint: Body of `Kinematics` that it is part of; -1 for the base.
         rotation: (3, 3) orientation of the link in the frame of that joint.
         translation: (3,) origin of the link in the frame of that joint [m].
@@ -46,7 +45,7 @@ class Link:
 
 @dataclass(frozen=True, eq=False)
 class RobotBody:
-    """The links of a robot that can be seen.
+    """The visible links of a robot.
 
     Attributes:
         robot: The robot.
@@ -59,11 +58,7 @@ class RobotBody:
     feet: tuple[tuple[int, ...], tuple[int, ...]]
 
     def poses(self, poses: Poses) -> tuple[np.ndarray, np.ndarray]:
-        """World frames of the links: rotations (T, L, 3, 3) and origins (T, L, 3) [m].
-
-        Args:
-            poses: Base and joints in T frames.
-        """
+        """World frames of the links in T frames: rotations (T, L, 3, 3), origins (T, L, 3) [m]."""
         turns, origins = kinematics_of(self.robot).forward(poses)
         # The base goes last, where row -1 finds it.
         turns = np.concatenate([turns, poses.rotation[:, None]], axis=1)
@@ -75,8 +70,14 @@ class RobotBody:
         return turns[:, rows] @ turn, origins[:, rows] + moved
 
 
+def heading(rotation: np.ndarray) -> np.ndarray:
+    """(..., 2) horizontal unit vectors along the x axes of rotations (..., 3, 3)."""
+    facing = rotation[..., :2, 0]
+    return facing / np.maximum(np.linalg.norm(facing, axis=-1, keepdims=True), 1e-9)
+
+
 def require_joints(robot: Robot, trajectory: RobotTrajectory) -> None:
-    """Refuse a trajectory of another robot.
+    """Check that a trajectory is for a robot.
 
     Raises:
         RobotError: the trajectory's joints are not the robot's.
@@ -91,13 +92,10 @@ def require_joints(robot: Robot, trajectory: RobotTrajectory) -> None:
 
 @lru_cache(maxsize=4)
 def robot_body(robot: Robot, detail: float) -> RobotBody:
-    """Load what is seen of a robot: its meshes, or sticks where they are not on this machine.
+    """Load the meshes of a robot, or sticks if they are not on this machine.
 
-    Reading the meshes takes seconds, so the last few bodies are kept.
-
-    Args:
-        robot: The robot.
-        detail: Size of the smallest feature of a mesh that is kept [m].
+    Meshes are simplified to features of size `detail` [m]. The last few bodies are cached, as
+    reading the meshes takes seconds.
     """
     links = _visuals(robot, detail) or _sticks(robot)
     kinematics = kinematics_of(robot)
@@ -109,7 +107,7 @@ def robot_body(robot: Robot, detail: float) -> RobotBody:
 
 
 def _visuals(robot: Robot, detail: float) -> tuple[Link, ...]:
-    """Links with their visuals; empty if the meshes are not there."""
+    """Links with their visuals; empty if the meshes are not on this machine."""
     up = robot.profile.urdf.mesh_up
     try:
         shapes = link_shapes(robot.urdf_path, robot.mesh_dirs, "visual", up)
@@ -120,22 +118,15 @@ def _visuals(robot: Robot, detail: float) -> tuple[Link, ...]:
         mesh = _mesh_of(shape, detail)
         if mesh is None or not len(mesh.triangles):
             continue
-        placement = shape.placement
-        placed = mesh.placed(np.array(placement.rotation), np.array(placement.translation))
+        place = shape.placement
+        placed = mesh.placed(np.array(place.rotation), np.array(place.translation))
         meshes.setdefault(shape.link, []).append(placed)
     links = []
     for name, parts in meshes.items():
         frame = link_frame(robot.model, name)
-        place = frame.placement
-        links.append(
-            Link(
-                name=name,
-                joint=int(frame.parentJoint) - 2 if frame.parentJoint >= 2 else -1,
-                rotation=np.array(place.rotation),
-                translation=np.array(place.translation),
-                mesh=Mesh.joined(parts),
-            )
-        )
+        joint, place = max(int(frame.parentJoint) - 2, -1), frame.placement
+        rotation, translation = np.array(place.rotation), np.array(place.translation)
+        links.append(Link(name, joint, rotation, translation, Mesh.joined(parts)))
     return tuple(links)
 
 
@@ -144,7 +135,7 @@ def _mesh_of(shape: Shape, detail: float) -> Mesh | None:
     color: Color = shape.color or _GREY
     kind = type(geometry).__name__
     if kind.startswith("BVHModel"):
-        # The scale of a mesh is in its vertices already.
+        # The scale is already in the vertices.
         vertices = np.array(geometry.vertices())
         indices = [geometry.tri_indices(i) for i in range(geometry.num_tris)]
         triangles = np.array([(t[0], t[1], t[2]) for t in indices], dtype=np.int64)
@@ -160,7 +151,7 @@ def _mesh_of(shape: Shape, detail: float) -> Mesh | None:
 
 
 def _sticks(robot: Robot) -> tuple[Link, ...]:
-    """Capsules from joint to joint, for a robot whose meshes are not on this machine."""
+    """Capsules from joint to joint."""
     model = robot.model
     sticks: dict[int, list[Mesh]] = {}
     for joint in range(2, model.njoints):
@@ -170,7 +161,7 @@ def _sticks(robot: Robot) -> tuple[Link, ...]:
     kinematics = kinematics_of(robot)
     for side in SIDES:
         heel, toe = (kinematics.index[f"{side}_{end}"] for end in ("heel", "toe"))
-        # A little above the sole, as the stick has a radius.
+        # Raised above the sole by about the radius of the stick.
         ends = 0.7 * kinematics.offset[[heel, toe]]
         foot = capsule(ends[0], ends[1], SOLE_RADIUS, SOLE_RADIUS, _GREY)
         sticks.setdefault(int(kinematics.owner[heel]) + 2, []).append(foot)

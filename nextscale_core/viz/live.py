@@ -1,4 +1,4 @@
-"""`LiveViewer`: a page that shows what it is fed, such as a robot's joint states."""
+"""`LiveViewer`: a page that shows a robot and a human live, such as from joint states."""
 
 from __future__ import annotations
 
@@ -13,11 +13,19 @@ from nextscale_core.estimation.leg_odometry import sole_contacts
 from nextscale_core.exceptions import InvalidMotionError
 from nextscale_core.motion.skeleton import NUM_JOINTS
 from nextscale_core.robots.kinematics import Poses, kinematics_of
-from nextscale_core.viz.links import robot_body
+from nextscale_core.viz.links import heading, robot_body
 from nextscale_core.viz.mannequin import Mannequin
-from nextscale_core.viz.panel import BRAND, facts_html, legend_html, title_html
 from nextscale_core.viz.scene import ASIDE, DETAIL
-from nextscale_core.viz.viser_scene import SIDES, Stage, open_server, page_url
+from nextscale_core.viz.viser_scene import (
+    SIDES,
+    ViserScene,
+    facts_html,
+    legend_html,
+    open_panel,
+    open_server,
+    page_url,
+    title_html,
+)
 
 if TYPE_CHECKING:
     import viser
@@ -26,27 +34,27 @@ if TYPE_CHECKING:
 
 _FOLLOW_SECONDS = 0.5
 _PAUSE = 1.0
-"""After a pause in the feed so long nothing is said about the speed of a sole [s]."""
+"""Maximum time between two updates from which the speed of a sole is computed [s]."""
 
 
 class LiveViewer:
-    """Shows a robot, and the human that it should follow, as they are now.
+    """A page with the current poses of a robot and of the human that it should follow.
 
     Every method may be called from any thread.
 
     Args:
         robot: The robot.
-        host: Address to listen at; '0.0.0.0' lets other machines look.
-        port: Port wanted; the next free one is taken where it is in use.
-        title: Head of the panel.
-        max_rate: More updates than that each second are left out [Hz].
+        host: Address to listen at; '0.0.0.0' accepts other machines.
+        port: Port; the next free one if it is in use.
+        title: Title of the panel.
+        max_rate: Maximum rate of updates; faster ones are dropped [Hz].
         detail: Smallest feature of the meshes that is kept [m].
 
     Attributes:
         server: The page's server.
 
     Raises:
-        ViewerError: viser is not installed, or nothing can listen there.
+        ViewerError: viser is not installed, or the address cannot be used.
     """
 
     def __init__(
@@ -65,27 +73,23 @@ class LiveViewer:
         self._shortest = 1.0 / max_rate if max_rate > 0 else 0.0
         self._kinematics = kinematics_of(robot)
         self._body = robot_body(robot, detail)
-        self._stage = Stage(self.server)
-        self._stage.add_robot(self._body)
+        self._scene = ViserScene(self.server)
+        self._scene.add_robot(self._body)
         self._seen: tuple[float, np.ndarray] | None = None
         self._shown = {"robot": -np.inf, "human": -np.inf}
         self._human = False
         self._base, self._forward = np.zeros(3), np.array([1.0, 0.0])
         self._followed = np.zeros(2)
         self._facts: dict[str, str] = {"robot": f"{robot.name}, waiting for joint states"}
+        self._title = open_panel(self.server, title or robot.name)
         gui = self.server.gui
-        gui.configure_theme(brand_color=BRAND, show_logo=False, show_share_button=False)
-        gui.set_panel_label("nextscale")
-        self._title = gui.add_html(title_html(title or robot.name))
         self._follow = gui.add_checkbox("camera follows", initial_value=True)
         gui.add_html(legend_html(human=True))
-        self._text = gui.add_html(facts_html(tuple(self._facts.items())))
-        self._stage.aim(self._forward, 1.7, ASIDE)
-        nominal = robot.nominal
-        stand = -float(
-            self._kinematics.lowest_sole(Poses(np.zeros((1, 3)), np.eye(3)[None], nominal[None]))[0]
-        )
-        self._draw_robot(nominal, np.array([0.0, 0.0, stand]), np.array([0.0, 0.0, 0.0, 1.0]), 0.0)
+        self._text = gui.add_html(facts_html(self._facts.items()))
+        self._scene.aim(self._forward, 1.7, ASIDE)
+        nominal = Poses(np.zeros((1, 3)), np.eye(3)[None], robot.nominal[None])
+        standing = np.array([0.0, 0.0, -float(self._kinematics.lowest_sole(nominal)[0])])
+        self._draw_robot(robot.nominal, standing, np.array([0.0, 0.0, 0.0, 1.0]), 0.0)
         self._seen = None
 
     @property
@@ -106,10 +110,11 @@ class LiveViewer:
             positions: (J,) joint positions in the order of `robot.joint_names` [rad].
             base_position: (3,) root link in the world [m].
             base_quaternion: (4,) its orientation, x y z w.
-            stamp: When that was measured [s]; None for now. Tells how fast the soles move.
+            stamp: Time of the measurement, from which the speed of the soles follows [s]; None
+                for now.
 
         Returns:
-            Whether it is shown; False where it came too soon after the last.
+            Whether it is shown; False if it is too soon after the last one.
 
         Raises:
             InvalidMotionError: wrong shapes, or NaN.
@@ -129,15 +134,15 @@ class LiveViewer:
     def update_skeleton(
         self, joints: np.ndarray, stance: np.ndarray | None = None, *, placed: bool = False
     ) -> bool:
-        """Show the human in another pose, beside where the robot was at the first of them.
+        """Show the human in another pose, beside the robot's place at the first of them.
 
         Args:
             joints: (22, 3) positions [m].
             stance: (2,) bool, left and right foot on the floor, if known.
-            placed: The positions are in the robot's world already, and shown where they are.
+            placed: The positions are in the robot's world and are shown without a shift.
 
         Returns:
-            Whether it is shown; False where it came too soon after the last.
+            Whether it is shown; False if it is too soon after the last one.
 
         Raises:
             InvalidMotionError: wrong shapes, or NaN.
@@ -150,22 +155,22 @@ class LiveViewer:
             if not self._human:
                 left = np.array([-self._forward[1], self._forward[0]])
                 place = np.zeros(2) if placed else self._base[:2] + ASIDE * left - joints[0, :2]
-                self._stage.add_human(Mannequin(joints, SIDES), np.array([*place, 0.0]))
+                self._scene.add_human(Mannequin(joints, SIDES), np.array([*place, 0.0]))
                 self._human = True
             with self.server.atomic():
-                self._stage.show_human(joints, feet)
+                self._scene.show_human(joints, feet)
         return True
 
     def write(self, name: str, text: str) -> None:
-        """Write a line beside the picture, such as the safety gate's; '' takes it away."""
+        """Set a line of the panel, such as the safety gate's; '' removes it."""
         with self._lock:
             if self._facts.get(name, "") == text:
                 return
             self._facts[name] = text
-            self._text.content = facts_html(tuple(f for f in self._facts.items() if f[1]))
+            self._text.content = facts_html(fact for fact in self._facts.items() if fact[1])
 
     def set_title(self, title: str) -> None:
-        """Write another sentence at the head of the panel."""
+        """Set the title of the panel."""
         self._title.content = title_html(title or self.robot.name)
 
     def close(self) -> None:
@@ -193,8 +198,7 @@ class LiveViewer:
             pair = np.stack([last[1], points])
             stance = sole_contacts(self._kinematics, pair, 1.0 / passed)[-1].reshape(2, 2).any(-1)
         self._seen = (stamp, points)
-        self._base, forward = base, rotation.apply([1.0, 0.0, 0.0])[:2]
-        self._forward = forward / max(float(np.linalg.norm(forward)), 1e-9)
+        self._base, self._forward = base, heading(poses.rotation[0])
         if last is None:
             self._followed = base[:2]
         elif self._follow.value:
@@ -202,8 +206,8 @@ class LiveViewer:
             self._followed = self._followed + share * (base[:2] - self._followed)
         with self.server.atomic():
             quaternions = Rotation.from_matrix(turns[0]).as_quat()
-            self._stage.show_robot(origins[0], quaternions, stance)
-            self._stage.look_at(self._followed)
+            self._scene.show_robot(origins[0], quaternions, stance)
+            self._scene.look_at(self._followed)
 
 
 def _checked(name: str, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -1,4 +1,7 @@
-"""The human as rigid parts: meshes that stay, poses that follow the 22 joints."""
+"""The human as rigid parts, with meshes that stay and poses that follow the 22 joints.
+
+Left limbs are blue, right limbs orange.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,35 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from nextscale_core.motion.skeleton import JOINT_INDEX
-from nextscale_core.viz.figure import Color
-from nextscale_core.viz.human import BODY, HAND_LENGTH, HEAD, LEFT, LIMB, RIGHT, TOE_LENGTH, TRUNK
-from nextscale_core.viz.mesh import Mesh, capsule, ellipsoid
+from nextscale_core.motion.skeleton import JOINT_INDEX, JOINT_NAMES
+from nextscale_core.rotations import unit
+from nextscale_core.viz.mesh import Color, Mesh, capsule, ellipsoid
 
-_SKULL, _SKULL_UP = (0.10, 0.078, 0.125), 0.075
+LEFT: Color = (0.22, 0.46, 0.82)
+RIGHT: Color = (0.90, 0.45, 0.16)
+BODY: Color = (0.62, 0.66, 0.72)
+HEAD: Color = (0.84, 0.70, 0.58)
+
+# Joint, joint, radius at each [m]: the thickness of an average adult's limbs.
+_TRUNK = (
+    ("left_hip", "right_hip", 0.085, 0.085),
+    ("pelvis", "spine1", 0.105, 0.105),
+    ("spine1", "spine2", 0.105, 0.115),
+    ("spine2", "spine3", 0.115, 0.12),
+    ("spine3", "neck", 0.115, 0.065),
+    ("left_collar", "right_collar", 0.085, 0.085),
+    ("neck", "head", 0.05, 0.05),
+)
+_LIMB = (
+    ("collar", "shoulder", 0.07, 0.06),
+    ("shoulder", "elbow", 0.052, 0.042),
+    ("elbow", "wrist", 0.041, 0.03),
+    ("hip", "knee", 0.083, 0.058),
+    ("knee", "ankle", 0.056, 0.04),
+    ("ankle", "foot", 0.043, 0.036),
+)
+_HAND_LENGTH, _TOE_LENGTH = 0.09, 0.05  # [m]
+_SKULL, _SKULL_UP = (0.10, 0.078, 0.125), 0.075  # half axes, and centre above the joint [m]
 
 
 @dataclass(frozen=True)
@@ -34,14 +60,14 @@ class Part:
 
 @dataclass(frozen=True)
 class _Bone:
-    """From where to where a part reaches: along a bone, or beyond its end.
+    """Extent of a part: along a bone, or beyond its end.
 
     Attributes:
-        start: Joint where it begins.
-        end: Joint where it ends; with `beyond`, the joint at which it begins after `start`.
-        beyond: Length of a part that goes on after `end` [m].
-        flat: A part that stays level, such as the toes.
-        hangs: Its mesh reaches along -z, so that its usual direction needs no large turn.
+        start: Joint at its start.
+        end: Joint at its end; with `beyond`, the joint at its start, and `start` the one before.
+        beyond: Length of a part that continues after `end` [m].
+        flat: The part stays level, such as the toes.
+        hangs: Its mesh points along -z, so that its usual direction needs no large rotation.
     """
 
     start: int
@@ -52,10 +78,10 @@ class _Bone:
 
 
 class Mannequin:
-    """A jointed figure of the proportions of one skeleton.
+    """A body with the proportions of one skeleton.
 
     Args:
-        joints: (22, 3) joints [m] that say how long the limbs are.
+        joints: (22, 3) joints that define the lengths of the limbs [m].
         sides: Facets around a limb; few for pictures, which are painted from back to front.
 
     Attributes:
@@ -72,39 +98,35 @@ class Mannequin:
             reach = max(float(np.linalg.norm(end - start)), 1e-3)
             tip = np.array([0.0, 0.0, -reach if bone.hangs else reach])
             mesh = capsule(np.zeros(3), tip, *radii, color, sides=sides)
-            name = f"{_NAMES[bone.start]}-{_NAMES[bone.end]}" + ("+" if bone.beyond else "")
+            name = f"{JOINT_NAMES[bone.start]}-{JOINT_NAMES[bone.end]}"
             self._bones.append(bone)
-            parts.append(Part(name, mesh, color, foot))
+            parts.append(Part(name + ("+" if bone.beyond else ""), mesh, color, foot))
 
-        for a, b, ra, rb in TRUNK:
+        for a, b, ra, rb in _TRUNK:
             add(_Bone(JOINT_INDEX[a], JOINT_INDEX[b], hangs=False), (ra, rb), BODY, None)
-        for number, (side, color) in enumerate((("left", LEFT), ("right", RIGHT))):
-            at = {name: JOINT_INDEX[f"{side}_{name}"] for name in _LIMB_JOINTS}
-            for a, b, ra, rb in LIMB:
-                add(_Bone(at[a], at[b]), (ra, rb), color, number if b == "foot" else None)
-            add(_Bone(at["elbow"], at["wrist"], HAND_LENGTH), (0.034, 0.03), HEAD, None)
-            # The toes lie flat: a bone that goes on down from the ankle would pierce the floor.
-            add(
-                _Bone(at["ankle"], at["foot"], TOE_LENGTH, flat=True), (0.036, 0.027), color, number
-            )
+        for foot, (side, color) in enumerate((("left", LEFT), ("right", RIGHT))):
+            at = {part: JOINT_INDEX[f"{side}_{part}"] for limb in _LIMB for part in limb[:2]}
+            for a, b, ra, rb in _LIMB:
+                add(_Bone(at[a], at[b]), (ra, rb), color, foot if b == "foot" else None)
+            add(_Bone(at["elbow"], at["wrist"], _HAND_LENGTH), (0.034, 0.03), HEAD, None)
+            # Flat toes: the bone from the ankle points down, through the floor.
+            toe = _Bone(at["ankle"], at["foot"], _TOE_LENGTH, flat=True)
+            add(toe, (0.036, 0.027), color, foot)
         self._lengths = self._reaches(joints[None])[0]
         parts.append(Part("skull", ellipsoid(_SKULL, HEAD, sides=sides), HEAD))
         self.parts = tuple(parts)
 
     def _reaches(self, joints: np.ndarray) -> np.ndarray:
-        """(T, P - 1) lengths of all parts but the skull [m]."""
+        """(T, P - 1) lengths of all parts except the skull [m]."""
         spans = [np.subtract(*reversed(_ends(bone, joints))) for bone in self._bones]
         return np.maximum(np.linalg.norm(np.stack(spans, axis=1), axis=-1), 1e-3)
 
     def poses(self, joints: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Where the parts are.
-
-        Args:
-            joints: (T, 22, 3) positions [m].
+        """Poses of the parts for (T, 22, 3) joints [m].
 
         Returns:
-            Origins (T, P, 3) [m], orientations (T, P, 4) x y z w, and how much longer than its
-            mesh each part is, (T, P).
+            Origins (T, P, 3) [m], orientations (T, P, 4) x y z w, and lengths relative to the
+            meshes (T, P).
         """
         joints = np.asarray(joints, dtype=np.float64)
         origins, turns = [], []
@@ -118,42 +140,31 @@ class Mannequin:
         return np.stack([*origins, skull], axis=1), np.stack([*turns, turn], axis=1), stretch
 
 
-_NAMES = tuple(JOINT_INDEX)
-_LIMB_JOINTS = ("collar", "shoulder", "elbow", "wrist", "hip", "knee", "ankle", "foot")
-
-
 def _ends(bone: _Bone, joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(T, 3) first and last point of a part [m]."""
     start, end = joints[:, bone.start], joints[:, bone.end]
     if not bone.beyond:
         return start, end
-    along = end - start
-    along = along / np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
-    tip = end + bone.beyond * along
+    tip = end + bone.beyond * unit(end - start)
     if bone.flat:
         tip = np.column_stack([tip[:, :2], end[:, 2]])
     return end, tip
 
 
 def _from_up(direction: np.ndarray) -> np.ndarray:
-    """(T, 4) x y z w: the shortest turn from +z to each of (T, 3) directions."""
-    unit = direction / np.maximum(np.linalg.norm(direction, axis=1, keepdims=True), 1e-9)
-    quaternion = np.column_stack([-unit[:, 1], unit[:, 0], np.zeros(len(unit)), 1.0 + unit[:, 2]])
-    # Straight down, every half turn about a level axis will do.
+    """(T, 4) x y z w: the shortest rotations from +z to (T, 3) directions."""
+    x, y, z = unit(direction).T
+    quaternion = np.column_stack([-y, x, np.zeros(len(x)), 1.0 + z])
+    # Straight down: half a turn about any level axis.
     quaternion[quaternion[:, 3] < 1e-9] = (1.0, 0.0, 0.0, 0.0)
     return quaternion / np.linalg.norm(quaternion, axis=1, keepdims=True)
 
 
 def _skull(joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(T, 3) middle and (T, 4) orientation of the head; it looks where the shoulders look."""
+    """(T, 3) centre [m] and (T, 4) orientation of the head, which faces as the shoulders do."""
     at = {name: joints[:, index] for name, index in JOINT_INDEX.items()}
-    up = _unit(at["head"] - at["spine3"])
-    forward = _unit(np.cross(at["left_shoulder"] - at["right_shoulder"], up))
+    up = unit(at["head"] - at["spine3"])
+    forward = unit(np.cross(at["left_shoulder"] - at["right_shoulder"], up))
     frame = np.stack([forward, np.cross(up, forward), up], axis=-1)
     frame[np.abs(np.linalg.det(frame)) < 0.5] = np.eye(3)  # no shoulders, no direction
-    middle = at["head"] + _SKULL_UP * up + 0.02 * forward
-    return middle, Rotation.from_matrix(frame).as_quat()
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
+    return at["head"] + _SKULL_UP * up + 0.02 * forward, Rotation.from_matrix(frame).as_quat()

@@ -1,4 +1,4 @@
-"""One call from a motion to a picture file."""
+"""Pictures of motions: .png is a strip of poses with a map of the path, .gif an animation."""
 
 from __future__ import annotations
 
@@ -9,86 +9,77 @@ from typing import TYPE_CHECKING
 from nextscale_core.exceptions import MotionFileError
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.robots.trajectory import RobotTrajectory
+from nextscale_core.viz.animated_mesh import AnimatedMesh, human_mesh, robot_mesh, scene_mesh
 from nextscale_core.viz.animation import save_animation
 from nextscale_core.viz.contact_sheet import save_strip
-from nextscale_core.viz.figure import Figure
-from nextscale_core.viz.human import human_figure
-from nextscale_core.viz.robot import robot_figure
 
 if TYPE_CHECKING:
     from nextscale_core.robots.robot import Robot
     from nextscale_core.viz.scene import Scene
 
-SUFFIXES = (".gif", ".png")
-
-_STRIP_DETAIL, _ANIMATION_DETAIL = 0.012, 0.022
-"""Smallest mesh feature that is kept [m]: about a pixel in each picture."""
+_DETAIL = {".png": 0.012, ".gif": 0.022}
+"""Smallest mesh feature that is kept [m], about a pixel, by the suffix of a picture."""
 
 
 def draw_human(clip: MotionClip, path: str | Path) -> None:
-    """Draw a human motion: .png is a strip of poses with a map, .gif an animation.
+    """Draw a human motion.
 
     Args:
         clip: The motion.
-        path: The file; its folder must exist.
+        path: The .png or .gif file; its folder must exist.
 
     Raises:
         MotionFileError: another suffix, or the file cannot be written.
     """
-    path = _picture_path(path)
-    _save(human_figure(clip), path)
+    _draw(lambda detail: human_mesh(clip), path)
 
 
 def draw_robot(robot: Robot, trajectory: RobotTrajectory, path: str | Path) -> None:
-    """Draw a robot trajectory: .png is a strip of poses with a map, .gif an animation.
+    """Draw a robot trajectory.
 
     Args:
-        robot: The robot that the trajectory is for; where its meshes are not on this machine, its
+        robot: The robot that the trajectory is for; if its meshes are not on this machine, its
             links are drawn as sticks.
         trajectory: The motion.
-        path: The file; its folder must exist.
+        path: The .png or .gif file; its folder must exist.
 
     Raises:
         MotionFileError: another suffix, or the file cannot be written.
         RobotError: the trajectory is for another robot.
     """
-    path = _picture_path(path)
-    detail = _STRIP_DETAIL if path.suffix.lower() == ".png" else _ANIMATION_DETAIL
-    _save(robot_figure(robot, trajectory, detail=detail), path)
+    _draw(lambda detail: robot_mesh(robot, trajectory, detail=detail), path)
 
 
 def draw_scene(
     scene: Scene, path: str | Path, progress: Callable[[int, int], None] | None = None
 ) -> None:
-    """Draw robot and human side by side: .png is a strip of poses with a map, .gif an animation.
+    """Draw robot and human side by side.
 
     Args:
-        scene: What to draw.
-        path: The file; its folder must exist.
+        scene: The scene.
+        path: The .png or .gif file; its folder must exist.
         progress: Called with (frames drawn, frames in all) of an animation.
 
     Raises:
         MotionFileError: another suffix, or the file cannot be written.
     """
-    from nextscale_core.viz.scene_figure import scene_figure
-
-    path = _picture_path(path)
-    detail = _STRIP_DETAIL if path.suffix.lower() == ".png" else _ANIMATION_DETAIL
-    _save(scene_figure(scene, detail=detail), path, progress)
+    _draw(lambda detail: scene_mesh(scene, detail=detail), path, progress)
 
 
-def _picture_path(path: str | Path) -> Path:
+def _draw(
+    animated_mesh: Callable[[float], AnimatedMesh],
+    path: str | Path,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
     path = Path(path)
-    if path.suffix.lower() not in SUFFIXES:
-        raise MotionFileError(f"cannot draw {path.name!r}: pictures end in {' or '.join(SUFFIXES)}")
-    return path
-
-
-def _save(figure: Figure, path: Path, progress: Callable[[int, int], None] | None = None) -> None:
+    suffix = path.suffix.lower()
+    if suffix not in _DETAIL:
+        raise MotionFileError(f"cannot draw {path.name!r}: pictures end in .gif or .png")
+    animated = animated_mesh(_DETAIL[suffix])
     try:
-        if path.suffix.lower() == ".png":
-            save_strip(figure, path)
+        if suffix == ".png":
+            save_strip(animated, path)
         else:
-            save_animation(figure, path, progress)
+            save_animation(animated, path, progress)
     except OSError as error:
         raise MotionFileError(f"cannot write {path}: {error.strerror or error}") from error

@@ -1,8 +1,9 @@
-"""Painting meshes, shadows and the ground onto matplotlib axes, from back to front."""
+"""Painter of meshes, shadows and the ground on matplotlib axes, from back to front."""
 
 from __future__ import annotations
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
 
@@ -14,17 +15,20 @@ QUIET = "#8a919c"
 SHADOW = "#d3d6dc"
 GRID = "#e3e6ea"
 
-_LIGHT = np.array([-0.45, 0.75, 0.55])  # in the camera's axes: from the upper left, behind us
+_LIGHT = np.array([-0.45, 0.75, 0.55])  # in the camera's axes: from behind and the upper left
 _LIGHT = _LIGHT / np.linalg.norm(_LIGHT)
 _AMBIENT, _DIFFUSE, _FACING = 0.46, 0.52, 0.18
 
 
+def time_colors(count: int) -> np.ndarray:
+    """(count, 4) colours of points in time, from dark to light."""
+    return np.asarray(colormaps["viridis"](np.linspace(0.0, 0.92, count)))
+
+
 def paint_mesh(axes: Axes, camera: Camera, mesh: Mesh, zorder: float = 3.0) -> None:
-    """Paint a lit mesh: hidden sides left out, far triangles first (painter's algorithm)."""
-    corners = mesh.corners
-    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    length = np.linalg.norm(normals, axis=1, keepdims=True)
-    normals = normals / np.maximum(length, 1e-12)
+    """Paint a lit mesh without hidden sides, far triangles first (painter's algorithm)."""
+    corners, normals = mesh.corners, mesh.normals
+    normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
     toward = camera.rays(corners.mean(axis=1))
     toward = toward / np.linalg.norm(toward, axis=1, keepdims=True)
     facing = (normals * toward).sum(axis=1)
@@ -43,10 +47,9 @@ def paint_mesh(axes: Axes, camera: Camera, mesh: Mesh, zorder: float = 3.0) -> N
 
 
 def paint_shadow(axes: Axes, camera: Camera, mesh: Mesh, zorder: float = 2.0) -> None:
-    """Paint the shadow that a light straight above throws on the floor at z = 0."""
-    corners = mesh.corners
-    up = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])[:, 2] > 0.0
-    page, _ = camera.project(corners[up] * [1.0, 1.0, 0.0])
+    """Paint the shadow on the floor at z = 0 of a light straight above."""
+    up = mesh.normals[:, 2] > 0.0
+    page, _ = camera.project(mesh.corners[up] * [1.0, 1.0, 0.0])
     polygons = PolyCollection(
         list(page), facecolors=SHADOW, edgecolors=SHADOW, linewidths=0.6, zorder=zorder
     )
@@ -54,14 +57,7 @@ def paint_shadow(axes: Axes, camera: Camera, mesh: Mesh, zorder: float = 2.0) ->
 
 
 def paint_ground(axes: Axes, camera: Camera, centre: np.ndarray, radius: float) -> None:
-    """Paint half-metre squares on the floor that fade out with the distance from `centre`.
-
-    Args:
-        axes: Where to paint.
-        camera: From where it is seen.
-        centre: (2,) middle of the piece of floor [m]; the squares stay where they are.
-        radius: How far the floor reaches [m].
-    """
+    """Paint half-metre squares on the floor that fade out from (2,) `centre` to `radius` [m]."""
     step = 0.5
     first = np.floor((np.asarray(centre) - radius) / step) * step
     ticks = np.arange(0.0, 2 * radius + 2 * step, step)
@@ -84,23 +80,13 @@ def paint_ground(axes: Axes, camera: Camera, centre: np.ndarray, radius: float) 
     axes.add_collection(collection, autolim=False)
 
 
-def paint_path(
-    axes: Axes, camera: Camera, path: np.ndarray, colors: np.ndarray, zorder: float = 2.5
-) -> None:
-    """Paint a path on the floor.
-
-    Args:
-        axes: Where to paint.
-        camera: From where it is seen.
-        path: (N, 2) horizontal positions [m].
-        colors: (N, 4) colour by point.
-        zorder: Order among the things painted.
-    """
+def paint_path(axes: Axes, camera: Camera, path: np.ndarray, colors: np.ndarray) -> None:
+    """Paint a path of (N, 2) horizontal positions [m] with (N, 4) colours on the floor."""
     if len(path) < 2:
         return
     page, _ = camera.project(np.column_stack([path, np.zeros(len(path))]))
     segments = np.stack([page[:-1], page[1:]], axis=1)
     lines = LineCollection(
-        list(segments), colors=colors[:-1], linewidths=2.2, capstyle="round", zorder=zorder
+        list(segments), colors=colors[:-1], linewidths=2.2, capstyle="round", zorder=2.5
     )
     axes.add_collection(lines, autolim=False)

@@ -19,20 +19,19 @@ from nextscale_core.robots.kinematics import Poses, kinematics_of
 from nextscale_core.robots.profile import SIDES
 from nextscale_core.robots.trajectory import RobotTrajectory
 from nextscale_core.trajectory.time_parameterization import RAMP
-from nextscale_core.viz.links import RobotBody, require_joints, robot_body
-from nextscale_core.viz.robot import heading
+from nextscale_core.viz.links import RobotBody, heading, require_joints, robot_body
 
 if TYPE_CHECKING:
     from nextscale_core.robots.robot import Robot
 
 MAX_FPS = 60.0
-"""No screen shows more frames than this [Hz]; a faster trajectory is thinned."""
+"""Maximum frame rate of a scene; a faster trajectory is thinned [Hz]."""
 
 ASIDE = 1.1
-"""The human stands so far to the robot's left [m]."""
+"""Distance of the human to the robot's left [m]."""
 
 DETAIL = 0.003
-"""Smallest feature of a robot's mesh that is kept [m]: nobody looks closer on a page."""
+"""Smallest feature of a robot's mesh that is kept on a page [m]."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class RobotTrack:
     """A robot over time, link by link.
 
     Attributes:
-        body: Its L links and their meshes.
+        body: L links and their meshes.
         base: (T, 3) root link in the world [m].
         forward: (T, 2) horizontal unit vector that the base faces.
         positions: (T, L, 3) origins of the links in the world [m].
@@ -63,9 +62,9 @@ class HumanTrack:
     """A human over time.
 
     Attributes:
-        joints: (T, 22, 3) positions [m], where the motion has them.
+        joints: (T, 22, 3) positions of the motion [m].
         stance: (T, 2) bool, left and right foot on the floor.
-        offset: (3,) where the human is drawn, from there [m]: beside the robot.
+        offset: (3,) shift at which the human is drawn, beside the robot [m].
     """
 
     joints: np.ndarray
@@ -75,14 +74,14 @@ class HumanTrack:
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything that a viewer shows, prepared.
+    """Everything that a viewer shows.
 
     Attributes:
         title: The sentence, or the name of the file.
         fps: Frames per second [Hz].
         robot: The robot, if there is one.
-        human: The human, if there is one; T frames as the robot's.
-        facts: What else a person should read: (name, sentence).
+        human: The human, if there is one, with as many frames as the robot.
+        facts: Further information to show: (name, sentence).
 
     Raises:
         InvalidMotionError: neither robot nor human, or different numbers of frames.
@@ -116,30 +115,23 @@ class Scene:
 
     @property
     def centre(self) -> np.ndarray:
-        """(T, 3) the middle between the roots of robot and human as they are drawn [m]."""
-        roots = []
-        if self.robot is not None:
-            roots.append(self.robot.base)
+        """(T, 3) centre between the roots of robot and human as they are drawn [m]."""
+        roots = [self.robot.base] if self.robot is not None else []
         if self.human is not None:
             roots.append(self.human.joints[:, 0] + self.human.offset)
         return np.mean(roots, axis=0)
 
     @property
     def forward(self) -> np.ndarray:
-        """(T, 2) horizontal unit vector that the robot faces, else the human."""
+        """(T, 2) horizontal unit vector that the robot, otherwise the human, faces."""
         if self.robot is not None:
             return self.robot.forward
         assert self.human is not None
-        return _facing(self.human.joints)
+        return human_heading(self.human.joints)
 
 
 def human_scene(clip: MotionClip, title: str = "") -> Scene:
-    """A human motion alone, frame by frame.
-
-    Args:
-        clip: The motion.
-        title: What to call it where it has no text.
-    """
+    """The scene of a human motion; `title` is used if the clip has no text."""
     human = HumanTrack(clip.joints.astype(np.float64), human_stance(clip), np.zeros(3))
     return Scene(clip.text or title, clip.fps, human=human)
 
@@ -152,18 +144,18 @@ def robot_scene(
     title: str = "",
     detail: float = DETAIL,
 ) -> Scene:
-    """A robot's motion, with the human behind it.
+    """The scene of a robot trajectory and its human motion.
 
     Args:
         robot: The robot.
         trajectory: Its motion.
-        clip: The human motion that the trajectory was made from; without it the human is what
-            the robot's own joints show, where that can be told.
-        title: What to call it where it has no text.
+        clip: The human motion that the trajectory was made from; if None, the human motion is
+            estimated from the robot's joints where possible.
+        title: Title of a trajectory without text.
         detail: Smallest feature of the meshes that is kept [m].
 
     Raises:
-        RobotError: the trajectory is another robot's.
+        RobotError: the trajectory's joints are not the robot's.
     """
     require_joints(robot, trajectory)
     fps = trajectory.fps / np.ceil(trajectory.fps / MAX_FPS - 1e-9)
@@ -175,55 +167,42 @@ def robot_scene(
         trajectory.base_position[frames], rotation.as_matrix(), trajectory.positions[frames]
     )
     track = robot_track(body, poses, fps)
-    notes: list[tuple[str, str]] = []
     human: HumanTrack | None = None
     if clip is not None:
-        joints, stance = _at(clip, source_times(trajectory, clip, times, frames))
-        human = HumanTrack(joints, stance, _beside(track, joints))
-        notes.append(("human", "the motion in the file"))
+        human = _beside(track, *_at(clip, source_times(trajectory, clip, times, frames)))
+        note = "the motion in the file"
     else:
         try:
-            history = robot_to_human(
-                robot,
-                trajectory.time_from_start,
-                trajectory.positions,
-                base=BaseTrack(
-                    trajectory.time_from_start,
-                    trajectory.base_position,
-                    trajectory.base_quaternion,
-                ),
+            base = BaseTrack(
+                trajectory.time_from_start, trajectory.base_position, trajectory.base_quaternion
             )
+            back = robot_to_human(
+                robot, trajectory.time_from_start, trajectory.positions, base=base
+            ).clip
         except (InvalidMotionError, RobotError) as error:
-            notes.append(("human", f"not shown: {error}"))
+            note = f"not shown: {error}"
         else:
-            back = history.clip
             start = trajectory.seconds - (len(back) - 1) / back.fps
-            joints, stance = _at(back, times - start)
-            human = HumanTrack(joints, stance, _beside(track, joints))
-            notes.append(("human", "what the robot's joints show, on a human's skeleton"))
-    return Scene(trajectory.text or title or robot.name, fps, track, human, tuple(notes))
+            human = _beside(track, *_at(back, times - start))
+            note = "what the robot's joints show, on a human's skeleton"
+    title = trajectory.text or title or robot.name
+    return Scene(title, fps, track, human, (("human", note),))
 
 
 def robot_track(body: RobotBody, poses: Poses, fps: float) -> RobotTrack:
-    """Where the links of a robot are, and which feet stand.
-
-    Args:
-        body: What is seen of the robot.
-        poses: Base and joints.
-        fps: Frames per second [Hz].
-    """
+    """Poses of the links and standing feet of a robot at `fps` frames per second [Hz]."""
     kinematics = kinematics_of(body.robot)
     turns, origins = body.poses(poses)
     points = kinematics.points(poses)
     rows = [[kinematics.index[f"{side}_{end}"] for end in ("heel", "toe")] for side in SIDES]
     shape = (*turns.shape[:2], 4)
-    # One frame alone has no speed: it stands still.
+    # A single frame has no speed and counts as still.
     still = points if len(points) > 1 else np.repeat(points, 2, axis=0)
     standing = sole_contacts(kinematics, still, fps)[: len(points)]
     return RobotTrack(
         body=body,
         base=poses.base,
-        forward=heading(Rotation.from_matrix(poses.rotation).as_quat()),
+        forward=heading(poses.rotation),
         positions=origins,
         quaternions=Rotation.from_matrix(turns.reshape(-1, 3, 3)).as_quat().reshape(shape),
         soles=points[:, np.array(rows)],
@@ -238,15 +217,14 @@ def human_stance(clip: MotionClip) -> np.ndarray:
 
 
 def human_time(clip: MotionClip, seconds: float, times: np.ndarray) -> np.ndarray:
-    """When a human did what the robot does.
+    """Times in a clip for times in a trajectory without `source_time`.
 
-    For a trajectory that does not say which moments of the clip its samples belong to. It starts
-    and stops smoothly (see `retarget.timing`). Where the robot's limits made it slower, the human
-    is slowed down evenly, although the robot may have been slower in places.
+    The trajectory starts and stops smoothly (see `trajectory.time_parameterization`). If it is
+    longer than the clip, the clip is slowed down evenly, although the robot may be slower in parts.
 
     Args:
         clip: The human motion.
-        seconds: Length of the robot's trajectory [s].
+        seconds: Length of the trajectory [s].
         times: (N,) times in the trajectory [s].
 
     Returns:
@@ -299,7 +277,7 @@ def _nearest(stamps: np.ndarray, times: np.ndarray) -> np.ndarray:
 
 
 def _at(clip: MotionClip, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Joints (N, 22, 3) between the frames of a clip, and stance (N, 2) of the nearest frames."""
+    """Interpolated joints (N, 22, 3), and stance (N, 2) of the nearest frames."""
     at = np.clip(times * clip.fps, 0.0, len(clip) - 1)
     before = np.minimum(at.astype(int), max(len(clip) - 2, 0))
     after = np.minimum(before + 1, len(clip) - 1)
@@ -309,13 +287,14 @@ def _at(clip: MotionClip, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (1.0 - share) * joints[before] + share * joints[after], stance
 
 
-def _beside(track: RobotTrack, joints: np.ndarray) -> np.ndarray:
-    """(3,) shift that puts the human to the robot's left at the beginning [m]."""
+def _beside(track: RobotTrack, joints: np.ndarray, stance: np.ndarray) -> HumanTrack:
+    """The human drawn to the robot's left in the first frame."""
     left = np.array([-track.forward[0, 1], track.forward[0, 0]])
-    place = track.base[0, :2] + ASIDE * left - joints[0, 0, :2]
-    return np.array([*place, 0.0])
+    shift = track.base[0, :2] + ASIDE * left - joints[0, 0, :2]
+    return HumanTrack(joints, stance, np.array([*shift, 0.0]))
 
 
-def _facing(joints: np.ndarray) -> np.ndarray:
+def human_heading(joints: np.ndarray) -> np.ndarray:
+    """(T, 2) horizontal unit vectors that (T, 22, 3) joints face."""
     yaw = heading_yaw(joints)
     return np.stack([np.cos(yaw), np.sin(yaw)], axis=1)

@@ -1,4 +1,4 @@
-"""`Stage`: the floor, the robot and the human on a viser page.
+"""`ViserScene`: floor, robot and human on a viser page, and the texts of its panel.
 
 Every mesh is sent once; a new frame only moves the frames of the links.
 """
@@ -6,17 +6,19 @@ Every mesh is sent once; a new frame only moves the frames of the links.
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterable
 from contextlib import redirect_stdout
+from html import escape
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nextscale_core.exceptions import NextscaleError
-from nextscale_core.viz.figure import Color
+from nextscale_core.viz.camera import looking
 from nextscale_core.viz.links import RobotBody
-from nextscale_core.viz.mannequin import Mannequin
-from nextscale_core.viz.shading import by_color, creased
+from nextscale_core.viz.mannequin import LEFT, RIGHT, Mannequin
+from nextscale_core.viz.mesh import Color, by_color, creased
 
 if TYPE_CHECKING:
     import viser
@@ -25,19 +27,23 @@ STANCE: Color = (0.16, 0.70, 0.38)
 """Colour of a foot on the floor."""
 
 INSTALL = "pip install 'viser>=1.1'"
-"""What brings the page; the same as the extra `view` of the package."""
+"""Command that installs viser; the same as the extra `view` of the package."""
 
 SIDES = 24
 """Facets around a limb of the human."""
 
 _VIEW, _TURN = np.deg2rad(38.0), np.deg2rad(-36.0)
-"""Opening angle of the first camera, and where it stands, from ahead to the bodies' left [rad]."""
+"""Opening angle of the first camera, and its direction from ahead to the bodies' left [rad]."""
 
 _PANEL = 0.38
-"""The first camera looks so far past the bodies, in heights: the panel covers the page's right."""
+"""Shift of the first camera's target, in heights: the panel covers the right of the page."""
 
 _SAME_LENGTH = 0.004
-"""Shares of its length by which a limb may differ from its mesh unseen."""
+"""Maximum difference of a limb's length from its mesh that is not drawn, as a share of it."""
+
+_BRAND = (38, 102, 190)
+_MARKS = {"pass": "#1f9d55", "repaired": "#b7791f", "rejected": "#c53030"}
+"""Colour of the safety gate's line, by its first word."""
 
 
 class ViewerError(NextscaleError, RuntimeError):
@@ -45,39 +51,36 @@ class ViewerError(NextscaleError, RuntimeError):
 
 
 def require_viser() -> None:
-    """Make sure that there can be a page.
+    """Check that viser is installed.
 
     Raises:
-        ViewerError: viser is not installed; the message says how to install it.
+        ViewerError: viser is not installed; the message holds the command to install it.
     """
-    if not _installed("viser"):
+    try:
+        installed = importlib.util.find_spec("viser") is not None
+    except ValueError:  # a substitute module has no spec
+        installed = False
+    if not installed:
         raise ViewerError(
             f"the page needs viser: {INSTALL} (pictures do not: --png FILE, --gif FILE)"
         )
-
-
-def _installed(name: str) -> bool:
-    try:
-        return importlib.util.find_spec(name) is not None
-    except ValueError:  # what stands in for it has no spec
-        return False
 
 
 def open_server(host: str, port: int) -> viser.ViserServer:
     """Start the server of a page.
 
     Args:
-        host: Address to listen at; '0.0.0.0' lets other machines look.
-        port: Port wanted; the next free one is taken where it is in use.
+        host: Address to listen at; '0.0.0.0' accepts other machines.
+        port: Port; the next free one if it is in use.
 
     Raises:
-        ViewerError: viser is not installed, or nothing can listen there.
+        ViewerError: viser is not installed, or the address cannot be used.
     """
     require_viser()
     import viser
 
     try:
-        with redirect_stdout(StringIO()):  # its banner: who opens a page says where it is
+        with redirect_stdout(StringIO()):  # viser's banner
             return viser.ViserServer(host=host, port=port, label="nextscale", verbose=False)
     except (OSError, RuntimeError) as error:
         raise ViewerError(f"cannot open a page at {host}:{port}: {error}") from error
@@ -89,11 +92,11 @@ def page_url(server: viser.ViserServer) -> str:
     return f"http://{'localhost' if host in ('0.0.0.0', '127.0.0.1') else host}:{server.get_port()}"
 
 
-class Stage:
-    """The things on a page.
+class ViserScene:
+    """The bodies on a page.
 
     Args:
-        server: The page.
+        server: Server of the page.
     """
 
     def __init__(self, server: viser.ViserServer):
@@ -120,7 +123,7 @@ class Stage:
         self._links: list[viser.FrameHandle] = []
         self._limbs: list[viser.MeshHandle] = []
         self._mannequin: Mannequin | None = None
-        # For each foot of each body: its meshes and the colours they have in the air.
+        # For each foot of each body: its meshes and their colours in the air.
         self._robot_feet: tuple[list[tuple[Any, Color]], ...] = ([], [])
         self._human_feet: tuple[list[tuple[Any, Color]], ...] = ([], [])
 
@@ -140,12 +143,7 @@ class Stage:
                         self._robot_feet[foot].append((handle, color))
 
     def add_human(self, mannequin: Mannequin, offset: np.ndarray) -> None:
-        """Put a human on the page.
-
-        Args:
-            mannequin: Its parts.
-            offset: (3,) where it is drawn, from where its motion has it [m].
-        """
+        """Put a human on the page, shifted by (3,) `offset` from its motion [m]."""
         self._mannequin = mannequin
         self._human_root.position = tuple(offset)
         for part in mannequin.parts:
@@ -160,24 +158,16 @@ class Stage:
     def show_robot(
         self, positions: np.ndarray, quaternions: np.ndarray, stance: np.ndarray
     ) -> None:
-        """Move the robot.
+        """Move the links to (L, 3) origins [m] and (L, 4) orientations x y z w in the world.
 
-        Args:
-            positions: (L, 3) origins of the links in the world [m].
-            quaternions: (L, 4) their orientations, x y z w.
-            stance: (2,) bool, left and right foot on the floor.
+        `stance` (2,) marks the left and the right foot on the floor.
         """
         for handle, at, turn in zip(self._links, positions, quaternions, strict=True):
             _place(handle, at, turn)
         _paint(self._robot_feet, stance)
 
     def show_human(self, joints: np.ndarray, stance: np.ndarray) -> None:
-        """Move the human.
-
-        Args:
-            joints: (22, 3) positions [m].
-            stance: (2,) bool, left and right foot on the floor.
-        """
+        """Move the human to (22, 3) joints [m]; `stance` (2,) as in `show_robot`."""
         if self._mannequin is None:
             return
         origins, turns, stretch = self._mannequin.poses(joints[None])
@@ -191,22 +181,18 @@ class Stage:
         _paint(self._human_feet, stance)
 
     def look_at(self, centre: np.ndarray) -> None:
-        """Move the world so that (2,) `centre` lies in its middle, where the cameras look.
+        """Move the world so that (2,) `centre` [m] is where the cameras look.
 
-        The cameras stay the user's own: to follow a body, the world is moved below them.
+        The cameras are controlled by the users: to follow a body, the world moves below them.
         """
         self._world.position = (-float(centre[0]), -float(centre[1]), 0.0)
 
     def aim(self, forward: np.ndarray, height: float, width: float) -> None:
-        """Put the camera of everybody who opens the page ahead of the bodies and to their right.
+        """Set the initial camera ahead and to the right of bodies that face (2,) `forward`.
 
-        Args:
-            forward: (2,) horizontal direction that they face.
-            height: Of the tallest [m].
-            width: Distance between the bodies [m].
+        `height` is that of the tallest body, `width` the distance between them [m].
         """
-        yaw = np.arctan2(forward[1], forward[0]) + _TURN
-        toward = np.array([np.cos(yaw), np.sin(yaw)])
+        toward = looking(forward, turn=_TURN, elevation=0.0)[:2]
         right = np.array([-toward[1], toward[0]])  # on the page
         target = _PANEL * height * right
         place = target + (2.35 * height + 0.55 * width) * toward
@@ -220,6 +206,14 @@ class Stage:
         """Hide and show the bodies."""
         self._robot_root.visible = robot
         self._human_root.visible = human
+
+
+def open_panel(server: viser.ViserServer, title: str, **theme: Any) -> viser.GuiHtmlHandle:
+    """Style the panel of a page and put a title at its top; `theme` as in viser."""
+    gui = server.gui
+    gui.configure_theme(brand_color=_BRAND, show_logo=False, show_share_button=False, **theme)
+    gui.set_panel_label("nextscale")
+    return gui.add_html(title_html(title))
 
 
 def _place(handle: Any, at: np.ndarray, turn: np.ndarray) -> None:
@@ -239,3 +233,38 @@ def _paint(feet: tuple[list[tuple[Any, Color]], ...], stance: np.ndarray) -> Non
 def _bytes(color: Color) -> tuple[int, int, int]:
     red, green, blue = (round(255 * min(max(value, 0.0), 1.0)) for value in color)
     return red, green, blue
+
+
+def title_html(title: str) -> str:
+    """The title of the panel."""
+    return (
+        '<div style="padding: 0.35em 0.85em 0.1em; font-size: 1.05em; font-weight: 600; '
+        f'line-height: 1.35">{escape(title)}</div>'
+    )
+
+
+def facts_html(facts: Iterable[tuple[str, str]]) -> str:
+    """Names and sentences, one below the other; a gate's line begins with a coloured mark."""
+    rows = []
+    for name, text in facts:
+        mark = next((c for word, c in _MARKS.items() if text.startswith(word)), None)
+        dot = f'<span style="color: {mark}">●</span> ' if mark else ""
+        rows.append(
+            f'<div style="margin: 0.45em 0"><div style="opacity: 0.6; font-size: 0.85em">'
+            f"{escape(name)}</div><div>{dot}{escape(text)}</div></div>"
+        )
+    body = "".join(rows)
+    return f'<div style="padding: 0 0.85em 0.3em; font-size: 0.87em; line-height: 1.4">{body}</div>'
+
+
+def legend_html(*, human: bool) -> str:
+    """The colours of the bodies."""
+    entries: list[tuple[str, Color]] = [("foot on the floor", STANCE)]
+    if human:
+        entries = [("left", LEFT), ("right", RIGHT), *entries]
+    spans = "".join(
+        f'<span style="margin-right: 1em; white-space: nowrap"><span style="color: '
+        f'#{bytes(_bytes(color)).hex()}">●</span> {escape(name)}</span>'
+        for name, color in entries
+    )
+    return f'<div style="padding: 0.1em 0.95em 0.5em; font-size: 0.87em">{spans}</div>'

@@ -12,10 +12,9 @@ import numpy as np
 from tqdm import tqdm
 
 from nextscale_core.exceptions import ConfigError
-from nextscale_core.motion.clip import MotionClip
-from nextscale_core.motion.dataset import CaptionedClip
-from nextscale_core.motion.legs import floor_height
+from nextscale_core.motion.clip import CaptionedClip, MotionClip
 from nextscale_core.motion.resample import resample
+from nextscale_core.motion.skeleton import floor_height
 from nextscale_lab.auto_captions import guards
 from nextscale_lab.auto_captions.acting import action_windows
 from nextscale_lab.auto_captions.airborne import jump_windows

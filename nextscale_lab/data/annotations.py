@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nextscale_core.exceptions import ConfigError
-from nextscale_core.motion.clip import MotionClip
-from nextscale_core.motion.dataset import CaptionedClip
-from nextscale_core.motion.legs import floor_height
+from nextscale_core.motion.clip import CaptionedClip, MotionClip
+from nextscale_core.motion.skeleton import floor_height
 from nextscale_core.yaml_files import read_yaml
 from nextscale_lab import CONFIG
 from nextscale_lab.data.cmu import CmuFolder, overlaps

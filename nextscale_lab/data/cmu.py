@@ -25,11 +25,16 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from nextscale_core.exceptions import MotionFileError
-from nextscale_core.motion.clip import MotionClip
-from nextscale_core.motion.dataset import CaptionedClip
-from nextscale_core.motion.legs import STANDARD_LEG, bend_leg, floor_height
-from nextscale_core.motion.skeleton import FPS, JOINT_INDEX, NUM_JOINTS
-from nextscale_core.motion.standard import STANDARD_OFFSETS
+from nextscale_core.motion.clip import CaptionedClip, MotionClip
+from nextscale_core.motion.skeleton import (
+    FPS,
+    JOINT_INDEX,
+    NUM_JOINTS,
+    STANDARD_LEG,
+    STANDARD_OFFSETS,
+    bend_leg,
+    floor_height,
+)
 from nextscale_lab.data.cmu_rows import ClipRow, CmuFiles, Trial, read_cmu_files
 
 _PELVIS, _TORSO = 0, 7

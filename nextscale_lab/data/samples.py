@@ -11,8 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from nextscale_core.exceptions import MotionFileError
-from nextscale_core.motion.clip import MotionClip
-from nextscale_core.motion.dataset import CaptionedClip
+from nextscale_core.motion.clip import CaptionedClip, MotionClip
 from nextscale_core.motion.features import (
     CONTACTS,
     NUM_FEATURES,

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from nextscale_core.exceptions import ConfigError
-from nextscale_core.motion.clip import MotionClip
-from nextscale_core.motion.dataset import CaptionedClip
+from nextscale_core.motion.clip import CaptionedClip, MotionClip
 from nextscale_core.yaml_files import read_yaml
 from nextscale_lab import CONFIG
 from nextscale_lab.data.mirror import mirror_clip, mirror_text

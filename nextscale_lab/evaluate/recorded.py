@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from nextscale_core.motion.dataset import CaptionedClip
+from nextscale_core.motion.clip import CaptionedClip
 from nextscale_lab.captions.descriptions import sentence_from_description
 from nextscale_lab.data.cmu import CmuFolder
 

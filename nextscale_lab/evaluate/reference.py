@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nextscale_core.exceptions import ConfigError, InvalidTextError, MotionFileError
-from nextscale_core.motion.clip import MotionClip
-from nextscale_core.motion.dataset import CaptionedClip
+from nextscale_core.motion.clip import CaptionedClip, MotionClip
 from nextscale_core.motion.features import POSITIONS, clip_to_features
 from nextscale_core.motion.formats.humanml3d import read_humanml3d
 from nextscale_core.motion.skeleton import NUM_JOINTS

@@ -16,9 +16,8 @@ from nextscale_core.model.moscale import MoScale, MoScaleConfig
 from nextscale_core.model.options import GenerationOptions
 from nextscale_core.model.sampling import SamplingConfig
 from nextscale_core.model.temporal_tokenizer import TemporalTokenizer, TokenizerConfig
-from nextscale_core.motion.cleanup import STANDARD_BONES
 from nextscale_core.motion.features import heading_yaw
-from nextscale_core.motion.skeleton import bone_lengths
+from nextscale_core.motion.skeleton import STANDARD_BONES, bone_lengths
 from nextscale_core.pipeline import MotionPipeline
 from nextscale_core.stopwatch import Run, Stopwatch
 

@@ -1,7 +1,7 @@
-"""What happens when a data set holds a broken file or line: refuse it, or leave it out.
+"""Policy for broken files and lines of a data set: refuse them, or skip them.
 
-A reader hands every such error to `bad_data`, which raises it, unless the reader runs inside
-`on_bad_data("skip")`: then the error is told once, counted, and the reader leaves the thing out.
+A reader passes every such error to `bad_data`, which raises it. Inside `on_bad_data("skip")` the
+error is logged once and counted instead, and the reader leaves out the file or line.
 """
 
 from __future__ import annotations
@@ -22,28 +22,27 @@ _skipped: ContextVar[list[str] | None] = ContextVar("skipped", default=None)
 
 @contextmanager
 def on_bad_data(policy: str) -> Iterator[list[str]]:
-    """Decide for all data that is read inside; the number left out is told at the end.
+    """Set the policy for all data read inside; the number of skipped items is logged at the end.
 
     Args:
-        policy: 'refuse' (errors are raised) or 'skip' (they are told, and what they name is
-            left out).
+        policy: 'refuse' (errors are raised) or 'skip' (they are logged).
 
     Yields:
-        What was left out so far, one message each.
+        One message for each item skipped so far.
 
     Raises:
         ConfigError: an unknown policy.
     """
     if policy not in POLICIES:
         raise ConfigError(f"on_bad_data must be {' or '.join(POLICIES)}, got {policy!r}")
-    told: list[str] = []
-    token = _skipped.set(told if policy == "skip" else None)
+    skipped: list[str] = []
+    token = _skipped.set(skipped if policy == "skip" else None)
     try:
-        yield told
+        yield skipped
     finally:
         _skipped.reset(token)
-    if told:
-        warn(f"{len(told)} broken {'thing was' if len(told) == 1 else 'things were'} left out")
+    if skipped:
+        warn(f"{len(skipped)} broken {'item was' if len(skipped) == 1 else 'items were'} left out")
 
 
 def policy_in_force() -> str:
@@ -52,18 +51,17 @@ def policy_in_force() -> str:
 
 
 def bad_data(error: MotionFileError) -> None:
-    """Raise the error, or tell it once where broken data is skipped."""
-    told = _skipped.get()
-    if told is None:
+    """Raise the error, or log it once where broken data is skipped."""
+    skipped = _skipped.get()
+    if skipped is None:
         raise error
     # The same file is read for several splits and speeds.
-    if str(error) not in told:
-        told.append(str(error))
+    if str(error) not in skipped:
+        skipped.append(str(error))
         warn(f"left out: {error}")
 
 
 def warn(message: str) -> None:
-    """Log a warning about data."""
-    # Of several processes that read the same data one tells.
+    """Log a warning about data, in the first of several processes that read the same data."""
     if os.environ.get("RANK", "0") == "0":
         _log.warning(message)

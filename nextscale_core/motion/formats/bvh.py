@@ -1,11 +1,11 @@
-"""BVH: motions as other tools exchange them.
+"""Reader and writer of BVH files.
 
-Written: the habit of CMU, LAFAN1 and Mixamo files: centimetres, y up, facing z, a T-pose with
-identity rotations, 'Zrotation Yrotation Xrotation'. Every joint has position channels too, as in
-Bandai-Namco's files: the lumbar spine of real motion does not keep a fixed place in the pelvis.
-Limbs keep their length. Blender imports that with its defaults.
+Written files follow CMU, LAFAN1 and Mixamo files: centimetres, y up, facing z, a T-pose with
+identity rotations, channel order 'Zrotation Yrotation Xrotation'. Every joint also has position
+channels, as in Bandai-Namco's files, because the lumbar spine of real motion moves in the pelvis.
+Limbs keep their length. Blender's importer reads these files with its default settings.
 
-Read: any hierarchy in which two legs, two arms and a head are found (`rigs.py`), in any axes and
+Read files may have any hierarchy with two legs, two arms and a head (`rigs.py`), in any axes and
 unit (`world_frame.py`).
 """
 
@@ -14,28 +14,23 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from nextscale_core.exceptions import InvalidMotionError, MotionFileError
 from nextscale_core.motion.bone_rotations import fit_bone_rotations
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.features import to_y_up
-from nextscale_core.motion.formats.bvh_pose import (
-    fill_feet,
-    forward_kinematics,
-    onto_22_joints,
-    rest_pose,
-)
 from nextscale_core.motion.formats.bvh_syntax import Bvh, BvhJoint, read_bvh_text, write_bvh_text
 from nextscale_core.motion.formats.rig_tree import RigTree
-from nextscale_core.motion.formats.rigs import match_rig
+from nextscale_core.motion.formats.rigs import RigMatch, match_rig
 from nextscale_core.motion.formats.world_frame import FileFrame, to_world
-from nextscale_core.motion.reading import DEFAULT_OPTIONS, ReadOptions, Remark
+from nextscale_core.motion.reading import DEFAULT_OPTIONS, ReadNote, ReadOptions
 from nextscale_core.motion.resample import resample
-from nextscale_core.motion.skeleton import FPS, JOINT_NAMES, NUM_JOINTS, PARENTS
+from nextscale_core.motion.skeleton import FPS, JOINT_INDEX, JOINT_NAMES, NUM_JOINTS, PARENTS
 
 _CENTIMETRES = 100.0
 _CHANNELS = ("Xposition", "Yposition", "Zposition", "Zrotation", "Yrotation", "Xrotation")
-# Bones that other tools draw past the last joint [m], x forward, y left, z up.
+# Ends of the last bones, which other tools draw, from their joints [m], x forward, y left, z up.
 _ENDS = {
     "head": (0.0, 0.0, 0.16),
     "left_foot": (0.07, 0.0, 0.0),
@@ -44,26 +39,27 @@ _ENDS = {
     "right_wrist": (0.0, -0.09, 0.0),
 }
 
-# Most files have y up. Unit, facing and floor are anybody's choice.
+# Most files have y up; unit, facing and floor differ.
 _FRAME = FileFrame("y", certain=False, unit=None, floor_at_zero=False, has_forward=False)
-_RIG_FRAMES = 24  # in which a rig's bones are measured
+_RIG_FRAMES = 24  # frames in which a rig's bones are measured
+# Positions of SMPL's spine joints between pelvis and neck, and of its pelvis between hips and neck,
+# as shares of the distance.
+_SPINE_SHARES = (0.23, 0.49, 0.60)
+_PELVIS_SHARE = 0.14
+_TOE_LENGTH, _TOE_DROP = 0.13, 0.05  # [m]
+_STEADY = 0.5  # a rotation above the pelvis that changes less belongs to the file's axes [deg]
 
 
 def write_bvh(clip: MotionClip, path: Path) -> None:
-    """Write a motion as BVH; see the module for the conventions.
-
-    Args:
-        clip: The motion. Bones get their median length over the clip.
-        path: The file.
+    """Write a motion as BVH, with bones of their median length; see the module for conventions.
 
     Raises:
         MotionFileError: the file cannot be written.
     """
     skeleton = fit_bone_rotations(clip.joints)
-    order = _depth_first()
+    order = _depth_first(0)
     offsets = to_y_up(skeleton.offsets) * _CENTIMETRES
-    # The axes change places cyclically, so the rotation matrices do too.
-    to_bvh = to_y_up(np.eye(3)).T
+    to_bvh = to_y_up(np.eye(3)).T  # a cyclic change of axes
     local = to_bvh @ skeleton.local_rotations() @ to_bvh.T
     angles = np.stack([_continuous_zyx(local[:, joint]) for joint in range(NUM_JOINTS)], axis=1)
 
@@ -85,18 +81,17 @@ def write_bvh(clip: MotionClip, path: Path) -> None:
 def read_bvh(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> MotionClip:
     """Read a BVH file onto the 22 joints at 20 fps.
 
-    Joints that a rig lacks are filled in: the spine is laid along the file's own spine, collars
-    between neck and shoulders, toes ahead of the ankles. Where the rest pose is that of a person
-    who stands, somebody without a turn against it faces x; otherwise the motion begins facing x
-    as nearly as quarter turns allow.
+    Joints that a rig lacks are filled in: the spine along the file's own spine, collars between
+    neck and shoulders, toes ahead of the ankles. If the rest pose stands upright, it is turned to
+    face x; otherwise the motion is turned by quarter turns to begin facing x.
 
     Args:
         path: The file.
-        options: What is known of it. The unit is found by the height of the body, the vertical
+        options: Its known properties. The unit is found by the height of the body, the vertical
             axis by the rest pose and the motion.
 
     Returns:
-        The motion; `remarks` say what was assumed and changed.
+        The motion; its `notes` list assumptions and corrections.
 
     Raises:
         MotionFileError: missing or malformed file (with the line), joints that are not found, or
@@ -105,7 +100,10 @@ def read_bvh(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> MotionClip:
     path = Path(path)
     bvh = read_bvh_text(path)
     try:
-        positions = forward_kinematics(bvh)
+        with np.errstate(over="ignore", invalid="ignore"):
+            positions = _posed(bvh, bvh.values)
+        if not np.isfinite(positions).all():
+            raise MotionFileError("positions overflow: the file's numbers are too large")
         tree = RigTree(
             [joint.name for joint in bvh.joints],
             [joint.parent for joint in bvh.joints],
@@ -113,40 +111,29 @@ def read_bvh(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> MotionClip:
             positions[:: -(-len(positions) // _RIG_FRAMES)],
         )
         match = match_rig(tree, options.joint_map)
-        joints, remarks = to_world(
-            onto_22_joints(bvh, match, positions), _FRAME, options, rest_pose(bvh, match)
+        joints, world_notes = to_world(
+            _onto_22_joints(match, positions), _FRAME, options, _rest_pose(bvh, match)
         )
-        fill_feet(joints, match)
+        _fill_feet(joints, match)
         if options.floor:
             joints[..., 2] -= joints[..., 2].min()
         fps = options.fps or 1.0 / bvh.frame_time
-        remarks = [_rate_remark(fps, options), *map(_frames_remark, bvh.remarks), *remarks]
+        source = "as given" if options.fps else "as the file states"
+        change = "" if abs(fps - FPS) < 0.01 else f", resampled to {FPS:g}"
+        notes = [ReadNote("rate", f"{round(fps, 2):g} frames per second {source}{change}")]
+        notes += [ReadNote("frames", message) for message in bvh.notes] + world_notes
         if match.guessed:
             found = [f"{name} = {tree.names[match.joints[name]]!r}" for name in match.guessed]
-            remarks.append(Remark("joints", f"found by the bones: {', '.join(found)}"))
-        return MotionClip(resample(joints, fps, FPS), FPS, remarks=tuple(remarks))
+            notes.append(ReadNote("joints", f"found by the bones: {', '.join(found)}"))
+        return MotionClip(resample(joints, fps, FPS), FPS, notes=tuple(notes))
     except (MotionFileError, InvalidMotionError) as error:
         raise MotionFileError(f"{path}: {error}") from error
 
 
-def _rate_remark(fps: float, options: ReadOptions) -> Remark:
-    source = "as given" if options.fps else "as the file says"
-    change = "" if abs(fps - FPS) < 0.01 else f", resampled to {FPS:g}"
-    return Remark("rate", f"{round(fps, 2):g} frames per second {source}{change}")
-
-
-def _frames_remark(message: str) -> Remark:
-    return Remark("frames", message)
-
-
-def _depth_first() -> list[int]:
-    order: list[int] = []
-    waiting = [0]
-    while waiting:
-        joint = waiting.pop()
-        order.append(joint)
-        waiting += [child for child in reversed(range(NUM_JOINTS)) if PARENTS[child] == joint]
-    return order
+def _depth_first(root: int) -> list[int]:
+    """A joint and all joints below it."""
+    children = (child for child in range(NUM_JOINTS) if PARENTS[child] == root)
+    return [root, *(joint for child in children for joint in _depth_first(child))]
 
 
 def _continuous_zyx(matrices: np.ndarray) -> np.ndarray:
@@ -158,7 +145,7 @@ def _continuous_zyx(matrices: np.ndarray) -> np.ndarray:
     beta = np.arcsin(np.clip(-matrices[:, 2, 0], -1.0, 1.0))
     alpha = np.arctan2(matrices[:, 1, 0], matrices[:, 0, 0])
     gamma = np.arctan2(matrices[:, 2, 1], matrices[:, 2, 2])
-    # At the pole only alpha -/+ gamma is defined: all of it goes to alpha.
+    # At the pole only alpha -/+ gamma is defined: gamma is set to zero.
     pole = np.hypot(matrices[:, 0, 0], matrices[:, 1, 0]) < 1e-7
     alpha = np.where(pole, np.arctan2(-matrices[:, 0, 1], matrices[:, 1, 1]), alpha)
     gamma = np.where(pole, 0.0, gamma)
@@ -171,3 +158,125 @@ def _continuous_zyx(matrices: np.ndarray) -> np.ndarray:
         before = min(unwrapped, key=lambda c: float(np.abs(c - before).sum()))
         angles[frame] = before
     return np.degrees(angles)
+
+
+def _rest_pose(bvh: Bvh, match: RigMatch) -> np.ndarray:
+    """(22, 3) joints without rotations, in the file's unit and axes.
+
+    Joints above the pelvis that never turn keep their rotation, which only sets the file's axes.
+    """
+    row = np.zeros(bvh.values.shape[1])
+    pelvis = match.joints.get("pelvis", bvh.joints[match.joints["left_hip"]].parent)
+    above: set[int] = set()
+    while pelvis >= 0 and bvh.joints[pelvis].parent >= 0:
+        pelvis = bvh.joints[pelvis].parent
+        above.add(pelvis)
+    for column, (index, channel) in enumerate(_channels(bvh)):
+        values = bvh.values[:, column]
+        if channel.endswith("position") or (index in above and np.ptp(values) < _STEADY):
+            row[column] = np.median(values)
+    return _onto_22_joints(match, _posed(bvh, row[None]))[0]
+
+
+def _channels(bvh: Bvh) -> list[tuple[int, str]]:
+    """Joint and channel of each column."""
+    return [(i, channel) for i, joint in enumerate(bvh.joints) for channel in joint.channels]
+
+
+def _adds_to_offset(bvh: Bvh) -> bool:
+    """Whether position channels below the root are small against the OFFSETs."""
+    moved: dict[int, float] = {}
+    for column, (index, channel) in enumerate(_channels(bvh)):
+        if channel.endswith("position") and index > 0:
+            moved[index] = moved.get(index, 0.0) + float(np.abs(bvh.values[:, column]).mean())
+    lengths = {index: float(np.abs(bvh.joints[index].offset).sum()) for index in moved}
+    shares = [moved[index] / length for index, length in lengths.items() if length > 0]
+    return bool(shares) and float(np.median(shares)) < 0.5
+
+
+def _posed(bvh: Bvh, values: np.ndarray) -> np.ndarray:
+    """Forward kinematics: (T, N, 3) positions of all joints and End Sites, for (T, C) values.
+
+    Position channels replace the OFFSET, as Blender reads them; if they are small against it in
+    most joints, they are added to it.
+    """
+    frames = len(values)
+    add = _adds_to_offset(bvh)
+    positions = np.empty((frames, len(bvh.joints), 3))
+    rotations: list[Rotation] = []
+    column = 0
+    for index, joint in enumerate(bvh.joints):
+        offset = np.tile(np.array(joint.offset), (frames, 1))
+        rotation = rotations[joint.parent] if joint.parent >= 0 else Rotation.identity(frames)
+        above = rotation
+        for channel in joint.channels:
+            numbers = values[:, column]
+            column += 1
+            if channel.endswith("position"):
+                axis = "XYZ".index(channel[0])
+                offset[:, axis] = numbers + (offset[:, axis] if add and index > 0 else 0.0)
+            else:
+                turn = Rotation.from_euler(channel[0].lower(), numbers[:, None], degrees=True)
+                rotation = rotation * turn
+        rotations.append(rotation)
+        start = positions[:, joint.parent] if joint.parent >= 0 else 0.0
+        positions[:, index] = start + above.apply(offset)
+    return positions
+
+
+def _onto_22_joints(match: RigMatch, positions: np.ndarray) -> np.ndarray:
+    """(T, 22, 3) joints from the (T, N, 3) joints of the file; missing ones are built.
+
+    The spine is laid along the file's own spine, collars between neck and shoulders; toes are left
+    at the ankles until the vertical is known (`_fill_feet`).
+    """
+    joints = np.empty((len(positions), NUM_JOINTS, 3))
+    for name, index in match.joints.items():
+        joints[:, JOINT_INDEX[name]] = positions[:, index]
+    shoulders = joints[:, [JOINT_INDEX["left_shoulder"], JOINT_INDEX["right_shoulder"]]]
+    if "neck" not in match.joints:
+        joints[:, JOINT_INDEX["neck"]] = shoulders.mean(axis=1)
+    neck = joints[:, JOINT_INDEX["neck"]]
+    if "pelvis" not in match.joints:
+        hips = joints[:, [JOINT_INDEX["left_hip"], JOINT_INDEX["right_hip"]]].mean(axis=1)
+        joints[:, 0] = hips + _PELVIS_SHARE * (neck - hips)
+    spine = positions[:, list(match.spine)]
+    if len(match.spine) != len(_SPINE_SHARES):
+        spine = _along_spine(joints[:, 0], spine, neck)
+    joints[:, [JOINT_INDEX[f"spine{number}"] for number in (1, 2, 3)]] = spine
+    spine3 = joints[:, JOINT_INDEX["spine3"]]
+    if "head" not in match.joints:
+        joints[:, JOINT_INDEX["head"]] = neck + 0.6 * (neck - spine3)
+    for number, side in enumerate(("left", "right")):
+        if f"{side}_collar" not in match.joints:
+            low_neck = neck + 0.3 * (spine3 - neck)
+            collar = low_neck + 0.4 * (shoulders[:, number] - low_neck)
+            joints[:, JOINT_INDEX[f"{side}_collar"]] = collar
+        if f"{side}_foot" not in match.joints:
+            joints[:, JOINT_INDEX[f"{side}_foot"]] = joints[:, JOINT_INDEX[f"{side}_ankle"]]
+    return joints
+
+
+def _along_spine(pelvis: np.ndarray, spine: np.ndarray, neck: np.ndarray) -> np.ndarray:
+    """(T, 3, 3) spine joints at SMPL's shares of the polyline from pelvis to neck."""
+    line = np.concatenate([pelvis[:, None], spine, neck[:, None]], axis=1)
+    lengths = np.median(np.linalg.norm(np.diff(line, axis=1), axis=-1), axis=0)
+    knots = np.concatenate([[0.0], np.cumsum(lengths)])
+    placed = []
+    for share in _SPINE_SHARES:
+        at = share * knots[-1]
+        below = int(np.clip(np.searchsorted(knots, at, side="right") - 1, 0, len(lengths) - 1))
+        part = (at - knots[below]) / lengths[below] if lengths[below] > 0 else 0.0
+        placed.append((1.0 - part) * line[:, below] + part * line[:, below + 1])
+    return np.stack(placed, axis=1)
+
+
+def _fill_feet(joints: np.ndarray, match: RigMatch) -> None:
+    """Put missing toes of (T, 22, 3) joints, z up, ahead of the ankles in the body's direction."""
+    across = joints[:, JOINT_INDEX["left_hip"]] - joints[:, JOINT_INDEX["right_hip"]]
+    forward = np.cross(across, [0.0, 0.0, 1.0])
+    forward /= np.maximum(np.linalg.norm(forward, axis=-1, keepdims=True), 1e-9)
+    for side in ("left", "right"):
+        if f"{side}_foot" not in match.joints:
+            toe = joints[:, JOINT_INDEX[f"{side}_ankle"]] + _TOE_LENGTH * forward
+            joints[:, JOINT_INDEX[f"{side}_foot"]] = toe - [0.0, 0.0, _TOE_DROP]

@@ -1,8 +1,8 @@
-"""The text of a BVH file: parsing to a tree of joints and a table of channels, and back.
+"""Syntax of BVH files: text to a tree of joints and a table of channel values, and back.
 
-The format has no standard but its use. Read here: one ROOT, any depth, End Sites, zero to six
-channels a joint in any order. A file is taken as hostile: every complaint names its line, and
-nothing is allocated or looped because a header says so.
+BVH has no written standard. Accepted: one ROOT, any depth, End Sites, zero to six channels a joint
+in any order. Files may be hostile: every error names its line, and counts in the header neither
+allocate memory nor control loops.
 """
 
 from __future__ import annotations
@@ -16,14 +16,13 @@ import numpy as np
 
 from nextscale_core.exceptions import MotionFileError
 
-MAX_BYTES = 256 << 20
-MAX_JOINTS = 2000
-MAX_FRAMES = 1_000_000
-MAX_POSITIONS = 30_000_000  # joints times frames
-MIN_FPS, MAX_FPS = 1.0, 1000.0
-CHANNELS = ("Xposition", "Yposition", "Zposition", "Xrotation", "Yrotation", "Zrotation")
-
-_CHANNEL_BY_LOWER_NAME = {name.lower(): name for name in CHANNELS}
+_MAX_BYTES = 256 << 20
+_MAX_JOINTS = 2000
+_MAX_FRAMES = 1_000_000
+_MAX_POSITIONS = 30_000_000  # joints times frames
+_MIN_FPS, _MAX_FPS = 1.0, 1000.0
+_CHANNELS = ("Xposition", "Yposition", "Zposition", "Xrotation", "Yrotation", "Zrotation")
+_CHANNEL_BY_LOWER_NAME = {name.lower(): name for name in _CHANNELS}
 
 
 @dataclass
@@ -31,11 +30,12 @@ class BvhJoint:
     """A joint, or an End Site.
 
     Attributes:
-        name: Name in the file; an End Site is called like its parent with ' end' behind.
+        name: Name in the file; of an End Site, its parent's name and ' end'.
         parent: Index of the parent in `Bvh.joints`; -1 for the root. Parents come first.
-        offset: Three numbers, in the unit of the file, in the parent's frame.
-        channels: Names out of `CHANNELS`, in the order of the file; empty for an End Site.
-        is_end: An End Site.
+        offset: Position in the parent's frame, in the unit of the file.
+        channels: Such as 'Xposition' and 'Zrotation', in the order of the file; none for an End
+            Site.
+        is_end: Whether it is an End Site.
     """
 
     name: str
@@ -47,20 +47,20 @@ class BvhJoint:
 
 @dataclass
 class Bvh:
-    """What a BVH file says.
+    """Content of a BVH file.
 
     Attributes:
         joints: Joints and End Sites, depth first.
-        frame_time: Seconds from frame to frame [s].
-        values: (T, C) channel values, columns in the order of the joints' channels; rotations in
-            degrees.
-        remarks: Faults of the file that were passed over.
+        frame_time: Time from frame to frame [s].
+        values: (T, C) channel values, columns in the order of the joints' channels; positions in
+            the unit of the file, rotations in degrees.
+        notes: Faults of the file that were tolerated.
     """
 
     joints: list[BvhJoint] = field(default_factory=list)
     frame_time: float = 0.0
     values: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
-    remarks: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def read_bvh_text(path: Path) -> Bvh:
@@ -70,15 +70,15 @@ def read_bvh_text(path: Path) -> Bvh:
         MotionFileError: no such file, too large, or malformed; the message names the line.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
+        if path.stat().st_size > _MAX_BYTES:
             raise MotionFileError(
-                f"{path} has {path.stat().st_size} bytes, at most {MAX_BYTES} are read"
+                f"{path} has {path.stat().st_size} bytes, at most {_MAX_BYTES} are read"
             )
         data = path.read_bytes()
     except OSError as error:
         raise MotionFileError(f"cannot read {path}: {error.strerror or error}") from error
     is_utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    # Joint names come in many encodings, and none of their letters matters here.
+    # Joint names come in many encodings; replaced letters do no harm.
     text = data.decode("utf-16" if is_utf_16 else "utf-8-sig", errors="replace")
     return _Parser(path, text).parse()
 
@@ -120,22 +120,23 @@ def _hierarchy_lines(joints: Sequence[BvhJoint]) -> list[str]:
 
 class _Parser:
     def __init__(self, path: Path, text: str) -> None:
-        self._path = path
-        self._lines = text.splitlines()
-        self._is_cut = not text.endswith(("\n", "\r"))
+        self._path, self._lines = path, text.splitlines()
+        self._is_cut = not text.endswith(("\n", "\r"))  # perhaps within the last line
         self._at = 0  # index of the next line
+        self._bvh = Bvh()
+        self._open: list[int] = []  # joints whose bracket is open, the innermost last
 
     def parse(self) -> Bvh:
-        bvh = Bvh()
+        bvh = self._bvh
         self._expect("HIERARCHY")
-        self._parse_hierarchy(bvh)
+        while not bvh.joints or self._open:
+            self._parse_hierarchy(self._next("the rest of the HIERARCHY"))
         self._expect("MOTION")
         frames = self._parse_frames()
         bvh.frame_time = self._parse_frame_time()
-        channels = sum(len(joint.channels) for joint in bvh.joints)
-        bvh.values = self._parse_rows(channels, len(bvh.joints), bvh.remarks)
+        bvh.values = self._parse_rows(sum(len(joint.channels) for joint in bvh.joints))
         if len(bvh.values) != frames:
-            bvh.remarks.append(f"the header says {frames} frames, {len(bvh.values)} were read")
+            bvh.notes.append(f"the header states {frames} frames, {len(bvh.values)} were read")
         return bvh
 
     def _fail(self, message: str) -> MotionFileError:
@@ -154,48 +155,42 @@ class _Parser:
         if line.upper() != keyword:
             raise self._fail(f"expected {keyword}, got {line[:40]!r}")
 
-    def _parse_hierarchy(self, bvh: Bvh) -> None:
-        open_joints: list[int] = []
-        while not bvh.joints or open_joints:
-            line = self._next("the rest of the HIERARCHY")
-            keyword, rest = [*line.split(None, 1), ""][:2]
-            keyword = keyword.upper()
-            if line == "}":
-                if not open_joints:
-                    raise self._fail("'}' without '{'")
-                open_joints.pop()
-            elif keyword in ("ROOT", "JOINT", "END"):
-                self._open_joint(bvh, open_joints, keyword, rest.strip())
-            elif keyword in ("OFFSET", "CHANNELS") and open_joints:
-                joint = bvh.joints[open_joints[-1]]
-                if keyword == "OFFSET":
-                    joint.offset = self._parse_offset(rest)
-                else:
-                    joint.channels = self._parse_channels(rest)
-            else:
-                raise self._fail(
-                    f"expected JOINT, End Site, OFFSET, CHANNELS or a bracket, got {line[:40]!r}"
-                )
+    def _parse_hierarchy(self, line: str) -> None:
+        keyword, rest = [*line.split(None, 1), ""][:2]
+        keyword = keyword.upper()
+        if line == "}":
+            if not self._open:
+                raise self._fail("'}' without '{'")
+            self._open.pop()
+        elif keyword in ("ROOT", "JOINT", "END"):
+            self._open_joint(keyword, rest.strip())
+        elif keyword == "OFFSET" and self._open:
+            self._bvh.joints[self._open[-1]].offset = self._parse_offset(rest)
+        elif keyword == "CHANNELS" and self._open:
+            self._bvh.joints[self._open[-1]].channels = self._parse_channels(rest)
+        else:
+            raise self._fail(
+                f"expected JOINT, End Site, OFFSET, CHANNELS or a bracket, got {line[:40]!r}"
+            )
 
-    def _open_joint(self, bvh: Bvh, open_joints: list[int], keyword: str, name: str) -> None:
-        if (keyword == "ROOT") == bool(open_joints):
+    def _open_joint(self, keyword: str, name: str) -> None:
+        joints = self._bvh.joints
+        parent = self._open[-1] if self._open else -1
+        if (keyword == "ROOT") == (parent >= 0):
             raise self._fail(f"{keyword} out of place: one ROOT holds all joints")
-        if len(bvh.joints) >= MAX_JOINTS:
-            raise self._fail(f"more than {MAX_JOINTS} joints")
-        if open_joints and bvh.joints[open_joints[-1]].is_end:
+        if len(joints) >= _MAX_JOINTS:
+            raise self._fail(f"more than {_MAX_JOINTS} joints")
+        if parent >= 0 and joints[parent].is_end:
             raise self._fail("an End Site cannot hold a joint")
         if name.endswith("{"):
             name = name[:-1].strip()
-        else:
-            bracket = self._next("'{'")
-            if bracket != "{":
-                raise self._fail(f"expected '{{' after {keyword} {name[:40]}, got {bracket[:40]!r}")
-        parent = open_joints[-1] if open_joints else -1
+        elif (bracket := self._next("'{'")) != "{":
+            raise self._fail(f"expected '{{' after {keyword} {name[:40]}, got {bracket[:40]!r}")
         is_end = keyword == "END"
-        if is_end:
-            name = f"{bvh.joints[parent].name} end"
-        open_joints.append(len(bvh.joints))
-        bvh.joints.append(BvhJoint(name, parent, is_end=is_end))
+        self._open.append(len(joints))
+        joints.append(
+            BvhJoint(f"{joints[parent].name} end" if is_end else name, parent, is_end=is_end)
+        )
 
     def _parse_offset(self, rest: str) -> tuple[float, float, float]:
         values = self._numbers(rest)
@@ -213,36 +208,37 @@ class _Parser:
             )
         if "" in channels:
             unknown = names[channels.index("")]
-            raise self._fail(f"unknown channel {unknown[:40]!r}; known are {', '.join(CHANNELS)}")
+            raise self._fail(f"unknown channel {unknown[:40]!r}; known are {', '.join(_CHANNELS)}")
         return channels
 
+    def _header(self, name: str, value: str) -> str:
+        line = self._next(f"'{name}: {value}'")
+        keyword, _, text = line.partition(":")
+        if keyword.strip().lower() != name.lower():
+            raise self._fail(f"expected '{name}: {value}', got {line[:40]!r}")
+        return text.strip()
+
     def _parse_frames(self) -> int:
-        line = self._next("'Frames: N'")
-        keyword, _, count = line.partition(":")
-        if keyword.strip().lower() != "frames" or not count.strip().isdecimal():
-            raise self._fail(f"expected 'Frames: N', got {line[:40]!r}")
-        # int() refuses numbers of thousands of digits with an error of its own.
-        frames = int(count) if len(count.strip()) < 20 else MAX_FRAMES + 1
-        if not 1 <= frames <= MAX_FRAMES:
-            raise self._fail(f"Frames must be 1 to {MAX_FRAMES}, got {line[:40]!r}")
+        count = self._header("Frames", "N")
+        # int() raises another error for numbers of thousands of digits.
+        frames = int(count) if count.isdecimal() and len(count) < 20 else 0
+        if not 1 <= frames <= _MAX_FRAMES:
+            raise self._fail(f"Frames must be 1 to {_MAX_FRAMES}, got {count[:40]!r}")
         return frames
 
     def _parse_frame_time(self) -> float:
-        line = self._next("'Frame Time: SECONDS'")
-        keyword, _, seconds = line.partition(":")
-        if keyword.strip().lower() != "frame time":
-            raise self._fail(f"expected 'Frame Time: SECONDS', got {line[:40]!r}")
+        seconds = self._header("Frame Time", "SECONDS")
         values = self._numbers(seconds)
-        if len(values) != 1 or not 1.0 / MAX_FPS <= values[0] <= 1.0 / MIN_FPS:
-            raise self._fail(
-                f"Frame Time must be {1.0 / MAX_FPS:g} to {1.0 / MIN_FPS:g} s, got {seconds[:40]!r}"
-            )
+        low, high = 1.0 / _MAX_FPS, 1.0 / _MIN_FPS
+        if len(values) != 1 or not low <= values[0] <= high:
+            raise self._fail(f"Frame Time must be {low:g} to {high:g} s, got {seconds[:40]!r}")
         return float(values[0])
 
-    def _parse_rows(self, channels: int, joints: int, remarks: list[str]) -> np.ndarray:
-        """All whole frames: what the header counts is not relied on."""
+    def _parse_rows(self, channels: int) -> np.ndarray:
+        """All whole frames, whatever the header counts."""
         rows: list[np.ndarray] = []
-        most = min(MAX_FRAMES, MAX_POSITIONS // joints)
+        joints = len(self._bvh.joints)
+        most = min(_MAX_FRAMES, _MAX_POSITIONS // joints)
         while self._at < len(self._lines):
             line = self._lines[self._at]
             self._at += 1
@@ -250,14 +246,14 @@ class _Parser:
                 continue
             is_cut = self._is_cut and self._at == len(self._lines)
             if is_cut and rows and len(line.split()) < channels:
-                remarks.append("the file ends within a frame: that frame was left out")
+                self._bvh.notes.append("the file ends within a frame: that frame was left out")
                 break
             row = self._numbers(line)
             if len(row) != channels:
                 raise self._fail(f"a frame needs {channels} numbers (all channels), got {len(row)}")
             rows.append(row)
             if len(rows) > most:
-                raise self._fail(f"more than {most} frames of {joints} joints are too many to hold")
+                raise self._fail(f"at most {most} frames of {joints} joints are read")
         if not rows:
             raise self._fail("no frame follows the header")
         return np.array(rows)

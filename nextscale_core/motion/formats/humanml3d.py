@@ -1,4 +1,4 @@
-"""Reader for a folder in HumanML3D's layout.
+"""Reader of data sets in HumanML3D's layout.
 
     new_joint_vecs/NAME.npy   (T, 263) features
     new_joints/NAME.npy       (T, 22, 3) positions, y up
@@ -17,29 +17,28 @@ from pathlib import Path
 import numpy as np
 
 from nextscale_core.exceptions import InvalidMotionError, MotionFileError
-from nextscale_core.motion.clip import MotionClip
-from nextscale_core.motion.dataset import CaptionedClip
+from nextscale_core.motion.clip import CaptionedClip, MotionClip
 from nextscale_core.motion.features import NUM_FEATURES, features_to_clip, foot_contacts
-from nextscale_core.motion.formats.arrays import finite_numbers, joint_positions
 from nextscale_core.motion.formats.bad_data import bad_data, warn
+from nextscale_core.motion.formats.npz import finite_numbers, joint_positions
 from nextscale_core.motion.formats.world_frame import FileFrame, in_world
-from nextscale_core.motion.reading import DEFAULT_OPTIONS, ReadOptions, Remark
+from nextscale_core.motion.reading import DEFAULT_OPTIONS, ReadNote, ReadOptions
 from nextscale_core.motion.skeleton import FPS
 from nextscale_core.npz import read_npy
 
 SPLITS = ("train", "val", "test")
 _MIN_FRAMES = 2
-_AS_RECORDED = ReadOptions(floor=False)  # models are trained on the heights as they are
+_AS_RECORDED = ReadOptions(floor=False)  # models are trained on recorded heights
 
 
 def read_humanml3d(folder: str | Path, split: str) -> Iterator[CaptionedClip]:
     """Iterate over the captioned clips of one split, in the order of its list.
 
-    A caption that names a span of the motion (start and end in seconds) becomes a clip of its
-    own with the id 'NAME@start-end', as in HumanML3D's training code. Captions of the whole
-    motion stay together. Names on the list whose motion is not in the folder are skipped, as
-    HumanML3D's own lists hold some; a damaged motion or a damaged or missing caption file is an
-    error, or leaves the whole name out where broken data is skipped (`on_bad_data`).
+    A caption with a span (start and end in seconds) becomes a separate clip with the id
+    'NAME@start-end', as in HumanML3D's training code; captions of the whole motion stay together.
+    Names in the list without a motion file are skipped, as HumanML3D's own lists hold some. A
+    damaged motion or a damaged or missing caption file is an error, or skips the whole name inside
+    `on_bad_data("skip")`.
 
     Args:
         folder: Folder with `texts/`, the split lists and `new_joint_vecs/` or `new_joints/`.
@@ -53,12 +52,15 @@ def read_humanml3d(folder: str | Path, split: str) -> Iterator[CaptionedClip]:
     """
     folder = Path(folder)
     if split not in SPLITS:
-        raise MotionFileError(f"no split {split!r} in HumanML3D; there is: {', '.join(SPLITS)}")
-    motions = _motion_folder(folder)
-    told = {"rate"}
+        raise MotionFileError(f"unknown split {split!r} in HumanML3D; known: {', '.join(SPLITS)}")
+    candidates = (folder / name for name in ("new_joint_vecs", "new_joints"))
+    motions = next((path for path in candidates if path.is_dir()), None)
+    if motions is None:
+        raise MotionFileError(f"{folder} holds neither new_joint_vecs/ nor new_joints/")
+    reported = {"rate"}
     for line in _read_lines(folder / f"{split}.txt"):
         name = line.removesuffix(".npy")
-        # A list line is a file's name, never a way out of the folder.
+        # A name with a path could lead out of the folder.
         if not name or name != Path(name).name:
             continue
         motion_path = motions / f"{name}.npy"
@@ -69,10 +71,10 @@ def read_humanml3d(folder: str | Path, split: str) -> Iterator[CaptionedClip]:
         except MotionFileError as error:
             bad_data(error)
             continue
-        for remark in clips[0].clip.remarks if clips else ():
-            if remark.kind not in told:
-                told.add(remark.kind)
-                warn(f"{motion_path}: {remark} (reported once for {split}.txt)")
+        for note in clips[0].clip.notes if clips else ():
+            if note.kind not in reported:
+                reported.add(note.kind)
+                warn(f"{motion_path}: {note} (reported once for {split}.txt)")
         yield from clips
 
 
@@ -80,7 +82,7 @@ def read_humanml3d_array(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> 
     """Read one npy array of HumanML3D: (T, 263) features, or joint positions, y up, 20 fps.
 
     Raises:
-        MotionFileError: missing or malformed file, another shape, or no human body.
+        MotionFileError: missing or malformed file, another shape, or not a human body.
     """
     array = read_npy(path)
     try:
@@ -88,22 +90,23 @@ def read_humanml3d_array(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> 
             features = finite_numbers(path, "", array)
             clip = in_world(features_to_clip(features), FileFrame("z"), options)
             return clip if options.fps is None else replace(clip, fps=options.fps)
-        joints, remarks = joint_positions(path, "", array)
+        joints, notes = joint_positions(path, "", array)
         if options.fps is None:
-            remarks.insert(0, Remark("rate", f"{FPS:g} frames per second assumed, as in HumanML3D"))
-        clip = MotionClip(joints, options.fps or FPS, remarks=tuple(remarks))
+            message = f"{FPS:g} frames per second assumed, as in HumanML3D"
+            notes.insert(0, ReadNote("rate", message))
+        clip = MotionClip(joints, options.fps or FPS, notes=tuple(notes))
         clip = in_world(clip, FileFrame("y"), options)
         if len(clip) < _MIN_FRAMES:
             return clip
         contacts = foot_contacts(clip.joints.astype(np.float64), clip.fps)
-        # The last frame has no next frame to move to: it keeps the label of the one before.
+        # The last frame has no next frame and keeps the label of the one before.
         return replace(clip, contacts=np.concatenate([contacts, contacts[-1:]]))
     except InvalidMotionError as error:
         raise MotionFileError(f"{path}: {error}") from error
 
 
 def _clips_of(name: str, split: str, motion_path: Path, text_path: Path) -> list[CaptionedClip]:
-    """All clips of one name: both files are read and checked whole first."""
+    """All clips of one name, after both of its files are read and checked."""
     clip = read_humanml3d_array(motion_path, _AS_RECORDED)
     spans: dict[tuple[float, float], list[str]] = {}
     for number, line in enumerate(_read_lines(text_path), start=1):
@@ -143,13 +146,6 @@ def _parse_caption(path: Path, number: int, line: str) -> tuple[str, float, floa
             f"{path} line {number}: a span must have 0 <= start < end, got {start:g} to {end:g}"
         )
     return fields[0].strip(), start, end
-
-
-def _motion_folder(folder: Path) -> Path:
-    for name in ("new_joint_vecs", "new_joints"):
-        if (folder / name).is_dir():
-            return folder / name
-    raise MotionFileError(f"{folder} holds neither new_joint_vecs/ nor new_joints/")
 
 
 def _read_lines(path: Path) -> list[str]:

@@ -1,8 +1,7 @@
-"""Which chains of a hierarchy are the legs and the arms.
+"""Search for the legs and the arms of a hierarchy.
 
-A limb is two bones of about the same length that a hinge joins, and it comes twice: two chains
-below one joint. Names say a good deal where they are understood; where they are not, lengths and
-the place in the hierarchy decide.
+A limb is two bones of about the same length joined by a hinge; limbs come in pairs below one joint.
+Hints from names count where they are known; otherwise lengths and the place in the hierarchy do.
 """
 
 from __future__ import annotations
@@ -18,11 +17,10 @@ LimbKind = tuple[str, str, str]
 LEG: LimbKind = ("hip", "knee", "ankle")
 ARM: LimbKind = ("shoulder", "elbow", "wrist")
 
-# Length of the two bones as a share of the longest chain of the body, and of upper to lower bone.
-_SHARE = {LEG: 0.47, ARM: 0.30}
-_RATIO = {LEG: 0.95, ARM: 1.0}
-_LEG_TO_ARM = 1.5
-_MIN_REACH = 0.12  # of the longest chain
+_SHARE = {LEG: 0.47, ARM: 0.30}  # usual length of a limb as a share of the body's longest chain
+_RATIO = {LEG: 0.95, ARM: 1.0}  # usual length of the upper bone over that of the lower
+_LEG_TO_ARM = 1.5  # usual length of the legs over that of the arms
+_MIN_REACH = 0.12  # minimum length of a chain as a share of the body's longest
 _MAX_DEPTH = 14
 _MAX_CHAINS = 8
 _MAX_SIBLINGS = 10
@@ -32,15 +30,15 @@ _LOWEST_SCORE = -4.0
 
 
 @dataclass(frozen=True)
-class Limb:
+class RigLimb:
     """Three joints of a chain.
 
     Attributes:
         joints: Hip, knee and ankle, or shoulder, elbow and wrist.
         before: Joints between the trunk and the first of them.
-        length: Of its two bones.
-        score: How well names and lengths fit.
-        side: 'left', 'right' or '', as the names say.
+        length: Length of the two bones.
+        score: Agreement of names and lengths.
+        side: 'left', 'right' or '', from the names.
     """
 
     joints: tuple[int, int, int]
@@ -49,24 +47,33 @@ class Limb:
     score: float
     side: str
 
+    @property
+    def base(self) -> int:
+        """The joint below the trunk."""
+        return (*self.before, *self.joints)[0]
+
 
 @dataclass(frozen=True)
-class LimbPair:
-    """Two limbs below one joint of the trunk, the left one first where names tell the sides."""
+class RigLimbPair:
+    """Two limbs below one joint of the trunk, the left one first if the names have sides."""
 
     trunk: int
-    limbs: tuple[Limb, Limb]
-    bases: tuple[int, int]
+    limbs: tuple[RigLimb, RigLimb]
     score: float
 
     @property
+    def bases(self) -> tuple[int, int]:
+        """The joints below the trunk."""
+        return self.limbs[0].base, self.limbs[1].base
+
+    @property
     def has_sides(self) -> bool:
-        """Whether names tell left from right."""
+        """Whether the names distinguish left and right."""
         return bool(self.limbs[0].side)
 
 
-def find_limbs(tree: RigTree) -> tuple[LimbPair | None, LimbPair | None]:
-    """The legs and the arms; None for what is not there."""
+def find_limbs(tree: RigTree) -> tuple[RigLimbPair | None, RigLimbPair | None]:
+    """The legs and the arms; None where they are not found."""
     bases = _bases(tree)
     legs, arms = _pairs(tree, bases, LEG), _pairs(tree, bases, ARM)
     best = max(
@@ -80,13 +87,13 @@ def find_limbs(tree: RigTree) -> tuple[LimbPair | None, LimbPair | None]:
     )
     if best is not None:
         return best[1], best[2]
-    # Half a body: what names or lengths speak for more.
+    # Half a body: the pair with the best score.
     first = max((*legs, *arms), key=lambda pair: pair.score, default=None)
     return (first if first in legs else None), (first if first not in legs else None)
 
 
 def _bases(tree: RigTree) -> list[list[int]]:
-    """Long chains that begin at one joint, joint by joint."""
+    """First joints of the long chains below each joint that has several of them."""
     groups = []
     for below in tree.children:
         long = [joint for joint in below if tree.reach[joint] >= _MIN_REACH * tree.size]
@@ -97,36 +104,32 @@ def _bases(tree: RigTree) -> list[list[int]]:
     return [group for group, count in zip(groups, counts, strict=True) if count <= _MAX_BASES]
 
 
-def _pairs(tree: RigTree, groups: list[list[int]], kind: LimbKind) -> list[LimbPair]:
+def _pairs(tree: RigTree, groups: list[list[int]], kind: LimbKind) -> list[RigLimbPair]:
     pairs = []
     for group in groups:
-        limbs = {base: limb for base in group if (limb := _limb(tree, base, kind)) is not None}
-        for a, b in itertools.combinations(limbs, 2):
-            pair = _pair(tree, (a, b), (limbs[a], limbs[b]))
-            if pair is not None:
-                pairs.append(pair)
+        limbs = [limb for base in group if (limb := _limb(tree, base, kind)) is not None]
+        found = (_pair(tree, *two) for two in itertools.combinations(limbs, 2))
+        pairs += [pair for pair in found if pair is not None]
     return sorted(pairs, key=lambda pair: -pair.score)[:_MAX_PAIRS]
 
 
-def _pair(tree: RigTree, bases: tuple[int, int], limbs: tuple[Limb, Limb]) -> LimbPair | None:
-    sides = {limb.side for limb in limbs}
-    if len(sides) == 1 and sides != {""}:
+def _pair(tree: RigTree, a: RigLimb, b: RigLimb) -> RigLimbPair | None:
+    """Two limbs as a pair; None if their sides do not match."""
+    sides = {a.side, b.side}
+    if sides not in ({""}, {"left", "right"}):
         return None
-    score = sum(limb.score for limb in limbs)
-    score -= 4.0 * abs(np.log(limbs[0].length / limbs[1].length))
-    score -= abs(len(limbs[0].before) - len(limbs[1].before))
-    if sides == {"left", "right"}:
+    score = a.score + b.score
+    score -= 4.0 * abs(np.log(a.length / b.length))
+    score -= abs(len(a.before) - len(b.before))
+    if len(sides) == 2:
         score += 1.0
-    elif len(sides) == 2:
-        return None
-    if limbs[0].side == "right":
-        bases, limbs = (bases[1], bases[0]), (limbs[1], limbs[0])
-    return LimbPair(tree.parents[bases[0]], limbs, bases, score)
+    limbs = (b, a) if a.side == "right" else (a, b)
+    return RigLimbPair(tree.parents[a.base], limbs, score)
 
 
-def _limb(tree: RigTree, base: int, kind: LimbKind) -> Limb | None:
+def _limb(tree: RigTree, base: int, kind: LimbKind) -> RigLimb | None:
     """The best hip, knee and ankle (or shoulder, elbow and wrist) below a joint."""
-    best: Limb | None = None
+    best: RigLimb | None = None
     for chain in tree.chains(base, _MAX_CHAINS, _MAX_DEPTH):
         for i, j, k in itertools.combinations(range(len(chain)), 3):
             if tree.is_end[chain[j]]:
@@ -139,10 +142,11 @@ def _limb(tree: RigTree, base: int, kind: LimbKind) -> Limb | None:
             score = -3.0 * abs(np.log(upper / lower / _RATIO[kind]))
             score -= 2.0 * abs(np.log(length / tree.size / _SHARE[kind]))
             score += _name_score(tree, chain[: k + 1], (i, j, k), kind)
-            # Fingers and toes begin where a limb ends.
+            # A limb does not branch before its end, where fingers and toes begin.
             score -= sum(tree.branches(joint) for joint in chain[i + 1 : k] if joint != chain[j])
             if score > _LOWEST_SCORE and (best is None or score > best.score):
-                best = Limb(joints, tuple(chain[:i]), length, score, _side(tree, chain[: k + 1]))
+                side = _side(tree, chain[: k + 1])
+                best = RigLimb(joints, tuple(chain[:i]), length, score, side)
     return best
 
 
@@ -158,7 +162,7 @@ def _name_score(tree: RigTree, chain: list[int], places: tuple[int, ...], kind: 
                 fits = wanted[place] in hint.joints
                 score += (2.0 if hint.joints == (wanted[place],) else 1.0) if fits else -2.0
         elif hint.joints and set(hint.joints) <= set(kind):
-            # A joint of this limb by its name that is passed over.
+            # A joint of this limb by its name, but not chosen.
             score -= 1.5
     return score
 
@@ -169,13 +173,14 @@ def _side(tree: RigTree, chain: list[int]) -> str:
     return "" if left == right else "left" if left > right else "right"
 
 
-def _are_apart(tree: RigTree, legs: LimbPair, arms: LimbPair) -> bool:
+def _are_apart(tree: RigTree, legs: RigLimbPair, arms: RigLimbPair) -> bool:
+    """Whether neither pair is a part of the other."""
     own = {joint for pair in (legs, arms) for base in pair.bases for joint in tree.above(base)[1:]}
     return own.isdisjoint({*legs.bases, *arms.bases}) and not set(legs.bases) & set(arms.bases)
 
 
-def _relation(tree: RigTree, legs: LimbPair, arms: LimbPair) -> float:
-    """How well a pair of legs and a pair of arms belong together."""
+def _relation(tree: RigTree, legs: RigLimbPair, arms: RigLimbPair) -> float:
+    """Score of a pair of legs and a pair of arms as parts of one body."""
     lengths = [sum(limb.length for limb in pair.limbs) for pair in (legs, arms)]
     score = -2.0 * abs(np.log(lengths[0] / lengths[1] / _LEG_TO_ARM))
     # The head is near the arms.

@@ -1,8 +1,8 @@
-"""Which joints of a file are which of the 22 joints.
+"""Matching of a file's joints to the 22 joints.
 
-Rigs name and number their joints in many ways. What they share is the body: two legs below one
-joint, two arms below another, a spine between them and a head beyond. So limbs are found by the
-hierarchy and the bones, with names as hints (`limbs.py`), and a map from the user where that fails.
+Rigs name and number their joints in many ways, but share the body: two legs below one joint, two
+arms below another, a spine between them and a head beyond. Limbs are found by the hierarchy and the
+bones, with names as hints (`rig_limbs.py`), and by the user's map where that fails.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from pathlib import Path
 import numpy as np
 
 from nextscale_core.exceptions import ConfigError, MotionFileError
-from nextscale_core.motion.formats.rig_limbs import ARM, LEG, Limb, LimbPair, find_limbs
+from nextscale_core.motion.formats.rig_limbs import ARM, LEG, RigLimb, RigLimbPair, find_limbs
 from nextscale_core.motion.formats.rig_tree import RigTree
 from nextscale_core.motion.skeleton import JOINT_NAMES
 from nextscale_core.yaml_files import read_yaml
 
 _SIDES = ("left", "right")
-_ALONG_SHANK = 0.8  # cosine: an End Site that lies on in the shank shows no toe
-_MIN_FOOT = 0.08  # of the leg; what lies nearer to the ankle is no toe
+_ALONG_SHANK = 0.8  # minimum cosine to the shank of an End Site that does not mark a toe
+_MIN_FOOT = 0.08  # minimum distance of a toe from the ankle as a share of the leg
 _SPINE = ("spine1", "spine2", "spine3")
 _REQUIRED = ("pelvis", *(f"{side}_{part}" for part in (*LEG, *ARM) for side in _SIDES))
 
 
 @dataclass(frozen=True)
 class RigMatch:
-    """Which joints of a file are which of ours.
+    """Joints of a file that correspond to nextscale's.
 
     Attributes:
-        joints: Our joint name -> index in the file; spine joints only where a map names them.
-            'pelvis' is missing where no joint of the file lies there.
+        joints: nextscale's joint name -> index in the file; spine joints only if a map names
+            them. 'pelvis' is missing if the file has no joint there.
         spine: Indices of the spine joints between pelvis and neck, from below.
-        guessed: Our names of limb joints that were found without help of their names.
+        guessed: nextscale's names of limb joints that were found without help of their names.
     """
 
     joints: dict[str, int]
@@ -48,12 +48,12 @@ def match_rig(tree: RigTree, joint_map: Mapping[str, str] | None = None) -> RigM
 
     Args:
         tree: The file's joints.
-        joint_map: Our joint name -> name in the file, for some joints or all; it has the last
-            word.
+        joint_map: nextscale's joint name -> name in the file, for some joints or all; it
+            overrides what is found.
 
     Raises:
         MotionFileError: hips, knees, ankles, shoulders, elbows, wrists, and a head or a neck,
-            are not all found; the message lists what was understood and what was not.
+            are not all found; the message lists the matched and the other joints.
     """
     match = _found(tree)
     if joint_map:
@@ -67,11 +67,10 @@ def match_rig(tree: RigTree, joint_map: Mapping[str, str] | None = None) -> RigM
 
 
 def read_joint_map(path: Path) -> dict[str, str]:
-    """Read a YAML file of lines 'our joint name: name in the motion file'.
+    """Read a YAML file of lines 'joint name of nextscale: name in the motion file'.
 
     Raises:
-        ConfigError: the file cannot be read, is no mapping of names, or names a joint that is
-            none of the 22.
+        ConfigError: the file cannot be read, is not a mapping of names, or names an unknown joint.
     """
     content = read_yaml(path)
     if not isinstance(content, dict) or not content:
@@ -91,15 +90,14 @@ def _found(tree: RigTree) -> RigMatch:
     joints: dict[str, int] = {}
     guessed: list[str] = []
     for pair, kind in ((legs, LEG), (arms, ARM)):
-        if pair is not None:
-            for side, limb in _sided(tree, pair, legs):
-                for part, joint in zip(kind, limb.joints, strict=True):
-                    joints[f"{side}_{part}"] = joint
-                    if not (part in tree.hints[joint].joints and pair.has_sides):
-                        guessed.append(f"{side}_{part}")
-                end = _toe(tree, limb) if kind == LEG else _collar(tree, limb, pair)
-                if end is not None:
-                    joints[f"{side}_{'foot' if kind == LEG else 'collar'}"] = end
+        for side, limb in [] if pair is None else _sided(tree, pair, legs):
+            for part, joint in zip(kind, limb.joints, strict=True):
+                joints[f"{side}_{part}"] = joint
+                if not (part in tree.hints[joint].joints and limb.side):
+                    guessed.append(f"{side}_{part}")
+            toe_or_collar = _toe(tree, limb) if kind == LEG else _collar(tree, limb)
+            if toe_or_collar is not None:
+                joints[f"{side}_{'foot' if kind == LEG else 'collar'}"] = toe_or_collar
     spine: list[int] = []
     if legs is not None and arms is not None:
         trunk = tree.path(legs.trunk, arms.trunk)
@@ -116,106 +114,84 @@ def _found(tree: RigTree) -> RigMatch:
     return RigMatch(joints, tuple(spine), tuple(guessed))
 
 
-def _sided(tree: RigTree, pair: LimbPair, legs: LimbPair | None) -> list[tuple[str, Limb]]:
-    """The limbs with their sides: by name, else by where the feet point."""
+def _sided(tree: RigTree, pair: RigLimbPair, legs: RigLimbPair | None) -> list[tuple[str, RigLimb]]:
+    """The limbs with their sides: by name, otherwise by the direction of the feet."""
     limbs = pair.limbs
     if not pair.has_sides and legs is not None:
         across = tree.positions[:, limbs[0].joints[0]] - tree.positions[:, limbs[1].joints[0]]
-        left = np.cross(_up(tree, legs), _forward(tree, legs))
+        hips, knees, ankles = _leg_joints(tree, legs)
+        toes = [toe for leg in legs.limbs if (toe := _toe(tree, leg)) is not None]
+        # Toes point forward; without toes, knees bend forward.
+        ahead = (
+            tree.positions[:, toes] - ankles if len(toes) == 2 else knees - 0.5 * (hips + ankles)
+        )
+        left = np.cross((hips - ankles).mean(axis=1), ahead.mean(axis=1))
         if float(np.median((across * left).sum(-1))) < 0.0:
             limbs = limbs[1], limbs[0]
     return list(zip(_SIDES, limbs, strict=True))
 
 
-def _up(tree: RigTree, legs: LimbPair) -> np.ndarray:
-    """(F, 3) from the feet to the hips."""
-    hips, _, ankles = _leg_joints(tree, legs)
-    return (hips - ankles).mean(axis=1)
-
-
-def _forward(tree: RigTree, legs: LimbPair) -> np.ndarray:
-    """(F, 3) where the toes point, or where the knees bend if there are no toes."""
-    hips, knees, ankles = _leg_joints(tree, legs)
-    toes = [toe for limb in legs.limbs if (toe := _toe(tree, limb)) is not None]
-    if len(toes) == len(legs.limbs):
-        return (tree.positions[:, toes] - ankles).mean(axis=1)
-    return (knees - 0.5 * (hips + ankles)).mean(axis=1)
-
-
-def _leg_joints(tree: RigTree, legs: LimbPair) -> list[np.ndarray]:
+def _leg_joints(tree: RigTree, legs: RigLimbPair) -> list[np.ndarray]:
     """(F, 2, 3) hips, knees and ankles."""
     return [
         tree.positions[:, [limb.joints[part] for limb in legs.limbs]] for part in range(len(LEG))
     ]
 
 
-def _toe(tree: RigTree, leg: Limb) -> int | None:
-    """The ball of the foot: by its name, else the next joint, else an End Site across the shank."""
+def _toe(tree: RigTree, leg: RigLimb) -> int | None:
+    """The ball of the foot: by name, else the next joint, else an End Site across the shank."""
     _, knee, ankle = leg.joints
     below = [*tree.children[ankle]]
     below += [further for joint in tree.children[ankle] for further in tree.children[joint]]
     below = [joint for joint in below if tree.distance(ankle, joint) > _MIN_FOOT * leg.length]
-    named = [joint for joint in below if "foot" in tree.hints[joint].joints]
     unnamed = [joint for joint in below if not tree.hints[joint].is_other]
-    ends = [
-        joint
-        for joint in below
-        if tree.is_end[joint] and abs(tree.cosine(knee, ankle, joint)) < _ALONG_SHANK
-    ]
-    return next(iter([*named, *unnamed, *ends]), None)
+    ends = [joint for joint in below if tree.is_end[joint]]
+    ends = [joint for joint in ends if abs(tree.cosine(knee, ankle, joint)) < _ALONG_SHANK]
+    return next(iter([*tree.named("foot", below), *unnamed, *ends]), None)
 
 
-def _collar(tree: RigTree, arm: Limb, arms: LimbPair) -> int | None:
-    before = [
-        joint
-        for joint in arm.before
-        if not tree.is_near(joint, arm.joints[0]) and not tree.is_near(joint, arms.trunk)
-    ]
-    named = [joint for joint in before if "collar" in tree.hints[joint].joints]
-    return next(iter(named or before), None)
+def _collar(tree: RigTree, arm: RigLimb) -> int | None:
+    """The joint between trunk and shoulder: by name, else the first one."""
+    ends = (arm.joints[0], tree.parents[arm.base])
+    before = [j for j in arm.before if not any(tree.is_near(j, end) for end in ends)]
+    return next(iter(tree.named("collar", before) or before), None)
 
 
-def _pelvis(tree: RigTree, legs: LimbPair) -> int | None:
-    """The joint between the hips; None where the legs hang on something far away."""
+def _pelvis(tree: RigTree, legs: RigLimbPair) -> int | None:
+    """The joint between the hips; None if the legs are attached elsewhere."""
     hips = _leg_joints(tree, legs)[0].mean(axis=1)
-
-    def is_there(joint: int) -> bool:
-        apart = np.linalg.norm(tree.positions[:, joint] - hips, axis=-1)
-        return float(np.median(apart)) < 0.15 * tree.size
-
-    near = [joint for joint in tree.above(legs.trunk) if is_there(joint)]
-    named = [joint for joint in near if "pelvis" in tree.hints[joint].joints]
-    return next(iter(named or near), None)
+    candidates = tree.above(legs.trunk)
+    apart = np.linalg.norm(tree.positions[:, candidates] - hips[:, None], axis=-1)
+    is_near = np.median(apart, axis=0) < 0.15 * tree.size
+    near = [joint for joint, there in zip(candidates, is_near, strict=True) if there]
+    return next(iter(tree.named("pelvis", near) or near), None)
 
 
 def _neck_and_head(tree: RigTree, trunk: list[int], taken: set[int]) -> dict[str, int]:
-    """Neck and head: the chain beyond the trunk that is called so, else the longest at the top."""
+    """Neck and head on the chain beyond the trunk with these names, else the longest at the top."""
     found: dict[str, int] = {}
     top = trunk[-1]
     if tree.hints[top].joints == ("neck",):
         found["neck"] = top
-    chains = [
-        chain
-        for joint in reversed(trunk)
-        for base in tree.children[joint]
-        if base not in taken
-        for chain in tree.chains(base, 4, 8)
-    ]
-    named = [c for c in chains if any({"neck", "head"} & set(tree.hints[j].joints) for j in c)]
-    at_top = [chain for chain in chains if tree.parents[chain[0]] == top]
-    candidates = [c for c in named if _head_at(tree, c) is not None] or named or at_top
+    bases = (b for joint in reversed(trunk) for b in tree.children[joint] if b not in taken)
+    chains = [chain for base in bases for chain in tree.chains(base, 4, 8)]
+    candidates = (
+        [chain for chain in chains if tree.named("head", chain)]
+        or [chain for chain in chains if tree.named("neck", chain)]
+        or [chain for chain in chains if tree.parents[chain[0]] == top]
+    )
     if not candidates:
         return found
     chain = [j for j in max(candidates, key=lambda c: tree.reach[c[0]]) if not tree.is_end[j]]
-    head = _head_at(tree, chain)
-    if head is None:
-        is_neck = ["neck" in tree.hints[joint].joints for joint in chain]
-        if all(is_neck):
-            head = len(chain)
-        else:
-            # The last joint may be the top of the head: skulls are longer than necks.
-            has_top = len(chain) > 2 and tree.bone[chain[-1]] > 1.2 * tree.bone[chain[-2]]
-            head = len(chain) - (2 if has_top else 1)
+    heads = tree.named("head", chain)
+    if heads:
+        head = chain.index(heads[0])
+    elif tree.named("neck", chain) == chain:
+        head = len(chain)
+    else:
+        # The last joint may be the top of the head: a skull is longer than a neck.
+        has_top = len(chain) > 2 and tree.bone[chain[-1]] > 1.2 * tree.bone[chain[-2]]
+        head = len(chain) - (2 if has_top else 1)
     if head < len(chain):
         found["head"] = chain[head]
     # CMU's neck begins in the chest, where the arms do.
@@ -223,11 +199,6 @@ def _neck_and_head(tree: RigTree, trunk: list[int], taken: set[int]) -> dict[str
     if necks:
         found.setdefault("neck", necks[0])
     return found
-
-
-def _head_at(tree: RigTree, chain: list[int]) -> int | None:
-    heads = (place for place, joint in enumerate(chain) if "head" in tree.hints[joint].joints)
-    return next(heads, None)
 
 
 def _with_map(tree: RigTree, match: RigMatch, joint_map: Mapping[str, str]) -> RigMatch:
@@ -239,26 +210,24 @@ def _with_map(tree: RigTree, match: RigMatch, joint_map: Mapping[str, str]) -> R
             nearest = difflib.get_close_matches(theirs, index, 3)
             hint = ", ".join(nearest) or ", ".join(list(index)[:8])
             raise MotionFileError(
-                f"the map says {ours}: {theirs}, but the file has no joint {theirs!r}; "
+                f"the map assigns {ours}: {theirs}, but the file has no joint {theirs!r}; "
                 f"it has, for example: {hint}"
             )
     mapped = {ours: index[theirs] for ours, theirs in joint_map.items()}
     kept = {ours: at for ours, at in match.joints.items() if at not in mapped.values()}
     spine = tuple(at for at in match.spine if at not in mapped.values())
-    named = [mapped[name] for name in _SPINE if name in mapped]
-    if named:
-        spine = tuple(named)
-    return RigMatch(
-        {**kept, **mapped}, spine, tuple(name for name in match.guessed if name not in mapped)
-    )
+    spine = tuple(mapped[name] for name in _SPINE if name in mapped) or spine
+    guessed = tuple(name for name in match.guessed if name not in mapped)
+    return RigMatch({**kept, **mapped}, spine, guessed)
 
 
 def _not_understood(tree: RigTree, match: RigMatch, missing: list[str]) -> str:
     known = [f"{ours} = {tree.names[at]!r}" for ours, at in match.joints.items()]
+    found = {*match.joints.values()}
     others = [
         repr(name)
         for joint, name in enumerate(tree.names)
-        if joint not in match.joints.values() and not tree.is_end[joint]
+        if joint not in found and not tree.is_end[joint]
     ]
     shown = ", ".join(others[:30]) + (f" and {len(others) - 30} more" if len(others) > 30 else "")
     return (

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nextscale_core.motion.clip import MotionClip
-from nextscale_core.motion.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS
-from nextscale_core.motion.standard import STANDARD_OFFSETS
+from nextscale_core.motion.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS, STANDARD_OFFSETS
 
 
 def standing_body() -> np.ndarray:

@@ -1,9 +1,9 @@
-"""BVH files of the rigs that people use, animated by one motion.
+"""BVH files of common rigs, animated by one motion.
 
-A rig is written as an indented text, a joint a line: its name, the joint of ours whose frame it
-moves with, and where it lies in that frame [m], if not at the joint. Lines below '*' come twice,
-once a side: in them {Side}, {side}, {S}, {s} and {J} stand for Left, left, L, l and 左, and joints
-of ours are named without their side.
+A rig is written as an indented text, a joint a line: its name, nextscale's joint with whose frame
+it moves, and its position in that frame [m], if not zero. Lines below '*' are repeated for each
+side: in them {Side}, {side}, {S}, {s} and {J} stand for Left, left, L, l and 左, and nextscale's
+joints are named without their side.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def _add(joints: list[RigJoint], lines: list[str], side: str) -> None:
 
 
 def moving_body(seed: int = 0, frames: int = 40, bend: float = 0.5) -> PosedSkeleton:
-    """Somebody who moves every joint and walks along, in nextscale's frame, floor at z = 0."""
+    """A body that walks and moves every joint, in nextscale's frame, floor at z = 0."""
     generator = np.random.default_rng(seed)
     offsets = np.zeros((NUM_JOINTS, 3))
     for name, joint in JOINT_INDEX.items():
@@ -178,5 +178,5 @@ def write_rig(rig: str, body: PosedSkeleton, path: Path, *, ends: bool = True) -
 
 
 def joints_of(rig: str) -> set[str]:
-    """Names of our joints at whose place a joint of the rig lies."""
+    """Names of nextscale's joints that coincide with a joint of the rig."""
     return {j.ours for j in parse_rig(rig) if j.offset == (0, 0, 0) and j.ours != "world"}

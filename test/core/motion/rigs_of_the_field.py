@@ -356,7 +356,7 @@ _MMD = """
                 {J}親指０ | wrist | 0.03 0.03 0
 """
 
-# Nothing but numbers: the hierarchy and the bones say all. a and b are no sides.
+# Only numbers: the joints are found by the hierarchy and the bones.
 _NAMELESS = """
 n0 | pelvis
   n1 | left_hip

@@ -61,7 +61,7 @@ def test_an_arm_is_taken_over_and_nothing_else_moves():
     assert np.abs(out[:, arm] - other[:, arm]).max() < 0.02
 
 
-def test_an_arm_fits_whoever_stands_and_looks_elsewhere():
+def test_an_arm_fits_a_body_with_another_place_and_heading():
     base = turned(sway(30).joints.astype(float), 2.0)
     out = with_parts(base, raised_left_arm(30), joints_of(["left_arm"]))
     wrist = JOINT_INDEX["left_wrist"]

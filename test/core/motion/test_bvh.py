@@ -1,4 +1,4 @@
-"""BVH files: written for others, read from others."""
+"""BVH files: written for other tools, read from other tools."""
 
 from __future__ import annotations
 
@@ -308,7 +308,9 @@ def test_a_fast_recording_is_resampled_to_20_frames_a_second(tmp_path: Path) -> 
     assert float(np.linalg.norm(back.joints - clip.joints[::6], axis=-1).max()) < 0.01
 
 
-def test_the_lowest_point_is_put_on_the_floor_unless_told_otherwise(tmp_path: Path) -> None:
+def test_the_lowest_point_is_put_on_the_floor_unless_the_options_keep_heights(
+    tmp_path: Path,
+) -> None:
     clip = _random_clip(0)
     write_bvh(MotionClip(clip.joints + np.array([0.0, 0.0, 0.3])), tmp_path / "a.bvh")
     assert read_bvh(tmp_path / "a.bvh").joints[..., 2].min() == pytest.approx(0.0, abs=1e-5)
@@ -434,7 +436,7 @@ def test_all_frames_are_read_whatever_the_header_counts(count: int, tmp_path: Pa
     path.write_text(_SMALL_RIG.replace("Frames: 2", f"Frames: {count}"), encoding="utf-8")
     clip = read_bvh(path)
     assert len(clip) == 2
-    assert f"the header says {count} frames, 2 were read" in map(str, clip.remarks)
+    assert f"the header states {count} frames, 2 were read" in map(str, clip.notes)
 
 
 def test_a_frame_that_the_end_of_the_file_cuts_is_left_out(tmp_path: Path) -> None:
@@ -442,7 +444,7 @@ def test_a_frame_that_the_end_of_the_file_cuts_is_left_out(tmp_path: Path) -> No
     path.write_text(_SMALL_RIG[:-8], encoding="utf-8")
     clip = read_bvh(path)
     assert len(clip) == 1
-    assert any("ends within a frame" in str(remark) for remark in clip.remarks)
+    assert any("ends within a frame" in str(note) for note in clip.notes)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
@@ -495,10 +497,10 @@ def test_the_rate_is_reported_and_can_be_given(tmp_path: Path) -> None:
     write_bvh(MotionClip(clip.joints, fps=24.0), tmp_path / "a.bvh")
     said = read_bvh(tmp_path / "a.bvh")
     assert said.seconds == pytest.approx(2.0, abs=0.05)
-    assert "24 frames per second as the file says" in str(said.remarks[0])
+    assert "24 frames per second as the file states" in str(said.notes[0])
     given = read_bvh(tmp_path / "a.bvh", ReadOptions(fps=20.0))
     assert _worst(given, clip) < 0.01
-    assert "20 frames per second as given" in str(given.remarks[0])
+    assert "20 frames per second as given" in str(given.notes[0])
 
 
 def test_a_hundred_thousand_nested_joints_are_refused_quickly(tmp_path: Path) -> None:

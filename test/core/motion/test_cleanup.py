@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from nextscale_core.motion.cleanup import STANDARD_BONES, clean_up
+from nextscale_core.motion.cleanup import clean_up
 from nextscale_core.motion.clip import MotionClip
-from nextscale_core.motion.skeleton import JOINT_INDEX, bone_lengths
+from nextscale_core.motion.skeleton import JOINT_INDEX, STANDARD_BONES, bone_lengths
 from nextscale_lab.data.cmu import read_cmu
 
 

@@ -136,7 +136,7 @@ def test_kimodo_s_joints_are_read_with_y_up_and_30_frames_per_second(tmp_path: P
     np.testing.assert_array_equal(clip.contacts, contacts)
     np.testing.assert_allclose(clip.joints, joints, atol=1e-5)
     assert clip.fps == 30.0
-    assert "30 frames per second assumed" in str(clip.remarks[0])
+    assert "30 frames per second assumed" in str(clip.notes[0])
     assert read_motion(tmp_path / "a.npz", ReadOptions(fps=25.0)).fps == 25.0
 
 
@@ -148,7 +148,7 @@ def test_of_smpl_s_joints_the_first_22_are_taken(count: int, suffix: str, tmp_pa
     _save(tmp_path / f"a{suffix}", np.concatenate([joints, hands], axis=1))
     clip = read_motion(tmp_path / f"a{suffix}")
     np.testing.assert_allclose(clip.joints, joints, atol=1e-5)
-    assert f"the first 22 of {count} joints taken" in map(str, clip.remarks)
+    assert f"the first 22 of {count} joints taken" in map(str, clip.notes)
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".npz"])

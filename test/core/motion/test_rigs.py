@@ -1,4 +1,4 @@
-"""Joints of rigs whose names nobody wrote down: found by hierarchy and bones, or by a map."""
+"""Joints of rigs with unknown names: found by hierarchy and bones, or by a map."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from core.motion.rig_files import joints_of, moving_body, write_rig
 from core.motion.rigs_of_the_field import RIGS
 from nextscale_core.exceptions import ConfigError, MotionFileError
 from nextscale_core.motion import MotionClip, ReadOptions, read_bvh
-from nextscale_core.motion.formats.joint_names import name_hints
+from nextscale_core.motion.formats.rig_tree import name_hints
 from nextscale_core.motion.formats.rigs import read_joint_map
 from nextscale_core.motion.skeleton import JOINT_INDEX, JOINT_NAMES
 
@@ -59,9 +59,7 @@ def test_neither_names_nor_the_order_of_joints_matter(seed: int, tmp_path: Path)
     write_rig(rig, body, tmp_path / "a.bvh")
     clip = read_bvh(tmp_path / "a.bvh")
     assert _differences(clip, body.joints()).max() < 0.005
-    assert any(
-        remark.kind == "joints" and "left_knee = 'j" in str(remark) for remark in clip.remarks
-    )
+    assert any(note.kind == "joints" and "left_knee = 'j" in str(note) for note in clip.notes)
 
 
 def _shuffled(lines: list[str], generator: np.random.Generator) -> list[str]:
@@ -124,7 +122,7 @@ Hips | pelvis
 """
 
 
-def test_what_was_understood_and_what_was_not_is_listed(tmp_path: Path) -> None:
+def test_the_matched_and_the_other_joints_are_listed(tmp_path: Path) -> None:
     rig = re.sub(r"  *    Hose.*\n", "", _ONE_ARM)
     write_rig(re.sub(r"\n +Hose.*", "", rig), moving_body(), tmp_path / "a.bvh")
     with pytest.raises(MotionFileError) as caught:
@@ -136,7 +134,7 @@ def test_what_was_understood_and_what_was_not_is_listed(tmp_path: Path) -> None:
     assert "--map" in message
 
 
-def test_a_map_has_the_last_word(tmp_path: Path) -> None:
+def test_a_map_overrides_what_is_found(tmp_path: Path) -> None:
     body = moving_body()
     write_rig(_ONE_ARM, body, tmp_path / "a.bvh")
     names = {

@@ -1,4 +1,4 @@
-"""Axes, units, floor and reference poses: put right where the body shows them, kept where not."""
+"""Axes, units, floor and reference poses: corrected where the body shows them, kept otherwise."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _about(axis: str, degrees: float) -> np.ndarray:
 
 
 def _standing(seed: int = 0, frames: int = 40) -> np.ndarray:
-    """(T, 22, 3) somebody on the floor who walks along x and moves the arms."""
+    """(T, 22, 3) a body on the floor that walks along x and moves the arms."""
     return moving_body(seed, frames).joints()
 
 
@@ -41,7 +41,7 @@ def _save(path: Path, joints: np.ndarray) -> Path:
 
 
 def _kinds(clip: MotionClip) -> set[str]:
-    return {remark.kind for remark in clip.remarks}
+    return {note.kind for note in clip.notes}
 
 
 # -- laws
@@ -157,7 +157,7 @@ def _in_place() -> np.ndarray:
 
 
 def _lying(turn: np.ndarray) -> np.ndarray:
-    """Somebody who stands, laid down: the lowest joint is on the floor."""
+    """A standing body, laid down: the lowest joint is on the floor."""
     joints = _in_place() @ turn.T
     return joints - np.array([0.0, 0.0, joints[..., 2].min()])
 
@@ -197,7 +197,7 @@ _NOT_UPRIGHT = {
 
 @pytest.mark.parametrize("name", _NOT_UPRIGHT)
 @pytest.mark.parametrize("suffix", [".npz", ".npy", ".bvh"])
-def test_who_is_not_upright_for_a_whole_clip_stays_so(
+def test_a_body_that_is_not_upright_for_a_whole_clip_stays_as_recorded(
     name: str, suffix: str, tmp_path: Path
 ) -> None:
     joints = _NOT_UPRIGHT[name]
@@ -218,7 +218,7 @@ def test_who_is_not_upright_for_a_whole_clip_stays_so(
 
 @pytest.mark.parametrize("yaw", [0.0, 77.0, 180.0])
 @pytest.mark.parametrize("up", ["-z", "y", "-y"])
-def test_somebody_who_stands_along_another_axis_is_set_upright(
+def test_a_body_that_stands_along_another_axis_is_set_upright(
     up: str, yaw: float, tmp_path: Path
 ) -> None:
     joints = _standing() @ _about("z", yaw).T
@@ -227,11 +227,11 @@ def test_somebody_who_stands_along_another_axis_is_set_upright(
     heads = clip.joints[:, JOINT_INDEX["head"], 2]
     assert heads.min() > 1.3
     assert clip.joints[..., 2].min() == pytest.approx(0.0, abs=0.01)
-    assert f"{up} taken as up" in " ".join(map(str, clip.remarks))
+    assert f"{up} taken as up" in " ".join(map(str, clip.notes))
 
 
 @pytest.mark.parametrize("flat", [0.0, 1.0])
-def test_somebody_who_stands_still_with_y_up_is_set_upright(flat: float, tmp_path: Path) -> None:
+def test_a_body_that_stands_still_with_y_up_is_set_upright(flat: float, tmp_path: Path) -> None:
     joints = np.repeat(_standing()[:1], 40, axis=0)
     joints[..., 0] = np.maximum(joints[..., 0], 0.0) if flat else joints[..., 0]
     clip = read_motion(_save(tmp_path / "a.npz", to_y_up(joints)))
@@ -265,17 +265,17 @@ def test_a_bvh_with_left_handed_axes_is_mirrored(tmp_path: Path) -> None:
     assert "mirrored" in _kinds(clip)
 
 
-def test_without_toes_the_knees_say_that_axes_are_left_handed() -> None:
+def test_without_toes_the_knees_show_that_axes_are_left_handed() -> None:
     joints = _walking_knees()
     for mirrored in (False, True):
         seen = joints * np.array([1.0, -1.0 if mirrored else 1.0, 1.0])
-        read, remarks = to_world(seen, FileFrame("z"), ReadOptions())
+        read, notes = to_world(seen, FileFrame("z"), ReadOptions())
         np.testing.assert_allclose(read, joints, atol=1e-9)
-        assert ("mirrored" in {remark.kind for remark in remarks}) == mirrored
+        assert ("mirrored" in {note.kind for note in notes}) == mirrored
 
 
 def _walking_knees() -> np.ndarray:
-    """(40, 22, 3) somebody who stands with bent knees, without toes."""
+    """(40, 22, 3) a body that stands with bent knees, without toes."""
     joints = np.repeat(_in_place()[:1], 40, axis=0)
     for side in ("left", "right"):
         joints[:, JOINT_INDEX[f"{side}_knee"], 0] += 0.08
@@ -286,7 +286,7 @@ def _walking_knees() -> np.ndarray:
 def test_a_body_that_never_stands_is_reported(tmp_path: Path) -> None:
     lying = _in_place() @ np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])
     clip = read_motion(_save(tmp_path / "a.npz", lying))
-    assert any("never stands" in str(remark) for remark in clip.remarks)
+    assert any("never stands" in str(note) for note in clip.notes)
 
 
 def test_a_floor_that_is_elsewhere_is_put_to_zero(tmp_path: Path) -> None:
@@ -304,24 +304,24 @@ def test_heights_near_the_floor_are_not_touched(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_motion(_save(tmp_path / "a.npz", joints)).joints, joints)
 
 
-def test_a_child_is_no_adult_in_another_unit(tmp_path: Path) -> None:
+def test_a_child_is_not_read_as_an_adult_in_another_unit(tmp_path: Path) -> None:
     joints = _standing() * 0.6
     clip = read_motion(_save(tmp_path / "a.npz", joints))
     np.testing.assert_allclose(clip.joints, joints, atol=1e-4)
 
 
-def test_no_body_is_refused_with_its_size_and_the_option(tmp_path: Path) -> None:
+def test_a_body_of_no_human_size_is_refused_with_its_size_and_the_option(tmp_path: Path) -> None:
     path = _save(tmp_path / "a.npz", _standing() * 4.0)
     with pytest.raises(MotionFileError, match=r"the body measures .* \(--unit"):
         read_motion(path)
     clip = read_motion(path, ReadOptions(unit="0.25"))
     np.testing.assert_allclose(clip.joints, _standing(), atol=1e-4)
-    assert clip.remarks == ()
+    assert clip.notes == ()
 
 
 def test_joints_in_another_order_are_refused(tmp_path: Path) -> None:
     order = np.random.default_rng(0).permutation(22)
-    with pytest.raises(MotionFileError, match="no human's"):
+    with pytest.raises(MotionFileError, match="not a human's"):
         read_motion(_save(tmp_path / "a.npz", _waving()[:, order]))
 
 
@@ -365,7 +365,7 @@ def test_a_t_pose_before_the_motion_is_cut_off(
     speed = np.linalg.norm(np.diff(wrists, axis=0), axis=-1).max() * clip.fps
     assert speed < 6.0
     assert float(np.linalg.norm(clip.joints[0] - motion[0], axis=-1).max()) < 0.02
-    assert any("cut off" in str(remark) for remark in clip.remarks)
+    assert any("cut off" in str(note) for note in clip.notes)
 
 
 def test_a_t_pose_behind_the_motion_is_cut_off(tmp_path: Path) -> None:
@@ -375,7 +375,7 @@ def test_a_t_pose_behind_the_motion_is_cut_off(tmp_path: Path) -> None:
     np.testing.assert_allclose(clip.joints, motion, atol=1e-4)
 
 
-def test_the_rest_pose_of_a_rig_is_cut_off_even_if_it_is_no_t_pose(tmp_path: Path) -> None:
+def test_the_rest_pose_of_a_rig_is_cut_off_even_if_it_is_not_a_t_pose(tmp_path: Path) -> None:
     """An A-pose: found as it has no rotations."""
     motion = _waving()
     write_bvh(MotionClip(motion), tmp_path / "a.bvh")
@@ -387,7 +387,7 @@ def test_the_rest_pose_of_a_rig_is_cut_off_even_if_it_is_no_t_pose(tmp_path: Pat
     assert len(read_bvh(tmp_path / "a.bvh")) == len(motion)
 
 
-def test_somebody_who_begins_in_a_t_pose_and_lowers_the_arms_keeps_every_frame(
+def test_a_motion_that_begins_in_a_t_pose_and_lowers_the_arms_keeps_every_frame(
     tmp_path: Path,
 ) -> None:
     motion = _waving()

@@ -15,7 +15,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from core.conftest import standing_clip, waving_clip
-from nextscale_core.motion.dataset import CaptionedClip
+from nextscale_core.motion.clip import CaptionedClip
 from nextscale_core.retarget import Retargeter
 from nextscale_core.retarget.targets import Targets, make_targets
 from nextscale_core.robots import Robot

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure as Page
+from matplotlib.figure import Figure
 from PIL import Image
 
 from nextscale_core.exceptions import MotionFileError, RobotError
@@ -18,12 +18,11 @@ from nextscale_core.motion import MotionClip
 from nextscale_core.motion.skeleton import JOINT_INDEX, MIRROR_ORDER, NUM_JOINTS
 from nextscale_core.robots import Robot, RobotTrajectory, load_robot
 from nextscale_core.viz import draw_human, draw_robot
+from nextscale_core.viz.animated_mesh import AnimatedMesh, robot_mesh
 from nextscale_core.viz.camera import Camera
 from nextscale_core.viz.contact_sheet import save_strip
-from nextscale_core.viz.figure import Figure
 from nextscale_core.viz.mesh import ellipsoid
 from nextscale_core.viz.raster import paint_mesh
-from nextscale_core.viz.robot import robot_figure
 
 _STANDING = {
     "pelvis": (0, 0, 0.95), "spine1": (0, 0, 1.08), "spine2": (0, 0, 1.22), "spine3": (0, 0, 1.28),
@@ -131,11 +130,11 @@ def test_very_short_motions_are_drawn_too(frames: int, tmp_path: Path) -> None:
 
 def test_a_ball_is_round_on_the_strip(tmp_path: Path) -> None:
     ball = ellipsoid((0.5, 0.5, 0.5), (0.1, 0.1, 0.9)).placed(np.eye(3), np.array([0, 0, 1.0]))
-    figure = Figure(
+    animated = AnimatedMesh(
         "a ball", 20.0, np.zeros((2, 3)), np.tile([1.0, 0.0], (2, 1)), np.zeros((0, 2, 2)), {},
         lambda frame: ball,
     )  # fmt: skip
-    save_strip(figure, tmp_path / "ball.png")
+    save_strip(animated, tmp_path / "ball.png")
     pixels = _pixels(tmp_path / "ball.png")
     blue = pixels[..., 2] > pixels[..., 0] + 0.35
     columns = np.flatnonzero(blue.any(axis=0))
@@ -146,7 +145,7 @@ def test_a_ball_is_round_on_the_strip(tmp_path: Path) -> None:
 
 
 def test_the_near_hides_the_far() -> None:
-    page = Page(figsize=(1, 1), dpi=50)
+    page = Figure(figsize=(1, 1), dpi=50)
     canvas = FigureCanvasAgg(page)
     axes = page.add_axes((0, 0, 1, 1))
     axes.set(xlim=(-1, 1), ylim=(-1, 1))
@@ -210,8 +209,8 @@ def test_the_robot_has_dark_and_light_parts(
 
 
 def test_a_robot_moves_as_its_trajectory_says(robot: Robot, trajectory: RobotTrajectory) -> None:
-    figure = robot_figure(robot, trajectory)
-    first, last = figure.mesh(0).vertices, figure.mesh(len(figure) - 1).vertices
+    animated = robot_mesh(robot, trajectory)
+    first, last = animated.mesh(0).vertices, animated.mesh(len(animated) - 1).vertices
     assert first[:, 2].min() == pytest.approx(0.0, abs=0.06)
     assert 1.2 < first[:, 2].max() < 1.4
     assert last[:, 2].max() == pytest.approx(first[:, 2].max(), abs=0.01)
@@ -224,7 +223,7 @@ def test_a_robot_without_its_meshes_is_drawn_as_sticks(
     robot: Robot, trajectory: RobotTrajectory, tmp_path: Path
 ) -> None:
     bare = replace(robot, mesh_dirs=(tmp_path,))
-    sticks = robot_figure(bare, trajectory).mesh(0)
+    sticks = robot_mesh(bare, trajectory).mesh(0)
     assert len(sticks.triangles) < 10_000
     assert 0.8 < float(np.ptp(sticks.vertices[:, 2])) < 1.4
     draw_robot(bare, trajectory, tmp_path / "a.png")

@@ -1,4 +1,4 @@
-"""Scenes: what is shown is what the motion says."""
+"""Scenes: what is shown agrees with the motion."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from core.human_clips import walking_clip
 from nextscale_core.exceptions import InvalidMotionError, RobotError
 from nextscale_core.motion.skeleton import JOINT_INDEX
 from nextscale_core.robots import Robot, RobotTrajectory, load_robot
+from nextscale_core.viz.animated_mesh import scene_mesh
 from nextscale_core.viz.mannequin import Mannequin
-from nextscale_core.viz.mesh import Mesh, box, capsule
+from nextscale_core.viz.mesh import Mesh, box, by_color, capsule, creased
 from nextscale_core.viz.scene import Scene, human_scene, human_time, robot_scene
-from nextscale_core.viz.scene_figure import scene_figure
-from nextscale_core.viz.shading import by_color, creased
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +105,7 @@ def test_the_human_alone_is_the_clip() -> None:
     np.testing.assert_array_equal(scene.human.joints, clip.joints)
     assert (scene.fps, len(scene), scene.robot) == (clip.fps, len(clip), None)
     assert scene.seconds == pytest.approx((len(clip) - 1) / clip.fps)
-    # Somebody who walks stands on one foot now and on the other then.
+    # In a walk, the feet stand in turn.
     assert scene.human.stance[:, 0].any() and not scene.human.stance[:, 0].all()
     assert human_scene(clip.with_text("says so"), "a name").title == "says so"
 
@@ -166,7 +165,7 @@ def test_a_trajectory_alone_shows_the_human_behind_it(sticks: Robot) -> None:
     assert dict(scene.facts)["human"].startswith("what the robot's joints show")
 
 
-def test_a_robot_of_too_few_points_is_shown_alone_and_says_why(sticks: Robot) -> None:
+def test_a_robot_of_too_few_points_is_shown_alone_with_the_reason(sticks: Robot) -> None:
     scene = robot_scene(sticks, swinging(sticks, points=2))
     assert scene.human is None
     assert dict(scene.facts)["human"].startswith("not shown: ")
@@ -208,7 +207,7 @@ def test_another_robots_trajectory_is_refused(sticks: Robot) -> None:
         robot_scene(sticks, other)
 
 
-def test_a_scene_of_nobody_is_refused(sticks: Robot) -> None:
+def test_a_scene_without_bodies_is_refused(sticks: Robot) -> None:
     with pytest.raises(InvalidMotionError, match="robot, a human"):
         Scene("nothing", 20.0)
     human = human_scene(walking_clip()).human
@@ -261,12 +260,12 @@ def test_a_mesh_falls_into_pieces_of_one_colour() -> None:
 
 def test_a_picture_of_both_holds_both_and_its_standing_feet_are_green(sticks: Robot) -> None:
     scene = robot_scene(sticks, swinging(sticks))
-    figure = scene_figure(scene)
-    mesh = figure.mesh(50)
+    animated = scene_mesh(scene)
+    mesh = animated.mesh(50)
     assert scene.robot is not None and scene.human is not None
     middle = scene.human.joints[50, 0] + scene.human.offset
     for root in (scene.robot.base[50], middle):
         assert float(np.linalg.norm(mesh.vertices[:, :2] - root[:2], axis=1).min()) < 0.1
     green = (mesh.colors[:, 1] > 0.6) & (mesh.colors[:, 0] < 0.3)
     assert green.any() == bool(scene.robot.stance[50].any() or scene.human.stance[50].any())
-    assert figure.width is not None and figure.width > 2.0
+    assert animated.width is not None and animated.width > 2.0

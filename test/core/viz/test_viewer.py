@@ -83,7 +83,9 @@ def assert_robot_at(page: Any, scene: Scene, frame: int) -> None:
         np.testing.assert_allclose(abs(np.dot(frame_of_link.wxyz, (w, x, y, z))), 1.0, atol=1e-6)
 
 
-def test_without_viser_the_message_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_viser_the_message_holds_the_command_to_install_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(sys.modules, "viser", None)
     with pytest.raises(ViewerError, match=r"pip install 'viser>="):
         open_server("127.0.0.1", free_port())
@@ -197,7 +199,7 @@ def test_a_live_robot_that_stands_still_has_green_feet(live: Any, sticks: Robot)
     for stamp in (1.0, 1.02):
         live.update_robot(sticks.nominal, base - [0.0, 0.0, low], upright, stamp=stamp)
     green = tuple(round(255 * value) for value in STANCE)
-    colors = [tuple(mesh.color) for meshes in live._stage._robot_feet for mesh, _ in meshes]
+    colors = [tuple(mesh.color) for meshes in live._scene._robot_feet for mesh, _ in meshes]
     assert colors and set(colors) == {green}
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nextscale_core.motion.clip import MotionClip
-from nextscale_core.motion.legs import bend_leg
-from nextscale_core.motion.skeleton import JOINT_INDEX, NUM_JOINTS
+from nextscale_core.motion.skeleton import JOINT_INDEX, NUM_JOINTS, bend_leg
 
 FPS = 20
 STAND = 0.95

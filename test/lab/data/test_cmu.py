@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from nextscale_core.exceptions import MotionFileError
-from nextscale_core.motion.cleanup import STANDARD_BONES
-from nextscale_core.motion.skeleton import JOINT_INDEX, bone_lengths
+from nextscale_core.motion.skeleton import JOINT_INDEX, STANDARD_BONES, bone_lengths
 from nextscale_lab.data.cmu import CmuFolder, read_cmu
 
 

@@ -12,8 +12,7 @@ import pytest
 import yaml
 
 from nextscale_core.exceptions import ConfigError
-from nextscale_core.motion.clip import MotionClip
-from nextscale_core.motion.dataset import CaptionedClip
+from nextscale_core.motion.clip import CaptionedClip, MotionClip
 from nextscale_lab.data.mirror import mirror_joints
 from nextscale_lab.evaluate.prompt_suite import (
     CaptionQuery,

@@ -86,7 +86,7 @@ def test_a_broken_humanml3d_file_is_refused_or_left_out_whole(humanml3d, caplog,
     # Told once, though it was read twice, and counted.
     assert len(told) == 1 and told[0].count("000001") >= 1
     assert caplog.text.count("left out: ") == 1
-    assert "1 broken thing was left out" in caplog.text
+    assert "1 broken item was left out" in caplog.text
 
 
 def test_outside_of_the_block_errors_are_errors_again(humanml3d):
@@ -119,7 +119,7 @@ def test_the_command_refuses_or_skips_by_choice(humanml3d, tmp_path, caplog):
     assert refused.exit_code == 2 and "000001.txt line 2" in refused.output
     skipped = CliRunner().invoke(app, [*words, "--on-bad-data", "skip"])
     assert skipped.exit_code == 0, skipped.output
-    assert "000001.txt line 2" in caplog.text and "1 broken thing was left out" in caplog.text
+    assert "000001.txt line 2" in caplog.text and "1 broken item was left out" in caplog.text
     assert json.loads((tmp_path / "run" / "run.json").read_text())["on_bad_data"] == "skip"
 
 
