@@ -16,7 +16,7 @@ import torch
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.model.temporal_tokenizer import TemporalTokenizer
 from nextscale_core.motion.clip import MotionClip
-from nextscale_lab.captions.complexity import count_verbs
+from nextscale_lab.captions.verbs import count_verbs
 from nextscale_lab.data.samples import Sample
 from nextscale_lab.evaluate.benchmark import model_row
 from nextscale_lab.evaluate.evaluation_report import EvaluationRow

@@ -17,6 +17,7 @@ import nextscale_lab
 from nextscale_core.model.temporal_tokenizer import TemporalTokenizer
 from nextscale_core.motion.formats.bad_data import policy_in_force
 from nextscale_core.text.encoder import TextEncoder
+from nextscale_lab.captions.tables import TABLES
 from nextscale_lab.data.annotations import ANNOTATIONS
 from nextscale_lab.data.samples import Folders, data_folders
 from nextscale_lab.train.entries import Entry, SentenceTable
@@ -44,7 +45,7 @@ def library_digest(
         lab / "auto_captions",
     )
     rules = [path for folder in folders for path in folder.rglob("*.py")]
-    for path in (*sorted(rules), ANNOTATIONS):
+    for path in (*sorted(rules), *sorted(TABLES.glob("*.yaml")), ANNOTATIONS):
         digest.update(path.read_bytes())
     digest.update(f"{encoder.name} {config} {policy_in_force()}".encode())
     return digest.hexdigest()[:16]
