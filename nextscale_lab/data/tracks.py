@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter1d, uniform_filter1d
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.skeleton import JOINT_INDEX
 
-_SIDES = ("left", "right")
+SIDES = ("left", "right")
 
 
 @dataclass(frozen=True)
@@ -183,4 +183,4 @@ def runs_of(mask: np.ndarray, at_least: int = 1, bridge: int = 0) -> list[tuple[
 
 def other(side: str) -> str:
     """The other side of the body."""
-    return _SIDES[1 - _SIDES.index(side)]
+    return SIDES[1 - SIDES.index(side)]

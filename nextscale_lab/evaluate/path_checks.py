@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
-from nextscale_core.exceptions import ConfigError
-from nextscale_lab.data.tracks import Tracks, runs_of
-from nextscale_lab.evaluate.check_registry import Verdict, check
+from nextscale_lab.data.tracks import SIDES, Tracks, runs_of
+from nextscale_lab.evaluate.check_registry import CheckResult, Side, check
 
 _DIRECTIONS = {
     "forward": (1.0, 0.0),
@@ -20,13 +21,13 @@ _DIRECTIONS = {
 def travel(
     tracks: Tracks,
     *,
-    direction: str,
+    direction: Literal["forward", "backward", "left", "right", "sideways"],
     min_distance: float,
     min_speed: float,
     max_speed: float,
     max_angle_deg: float = 45.0,
     min_steps: int = 2,
-) -> Verdict:
+) -> CheckResult:
     """Goes some distance in a direction of the own body, on alternating feet.
 
     Args:
@@ -38,16 +39,8 @@ def travel(
         max_angle_deg: Largest angle between velocity and direction [deg].
         min_steps: Times that one foot overtakes or parts from the other, in the whole stretch.
     """
-    if direction == "sideways":
-        names: tuple[str, ...] = ("left", "right")
-    elif direction in _DIRECTIONS:
-        names = (direction,)
-    else:
-        raise ConfigError(
-            f"travel: direction must be forward, backward, left, right or sideways, "
-            f"got {direction!r}"
-        )
-    best = Verdict(False, {"distance": 0.0, "speed": 0.0, "steps": 0})
+    names: tuple[str, ...] = SIDES if direction == "sideways" else (direction,)
+    best = CheckResult(False, {"distance": 0.0, "speed": 0.0, "steps": 0})
     for name in names:
         axis = np.array(_DIRECTIONS[name])
         along = tracks.velocity[:, :2] @ axis
@@ -67,7 +60,7 @@ def travel(
             )
             if (passed, distance) > (best.passed, best.figures["distance"]):
                 figures = {"distance": distance, "speed": speed, "top": top, "steps": steps}
-                best = Verdict(passed, figures)
+                best = CheckResult(passed, figures)
     return best
 
 
@@ -105,8 +98,8 @@ def turn(
     min_degrees: float,
     max_degrees: float = 1e9,
     within_seconds: float = 4.0,
-    side: str = "any",
-) -> Verdict:
+    side: Side = "any",
+) -> CheckResult:
     """The body turns by an angle, at once.
 
     Args:
@@ -125,11 +118,9 @@ def turn(
     net = float(abs(heading[-1] - heading[0]))
     figures = {"left_deg": left, "right_deg": right, "net_deg": net}
     turned = {"left": left, "right": right, "any": max(left, right)}
-    if side not in turned:
-        raise ConfigError(f"turn: side must be left, right or any, got {side!r}")
     opposite = {"left": right, "right": left, "any": 0.0}[side]
     passed = min_degrees <= turned[side] and net <= max_degrees and turned[side] > opposite
-    return Verdict(passed, figures)
+    return CheckResult(passed, figures)
 
 
 @check
@@ -138,9 +129,9 @@ def circle(
     *,
     min_degrees: float,
     min_width: float,
-    side: str = "any",
+    side: Side = "any",
     min_speed: float = 0.2,
-) -> Verdict:
+) -> CheckResult:
     """Walks or runs along a curve that closes: path and body turn the same way.
 
     Args:
@@ -150,7 +141,7 @@ def circle(
         side: 'left' (counterclockwise), 'right' (clockwise) or 'any'.
         min_speed: Speed that counts as moving [m/s].
     """
-    best = Verdict(False, {"turn_deg": 0.0, "width": 0.0})
+    best = CheckResult(False, {"turn_deg": 0.0, "width": 0.0})
     root = tracks.root[:, :2]
     course = tracks.rate(tracks.smooth(root, 0.3))
     for first, end in runs_of(tracks.speed > min_speed, tracks.frames(1.0), tracks.frames(0.5)):
@@ -161,7 +152,7 @@ def circle(
         turned = min(total, body)
         passed = turned >= min_degrees and width >= min_width
         if (passed, turned) > (best.passed, best.figures["turn_deg"]):
-            best = Verdict(passed, {"turn_deg": turned, "width": width})
+            best = CheckResult(passed, {"turn_deg": turned, "width": width})
     return best
 
 
@@ -173,7 +164,7 @@ def _widest(angle: np.ndarray, side: str) -> float:
 
 
 @check
-def figure_eight(tracks: Tracks, *, min_degrees: float, min_width: float) -> Verdict:
+def figure_eight(tracks: Tracks, *, min_degrees: float, min_width: float) -> CheckResult:
     """Walks or runs a loop to the left and a loop to the right.
 
     Args:
@@ -181,14 +172,14 @@ def figure_eight(tracks: Tracks, *, min_degrees: float, min_width: float) -> Ver
         min_degrees: Turn of the body to the left, and of as much to the right, while moving [deg].
         min_width: Smaller side of the path's bounding box [m].
     """
-    best = Verdict(False, {"turn_deg": 0.0, "width": 0.0})
+    best = CheckResult(False, {"turn_deg": 0.0, "width": 0.0})
     for first, end in runs_of(tracks.speed > 0.2, tracks.frames(1.0), tracks.frames(0.5)):
         body = np.rad2deg(tracks.smooth(tracks.heading, 0.2)[first:end])
         turned = min(_widest(body, "left"), _widest(body, "right"))
         width = float(np.ptp(tracks.root[first:end, :2], axis=0).min())
         passed = turned >= min_degrees and width >= min_width
         if (passed, turned) > (best.passed, best.figures["turn_deg"]):
-            best = Verdict(passed, {"turn_deg": turned, "width": width})
+            best = CheckResult(passed, {"turn_deg": turned, "width": width})
     return best
 
 
@@ -201,10 +192,10 @@ def jump(
     min_height_ratio: float = 0.0,
     min_count: int = 1,
     max_count: int = 1000,
-    same_feet: str = "no",
+    same_feet: Literal["yes", "no"] = "no",
     min_distance: float = 0.0,
     min_turn_deg: float = 0.0,
-) -> Verdict:
+) -> CheckResult:
     """Leaves the floor with both feet and lands again.
 
     Args:
@@ -219,8 +210,6 @@ def jump(
         min_distance: Way of the pelvis over the floor from take-off to landing [m].
         min_turn_deg: Turn of the hips around each flight [deg].
     """
-    if same_feet not in ("yes", "no"):
-        raise ConfigError(f"jump: same_feet must be yes or no, got {same_feet!r}")
     height = tracks.pelvis_height
     lowest = tracks.smooth(tracks.lowest_foot, 0.05)
     before = tracks.frames(0.5)
@@ -239,7 +228,7 @@ def jump(
         count += bool(high and covered >= min_distance and turned >= min_turn_deg)
         top_rise, air = max(top_rise, rise), max(air, seconds)
     figures = {"count": count, "rise": top_rise, "air_seconds": air}
-    return Verdict(min_count <= count <= max_count, figures)
+    return CheckResult(min_count <= count <= max_count, figures)
 
 
 def _lands_as_it_left(tracks: Tracks, first: int, end: int) -> bool:

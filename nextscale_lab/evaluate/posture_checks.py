@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from nextscale_lab.data.tracks import Tracks, runs_of
-from nextscale_lab.evaluate.check_registry import Verdict, check
-
-_LEGS = ("left", "right")
+from nextscale_lab.data.tracks import SIDES, Tracks, runs_of
+from nextscale_lab.evaluate.check_registry import CheckResult, check
 
 
 def _behind(tracks: Tracks) -> np.ndarray:
     """(T,) distance of the pelvis behind the nearer ankle, in the heading frame [m]."""
-    ankles = (tracks.joint(f"{s}_ankle") - tracks.joint("pelvis") for s in _LEGS)
+    ankles = (tracks.joint(f"{s}_ankle") - tracks.joint("pelvis") for s in SIDES)
     return np.minimum(*(tracks.local(ankle)[:, 0] for ankle in ankles))
 
 
@@ -25,7 +23,7 @@ def squat(
     min_knee_height: float = 0.2,
     max_behind: float = 0.2,
     min_count: int = 1,
-) -> Verdict:
+) -> CheckResult:
     """Bends both knees on both feet until the pelvis is low, from standing or back to it.
 
     Args:
@@ -53,7 +51,7 @@ def squat(
         "knee_deg": float(np.rad2deg(knees.max())),
         "count": float(len(stretches)),
     }
-    return Verdict(len(stretches) >= min_count and upright >= max_height_ratio + 0.1, figures)
+    return CheckResult(len(stretches) >= min_count and upright >= max_height_ratio + 0.1, figures)
 
 
 @check
@@ -64,7 +62,7 @@ def sit(
     min_behind: float,
     max_height_ratio: float,
     hold_seconds: float,
-) -> Verdict:
+) -> CheckResult:
     """Lowers the pelvis behind the feet until the thighs lie flat, and stays there.
 
     Args:
@@ -76,18 +74,18 @@ def sit(
         hold_seconds: Time spent so [s].
     """
     drop = np.maximum(
-        *(tracks.joint(f"{s}_hip")[:, 2] - tracks.joint(f"{s}_knee")[:, 2] for s in _LEGS)
+        *(tracks.joint(f"{s}_hip")[:, 2] - tracks.joint(f"{s}_knee")[:, 2] for s in SIDES)
     )
     behind = _behind(tracks)
     ratio = tracks.pelvis_height / tracks.standing_height
     seated = (drop <= max_thigh_drop) & (behind >= min_behind) & (ratio <= max_height_ratio)
     longest = max((end - first for first, end in runs_of(seated)), default=0) / tracks.fps
     figures = {"seated_seconds": longest, "height_ratio": float(ratio.min())}
-    return Verdict(longest >= hold_seconds, figures)
+    return CheckResult(longest >= hold_seconds, figures)
 
 
 @check
-def pick_up(tracks: Tracks, *, max_hand_height: float, min_rise: float) -> Verdict:
+def pick_up(tracks: Tracks, *, max_hand_height: float, min_rise: float) -> CheckResult:
     """A hand goes down near the floor and comes up again, while the body bends or crouches.
 
     Args:
@@ -96,14 +94,14 @@ def pick_up(tracks: Tracks, *, max_hand_height: float, min_rise: float) -> Verdi
         min_rise: Rise of the same wrist afterwards [m].
     """
     lowest, rise = np.inf, 0.0
-    for side in _LEGS:
+    for side in SIDES:
         height = tracks.joint(f"{side}_wrist")[:, 2]
         bottom = int(np.argmin(height))
         gained = float(height[bottom:].max() - height[bottom])
         if (height[bottom] <= max_hand_height, gained) > (lowest <= max_hand_height, rise):
             lowest, rise = float(height[bottom]), gained
     figures = {"hand_height": float(lowest), "rise": rise}
-    return Verdict(bool(lowest <= max_hand_height and rise >= min_rise), figures)
+    return CheckResult(bool(lowest <= max_hand_height and rise >= min_rise), figures)
 
 
 @check
@@ -115,7 +113,7 @@ def stand_still(
     max_root_speed: float,
     max_hand_speed: float,
     max_turn_speed: float = 0.5,
-) -> Verdict:
+) -> CheckResult:
     """Stands upright on both feet and hardly moves.
 
     Args:
@@ -140,11 +138,11 @@ def stand_still(
     longest = max((end - first for first, end in stretches), default=0) / tracks.fps
     fraction = sum(end - first for first, end in stretches) / len(still)
     figures = {"still_seconds": longest, "still_fraction": fraction}
-    return Verdict(longest >= min_seconds and fraction >= min_fraction, figures)
+    return CheckResult(longest >= min_seconds and fraction >= min_fraction, figures)
 
 
 @check
-def kneel(tracks: Tracks, *, max_knee_height: float, max_height_ratio: float) -> Verdict:
+def kneel(tracks: Tracks, *, max_knee_height: float, max_height_ratio: float) -> CheckResult:
     """One knee or both go down to the floor.
 
     Args:
@@ -152,14 +150,16 @@ def kneel(tracks: Tracks, *, max_knee_height: float, max_height_ratio: float) ->
         max_knee_height: Height of the lower knee [m].
         max_height_ratio: Pelvis over its standing height at that time.
     """
-    knee = np.minimum(*(tracks.joint(f"{s}_knee")[:, 2] for s in _LEGS))
+    knee = np.minimum(*(tracks.joint(f"{s}_knee")[:, 2] for s in SIDES))
     ratio = tracks.pelvis_height / tracks.standing_height
     figures = {"knee_height": float(knee.min()), "height_ratio": float(ratio.min())}
-    return Verdict(bool(((knee <= max_knee_height) & (ratio <= max_height_ratio)).any()), figures)
+    return CheckResult(
+        bool(((knee <= max_knee_height) & (ratio <= max_height_ratio)).any()), figures
+    )
 
 
 @check
-def bend(tracks: Tracks, *, min_lean_deg: float, hold_seconds: float) -> Verdict:
+def bend(tracks: Tracks, *, min_lean_deg: float, hold_seconds: float) -> CheckResult:
     """The trunk leans far over.
 
     Args:
@@ -170,11 +170,13 @@ def bend(tracks: Tracks, *, min_lean_deg: float, hold_seconds: float) -> Verdict
     low = tracks.torso_lean >= np.deg2rad(min_lean_deg)
     longest = max((end - first for first, end in runs_of(low)), default=0) / tracks.fps
     figures = {"lean_deg": float(np.rad2deg(tracks.torso_lean.max())), "seconds": longest}
-    return Verdict(longest >= hold_seconds, figures)
+    return CheckResult(longest >= hold_seconds, figures)
 
 
 @check
-def balance(tracks: Tracks, *, min_lift: float, hold_seconds: float, max_speed: float) -> Verdict:
+def balance(
+    tracks: Tracks, *, min_lift: float, hold_seconds: float, max_speed: float
+) -> CheckResult:
     """Stands on one leg for a while.
 
     Args:
@@ -184,10 +186,10 @@ def balance(tracks: Tracks, *, min_lift: float, hold_seconds: float, max_speed: 
         max_speed: Speed of the standing ankle [m/s].
     """
     longest = 0.0
-    for up, down in (_LEGS, _LEGS[::-1]):
+    for up, down in (SIDES, SIDES[::-1]):
         stand = tracks.smooth(tracks.joint(f"{down}_ankle"))
         held = tracks.ankle_height(up) - tracks.ankle_height(down) >= min_lift
         held &= np.linalg.norm(tracks.rate(stand), axis=1) <= max_speed
         stretches = runs_of(held, bridge=tracks.frames(0.1))
         longest = max(longest, max((b - a for a, b in stretches), default=0) / tracks.fps)
-    return Verdict(longest >= hold_seconds, {"seconds": longest})
+    return CheckResult(longest >= hold_seconds, {"seconds": longest})

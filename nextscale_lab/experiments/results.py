@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pydantic.dataclasses import dataclass
+
 from nextscale_core.exceptions import ConfigError
+from nextscale_lab.schema import CLOSED, validated
 
 FOLDER = "results"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CLOSED)
 class Result:
     """A row measured with one seed.
 
@@ -62,16 +65,13 @@ def read_result(path: Path) -> Result:
     """Read what `write_result` wrote.
 
     Raises:
-        ConfigError: the file is cut short or no result.
+        ConfigError: the file is cut short or not a result.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        names = {field.name for field in fields(Result)}
-        if not isinstance(content, dict) or set(content) != names:
-            raise ConfigError(f"{path} is no result: it must hold {', '.join(sorted(names))}")
-        return Result(**content)
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is cut short or no JSON: {error}") from error
+        raise ConfigError(f"{path} is cut short or invalid JSON: {error}") from error
+    return validated(Result, content, f"{path} is not a result")
 
 
 def finished(runs: Path, row: str, seed: int, settings: Mapping[str, Any]) -> Result | None:
