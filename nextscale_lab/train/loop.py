@@ -34,10 +34,10 @@ from nextscale_lab.train.distributed import (
     make_accelerator,
     share_buffers,
 )
-from nextscale_lab.train.ema import Ema
 from nextscale_lab.train.logging import Means, Scalars
 from nextscale_lab.train.run import RunConfig, describe_run, first_difference, resolve_precision
 from nextscale_lab.train.state import (
+    Ema,
     learnt_tensors,
     make_optimizer,
     random_states,
@@ -47,7 +47,7 @@ from nextscale_lab.train.state import (
     write_json,
 )
 
-__all__ = ["Ema", "RunConfig", "Trainer"]
+__all__ = ["RunConfig", "Trainer"]
 
 _SHOW_EVERY = 20
 """Steps between two looks at the loss (progress bar, TensorBoard)."""
@@ -71,7 +71,7 @@ class Trainer:
         loss: `loss(module, step)` -> (scalar loss, figures to show). Called once a step; the
             figures have the same names in all processes.
         evaluate: `evaluate(module)` -> figures on the validation split; called in the main
-            process with the bare module, which carries the averaged weights during the call.
+            process with a copy of the module that has the averaged weights.
         better: Name of the validation figure whose minimum marks the best weights.
         stateful: What else decides the batches (samplers, NumPy generators), by name.
         about: What else decides the result (objective, name of the data), kept in run.json; a
@@ -231,7 +231,7 @@ class Trainer:
         self.optimizer.zero_grad()
         if math.isfinite(norm):
             if self.average:
-                self.average.update(self.bare)
+                self.average.update_parameters(self.bare)
             self.means["row"].add(figures)
             self.means["show"].add({**figures, "learning_rate": rate, "gradient_norm": norm})
         self.step += 1
@@ -243,15 +243,16 @@ class Trainer:
             # Whatever the evaluation draws, training goes on with its own random numbers.
             device = self.accelerator.device
             devices = [device] if device.type == "cuda" else []
-            with self.average.lent_to(self.bare), torch.random.fork_rng(devices):
-                self.bare.eval()
-                with torch.no_grad(), self.accelerator.autocast():
-                    figures = self.evaluate(self.bare)
-                self._report(training, figures)
-                self._save_weights("last")
-                if figures[self.better] < self.best:
-                    self.best = figures[self.better]
-                    self._save_weights("best")
+            averaged = self.average.module.eval()
+            autocast = self.accelerator.autocast()
+            with torch.random.fork_rng(devices), torch.no_grad(), autocast:
+                figures = self.evaluate(averaged)
+            self._report(training, figures)
+            settings = {**self.settings, "step": self.step}
+            save_weights(averaged, self.out, "last", settings)
+            if figures[self.better] < self.best:
+                self.best = figures[self.better]
+                save_weights(averaged, self.out, "best", settings)
         self.accelerator.wait_for_everyone()
         return figures
 
@@ -265,9 +266,6 @@ class Trainer:
         self.scalars.flush()
         tqdm.write(json.dumps(row))
 
-    def _save_weights(self, name: str) -> None:
-        save_weights(self.bare, self.out, name, {**self.settings, "step": self.step})
-
     def _save_checkpoint(self) -> None:
         """Called in all processes: each has a random state and means of its own."""
         for means in self.means.values():
@@ -279,7 +277,7 @@ class Trainer:
                 "step": self.step,
                 "best": self.best,
                 "spent": self.spent,
-                "updates": self.average.updates,
+                "updates": int(self.average.n_averaged) - 1,
                 "scaler": scaler.state_dict() if scaler is not None else None,
                 "stateful": kept_state(self.stateful),
                 "settings": self.settings,
@@ -307,7 +305,7 @@ class Trainer:
         restore_random(checkpoint.tensors, self.accelerator, self.config.seed, facts["step"])
         restore_state(self.stateful, facts["stateful"])
         if self.average:
-            self.average.updates = facts["updates"]
+            self.average.n_averaged.fill_(facts["updates"] + 1)
         if self.accelerator.scaler is not None and facts["scaler"]:
             self.accelerator.scaler.load_state_dict(facts["scaler"])
         self.step, self.best, self.spent = facts["step"], facts["best"], facts["spent"]
