@@ -16,7 +16,7 @@ from tqdm import tqdm
 from nextscale_core.model.temporal_tokenizer import TemporalTokenizer
 from nextscale_core.motion.formats.bad_data import on_bad_data
 from nextscale_core.text.encoder import TextEncoder
-from nextscale_lab.auto_captions.narrated import narrated_samples
+from nextscale_lab.auto_captions import auto_captioned_samples
 from nextscale_lab.captions.augmentation import paraphrases
 from nextscale_lab.data.samples import Folders, Sample, captioned_samples, trial_samples
 from nextscale_lab.train.entries import Batch, Entry, SentenceTable
@@ -131,12 +131,12 @@ class LibraryConfig:
     """What a training library is made of.
 
     Attributes:
-        augment: Mirror images, changes of speed, paraphrases, whole recordings, narrations.
+        augment: Mirror images, changes of speed, paraphrases, whole recordings, auto captions.
         paraphrases: Paraphrases of each caption.
         speeds: Factors of speed.
         balance: Exponent that favours rare captions and rare kinds; 0 draws all alike.
-        shares: Share of draws that goes to captioned clips, to narrated windows (captions by
-            rule, see `training.narration`) and to whole recordings.
+        shares: Share of draws that goes to captioned clips, to windows with auto captions
+            and to whole recordings.
         seed: Seed of paraphrases and of the order.
     """
 
@@ -160,7 +160,7 @@ def build_library(
 
     Args:
         data: CMU or HumanML3D folders.
-        split: 'train' adds whole recordings and narrated windows where the folder has them.
+        split: 'train' adds whole recordings and auto captions where the folder has them.
         tokenizer: Frozen tokenizer, in eval mode.
         encoder: Text encoder.
         config: What to put in; by default everything for 'train', the bare clips otherwise.
@@ -196,12 +196,12 @@ def open_libraries(
 
 
 def _sources(data: Folders, split: str, config: LibraryConfig) -> list[dict[str, list[Sample]]]:
-    """Per source (captioned, narrated, recordings) the samples by id, one per speed."""
+    """Per source (captioned, auto captions, recordings) the samples by id, one per speed."""
     factors = [1.0, *(s for s in config.speeds if s != 1.0)] if config.augment else [1.0]
     whole = config.augment and split == "train"
     captioned: dict[str, list[Sample]] = {}
     recordings: dict[str, list[Sample]] = {}
-    narrated: dict[str, list[Sample]] = {}
+    auto: dict[str, list[Sample]] = {}
 
     def put(found: list[Sample], into: dict[str, list[Sample]]) -> None:
         for sample in found:
@@ -212,9 +212,9 @@ def _sources(data: Folders, split: str, config: LibraryConfig) -> list[dict[str,
         if whole:
             put(trial_samples(data, mirror=True, speed=factor), recordings)
     if whole:
-        # Narrations speak of speed and of angles: these are not played faster or slower.
-        put(narrated_samples(data, mirror=True, seed=config.seed), narrated)
-    return [captioned, narrated, recordings]
+        # Auto captions mention speed and angles: their speed is not changed.
+        put(auto_captioned_samples(data, mirror=True, seed=config.seed), auto)
+    return [captioned, auto, recordings]
 
 
 def _build(
