@@ -29,7 +29,7 @@ DEFAULT_PROMPT_SUITE = CONFIG / "prompt_suite.yaml"
 
 _Text = Annotated[str, StringConstraints(pattern=r"\S")]
 
-Progress = Callable[[int, int], None]
+Progress = Callable[[int, int], object]
 
 
 class Pipeline(Protocol):

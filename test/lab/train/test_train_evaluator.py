@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from lab.train.conftest import write_humanml3d
 from nextscale_core.exceptions import MotionFileError
 from nextscale_core.motion.features import POSITIONS, VELOCITIES
-from nextscale_lab.cli.train_evaluator import evaluator as command
+from nextscale_lab.cli.train import evaluator as command
 from nextscale_lab.data.samples import Sample
 from nextscale_lab.evaluate.evaluator import load_evaluator
 from nextscale_lab.evaluate.evaluator_model import EvaluatorConfig
