@@ -28,10 +28,10 @@ from nextscale_lab.experiments.pipelines import NextTokenPipeline
 from nextscale_lab.experiments.settings import Row, SingleScale, Training
 from nextscale_lab.experiments.study import Study
 from nextscale_lab.experiments.train_next_token import NextTokenObjective, train_next_token
-from nextscale_lab.experiments.train_single_scale import train_single_scale
 from nextscale_lab.train.decoder import train_decoder
 from nextscale_lab.train.generator import ObjectiveConfig, train_generator
 from nextscale_lab.train.loop import RunConfig
+from nextscale_lab.train.tokenizer import train_tokenizer
 
 M = TypeVar("M", bound=PyTorchModelHubMixin)
 AnyPipeline = MotionPipeline | NextTokenPipeline | RetrievalBaseline
@@ -154,7 +154,9 @@ class Models:
 
         def train(out: Path) -> dict[str, float]:
             run = _tokenizer_run(own, own.steps, out)
-            return train_single_scale(self.data, self.tokenizer_path, run, own.frames)
+            return train_tokenizer(
+                self.data, run, frames=own.frames, single_scale_of=self.tokenizer_path
+            )
 
         settings = {"kind": "single-scale", **asdict(own), "decoder_steps": 0}
         trained = self._once("tokenizer-single-scale", settings, train, TemporalTokenizer)

@@ -125,7 +125,7 @@ def test_a_row_that_was_not_measured_is_not_trained_again(again, finished_runs, 
     path = result_path(runs, "next-token", 0)
     before = json.loads(path.read_text())
     path.unlink()
-    for name in ("train_generator", "train_next_token", "train_single_scale", "train_decoder"):
+    for name in ("train_generator", "train_next_token", "train_tokenizer", "train_decoder"):
         monkeypatch.setattr(models_module, name, no_training)
     again("next-token")
     after = json.loads(path.read_text())
