@@ -11,8 +11,12 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
-from nextscale_lab.evaluate.prompt_suite import load_prompt_suite, real_rates, run_prompt_suite
-from nextscale_lab.evaluate.recorded import recorded_clips
+from nextscale_lab.evaluate.prompt_suite import (
+    load_prompt_suite,
+    real_rates,
+    recorded_clips,
+    run_prompt_suite,
+)
 
 _DEFAULT_MODEL = "moscale-cmu"
 

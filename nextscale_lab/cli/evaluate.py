@@ -10,7 +10,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from nextscale_core.cli.outputs import make_folder
 from nextscale_core.exceptions import ConfigError
 from nextscale_lab.cli.train import OnBadData
 
@@ -54,6 +53,9 @@ def evaluate(
 
     nextscale evaluate --data DATA --split val --json report.json --markdown report.md
     """
+    # `nextscale_core.cli` loads this module as an entry point, so that it cannot be imported above.
+    from nextscale_core.cli.outputs import make_folder
+
     for path in filter(None, (json_path, markdown)):
         make_folder(path.parent)
     # Loading torch takes seconds, which `nextscale --help` does not need.

@@ -7,7 +7,7 @@ check to the recorded clips whose captions match the sentence.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import field, replace
 from pathlib import Path
 from typing import Annotated, Any, Protocol
@@ -20,12 +20,16 @@ from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.dataset import CaptionedClip
 from nextscale_core.yaml_files import read_yaml
 from nextscale_lab import CONFIG
+from nextscale_lab.captions.descriptions import sentence_from_description
+from nextscale_lab.data.cmu import CmuFolder
 from nextscale_lab.data.mirror import mirror_clip, mirror_text
 from nextscale_lab.evaluate.checks import apply_check, validate_thresholds
-from nextscale_lab.evaluate.report import PromptSuiteReport, RealRate, SampleResult
+from nextscale_lab.evaluate.prompt_suite_report import PromptSuiteReport, RealRate, SampleResult
 from nextscale_lab.schema import CLOSED, validated
 
 DEFAULT_PROMPT_SUITE = CONFIG / "prompt_suite.yaml"
+
+_LONGEST_TRIAL = 20.0  # [s]
 
 _Text = Annotated[str, StringConstraints(pattern=r"\S")]
 
@@ -213,3 +217,25 @@ def _views(
     if query.mirrored:
         captions = tuple(map(mirror_text, recorded.captions))
         yield "~", captions, mirror_clip(recorded.clip)
+
+
+def recorded_clips(folder: str | Path) -> Iterator[CaptionedClip]:
+    """All captioned clips of a CMU folder, then other trials of up to 20 s.
+
+    Captions of a trial are its description in plain English and its KIT-ML sentences. The
+    description of a longer trial lists many actions or only the first.
+
+    Raises:
+        MotionFileError: the folder is incomplete or malformed.
+    """
+    data = CmuFolder(folder)
+    yield from data.clips()
+    cut = data.spans("train", "val", "test")
+    for trial in data.trials.values():
+        if trial.name in cut or not trial.descriptions:
+            continue
+        first, *others = trial.descriptions
+        captions = (*sentence_from_description(first)[:1], *others)
+        clip = data.trial_clip(trial)
+        if captions and clip.seconds <= _LONGEST_TRIAL:
+            yield CaptionedClip(trial.name, "trial", captions, clip.with_text(captions[0]))

@@ -18,13 +18,13 @@ from nextscale_core.model.temporal_tokenizer import TemporalTokenizer
 from nextscale_core.motion.clip import MotionClip
 from nextscale_lab.captions.verbs import count_verbs
 from nextscale_lab.data.samples import Sample
-from nextscale_lab.evaluate.benchmark import model_row
+from nextscale_lab.evaluate.benchmark import measure_model
 from nextscale_lab.evaluate.evaluation_report import EvaluationRow
 from nextscale_lab.evaluate.evaluator import Evaluator, embed_texts
-from nextscale_lab.evaluate.metrics import Figure
+from nextscale_lab.evaluate.metrics import MetricValue
 from nextscale_lab.evaluate.prompt_suite import load_prompt_suite, run_prompt_suite
 from nextscale_lab.evaluate.reference import ReferenceClip, reference_clips
-from nextscale_lab.evaluate.repeats import Bench, Plan
+from nextscale_lab.evaluate.repeats import Bench, EvaluationPlan
 from nextscale_lab.experiments.models import AnyPipeline, Models, load
 from nextscale_lab.experiments.results import Result
 from nextscale_lab.experiments.settings import Row
@@ -76,7 +76,7 @@ class Measurer:
         model = _Timed(self.models.pipeline(row, seed, guidance))
         clips = self._clips("test", row.verbs)
         bench = Bench(clips, self.evaluator, self._plan(seed))
-        test = figures_of(model_row(bench, row.name, model, True))
+        test = figures_of(measure_model(bench, row.name, model, True))
         real = figures_of(bench.row(bench.recorded(bench.real)))
         budget["motion_seconds"] = round(model.seconds / max(model.count, 1), 4)
         budget |= self._token_facts(row)
@@ -95,10 +95,12 @@ class Measurer:
             row.name, seed, self.settings(row), budget, guidance, val, test, real, battery, about
         )
 
-    def _plan(self, seed: int) -> Plan:
+    def _plan(self, seed: int) -> EvaluationPlan:
         m = self.measuring
         first = _SEED_STRIDE * (seed + 1)
-        return Plan(m.repeats, m.generations, m.captions, m.motions, seed=first, batch=m.batch)
+        return EvaluationPlan(
+            m.repeats, m.generations, m.captions, m.motions, seed=first, batch=m.batch
+        )
 
     def _choose(self, row: Row, seed: int) -> tuple[float, dict[str, float]]:
         """The guidance factor that does best on val, and its figures there."""
@@ -111,7 +113,7 @@ class Measurer:
             for factor in factors:
                 model = _Timed(self.models.pipeline(row, seed, factor))
                 label = f"{row.name} on val, guidance x{factor:g}"
-                figures = figures_of(model_row(bench, label, model, True))
+                figures = figures_of(measure_model(bench, label, model, True))
                 # Two motions of one caption say nothing of MultiModality.
                 figures.pop("multimodality", None)
                 found.append((factor, figures))
@@ -189,7 +191,7 @@ def figures_of(row: EvaluationRow) -> dict[str, float]:
     """Means of a row's figures by name; those that make no sense are left out."""
     out = {f"r_precision_{k}": figure.mean for k, figure in enumerate(row.r_precision, start=1)}
     for name, figure in vars(row).items():
-        if isinstance(figure, Figure):
+        if isinstance(figure, MetricValue):
             out[name] = figure.mean
     return {name: round(value, 6) for name, value in out.items()}
 

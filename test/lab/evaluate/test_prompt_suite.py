@@ -20,10 +20,10 @@ from nextscale_lab.evaluate.prompt_suite import (
     Prompt,
     load_prompt_suite,
     real_rates,
+    recorded_clips,
     run_prompt_suite,
 )
-from nextscale_lab.evaluate.recorded import recorded_clips
-from nextscale_lab.evaluate.report import PromptSuiteReport, RealRate, SampleResult
+from nextscale_lab.evaluate.prompt_suite_report import PromptSuiteReport, RealRate, SampleResult
 
 SHARED = Path(os.environ.get("NEXTSCALE_SHARED", Path(__file__).parents[4] / "shared"))
 CMU = SHARED / "data" / "cmu"
