@@ -22,21 +22,21 @@ Several = Annotated[tuple[StrictFloat, ...], BeforeValidator(_several)]
 
 @dataclass(frozen=True, config=CLOSED)
 class Training:
-    """How a row's generator is trained; the same numbers for all rows that are compared.
+    """Training of a row's generator.
 
     Attributes:
         steps: Optimiser steps.
         batch_size: Motions in a batch.
         learning_rate: Peak learning rate.
         warmup: Steps of linear warm-up.
-        ema: Decay of the averaged weights, which are the ones measured.
+        ema: Decay of the averaged weights.
         precision: 'no', 'bf16' or 'fp16'.
         eval_every: Steps between validations.
         width: Channels.
         depth: Blocks.
         heads: Attention heads.
-        corruption: For MoScale the largest share of corrupted coarser tokens (HR, 0 for none);
-            for the next-token model the share of corrupted input tokens (T2M-GPT's tau).
+        corruption: Maximum share of corrupted coarser tokens of MoScale (HR, 0 for none), or share
+            of corrupted input tokens of the next-token model (T2M-GPT's tau).
     """
 
     steps: StrictInt = 800
@@ -54,12 +54,11 @@ class Training:
 
 @dataclass(frozen=True, config=CLOSED)
 class Sampling:
-    """How a row's tokens are drawn.
+    """Sampling of a row's tokens.
 
     Attributes:
-        passes: Passes at each scale, coarse to fine (TR: more than one); one number for all
-            scales alike, one value for a model without scales.
-        guidance: Strength of the text at each scale; one number for all scales alike.
+        passes: Passes at each scale, coarse to fine (TR: more than one), or one number for all.
+        guidance: Guidance strength at each scale, or one number for all.
         temperature: Temperature of the logits.
         top_p: Probability mass kept by nucleus sampling.
     """
@@ -72,11 +71,11 @@ class Sampling:
 
 @dataclass(frozen=True, config=CLOSED)
 class SingleScale:
-    """How the next-token model's tokenizer is trained, from the main one's weights.
+    """Training of the next-token model's tokenizer from the main one's weights.
 
     Attributes:
         steps: Optimiser steps of encoder, codebook and decoder.
-        decoder_steps: Then of the decoder alone, as after the main one; 0 for none.
+        decoder_steps: Further steps of the decoder alone.
         frames: Frames in a batch.
         learning_rate: Peak learning rate.
     """
@@ -89,19 +88,18 @@ class SingleScale:
 
 @dataclass(frozen=True, config=CLOSED)
 class Measuring:
-    """How a row is measured; see `evaluate.benchmark` for the first four.
+    """Measurement of a row.
 
     Attributes:
-        repeats: Repeats of every figure, of which the mean is taken.
-        generations: Motions made for each clip of the split.
+        repeats: See `evaluate.repeats.EvaluationPlan`, as for the following fields.
+        generations: Generated motions per clip.
         captions: Captions for MultiModality.
-        motions: Motions of each of those captions.
+        motions: Motions per such caption.
         batch: Motions generated at once.
-        guidance_choices: Factors on the row's guidance among which val decides for each
-            trained model; test never takes part.
-        choose_by: The figure on val that decides: 'mm_dist', 'fid' or 'r_precision' (top 3).
-        battery_seeds: Samples of each sentence of the battery; 0 leaves the battery out.
-        battery_core: Only the battery's core sentences.
+        guidance_choices: Factors on the row's guidance, chosen on val for each trained model.
+        choose_by: Criterion on val: 'mm_dist', 'fid' or 'r_precision' (top 3).
+        battery_seeds: Samples per sentence of the prompt suite; 0 to skip it.
+        battery_core: Only the core sentences.
     """
 
     repeats: StrictInt = 20
@@ -116,21 +114,19 @@ class Measuring:
 
     def __post_init__(self) -> None:
         if min(self.guidance_choices) < 0:
-            raise ConfigError(
-                f"guidance_choices must be factors from 0 up, got {self.guidance_choices}"
-            )
+            raise ConfigError(f"guidance_choices must not be negative, got {self.guidance_choices}")
 
 
 @dataclass(frozen=True, config=CLOSED)
 class Row:
-    """One row: a generator, how it draws, and what it is asked.
+    """One row: a generator with its training, sampling and captions.
 
     Attributes:
         name: Name on the command line.
         label: Name in the table.
         kind: 'moscale', 'next-token' or 'retrieval'.
-        training: Settings of the training; rows with equal ones share their trained models.
-        sampling: Settings of the drawing.
+        training: Settings of the training; rows with equal ones share trained models.
+        sampling: Settings of the sampling.
         verbs: Least and greatest number of verbs of the captions; None for all captions.
     """
 

@@ -1,4 +1,4 @@
-"""`Study`: the declared rows and tables, read from nextscale_lab/config/experiments.yaml."""
+"""`Study`: rows and tables of nextscale_lab/config/experiments.yaml."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ DEFAULT_STUDY = CONFIG / "experiments.yaml"
 
 @dataclass(frozen=True)
 class Study:
-    """All rows, and what they share.
+    """Rows and shared settings.
 
     Attributes:
-        rows: In the order of the file.
-        tables: Which rows stand together in the document.
+        rows: Rows in the order of the file.
+        tables: Tables of the document.
         single_scale: Tokenizer of the next-token rows.
-        measuring: How rows are measured.
+        measuring: Measurement of rows.
     """
 
     rows: tuple[Row, ...]
@@ -43,10 +43,10 @@ class Study:
     measuring: Measuring
 
     def row(self, name: str) -> Row:
-        """The row of that name.
+        """The row of a name.
 
         Raises:
-            ConfigError: there is none; the message lists those there are.
+            ConfigError: an unknown name.
         """
         for row in self.rows:
             if row.name == name:
@@ -55,16 +55,16 @@ class Study:
         raise ConfigError(f"no row {name!r}; there are: {known}")
 
     def choose(self, names: Sequence[str]) -> tuple[Row, ...]:
-        """The named rows, in the order of the file, each once; 'all' stands for every row."""
+        """The named rows, or all rows for 'all', in the order of the file."""
         wanted = {row.name for row in self.rows} if "all" in names else set(names)
         for name in wanted:
             self.row(name)
         return tuple(row for row in self.rows if row.name in wanted)
 
     def with_steps(self, steps: int) -> Study:
-        """The same study with another number of training steps everywhere."""
+        """The study with another number of training steps."""
         if steps < 1:
-            raise ConfigError(f"steps must be from 1 up, got {steps}")
+            raise ConfigError(f"steps must be at least 1, got {steps}")
 
         def shorter(training: Training) -> Training:
             return replace(
@@ -126,7 +126,7 @@ def load_study(path: str | Path | None = None) -> Study:
     """Read and validate a study.
 
     Args:
-        path: A YAML file; None for the one that comes with the package.
+        path: A YAML file; None for the one of the package.
 
     Raises:
         ConfigError: the file is missing or invalid YAML, or has an unknown key, a value of another

@@ -265,5 +265,5 @@ def test_an_unknown_row_is_named_at_once(config, tmp_path):
 
 
 def test_a_folder_that_is_no_tokenizer_is_named(config, study_data, tmp_path):
-    with pytest.raises(ConfigError, match="is no tokenizer folder"):
+    with pytest.raises(ConfigError, match="is not a tokenizer"):
         Models(load_study(config), study_data, tmp_path, tmp_path)
