@@ -26,20 +26,18 @@ def wave(
     hold_seconds: float,
     min_head_distance: float = 0.0,
 ) -> CheckResult:
-    """One hand is held up and shakes to and fro while the other hand is down.
+    """One hand is up and shakes while the other hand is down.
 
-    The wrist of a person who waves moves a few centimetres only: it is the hand, which the
-    skeleton does not have, that swings.
+    The skeleton has no hands, and the wrist of a waving person moves a few centimetres only.
 
     Args:
         tracks: The motion.
-        side: 'left', 'right' or 'any'.
+        side: Hand that waves.
         min_swings: Swings in one stretch with only this hand up.
-        min_size: Length of a swing of the wrist, in any direction [m].
-        min_height: Height of the wrist over the shoulder that counts as up [m]; may be negative.
-        hold_seconds: Time that the hand stays up [s].
-        min_head_distance: Distance from wrist to head: a hand nearer than that drinks or
-            scratches [m].
+        min_size: Length of a swing of the wrist [m].
+        min_height: Height of the wrist over the shoulder [m]; may be negative.
+        hold_seconds: Time with the hand up [s].
+        min_head_distance: Distance from wrist to head [m]; a nearer hand drinks or scratches.
     """
     height = {s: tracks.wrist_over_shoulder(s) for s in SIDES}
     best, longest = 0, 0.0
@@ -54,7 +52,7 @@ def wave(
 
 
 def _shakes(tracks: Tracks, path: np.ndarray, size: float) -> int:
-    """Swings of a path along the direction in which it shakes most."""
+    """Swings of a path along its main direction of shaking."""
     quick = path - tracks.smooth(path, 0.2)
     axis = np.linalg.svd(quick, full_matrices=False)[2][0]
     return swings(quick @ axis, size)
@@ -69,14 +67,14 @@ def raise_arms(
     min_rise: float,
     hold_seconds: float,
 ) -> CheckResult:
-    """Brings one or both hands up and holds them there for a moment.
+    """One or both hands are raised and held.
 
     Args:
         tracks: The motion.
-        side: 'both', 'left' or 'right'; with one side the other hand must stay below.
+        side: Hands; with a single one the other hand must stay below.
         min_height: Height of the wrist over the shoulder [m].
-        min_rise: Rise of the wrist, seen from the shoulder, within the clip [m].
-        hold_seconds: Time that the hand stays up [s].
+        min_rise: Rise of the wrist relative to the shoulder within the clip [m].
+        hold_seconds: Time with the hand up [s].
     """
     wrists = {s: tracks.wrist_over_shoulder(s) for s in SIDES}
     sides = SIDES if side == "both" else (side,)
@@ -99,15 +97,15 @@ def punch(
     min_height: float,
     min_count: int = 1,
 ) -> CheckResult:
-    """A fist shoots out from the body, about level with the shoulder.
+    """A fist moves out fast, about level with the shoulder.
 
     Args:
         tracks: The motion.
-        side: 'left', 'right' (then this arm punches at least as often as the other) or 'any'.
-        min_speed: Fastest change of the distance shoulder-wrist over the floor [m/s].
-        min_reach: Distance shoulder-wrist over the floor at the end of it [m].
+        side: Arm, which must punch at least as often as the other one.
+        min_speed: Speed of the horizontal distance from shoulder to wrist [m/s].
+        min_reach: Horizontal distance from shoulder to wrist at the end [m].
         min_height: Height of the wrist over the shoulder at the end [m]; may be negative.
-        min_count: Fewest punches.
+        min_count: Minimum number of punches.
     """
     counts = {}
     for s in SIDES:
@@ -137,16 +135,16 @@ def kick(
     max_knee_deg: float = 75.0,
     min_count: int = 1,
 ) -> CheckResult:
-    """A foot swings up to the front or the side while the leg is nearly straight.
+    """A foot swings up to the front or the side with a nearly straight leg.
 
     Args:
         tracks: The motion.
-        side: 'left', 'right' (then this leg kicks at least as often as the other) or 'any'.
-        min_height: Height of the ankle above the other ankle [m].
-        min_reach: Distance hip-ankle over the floor [m].
-        min_speed: Speed of the ankle, seen from the hip, at most 0.3 s before [m/s].
-        max_knee_deg: Bend of the knee; the trailing leg of a runner bends more [deg].
-        min_count: Fewest kicks.
+        side: Leg, which must kick at least as often as the other one.
+        min_height: Height of the ankle over the other ankle [m].
+        min_reach: Horizontal distance from hip to ankle [m].
+        min_speed: Speed of the ankle relative to the hip up to 0.3 s before [m/s].
+        max_knee_deg: Bend of the knee [deg]; the trailing leg of a runner bends more.
+        min_count: Minimum number of kicks.
     """
     counts = {}
     for s in SIDES:
@@ -172,13 +170,13 @@ def kick(
 
 @check
 def clap(tracks: Tracks, *, max_gap: float, min_swing: float, min_count: int = 1) -> CheckResult:
-    """Both hands come together in front of the body, again and again.
+    """Both hands meet repeatedly in front of the body.
 
     Args:
         tracks: The motion.
-        max_gap: Distance between the wrists when the palms touch [m].
-        min_swing: How far they part between two claps [m].
-        min_count: Fewest claps.
+        max_gap: Distance of the wrists when the palms touch [m].
+        min_swing: Increase of the distance between two claps [m].
+        min_count: Minimum number of claps.
     """
     gap = np.linalg.norm(tracks.joint("left_wrist") - tracks.joint("right_wrist"), axis=1)
     height = np.minimum(*(tracks.wrist_over_shoulder(s) for s in SIDES))
@@ -194,13 +192,13 @@ def clap(tracks: Tracks, *, max_gap: float, min_swing: float, min_count: int = 1
 
 @check
 def throw(tracks: Tracks, *, side: Side, min_speed: float, min_sweep: float) -> CheckResult:
-    """A hand sweeps forward past the shoulder, fast, as if it let something go.
+    """A hand sweeps forward fast past the shoulder.
 
     Args:
         tracks: The motion.
-        side: 'left', 'right' or 'any'.
-        min_speed: Fastest speed of the wrist to the front, seen from the shoulder [m/s].
-        min_sweep: Way of the wrist to the front during the sweep [m].
+        side: Hand that throws.
+        min_speed: Forward speed of the wrist relative to the shoulder [m/s].
+        min_sweep: Forward distance of the wrist in the sweep [m].
     """
     best, sweep = 0.0, 0.0
     for s in _sides(side):
@@ -221,9 +219,9 @@ def jumping_jack(
 
     Args:
         tracks: The motion.
-        min_spread: Distance of the ankles from side to side when apart [m].
-        min_count: Fewest jacks.
-        max_count: Most jacks.
+        min_spread: Sideways distance of the ankles when apart [m].
+        min_count: Minimum number of jacks.
+        max_count: Maximum number of jacks.
     """
     spread = np.abs(tracks.local(tracks.joint("left_ankle") - tracks.joint("right_ankle"))[:, 1])
     up = np.logical_and(*(tracks.wrist_over_shoulder(s) > 0.1 for s in SIDES))
@@ -237,12 +235,12 @@ def jumping_jack(
 
 @check
 def march(tracks: Tracks, *, max_thigh_drop: float, min_count: int) -> CheckResult:
-    """Knees come up high in turns.
+    """Knees are lifted high alternately.
 
     Args:
         tracks: The motion.
-        max_thigh_drop: Height of the hip over the knee at the top, at most [m].
-        min_count: Fewest high knees; both legs must take part.
+        max_thigh_drop: Height of the hip over the lifted knee [m].
+        min_count: Minimum number of high knees of both legs.
     """
     counts = []
     for s in SIDES:

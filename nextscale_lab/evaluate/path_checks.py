@@ -1,4 +1,4 @@
-"""Checks on where a person goes and turns: walking, running, circles, turns, jumps, hops."""
+"""Checks on paths: walking, running, circles, turns, jumps, hops."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ def travel(
     max_angle_deg: float = 45.0,
     min_steps: int = 2,
 ) -> CheckResult:
-    """Goes some distance in a direction of the own body, on alternating feet.
+    """Travels in a direction relative to the body on alternating feet.
 
     Args:
         tracks: The motion.
-        direction: 'forward', 'backward', 'left', 'right', or 'sideways' for either side.
-        min_distance: Way covered in one stretch [m].
-        min_speed: Speed over the best 0.6 s of the stretch, at least [m/s].
-        max_speed: Speed over the whole stretch, at most [m/s].
-        max_angle_deg: Largest angle between velocity and direction [deg].
-        min_steps: Times that one foot overtakes or parts from the other, in the whole stretch.
+        direction: Direction; 'sideways' for either side.
+        min_distance: Distance in one stretch [m].
+        min_speed: Speed over the fastest 0.6 s of the stretch [m/s].
+        max_speed: Speed over the whole stretch [m/s].
+        max_angle_deg: Angle between velocity and direction [deg].
+        min_steps: Swings of the feet past or away from each other in the stretch.
     """
     names: tuple[str, ...] = SIDES if direction == "sideways" else (direction,)
     best = CheckResult(False, {"distance": 0.0, "speed": 0.0, "steps": 0})
@@ -65,18 +65,13 @@ def travel(
 
 
 def _steps(tracks: Tracks, first: int, end: int) -> int:
-    """Swings of the feet past or away from each other: reversals of their distance vector."""
+    """Swings of the feet past or away from each other: reversals of their difference."""
     apart = tracks.local(tracks.joint("left_ankle") - tracks.joint("right_ankle"))[first:end, :2]
     return max(swings(apart[:, 0], 0.12), swings(apart[:, 1], 0.12))
 
 
 def swings(signal: np.ndarray, size: float) -> int:
-    """Number of monotonic stretches of a signal that span at least `size`.
-
-    Args:
-        signal: (T,) any signal.
-        size: Smallest rise or fall that counts, in the signal's unit.
-    """
+    """Number of monotonic stretches of a (T,) signal with a rise or fall of at least `size`."""
     count, turn, low, high = 0, 0, signal[0], signal[0]
     for value in signal:
         low, high = min(low, value), max(high, value)
@@ -100,14 +95,14 @@ def turn(
     within_seconds: float = 4.0,
     side: Side = "any",
 ) -> CheckResult:
-    """The body turns by an angle, at once.
+    """The body turns by an angle.
 
     Args:
         tracks: The motion.
-        min_degrees: Net change of heading inside some window of `within_seconds` [deg].
-        max_degrees: Net change of heading over the whole clip, at most [deg].
+        min_degrees: Change of heading in a window [deg].
+        max_degrees: Net change of heading over the whole clip [deg].
         within_seconds: Length of the window [s].
-        side: 'left', 'right', or 'any'.
+        side: Direction of the turn.
     """
     heading = np.rad2deg(tracks.smooth(tracks.hip_heading, 0.15))
     window = min(tracks.frames(within_seconds), len(heading))
@@ -132,14 +127,14 @@ def circle(
     side: Side = "any",
     min_speed: float = 0.2,
 ) -> CheckResult:
-    """Walks or runs along a curve that closes: path and body turn the same way.
+    """Walks or runs along a closed curve: path and body turn together.
 
     Args:
         tracks: The motion.
-        min_degrees: Net turn of the path in one moving stretch [deg].
-        min_width: Smaller side of the path's bounding box [m]; a spin on the spot has none.
-        side: 'left' (counterclockwise), 'right' (clockwise) or 'any'.
-        min_speed: Speed that counts as moving [m/s].
+        min_degrees: Turn of path and body in one moving stretch [deg].
+        min_width: Smaller side of the path's bounding box [m].
+        side: 'left' is counterclockwise.
+        min_speed: Minimum speed of movement [m/s].
     """
     best = CheckResult(False, {"turn_deg": 0.0, "width": 0.0})
     root = tracks.root[:, :2]
@@ -157,7 +152,7 @@ def circle(
 
 
 def _widest(angle: np.ndarray, side: str) -> float:
-    """Largest turn between an earlier and a later frame, towards a side [same unit]."""
+    """Maximum turn between an earlier and a later frame, towards a side [same unit]."""
     left = float((angle - np.minimum.accumulate(angle)).max())
     right = float((np.maximum.accumulate(angle) - angle).max())
     return {"left": left, "right": right}.get(side, max(left, right))
@@ -169,7 +164,7 @@ def figure_eight(tracks: Tracks, *, min_degrees: float, min_width: float) -> Che
 
     Args:
         tracks: The motion.
-        min_degrees: Turn of the body to the left, and of as much to the right, while moving [deg].
+        min_degrees: Turn of the body to the left, and to the right, while moving [deg].
         min_width: Smaller side of the path's bounding box [m].
     """
     best = CheckResult(False, {"turn_deg": 0.0, "width": 0.0})
@@ -200,15 +195,14 @@ def jump(
 
     Args:
         tracks: The motion.
-        min_rise: Rise of the pelvis from the crouch before to the top of the flight [m].
+        min_rise: Rise of the pelvis from the crouch to the top of the flight [m].
         min_air_seconds: Time without a foot on the floor [s].
-        min_height_ratio: Pelvis at the top over its standing height.
-        min_count: Fewest such flights.
-        max_count: Most such flights.
-        same_feet: 'yes' when one must land on a foot one left from, as in a hop; running, where
-            the other foot lands, then does not count.
-        min_distance: Way of the pelvis over the floor from take-off to landing [m].
-        min_turn_deg: Turn of the hips around each flight [deg].
+        min_height_ratio: Pelvis height at the top relative to standing.
+        min_count: Minimum number of flights.
+        max_count: Maximum number of flights.
+        same_feet: 'yes' to require landing on a foot of the take-off, unlike in running.
+        min_distance: Ground distance of the pelvis from take-off to landing [m].
+        min_turn_deg: Turn of the hips in each flight [deg].
     """
     height = tracks.pelvis_height
     lowest = tracks.smooth(tracks.lowest_foot, 0.05)

@@ -24,15 +24,15 @@ def squat(
     max_behind: float = 0.2,
     min_count: int = 1,
 ) -> CheckResult:
-    """Bends both knees on both feet until the pelvis is low, from standing or back to it.
+    """Bends both knees on both feet until the pelvis is low, from or to standing.
 
     Args:
         tracks: The motion.
-        max_height_ratio: Pelvis over its standing height at the lowest point, at most.
+        max_height_ratio: Lowest pelvis height relative to standing.
         min_knee_deg: Bend of both knees at that point [deg].
-        min_knee_height: Height of both knees: a person who kneels is below [m].
-        max_behind: Distance of the pelvis behind both ankles: who sits is farther back [m].
-        min_count: Fewest squats.
+        min_knee_height: Height of both knees [m]; lower in kneeling.
+        max_behind: Distance of the pelvis behind both ankles [m]; larger in sitting.
+        min_count: Minimum number of squats.
     """
     ratio = tracks.pelvis_height / tracks.standing_height
     knees = np.minimum(tracks.knee_bend("left"), tracks.knee_bend("right"))
@@ -63,15 +63,14 @@ def sit(
     max_height_ratio: float,
     hold_seconds: float,
 ) -> CheckResult:
-    """Lowers the pelvis behind the feet until the thighs lie flat, and stays there.
+    """Lowers the pelvis behind the feet until the thighs are level, and stays there.
 
     Args:
         tracks: The motion.
-        max_thigh_drop: Height of the hip over its knee, both legs, at most [m].
-        min_behind: Distance of the pelvis behind the ankles, in the heading frame [m]: who squats
-            keeps the pelvis over the feet.
-        max_height_ratio: Pelvis over its standing height, at most.
-        hold_seconds: Time spent so [s].
+        max_thigh_drop: Height of both hips over their knees [m].
+        min_behind: Distance of the pelvis behind the ankles [m]; smaller in squatting.
+        max_height_ratio: Pelvis height relative to standing.
+        hold_seconds: Duration [s].
     """
     drop = np.maximum(
         *(tracks.joint(f"{s}_hip")[:, 2] - tracks.joint(f"{s}_knee")[:, 2] for s in SIDES)
@@ -86,7 +85,7 @@ def sit(
 
 @check
 def pick_up(tracks: Tracks, *, max_hand_height: float, min_rise: float) -> CheckResult:
-    """A hand goes down near the floor and comes up again, while the body bends or crouches.
+    """A hand goes down near the floor and comes up again.
 
     Args:
         tracks: The motion.
@@ -114,15 +113,15 @@ def stand_still(
     max_hand_speed: float,
     max_turn_speed: float = 0.5,
 ) -> CheckResult:
-    """Stands upright on both feet and hardly moves.
+    """Stands upright on both feet with little movement.
 
     Args:
         tracks: The motion.
-        min_seconds: Length of the longest still stretch [s].
-        min_fraction: All still stretches together over the clip.
-        max_root_speed: Speed of pelvis and ankles, at most [m/s].
-        max_hand_speed: Speed of the wrists, at most [m/s].
-        max_turn_speed: Speed at which the hips turn, at most [rad/s].
+        min_seconds: Duration of the longest still stretch [s].
+        min_fraction: Share of still frames.
+        max_root_speed: Speed of pelvis and ankles [m/s].
+        max_hand_speed: Speed of the wrists [m/s].
+        max_turn_speed: Yaw rate of the hips [rad/s].
     """
 
     def speed(name: str) -> np.ndarray:
@@ -148,7 +147,7 @@ def kneel(tracks: Tracks, *, max_knee_height: float, max_height_ratio: float) ->
     Args:
         tracks: The motion.
         max_knee_height: Height of the lower knee [m].
-        max_height_ratio: Pelvis over its standing height at that time.
+        max_height_ratio: Pelvis height relative to standing at that time.
     """
     knee = np.minimum(*(tracks.joint(f"{s}_knee")[:, 2] for s in SIDES))
     ratio = tracks.pelvis_height / tracks.standing_height
@@ -165,7 +164,7 @@ def bend(tracks: Tracks, *, min_lean_deg: float, hold_seconds: float) -> CheckRe
     Args:
         tracks: The motion.
         min_lean_deg: Angle between trunk and vertical [deg].
-        hold_seconds: Time spent so [s].
+        hold_seconds: Duration [s].
     """
     low = tracks.torso_lean >= np.deg2rad(min_lean_deg)
     longest = max((end - first for first, end in runs_of(low)), default=0) / tracks.fps
@@ -177,12 +176,12 @@ def bend(tracks: Tracks, *, min_lean_deg: float, hold_seconds: float) -> CheckRe
 def balance(
     tracks: Tracks, *, min_lift: float, hold_seconds: float, max_speed: float
 ) -> CheckResult:
-    """Stands on one leg for a while.
+    """Stands on one leg.
 
     Args:
         tracks: The motion.
         min_lift: Height of one ankle over the other [m].
-        hold_seconds: Time spent so [s].
+        hold_seconds: Duration [s].
         max_speed: Speed of the standing ankle [m/s].
     """
     longest = 0.0
