@@ -1,4 +1,4 @@
-"""Who is who among several processes, before torch is loaded or the processes are joined."""
+"""Rank of this process, without torch."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import os
 
 
 def is_main_process() -> bool:
-    """Whether this is the only process or the one of several that writes and prints."""
+    """Whether this process writes and prints: the only one, or rank 0 of several."""
     return int(os.environ.get("RANK", "0")) == 0

@@ -1,17 +1,25 @@
-"""Narration: captions written by rule from the measured geometry of recordings.
+"""Captions written by rule from the measured geometry of recordings.
 
-A generator that learns from a thousand captioned clips has seen few circles and few turns, while
-the recordings between them hold many. Narration cuts recordings into phases (`phases`, `loops`,
-`jumps`), keeps the windows in which what happens is unmistakable (`windows`), and says what it
-measured in varied everyday words (`clauses`, `sequences`, `wording`).
+A thousand captioned clips hold few circles and turns; the recordings between them hold many. The
+rules cut a recording into segments (`segments`, `loops`, `jumps`), keep windows with unambiguous
+motion (`windows`), and describe the measurements in varied words (`segment_clauses`,
+`sequences`, `clauses`).
 """
 
 from nextscale_lab.auto_captions.recordings import (
-    Narration,
+    CaptionedWindow,
+    auto_captioned_clips,
+    auto_captioned_samples,
     balanced,
-    narrate,
-    narrated_clips,
-    narrations,
+    caption_recording,
+    captioned_windows,
 )
 
-__all__ = ["Narration", "balanced", "narrate", "narrated_clips", "narrations"]
+__all__ = [
+    "CaptionedWindow",
+    "auto_captioned_clips",
+    "auto_captioned_samples",
+    "balanced",
+    "caption_recording",
+    "captioned_windows",
+]

@@ -1,4 +1,4 @@
-"""Circles and figures of eight: ways that close, found by fitting and by turning."""
+"""Circles and figures of eight, found by fitted circles and by turning."""
 
 from __future__ import annotations
 
@@ -8,21 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from nextscale_lab.auto_captions.phases import gait_of
 from nextscale_lab.auto_captions.signals import Signals
 from nextscale_lab.data.tracks import runs_of
 
 _LONGEST = 9.8  # [s]
-_GOING = 0.3  # least speed in a loop [m/s]
-_FORWARD = (25.0, 50.0)  # greatest drift: median and 90th percentile [deg]
-_SWEEP, _SWEEP_ABOUT = 265.0, 180.0  # of the body in a circle, and about its centre [deg]
-_ROUND = 0.30  # greatest spread of the radius against its mean
-_OBLONG = 0.66  # shorter over longer extent; two turns joined by straights are no circle
-_OPEN = 1.5  # greatest distance of the end from the start against the radius
-_EVEN = 2.4  # fastest turning over a second against the mean
+_GOING = 0.3  # minimum speed in a loop [m/s]
+_FORWARD = (25.0, 50.0)  # maximum drift: median and 90th percentile [deg]
+_SWEEP, _SWEEP_ABOUT = 265.0, 180.0  # minimum turn of the body, and about the centre [deg]
+_ROUND = 0.30  # maximum standard deviation of the radius relative to its mean
+_OBLONG = 0.66  # minimum ratio of extents; two turns joined by straights are not a circle
+_OPEN = 1.5  # maximum distance of the end from the start relative to the radius
+_EVEN = 2.4  # maximum turning speed over a second relative to the mean
 _RADIUS = (0.35, 4.0)  # [m]
-_LOBE, _LOBE_TOLD = 225.0, 140.0  # of each half of an eight; less where the description says so
-_FASTEST_PLAY = 1.25  # a long loop may be played faster by this factor
+_LOBE, _LOBE_MENTIONED = 225.0, 140.0  # turn of each half of an eight; if mentioned [deg]
+_FASTEST = 1.25  # maximum speedup of a long loop
 
 
 @dataclass(frozen=True)
@@ -33,12 +32,11 @@ class Loop:
         kind: 'circle' or 'eight'.
         start: First frame.
         end: Frame after the last.
-        degrees: Net turn of a circle, positive to the left; of an eight the turn of its first
-            half.
+        degrees: Net turn of a circle, or turn of the first half of an eight, positive to the left
+            [deg].
         gait: 'walk' or 'run'.
         speed: Median speed [m/s].
-        radius: Mean radius of a circle [m].
-        play: Factor by which it must be played faster to fit 9.8 s.
+        speedup: Playback speed that fits the loop into 9.8 s.
     """
 
     kind: str
@@ -47,39 +45,38 @@ class Loop:
     degrees: float
     gait: str
     speed: float
-    radius: float = 0.0
-    play: float = 1.0
+    speedup: float = 1.0
 
 
-def find_loops(signals: Signals, evidence: str, told_eight: bool) -> list[Loop]:
-    """Loops of a recording that overlap by half at most.
+def find_loops(signals: Signals, known_gait: str, mentioned: bool) -> list[Loop]:
+    """Loops of a recording; those of one kind overlap by half at most.
 
     Args:
-        signals: Of the whole recording.
-        evidence: 'walk' or 'run' where the description names the only gait.
-        told_eight: The description speaks of a figure of eight.
+        signals: Signals of the whole recording.
+        known_gait: 'walk' or 'run' where the description mentions only this gait; else ''.
+        mentioned: The description mentions a figure of eight.
     """
     going = signals.speed > _GOING
     found: list[tuple[float, Loop]] = []
     step = signals.frames(0.4)
     smooth_yaw = gaussian_filter1d(signals.yaw, signals.frames(0.4), mode="nearest")
     winding = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(smooth_yaw)))])
-    least = 2.4 * (_LOBE_TOLD if told_eight else _LOBE)
+    least = 2.4 * (_LOBE_MENTIONED if mentioned else _LOBE)
     for first, last in runs_of(going, signals.frames(3.0), bridge=signals.frames(0.25)):
         for start in range(first, last - signals.frames(2.5), step):
-            for seconds in np.arange(2.8, _LONGEST * _FASTEST_PLAY, 0.4):
+            for seconds in np.arange(2.8, _LONGEST * _FASTEST, 0.4):
                 end = start + signals.frames(float(seconds))
                 if end > last:
                     break
-                found.extend(_circle(signals, start, end, evidence))
+                found.extend(_circle(signals, start, end, known_gait))
                 if winding[end - 1] - winding[start] >= least:
                     yaw = smooth_yaw[start:end]
-                    found.extend(_eight(signals, start, end, evidence, told_eight, yaw))
+                    found.extend(_eight(signals, start, end, known_gait, mentioned, yaw))
     return _best(found)
 
 
 def _best(found: list[tuple[float, Loop]]) -> list[Loop]:
-    """Greedy by score; of one kind none overlaps another by more than half."""
+    """Loops of highest score, of each kind with overlaps of half at most."""
     kept: list[Loop] = []
     for _, loop in sorted(found, key=lambda pair: -pair[0]):
         others = [k for k in kept if k.kind == loop.kind]
@@ -98,13 +95,13 @@ def _faces_ahead(signals: Signals, start: int, end: int) -> bool:
     return float(np.median(drift)) < _FORWARD[0] and float(np.percentile(drift, 90)) < _FORWARD[1]
 
 
-def _play(signals: Signals, start: int, end: int, speed: float) -> float | None:
-    """The factor that fits it in, or None where that would be too fast for its gait."""
+def _speedup(signals: Signals, start: int, end: int, speed: float) -> float | None:
+    """Playback speed that fits the loop into 9.8 s; None if too fast for its gait."""
     factor = max(1.0, signals.seconds(start, end) / _LONGEST)
-    return factor if factor == 1.0 or (factor <= _FASTEST_PLAY and speed * factor < 1.5) else None
+    return factor if factor == 1.0 or (factor <= _FASTEST and speed * factor < 1.5) else None
 
 
-def _circle(signals: Signals, start: int, end: int, evidence: str) -> list[tuple[float, Loop]]:
+def _circle(signals: Signals, start: int, end: int, known_gait: str) -> list[tuple[float, Loop]]:
     yaw = signals.yaw[start:end]
     net = float(yaw[-1] - yaw[0])
     if abs(net) < _SWEEP:
@@ -132,21 +129,21 @@ def _circle(signals: Signals, start: int, end: int, evidence: str) -> list[tuple
     if oblong(path) < _OBLONG or np.linalg.norm(path[-1] - path[0]) > _OPEN * radius:
         return []
     speed = float(np.median(signals.speed[start:end]))
-    gait, play = gait_of(signals, start, end, evidence), _play(signals, start, end, speed)
-    if not gait or play is None:
+    gait, speedup = signals.gait_of(start, end, known_gait), _speedup(signals, start, end, speed)
+    if not gait or speedup is None:
         return []
     # Whole laps look most like a circle.
     laps = abs(net) / 360.0
-    score = min(laps, 1.1) - roundness - 0.3 * abs(laps - max(round(laps), 1)) - (play - 1.0)
-    return [(score, Loop("circle", start, end, net, gait, speed, radius, play))]
+    score = min(laps, 1.1) - roundness - 0.3 * abs(laps - max(round(laps), 1)) - (speedup - 1.0)
+    return [(score, Loop("circle", start, end, net, gait, speed, speedup))]
 
 
 def _eight(
-    signals: Signals, start: int, end: int, evidence: str, told: bool, yaw: np.ndarray
+    signals: Signals, start: int, end: int, known_gait: str, mentioned: bool, yaw: np.ndarray
 ) -> list[tuple[float, Loop]]:
     lobes, borders = _lobes(yaw)
-    least = _LOBE_TOLD if told else _LOBE
-    if len(lobes) not in (2, 3) or (not told and len(lobes) != 2):
+    least = _LOBE_MENTIONED if mentioned else _LOBE
+    if len(lobes) not in (2, 3) or (not mentioned and len(lobes) != 2):
         return []
     left = sum(d for d in lobes if d > 0)
     right = -sum(d for d in lobes if d < 0)
@@ -158,11 +155,11 @@ def _eight(
     if not _two_rounds(path, yaw, borders) or not _crosses(path, signals.frames(2.0)):
         return []
     speed = float(np.median(signals.speed[start:end]))
-    gait, play = gait_of(signals, start, end, evidence), _play(signals, start, end, speed)
-    if not gait or play is None:
+    gait, speedup = signals.gait_of(start, end, known_gait), _speedup(signals, start, end, speed)
+    if not gait or speedup is None:
         return []
-    score = min(left, right) / 270.0 - 0.3 * abs(left + right - 540.0) / 540.0 - (play - 1.0)
-    return [(score, Loop("eight", start, end, lobes[0], gait, speed, play=play))]
+    score = min(left, right) / 270.0 - 0.3 * abs(left + right - 540.0) / 540.0 - (speedup - 1.0)
+    return [(score, Loop("eight", start, end, lobes[0], gait, speed, speedup))]
 
 
 def _lobes(yaw: np.ndarray) -> tuple[list[float], list[int]]:
@@ -197,7 +194,7 @@ def _two_rounds(path: np.ndarray, yaw: np.ndarray, borders: list[int]) -> bool:
 
 
 def _crosses(path: np.ndarray, apart: int) -> bool:
-    """Whether the way comes back to itself after at least `apart` frames."""
+    """Whether the path comes back to itself after at least `apart` frames."""
     gaps = np.linalg.norm(path[:, None] - path[None], axis=2)
     index: np.ndarray = np.arange(len(path))
     far = np.abs(index[:, None] - index) > apart
@@ -205,7 +202,7 @@ def _crosses(path: np.ndarray, apart: int) -> bool:
 
 
 def oblong(path: np.ndarray) -> float:
-    """Shorter over longer extent of an (N, 2) way along its main axes, 0..1."""
+    """Ratio of shorter and longer extent of an (N, 2) path along its main axes, 0..1."""
     centred = path - path.mean(0)
     axes = np.linalg.svd(centred, full_matrices=False)[2]
     extent = np.ptp(centred @ axes.T, axis=0)

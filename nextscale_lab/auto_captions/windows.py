@@ -1,161 +1,180 @@
-"""Windows: stretches of one to three phases with all that may be said of them."""
+"""Windows of a recording: actions on the spot, loops, and rows of one to three segments."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from nextscale_lab.auto_captions.clauses import Clauses, loop_clauses
+from nextscale_lab.auto_captions import filters
+from nextscale_lab.auto_captions.arms import claps, held_arms, punches, throws, waves
+from nextscale_lab.auto_captions.clauses import Window
 from nextscale_lab.auto_captions.loops import Loop
-from nextscale_lab.auto_captions.manners import manner_of, with_manner
-from nextscale_lab.auto_captions.phases import Phase
-from nextscale_lab.auto_captions.sequences import describe
+from nextscale_lab.auto_captions.postures import (
+    bends,
+    jumping_jacks,
+    kicks,
+    kneels,
+    one_leg_stands,
+    sits,
+    squats,
+)
+from nextscale_lab.auto_captions.segment_clauses import loop_clauses
+from nextscale_lab.auto_captions.segments import Segment
+from nextscale_lab.auto_captions.sequences import carriage_of, carriage_phrases, describe
 from nextscale_lab.auto_captions.signals import Signals
 
 SHORTEST, LONGEST = 1.5, 9.8
 """Length of a window [s]."""
 
-_EDGE = (1.0, 3.2)  # what is left of a way at the edge of a window [s]
-_STAND_EDGE = (0.5, 1.4)
-_LEAST_WAY = 0.5  # of a walk that is told [m]
-_UNIFORM = (1.8, 6.0)  # pieces of a long way [s]
+_EDGE = (1.0, 3.2)  # length of travel at the edge of a window [s]
+_STAND_EDGE = (0.5, 1.4)  # length of a stand at the edge of a window [s]
+_LEAST_LENGTH = 0.5  # minimum path of a walk [m]
+_UNIFORM = (1.8, 6.0)  # length of pieces of long travel [s]
 
 
-@dataclass(frozen=True)
-class Window:
-    """A stretch of a recording with the clauses for its phases.
+def action_windows(signals: Signals, description: str) -> list[Window]:
+    """Windows of arm, leg and posture actions.
 
-    Attributes:
-        kind: For balancing, such as 'walk', 'circle_left' or 'walk_turn_walk'.
-        start: First frame.
-        end: Frame after the last.
-        plain: For each phase, the shortest ways to say it.
-        detailed: For each phase, ways that say more.
-        play: Factor by which the motion is to be played faster.
+    Args:
+        signals: Signals of the recording.
+        description: Its one-line description. Some actions are only accepted where it mentions
+            them, and it excludes recordings that the rules do not cover.
     """
-
-    kind: str
-    start: int
-    end: int
-    plain: tuple[Clauses, ...]
-    detailed: tuple[Clauses, ...]
-    play: float = 1.0
+    found: list[Window] = []
+    unusual = filters.has_unusual_actions(description)
+    if not unusual or filters.is_chicken_dance(description):
+        found += claps(signals)
+    if not unusual:
+        found += held_arms(signals) + waves(signals, description) + punches(signals, description)
+        found += throws(signals, description) + kicks(signals, description)
+        found += squats(signals) + bends(signals, description) + kneels(signals) + sits(signals)
+        found += one_leg_stands(signals) + jumping_jacks(signals, description)
+    out = []
+    for window in found:
+        start, end = window.start, window.end
+        missing = signals.frames(SHORTEST) - (end - start)
+        if missing > 0:
+            start = max(start - missing, 0)
+            end = min(start + signals.frames(SHORTEST), len(signals))
+        if SHORTEST <= signals.seconds(start, end) <= LONGEST:
+            out.append(replace(window, start=start, end=end))
+    return out
 
 
 def loop_windows(
-    signals: Signals, loops: list[Loop], told: bool = False, corners: bool = False
+    signals: Signals, loops: list[Loop], mentioned: bool = False, corners: bool = False
 ) -> list[Window]:
     """A window for each loop in which the body moves as in ordinary walking or running.
 
     Args:
-        signals: Of the recording.
+        signals: Signals of the recording.
         loops: Its loops.
-        told: The description speaks of a loop: then the loop is what one sees, whatever the arms
-            do.
-        corners: The description speaks of right angles.
+        mentioned: The description mentions a loop: then the carriage of the body is ignored.
+        corners: The description mentions right angles.
     """
     out = []
     for loop in loops:
         runs = loop.gait == "run"
-        manner = None if runs else manner_of(signals, loop.start, loop.end)
-        usual = signals.ordinary(loop.start, loop.end, "run") if runs else manner is not None
-        if not usual and not told:
+        carriage = None if runs else carriage_of(signals, loop.start, loop.end)
+        usual = signals.ordinary(loop.start, loop.end, "run") if runs else carriage is not None
+        if not usual and not mentioned:
             continue
+        run = "_run" if runs else ""
         side = "left" if loop.degrees > 0 else "right"
-        kind = "figure_eight" if loop.kind == "eight" else f"circle_{side}"
-        if loop.gait == "run":
-            kind = "figure_eight_run" if loop.kind == "eight" else f"circle_run_{side}"
-        plain, more = loop_clauses(loop, corners)
-        if manner is not None and manner[1]:
-            plain, more = with_manner(plain, manner[1]), with_manner(more, manner[1])
-        out.append(Window(kind, loop.start, loop.end, (plain,), (more,), loop.play))
+        kind = f"figure_eight{run}" if loop.kind == "eight" else f"circle{run}_{side}"
+        part = loop_clauses(loop, corners).with_phrases(carriage_phrases(carriage))
+        out.append(Window(kind, loop.start, loop.end, (part,), loop.speedup))
     return out
 
 
-def phase_windows(
-    signals: Signals, phases: list[Phase], told: str, rng: np.random.Generator
+def segment_windows(
+    signals: Signals, segments: list[Segment], mentioned: str, rng: np.random.Generator
 ) -> list[Window]:
-    """Windows of one to three neighbouring phases.
+    """Windows of one to three neighbouring segments.
 
     Args:
-        signals: Of the recording.
-        phases: Of the recording, see `find_phases`.
-        told: 'slow' or 'fast' where the description says so.
-        rng: For the length of what is left of long phases at the edges.
+        signals: Signals of the recording.
+        segments: Its segments, see `find_segments`.
+        mentioned: 'slow' or 'fast' where the description mentions it.
+        rng: Source of the lengths of trimmed segments at the edges.
     """
     out = []
-    for row in _rows(phases, signals):
+    for row in _rows(segments, signals):
         for first in range(len(row)):
-            if row[first].kind == "go" or row[first].kind == "stand":
-                out.extend(_uniform(signals, row[first], told, rng))
+            if row[first].kind == "travel" or row[first].kind == "stand":
+                out.extend(_uniform(signals, row[first], mentioned, rng))
             for last in range(first, min(first + 6, len(row))):
-                window = _window(signals, row, first, last, told, rng)
+                window = _window(signals, row, first, last, mentioned, rng)
                 if window is not None:
                     out.append(window)
     return out
 
 
-def _rows(phases: list[Phase], signals: Signals) -> list[list[Phase]]:
-    """Neighbouring phases without an unknown one between; gaps go to the phase before."""
-    rows: list[list[Phase]] = [[]]
-    for phase in phases:
-        if phase.kind == "unknown" or (phase.kind == "gap" and len(phase) > signals.frames(0.8)):
+def _rows(segments: list[Segment], signals: Signals) -> list[list[Segment]]:
+    """Neighbouring segments without an unknown one between; gaps join the segment before."""
+    rows: list[list[Segment]] = [[]]
+    for segment in segments:
+        if segment.kind == "unknown" or (
+            segment.kind == "gap" and len(segment) > signals.frames(0.8)
+        ):
             rows.append([])
-        elif phase.kind != "gap":
-            rows[-1].append(phase)
-        elif rows[-1] and rows[-1][-1].end == phase.start:
-            rows[-1][-1] = replace(rows[-1][-1], end=phase.end)
+        elif segment.kind != "gap":
+            rows[-1].append(segment)
+        elif rows[-1] and rows[-1][-1].end == segment.start:
+            rows[-1][-1] = replace(rows[-1][-1], end=segment.end)
     return [_merged(row) for row in rows if row]
 
 
-def _merged(row: list[Phase]) -> list[Phase]:
-    """Two ways of one direction with only a gap between are one; so are two stands."""
-    out: list[Phase] = []
-    for phase in row:
+def _merged(row: list[Segment]) -> list[Segment]:
+    """Join neighbouring stands, and neighbouring travel of one direction and gait."""
+    out: list[Segment] = []
+    for segment in row:
         last = out[-1] if out else None
-        if last and last.kind == phase.kind == "stand":
-            out[-1] = replace(last, end=phase.end)
+        if last and last.kind == segment.kind == "stand":
+            out[-1] = replace(last, end=segment.end)
         elif (
             last
-            and last.kind == phase.kind == "go"
-            and ((last.direction, last.gait) == (phase.direction, phase.gait))
+            and last.kind == segment.kind == "travel"
+            and ((last.direction, last.gait) == (segment.direction, segment.gait))
         ):
-            share = len(phase) / (len(phase) + len(last))
+            share = len(segment) / (len(segment) + len(last))
             out[-1] = replace(
                 last,
-                end=phase.end,
-                speed=share * phase.speed + (1 - share) * last.speed,
-                top_speed=max(phase.top_speed, last.top_speed),
-                length=last.length + phase.length,
-                degrees=last.degrees + phase.degrees,
+                end=segment.end,
+                speed=share * segment.speed + (1 - share) * last.speed,
+                top_speed=max(segment.top_speed, last.top_speed),
+                length=last.length + segment.length,
+                degrees=last.degrees + segment.degrees,
             )
         else:
-            out.append(phase)
+            out.append(segment)
     return out
 
 
-def _uniform(signals: Signals, phase: Phase, told: str, rng: np.random.Generator) -> list[Window]:
-    """Pieces of a long way or stand."""
+def _uniform(
+    signals: Signals, segment: Segment, mentioned: str, rng: np.random.Generator
+) -> list[Window]:
+    """Pieces of long travel or of a long stand."""
     out = []
-    at = phase.start
-    while phase.end - at >= signals.frames(_UNIFORM[0]):
+    at = segment.start
+    while segment.end - at >= signals.frames(_UNIFORM[0]):
         length = int(rng.integers(signals.frames(_UNIFORM[0]), signals.frames(_UNIFORM[1])))
-        end = min(at + length, phase.end)
-        if phase.end - end < signals.frames(1.0):
-            end = min(phase.end, at + signals.frames(LONGEST))
-        piece = _cut(signals, phase, at, end)
-        told_of = describe(signals, [piece], told)
-        if told_of is not None and end - at >= signals.frames(SHORTEST):
-            out.append(Window(told_of[0], at, end, *told_of[1:]))
+        end = min(at + length, segment.end)
+        if segment.end - end < signals.frames(1.0):
+            end = min(segment.end, at + signals.frames(LONGEST))
+        piece = _cut(signals, segment, at, end)
+        found = describe(signals, [piece], mentioned)
+        if found is not None and end - at >= signals.frames(SHORTEST):
+            out.append(Window(found[0], at, end, found[1]))
         at = end
     return out
 
 
-def _cut(signals: Signals, phase: Phase, start: int, end: int) -> Phase:
-    """A part of a way, measured anew."""
+def _cut(signals: Signals, segment: Segment, start: int, end: int) -> Segment:
+    """A part of a segment, measured again."""
     return replace(
-        phase,
+        segment,
         start=start,
         end=end,
         speed=float(np.median(signals.speed[start:end])),
@@ -167,30 +186,30 @@ def _cut(signals: Signals, phase: Phase, start: int, end: int) -> Phase:
 
 def _window(
     signals: Signals,
-    row: list[Phase],
+    row: list[Segment],
     first: int,
     last: int,
-    told: str,
+    mentioned: str,
     rng: np.random.Generator,
 ) -> Window | None:
-    """The window from one phase to another with its edges trimmed."""
+    """The window from one segment to another with its edges trimmed."""
     inside = list(row[first : last + 1])
-    if len(inside) == 1 and inside[0].kind in ("go", "stand"):
+    if len(inside) == 1 and inside[0].kind in ("travel", "stand"):
         return None
     for index, at_start in ((0, True), (len(inside) - 1, False)):
-        phase = inside[index]
-        if phase.kind not in ("go", "stand"):
+        segment = inside[index]
+        if segment.kind not in ("travel", "stand"):
             continue
-        low, high = _EDGE if phase.kind == "go" else _STAND_EDGE
+        low, high = _EDGE if segment.kind == "travel" else _STAND_EDGE
         keep = int(rng.integers(signals.frames(low), signals.frames(high) + 1))
-        if phase.kind == "go" and phase.length < _LEAST_WAY:
+        if segment.kind == "travel" and segment.length < _LEAST_LENGTH:
             return None
-        if len(phase) > keep:
-            start = phase.end - keep if at_start else phase.start
-            inside[index] = _cut(signals, phase, start, start + keep)
+        if len(segment) > keep:
+            start = segment.end - keep if at_start else segment.start
+            inside[index] = _cut(signals, segment, start, start + keep)
     start, end = inside[0].start, inside[-1].end
     if len(inside) == 1:
-        # A lone turn or jump: a little of what is around it, if that is a stand.
+        # A single turn or jump gets a margin where it is next to a stand.
         before = row[first - 1] if first else None
         after = row[last + 1] if last + 1 < len(row) else None
         margin = signals.frames(0.6)
@@ -200,5 +219,5 @@ def _window(
             end = min(after.end, end + margin)
     if not SHORTEST <= signals.seconds(start, end) <= LONGEST:
         return None
-    told_of = describe(signals, inside, told)
-    return None if told_of is None else Window(told_of[0], start, end, *told_of[1:])
+    found = describe(signals, inside, mentioned)
+    return None if found is None else Window(found[0], start, end, found[1])

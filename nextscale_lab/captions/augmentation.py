@@ -1,9 +1,9 @@
-"""Other words for the same motion: rule-based paraphrases of training captions.
+"""Rule-based paraphrases of training captions.
 
-847 captioned clips name most actions in a handful of ways; a user will use another. The rules
-change who acts (a person, someone, he), the form of the verbs (walks, is walking, walk, walking)
-and words that mean the same in a motion caption (backward, backwards; twice, two times). They
-never touch a side, a number's value or the order of events.
+847 captioned clips describe most actions in few ways; users find others. The rules change the
+subject (a person, someone, he), the form of the verbs (walks, is walking, walk, walking) and words
+with the same meaning (backward, backwards; twice, two times). They keep sides, the values of
+numbers and the order of events.
 """
 
 from __future__ import annotations
@@ -11,21 +11,17 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import TypeVar
 
 import numpy as np
 
-from nextscale_lab.captions.descriptions import sentence_from_description
-from nextscale_lab.captions.synonyms import SYNONYMS, TYPOS
+from nextscale_lab.captions.tables import table, texts
 from nextscale_lab.captions.verbs import Form, inflect, parse_verb
-
-__all__ = ["paraphrases", "sentence_from_description"]
 
 _T = TypeVar("_T")
 
-_AS_IT_IS = 0.2
-_SYNONYM = 0.4
-_NEW_SUBJECT = 0.6
+_UNCHANGED, _SYNONYM, _NEW_SUBJECT = 0.2, 0.4, 0.6  # probabilities
 
 _SUBJECT = re.compile(
     r"^(?:(?:a|an|the|this|one)\s+)?(?:standing\s+)?"
@@ -58,24 +54,34 @@ def paraphrases(caption: str, rng: random.Random | np.random.Generator) -> str:
 
     Args:
         caption: A sentence that describes a motion.
-        rng: Where the choices come from; the same state gives the same paraphrase.
+        rng: Source of the choices; the same state gives the same paraphrase.
 
     Returns:
         A sentence that describes the same motion, lower case like HumanML3D's captions and never
-        empty for a caption with a word in it. One time in five only the spelling is mended.
+        empty for a caption with a word in it. In one of five only the spelling is corrected.
     """
-    text = _mended(caption)
-    if rng.random() < _AS_IT_IS:
+    text = _corrected(caption)
+    if rng.random() < _UNCHANGED:
         return text
-    for pattern, alternatives in SYNONYMS:
+    for pattern, alternatives in _rules("synonyms"):
         text = pattern.sub(_one_of(alternatives, rng), text)
     return _recast(text, rng)
 
 
-def _mended(caption: str) -> str:
+@cache
+def _rules(name: str) -> tuple[tuple[re.Pattern[str], tuple[str, ...]], ...]:
+    """Patterns with their templates for `re.Match.expand`, in the order of the table."""
+    rules = table("synonyms")
+    return tuple(
+        (re.compile(pattern.replace("BODY_PART", rules["body_part"])), texts(alternatives))
+        for pattern, alternatives in rules[name].items()
+    )
+
+
+def _corrected(caption: str) -> str:
     text = re.sub(r"\s+", " ", caption).strip(" .").lower()
     text = re.sub(r"\s+,", ",", text)
-    for pattern, (right, *_) in TYPOS:
+    for pattern, (right, *_) in _rules("typos"):
         text = pattern.sub(right, text)
     return text
 
@@ -92,7 +98,7 @@ def _one_of(
 
 
 def _recast(text: str, rng: random.Random | np.random.Generator) -> str:
-    """Another subject and, where the verbs are understood, another form of them."""
+    """Another subject and, where all verbs are known, another form of them."""
     found = _SUBJECT.match(text)
     rest = text[found.end() :].strip() if found else text
     if not found and not _is_order(rest):
@@ -102,7 +108,7 @@ def _recast(text: str, rng: random.Random | np.random.Generator) -> str:
     way = _draw(_WAYS, rng)
     verbs = _verbs(rest)
     if verbs is None:
-        # A relative clause or an unknown verb: keep the sentence, change who acts.
+        # A relative clause or an unknown verb: change the subject only.
         return f"{subject} {rest}" if found else text
     if _OTHER_SUBJECT.search(rest) and way in ("order", "gerund"):
         way = "third"
@@ -126,9 +132,9 @@ def _is_order(text: str) -> bool:
 def _verbs(rest: str) -> tuple[list[str], dict[int, str]] | None:
     """Words after the subject and the places and lemmas of its finite verbs.
 
-    'is' before a participle is dropped: the words are those of 'walking', not of 'is walking'.
-    Only verbs that share the first one's form and stand where a verb must stand (after 'and',
-    'then', a comma or an adverb) are taken, so that 'takes three steps' keeps its steps.
+    'is' before a participle is dropped: 'is walking' gives 'walking'. Only verbs of the first
+    one's form in the place of a verb (after 'and', 'then', a comma or an adverb) count, so that
+    'takes three steps' keeps its steps.
     """
     words = rest.split()
     progressive = words[0] in ("is", "was") and len(words) > 1

@@ -1,29 +1,19 @@
-"""From the one-line descriptions of motion-capture trials to captions in plain English.
+"""Captions in plain English from the one-line descriptions of motion-capture trials.
 
-The CMU database names a trial in its operators' shorthand: 'walk, veer left', 'run/jog',
-'HurtLegWalk', 'A pulls B; B resists (2 subjects - subject B)'. A text encoder that has read plain
-English, and a user who writes it, are both far from that; the rules here close the gap.
+The CMU database describes a trial in its operators' shorthand: 'walk, veer left', 'run/jog',
+'HurtLegWalk', 'A pulls B; B resists (2 subjects - subject B)'. Text encoders are trained on plain
+English, and users write it.
 """
 
 from __future__ import annotations
 
 import re
+from functools import cache
 
-from nextscale_lab.captions.shorthand import PAIRS, PHRASES, WALK_TAILS, WALKS, WHOLE
+from nextscale_lab.captions.tables import table, texts
 from nextscale_lab.captions.verbs import parse_verb, third
 
 _SUBJECT = "a person"
-
-_TYPOS = {
-    "ballancing": "balancing",
-    "foward": "forward",
-    "postion": "position",
-    "steop": "step",
-    "sideway": "sideways",
-    "happy go luck": "happy go lucky",
-    "fwd": "forward",
-    "bwk": "backward",
-}
 
 _USELESS = re.compile(
     r"(?:unknown|motion|take|trial|test|range of motion|subject|various|misc)?[\s\d]*"
@@ -38,13 +28,14 @@ def sentence_from_description(description: str) -> list[str]:
             'A pulls B; B resists (2 subjects - subject B)'.
 
     Returns:
-        Captions that say the same thing ('a person walks and veers left'), the plainest first;
-        empty when the description says nothing about the motion ('unknown', 'motion 1').
+        Captions of the same meaning ('a person walks and veers left'), the plainest first; empty
+        for a description without a motion ('unknown', 'motion 1').
     """
     text, role = _tidy(description)
     if not text or _USELESS.fullmatch(text):
         return []
-    predicates = _paired(text, role) or WHOLE.get(text) or _walk(text) or _listed(text)
+    whole = texts(table("shorthand")["whole"].get(text))
+    predicates = _paired(text, role) or whole or _walk(text) or _listed(text)
     return [f"{_SUBJECT} {predicate}" for predicate in predicates]
 
 
@@ -55,7 +46,7 @@ def _tidy(description: str) -> tuple[str, str]:
     text = re.sub(r"\s+", " ", text).lower()
     role = re.search(r"subject ([ab])\)", text)
     text = re.sub(r"\s*\([^)]*\)", "", text).strip()
-    for wrong, right in _TYPOS.items():
+    for wrong, right in table("shorthand")["typos"].items():
         text = re.sub(rf"\b{wrong}\b(?! lucky)", right, text)
     return text, role.group(1) if role else "a"
 
@@ -65,16 +56,13 @@ def _paired(text: str, role: str) -> tuple[str, ...]:
         r"walk; a catches (\w+) thrown by b|walk; b catches (\w+) thrown by a", text
     )
     if passed:
-        thing = passed.group(1) or passed.group(2)
+        noun = passed.group(1) or passed.group(2)
+        item = noun if noun.endswith("s") else f"a {noun}"
         catcher = "a" if passed.group(1) else "b"
         if role == catcher:
-            return (f"walks and catches {_a(thing)}",)
-        return (f"walks and throws {_a(thing)} to someone",)
-    return PAIRS.get((text.split(";")[0], role), ())
-
-
-def _a(thing: str) -> str:
-    return thing if thing.endswith("s") else f"a {thing}"
+            return (f"walks and catches {item}",)
+        return (f"walks and throws {item} to someone",)
+    return texts(table("shorthand")["pairs"].get(text.split(";")[0], {}).get(role))
 
 
 def _walk(text: str) -> tuple[str, ...]:
@@ -85,11 +73,12 @@ def _walk(text: str) -> tuple[str, ...]:
     if not match:
         return ()
     manner, tail = match.group("manner") or "", match.group("tail") or ""
-    known = (not manner or manner in WALKS) and (not tail or tail in WALK_TAILS)
+    walks, tails = table("shorthand")["walks"], table("shorthand")["walk_tails"]
+    known = (not manner or manner in walks) and (not tail or tail in tails)
     if not known or not (manner or tail):
         return ()
-    ways = WALKS[manner] if manner else ("walks",)
-    return tuple(f"{way} {WALK_TAILS[tail]}".strip() if tail else way for way in ways)
+    ways = texts(walks[manner]) if manner else ("walks",)
+    return tuple(f"{way} {tails[tail]}" if tail else way for way in ways)
 
 
 def _listed(text: str) -> tuple[str, ...]:
@@ -113,9 +102,15 @@ def _alternatives(text: str) -> list[str]:
     return [text.replace(slash.group(), slash.group(side)) for side in (1, 2)]
 
 
+@cache
+def _phrases() -> tuple[tuple[re.Pattern[str], str], ...]:
+    phrases = table("shorthand")["phrases"]
+    return tuple((re.compile(pattern), template) for pattern, template in phrases.items())
+
+
 def _predicate(phrase: str, topic: str) -> str:
-    """One action in the third person, or '' when it names no action."""
-    for pattern, spoken in PHRASES:
+    """One action in the third person; '' for a phrase without a known verb."""
+    for pattern, spoken in _phrases():
         match = pattern.fullmatch(phrase)
         if match:
             return match.expand(spoken)
@@ -125,7 +120,7 @@ def _predicate(phrase: str, topic: str) -> str:
     if verb is None or verb[1] == "past":
         return ""
     words[at] = third(verb[0])
-    # 'run stop run' is a row of verbs; each is an action of its own.
+    # 'run stop run' is a list of verbs; each is an action.
     tail = [parse_verb(word) for word in words[at + 1 :]]
     if tail and all(other and other[1] == "base" for other in tail):
         return _joined([words[at], *(third(other[0]) for other in tail if other)])

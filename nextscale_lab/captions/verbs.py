@@ -1,72 +1,17 @@
-"""The verbs of motion captions and their forms: walk, walks, walking, walked."""
+"""Verbs of motion captions: their forms (walk, walks, walking, walked) and their number."""
 
 from __future__ import annotations
 
+import re
+from functools import cache
 from typing import Literal
+
+from nextscale_lab.captions.tables import table
 
 Form = Literal["base", "third", "gerund", "past"]
 
-_VERBS = """
-    act adjust alternate attempt balance begin bend bob bounce bow bring brush carry catch chop
-    chug circle clap climb come complete continue crawl creep crouch curl curve dance direct do
-    dodge drag dribble drift drink drop duck dust explain extend face fall feign flail flap flex
-    flip fold follow gallop gesture get give go grab halt hang have high-kick hobble hold hop
-    jerk jog jump keep kick kneel land lean leap lie lift limp look lower lunge make march mime
-    mimic mope move navigate nod open pace paint pantomime pass perform pick pivot place play
-    point pose practice prance pretend proceed pull pump punch push put raise reach repeat
-    resist resume return revolve rise roll rotate run rush scoop screw search set shake shift
-    shoot shrug shuffle sidestep sit skip slap slide slow slump smash smoke sneak spin sprint
-    squat stagger stalk stand start step stomp stop stretch stride strike stroll strut stumble
-    swap sway sweep swing take throw tilt tiptoe toss touch trip trot turn twirl twist unscrew
-    use veer wait walk wander warm wash wave whirl whistle wipe yawn
-""".split()  # noqa: SIM905 - a list of two hundred quoted words reads worse
-
-_PAST = {
-    "bend": "bent",
-    "begin": "began",
-    "bring": "brought",
-    "catch": "caught",
-    "come": "came",
-    "creep": "crept",
-    "do": "did",
-    "drink": "drank",
-    "fall": "fell",
-    "get": "got",
-    "give": "gave",
-    "go": "went",
-    "hang": "hung",
-    "have": "had",
-    "hold": "held",
-    "keep": "kept",
-    "kneel": "knelt",
-    "lie": "lay",
-    "make": "made",
-    "put": "put",
-    "rise": "rose",
-    "run": "ran",
-    "set": "set",
-    "shake": "shook",
-    "shoot": "shot",
-    "sit": "sat",
-    "slide": "slid",
-    "sneak": "sneaked",
-    "spin": "spun",
-    "stand": "stood",
-    "stride": "strode",
-    "strike": "struck",
-    "sweep": "swept",
-    "swing": "swung",
-    "take": "took",
-    "throw": "threw",
-}
-
-# One syllable (or a stressed last one), ending consonant-vowel-consonant: the last one doubles.
-_DOUBLING = """
-    begin bob chop chug clap drag drop flap flip get grab hop jog nod put run set shrug sit skip
-    slap spin step stop strut squat swap trip trot
-""".split()  # noqa: SIM905
-
 _VOWELS = "aeiou"
+_WORD = re.compile(r"[a-z]+(?:-[a-z]+)*|\d+")
 
 
 def third(lemma: str) -> str:
@@ -82,7 +27,7 @@ def third(lemma: str) -> str:
 
 def gerund(lemma: str) -> str:
     """Present participle: 'walk' -> 'walking', 'run' -> 'running', 'wave' -> 'waving'."""
-    if lemma in _DOUBLING:
+    if lemma in table("verbs")["doubling"]:
         return lemma + lemma[-1] + "ing"
     if lemma.endswith("ie"):
         return lemma[:-2] + "ying"
@@ -93,9 +38,10 @@ def gerund(lemma: str) -> str:
 
 def past(lemma: str) -> str:
     """Past tense: 'walk' -> 'walked', 'run' -> 'ran'."""
-    if lemma in _PAST:
-        return _PAST[lemma]
-    if lemma in _DOUBLING:
+    verbs = table("verbs")
+    if lemma in verbs["past"]:
+        return str(verbs["past"][lemma])
+    if lemma in verbs["doubling"]:
         return lemma + lemma[-1] + "ed"
     if lemma.endswith("e"):
         return lemma + "d"
@@ -104,36 +50,65 @@ def past(lemma: str) -> str:
     return lemma + "ed"
 
 
+def inflect(lemma: str, form: Form) -> str:
+    """The lemma in the given form."""
+    if form == "base":
+        return lemma
+    return {"third": third, "gerund": gerund, "past": past}[form](lemma)
+
+
+@cache
 def _forms() -> dict[str, tuple[str, Form]]:
+    verbs = table("verbs")["verbs"]
     forms: dict[str, tuple[str, Form]] = {}
-    for lemma in _VERBS:
+    for lemma in verbs:
         forms.setdefault(past(lemma), (lemma, "past"))
-    for lemma in _VERBS:
+    for lemma in verbs:
         forms[gerund(lemma)] = (lemma, "gerund")
         forms[third(lemma)] = (lemma, "third")
         forms[lemma] = (lemma, "base")
     return forms
 
 
-_FORMS = _forms()
-
-
 def parse_verb(word: str) -> tuple[str, Form] | None:
-    """Lemma and form of a word, or None when it is no verb known here.
+    """Lemma and form of one lower-case word: ('run', 'gerund'); None for an unknown verb."""
+    return _forms().get(word)
+
+
+def count_verbs(caption: str) -> int:
+    """Number of actions in a motion caption, counted by their verbs.
+
+    Nouns that look like verbs ('takes a step') do not count, nor do helpers before another verb
+    ('begins to walk', 'keeps walking').
 
     Args:
-        word: One lower-case word, for example 'running'.
+        caption: A sentence.
 
     Returns:
-        For example ('run', 'gerund').
+        For example 2 for 'a person walks forward and then sits down'.
     """
-    return _FORMS.get(word)
+    words = _WORD.findall(caption.lower())
+    before_nouns, helpers = table("verbs")["before_nouns"], table("verbs")["helpers"]
+    count = 0
+    for place, word in enumerate(words):
+        verb = parse_verb(word)
+        if verb is None:
+            continue
+        lemma, form = verb
+        before = words[place - 1] if place else ""
+        if form in ("base", "third") and (before in before_nouns or before.isdigit()):
+            continue
+        if lemma in helpers and _leads_to_a_verb(words[place + 1 : place + 3]):
+            continue
+        count += 1
+    return count
 
 
-def inflect(lemma: str, form: Form) -> str:
-    """The lemma in the given form."""
-    if form == "third":
-        return third(lemma)
-    if form == "gerund":
-        return gerund(lemma)
-    return past(lemma) if form == "past" else lemma
+def _leads_to_a_verb(following: list[str]) -> bool:
+    if not following:
+        return False
+    if following[0] == "to" and len(following) > 1:
+        verb = parse_verb(following[1])
+        return verb is not None and verb[1] == "base"
+    verb = parse_verb(following[0])
+    return verb is not None and verb[1] == "gerund"

@@ -1,4 +1,4 @@
-"""`nextscale battery`: does the model do what plain sentences say?"""
+"""`nextscale battery`: pass rates of a model on the prompt suite."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from tqdm import tqdm
 
-from nextscale_lab.evaluate.prompt_suite import load_prompt_suite, real_rates, run_prompt_suite
-from nextscale_lab.evaluate.recorded import recorded_clips
-from nextscale_lab.evaluate.report import PromptSuiteReport
+from nextscale_lab.evaluate.prompt_suite import (
+    load_prompt_suite,
+    real_rates,
+    recorded_clips,
+    run_prompt_suite,
+)
 
 _DEFAULT_MODEL = "moscale-cmu"
 
@@ -25,39 +28,32 @@ def battery(
     model: Annotated[str, typer.Option(help="Name or folder of the model.")] = _DEFAULT_MODEL,
     prompts: Annotated[
         Path | None,
-        typer.Option(help="YAML with sentences and checks; the package's own when not given."),
+        typer.Option(help="YAML with sentences and checks; default: the package's own."),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Samples per sentence: seeds 0, 1, ...")] = 8,
     data: Annotated[
         Path | None,
-        typer.Option(help="Folder with recorded clips: adds their pass rate to the table."),
+        typer.Option(help="CMU folder; adds the pass rate of recorded clips to the table."),
     ] = None,
     core: Annotated[bool, typer.Option("--core", help="Only the sentences marked core.")] = False,
     other_words: Annotated[
-        bool, typer.Option("--other-words", help="The same sentences, said differently.")
+        bool, typer.Option("--other-words", help="The same sentences in other words.")
     ] = False,
     device: Annotated[str, typer.Option(help="Torch device of the model.")] = "cpu",
     markdown: Annotated[
         Path | None, typer.Option(help="File for the table in Markdown.", dir_okay=False)
     ] = None,
 ) -> None:
-    """Generate motions for plain sentences and check geometrically what they show."""
-    # Loading torch takes seconds: `nextscale --help` must not wait for it.
+    """Generate motions for plain sentences and check them geometrically."""
+    # Loading torch takes seconds, which `nextscale --help` does not need.
     from nextscale_core.pipeline import MotionPipeline
 
     items = load_prompt_suite(prompts, core=core, other_words=other_words)
-    console = Console()
     real = real_rates(recorded_clips(data), items) if data else {}
     pipeline = MotionPipeline.from_pretrained(model, device=device)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
-        task = bar.add_task("samples", total=len(items) * seeds)
+    with tqdm(total=len(items) * seeds, desc="samples") as bar:
         report = run_prompt_suite(
-            pipeline,
-            items,
-            range(seeds),
-            lambda done, total: bar.update(task, completed=done, total=total),
-            name=model,
+            pipeline, items, range(seeds), lambda done, _: bar.update(done - bar.n), name=model
         )
     report = report.with_real(real)
     json_path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,15 +61,12 @@ def battery(
     if markdown:
         markdown.parent.mkdir(parents=True, exist_ok=True)
         markdown.write_text(report.markdown() + "\n", encoding="utf-8")
-    console.print(_table(report))
-    console.print(f"report: {json_path}")
-
-
-def _table(report: PromptSuiteReport) -> Table:
     header, *rows = report.rows()
     table = Table(title=f"{report.model}: {100 * report.rate:.0f} % of all samples pass")
     for name in header:
         table.add_column(name)
     for row in rows:
         table.add_row(*row)
-    return table
+    console = Console()
+    console.print(table)
+    console.print(f"report: {json_path}")

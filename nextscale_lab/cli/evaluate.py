@@ -10,13 +10,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from nextscale_core.cli.outputs import make_folder
 from nextscale_core.exceptions import ConfigError
-from nextscale_lab.cli.training import OnBadData
+from nextscale_lab.cli.train import OnBadData
 
 if TYPE_CHECKING:
     from nextscale_core.pipeline import MotionPipeline
-    from nextscale_lab.evaluate.evaluation_report import EvaluationReport
 
 _DEFAULT_MODEL = "moscale-cmu"
 
@@ -29,19 +27,19 @@ def evaluate(
     split: Annotated[str, typer.Option(help="val or test.")] = "val",
     model: Annotated[
         list[str] | None,
-        typer.Option(help=f"Name or folder of a model, {_DEFAULT_MODEL} if none; again for more."),
+        typer.Option(help=f"Name or folder of a model; may be repeated; default {_DEFAULT_MODEL}."),
     ] = None,
-    repeats: Annotated[int, typer.Option(min=1, help="Repeats of every figure.")] = 20,
+    repeats: Annotated[int, typer.Option(min=1, help="Repeats of every metric.")] = 20,
     generations: Annotated[
-        int, typer.Option(min=1, help="Motions made for each clip; the repeats draw from them.")
+        int, typer.Option(min=1, help="Generated motions per clip; the repeats draw from them.")
     ] = 3,
     captions: Annotated[int, typer.Option(min=1, help="Captions for MultiModality.")] = 10,
-    motions: Annotated[int, typer.Option(min=2, help="Motions of each of these captions.")] = 10,
+    motions: Annotated[int, typer.Option(min=2, help="Motions per such caption.")] = 10,
     evaluator: Annotated[
         str,
         typer.Option(help="Name or folder of an evaluator, or FILE.py:FUNCTION that makes one."),
     ] = "evaluator-cmu",
-    seed: Annotated[int, typer.Option(min=0, help="First seed of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="First random seed.")] = 0,
     batch: Annotated[int, typer.Option(min=1, help="Motions generated at once.")] = 16,
     device: Annotated[str, typer.Option(help="Torch device.")] = "cpu",
     on_bad_data: OnBadData = "refuse",
@@ -51,13 +49,16 @@ def evaluate(
 ) -> None:
     """Measure models against recorded clips: R-precision, FID, diversity, feet, smoothness.
 
-    The row 'reconstruction' is made with the tokenizer of the first model.
+    The row 'reconstruction' uses the tokenizer of the first model.
 
     nextscale evaluate --data DATA --split val --json report.json --markdown report.md
     """
+    # `nextscale_core.cli` loads this module as an entry point, so that it cannot be imported above.
+    from nextscale_core.cli.outputs import make_folder
+
     for path in filter(None, (json_path, markdown)):
         make_folder(path.parent)
-    # Loading torch takes seconds: `nextscale --help` must not wait for it.
+    # Loading torch takes seconds, which `nextscale --help` does not need.
     from nextscale_core.motion.formats import bad_data
     from nextscale_core.pipeline import MotionPipeline
     from nextscale_lab.evaluate.benchmark import evaluate_models
@@ -68,9 +69,9 @@ def evaluate(
     pipelines: dict[str, MotionPipeline] = {}
     for name in model or [_DEFAULT_MODEL]:
         pipeline = MotionPipeline.from_pretrained(name, device=device)
-        # A folder's name, not its path: reports travel.
+        # Reports hold the name of a folder, not its path.
         if pipeline.name in pipelines:
-            raise ConfigError(f"two models are called {pipeline.name!r}; rename one folder")
+            raise ConfigError(f"two models have the name {pipeline.name!r}; rename one folder")
         pipelines[pipeline.name] = pipeline
     first = next(iter(pipelines.values()))
     with bad_data.on_bad_data(on_bad_data):
@@ -91,14 +92,10 @@ def evaluate(
     json_path.write_text(text + "\n", encoding="utf-8")
     if markdown:
         markdown.write_text(report.markdown() + "\n", encoding="utf-8")
-    _show(report)
-    typer.echo(f"report: {json_path}")
-
-
-def _show(report: EvaluationReport) -> None:
     console = Console()
     for header, *rows in report.tables():
         table = Table(*header)
         for row in rows:
             table.add_row(*row)
         console.print(table)
+    typer.echo(f"report: {json_path}")

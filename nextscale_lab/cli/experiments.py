@@ -1,4 +1,4 @@
-"""`nextscale experiment`: the rows of docs/experiments.md, one command each."""
+"""`nextscale experiment`: runs the rows of docs/experiments.md and writes their tables."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(
-    help="Train and measure the declared rows; what is finished is kept.", no_args_is_help=True
+    help="Train and measure the rows of a study; finished ones are kept.", no_args_is_help=True
 )
 
 Rows = Annotated[
     Path | None,
-    typer.Option("--config", help="YAML with the rows; the package's own when not given."),
+    typer.Option("--config", help="YAML with the rows; default: the package's own."),
 ]
 Runs = Annotated[Path, typer.Option("--out", help="Folder of trained models and results.")]
 
@@ -26,7 +26,7 @@ def run(
     out: Runs,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds of training: 0, 1, ...")] = 3,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="Steps of every training, instead of the file's.")
+        int | None, typer.Option(min=1, help="Steps of every training; default: those of the file.")
     ] = None,
     threads: Annotated[
         int, typer.Option("--threads", min=0, help="CPU threads; 0 leaves the choice to torch.")
@@ -40,11 +40,11 @@ def run(
         typer.Option(help="Folder of encoded training libraries, as of 'train generator'."),
     ] = None,
     train_only: Annotated[
-        bool, typer.Option("--train-only", help="Train what the rows need and measure nothing.")
+        bool, typer.Option("--train-only", help="Train without measuring.")
     ] = False,
     config: Rows = None,
 ) -> None:
-    """Train what the rows need and measure them: one JSON for every row and seed.
+    """Train and measure rows: one JSON file per row and seed.
 
     nextscale experiment run base both --data DATA --tokenizer runs/tokenizer/best --out RUNS
     """
@@ -55,7 +55,7 @@ def run(
     if steps is not None:
         study = study.with_steps(steps)
 
-    # Loading torch takes seconds, which a misspelt row need not wait for.
+    # Loading torch takes seconds; misspelt rows are reported before.
     import torch
 
     from nextscale_lab.evaluate.evaluator import load_evaluator
@@ -98,11 +98,12 @@ def table(
 @app.command("list")
 def list_rows(
     out: Annotated[
-        Path | None, typer.Option("--out", help="Also say how many seeds are finished there.")
+        Path | None,
+        typer.Option("--out", help="Folder of results: adds finished seeds."),
     ] = None,
     config: Rows = None,
 ) -> None:
-    """Show the declared rows."""
+    """List the rows of a study."""
     from rich.console import Console
     from rich.table import Table
 

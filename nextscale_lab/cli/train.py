@@ -2,37 +2,92 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nextscale_lab.cli.train_evaluator import evaluator
-from nextscale_lab.cli.training import (
-    Data,
-    EvalEvery,
-    Frames,
-    Minutes,
-    OnBadData,
-    Out,
-    Precision,
-    Rate,
-    SaveMinutes,
-    Seed,
-    Steps,
-    Threads,
-    fit,
-    use_threads,
-)
+if TYPE_CHECKING:
+    from nextscale_lab.train.loop import RunConfig
+
+Data = Annotated[
+    list[Path],
+    typer.Option("--data", help="CMU folder (clips.jsonl) or HumanML3D folder; may be repeated."),
+]
+Out = Annotated[Path, typer.Option("--out", help="Folder of the run; made if missing.")]
+Steps = Annotated[int, typer.Option("--steps", min=1, help="Optimiser steps.")]
+Minutes = Annotated[
+    float, typer.Option("--max-minutes", min=0, help="Time limit [min]; 0 for no limit.")
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the run.")]
+Precision = Annotated[
+    str,
+    typer.Option("--precision", help="no, bf16, fp16, or auto: bf16 where the hardware has it."),
+]
+Rate = Annotated[float, typer.Option("--learning-rate", help="Peak learning rate.")]
+EvalEvery = Annotated[int, typer.Option("--eval-every", min=1, help="Steps between validations.")]
+SaveMinutes = Annotated[
+    float, typer.Option("--save-minutes", min=0, help="Minutes between checkpoints.")
+]
+OnBadData = Annotated[
+    str,
+    typer.Option("--on-bad-data", help="refuse: stop at a broken file or line; skip: omit it."),
+]
+Frames = Annotated[
+    int, typer.Option("--frames", "--batch-size", min=1, help="Frames in a batch, over all GPUs.")
+]
+Threads = Annotated[
+    int, typer.Option("--threads", min=0, help="CPU threads; 0 leaves the choice to torch.")
+]
+Tokenizer = Annotated[Path, typer.Option(help="Folder of a trained tokenizer.")]
+Generator = Annotated[Path, typer.Option(help="Folder of a trained generator.")]
 
 app = typer.Typer(
-    help="Train a tokenizer or a generator; an interrupted run resumes where it stopped.",
+    help="Train a tokenizer or a generator; an interrupted run resumes from its checkpoint.",
     no_args_is_help=True,
 )
 
 
+def _run_config(context: typer.Context, longest_warmup: int, **settings: Any) -> RunConfig:
+    """Settings of a run from the options of a command that have the same names."""
+    from nextscale_lab.train.loop import RunConfig
+
+    _use_threads(context.params["threads"])
+    names = {field.name for field in fields(RunConfig)}
+    options = {name: value for name, value in context.params.items() if name in names}
+    warmup = min(longest_warmup, options["steps"])
+    return RunConfig(**options, warmup=warmup, **settings)
+
+
+def _use_threads(threads: int) -> None:
+    if threads:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+def _fit(run: RunConfig, train: Callable[[], dict[str, float]]) -> None:
+    """Train, then print the metrics and the folders of the weights, or how to resume."""
+    from nextscale_lab.ranks import is_main_process
+    from nextscale_lab.train.distributed import TrainingStopped
+
+    try:
+        metrics = train()
+    except TrainingStopped as stopped:
+        if is_main_process():
+            typer.echo(f"{stopped}; the same command resumes from there", err=True)
+        raise typer.Exit(stopped.exit_code) from stopped
+    if is_main_process():
+        typer.echo(json.dumps({name: round(value, 4) for name, value in metrics.items()}))
+        typer.echo(f"the best weights are in {run.out / 'best'}, the last in {run.out / 'last'}")
+
+
 @app.command()
 def tokenizer(
+    context: typer.Context,
     data: Data,
     out: Out,
     steps: Steps = 6000,
@@ -51,33 +106,19 @@ def tokenizer(
 ) -> None:
     """Train the motion tokenizer (MoScale's residual VQ-VAE, with a fifth scale)."""
     from nextscale_core.model.temporal_tokenizer import TokenizerConfig
-    from nextscale_lab.train.loop import RunConfig
     from nextscale_lab.train.tokenizer import train_tokenizer
 
-    use_threads(threads)
-    run = RunConfig(
-        out=out,
-        steps=steps,
-        learning_rate=learning_rate,
-        warmup=min(100, steps),
-        weight_decay=0.01,
-        ema=0.995,
-        eval_every=eval_every,
-        save_minutes=save_minutes,
-        max_minutes=max_minutes,
-        seed=seed,
-        precision=precision,
-        on_bad_data=on_bad_data,
-    )
+    run = _run_config(context, 100, weight_decay=0.01, ema=0.995)
     config = TokenizerConfig(width=width, code_dim=code_dim, num_codes=codes)
-    fit(run, lambda: train_tokenizer(data, run, config, frames))
+    _fit(run, lambda: train_tokenizer(data, run, config, frames))
 
 
 @app.command()
 def decoder(
+    context: typer.Context,
     data: Data,
     out: Out,
-    tokenizer: Annotated[Path, typer.Option(help="Folder of a trained tokenizer.")],
+    tokenizer: Tokenizer,
     steps: Steps = 1000,
     frames: Frames = 3072,
     learning_rate: Rate = 4e-4,
@@ -89,33 +130,19 @@ def decoder(
     on_bad_data: OnBadData = "refuse",
     threads: Threads = 0,
 ) -> None:
-    """Fine-tune a tokenizer's decoder on fast actions; its tokens stay as they are."""
+    """Fine-tune a tokenizer's decoder on fast actions; its tokens do not change."""
     from nextscale_lab.train.decoder import train_decoder
-    from nextscale_lab.train.loop import RunConfig
 
-    use_threads(threads)
-    run = RunConfig(
-        out=out,
-        steps=steps,
-        learning_rate=learning_rate,
-        warmup=min(50, steps),
-        weight_decay=0.01,
-        ema=0.995,
-        eval_every=eval_every,
-        save_minutes=save_minutes,
-        max_minutes=max_minutes,
-        seed=seed,
-        precision=precision,
-        on_bad_data=on_bad_data,
-    )
-    fit(run, lambda: train_decoder(data, tokenizer, run, frames))
+    run = _run_config(context, 50, weight_decay=0.01, ema=0.995)
+    _fit(run, lambda: train_decoder(data, tokenizer, run, frames))
 
 
 @app.command()
 def generator(
+    context: typer.Context,
     data: Data,
     out: Out,
-    tokenizer: Annotated[Path, typer.Option(help="Folder of a trained tokenizer.")],
+    tokenizer: Tokenizer,
     steps: Steps = 6000,
     width: Annotated[int, typer.Option(help="Channels.")] = 192,
     depth: Annotated[int, typer.Option(help="Blocks.")] = 6,
@@ -128,7 +155,7 @@ def generator(
         Path | None, typer.Option(help="Folder that keeps the encoded data for the next run.")
     ] = None,
     initial: Annotated[
-        Path | None, typer.Option(help="Folder of a trained generator to go on from.")
+        Path | None, typer.Option(help="Folder of a trained generator to continue from.")
     ] = None,
     text_encoder: Annotated[
         str, typer.Option(help="all-MiniLM-L6-v2, a local folder or a cached hub name.")
@@ -145,26 +172,11 @@ def generator(
     """Train the MoScale transformer on a trained tokenizer's tokens."""
     from nextscale_core.model.moscale import MoScaleConfig
     from nextscale_lab.train.generator import ObjectiveConfig, train_generator
-    from nextscale_lab.train.loop import RunConfig
 
-    use_threads(threads)
-    run = RunConfig(
-        out=out,
-        steps=steps,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        warmup=min(200, steps),
-        ema=0.998,
-        eval_every=eval_every,
-        save_minutes=save_minutes,
-        max_minutes=max_minutes,
-        seed=seed,
-        precision=precision,
-        on_bad_data=on_bad_data,
-    )
+    run = _run_config(context, 200, ema=0.998)
     config = MoScaleConfig(width=width, depth=depth, heads=heads, text_encoder=text_encoder)
     objective = ObjectiveConfig(corruption=corruption)
-    fit(
+    _fit(
         run,
         lambda: train_generator(
             data, tokenizer, run, config, objective, cache=cache, initial=initial
@@ -176,12 +188,12 @@ def generator(
 def duration(
     data: Data,
     out: Annotated[Path, typer.Option("--out", help="Folder of the generator to write.")],
-    generator: Annotated[Path, typer.Option(help="Folder of a trained generator.")],
+    generator: Generator,
     seed: Seed = 0,
     on_bad_data: OnBadData = "refuse",
     threads: Threads = 0,
 ) -> None:
-    """Fit anew how long the motion of a sentence lasts; all else of the generator stays.
+    """Fit a generator's duration head again; its other weights do not change.
 
     'train generator' does the same before its own steps.
     """
@@ -190,33 +202,62 @@ def duration(
     from nextscale_core.text.encoder import TextEncoder
     from nextscale_lab.train.duration import DurationConfig, teach_duration
 
-    use_threads(threads)
+    _use_threads(threads)
     model = load_part(MoScale, generator)
     encoder = TextEncoder(model.config.text_encoder)
     error = teach_duration(model, data, encoder, DurationConfig(seed=seed), policy=on_bad_data)
     model.save_pretrained(out)
-    typer.echo(f"wrote {out}; off by {error:.2f} s on the captions it learnt from")
+    typer.echo(f"wrote {out}; mean error {error:.2f} s on the training captions")
 
 
-app.command()(evaluator)
+@app.command()
+def evaluator(
+    context: typer.Context,
+    data: Data,
+    out: Out,
+    steps: Steps = 1000,
+    width: Annotated[int, typer.Option(help="Channels of both encoders.")] = 192,
+    dim: Annotated[int, typer.Option(help="Width of the common space.")] = 128,
+    batch_size: Annotated[int, typer.Option(min=2, help="Pairs in a batch.")] = 64,
+    learning_rate: Rate = 5e-4,
+    eval_every: EvalEvery = 100,
+    max_minutes: Minutes = 0.0,
+    seed: Seed = 0,
+    precision: Precision = "no",
+    on_bad_data: OnBadData = "refuse",
+    threads: Threads = 0,
+    name: Annotated[str, typer.Option(help="Name of the evaluator in reports.")] = "evaluator-cmu",
+) -> None:
+    """Train the evaluator: text and motion in one space, by contrast (TMR).
+
+    The best weights, in fp16, are ready for `nextscale evaluate --evaluator OUT/evaluator`.
+    """
+    from nextscale_lab.evaluate.evaluator_model import EvaluatorConfig
+    from nextscale_lab.ranks import is_main_process
+    from nextscale_lab.train.evaluator import pack_evaluator, train_evaluator
+
+    run = _run_config(context, 100, weight_decay=0.1, ema=0.99)
+    config = EvaluatorConfig(name=name, width=width, dim=dim)
+    _fit(run, lambda: train_evaluator(data, run, config))
+    if is_main_process():
+        pack_evaluator(out / "best", out / "evaluator")
+        typer.echo(f"wrote {out / 'evaluator'}; use it with --evaluator {out / 'evaluator'}")
 
 
 @app.command()
 def pack(
-    tokenizer: Annotated[Path, typer.Option(help="Folder of a trained tokenizer.")],
-    generator: Annotated[Path, typer.Option(help="Folder of a trained generator.")],
+    tokenizer: Tokenizer,
+    generator: Generator,
     out: Annotated[Path, typer.Option("--out", help="Folder of the model to write.")],
 ) -> None:
-    """Put a tokenizer and a generator together into one model folder, in fp16."""
+    """Combine a tokenizer and a generator in one model folder, in fp16."""
     from nextscale_core.model.checkpoint import load_part
     from nextscale_core.model.moscale import MoScale
     from nextscale_core.model.temporal_tokenizer import TemporalTokenizer
     from nextscale_core.pipeline import MotionPipeline
 
     pipeline = MotionPipeline(
-        load_part(TemporalTokenizer, tokenizer),
-        load_part(MoScale, generator),
-        name=out.name,
+        load_part(TemporalTokenizer, tokenizer), load_part(MoScale, generator), name=out.name
     )
     pipeline.save_pretrained(out)
     typer.echo(f"wrote {out}; use it with --model {out}")

@@ -1,1 +1,1 @@
-"""Data sets of captioned motion, and what training draws from them."""
+"""Data sets of captioned motion and training samples."""

@@ -1,16 +1,19 @@
-"""Captions for spans of single actions in recordings.
+"""Captions of single actions in recordings.
 
-Many recordings hold a dozen actions under one line. `nextscale_lab/config/annotations.yaml` names
-spans of single actions in them, written by looking at the motion: words and frame numbers only.
-A data folder may bring further such files: every `*.yaml` in it.
+Many recordings hold a dozen actions under one description. `nextscale_lab/config/annotations.yaml`
+lists spans of single actions with captions written by hand. Every `*.yaml` file of a data folder
+is read as further annotations.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, StrictInt, StringConstraints
+from pydantic.dataclasses import dataclass
 
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.motion.clip import CaptionedClip, MotionClip
@@ -18,11 +21,15 @@ from nextscale_core.motion.skeleton import floor_height
 from nextscale_core.yaml_files import read_yaml
 from nextscale_lab import CONFIG
 from nextscale_lab.data.cmu import CmuFolder, overlaps
+from nextscale_lab.schema import CLOSED, validated
 
 ANNOTATIONS = CONFIG / "annotations.yaml"
 
 
-@dataclass(frozen=True)
+_Caption = Annotated[str, StringConstraints(min_length=1)]
+
+
+@dataclass(frozen=True, config=CLOSED)
 class Annotation:
     """A captioned span of a recording.
 
@@ -34,15 +41,13 @@ class Annotation:
     """
 
     trial: str
-    start: int
-    end: int
-    captions: tuple[str, ...]
+    start: Annotated[StrictInt, Field(ge=0)]
+    end: StrictInt
+    captions: Annotated[tuple[_Caption, ...], Field(min_length=1)]
 
     def __post_init__(self) -> None:
-        if not 0 <= self.start < self.end:
+        if self.end <= self.start:
             raise ConfigError(f"annotation of {self.trial}: no frames in {self.start}..{self.end}")
-        if not self.captions or any(not isinstance(c, str) or not c for c in self.captions):
-            raise ConfigError(f"annotation of {self.trial}@{self.start}: a caption is missing")
 
 
 def read_annotations(path: Path | None = None) -> tuple[Annotation, ...]:
@@ -52,26 +57,17 @@ def read_annotations(path: Path | None = None) -> tuple[Annotation, ...]:
         path: YAML list of {trial, start, end, captions}; None for the one in the package.
 
     Raises:
-        ConfigError: bad YAML, or a row with a missing, unknown or wrong key.
+        ConfigError: invalid YAML, or an entry with a missing, unknown or invalid key.
     """
     path = path or ANNOTATIONS
-    rows = read_yaml(path)
-    if not isinstance(rows, list):
-        raise ConfigError(f"{path} must hold a list of annotations")
-    out = []
-    for number, row in enumerate(rows, start=1):
-        try:
-            out.append(Annotation(**{**row, "captions": tuple(row["captions"])}))
-        except (TypeError, KeyError) as error:
-            raise ConfigError(f"{path}, entry {number}: {error}") from error
-    return tuple(out)
+    return validated(tuple[Annotation, ...], read_yaml(path), str(path))
 
 
 def annotations_of(data: CmuFolder, path: Path | None = None) -> list[Annotation]:
     """The annotations that a CMU folder has motion for.
 
-    Spans that touch the motion of a val or test clip are left out, whatever the file says; so
-    are those of trials that the folder does not have.
+    Spans that overlap a val or test clip are left out, and so are those of trials that the folder
+    does not have.
 
     Args:
         data: The folder.

@@ -1,17 +1,16 @@
 """Reader of the CMU motion capture folder: 14 body rotations -> 22 joints of a human.
 
-The folder holds `motion.npz`, `skeleton.json`, `trials.jsonl` and `clips.jsonl` (documented in
-docs/training.md). Its rotations and root path are the performer's, its offsets a robot's. So:
+The folder holds `motion.npz`, `skeleton.json`, `trials.jsonl` and `clips.jsonl` (see
+docs/training.md). Its rotations and root path are the performer's, its offsets a robot's:
 
-1. the ankles are placed by the performer's own legs. In a frame where a foot stands still,
-   root velocity + d/dt (rotations x leg offsets) = 0; least squares over all such frames of the
-   data set give the leg offsets of the mean performer (`_FITTED_*`), and over the frames of one
-   subject that subject's size;
-2. root and ankles are scaled to the size of the standard skeleton (HumanML3D's limb lengths);
-3. the standard pelvis, spine and arms follow the body rotations, and the knees follow from the
-   standard leg lengths between hip and ankle, bent in the plane the data gives.
+1. The ankles are placed by the performer's legs. While a foot stands still, root velocity +
+   d/dt (rotations x leg offsets) = 0. Least squares over all such frames give the leg offsets of
+   the mean performer (`_FITTED_*`), and over the frames of a subject the subject's size.
+2. Root and ankles are scaled to the standard skeleton (HumanML3D's limb lengths).
+3. Pelvis, spine and arms follow the body rotations; the knees follow from the standard leg
+   lengths between hip and ankle, in the plane of the data.
 
-Placed like this, a foot that stands still in the data stands still in the result.
+A foot that stands still in the data stands still in the result.
 """
 
 from __future__ import annotations
@@ -66,7 +65,7 @@ def _side(offset: np.ndarray, side: str) -> np.ndarray:
 
 
 class CmuFolder:
-    """The data set in a folder; arrays are read on first use.
+    """The data set in a folder, with arrays read on first use.
 
     Args:
         folder: Holds motion.npz, skeleton.json, trials.jsonl and clips.jsonl.
@@ -79,7 +78,7 @@ class CmuFolder:
         self.folder = Path(folder)
         for name in ("motion.npz", "trials.jsonl", "clips.jsonl"):
             if not (self.folder / name).is_file():
-                raise MotionFileError(f"{self.folder} is no CMU folder: it has no {name}")
+                raise MotionFileError(f"{self.folder} is not a CMU folder: {name} is missing")
 
     @cached_property
     def _files(self) -> CmuFiles:
@@ -92,15 +91,14 @@ class CmuFolder:
 
     @cached_property
     def _subject_scale(self) -> dict[int, float]:
-        """Leg size of each subject against the mean performer, from standing feet."""
+        """Leg size of each subject relative to the mean performer, from standing feet."""
         sums: dict[int, list[float]] = {}
         for trial in self.trials.values():
             numerator, denominator = self._scale_evidence(trial)
             entry = sums.setdefault(trial.subject, [0.0, 0.0])
             entry[0] += numerator
             entry[1] += denominator
-        # The prior (a subject of mean size, seen walking for some seconds) holds where a
-        # subject hardly steps.
+        # Prior for subjects with few steps: mean size, with the weight of some seconds of walking.
         prior = 1.0
         return {
             subject: float(np.clip((numerator + prior) / (denominator + prior), 0.85, 1.15))
@@ -142,7 +140,7 @@ class CmuFolder:
         )
 
     def trial_clip(self, trial: Trial) -> MotionClip:
-        """The whole recording as a human motion, floor at z = 0, not canonicalised."""
+        """The whole recording as a human motion with the floor at z = 0, not canonicalised."""
         root, world = self._rotations(trial)
         scale = STANDARD_LEG / (_FITTED_LEG * self._subject_scale[trial.subject])
         root = root * scale
@@ -152,8 +150,7 @@ class CmuFolder:
             joints[:, JOINT_INDEX[name]] = position
             return position
 
-        # Only the leg offsets of step 1 are those of the mean performer: they take the
-        # standard size with the factor of mean performer to standard skeleton.
+        # The leg offsets of step 1 are those of the mean performer.
         size = STANDARD_LEG / _FITTED_LEG
         hip_centre = root + world[_PELVIS].apply(_FITTED_HIP * [1, 0, 1]) * size
         pelvis = put("pelvis", hip_centre - world[_PELVIS].apply(_HIP * [1, 0, 1]))
@@ -166,8 +163,8 @@ class CmuFolder:
             put(f"{side}_ankle", ankle)
             put(f"{side}_foot", ankle + world[bodies[2]].apply(_side(_FOOT, side)))
 
-        # In SMPL the lowest joint of the spine hangs on the pelvis; the three above it share
-        # the way to the torso.
+        # In SMPL the lowest joint of the spine follows the pelvis; those above share the
+        # rotation from pelvis to torso.
         lower, upper = _between(world[_PELVIS], world[_TORSO])
         spine1 = put("spine1", pelvis + world[_PELVIS].apply(_SPINE1))
         spine2 = put("spine2", spine1 + lower.apply(_SPINE2))
@@ -206,14 +203,11 @@ class CmuFolder:
             yield CaptionedClip(row.id, row.split, row.captions, MotionClip(joints, FPS, text))
 
     def training_clips(self) -> Iterator[CaptionedClip]:
-        """The train split without clips that share frames with a val or test clip."""
+        """The train split without clips that overlap a val or test clip."""
         return self._clips(self.training_rows())
 
     def training_rows(self) -> list[ClipRow]:
-        """Captions and spans of `training_clips`, without their motion.
-
-        HumanML3D cut some recordings into clips that overlap; others are copies.
-        """
+        """Captions and spans of `training_clips`, without their motion."""
         held_out = self.held_out()
         return [
             row
@@ -223,10 +217,9 @@ class CmuFolder:
         ]
 
     def held_out(self) -> dict[str, list[tuple[int, int]]]:
-        """Frame spans of val and test clips by trial, also in trials that copy another one.
+        """Frame spans of val and test clips by trial, also in copies of a trial.
 
-        Where a broken line was left out that may have been a val or test clip, its whole trial
-        counts as held out.
+        Trials of omitted broken lines that may be val or test clips are held out as a whole.
         """
         spans = self.spans("val", "test")
         for name in self._files.doubtful & set(self.trials):
@@ -239,10 +232,10 @@ class CmuFolder:
 
     @cached_property
     def _copies(self) -> dict[str, tuple[str, ...]]:
-        """Trials that are the same recording under another name.
+        """Trials with the same recording, by name.
 
-        CMU holds some recordings twice (subjects 91 and 105, 77 and 139). Two takes of one
-        action differ by 4 degrees and more on average, copies by 0.3 (their rounding).
+        CMU holds some recordings twice (subjects 91 and 105, 77 and 139). Rotations of two takes
+        of one action differ by at least 4 degrees on average, those of copies by 0.3 (rounding).
         """
         quat = self._files.quat
         by_length: dict[int, list[Trial]] = {}
@@ -268,7 +261,7 @@ class CmuFolder:
 
 
 def overlaps(spans: list[tuple[int, int]], start: int, end: int) -> bool:
-    """Whether frames [start, end) touch one of the spans [first, last)."""
+    """Whether frames [start, end) overlap one of the spans [first, last)."""
     return any(start < b and a < end for a, b in spans)
 
 
@@ -278,6 +271,6 @@ def read_cmu(folder: str | Path, split: str | None = None) -> Iterator[Captioned
 
 
 def _between(pelvis: Rotation, torso: Rotation) -> tuple[Rotation, Rotation]:
-    """Rotations one third and two thirds of the way from the pelvis to the torso."""
+    """Rotations at one third and two thirds between pelvis and torso."""
     vector = (pelvis.inv() * torso).as_rotvec()
     return pelvis * Rotation.from_rotvec(vector / 3), pelvis * Rotation.from_rotvec(vector * 2 / 3)

@@ -1,7 +1,7 @@
-"""The files of a CMU folder, checked whole before anything is made of them.
+"""Reading and validation of the files of a CMU folder.
 
-A broken line, or a recording whose numbers are broken, is handed to `bad_data`: an error, or left
-out where broken data is skipped.
+A broken line or recording is passed to `bad_data`: an error, or omitted where broken data is
+skipped.
 """
 
 from __future__ import annotations
@@ -68,14 +68,14 @@ class ClipRow:
 
 @dataclass(frozen=True)
 class CmuFiles:
-    """What a CMU folder holds.
+    """Content of a CMU folder.
 
     Attributes:
         root: (N, 3) float64 root positions [m].
         quat: (N, 14, 4) int16 local rotations (x, y, z, w) times 32767.
-        trials: Whole recordings, by name.
-        clips: Captioned spans of them, in file order.
-        doubtful: Recordings that a left out line may have held out: not to be trained on
+        trials: Recordings by name.
+        clips: Captioned spans of recordings, in file order.
+        doubtful: Recordings in omitted lines, which may hold val or test clips: not for training
             outside of their captioned clips.
     """
 
@@ -90,8 +90,8 @@ def read_cmu_files(folder: Path) -> CmuFiles:
     """Read and check the files of a CMU folder.
 
     Raises:
-        MotionFileError: motion.npz is cut short or of another shape, or a file, line or
-            recording is broken and broken data is not skipped.
+        MotionFileError: motion.npz is invalid, or a file, line or recording is broken and broken
+            data is not skipped.
     """
     listed = dict(_trials(folder / "trials.jsonl"))
     root, quat = _arrays(folder / "motion.npz")
@@ -114,7 +114,7 @@ def read_cmu_files(folder: Path) -> CmuFiles:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes, Any]]:
-    """Number, text and row of every line that is not empty; row None where it is broken."""
+    """Number, text and row of every line that is not empty; row None if broken."""
     try:
         lines = path.read_bytes().splitlines()
     except OSError as error:
@@ -160,16 +160,15 @@ def _arrays(path: Path) -> tuple[np.ndarray, np.ndarray]:
         )
     if root.dtype.kind not in "iuf" or quat.dtype.kind != "i":
         raise MotionFileError(
-            f"{path}: root must hold numbers and quat whole numbers, "
-            f"got {root.dtype} and {quat.dtype}"
+            f"{path}: root must hold numbers and quat integers, got {root.dtype} and {quat.dtype}"
         )
     root = root.astype(np.float64)
     known = root[np.isfinite(root).all(-1)]
     middle = np.median(known, axis=0) if len(known) else np.zeros(3)
     if len(known) and not _ROOT_HEIGHT[0] < middle[2] < _ROOT_HEIGHT[1]:
         raise MotionFileError(
-            f"{path}: root must be in metres with z up, but half of the roots are at most "
-            f"{middle[2]:.3g} high (x, y: {middle[0]:.3g}, {middle[1]:.3g})"
+            f"{path}: root must be in metres with z up, but the median height is "
+            f"{middle[2]:.3g} (x, y: {middle[0]:.3g}, {middle[1]:.3g})"
         )
     return root, quat
 
@@ -189,7 +188,7 @@ def _clips(
         except (KeyError, ValueError, TypeError) as error:
             if row.get("split") != "train":
                 doubtful |= {name for name in listed if name == row.get("trial")}
-            reason = f"no {error}" if isinstance(error, KeyError) else str(error)
+            reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
             bad_data(MotionFileError(f"{path}, line {number}, clip {row.get('id')}: {reason}"))
     return clips, doubtful
 

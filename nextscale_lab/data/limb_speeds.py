@@ -1,4 +1,4 @@
-"""How fast hands and feet move: what makes a recording a kick rather than a stroll."""
+"""Speed of hands and feet in features."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LIMBS = tuple(
 
 
 def limb_speeds(features: np.ndarray) -> np.ndarray:
-    """(T,) highest speed of a limb against the root within half a second [m/s].
+    """(T,) maximum speed of a limb relative to the root within half a second [m/s].
 
     Args:
         features: (T, 263) HumanML3D features.

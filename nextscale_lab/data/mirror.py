@@ -1,7 +1,6 @@
-"""Mirroring: left becomes right, in a motion and in the sentence that describes it.
+"""Mirroring of motions and of their sentences: left becomes right.
 
-A mirrored clip is a new training example for free, but only if the sentence is mirrored with it,
-and only in the words that speak of a side: 'right away' and 'a right angle' have no side.
+In sentences only words for a side change: 'right away' and 'a right angle' are kept.
 """
 
 from __future__ import annotations
@@ -31,8 +30,7 @@ _SIDE_WORD = re.compile(
     re.IGNORECASE,
 )
 
-# Whether a word is swapped must not depend on which of the two it is, or mirroring twice would
-# not give the sentence back: every pattern below treats both sides alike.
+# All patterns treat both sides alike, so that mirroring twice restores a sentence.
 _NEVER_BEFORE = re.compile(r"[-\s]+(?:angle[sd]?|now|away)\b", re.IGNORECASE)
 _ADVERB_BEFORE = re.compile(
     r"\s+(?:after|afterwards|before|then|there|here|where|when|as|behind|beside|next|at|above|"
@@ -40,7 +38,7 @@ _ADVERB_BEFORE = re.compile(
     r"on\s+top|near|by|against|along)\b(?!\s+(?:the\s+)?(?:left|right)\b)",
     re.IGNORECASE,
 )
-_SIDED_THING = re.compile(
+_SIDED_NOUN = re.compile(
     r"[-\s]+(?:hand|arm|leg|foot|feet|knee|elbow|shoulder|wrist|hip|ankle|side|fist|palm|thigh|"
     r"heel|toe|forearm|finger|shin|calf|ear|eye|cheek|hook|jab|punch|kick|turn|direction|"
     r"left|right|and\s+(?:left|right)|to\s+(?:left|right))",
@@ -68,7 +66,7 @@ def mirror_joints(joints: np.ndarray) -> np.ndarray:
         joints: (..., 22, 3) positions [m], z up, x forward, y left.
 
     Returns:
-        A new array of the same shape and type; mirroring it again gives `joints` back exactly.
+        A new array of the same shape and type; mirroring it again restores `joints` exactly.
 
     Raises:
         InvalidMotionError: the last two axes are not (22, 3).
@@ -87,8 +85,8 @@ def mirror_text(text: str) -> str:
     """Exchange left and right, clockwise and counterclockwise, in a sentence.
 
     Words that only look like a side are kept ('right away', 'a right angle', 'upright', 'he left
-    the room'). The case of each word is kept. Spellings such as 'anti-clockwise' come back from
-    two mirrorings as 'counterclockwise'; apart from that, mirroring twice gives the text back.
+    the room'), and so is the case. Mirroring twice restores the text, except for spellings such as
+    'anti-clockwise', which become 'counterclockwise'.
 
     Args:
         text: Any sentence.
@@ -103,7 +101,7 @@ def mirror_text(text: str) -> str:
             return _like(word, "clockwise" if match.group("against") else "counterclockwise")
         if match.group("hour"):
             return str(12 - int(word) or 12)
-        if not _speaks_of_a_side(text, match):
+        if not _is_a_side(text, match):
             return word
         side = match.group("side")
         other = "right" if side.lower() == "left" else "left"
@@ -113,26 +111,26 @@ def mirror_text(text: str) -> str:
 
 
 def mirror_clip(clip: MotionClip) -> MotionClip:
-    """The clip seen in a mirror: joints, contacts and text exchanged; rate and seed kept."""
+    """The clip with mirrored joints, contacts and text."""
     contacts = None if clip.contacts is None else clip.contacts[:, list(_CONTACT_MIRROR)].copy()
     return replace(
         clip, joints=mirror_joints(clip.joints), contacts=contacts, text=mirror_text(clip.text)
     )
 
 
-def _speaks_of_a_side(text: str, match: re.Match[str]) -> bool:
-    """Whether this 'left' or 'right' is a side of the body or of the way."""
+def _is_a_side(text: str, match: re.Match[str]) -> bool:
+    """Whether this 'left' or 'right' is a side of the body or of the path."""
     if match.group("ending"):
         return True
     words = re.findall(r"[^\W_]+", text[: match.start()].lower())
     before = words[-1] if words else ""
-    # 'to the left and right then back': the second word of a pair is as much a side as the first.
+    # 'to the left and right then back': both words of a pair are sides.
     paired = before in ("and", "or", "then", "to") and {"left", "right"} & set(words[-3:])
     after = text[match.end() :]
     if _NEVER_BEFORE.match(after):
-        # 'to the right away from the wall' has a side, 'right away' has none.
+        # 'to the right away from the wall' has a side, 'right away' does not.
         return before == "the" and after.lower().lstrip().startswith("away")
-    if _SIDED_THING.match(after) or paired:
+    if _SIDED_NOUN.match(after) or paired:
         return True
     if before in _LEAVES:
         return False

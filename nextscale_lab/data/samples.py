@@ -1,4 +1,4 @@
-"""Training data: features of captioned clips and of whole trials, with their mirror images."""
+"""Training samples: features of captioned clips and of whole trials, with mirror images."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from nextscale_lab.data.mirror import mirror_clip, mirror_text
 from nextscale_lab.ranks import is_main_process
 
 MIN_FRAMES = 20
-"""Shortest training sample, 1 s."""
+"""Minimum length of a training sample [frames]: 1 s."""
 _QUIET = not is_main_process()
 
 Folders = str | Path | Sequence[str | Path]
-"""One data folder, or several to train on together."""
+"""One data folder or several."""
 
 
 def data_folders(data: Folders) -> tuple[Path, ...]:
@@ -45,14 +45,14 @@ def data_folders(data: Folders) -> tuple[Path, ...]:
 
 @dataclass(frozen=True)
 class Sample:
-    """One motion to learn from.
+    """One training motion.
 
     Attributes:
         id: Clip or trial name; mirrored samples end in '/mirror'.
         features: (T, 263) float32 HumanML3D features.
-        captions: Sentences; empty for motion without words.
-        weak: The captions describe the whole recording from which this is cut.
-        kind: What a rule saw in it, for captions written by rule; else empty.
+        captions: Sentences; may be empty.
+        weak: The captions describe the whole recording of which this is a part.
+        kind: Kind of an auto-captioned window; else empty.
     """
 
     id: str
@@ -63,12 +63,12 @@ class Sample:
 
 
 def folder_names(data: Folders) -> str:
-    """Names of the folders, joined by '+', for a run's record."""
+    """Names of the folders, joined by '+'."""
     return "+".join(folder.resolve().name for folder in data_folders(data))
 
 
 def change_speed(clip: MotionClip, factor: float) -> MotionClip:
-    """The same motion played faster (factor > 1) or slower, at the same frame rate."""
+    """The motion at another speed (factor > 1 is faster) and the same frame rate."""
     if factor == 1.0:
         return clip
     return replace(clip, joints=resample(clip.joints, clip.fps, clip.fps / factor), contacts=None)
@@ -83,7 +83,7 @@ def samples_of(
     weak: bool = False,
     kind: str = "",
 ) -> Iterator[Sample]:
-    """A motion as a sample, and its mirror image if wanted; none if it is too short."""
+    """A motion as a sample, optionally with its mirror image; none if it is too short."""
     if len(clip) < MIN_FRAMES + 1:
         return
     yield Sample(name, clip_to_features(clip), captions, weak, kind)
@@ -102,7 +102,7 @@ def captioned_samples(
         data: CMU folders (clips.jsonl) or HumanML3D folders (new_joint_vecs/).
         split: 'train', 'val' or 'test'.
         mirror: Also add the mirror image of every clip, with left and right swapped.
-        speed: Factor by which the motion is played faster.
+        speed: Playback speed.
 
     Raises:
         MotionFileError: a folder is neither.
@@ -131,9 +131,8 @@ def _open(folder: Path, split: str) -> Iterator[CaptionedClip]:
 def trial_samples(data: Folders, mirror: bool = False, speed: float = 1.0) -> list[Sample]:
     """Whole CMU recordings without the frames of val and test clips.
 
-    The recording's one-line description and its KIT-ML sentences become weak captions. A
-    recording that holds val or test clips is cut there, and its pieces have no caption, since
-    the description may speak of what was cut out. Empty for a folder without trials.
+    The one-line description and KIT-ML sentences of a recording become weak captions. Pieces of a
+    recording with val or test clips have none, since the description may be of another part.
     """
     folders = [folder for folder in data_folders(data) if (folder / "trials.jsonl").is_file()]
     return [s for folder in folders for s in _trial_samples(CmuFolder(folder), mirror, speed)]
@@ -161,10 +160,9 @@ def _trial_samples(data: CmuFolder, mirror: bool, speed: float) -> list[Sample]:
 
 
 def feature_statistics(samples: list[Sample]) -> tuple[np.ndarray, np.ndarray]:
-    """Mean per feature, and the standard deviation shared by each group of features.
+    """Mean per feature, and standard deviation per group of features, as in HumanML3D.
 
-    One spread for a group keeps small but visible parts (a foot's velocity at rest) from being
-    blown up; HumanML3D normalises in the same way.
+    A common deviation keeps small parts (a foot's velocity at rest) from being amplified.
 
     Returns:
         (263,) mean and (263,) standard deviation.

@@ -1,4 +1,4 @@
-"""What a geometric check looks at: paths, heights and speeds read from a `MotionClip`."""
+"""`Tracks`: paths, heights and speeds of a clip for geometric checks and caption rules."""
 
 from __future__ import annotations
 
@@ -11,16 +11,14 @@ from scipy.ndimage import gaussian_filter1d, uniform_filter1d
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.skeleton import JOINT_INDEX
 
-_SIDES = ("left", "right")
+SIDES = ("left", "right")
 
 
 @dataclass(frozen=True)
 class Tracks:
-    """Signals of one clip, each computed when first asked for.
+    """Signals of one clip, independent of its start position and heading.
 
-    World frame: metres, z up. The heading frame turns with the person: x to the front of the
-    hips and shoulders, y to the person's left. Nothing depends on where the clip starts or which
-    way it faces.
+    World frame: metres, z up. Heading frame: x to the front of hips and shoulders, y to the left.
 
     Attributes:
         clip: The motion.
@@ -38,11 +36,11 @@ class Tracks:
         return max(1, round(seconds * self.fps))
 
     def joint(self, name: str) -> np.ndarray:
-        """(T, 3) path of a joint [m]."""
+        """(T, 3) positions of a joint [m]."""
         return self.clip.joints[:, JOINT_INDEX[name]].astype(np.float64)
 
     def smooth(self, signal: np.ndarray, seconds: float = 0.1) -> np.ndarray:
-        """The signal under a gaussian of the given standard deviation [s], over axis 0."""
+        """The signal smoothed over axis 0 by a gaussian with a standard deviation in seconds."""
         return gaussian_filter1d(signal, seconds * self.fps, axis=0, mode="nearest")
 
     def rate(self, signal: np.ndarray) -> np.ndarray:
@@ -53,7 +51,7 @@ class Tracks:
 
     @cached_property
     def heading(self) -> np.ndarray:
-        """(T,) unwrapped direction that hips and shoulders face, from world x [rad]."""
+        """(T,) unwrapped heading of hips and shoulders, from world x [rad]."""
         across = (
             self.joint("left_hip")
             - self.joint("right_hip")
@@ -64,12 +62,12 @@ class Tracks:
 
     @cached_property
     def hip_heading(self) -> np.ndarray:
-        """(T,) unwrapped direction that the hips alone face, from world x [rad]."""
+        """(T,) unwrapped heading of the hips alone, from world x [rad]."""
         return self._unwrapped(self.joint("left_hip") - self.joint("right_hip"))
 
     @staticmethod
     def _unwrapped(across: np.ndarray) -> np.ndarray:
-        # The front is the left-pointing axis turned back by a quarter.
+        # The front is the left-pointing axis turned by -90 degrees.
         return np.unwrap(np.arctan2(-across[:, 0], across[:, 1]))
 
     def local(self, vectors: np.ndarray) -> np.ndarray:
@@ -80,7 +78,7 @@ class Tracks:
 
     @cached_property
     def root(self) -> np.ndarray:
-        """(T, 3) path of the pelvis, smoothed over 0.1 s [m]."""
+        """(T, 3) positions of the pelvis, smoothed over 0.1 s [m]."""
         return self.smooth(self.joint("pelvis"))
 
     @cached_property
@@ -91,7 +89,7 @@ class Tracks:
 
     @cached_property
     def speed(self) -> np.ndarray:
-        """(T,) pelvis speed over the floor, averaged over half a second [m/s]."""
+        """(T,) ground speed of the pelvis, averaged over half a second [m/s]."""
         return np.linalg.norm(self.velocity[:, :2], axis=1)
 
     @cached_property
@@ -101,7 +99,7 @@ class Tracks:
 
     @cached_property
     def standing_height(self) -> float:
-        """Height of the pelvis when this person stands: the leg lengths over the ankle [m]."""
+        """Height of the pelvis in standing, from the leg lengths [m]."""
         joints = self.clip.joints[0].astype(np.float64)
         hip, knee, ankle = (joints[JOINT_INDEX[f"left_{n}"]] for n in ("hip", "knee", "ankle"))
         legs = np.linalg.norm(hip - knee) + np.linalg.norm(knee - ankle)
@@ -126,19 +124,10 @@ class Tracks:
 
     def knee_bend(self, side: str) -> np.ndarray:
         """(T,) flexion of a knee: 0 for a straight leg [rad]."""
-        return self._bend(f"{side}_hip", f"{side}_knee", f"{side}_ankle")
-
-    def elbow_bend(self, side: str) -> np.ndarray:
-        """(T,) flexion of an elbow: 0 for a straight arm [rad]."""
-        return self._bend(f"{side}_shoulder", f"{side}_elbow", f"{side}_wrist")
-
-    def _bend(self, upper: str, middle: str, lower: str) -> np.ndarray:
-        a = self.joint(middle) - self.joint(upper)
-        b = self.joint(lower) - self.joint(middle)
-        cosine = (a * b).sum(1) / np.maximum(
-            np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1), 1e-9
-        )
-        return np.arccos(np.clip(cosine, -1.0, 1.0))
+        hip, knee, ankle = (self.joint(f"{side}_{name}") for name in ("hip", "knee", "ankle"))
+        a, b = knee - hip, ankle - knee
+        lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+        return np.arccos(np.clip((a * b).sum(1) / np.maximum(lengths, 1e-9), -1.0, 1.0))
 
     def wrist_over_shoulder(self, side: str) -> np.ndarray:
         """(T,) height of a wrist above its shoulder [m]."""
@@ -161,15 +150,12 @@ class Tracks:
 
 
 def runs_of(mask: np.ndarray, at_least: int = 1, bridge: int = 0) -> list[tuple[int, int]]:
-    """Stretches [first, end) where `mask` holds.
+    """Stretches [first, end) where `mask` is true, in order.
 
     Args:
         mask: (T,) bool.
-        at_least: Shortest stretch that counts, in frames.
-        bridge: Gaps of up to this many frames do not end a stretch.
-
-    Returns:
-        Stretches in order; empty when there is none.
+        at_least: Minimum length [frames].
+        bridge: Maximum length of a gap inside a stretch [frames].
     """
     edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]])))
     merged: list[tuple[int, int]] = []
@@ -183,4 +169,4 @@ def runs_of(mask: np.ndarray, at_least: int = 1, bridge: int = 0) -> list[tuple[
 
 def other(side: str) -> str:
     """The other side of the body."""
-    return _SIDES[1 - _SIDES.index(side)]
+    return SIDES[1 - SIDES.index(side)]

@@ -1,1 +1,1 @@
-"""Measuring motions: metrics, checks, the prompt battery, reports."""
+"""Evaluation of motions: metrics, checks, the prompt suite, reports."""

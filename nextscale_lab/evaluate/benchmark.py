@@ -1,33 +1,32 @@
-"""`evaluate_models`: the field's figures and physics for any text-to-motion model.
+"""`evaluate_models`: the field's metrics and physics for any text-to-motion model.
 
-How the figures are taken, where small data asks for a choice:
+Protocol, where small data requires a choice:
 
-- Each repeat takes one caption of every clip at random. R-precision shuffles the clips anew into
-  pools of 32 (fewer when the split has fewer clips) and does so as often as it takes to rank 256
-  texts; what does not fill a pool sits out that shuffle.
-- A model makes `generations` motions for each clip, each from a random caption and with a seed
-  of its own, as long as the clip (1 to 9.8 s). Each repeat takes one of them at random for each
-  clip, with its caption. So repeats share motions, and the interval is a little too narrow; as
-  many generations as repeats give the field's protocol.
-- FID compares with all recorded clips of the split. Recorded motion is compared with itself,
-  as in the field, and gives 0. With fewer clips than dimensions the value is too high for
-  every row alike; the reconstruction, being paired with the recordings, is favoured by that.
-- Diversity takes min(300, N // 2) disjoint pairs, MultiModality 10 captions x 10 seeds, and in
-  each repeat 5 disjoint pairs of each ten.
-- Intervals are 1.96 std / sqrt(repeats). They tell how sure the figure is for these clips, not
-  for others.
-- The error of the chosen duration is taken over all captions, each against its recording; its
-  interval is over the captions. `constant_duration_error_s` in the settings is what the best
-  constant would have.
-- Real, reconstructed and generated motion go through the same `clip_to_features`.
+- Each repeat takes a random caption of every clip. R-precision shuffles the clips into pools of 32
+  (fewer if the split has fewer clips) as often as needed to rank 256 texts; a rest that does not
+  fill a pool is left out of that shuffle.
+- A model generates `generations` motions of each clip's length (1 to 9.8 s), each from a random
+  caption and with its own seed. Each repeat takes one of them at random per clip, with its
+  caption. Repeats share motions, so that the interval is slightly too narrow; as many generations
+  as repeats give the field's protocol.
+- FID compares with all recorded clips of the split; recorded motion gives 0, as in the field.
+  With fewer clips than dimensions the value is too high for every row alike, least for the
+  reconstruction, which is paired with the recordings.
+- Diversity takes min(300, N // 2) disjoint pairs, MultiModality 10 captions x 10 seeds with 5
+  disjoint pairs per caption and repeat.
+- Intervals are 1.96 std / sqrt(repeats), the uncertainty for these clips.
+- The error of the chosen duration is taken over all captions, each against its recording, with an
+  interval over the captions. `constant_duration_error_s` in the settings is the error of the best
+  constant.
+- Real, reconstructed and generated motion use the same `clip_to_features`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from tqdm import tqdm
@@ -35,16 +34,15 @@ from tqdm import tqdm
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.skeleton import FPS, MAX_SECONDS, MIN_SECONDS
-from nextscale_lab.evaluate.duration import ChoosesSeconds, constant_error, duration_errors
 from nextscale_lab.evaluate.evaluation_report import EvaluationReport, EvaluationRow
 from nextscale_lab.evaluate.evaluator import Evaluator
-from nextscale_lab.evaluate.metrics import Figure
+from nextscale_lab.evaluate.metrics import MetricValue
 from nextscale_lab.evaluate.reference import Reconstruct, reference_clips
-from nextscale_lab.evaluate.repeats import Bench, Embedded, Plan
+from nextscale_lab.evaluate.repeats import Bench, Embedded, EvaluationPlan
 
 
 class Generator(Protocol):
-    """What is measured: `MotionPipeline`, or anything that generates like it."""
+    """A model with the method of `MotionPipeline` that is measured."""
 
     def generate_batch(
         self, texts: Sequence[str], *, seeds: Sequence[int], seconds: Sequence[float]
@@ -68,32 +66,31 @@ def evaluate_models(
     reconstruct: Reconstruct | None = None,
     progress: bool = True,
 ) -> EvaluationReport:
-    """Measure recorded, reconstructed and generated motion; see the module's text for how.
+    """Measure recorded, reconstructed and generated motion by the protocol of this module.
 
     Args:
         data: CMU or HumanML3D folder.
         split: 'val' or 'test'.
-        models: Name -> model; none at all measures the recorded clips only.
-        evaluator: The space to measure in.
-        repeats: Repeats of every figure.
-        generations: Motions that a model makes for each clip.
+        models: Models by name; may be empty.
+        evaluator: Text and motion encoder of the metrics.
+        repeats: See `EvaluationPlan`, as for the following arguments.
+        generations: Motions per clip.
         captions: Captions for MultiModality.
-        motions: Motions of each of those captions.
-        seed: First of all seeds; the same seed gives every model the same captions and seeds.
+        motions: Motions per such caption.
+        seed: First random seed.
         batch: Motions generated at once.
-        reconstruct: Encodes and decodes a clip (`pipeline_reconstruction`); None leaves the
-            row out.
-        progress: Show bars on stderr.
+        reconstruct: Encodes and decodes a clip (`pipeline_reconstruction`); None omits the row.
+        progress: Show progress bars on stderr.
 
     Raises:
-        ConfigError: unknown split, too few clips, a name of a row used for a model, or an
-            evaluator or model that returns what it should not.
+        ConfigError: unknown split, too few clips, a model with the name of another row, or an
+            invalid result of an evaluator or model.
         MotionFileError: no data in the folder.
     """
-    plan = Plan(repeats, generations, captions, motions, seed, batch)
+    plan = EvaluationPlan(repeats, generations, captions, motions, seed, batch)
     taken = {"real", "reconstruction"} & set(models)
     if taken:
-        raise ConfigError(f"a model cannot be called {min(taken)!r}: that is another row's name")
+        raise ConfigError(f"a model cannot have the name {min(taken)!r} of another row")
     clips = reference_clips(data, split)
     bench = Bench(clips, evaluator, plan)
     real = bench.row(bench.recorded(bench.real))
@@ -118,12 +115,12 @@ def measure_model(
 
     Args:
         bench: Recorded clips and the plan.
-        name: Name for the bar and errors.
+        name: Name in the progress bar and errors.
         model: The model.
-        progress: Show a bar on stderr.
+        progress: Show a progress bar on stderr.
 
     Raises:
-        ConfigError: the model made another number of motions than it was asked for.
+        ConfigError: the model returned another number of motions than sentences.
     """
     plan, count = bench.plan, len(bench.clips)
     rng = np.random.default_rng(plan.seed)
@@ -144,7 +141,7 @@ def measure_model(
         return row
     recordings = [(clip.captions, len(clip.clip) / FPS) for clip in bench.clips]
     errors = duration_errors(model, recordings)
-    return replace(row, duration_error_s=Figure.of(errors))
+    return replace(row, duration_error_s=MetricValue.of(errors))
 
 
 def _generate(
@@ -154,9 +151,9 @@ def _generate(
     jobs: Sequence[tuple[int, int]],
     progress: bool,
 ) -> list[MotionClip]:
-    """One motion for each (clip, caption), all with seeds of their own."""
+    """One motion for each (clip, caption), each with its own seed."""
     seconds = [min(max(len(bench.clips[n].clip) / FPS, MIN_SECONDS), MAX_SECONDS) for n, _ in jobs]
-    # Motions of like length go together: nothing is computed on padding.
+    # Batches of similar length need little padding.
     order = sorted(range(len(jobs)), key=lambda job: seconds[job])
     out: dict[int, MotionClip] = {}
     with tqdm(
@@ -198,5 +195,34 @@ def _settings(bench: Bench, data: Path, split: str) -> dict[str, Any]:
     }
 
 
-# The name under which experiments/measure.py imports it.
-model_row = measure_model
+@runtime_checkable
+class ChoosesSeconds(Protocol):
+    """A model that predicts a duration, as `MotionPipeline` does."""
+
+    def choose_seconds(self, text: str) -> float:
+        """Duration for a sentence [s]."""
+        ...
+
+
+def duration_errors(
+    model: ChoosesSeconds, recordings: Iterable[tuple[Sequence[str], float]]
+) -> np.ndarray:
+    """(N,) absolute duration errors [s], one per caption.
+
+    Args:
+        model: Predicts durations.
+        recordings: Captions and real duration [s] of each recorded clip.
+    """
+    return np.array(
+        [
+            abs(model.choose_seconds(caption) - seconds)
+            for captions, seconds in recordings
+            for caption in captions
+        ]
+    )
+
+
+def constant_error(seconds: Sequence[float]) -> float:
+    """Mean error of the best constant duration, the median of the recordings [s]."""
+    values = np.asarray(seconds, dtype=np.float64)
+    return float(np.abs(values - np.median(values)).mean())

@@ -1,25 +1,28 @@
-"""What a check is, and the registry of all that are defined."""
+"""Registry of geometric checks and their result type."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
+
+Side = Literal["left", "right", "any"]
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """Whether a clip passed a check, and the figures that decided.
+class CheckResult:
+    """Result of a check on one clip.
 
     Attributes:
-        passed: True when the clip shows the event.
-        figures: Name -> what was measured, in SI units unless the name says otherwise.
+        passed: Whether the clip shows the event.
+        figures: Measured values by name, in SI units unless the name has another unit.
     """
 
     passed: bool
     figures: Mapping[str, float] = field(default_factory=dict)
 
 
-Check = Callable[..., Verdict]
+Check = Callable[..., CheckResult]
 
 CHECKS: dict[str, Check] = {}
 

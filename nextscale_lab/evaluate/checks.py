@@ -1,60 +1,65 @@
-"""The registry of geometric checks: does a motion show what its sentence says?
+"""Geometric checks: does a motion show the event that its sentence describes?
 
-A check is a pure function of `Tracks` and of thresholds that are declared in the battery's YAML.
-It looks for the event anywhere in the clip, never for a pose in a certain frame, and it knows
-nothing of the sentence: 'wave' with side 'right' fails on a wave of the left hand.
+A check is a pure function of `Tracks` and of the thresholds in the prompt suite's YAML. It looks
+for the event anywhere in the clip and does not read the sentence: 'wave' with side 'right' fails
+on a wave of the left hand.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from functools import cache
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.motion.clip import MotionClip
 from nextscale_lab.data.tracks import Tracks
 from nextscale_lab.evaluate import limb_checks, path_checks, posture_checks  # noqa: F401 - they register
-from nextscale_lab.evaluate.check_registry import CHECKS, Verdict, check
+from nextscale_lab.evaluate.check_registry import CHECKS, CheckResult, check
+from nextscale_lab.schema import explain
 
 
 def check_names() -> tuple[str, ...]:
-    """Names that a battery may use, in alphabetical order."""
+    """Names of all checks in alphabetical order."""
     return tuple(sorted(CHECKS))
 
 
-def validate_thresholds(name: str, thresholds: Mapping[str, Any]) -> None:
-    """Make sure that a check exists and takes these thresholds.
+def validate_thresholds(name: str, thresholds: Mapping[str, Any]) -> dict[str, Any]:
+    """Validate the name and the thresholds of a check.
+
+    Returns:
+        All thresholds, defaults included.
 
     Raises:
-        ConfigError: unknown check, unknown or missing threshold, or a value of the wrong type.
+        ConfigError: unknown check, unknown or missing threshold, or an invalid value.
     """
     if name not in CHECKS:
         raise ConfigError(f"unknown check {name!r}; there are: {', '.join(check_names())}")
-    parameters = dict(list(inspect.signature(CHECKS[name]).parameters.items())[1:])
-    for key, value in thresholds.items():
-        if key not in parameters:
-            raise ConfigError(
-                f"check {name!r} has no threshold {key!r}; it takes: {', '.join(parameters)}"
-            )
-        wanted = parameters[key].annotation
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if wanted == "str" and not isinstance(value, str):
-            raise ConfigError(f"check {name!r}: {key} must be a word, got {value!r}")
-        if wanted in ("float", "int") and not is_number:
-            raise ConfigError(f"check {name!r}: {key} must be a number, got {value!r}")
-        if wanted == "list":
-            _validate_steps(name, value)
-    missing = [
-        key
-        for key, parameter in parameters.items()
-        if parameter.default is inspect.Parameter.empty and key not in thresholds
-    ]
-    if missing:
-        raise ConfigError(f"check {name!r} needs {', '.join(missing)}")
+    model = _thresholds_of(name)
+    try:
+        return dict(model.model_validate(dict(thresholds)))
+    except ValidationError as error:
+        raise ConfigError(f"check {name!r}: {explain(model, error)}") from error
 
 
-def apply_check(name: str, clip: MotionClip, thresholds: Mapping[str, Any]) -> Verdict:
+@cache
+def _thresholds_of(name: str) -> type[BaseModel]:
+    """Model of the keyword arguments of a check."""
+    parameters = inspect.signature(CHECKS[name], eval_str=True).parameters.values()
+    fields: dict[str, Any] = {
+        parameter.name: (
+            parameter.annotation,
+            ... if parameter.default is parameter.empty else parameter.default,
+        )
+        for parameter in list(parameters)[1:]
+    }
+    return create_model(name, __config__=ConfigDict(extra="forbid", strict=True), **fields)
+
+
+def apply_check(name: str, clip: MotionClip, thresholds: Mapping[str, Any]) -> CheckResult:
     """Run one check on one clip.
 
     Args:
@@ -63,25 +68,35 @@ def apply_check(name: str, clip: MotionClip, thresholds: Mapping[str, Any]) -> V
         thresholds: Keyword arguments of the check.
 
     Raises:
-        ConfigError: unknown check or bad thresholds.
+        ConfigError: unknown check or invalid thresholds.
     """
-    validate_thresholds(name, thresholds)
-    return CHECKS[name](Tracks(clip), **thresholds)
+    return CHECKS[name](Tracks(clip), **validate_thresholds(name, thresholds))
+
+
+class Step(BaseModel, extra="forbid"):
+    """One step of the check `sequence`: a check with its thresholds."""
+
+    check: str
+    thresholds: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _valid(self) -> Step:
+        validate_thresholds(self.check, self.thresholds or {})
+        return self
 
 
 @check
-def sequence(tracks: Tracks, *, steps: list) -> Verdict:
+def sequence(tracks: Tracks, *, steps: Annotated[list[Step], Field(min_length=1)]) -> CheckResult:
     """Several events, one after the other.
 
     Args:
         tracks: The motion.
-        steps: Checks in order, each a mapping with `check` and `thresholds`. Each step takes the
-            shortest piece that shows it; the next one looks at what is left.
+        steps: Checks in order. Each takes the shortest piece of the rest of the clip that shows
+            its event.
     """
     clip, start, done = tracks.clip, 0, 0
     stride = tracks.frames(0.2)
     for number, step in enumerate(steps):
-        thresholds = step.get("thresholds") or {}
         is_last = number == len(steps) - 1
         ends = [len(clip)] if is_last else [*range(start + stride, len(clip), stride), len(clip)]
         end = next(
@@ -89,22 +104,11 @@ def sequence(tracks: Tracks, *, steps: list) -> Verdict:
                 end
                 for end in ends
                 if end > start
-                and apply_check(step["check"], clip.slice(start, end), thresholds).passed
+                and apply_check(step.check, clip.slice(start, end), step.thresholds or {}).passed
             ),
             None,
         )
         if end is None:
             break
         start, done = end, done + 1
-    return Verdict(done == len(steps), {"steps_done": float(done)})
-
-
-def _validate_steps(name: str, steps: Any) -> None:
-    if not isinstance(steps, list) or not steps:
-        raise ConfigError(f"check {name!r}: steps must be a list of checks, got {steps!r}")
-    for step in steps:
-        if not isinstance(step, dict) or not {"check"} <= set(step) <= {"check", "thresholds"}:
-            raise ConfigError(
-                f"check {name!r}: a step is a mapping with check and thresholds, got {step!r}"
-            )
-        validate_thresholds(step["check"], step.get("thresholds") or {})
+    return CheckResult(done == len(steps), {"steps_done": float(done)})

@@ -1,4 +1,4 @@
-"""What `nextscale evaluate` found: figures with intervals, as JSON and as Markdown."""
+"""Report of `nextscale evaluate`: metrics with intervals, as JSON and as Markdown."""
 
 from __future__ import annotations
 
@@ -6,53 +6,53 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from nextscale_lab.evaluate.metrics import Figure
+from nextscale_lab.evaluate.metrics import MetricValue
 
 
 @dataclass(frozen=True)
 class EvaluationRow:
-    """Figures of one kind of motion; None where a figure makes no sense.
+    """Metrics of one kind of motion; None where a metric does not apply.
 
     Attributes:
         r_precision: Share of texts whose motion is among the nearest 1, 2, 3 of its pool.
         fid: Frechet distance to the recorded clips.
         mm_dist: Mean distance of text and motion.
         diversity: Mean distance of random motions.
-        multimodality: Mean distance of motions made from one text; models only.
-        foot_skate_ratio: See `physics.Physics`.
-        contact_speed_mps: See `physics.Physics` [m/s].
-        ground_penetration_mm: See `physics.Physics` [mm].
-        jerk_mps3: See `physics.Physics` [m/s^3].
-        jerk_ratio: Jerk divided by that of the recorded clips.
-        bone_deviation_mm: See `physics.Physics` [mm].
-        mpjpe_mm: Root-aligned error of the reconstruction [mm]; reconstruction only.
-        duration_error_s: Mean distance of the duration that the model chooses for a caption
-            to the recording's [s], over the captions; models that choose one only.
+        multimodality: Mean distance of motions of one text; models only.
+        foot_skate_ratio: See `physics.Physics`, as for the other metrics of motion.
+        contact_speed_mps: Speed of feet in contact [m/s].
+        ground_penetration_mm: Depth below the floor [mm].
+        jerk_mps3: Mean jerk [m/s^3].
+        jerk_ratio: Jerk relative to the recorded clips.
+        bone_deviation_mm: Variation of bone lengths [mm].
+        mpjpe_mm: Root-aligned error [mm]; reconstruction only.
+        duration_error_s: Mean absolute error of the predicted duration over the captions [s];
+            models that predict one only.
     """
 
-    r_precision: tuple[Figure, Figure, Figure]
-    fid: Figure
-    mm_dist: Figure
-    diversity: Figure
-    multimodality: Figure | None
-    foot_skate_ratio: Figure
-    contact_speed_mps: Figure | None
-    ground_penetration_mm: Figure
-    jerk_mps3: Figure
-    jerk_ratio: Figure | None
-    bone_deviation_mm: Figure
-    mpjpe_mm: Figure | None = None
-    duration_error_s: Figure | None = None
+    r_precision: tuple[MetricValue, MetricValue, MetricValue]
+    fid: MetricValue
+    mm_dist: MetricValue
+    diversity: MetricValue
+    foot_skate_ratio: MetricValue
+    ground_penetration_mm: MetricValue
+    jerk_mps3: MetricValue
+    bone_deviation_mm: MetricValue
+    multimodality: MetricValue | None = None
+    contact_speed_mps: MetricValue | None = None
+    jerk_ratio: MetricValue | None = None
+    mpjpe_mm: MetricValue | None = None
+    duration_error_s: MetricValue | None = None
 
 
 @dataclass(frozen=True)
 class EvaluationReport:
-    """All rows and how they were computed.
+    """All rows with their settings.
 
     Attributes:
         real: Recorded clips against their own captions.
-        reconstruction: The same clips through the tokenizer; None when not asked for.
-        models: Name -> generated motion.
+        reconstruction: The same clips through the tokenizer, if measured.
+        models: Generated motion by name of the model.
         settings: Data, split, evaluator, repeats, seeds and counts.
     """
 
@@ -62,7 +62,7 @@ class EvaluationReport:
     settings: Mapping[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready dictionary with everything in it."""
+        """The whole report as JSON values."""
         return {
             "real": asdict(self.real),
             "reconstruction": asdict(self.reconstruction) if self.reconstruction else None,
@@ -71,14 +71,14 @@ class EvaluationReport:
         }
 
     def rows(self) -> dict[str, EvaluationRow]:
-        """Name -> row, recorded motion first."""
+        """Rows by name, recorded motion first."""
         known = {"real": self.real}
         if self.reconstruction:
             known["reconstruction"] = self.reconstruction
         return known | dict(self.models)
 
     def tables(self) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
-        """Two tables, header first: how well motion fits its text, and its physics."""
+        """Tables of text-motion metrics and of physics, each with its header first."""
         text: list[tuple[str, ...]] = [
             ("motion", "R top 1", "R top 2", "R top 3", "FID", "MM-Dist", "Diversity", "MModality")
         ]
@@ -117,7 +117,7 @@ class EvaluationReport:
         return "\n".join(lines)
 
 
-def _cell(figure: Figure | None, digits: int, factor: float = 1.0) -> str:
+def _cell(figure: MetricValue | None, digits: int, factor: float = 1.0) -> str:
     if figure is None:
         return "-"
     mean = f"{factor * figure.mean:.{digits}f}"

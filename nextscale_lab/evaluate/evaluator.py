@@ -1,7 +1,7 @@
-"""`Evaluator`: what the metrics need of a text-motion model, and where one comes from.
+"""`Evaluator`: interface of text-motion models for metrics, and their loading.
 
-The package brings one (`weights/evaluator-cmu`). Whoever owns another, such as HumanML3D's
-official one, wraps it in a small file and names it as `path/to/file.py:factory`:
+The package has one (`weights/evaluator-cmu`). Others, such as HumanML3D's official one, are
+wrapped in a file and named as `path/to/file.py:factory`:
 
     # official.py
     import numpy as np
@@ -25,7 +25,7 @@ official one, wraps it in a small file and names it as `path/to/file.py:factory`
 
     nextscale evaluate --data DATA --evaluator official.py:factory ...
 
-Such a file is run as Python code: name only files that you trust.
+Such a file is run as Python code: use trusted files only.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ DEFAULT_EVALUATOR = "evaluator-cmu"
 
 
 class Evaluator(Protocol):
-    """Sentences and motions in one space, where what belongs together is near."""
+    """Encoders of sentences and motions into one space."""
 
     @property
     def name(self) -> str:
@@ -70,14 +70,14 @@ def load_evaluator(name_or_path: str | Path = DEFAULT_EVALUATOR, device: str = "
         device: Torch device; a file's factory chooses its own.
 
     Raises:
-        ModelLoadError: nothing there, or what is there cannot be used.
+        ModelLoadError: the evaluator is missing or invalid.
     """
     text = str(name_or_path)
     file, colon, factory = text.rpartition(":")
     if colon and file.endswith(".py"):
         return _from_file(Path(file), factory)
     if text.endswith(".py"):
-        raise ModelLoadError(f"evaluator {text}: say which function makes it, {text}:FUNCTION")
+        raise ModelLoadError(f"evaluator {text}: name the function that makes it, {text}:FUNCTION")
     return _from_folder(_folder(name_or_path), device)
 
 
@@ -101,21 +101,22 @@ def embed_motions(evaluator: Evaluator, motions: Sequence[np.ndarray]) -> np.nda
 
 
 def _checked(evaluator: Evaluator, found: object, count: int, what: str) -> np.ndarray:
+    name = f"evaluator {evaluator.name}"
     try:
         array = np.asarray(found, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"evaluator {evaluator.name}: {what} gave no array: {error}") from error
-    if array.ndim != 2 or len(array) != count:
         raise ConfigError(
-            f"evaluator {evaluator.name}: {what} must give ({count}, D), gave {array.shape}"
-        )
+            f"evaluator {evaluator.name}: {what} did not return an array: {error}"
+        ) from error
+    if array.ndim != 2 or len(array) != count:
+        raise ConfigError(f"{name}: {what} must return ({count}, D), got {array.shape}")
     if not np.isfinite(array).all():
-        raise ConfigError(f"evaluator {evaluator.name}: {what} gave NaN or infinity")
+        raise ConfigError(f"{name}: {what} returned NaN or infinity")
     return array
 
 
 def _folder(name_or_path: str | Path) -> Path:
-    # Loading torch takes seconds, which an evaluator of one's own need not wait for.
+    # Loading torch takes seconds and is not needed for other evaluators.
     from nextscale_core.model.checkpoint import model_name
 
     try:
@@ -136,7 +137,7 @@ def _from_folder(folder: Path, device: str) -> Evaluator:
 
     for name in ("config.json", "model.safetensors"):
         if not (folder / name).is_file():
-            raise ModelLoadError(f"{folder} holds no evaluator: it has no {name}")
+            raise ModelLoadError(f"{folder} is not an evaluator: {name} is missing")
     try:
         model = load_part(MotionTextEvaluator, folder)
         return model.to(torch.device(device)).eval().requires_grad_(False)
@@ -154,7 +155,7 @@ def _from_file(path: Path, factory: str) -> Evaluator:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    # Somebody else's code may raise anything; each means that there is no evaluator.
+    # Foreign code may raise any exception.
     except Exception as error:
         raise ModelLoadError(f"{path}: {type(error).__name__}: {error}") from error
     make = getattr(module, factory, None)

@@ -1,9 +1,8 @@
-"""`MotionTextEvaluator`: sentences and motions in one space, to measure generators with.
+"""`MotionTextEvaluator`: encoders of sentences and motions into one space, for metrics.
 
 After TMR (Petrovich et al., "TMR: Text-to-Motion Retrieval Using Contrastive 3D Human Motion
-Synthesis", ICCV 2023): two encoders and a contrastive loss. Nothing is shared with the
-generators: motions come in as HumanML3D features, never as a tokenizer's latents, and the words
-are hashed into a table of its own instead of a pretrained encoder.
+Synthesis", ICCV 2023): two encoders and a contrastive loss. It shares no part with the
+generators: motions are HumanML3D features, and words are hashed into its own table.
 """
 
 # No `from __future__ import annotations`: PyTorchModelHubMixin reads the type of `config`.
@@ -23,11 +22,11 @@ from nextscale_core.motion.features import CONTACTS, NUM_FEATURES
 from nextscale_lab.evaluate.hashed_text import HashedWords
 
 _USED = CONTACTS.start
-"""Contact labels are left out, as in the evaluator of Guo et al. (CVPR 2022)."""
+"""Number of used features, without contact labels as in Guo et al. (CVPR 2022)."""
 
 _BATCH, _PART = 64, 16
 MIN_FRAMES = 8
-"""Frames that become one place of the motion encoder."""
+"""Frames per position of the motion encoder, and minimum length."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class EvaluatorConfig:
 
 
 class _Transformer(nn.Module):
-    """Pre-norm transformer over masked sequences and the mean over their valid places."""
+    """Pre-norm transformer over masked sequences, averaged over valid positions."""
 
     def __init__(self, config: EvaluatorConfig, depth: int) -> None:
         super().__init__()
@@ -152,7 +151,7 @@ class MotionTextEvaluator(
         """Motions to embeddings, with gradients.
 
         Args:
-            features: (B, T, 263), not normalised; what lies beyond a length is not looked at.
+            features: (B, T, 263), not normalised; frames beyond a length are ignored.
             lengths: (B,) frames of each motion, at least 8.
 
         Returns:
@@ -161,7 +160,7 @@ class MotionTextEvaluator(
         x = (features - self.feature_mean) / self.feature_std
         x = x[..., :_USED].transpose(1, 2)
         for patch in self.patches:
-            # Zeros beyond the end, as at the start: padding to a longer batch changes nothing.
+            # Zeros beyond the end, so that results do not depend on the padding.
             x = F.gelu(patch(x * _valid(lengths, x.shape[2])[:, None]))
             lengths = lengths // 2
         return self.motion(x.transpose(1, 2), _valid(lengths, x.shape[2]))
@@ -179,7 +178,7 @@ class MotionTextEvaluator(
             longest = int(lengths[part].max())
             motions.append(self.encode_motions(features[part, :longest], lengths[part]))
             seats += part
-        # argsort of an order puts what was sorted back.
+        # argsort inverts a permutation.
         back, forth = torch.tensor(places).argsort(), torch.tensor(seats).argsort()
         return torch.cat(texts)[back], torch.cat(motions)[forth], self.scale
 
@@ -228,7 +227,7 @@ class MotionTextEvaluator(
 
 
 def _alike(lengths: Sequence[int], size: int) -> list[list[int]]:
-    """Places in parts of like length, so that little is computed on padding."""
+    """Indices in groups of similar length, for little padding."""
     order = sorted(range(len(lengths)), key=lambda i: lengths[i])
     return [order[begin : begin + size] for begin in range(0, len(order), size)]
 
@@ -240,7 +239,7 @@ def _stacked(parts: list[Tensor], dim: int) -> np.ndarray:
 
 
 def _valid(lengths: Tensor, places: int) -> Tensor:
-    """(B, places) bool: which places lie inside each length."""
+    """(B, places) bool: positions inside each length."""
     return torch.arange(places, device=lengths.device) < lengths[:, None]
 
 

@@ -1,8 +1,8 @@
-"""Words to vectors without a vocabulary: hashed words and letter groups.
+"""Word vectors without a vocabulary: hashed words and letter groups.
 
-A word's vector is the mean of the vectors of the word and of its groups of three and four
-letters (as in fastText), each found by a hash in one table. So 'cartwheeling', never seen in
-training, is near 'cartwheel', and nothing of the generator's text encoder is needed.
+The vector of a word is the mean of the vectors of the word and of its groups of three and four
+letters (as in fastText), each a hashed row of one table. So the unknown 'cartwheeling' is near
+'cartwheel'.
 """
 
 from __future__ import annotations
@@ -26,15 +26,7 @@ def words_of(sentence: str) -> list[str]:
 
 @lru_cache(maxsize=65536)
 def hashed_word(word: str, buckets: int) -> tuple[int, ...]:
-    """Rows of the table that make up a word: its own, then those of its letter groups.
-
-    Args:
-        word: One word, lower case.
-        buckets: Rows of the table.
-
-    Returns:
-        Row numbers; the same on every machine (CRC-32).
-    """
+    """Rows of the table for a lower-case word and its letter groups, by CRC-32."""
     marked = f"<{word}>"
     parts = [f"word:{word}"]
     for size in _GROUP_SIZES:
@@ -61,11 +53,11 @@ class HashedWords(nn.Module):
         """Word vectors of sentences.
 
         Args:
-            sentences: B sentences; one without words counts as one empty word.
-            word_drop: Share of words that is left out (training only).
+            sentences: B sentences; an empty one counts as one empty word.
+            word_drop: Share of omitted words (training only).
 
         Returns:
-            (B, S, D) vectors, zero where padded, and (B, S) bool, True where a word stands.
+            (B, S, D) vectors, zero on padding, and (B, S) bool, True for words.
         """
         rows: list[int] = []
         offsets: list[int] = []

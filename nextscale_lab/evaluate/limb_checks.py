@@ -2,60 +2,57 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
-from nextscale_core.exceptions import ConfigError
-from nextscale_lab.data.tracks import Tracks, other, runs_of
-from nextscale_lab.evaluate.check_registry import Verdict, check
+from nextscale_lab.data.tracks import SIDES, Tracks, other, runs_of
+from nextscale_lab.evaluate.check_registry import CheckResult, Side, check
 from nextscale_lab.evaluate.path_checks import swings
 
 
-def _sides(name: str, side: str) -> tuple[str, ...]:
-    if side not in ("left", "right", "any"):
-        raise ConfigError(f"{name}: side must be left, right or any, got {side!r}")
-    return ("left", "right") if side == "any" else (side,)
+def _sides(side: Side) -> tuple[str, ...]:
+    return SIDES if side == "any" else (side,)
 
 
 @check
 def wave(
     tracks: Tracks,
     *,
-    side: str,
+    side: Side,
     min_swings: int,
     min_size: float,
     min_height: float,
     hold_seconds: float,
     min_head_distance: float = 0.0,
-) -> Verdict:
-    """One hand is held up and shakes to and fro while the other hand is down.
+) -> CheckResult:
+    """One hand is up and shakes while the other hand is down.
 
-    The wrist of a person who waves moves a few centimetres only: it is the hand, which the
-    skeleton does not have, that swings.
+    The skeleton has no hands, and the wrist of a waving person moves a few centimetres only.
 
     Args:
         tracks: The motion.
-        side: 'left', 'right' or 'any'.
+        side: Hand that waves.
         min_swings: Swings in one stretch with only this hand up.
-        min_size: Length of a swing of the wrist, in any direction [m].
-        min_height: Height of the wrist over the shoulder that counts as up [m]; may be negative.
-        hold_seconds: Time that the hand stays up [s].
-        min_head_distance: Distance from wrist to head: a hand nearer than that drinks or
-            scratches [m].
+        min_size: Length of a swing of the wrist [m].
+        min_height: Height of the wrist over the shoulder [m]; may be negative.
+        hold_seconds: Time with the hand up [s].
+        min_head_distance: Distance from wrist to head [m]; a nearer hand drinks or scratches.
     """
-    height = {s: tracks.wrist_over_shoulder(s) for s in ("left", "right")}
+    height = {s: tracks.wrist_over_shoulder(s) for s in SIDES}
     best, longest = 0, 0.0
-    for s in _sides("wave", side):
+    for s in _sides(side):
         to_head = np.linalg.norm(tracks.joint(f"{s}_wrist") - tracks.joint("head"), axis=1)
         up = (height[s] >= min_height) & (to_head >= min_head_distance)
         alone = up & (height[other(s)] < min_height)
         for first, end in runs_of(alone, tracks.frames(hold_seconds), tracks.frames(0.1)):
             best = max(best, _shakes(tracks, tracks.wrist_local(s)[first:end], min_size))
             longest = max(longest, (end - first) / tracks.fps)
-    return Verdict(best >= min_swings, {"swings": float(best), "up_seconds": longest})
+    return CheckResult(best >= min_swings, {"swings": float(best), "up_seconds": longest})
 
 
 def _shakes(tracks: Tracks, path: np.ndarray, size: float) -> int:
-    """Swings of a path along the direction in which it shakes most."""
+    """Swings of a path along its main direction of shaking."""
     quick = path - tracks.smooth(path, 0.2)
     axis = np.linalg.svd(quick, full_matrices=False)[2][0]
     return swings(quick @ axis, size)
@@ -63,52 +60,55 @@ def _shakes(tracks: Tracks, path: np.ndarray, size: float) -> int:
 
 @check
 def raise_arms(
-    tracks: Tracks, *, side: str, min_height: float, min_rise: float, hold_seconds: float
-) -> Verdict:
-    """Brings one or both hands up and holds them there for a moment.
+    tracks: Tracks,
+    *,
+    side: Literal["left", "right", "both"],
+    min_height: float,
+    min_rise: float,
+    hold_seconds: float,
+) -> CheckResult:
+    """One or both hands are raised and held.
 
     Args:
         tracks: The motion.
-        side: 'both', 'left' or 'right'; with one side the other hand must stay below.
+        side: Hands; with a single one the other hand must stay below.
         min_height: Height of the wrist over the shoulder [m].
-        min_rise: Rise of the wrist, seen from the shoulder, within the clip [m].
-        hold_seconds: Time that the hand stays up [s].
+        min_rise: Rise of the wrist relative to the shoulder within the clip [m].
+        hold_seconds: Time with the hand up [s].
     """
-    if side not in ("left", "right", "both"):
-        raise ConfigError(f"raise_arms: side must be left, right or both, got {side!r}")
-    wrists = {s: tracks.wrist_over_shoulder(s) for s in ("left", "right")}
-    sides = ("left", "right") if side == "both" else (side,)
+    wrists = {s: tracks.wrist_over_shoulder(s) for s in SIDES}
+    sides = SIDES if side == "both" else (side,)
     up = np.logical_and.reduce([wrists[s] >= min_height for s in sides])
     if side != "both":
         up &= wrists[other(side)] < min_height
     longest = max((end - first for first, end in runs_of(up)), default=0) / tracks.fps
     rise = min(float(np.ptp(wrists[s])) for s in sides)
     figures = {"up_seconds": longest, "rise": rise}
-    return Verdict(longest >= hold_seconds and rise >= min_rise, figures)
+    return CheckResult(longest >= hold_seconds and rise >= min_rise, figures)
 
 
 @check
 def punch(
     tracks: Tracks,
     *,
-    side: str,
+    side: Side,
     min_speed: float,
     min_reach: float,
     min_height: float,
     min_count: int = 1,
-) -> Verdict:
-    """A fist shoots out from the body, about level with the shoulder.
+) -> CheckResult:
+    """A fist moves out fast, about level with the shoulder.
 
     Args:
         tracks: The motion.
-        side: 'left', 'right' (then this arm punches at least as often as the other) or 'any'.
-        min_speed: Fastest change of the distance shoulder-wrist over the floor [m/s].
-        min_reach: Distance shoulder-wrist over the floor at the end of it [m].
+        side: Arm, which must punch at least as often as the other one.
+        min_speed: Speed of the horizontal distance from shoulder to wrist [m/s].
+        min_reach: Horizontal distance from shoulder to wrist at the end [m].
         min_height: Height of the wrist over the shoulder at the end [m]; may be negative.
-        min_count: Fewest punches.
+        min_count: Minimum number of punches.
     """
     counts = {}
-    for s in ("left", "right"):
+    for s in SIDES:
         wrist = tracks.wrist_local(s)
         reach = np.linalg.norm(wrist[:, :2], axis=1)
         speed = tracks.rate(tracks.smooth(reach, 0.03))
@@ -119,35 +119,35 @@ def punch(
             if reach[far] >= min_reach and wrist[far, 2] >= min_height and wrist[far, 0] > 0.0:
                 counts[s] += 1
     figures = {f"{s}_punches": float(n) for s, n in counts.items()}
-    total = sum(counts.values()) if side == "any" else counts[_sides("punch", side)[0]]
+    total = sum(counts.values()) if side == "any" else counts[_sides(side)[0]]
     leads = side == "any" or counts[side] >= counts[other(side)]
-    return Verdict(total >= min_count and leads, figures)
+    return CheckResult(total >= min_count and leads, figures)
 
 
 @check
 def kick(
     tracks: Tracks,
     *,
-    side: str,
+    side: Side,
     min_height: float,
     min_reach: float,
     min_speed: float,
     max_knee_deg: float = 75.0,
     min_count: int = 1,
-) -> Verdict:
-    """A foot swings up to the front or the side while the leg is nearly straight.
+) -> CheckResult:
+    """A foot swings up to the front or the side with a nearly straight leg.
 
     Args:
         tracks: The motion.
-        side: 'left', 'right' (then this leg kicks at least as often as the other) or 'any'.
-        min_height: Height of the ankle above the other ankle [m].
-        min_reach: Distance hip-ankle over the floor [m].
-        min_speed: Speed of the ankle, seen from the hip, at most 0.3 s before [m/s].
-        max_knee_deg: Bend of the knee; the trailing leg of a runner bends more [deg].
-        min_count: Fewest kicks.
+        side: Leg, which must kick at least as often as the other one.
+        min_height: Height of the ankle over the other ankle [m].
+        min_reach: Horizontal distance from hip to ankle [m].
+        min_speed: Speed of the ankle relative to the hip up to 0.3 s before [m/s].
+        max_knee_deg: Bend of the knee [deg]; the trailing leg of a runner bends more.
+        min_count: Minimum number of kicks.
     """
     counts = {}
-    for s in ("left", "right"):
+    for s in SIDES:
         ankle = tracks.ankle_local(s)
         reach = np.linalg.norm(ankle[:, :2], axis=1)
         out = (
@@ -163,23 +163,23 @@ def kick(
             for first, end in runs_of(out, bridge=tracks.frames(0.1))
         )
     figures = {f"{s}_kicks": float(count) for s, count in counts.items()}
-    enough = sum(counts[s] for s in _sides("kick", side)) >= min_count
+    enough = sum(counts[s] for s in _sides(side)) >= min_count
     leads = side == "any" or counts[side] >= counts[other(side)]
-    return Verdict(enough and leads, figures)
+    return CheckResult(enough and leads, figures)
 
 
 @check
-def clap(tracks: Tracks, *, max_gap: float, min_swing: float, min_count: int = 1) -> Verdict:
-    """Both hands come together in front of the body, again and again.
+def clap(tracks: Tracks, *, max_gap: float, min_swing: float, min_count: int = 1) -> CheckResult:
+    """Both hands meet repeatedly in front of the body.
 
     Args:
         tracks: The motion.
-        max_gap: Distance between the wrists when the palms touch [m].
-        min_swing: How far they part between two claps [m].
-        min_count: Fewest claps.
+        max_gap: Distance of the wrists when the palms touch [m].
+        min_swing: Increase of the distance between two claps [m].
+        min_count: Minimum number of claps.
     """
     gap = np.linalg.norm(tracks.joint("left_wrist") - tracks.joint("right_wrist"), axis=1)
-    height = np.minimum(*(tracks.wrist_over_shoulder(s) for s in ("left", "right")))
+    height = np.minimum(*(tracks.wrist_over_shoulder(s) for s in SIDES))
     count, parted = 0, False
     widest = closest = gap[0]
     for distance, up in zip(gap, height > -0.45, strict=True):
@@ -187,65 +187,65 @@ def clap(tracks: Tracks, *, max_gap: float, min_swing: float, min_count: int = 1
         parted |= distance >= closest + min_swing
         if parted and up and distance <= max_gap:
             count, parted, closest = count + 1, False, distance
-    return Verdict(count >= min_count, {"claps": float(count), "gap": float(gap.min())})
+    return CheckResult(count >= min_count, {"claps": float(count), "gap": float(gap.min())})
 
 
 @check
-def throw(tracks: Tracks, *, side: str, min_speed: float, min_sweep: float) -> Verdict:
-    """A hand sweeps forward past the shoulder, fast, as if it let something go.
+def throw(tracks: Tracks, *, side: Side, min_speed: float, min_sweep: float) -> CheckResult:
+    """A hand sweeps forward fast past the shoulder.
 
     Args:
         tracks: The motion.
-        side: 'left', 'right' or 'any'.
-        min_speed: Fastest speed of the wrist to the front, seen from the shoulder [m/s].
-        min_sweep: Way of the wrist to the front during the sweep [m].
+        side: Hand that throws.
+        min_speed: Forward speed of the wrist relative to the shoulder [m/s].
+        min_sweep: Forward distance of the wrist in the sweep [m].
     """
     best, sweep = 0.0, 0.0
-    for s in _sides("throw", side):
+    for s in _sides(side):
         front = tracks.smooth(tracks.wrist_local(s)[:, 0], 0.03)
         speed = tracks.rate(front)
         for first, end in runs_of(speed > 0.3):
             way = float(front[min(end, len(front) - 1)] - front[first])
             if way >= min_sweep and speed[first:end].max() > best:
                 best, sweep = float(speed[first:end].max()), way
-    return Verdict(best >= min_speed, {"speed": best, "sweep": sweep})
+    return CheckResult(best >= min_speed, {"speed": best, "sweep": sweep})
 
 
 @check
 def jumping_jack(
     tracks: Tracks, *, min_spread: float, min_count: int = 1, max_count: int = 1000
-) -> Verdict:
+) -> CheckResult:
     """Arms swing over the head while the feet jump apart, and back.
 
     Args:
         tracks: The motion.
-        min_spread: Distance of the ankles from side to side when apart [m].
-        min_count: Fewest jacks.
-        max_count: Most jacks.
+        min_spread: Sideways distance of the ankles when apart [m].
+        min_count: Minimum number of jacks.
+        max_count: Maximum number of jacks.
     """
     spread = np.abs(tracks.local(tracks.joint("left_ankle") - tracks.joint("right_ankle"))[:, 1])
-    up = np.logical_and(*(tracks.wrist_over_shoulder(s) > 0.1 for s in ("left", "right")))
+    up = np.logical_and(*(tracks.wrist_over_shoulder(s) > 0.1 for s in SIDES))
     apart = spread >= min_spread
     count = sum(
         bool(apart[max(0, first - tracks.frames(0.2)) : end + tracks.frames(0.2)].any())
         for first, end in runs_of(up, bridge=tracks.frames(0.1))
     )
-    return Verdict(min_count <= count <= max_count, {"count": float(count)})
+    return CheckResult(min_count <= count <= max_count, {"count": float(count)})
 
 
 @check
-def march(tracks: Tracks, *, max_thigh_drop: float, min_count: int) -> Verdict:
-    """Knees come up high in turns.
+def march(tracks: Tracks, *, max_thigh_drop: float, min_count: int) -> CheckResult:
+    """Knees are lifted high alternately.
 
     Args:
         tracks: The motion.
-        max_thigh_drop: Height of the hip over the knee at the top, at most [m].
-        min_count: Fewest high knees; both legs must take part.
+        max_thigh_drop: Height of the hip over the lifted knee [m].
+        min_count: Minimum number of high knees of both legs.
     """
     counts = []
-    for s in ("left", "right"):
+    for s in SIDES:
         drop = tracks.joint(f"{s}_hip")[:, 2] - tracks.joint(f"{s}_knee")[:, 2]
         lifted = tracks.ankle_height(s) > tracks.ankle_height(other(s)) + 0.1
         counts.append(len(runs_of((drop <= max_thigh_drop) & lifted, bridge=2)))
     figures = {"left": float(counts[0]), "right": float(counts[1])}
-    return Verdict(sum(counts) >= min_count and min(counts) > 0, figures)
+    return CheckResult(sum(counts) >= min_count and min(counts) > 0, figures)

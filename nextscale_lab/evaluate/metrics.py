@@ -1,8 +1,8 @@
-"""The field's figures for text to motion, from embeddings alone.
+"""The field's metrics for text to motion, from embeddings alone.
 
 Definitions: Guo et al., "Generating Diverse and Natural 3D Human Motions from Text", CVPR 2022,
 supplementary; FID after Heusel et al., NeurIPS 2017. Distances are Euclidean in the space of the
-evaluator, so figures of two evaluators cannot be compared.
+evaluator, so that metrics of two evaluators cannot be compared.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import numpy as np
 from nextscale_core.exceptions import ConfigError
 
 TOP = 3
-"""R-precision is given for the first 1, 2 and 3 places."""
+"""Number of ranks of R-precision: top 1, 2 and 3."""
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A figure over repeats.
+class MetricValue:
+    """A metric over repeats.
 
     Attributes:
         mean: Mean over the repeats.
@@ -31,11 +31,11 @@ class Figure:
     ci95: float
 
     @classmethod
-    def of(cls, values: Sequence[float] | np.ndarray) -> Figure:
+    def of(cls, values: Sequence[float] | np.ndarray) -> MetricValue:
         """Mean and interval of one value per repeat."""
         array = np.asarray(values, dtype=np.float64)
         if array.ndim != 1 or not len(array):
-            raise ConfigError(f"a figure needs one value per repeat, got shape {array.shape}")
+            raise ConfigError(f"a metric needs one value per repeat, got shape {array.shape}")
         return cls(float(array.mean()), float(1.96 * array.std() / np.sqrt(len(array))))
 
 
@@ -54,15 +54,15 @@ def r_precision(
     pool: int = 32,
     rounds: int = 1,
 ) -> np.ndarray:
-    """How often a text's own motion is among the nearest 1, 2, 3 of a pool.
+    """Share of texts whose own motion is among the nearest 1, 2, 3 of a pool.
 
-    Every round shuffles the pairs anew and cuts them into pools; pairs that do not fill a pool
-    are left out of that round. Equal distances count as a draw among them.
+    Every round shuffles the pairs and cuts them into pools; a rest that does not fill a pool is
+    left out. Ties share the rank.
 
     Args:
         texts: (N, D) embeddings.
         motions: (N, D) embeddings, row i belongs to text i.
-        rng: Where the shuffles come from.
+        rng: Source of the shuffles.
         pool: Pairs in a pool.
         rounds: Shuffles.
 
@@ -87,7 +87,7 @@ def r_precision(
 def _hits(distance: np.ndarray) -> np.ndarray:
     """(P, P) distances -> (P, 3) chance that the diagonal is within the first 1, 2, 3."""
     own = np.diagonal(distance)[:, None]
-    # Rounding must not decide between motions that are the same.
+    # Equal motions are ties despite rounding.
     tied = np.abs(distance - own) <= 1e-9 * np.maximum(own, 1e-9)
     before = ((distance < own) & ~tied).sum(1)
     share = (np.arange(1, TOP + 1) - before[:, None]) / tied.sum(1)[:, None]
@@ -104,9 +104,8 @@ def mm_dist(texts: np.ndarray, motions: np.ndarray) -> float:
 def fid(real: np.ndarray, made: np.ndarray) -> float:
     """Frechet distance of two gaussians fitted to the embeddings.
 
-    |mu_r - mu_m|^2 + tr(S_r + S_m - 2 (S_r S_m)^(1/2)). With fewer samples than dimensions the
-    covariances have no full rank; the formula holds, but its value is too high, and more so the
-    fewer the samples: compare only what was computed with equal numbers.
+    |mu_r - mu_m|^2 + tr(S_r + S_m - 2 (S_r S_m)^(1/2)). With few samples the value is too high:
+    compare only values of equal sample numbers.
 
     Args:
         real: (N, D) embeddings.
@@ -137,12 +136,12 @@ def _matrix_root(a: np.ndarray) -> np.ndarray:
 
 
 def diversity(motions: np.ndarray, pairs: int, rng: np.random.Generator) -> float:
-    """Mean distance of random pairs of motions; no motion is in two pairs.
+    """Mean distance of disjoint random pairs of motions.
 
     Args:
         motions: (N, D) embeddings.
         pairs: Number of pairs, at most N // 2.
-        rng: Where the pairs come from.
+        rng: Source of the pairs.
     """
     if not 1 <= pairs <= len(motions) // 2:
         raise ConfigError(f"{pairs} pairs need twice as many motions, there are {len(motions)}")
@@ -151,11 +150,11 @@ def diversity(motions: np.ndarray, pairs: int, rng: np.random.Generator) -> floa
 
 
 def multimodality(groups: np.ndarray, rng: np.random.Generator) -> float:
-    """Mean distance of random pairs of motions made from one text, over the texts.
+    """Mean distance of random pairs of motions of one text, over the texts.
 
     Args:
         groups: (C, S, D) embeddings of S >= 2 motions of each of C texts.
-        rng: Where the S // 2 disjoint pairs of each text come from.
+        rng: Source of the S // 2 disjoint pairs of each text.
     """
     if groups.ndim != 3 or groups.shape[0] < 1 or groups.shape[1] < 2:
         raise ConfigError(f"groups must be (C, S >= 2, D), got {groups.shape}")

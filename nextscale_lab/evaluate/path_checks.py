@@ -1,12 +1,13 @@
-"""Checks on where a person goes and turns: walking, running, circles, turns, jumps, hops."""
+"""Checks on paths: walking, running, circles, turns, jumps, hops."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
-from nextscale_core.exceptions import ConfigError
-from nextscale_lab.data.tracks import Tracks, runs_of
-from nextscale_lab.evaluate.check_registry import Verdict, check
+from nextscale_lab.data.tracks import SIDES, Tracks, runs_of
+from nextscale_lab.evaluate.check_registry import CheckResult, Side, check
 
 _DIRECTIONS = {
     "forward": (1.0, 0.0),
@@ -20,34 +21,26 @@ _DIRECTIONS = {
 def travel(
     tracks: Tracks,
     *,
-    direction: str,
+    direction: Literal["forward", "backward", "left", "right", "sideways"],
     min_distance: float,
     min_speed: float,
     max_speed: float,
     max_angle_deg: float = 45.0,
     min_steps: int = 2,
-) -> Verdict:
-    """Goes some distance in a direction of the own body, on alternating feet.
+) -> CheckResult:
+    """Travels in a direction relative to the body on alternating feet.
 
     Args:
         tracks: The motion.
-        direction: 'forward', 'backward', 'left', 'right', or 'sideways' for either side.
-        min_distance: Way covered in one stretch [m].
-        min_speed: Speed over the best 0.6 s of the stretch, at least [m/s].
-        max_speed: Speed over the whole stretch, at most [m/s].
-        max_angle_deg: Largest angle between velocity and direction [deg].
-        min_steps: Times that one foot overtakes or parts from the other, in the whole stretch.
+        direction: Direction; 'sideways' for either side.
+        min_distance: Distance in one stretch [m].
+        min_speed: Speed over the fastest 0.6 s of the stretch [m/s].
+        max_speed: Speed over the whole stretch [m/s].
+        max_angle_deg: Angle between velocity and direction [deg].
+        min_steps: Swings of the feet past or away from each other in the stretch.
     """
-    if direction == "sideways":
-        names: tuple[str, ...] = ("left", "right")
-    elif direction in _DIRECTIONS:
-        names = (direction,)
-    else:
-        raise ConfigError(
-            f"travel: direction must be forward, backward, left, right or sideways, "
-            f"got {direction!r}"
-        )
-    best = Verdict(False, {"distance": 0.0, "speed": 0.0, "steps": 0})
+    names: tuple[str, ...] = SIDES if direction == "sideways" else (direction,)
+    best = CheckResult(False, {"distance": 0.0, "speed": 0.0, "steps": 0})
     for name in names:
         axis = np.array(_DIRECTIONS[name])
         along = tracks.velocity[:, :2] @ axis
@@ -67,23 +60,18 @@ def travel(
             )
             if (passed, distance) > (best.passed, best.figures["distance"]):
                 figures = {"distance": distance, "speed": speed, "top": top, "steps": steps}
-                best = Verdict(passed, figures)
+                best = CheckResult(passed, figures)
     return best
 
 
 def _steps(tracks: Tracks, first: int, end: int) -> int:
-    """Swings of the feet past or away from each other: reversals of their distance vector."""
+    """Swings of the feet past or away from each other: reversals of their difference."""
     apart = tracks.local(tracks.joint("left_ankle") - tracks.joint("right_ankle"))[first:end, :2]
     return max(swings(apart[:, 0], 0.12), swings(apart[:, 1], 0.12))
 
 
 def swings(signal: np.ndarray, size: float) -> int:
-    """Number of monotonic stretches of a signal that span at least `size`.
-
-    Args:
-        signal: (T,) any signal.
-        size: Smallest rise or fall that counts, in the signal's unit.
-    """
+    """Number of monotonic stretches of a (T,) signal with a rise or fall of at least `size`."""
     count, turn, low, high = 0, 0, signal[0], signal[0]
     for value in signal:
         low, high = min(low, value), max(high, value)
@@ -105,16 +93,16 @@ def turn(
     min_degrees: float,
     max_degrees: float = 1e9,
     within_seconds: float = 4.0,
-    side: str = "any",
-) -> Verdict:
-    """The body turns by an angle, at once.
+    side: Side = "any",
+) -> CheckResult:
+    """The body turns by an angle.
 
     Args:
         tracks: The motion.
-        min_degrees: Net change of heading inside some window of `within_seconds` [deg].
-        max_degrees: Net change of heading over the whole clip, at most [deg].
+        min_degrees: Change of heading in a window [deg].
+        max_degrees: Net change of heading over the whole clip [deg].
         within_seconds: Length of the window [s].
-        side: 'left', 'right', or 'any'.
+        side: Direction of the turn.
     """
     heading = np.rad2deg(tracks.smooth(tracks.hip_heading, 0.15))
     window = min(tracks.frames(within_seconds), len(heading))
@@ -125,11 +113,9 @@ def turn(
     net = float(abs(heading[-1] - heading[0]))
     figures = {"left_deg": left, "right_deg": right, "net_deg": net}
     turned = {"left": left, "right": right, "any": max(left, right)}
-    if side not in turned:
-        raise ConfigError(f"turn: side must be left, right or any, got {side!r}")
     opposite = {"left": right, "right": left, "any": 0.0}[side]
     passed = min_degrees <= turned[side] and net <= max_degrees and turned[side] > opposite
-    return Verdict(passed, figures)
+    return CheckResult(passed, figures)
 
 
 @check
@@ -138,19 +124,19 @@ def circle(
     *,
     min_degrees: float,
     min_width: float,
-    side: str = "any",
+    side: Side = "any",
     min_speed: float = 0.2,
-) -> Verdict:
-    """Walks or runs along a curve that closes: path and body turn the same way.
+) -> CheckResult:
+    """Walks or runs along a closed curve: path and body turn together.
 
     Args:
         tracks: The motion.
-        min_degrees: Net turn of the path in one moving stretch [deg].
-        min_width: Smaller side of the path's bounding box [m]; a spin on the spot has none.
-        side: 'left' (counterclockwise), 'right' (clockwise) or 'any'.
-        min_speed: Speed that counts as moving [m/s].
+        min_degrees: Turn of path and body in one moving stretch [deg].
+        min_width: Smaller side of the path's bounding box [m].
+        side: 'left' is counterclockwise.
+        min_speed: Minimum speed of movement [m/s].
     """
-    best = Verdict(False, {"turn_deg": 0.0, "width": 0.0})
+    best = CheckResult(False, {"turn_deg": 0.0, "width": 0.0})
     root = tracks.root[:, :2]
     course = tracks.rate(tracks.smooth(root, 0.3))
     for first, end in runs_of(tracks.speed > min_speed, tracks.frames(1.0), tracks.frames(0.5)):
@@ -161,34 +147,34 @@ def circle(
         turned = min(total, body)
         passed = turned >= min_degrees and width >= min_width
         if (passed, turned) > (best.passed, best.figures["turn_deg"]):
-            best = Verdict(passed, {"turn_deg": turned, "width": width})
+            best = CheckResult(passed, {"turn_deg": turned, "width": width})
     return best
 
 
 def _widest(angle: np.ndarray, side: str) -> float:
-    """Largest turn between an earlier and a later frame, towards a side [same unit]."""
+    """Maximum turn between an earlier and a later frame, towards a side [same unit]."""
     left = float((angle - np.minimum.accumulate(angle)).max())
     right = float((np.maximum.accumulate(angle) - angle).max())
     return {"left": left, "right": right}.get(side, max(left, right))
 
 
 @check
-def figure_eight(tracks: Tracks, *, min_degrees: float, min_width: float) -> Verdict:
+def figure_eight(tracks: Tracks, *, min_degrees: float, min_width: float) -> CheckResult:
     """Walks or runs a loop to the left and a loop to the right.
 
     Args:
         tracks: The motion.
-        min_degrees: Turn of the body to the left, and of as much to the right, while moving [deg].
+        min_degrees: Turn of the body to the left, and to the right, while moving [deg].
         min_width: Smaller side of the path's bounding box [m].
     """
-    best = Verdict(False, {"turn_deg": 0.0, "width": 0.0})
+    best = CheckResult(False, {"turn_deg": 0.0, "width": 0.0})
     for first, end in runs_of(tracks.speed > 0.2, tracks.frames(1.0), tracks.frames(0.5)):
         body = np.rad2deg(tracks.smooth(tracks.heading, 0.2)[first:end])
         turned = min(_widest(body, "left"), _widest(body, "right"))
         width = float(np.ptp(tracks.root[first:end, :2], axis=0).min())
         passed = turned >= min_degrees and width >= min_width
         if (passed, turned) > (best.passed, best.figures["turn_deg"]):
-            best = Verdict(passed, {"turn_deg": turned, "width": width})
+            best = CheckResult(passed, {"turn_deg": turned, "width": width})
     return best
 
 
@@ -201,26 +187,23 @@ def jump(
     min_height_ratio: float = 0.0,
     min_count: int = 1,
     max_count: int = 1000,
-    same_feet: str = "no",
+    same_feet: Literal["yes", "no"] = "no",
     min_distance: float = 0.0,
     min_turn_deg: float = 0.0,
-) -> Verdict:
+) -> CheckResult:
     """Leaves the floor with both feet and lands again.
 
     Args:
         tracks: The motion.
-        min_rise: Rise of the pelvis from the crouch before to the top of the flight [m].
+        min_rise: Rise of the pelvis from the crouch to the top of the flight [m].
         min_air_seconds: Time without a foot on the floor [s].
-        min_height_ratio: Pelvis at the top over its standing height.
-        min_count: Fewest such flights.
-        max_count: Most such flights.
-        same_feet: 'yes' when one must land on a foot one left from, as in a hop; running, where
-            the other foot lands, then does not count.
-        min_distance: Way of the pelvis over the floor from take-off to landing [m].
-        min_turn_deg: Turn of the hips around each flight [deg].
+        min_height_ratio: Pelvis height at the top relative to standing.
+        min_count: Minimum number of flights.
+        max_count: Maximum number of flights.
+        same_feet: 'yes' to require landing on a foot of the take-off, unlike in running.
+        min_distance: Ground distance of the pelvis from take-off to landing [m].
+        min_turn_deg: Turn of the hips in each flight [deg].
     """
-    if same_feet not in ("yes", "no"):
-        raise ConfigError(f"jump: same_feet must be yes or no, got {same_feet!r}")
     height = tracks.pelvis_height
     lowest = tracks.smooth(tracks.lowest_foot, 0.05)
     before = tracks.frames(0.5)
@@ -239,7 +222,7 @@ def jump(
         count += bool(high and covered >= min_distance and turned >= min_turn_deg)
         top_rise, air = max(top_rise, rise), max(air, seconds)
     figures = {"count": count, "rise": top_rise, "air_seconds": air}
-    return Verdict(min_count <= count <= max_count, figures)
+    return CheckResult(min_count <= count <= max_count, figures)
 
 
 def _lands_as_it_left(tracks: Tracks, first: int, end: int) -> bool:

@@ -1,7 +1,7 @@
-"""Is a motion physically plausible? Feet, floor, smoothness and bones.
+"""Physical plausibility of motions: feet, floor, smoothness and bones.
 
-Every figure is computed from joint positions alone, the same way for recorded, reconstructed and
-generated motion, and is to be read beside the one of recorded motion.
+Metrics are computed from joint positions alone, and are to be compared with those of recorded
+motion.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.skeleton import JOINT_INDEX, bone_lengths
 
 CONTACT_HEIGHT = 0.05
-"""The ball of a foot below this height touches the floor [m]."""
+"""Maximum height of the ball of a foot in contact with the floor [m]."""
 
 SKATE_SPEED = 0.5
-"""A foot on the floor that is faster slides [m/s]: 2.5 cm in a frame of 1/20 s."""
+"""Maximum speed of a foot in contact without sliding [m/s]: 2.5 cm per frame at 20 fps."""
 
 _BALLS = (JOINT_INDEX["left_foot"], JOINT_INDEX["right_foot"])
 _MIN_FRAMES = 4
@@ -27,18 +27,16 @@ _MIN_FRAMES = 4
 
 @dataclass(frozen=True)
 class Physics:
-    """Figures of one clip.
+    """Physical metrics of one clip.
 
     Attributes:
-        foot_skate_ratio: Share of frames in which a foot on the floor (below 5 cm in this frame
-            and the next) moves more than 2.5 cm over it (Karunratanakul et al., "Guided Motion
-            Diffusion", ICCV 2023).
-        contact_speed_mps: Mean speed over the floor of a foot that touches it [m/s]; NaN when
-            none does.
-        ground_penetration_mm: Mean over the frames of the depth of the lowest joint below the
-            floor [mm].
-        jerk_mps3: Mean size of the third derivative of the joints' positions [m/s^3].
-        bone_deviation_mm: Mean distance of the bones' lengths to their median over time [mm].
+        foot_skate_ratio: Share of frames in which a foot in contact (below 5 cm in this frame and
+            the next) moves more than 2.5 cm (Karunratanakul et al., "Guided Motion Diffusion",
+            ICCV 2023).
+        contact_speed_mps: Mean ground speed of feet in contact [m/s]; NaN without contact.
+        ground_penetration_mm: Mean depth of the lowest joint below the floor [mm].
+        jerk_mps3: Mean norm of the third derivative of joint positions [m/s^3].
+        bone_deviation_mm: Mean deviation of bone lengths from their median over time [mm].
     """
 
     foot_skate_ratio: float
@@ -49,17 +47,14 @@ class Physics:
 
 
 NAMES: tuple[str, ...] = tuple(field.name for field in fields(Physics))
-"""Names of the columns of `physics_table`."""
+"""Column names of `physics_table`."""
 
 
 def measure(clip: MotionClip) -> Physics:
-    """Physical figures of a motion.
-
-    Args:
-        clip: Floor at z = 0; at least 4 frames.
+    """Physical metrics of a motion with the floor at z = 0.
 
     Raises:
-        InvalidMotionError: fewer than 4 frames, which have no third derivative.
+        InvalidMotionError: fewer than 4 frames, too few for the jerk.
     """
     if len(clip) < _MIN_FRAMES:
         raise InvalidMotionError(f"physics needs {_MIN_FRAMES} frames, the clip has {len(clip)}")
@@ -82,5 +77,5 @@ def measure(clip: MotionClip) -> Physics:
 
 
 def physics_table(clips: Sequence[MotionClip]) -> np.ndarray:
-    """(N, 5) figures of N clips, columns as in `NAMES`."""
+    """(N, 5) metrics of N clips, columns as in `NAMES`."""
     return np.array([astuple(measure(clip)) for clip in clips], dtype=np.float64)

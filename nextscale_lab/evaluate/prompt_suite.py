@@ -1,132 +1,141 @@
-"""The prompt battery: plain sentences, each with a geometric check of what it says.
+"""The prompt suite: plain sentences, each with a geometric check of the motion it describes.
 
-A figure of the battery is worth something only beside the same figure for recorded motion:
-`real_rates` applies each check to the clips whose captions say the sentence.
+A pass rate is meaningful only beside the same rate for recorded motion: `real_rates` applies each
+check to the recorded clips whose captions match the sentence.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
+
+from pydantic import Field, StrictBool, StrictFloat, StringConstraints
+from pydantic.dataclasses import dataclass
 
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.motion.clip import CaptionedClip, MotionClip
 from nextscale_core.yaml_files import read_yaml
 from nextscale_lab import CONFIG
+from nextscale_lab.captions.descriptions import sentence_from_description
+from nextscale_lab.data.cmu import CmuFolder
 from nextscale_lab.data.mirror import mirror_clip, mirror_text
 from nextscale_lab.evaluate.checks import apply_check, validate_thresholds
-from nextscale_lab.evaluate.report import PromptSuiteReport, RealRate, SampleResult
+from nextscale_lab.evaluate.prompt_suite_report import PromptSuiteReport, RealRate, SampleResult
+from nextscale_lab.schema import CLOSED, validated
 
-DEFAULT_BATTERY = CONFIG / "prompt_suite.yaml"
+DEFAULT_PROMPT_SUITE = CONFIG / "prompt_suite.yaml"
 
-Progress = Callable[[int, int], None]
+_LONGEST_TRIAL = 20.0  # [s]
+
+_Text = Annotated[str, StringConstraints(pattern=r"\S")]
+
+Progress = Callable[[int, int], object]
 
 
 class Pipeline(Protocol):
-    """What the battery needs of `nextscale_core.pipeline.MotionPipeline`."""
+    """The part of `MotionPipeline` that the prompt suite uses."""
 
     def generate_batch(self, texts: Sequence[str], *, seeds: Sequence[int]) -> list[MotionClip]:
         """One motion per text and seed."""
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CLOSED)
 class CaptionQuery:
-    """Which recorded clips show what a sentence says, judged by their captions alone.
+    """Selection of the recorded clips that show the event of a sentence, by their captions.
 
     Attributes:
-        include: A caption says the thing when this is found in it (lower case).
-        exclude: A clip does not count when this is found in any of its captions; None for nothing.
-        agreement: Share of a clip's captions that must say the thing: people who watched the
-            same clip must agree, or the caption may be of a part that was cut away.
-        mirrored: Ask the mirrored clip and captions too: for sentences with a side.
-        window_seconds: The captions speak of a part of the clip only, so that one window of this
-            length has to pass [s]; None when the whole clip is checked.
+        include: Expression found in a matching caption (lower case).
+        exclude: Expression that excludes a clip when found in any of its captions.
+        agreement: Minimum share of matching captions of a clip; a single one may describe a part
+            of the recording outside of the clip.
+        mirrored: Also use the mirrored clip and captions; for sentences with a side.
+        window_seconds: Length of the window that has to pass [s], for captions of a part of the
+            clip; None to check the whole clip.
     """
 
     include: re.Pattern[str]
     exclude: re.Pattern[str] | None = None
-    agreement: float = 0.5
-    mirrored: bool = False
-    window_seconds: float | None = None
+    agreement: Annotated[StrictFloat, Field(ge=0, le=1)] = 0.5
+    mirrored: StrictBool = False
+    window_seconds: Annotated[StrictFloat, Field(gt=0)] | None = None
 
     def matches(self, captions: Sequence[str]) -> bool:
-        """Whether these captions of one clip say the thing."""
+        """Whether the captions of one clip match."""
         lowered = [caption.lower() for caption in captions]
         if not lowered or (self.exclude and any(map(self.exclude.search, lowered))):
             return False
-        saying = sum(bool(self.include.search(caption)) for caption in lowered)
-        return saying > 0 and saying / len(lowered) >= self.agreement
+        matching = sum(bool(self.include.search(caption)) for caption in lowered)
+        return matching > 0 and matching / len(lowered) >= self.agreement
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CLOSED)
 class Prompt:
-    """One sentence of the battery.
+    """One sentence of the prompt suite.
 
     Attributes:
-        sentence: What the generator is told.
+        sentence: Input of the generator.
         kind: Group for the summary: 'direction', 'speed', 'jumps', 'arms', ...
         check: Name of a registered check.
         thresholds: Keyword arguments of the check.
-        real: Which recorded clips say the sentence; None when no query is given.
-        core: Part of the short battery.
-        other_words: The same said differently.
+        real: Query of matching recorded clips, if any.
+        core: Part of the short suite.
+        other_words: Other sentences of the same meaning.
     """
 
-    sentence: str
-    kind: str
+    sentence: _Text
+    kind: _Text
     check: str
     thresholds: dict[str, Any] = field(default_factory=dict)
     real: CaptionQuery | None = None
-    core: bool = False
-    other_words: tuple[str, ...] = ()
+    core: StrictBool = False
+    other_words: tuple[_Text, ...] = ()
+
+    def __post_init__(self) -> None:
+        validate_thresholds(self.check, self.thresholds)
 
     def reworded(self) -> tuple[Prompt, ...]:
-        """One item for each of the other wordings."""
+        """One prompt for each of `other_words`."""
         return tuple(replace(self, sentence=words, other_words=()) for words in self.other_words)
+
+
+@dataclass(frozen=True, config=CLOSED)
+class _SuiteFile:
+    sentences: tuple[Prompt, ...]
 
 
 def load_prompt_suite(
     path: str | Path | None = None, *, core: bool = False, other_words: bool = False
 ) -> tuple[Prompt, ...]:
-    """Read and validate a battery.
+    """Read and validate a prompt suite.
 
     Args:
-        path: A YAML file; None for the one that comes with the package.
+        path: A YAML file; None for the one of the package.
         core: Only the sentences marked `core: true`.
-        other_words: The other wordings of the sentences in place of the sentences.
+        other_words: The sentences of `other_words` in place of the sentences themselves.
 
     Raises:
-        ConfigError: the file is missing, is no YAML, or has an unknown key, check or threshold.
+        ConfigError: the file is missing, is invalid YAML, or has an unknown key, check or
+            threshold.
     """
-    path = Path(path) if path is not None else DEFAULT_BATTERY
+    path = Path(path) if path is not None else DEFAULT_PROMPT_SUITE
     try:
         content = read_yaml(path)
     except ConfigError as error:
-        raise ConfigError(f"battery {error}") from error
-    if not isinstance(content, dict) or not isinstance(content.get("sentences"), list):
-        raise ConfigError(f"battery {path} must be a mapping with a list 'sentences'")
-    unknown = sorted(map(str, set(content) - {"sentences"}))
-    if unknown:
-        raise ConfigError(f"battery {path}: unknown key {unknown[0]!r}; there is: sentences")
-    items = []
-    for number, row in enumerate(content["sentences"], start=1):
-        try:
-            items.append(_item(row))
-        except ConfigError as error:
-            raise ConfigError(f"battery {path}, sentence {number}: {error}") from error
+        raise ConfigError(f"prompt suite {error}") from error
+    items = list(validated(_SuiteFile, content, f"prompt suite {path}").sentences)
     if other_words:
         items = [other for item in items for other in item.reworded()]
     doubled = {i.sentence for i in items if sum(j.sentence == i.sentence for j in items) > 1}
     if doubled:
-        raise ConfigError(f"battery {path} holds {min(doubled)!r} twice")
+        raise ConfigError(f"prompt suite {path} holds {min(doubled)!r} twice")
     chosen = tuple(item for item in items if item.core or not core)
     if not chosen:
         which = "core " * core + "sentence" + " in other words" * other_words
-        raise ConfigError(f"battery {path} holds no {which}")
+        raise ConfigError(f"prompt suite {path} holds no {which}")
     return chosen
 
 
@@ -144,7 +153,7 @@ def run_prompt_suite(
         pipeline: Makes motions from sentences.
         items: Sentences and checks.
         seeds: One sample per sentence and seed.
-        progress: Called with (samples done, samples in all) after every sentence.
+        progress: Called with (samples done, all samples) after every sentence.
         name: Name of the model in the report.
     """
     results: list[SampleResult] = []
@@ -152,9 +161,9 @@ def run_prompt_suite(
     for item in items:
         clips = pipeline.generate_batch([item.sentence] * len(seeds), seeds=list(seeds))
         for seed, clip in zip(seeds, clips, strict=True):
-            verdict = apply_check(item.check, clip, item.thresholds)
+            result = apply_check(item.check, clip, item.thresholds)
             results.append(
-                SampleResult(item.sentence, item.kind, seed, verdict.passed, dict(verdict.figures))
+                SampleResult(item.sentence, item.kind, seed, result.passed, dict(result.figures))
             )
         if progress:
             progress(len(results), total)
@@ -162,14 +171,14 @@ def run_prompt_suite(
 
 
 def real_rates(clips: Iterable[CaptionedClip], items: Sequence[Prompt]) -> dict[str, RealRate]:
-    """Pass rate of each check on the recorded clips that show what its sentence says.
+    """Pass rate of each check on the recorded clips that match its sentence.
 
     Args:
         clips: Captioned recordings, all splits.
         items: Sentences and checks; those without a query are left out.
 
     Returns:
-        Sentence -> rate, with the ids of the clips that fail ('~' before the id: mirrored).
+        Rate by sentence, with the ids of failing clips ('~' before the id of a mirrored clip).
     """
     passed: dict[str, list[str]] = {item.sentence: [] for item in items if item.real}
     failed: dict[str, list[str]] = {sentence: [] for sentence in passed}
@@ -209,69 +218,23 @@ def _views(
         yield "~", captions, mirror_clip(recorded.clip)
 
 
-def _item(row: object) -> Prompt:
-    optional = {"thresholds", "real", "core", "other_words"}
-    row = _mapping(row, {"sentence", "kind", "check"}, optional)
-    for key in ("sentence", "kind", "check"):
-        if not isinstance(row[key], str) or not row[key].strip():
-            raise ConfigError(f"{key} must be text, got {row[key]!r}")
-    thresholds = row.get("thresholds") or {}
-    if not isinstance(thresholds, dict):
-        raise ConfigError(f"thresholds must be a mapping, got {thresholds!r}")
-    validate_thresholds(row["check"], thresholds)
-    core = row.get("core", False)
-    if not isinstance(core, bool):
-        raise ConfigError(f"core must be true or false, got {core!r}")
-    real = _query(row["real"]) if row.get("real") is not None else None
-    words = row.get("other_words") or []
-    if not isinstance(words, list) or any(not isinstance(w, str) or not w.strip() for w in words):
-        raise ConfigError(f"other_words must be a list of sentences, got {words!r}")
-    return Prompt(row["sentence"], row["kind"], row["check"], thresholds, real, core, tuple(words))
+def recorded_clips(folder: str | Path) -> Iterator[CaptionedClip]:
+    """All captioned clips of a CMU folder, then other trials of up to 20 s.
 
+    Captions of a trial are its description in plain English and its KIT-ML sentences. The
+    description of a longer trial lists many actions or only the first.
 
-def _query(row: object) -> CaptionQuery:
-    row = _mapping(row, {"include"}, {"exclude", "agreement", "mirrored", "window_seconds"})
-    agreement = row.get("agreement", 0.5)
-    if isinstance(agreement, bool) or not isinstance(agreement, int | float):
-        raise ConfigError(f"agreement must be a number from 0 to 1, got {agreement!r}")
-    if not 0 <= agreement <= 1:
-        raise ConfigError(f"agreement must be a number from 0 to 1, got {agreement!r}")
-    mirrored = row.get("mirrored", False)
-    if not isinstance(mirrored, bool):
-        raise ConfigError(f"mirrored must be true or false, got {mirrored!r}")
-    window = row.get("window_seconds")
-    if window is not None and (isinstance(window, bool) or not isinstance(window, int | float)):
-        raise ConfigError(f"window_seconds must be a number above 0, got {window!r}")
-    if window is not None and window <= 0:
-        raise ConfigError(f"window_seconds must be a number above 0, got {window!r}")
-    exclude = row.get("exclude")
-    return CaptionQuery(
-        _pattern("include", row["include"]),
-        _pattern("exclude", exclude) if exclude is not None else None,
-        float(agreement),
-        mirrored,
-        None if window is None else float(window),
-    )
-
-
-def _pattern(key: str, text: object) -> re.Pattern[str]:
-    if not isinstance(text, str):
-        raise ConfigError(f"{key} must be a regular expression, got {text!r}")
-    try:
-        return re.compile(text)
-    except re.error as error:
-        raise ConfigError(f"{key} {text!r} is no regular expression: {error}") from error
-
-
-def _mapping(row: object, needed: set[str], allowed: set[str]) -> dict[str, Any]:
-    if not isinstance(row, dict):
-        raise ConfigError(f"must be a mapping, got {row!r}")
-    for key in row:
-        if key not in needed | allowed:
-            raise ConfigError(
-                f"unknown key {key!r}; there are: {', '.join(sorted(needed | allowed))}"
-            )
-    missing = sorted(needed - set(row))
-    if missing:
-        raise ConfigError(f"{missing[0]!r} is missing")
-    return row
+    Raises:
+        MotionFileError: the folder is incomplete or malformed.
+    """
+    data = CmuFolder(folder)
+    yield from data.clips()
+    cut = data.spans("train", "val", "test")
+    for trial in data.trials.values():
+        if trial.name in cut or not trial.descriptions:
+            continue
+        first, *others = trial.descriptions
+        captions = (*sentence_from_description(first)[:1], *others)
+        clip = data.trial_clip(trial)
+        if captions and clip.seconds <= _LONGEST_TRIAL:
+            yield CaptionedClip(trial.name, "trial", captions, clip.with_text(captions[0]))

@@ -1,4 +1,4 @@
-"""The recorded clips that generated motion is measured against, and their reconstruction."""
+"""Recorded clips as the reference of metrics, and their reconstruction."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 
 SPLITS = ("val", "test")
 MIN_FRAMES, MAX_FRAMES = 20, 196
-"""Clips of fewer frames of features are left out, longer ones are cut, as in HumanML3D."""
+"""Limits of the length [frames]: shorter clips are left out, longer ones cut (HumanML3D)."""
 
 MIN_CLIPS = 8
-"""With fewer clips no figure means anything."""
+"""Minimum number of clips for metrics."""
 
 
 @dataclass(frozen=True)
 class ReferenceClip:
-    """A recorded clip as it is measured.
+    """A recorded clip.
 
     Attributes:
         id: Name in its data set.
-        captions: Sentences that the model can read, at least one.
+        captions: Valid sentences, at least one.
         clip: The motion, at most 197 frames.
-        features: (T, 263) HumanML3D features of it.
+        features: (T, 263) HumanML3D features.
     """
 
     id: str
@@ -46,14 +46,14 @@ class ReferenceClip:
 
 
 @dataclass(frozen=True)
-class Reconstruction:
+class ReconstructedClip:
     """A clip after encoding and decoding.
 
     Attributes:
-        clip: What the pipeline makes of the clip's tokens, clean-up included.
+        clip: The decoded clip after clean-up.
         mpjpe_mm: Mean error of the 22 joints before clean-up, with the root's ground position
-            and heading aligned in every frame, as in the tokenizer's training [mm].
-        frames: Frames over which the error was taken.
+            and heading aligned in every frame [mm].
+        frames: Number of frames of the error.
     """
 
     clip: MotionClip
@@ -61,7 +61,7 @@ class Reconstruction:
     frames: int
 
 
-Reconstruct = Callable[[MotionClip], Reconstruction]
+Reconstruct = Callable[[MotionClip], ReconstructedClip]
 
 
 def reference_clips(folder: str | Path, split: str) -> tuple[ReferenceClip, ...]:
@@ -72,12 +72,12 @@ def reference_clips(folder: str | Path, split: str) -> tuple[ReferenceClip, ...]
         split: 'val' or 'test'.
 
     Raises:
-        ConfigError: another split, or fewer than 8 usable clips in it.
-        MotionFileError: no such folder, or neither of the two formats.
+        ConfigError: another split, or fewer than 8 valid clips in it.
+        MotionFileError: the folder is missing or of neither format.
     """
     if split not in SPLITS:
         raise ConfigError(
-            f"split must be val or test, got {split!r}: figures on trained clips mean nothing"
+            f"split must be val or test, got {split!r}: metrics on training clips are meaningless"
         )
     out = []
     for item in _open(Path(folder), split):
@@ -114,22 +114,22 @@ def _readable(caption: str) -> bool:
 
 
 def pipeline_reconstruction(pipeline: MotionPipeline) -> Reconstruct:
-    """Encoding and decoding by a pipeline, with its clean-up."""
+    """Encoding and decoding by a pipeline, with clean-up."""
     import torch
 
     from nextscale_core.pipeline import decode_clip
 
-    def reconstruct(clip: MotionClip) -> Reconstruction:
+    def reconstruct(clip: MotionClip) -> ReconstructedClip:
         features = clip_to_features(clip)
         tokens = pipeline.encode(clip)
         latents = len(features) // pipeline.tokenizer.frames_per_latent
         decoded = pipeline.tokenizer.decode([row[None] for row in tokens], latents)[0]
         delta = decoded.float().cpu() - torch.from_numpy(features[: len(decoded)])
         error = delta[:, POSITIONS].reshape(len(delta), NUM_JOINTS - 1, 3).norm(dim=-1).mean()
-        # The root is aligned on the ground and counts as exact, one joint of 22.
+        # The aligned root has no error and is one of 22 joints.
         mpjpe = float(error) * (NUM_JOINTS - 1) / NUM_JOINTS * 1000
-        # The pipeline's own way from tokens to a clip, so that the row shows what users get.
+        # Decoded as by the pipeline, including clean-up.
         shown = decode_clip(pipeline.tokenizer, tokens, latents, clip.text, 0)
-        return Reconstruction(shown, mpjpe, len(delta))
+        return ReconstructedClip(shown, mpjpe, len(delta))
 
     return reconstruct

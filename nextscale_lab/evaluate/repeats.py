@@ -1,4 +1,4 @@
-"""Rows of the report: one draw of captions and motions a repeat, and every figure of it."""
+"""Rows of the report: metrics over repeats with random captions and motions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nextscale_core.motion.features import clip_to_features
 from nextscale_lab.evaluate.evaluation_report import EvaluationRow
 from nextscale_lab.evaluate.evaluator import Evaluator, embed_motions, embed_texts
 from nextscale_lab.evaluate.metrics import (
-    Figure,
+    MetricValue,
     diversity,
     fid,
     mm_dist,
@@ -26,20 +26,20 @@ from nextscale_lab.evaluate.reference import ReferenceClip
 
 POOL_SIZE = 32
 RANKINGS = 256
-"""Texts that each repeat ranks at least."""
+"""Minimum number of ranked texts per repeat."""
 DIVERSITY_PAIRS = 300
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How much is generated and how often it is measured.
+class EvaluationPlan:
+    """Numbers of motions and repeats.
 
     Attributes:
-        repeats: Repeats of every figure.
-        generations: Motions that a model makes for each clip.
+        repeats: Repeats of every metric.
+        generations: Generated motions per clip.
         captions: Captions for MultiModality.
-        motions: Motions of each of those captions.
-        seed: First of all seeds; the same seed gives every model the same captions and seeds.
+        motions: Motions per such caption.
+        seed: First random seed; equal seeds give all models equal captions and seeds.
         batch: Motions generated at once.
     """
 
@@ -60,7 +60,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Draw:
-    """What one repeat measures: (N, D), (N, D) and (N, K) of physics."""
+    """Data of one repeat: (N, D) texts, (N, D) motions and (N, K) physics."""
 
     texts: np.ndarray
     motions: np.ndarray
@@ -69,16 +69,18 @@ class Draw:
 
 @dataclass(frozen=True)
 class Embedded:
-    """Motions after all that is slow: (..., D) embeddings and (..., K) physics."""
+    """(..., D) embeddings and (..., K) physics of motions."""
 
     embeddings: np.ndarray
     physics: np.ndarray
 
 
 class Bench:
-    """The recorded clips, embedded once, and the rows that are measured against them."""
+    """The embedded recorded clips and the measurement of rows against them."""
 
-    def __init__(self, clips: Sequence[ReferenceClip], evaluator: Evaluator, plan: Plan) -> None:
+    def __init__(
+        self, clips: Sequence[ReferenceClip], evaluator: Evaluator, plan: EvaluationPlan
+    ) -> None:
         self.clips, self.evaluator, self.plan = clips, evaluator, plan
         sentences = [caption for clip in clips for caption in clip.captions]
         self._counts = np.array([len(clip.captions) for clip in clips])
@@ -98,11 +100,11 @@ class Bench:
         return Embedded(embed_motions(self.evaluator, features), physics_table(clips))
 
     def captions(self, rng: np.random.Generator) -> np.ndarray:
-        """(N,) place of one random caption of each clip, among those of its clip."""
+        """(N,) index of a random caption of each clip."""
         return rng.integers(self._counts)
 
     def recorded(self, made: Embedded) -> Callable[[np.random.Generator], Draw]:
-        """One motion for each clip, with a random caption of it."""
+        """Draws of one motion per clip with a random caption."""
 
         def draw(rng: np.random.Generator) -> Draw:
             rows = self._firsts + self.captions(rng)
@@ -113,7 +115,7 @@ class Bench:
     def generated(
         self, chosen: np.ndarray, made: Embedded
     ) -> Callable[[np.random.Generator], Draw]:
-        """Motions (G, N, ...) made from captions `chosen` (G, N): one of G for each clip."""
+        """Draws of one of G motions per clip, from motions (G, N, ...) of captions (G, N)."""
         texts = self._sentences[self._firsts + chosen]
         places = np.arange(len(self.clips))
 
@@ -131,7 +133,7 @@ class Bench:
         groups: np.ndarray | None = None,
         mpjpe: float | None = None,
     ) -> EvaluationRow:
-        """All figures over all repeats."""
+        """Metrics over all repeats."""
         values: dict[str, list[float]] = {}
 
         def note(name: str, value: float) -> None:
@@ -139,7 +141,7 @@ class Bench:
 
         for repeat in range(self.plan.repeats):
             drawn = draw(np.random.default_rng([self.plan.seed, repeat, 0]))
-            # Every row sees the same shuffles, so that rows differ by their motions only.
+            # The same shuffles for every row.
             rng = np.random.default_rng([self.plan.seed, repeat, 1])
             shares = r_precision(
                 drawn.texts, drawn.motions, rng, pool=self.pool, rounds=self.rounds
@@ -155,23 +157,10 @@ class Bench:
                 known = column[np.isfinite(column)]
                 if len(known):
                     note(name, known.mean())
-        first, second, third = (Figure.of(values[f"top{place}"]) for place in (1, 2, 3))
-        ratio = [jerk / self._jerk for jerk in values["jerk_mps3"]] if self._jerk > 0 else None
-        return EvaluationRow(
-            r_precision=(first, second, third),
-            fid=Figure.of(values["fid"]),
-            mm_dist=Figure.of(values["mm_dist"]),
-            diversity=Figure.of(values["diversity"]),
-            multimodality=Figure.of(values["multimodality"]) if groups is not None else None,
-            foot_skate_ratio=Figure.of(values["foot_skate_ratio"]),
-            contact_speed_mps=_if_known(values.get("contact_speed_mps")),
-            ground_penetration_mm=Figure.of(values["ground_penetration_mm"]),
-            jerk_mps3=Figure.of(values["jerk_mps3"]),
-            jerk_ratio=_if_known(ratio),
-            bone_deviation_mm=Figure.of(values["bone_deviation_mm"]),
-            mpjpe_mm=None if mpjpe is None else Figure(mpjpe, 0.0),
-        )
-
-
-def _if_known(values: list[float] | None) -> Figure | None:
-    return Figure.of(values) if values else None
+        if self._jerk > 0:
+            values["jerk_ratio"] = [jerk / self._jerk for jerk in values["jerk_mps3"]]
+        metrics = {name: MetricValue.of(own) for name, own in values.items()}
+        first, second, third = (metrics.pop(f"top{place}") for place in (1, 2, 3))
+        if mpjpe is not None:
+            metrics["mpjpe_mm"] = MetricValue(mpjpe, 0.0)
+        return EvaluationRow((first, second, third), **metrics)

@@ -1,8 +1,7 @@
-"""The retrieval baseline: play the training motion whose caption is nearest to the sentence.
+"""Retrieval baseline: the training motion whose caption is nearest to the sentence.
 
-It is what a user could do without any model of motion. Every generator has to be held against
-it: its motions are real, so its figures of realism are hard to beat, while it can neither join
-actions that were not recorded together nor fit a motion to a length.
+Its motions are recorded, so that its metrics of realism are hard to beat; it can neither combine
+actions that were not recorded together nor adapt a motion to a duration.
 """
 
 from __future__ import annotations
@@ -26,25 +25,24 @@ from nextscale_core.text.validation import validate_sentence
 from nextscale_lab.data.samples import Sample, captioned_samples, change_speed
 
 NEAR = 0.02
-"""Cosine below the best caption's at which another clip counts as just as near."""
+"""Maximum difference of cosines of equally near captions."""
 
 SLOWEST = 0.5
-"""A motion that is too short is played slower, down to this factor; then its last pose stays."""
+"""Minimum playback speed of a motion that is too short; then its last pose is held."""
 
 _CHUNK = 256
 
 
 class RetrievalBaseline:
-    """Finds motions by their captions; made to be called like `MotionPipeline`.
+    """Retrieval of motions by their captions, with the interface of `MotionPipeline`.
 
-    A sentence and the captions are compared by the cosine of their pooled features. Clips with a
-    caption within `NEAR` of the best one are equally good answers, among which the seed draws;
-    so an exact caption is answered by a clip that has it, or one whose caption says the same.
+    Sentence and captions are compared by the cosine of their pooled features. The seed draws
+    among clips with a caption within `NEAR` of the best one.
 
     Args:
         samples: Captioned training motions; those without captions are left out.
         encoder: Text encoder; by default that of the generators.
-        name: Name shown in reports.
+        name: Name in reports.
 
     Raises:
         MotionFileError: no sample has a caption.
@@ -59,7 +57,7 @@ class RetrievalBaseline:
         self.name = name
         self.samples = [sample for sample in samples if sample.captions]
         if not self.samples:
-            raise MotionFileError("retrieval needs motions with captions, there is none")
+            raise MotionFileError("retrieval needs motions with captions, got none")
         self.encoder = encoder or TextEncoder()
         captions = [caption for sample in self.samples for caption in sample.captions]
         self._owner = torch.tensor(
@@ -75,8 +73,8 @@ class RetrievalBaseline:
 
         Args:
             data: CMU or HumanML3D folder.
-            encoder: See the class.
-            mirror: Also the mirror images, which the generators are trained on too.
+            encoder: Text encoder; by default that of the generators.
+            mirror: Also add the mirror images, as in the training of generators.
         """
         return cls(captioned_samples(data, "train", mirror=mirror), encoder)
 
@@ -91,17 +89,16 @@ class RetrievalBaseline:
 
         Args:
             texts: B sentences.
-            seeds: B seeds; they draw among motions that are equally near.
-            seconds: One duration for all, or one for each; None plays a motion as long as it
-                is. A longer motion is cut at its end, a shorter one is played slower.
+            seeds: B seeds of the draw among equally near motions.
+            seconds: One duration for all, or one for each [s]; None keeps the recorded duration.
 
         Returns:
             B clips at 20 fps, cleaned up like generated ones: each starts above the origin,
             faces +x, floor at z = 0.
 
         Raises:
-            InvalidTextError: a sentence cannot be used.
-            ConfigError: other numbers of seeds or durations than of sentences.
+            InvalidTextError: a sentence is invalid.
+            ConfigError: different numbers of sentences, seeds and durations.
         """
         sentences = [validate_sentence(text) for text in texts]
         wanted = for_each(seconds, len(sentences))
@@ -114,7 +111,7 @@ class RetrievalBaseline:
             return []
         chosen = [
             self._pick(row, seed)
-            for row, seed in zip(self._likeness(sentences), seeds, strict=True)
+            for row, seed in zip(self._similarity(sentences), seeds, strict=True)
         ]
         return [
             self._clip(sample, length, sentence, int(seed))
@@ -122,11 +119,11 @@ class RetrievalBaseline:
         ]
 
     def nearest(self, text: str) -> list[Sample]:
-        """The samples that are equally near to a sentence, in the order of the data."""
-        (row,) = self._likeness([validate_sentence(text)])
+        """Equally near samples to a sentence, in the order of the data."""
+        (row,) = self._similarity([validate_sentence(text)])
         return [self.samples[i] for i in self._candidates(row)]
 
-    def _likeness(self, sentences: Sequence[str]) -> Tensor:
+    def _similarity(self, sentences: Sequence[str]) -> Tensor:
         """(B, samples) cosine of each sentence and the nearest caption of each sample."""
         cosine = self._pooled(sentences) @ self._table.T
         owner = self._owner.expand(len(sentences), -1)
@@ -134,12 +131,12 @@ class RetrievalBaseline:
         return empty.scatter_reduce(1, owner, cosine, "amax")
 
     @staticmethod
-    def _candidates(likeness: Tensor) -> list[int]:
-        near: list[int] = (likeness >= likeness.max() - NEAR).nonzero()[:, 0].tolist()
+    def _candidates(similarity: Tensor) -> list[int]:
+        near: list[int] = (similarity >= similarity.max() - NEAR).nonzero()[:, 0].tolist()
         return near
 
-    def _pick(self, likeness: Tensor, seed: int) -> Sample:
-        near = self._candidates(likeness)
+    def _pick(self, similarity: Tensor, seed: int) -> Sample:
+        near = self._candidates(similarity)
         return self.samples[near[int(np.random.default_rng(seed).integers(len(near)))]]
 
     def _pooled(self, sentences: Sequence[str]) -> Tensor:
@@ -158,12 +155,7 @@ class RetrievalBaseline:
 
 
 def fit_length(clip: MotionClip, frames: int) -> MotionClip:
-    """The same motion in that many frames: cut at its end, or played slower.
-
-    Args:
-        clip: Any motion.
-        frames: Frames wanted, at least 1.
-    """
+    """The same motion with `frames` (at least 1) frames: cut at its end, or played slower."""
     if len(clip) < frames:
         clip = change_speed(clip, max((len(clip) - 1) / (frames - 1), SLOWEST))
     clip = clip.slice(0, frames)

@@ -1,1 +1,1 @@
-"""The rows of docs/experiments.md: what is trained, how it is measured, what comes out."""
+"""The experiments of docs/experiments.md: settings, training, measurement and tables."""

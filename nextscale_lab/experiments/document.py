@@ -1,4 +1,4 @@
-"""Tables of the results, written into a document between its markers."""
+"""Markdown tables of the results, written between the markers of a document."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from nextscale_core.exceptions import ConfigError
-from nextscale_lab.experiments.results import Result
+from nextscale_lab.experiments.results import RowResult
 from nextscale_lab.experiments.settings import Row, Table
 from nextscale_lab.experiments.study import Study
 
@@ -23,13 +23,13 @@ COLUMNS: tuple[tuple[str, str, float, int], ...] = (
     ("multimodality", "MModality", 1, 3),
     ("foot_skate_ratio", "foot skating, % ↓", 100, 1),
 )
-"""Name in the results, head of the column, factor and decimals."""
+"""Name in the results, column header, factor and decimals."""
 
 NONE = "-"
 
 
 def mean_and_std(values: Sequence[float], factor: float = 1.0, decimals: int = 3) -> str:
-    """'0.412 ± 0.013': mean and sample standard deviation; the value alone when there is one."""
+    """Mean and sample standard deviation, '0.412 ± 0.013'; a single value alone."""
     if not values:
         return NONE
     scaled = factor * np.asarray(values, dtype=np.float64)
@@ -37,22 +37,17 @@ def mean_and_std(values: Sequence[float], factor: float = 1.0, decimals: int = 3
     return text if len(scaled) < 2 else f"{text} ± {scaled.std(ddof=1):.{decimals}f}"
 
 
-def figures_table(table: Table, study: Study, results: Mapping[str, list[Result]]) -> str:
-    """Markdown of one table: figures on test, then what each row cost.
+def metrics_table(table: Table, study: Study, results: Mapping[str, list[RowResult]]) -> str:
+    """Markdown of one table: metrics on test, then the cost of each row.
 
     Args:
-        table: Which rows, in which order.
-        study: For the rows' labels.
-        results: By row; rows without results say so.
+        table: Rows in order.
+        study: Study of the rows.
+        results: Results by row; may lack rows.
     """
     rows = [study.row(name) for name in table.rows]
     measured = [results.get(row.name, []) for row in rows]
-    heads = [
-        "row",
-        "seeds",
-        *(head for _, head, _, _ in COLUMNS),
-        "battery, % ↑",
-    ]
+    heads = ["row", "seeds", *(head for _, head, _, _ in COLUMNS), "battery, % ↑"]
     body = []
     for row, own in zip(rows, measured, strict=True):
         battery = [result.battery for result in own if result.battery is not None]
@@ -60,14 +55,7 @@ def figures_table(table: Table, study: Study, results: Mapping[str, list[Result]
             [
                 row.label,
                 str(len(own)) if own else "not run yet",
-                *(
-                    mean_and_std(
-                        [r.test[name] for r in own if name in r.test],
-                        factor,
-                        decimals,
-                    )
-                    for name, _, factor, decimals in COLUMNS
-                ),
+                *_cells([result.test for result in own]),
                 mean_and_std(battery, 100, 1),
             ]
         )
@@ -76,24 +64,28 @@ def figures_table(table: Table, study: Study, results: Mapping[str, list[Result]
     return "\n\n".join(part for part in parts if part)
 
 
-def _recorded(rows: Sequence[Row], measured: Sequence[list[Result]]) -> list[list[str]]:
-    """The recorded motions' own figures, once for each set of captions that the rows ask."""
-    groups: dict[tuple[int, int] | None, tuple[str, list[Result]]] = {}
+def _recorded(rows: Sequence[Row], measured: Sequence[list[RowResult]]) -> list[list[str]]:
+    """Rows of the recorded motions, one for each range of verbs of the rows."""
+    groups: dict[tuple[int, int] | None, tuple[str, list[RowResult]]] = {}
     for row, own in zip(rows, measured, strict=True):
         if len(own) > len(groups.get(row.verbs, ("", []))[1]):
             groups[row.verbs] = (row.label, own)
     out = []
     for label, own in groups.values():
-        cells = [
-            mean_and_std([r.real[name] for r in own if name in r.real], factor, decimals)
-            for name, _, factor, decimals in COLUMNS
-        ]
         name = "recorded motions" if len(groups) == 1 else f"recorded motions, {label}"
-        out.append([name, NONE, *cells, NONE])
+        out.append([name, NONE, *_cells([result.real for result in own]), NONE])
     return out
 
 
-def _costs(rows: Sequence[Row], measured: Sequence[list[Result]]) -> str:
+def _cells(values: Sequence[Mapping[str, float]]) -> list[str]:
+    """Cells of `COLUMNS` over the seeds."""
+    return [
+        mean_and_std([own[name] for own in values if name in own], factor, decimals)
+        for name, _, factor, decimals in COLUMNS
+    ]
+
+
+def _costs(rows: Sequence[Row], measured: Sequence[list[RowResult]]) -> str:
     heads = ["row", "parameters", "steps", "training, min", "tokenizer, mm", "passes", "guidance"]
     body = []
     for row, own in zip(rows, measured, strict=True):
@@ -116,8 +108,8 @@ def _costs(rows: Sequence[Row], measured: Sequence[list[Result]]) -> str:
     return _markdown([*heads, "CPU s a motion"], body) if body else ""
 
 
-def _notes(rows: Sequence[Row], measured: Sequence[list[Result]]) -> str:
-    """What the figures were measured on; one line where it is the same for all rows."""
+def _notes(rows: Sequence[Row], measured: Sequence[list[RowResult]]) -> str:
+    """Data of the metrics; one line if equal for all rows."""
     lines: dict[str, list[str]] = {}
     for row, own in zip(rows, measured, strict=True):
         if own:
@@ -133,18 +125,14 @@ def _markdown(heads: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in body)])
 
 
-def write_tables(document: Path, study: Study, results: Mapping[str, list[Result]]) -> list[str]:
-    """Put every table of a study between its markers in a document.
-
-    A table NAME stands between `<!-- table NAME -->` and `<!-- end NAME -->`; what stood there
-    is replaced, everything else stays as it is.
+def write_tables(document: Path, study: Study, results: Mapping[str, list[RowResult]]) -> list[str]:
+    """Replace the text between `<!-- table NAME -->` and `<!-- end NAME -->` by the tables.
 
     Returns:
-        Names of the tables written.
+        Names of the tables.
 
     Raises:
-        ConfigError: the document is missing, a marker is missing or stands twice, or a marker
-            names a table that the study does not have.
+        ConfigError: the document or a marker is missing, or a marker is duplicate or unknown.
     """
     try:
         text = document.read_text(encoding="utf-8")
@@ -162,7 +150,7 @@ def write_tables(document: Path, study: Study, results: Mapping[str, list[Result
             raise ConfigError(f"{document} must hold {begin} once and {end} once after it")
         before, rest = text.split(begin)
         _, after = rest.split(end)
-        content = figures_table(table, study, results)
+        content = metrics_table(table, study, results)
         text = f"{before}{begin}\n\n{content}\n\n{end}{after}"
     document.write_text(text, encoding="utf-8")
     return [table.name for table in study.tables]

@@ -1,4 +1,4 @@
-"""Measures a row with one seed: guidance chosen on val, figures on test, the battery."""
+"""Measurement of a row with one seed: guidance chosen on val, metrics on test, prompt suite."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ import torch
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.model.temporal_tokenizer import TemporalTokenizer
 from nextscale_core.motion.clip import MotionClip
-from nextscale_lab.captions.complexity import count_verbs
+from nextscale_lab.captions.verbs import count_verbs
 from nextscale_lab.data.samples import Sample
-from nextscale_lab.evaluate.benchmark import model_row
+from nextscale_lab.evaluate.benchmark import measure_model
 from nextscale_lab.evaluate.evaluation_report import EvaluationRow
 from nextscale_lab.evaluate.evaluator import Evaluator, embed_texts
-from nextscale_lab.evaluate.metrics import Figure
+from nextscale_lab.evaluate.metrics import MetricValue
 from nextscale_lab.evaluate.prompt_suite import load_prompt_suite, run_prompt_suite
 from nextscale_lab.evaluate.reference import ReferenceClip, reference_clips
-from nextscale_lab.evaluate.repeats import Bench, Plan
+from nextscale_lab.evaluate.repeats import Bench, EvaluationPlan
 from nextscale_lab.experiments.models import AnyPipeline, Models, load
-from nextscale_lab.experiments.results import Result
+from nextscale_lab.experiments.results import RowResult
 from nextscale_lab.experiments.settings import Row
 from nextscale_lab.train.tokenizer import evaluate_tokenizer
 
 _SEED_STRIDE = 100_000
-"""Seeds of sampling of one training seed and the next lie that far apart."""
+"""Distance of the sampling seeds of consecutive training seeds."""
 
 
 class Measurer:
-    """Measures rows; recorded clips are read once.
+    """Measurement of rows.
 
     Args:
         models: Trained models.
-        evaluator: The space to measure in.
+        evaluator: Text and motion encoder of the metrics.
         data: CMU or HumanML3D folder.
     """
 
@@ -49,13 +49,13 @@ class Measurer:
         self._choices: dict[tuple, tuple[float, dict[str, float]]] = {}
         self._clips = lru_cache(maxsize=None)(self._read_clips)
         self._tokenizer_facts = lru_cache(maxsize=None)(self._read_tokenizer_facts)
-        # Of the weights, not the name: an evaluator that was trained again is another one.
+        # A digest of embeddings distinguishes evaluators of the same name.
         words = embed_texts(evaluator, ["a person walks forward and sits down"])
         digest = hashlib.sha256(np.round(words, 4).tobytes()).hexdigest()[:16]
         self.evaluator_digest = f"{evaluator.name} {digest}"
 
     def settings(self, row: Row) -> dict[str, Any]:
-        """All that decides a row's figures, beside the seed."""
+        """Settings that determine a row's metrics, apart from the seed."""
         out: dict[str, Any] = {
             "kind": row.kind,
             "verbs": row.verbs,
@@ -69,15 +69,15 @@ class Measurer:
             out["single_scale"] = asdict(self.models.study.single_scale)
         return out
 
-    def measure(self, row: Row, seed: int) -> Result:
-        """Train what the row needs, choose its guidance on val, and measure it on test."""
+    def measure(self, row: Row, seed: int) -> RowResult:
+        """Train the row's models, choose its guidance on val, and measure it on test."""
         budget = dict(self.models.prepare(row, seed))
         guidance, val = self._choose(row, seed)
         model = _Timed(self.models.pipeline(row, seed, guidance))
         clips = self._clips("test", row.verbs)
         bench = Bench(clips, self.evaluator, self._plan(seed))
-        test = figures_of(model_row(bench, row.name, model, True))
-        real = figures_of(bench.row(bench.recorded(bench.real)))
+        test = means_of(measure_model(bench, row.name, model, True))
+        real = means_of(bench.row(bench.recorded(bench.real)))
         budget["motion_seconds"] = round(model.seconds / max(model.count, 1), 4)
         budget |= self._token_facts(row)
         about = {
@@ -91,17 +91,19 @@ class Measurer:
             "repeats": self.measuring.repeats,
         }
         battery = self._battery(row, model, seed)
-        return Result(
+        return RowResult(
             row.name, seed, self.settings(row), budget, guidance, val, test, real, battery, about
         )
 
-    def _plan(self, seed: int) -> Plan:
+    def _plan(self, seed: int) -> EvaluationPlan:
         m = self.measuring
         first = _SEED_STRIDE * (seed + 1)
-        return Plan(m.repeats, m.generations, m.captions, m.motions, seed=first, batch=m.batch)
+        return EvaluationPlan(
+            m.repeats, m.generations, m.captions, m.motions, seed=first, batch=m.batch
+        )
 
     def _choose(self, row: Row, seed: int) -> tuple[float, dict[str, float]]:
-        """The guidance factor that does best on val, and its figures there."""
+        """The best guidance factor on val, and its metrics there."""
         key = (row.kind, row.training, row.sampling, seed)
         if key not in self._choices:
             plan = replace(self._plan(seed), generations=1, captions=1, motions=2)
@@ -111,10 +113,10 @@ class Measurer:
             for factor in factors:
                 model = _Timed(self.models.pipeline(row, seed, factor))
                 label = f"{row.name} on val, guidance x{factor:g}"
-                figures = figures_of(model_row(bench, label, model, True))
-                # Two motions of one caption say nothing of MultiModality.
-                figures.pop("multimodality", None)
-                found.append((factor, figures))
+                metrics = means_of(measure_model(bench, label, model, True))
+                # Two motions of one caption are too few for MultiModality.
+                metrics.pop("multimodality", None)
+                found.append((factor, metrics))
             best = min(found, key=lambda one: badness(one[1], self.measuring.choose_by))
             self._choices[key] = best
         return self._choices[key]
@@ -130,7 +132,7 @@ class Measurer:
         ).rate
 
     def _token_facts(self, row: Row) -> dict[str, Any]:
-        """Passes and scales, and what the row's tokenizer loses on the test clips [mm]."""
+        """Passes, scales, and reconstruction error of the row's tokenizer on test [mm]."""
         if row.kind == "retrieval":
             return {}
         moscale = row.kind == "moscale"
@@ -142,10 +144,10 @@ class Measurer:
         if not several_scales:
             tokenizer = load(TemporalTokenizer, self.models.single_scale().folder).eval()
         samples = [Sample(c.id, c.features, c.captions) for c in self._clips("test", None)]
-        figures = evaluate_tokenizer(tokenizer, samples, torch.device("cpu"))
+        metrics = evaluate_tokenizer(tokenizer, samples, torch.device("cpu"))
         return {
             "divisors": list(tokenizer.config.divisors),
-            "reconstruction_mpjpe_mm": round(figures["mpjpe_mm"], 2),
+            "reconstruction_mpjpe_mm": round(metrics["mpjpe_mm"], 2),
         }
 
     def _read_clips(self, split: str, verbs: tuple[int, int] | None) -> tuple[ReferenceClip, ...]:
@@ -165,7 +167,7 @@ class Measurer:
 
 
 class _Timed:
-    """A pipeline that knows how much processor time it took: other work does not count."""
+    """A pipeline that measures its processor time."""
 
     def __init__(self, pipeline: AnyPipeline) -> None:
         self.pipeline = pipeline
@@ -185,17 +187,17 @@ class _Timed:
         return clips
 
 
-def figures_of(row: EvaluationRow) -> dict[str, float]:
-    """Means of a row's figures by name; those that make no sense are left out."""
+def means_of(row: EvaluationRow) -> dict[str, float]:
+    """Means of a row's metrics by name."""
     out = {f"r_precision_{k}": figure.mean for k, figure in enumerate(row.r_precision, start=1)}
     for name, figure in vars(row).items():
-        if isinstance(figure, Figure):
+        if isinstance(figure, MetricValue):
             out[name] = figure.mean
     return {name: round(value, 6) for name, value in out.items()}
 
 
-def badness(figures: Mapping[str, float], choose_by: str) -> float:
-    """What the choice on val makes small."""
+def badness(metrics: Mapping[str, float], choose_by: str) -> float:
+    """Criterion on val; smaller is better."""
     if choose_by == "r_precision":
-        return -figures["r_precision_3"]
-    return figures[choose_by]
+        return -metrics["r_precision_3"]
+    return metrics[choose_by]

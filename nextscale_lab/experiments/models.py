@@ -1,4 +1,4 @@
-"""Trains the models that rows need, each once, and loads them."""
+"""Training and loading of the models of the rows, each trained once."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from nextscale_lab.experiments.pipelines import NextTokenPipeline
 from nextscale_lab.experiments.settings import Row, SingleScale, Training
 from nextscale_lab.experiments.study import Study
 from nextscale_lab.experiments.train_next_token import NextTokenObjective, train_next_token
-from nextscale_lab.experiments.train_single_scale import train_single_scale
 from nextscale_lab.train.decoder import train_decoder
 from nextscale_lab.train.generator import ObjectiveConfig, train_generator
 from nextscale_lab.train.loop import RunConfig
+from nextscale_lab.train.tokenizer import train_tokenizer
 
 M = TypeVar("M", bound=PyTorchModelHubMixin)
 AnyPipeline = MotionPipeline | NextTokenPipeline | RetrievalBaseline
@@ -43,8 +43,8 @@ class Trained:
     """A finished training run.
 
     Attributes:
-        folder: Its last weights.
-        budget: What it cost and on what: steps, seconds, parameters, ...
+        folder: Folder of its last weights.
+        budget: Cost of the run: steps, seconds, parameters, ...
     """
 
     folder: Path
@@ -54,16 +54,15 @@ class Trained:
 class Models:
     """The trained models of a study.
 
-    A run's folder is named by a hash of all that decides its result, so that rows with equal
-    settings share it, a finished run is never repeated, and a changed setting never meets old
-    weights. An interrupted run goes on from its checkpoint.
+    The name of a run's folder has a hash of its settings, so that rows with equal settings share
+    it. A finished run is not repeated; an interrupted one resumes from its checkpoint.
 
     Args:
         study: The declared rows.
         data: CMU or HumanML3D folder.
         tokenizer: Folder of the trained tokenizer of several scales.
         runs: Folder for all runs.
-        cache: Folder that keeps encoded training libraries; None for one in `runs`.
+        cache: Folder of encoded training libraries; None for one in `runs`.
     """
 
     def __init__(
@@ -77,7 +76,7 @@ class Models:
         self.study, self.data, self.tokenizer_path, self.runs = study, data, tokenizer, runs
         self.cache = cache or runs / "libraries"
         if not (tokenizer / "model.safetensors").is_file():
-            raise ConfigError(f"{tokenizer} is no tokenizer folder: it has no model.safetensors")
+            raise ConfigError(f"{tokenizer} is not a tokenizer: model.safetensors is missing")
         self.tokenizer = load(TemporalTokenizer, tokenizer).eval()
         self.sources = {"data": folder_digest(data), "tokenizer": file_digest(tokenizer)}
 
@@ -92,26 +91,20 @@ class Models:
         return RetrievalBaseline.from_data(self.data, self.encoder)
 
     def prepare(self, row: Row, seed: int) -> dict[str, Any]:
-        """Train what a row needs, unless that is done; its budget."""
+        """Train the models of a row unless done; returns the budget."""
         if row.kind == "retrieval":
             return {"parameters": 0, "steps": 0, "train_seconds": 0.0}
         return self._generator(row, seed).budget
 
     def pipeline(self, row: Row, seed: int, guidance: float = 1.0) -> AnyPipeline:
-        """The trained model of a row.
-
-        Args:
-            row: The row.
-            seed: Seed of the training.
-            guidance: Factor on the row's guidance.
-        """
+        """The trained model of a row and seed, with a factor on the row's guidance."""
         if row.kind == "retrieval":
             return self.retrieval
         folder = self._generator(row, seed).folder
         drawing = row.sampling
         if row.kind == "next-token":
             if len(drawing.guidance) != 1:
-                raise ConfigError(f"row {row.name!r}: one guidance is needed, there are no scales")
+                raise ConfigError(f"row {row.name!r} has no scales: give one guidance")
             sampling = NextTokenSampling(
                 guidance * drawing.guidance[0], drawing.temperature, drawing.top_p
             )
@@ -127,10 +120,10 @@ class Models:
         )
 
     def sampling(self, row: Row, guidance: float = 1.0) -> SamplingConfig:
-        """A MoScale row's drawing for the scales of the tokenizer.
+        """Sampling settings of a MoScale row for the scales of the tokenizer.
 
         Raises:
-            ConfigError: the row names another number of scales.
+            ConfigError: the row has another number of scales.
         """
         scales = len(self.tokenizer.config.divisors)
         values: dict[str, tuple] = {}
@@ -149,12 +142,14 @@ class Models:
         )
 
     def single_scale(self) -> Trained:
-        """The tokenizer of the next-token rows; one for all seeds, as the main one is."""
+        """The tokenizer of the next-token rows, one for all seeds."""
         own = self.study.single_scale
 
         def train(out: Path) -> dict[str, float]:
             run = _tokenizer_run(own, own.steps, out)
-            return train_single_scale(self.data, self.tokenizer_path, run, own.frames)
+            return train_tokenizer(
+                self.data, run, frames=own.frames, single_scale_of=self.tokenizer_path
+            )
 
         settings = {"kind": "single-scale", **asdict(own), "decoder_steps": 0}
         trained = self._once("tokenizer-single-scale", settings, train, TemporalTokenizer)
@@ -215,7 +210,7 @@ class Models:
         out = self.runs / "models" / f"{label}-{digest}"
         record = out / DONE
         if not record.is_file():
-            figures = train(out)
+            metrics = train(out)
             budget = {
                 "steps": settings["steps"],
                 "parameters": count_parameters(load(kind, out / "last")),
@@ -223,7 +218,7 @@ class Models:
                 "threads": torch.get_num_threads(),
                 "device": "cuda" if torch.cuda.is_available() else "cpu",
                 "settings": settings,
-                "val": {name: round(v, 5) for name, v in figures.items() if math.isfinite(v)},
+                "val": {name: round(v, 5) for name, v in metrics.items() if math.isfinite(v)},
             }
             part = record.with_suffix(".part")
             part.write_text(json.dumps(budget, indent=2) + "\n", encoding="utf-8")
@@ -237,26 +232,26 @@ def load(kind: type[M], folder: Path) -> M:
 
 
 def count_parameters(model: object) -> int:
-    """Numbers that a model learns."""
+    """Number of parameters of a model."""
     assert isinstance(model, nn.Module)
     return sum(parameter.numel() for parameter in model.parameters())
 
 
 def spent_seconds(out: Path) -> float:
-    """Training time of a run [s], interruptions left out, from its metrics.jsonl."""
+    """Training time of a run without interruptions, from its metrics.jsonl [s]."""
     rows = (out / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     return float(json.loads(rows[-1])["minutes"]) * 60
 
 
 def file_digest(folder: Path) -> str:
-    """Of the weights in a model folder."""
+    """Digest of the weights in a model folder."""
     return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()[:16]
 
 
 def folder_digest(folder: Path) -> str:
-    """Of the names and sizes of a data folder's files."""
+    """Digest of the names and sizes of a data folder's files."""
     if not folder.is_dir():
-        raise ConfigError(f"{folder} is no folder of data")
+        raise ConfigError(f"{folder} is not a data folder")
     files = sorted(path for path in folder.iterdir() if path.is_file())
     text = "\n".join(f"{path.name} {path.stat().st_size}" for path in files)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,9 +1,8 @@
-"""Next-token baseline: a causal transformer over single-scale tokens, in T2M-GPT's manner.
+"""Next-token baseline: a causal transformer over single-scale tokens, after T2M-GPT.
 
-T2M-GPT (arXiv 2301.06052) predicts the codes of a VQ-VAE one after the other. This model does so
-with the blocks, the text conditioning and the given length of `MoScale`, so that a comparison of
-the two is one of the order of prediction and not of the parts around it. Since the length is
-given, there is no end token; every place knows how many tokens are still to come.
+T2M-GPT (arXiv 2301.06052) predicts the codes of a VQ-VAE one by one. This model shares blocks,
+text conditioning and the given length with `MoScale`, so that the two differ in the order of
+prediction only. It has no end token; the number of remaining tokens is an input.
 """
 
 # No `from __future__ import annotations`: PyTorchModelHubMixin reads the type of `config`.
@@ -38,7 +37,7 @@ class NextTokenConfig(TransformerConfig):
 
 @dataclass(frozen=True)
 class NextTokenSampling:
-    """How tokens are drawn.
+    """Settings of the sampling.
 
     Attributes:
         guidance: Strength t of logits = (1 + t) conditional - t unconditional.
@@ -66,7 +65,7 @@ class NextToken(
     tags=["text-to-motion", "robotics"],
     coders={NextTokenConfig: (asdict, lambda data: NextTokenConfig(**data))},
 ):
-    """Predicts every token from the text and all tokens before it.
+    """Prediction of every token from the text and all previous tokens.
 
     Args:
         config: Sizes.
@@ -82,15 +81,15 @@ class NextToken(
         self.initialize(self.head)
 
     def forward(self, tokens: Tensor, lengths: Tensor, text: TextFeatures) -> Tensor:
-        """All places at once, for training.
+        """All positions at once, for training.
 
         Args:
-            tokens: (B, N) codes; what stands on padding does not matter.
+            tokens: (B, N) codes; padding is ignored.
             lengths: (B,) number of tokens of each sample.
             text: Features of B sentences.
 
         Returns:
-            (B, N, num_codes) logits; those at place t depend on tokens before t only.
+            (B, N, num_codes) logits; those at position t depend on tokens before t only.
         """
         condition = self.condition(text, lengths)
         count = tokens.shape[1]
@@ -109,17 +108,17 @@ class NextToken(
         condition: Condition,
         past: Past | None,
     ) -> tuple[Tensor, Past]:
-        """One place, with cached keys and values of those before it.
+        """One position, with cached keys and values of the previous ones.
 
         Args:
-            previous: (B,) codes at `place` - 1; None at the first place.
+            previous: (B,) codes at `place` - 1; None at the first position.
             place: Index of the token to predict.
             lengths: (B,) number of tokens of each sample.
             condition: From `condition`.
-            past: Keys and values of the places before; None at the first.
+            past: Keys and values of the previous positions; None at the first.
 
         Returns:
-            (B, num_codes) logits, and the keys and values up to this place.
+            (B, num_codes) logits, and the keys and values up to this position.
         """
         if previous is None:
             before = condition.query[:, None]
@@ -139,17 +138,13 @@ class NextToken(
         return self.head(hidden)[:, 0], own
 
     def _embed(self, previous: Tensor, places: Tensor, lengths: Tensor) -> Tensor:
-        """(B, N, code_dim) codes before each place -> (B, N, W)."""
+        """(B, N, code_dim) codes before each position -> (B, N, W)."""
         left = (lengths[:, None] - places).clamp(min=0)
         return self.input(previous) + self.remaining(count_features(left))
 
 
 class NextTokenSampler:
-    """Draws tokens one after the other from a `NextToken` transformer.
-
-    Args:
-        model: The transformer, in eval mode.
-    """
+    """Autoregressive sampler of a `NextToken` transformer in eval mode."""
 
     def __init__(self, model: NextToken) -> None:
         self.model = model
@@ -168,12 +163,12 @@ class NextTokenSampler:
         Args:
             text: Features of B sentences.
             latents: Number of tokens of each motion.
-            seeds: Seed of each motion; a motion does not depend on the others in its batch.
+            seeds: Seed of each motion, which does not depend on the others in its batch.
             config: Guidance, temperature, nucleus.
-            progress: Called with (tokens done, tokens in all); may raise to stop.
+            progress: Called with (tokens done, all tokens); may raise to stop.
 
         Returns:
-            For each motion one (n,) tensor.
+            One (n,) tensor per motion.
         """
         device = self.model.null_token.device
         lengths = torch.tensor(list(latents), device=device)
@@ -194,7 +189,7 @@ class NextTokenSampler:
             chances = nucleus(torch.softmax(logits / config.temperature, dim=-1), config.top_p)
             chances = chances.cpu()
             for row, generator in enumerate(generators):
-                # A finished sample draws no more: its noise must not depend on the others.
+                # A finished sample draws no more, so that it does not depend on the others.
                 if place < latents[row]:
                     out[row, place] = torch.multinomial(chances[row], 1, generator=generator)[0]
             previous = out[:, place].repeat(2) if guided else out[:, place]
@@ -208,7 +203,7 @@ def _rows(places: Tensor, batch: int) -> Tensor:
 
 
 def _both(model: NextToken, text: TextFeatures) -> TextFeatures:
-    """The batch with its text, followed by itself without."""
+    """The batch with text, followed by the batch without."""
     batch = len(text.mask)
     dropped = torch.arange(2 * batch, device=text.mask.device) >= batch
     twice = TextFeatures(

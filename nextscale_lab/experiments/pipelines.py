@@ -1,4 +1,4 @@
-"""What the next-token model needs to be called like `MotionPipeline`."""
+"""`NextTokenPipeline`: the next-token model with the interface of `MotionPipeline`."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class NextTokenPipeline:
         generator: Trained transformer.
         encoder: Text encoder; None loads the one that the generator was trained with.
         sampling: Guidance, temperature and nucleus.
-        name: Name shown in reports.
+        name: Name in reports.
 
     Raises:
-        ConfigError: the tokenizer has more scales than one.
+        ConfigError: the tokenizer has several scales.
     """
 
     def __init__(
@@ -39,7 +39,9 @@ class NextTokenPipeline:
         name: str = "next-token",
     ) -> None:
         if tokenizer.config.divisors != (1,):
-            raise ConfigError(f"one scale is needed, got divisors {tokenizer.config.divisors}")
+            raise ConfigError(
+                f"the tokenizer must have one scale, got divisors {tokenizer.config.divisors}"
+            )
         self.name = name
         self.tokenizer = tokenizer.eval().requires_grad_(False)
         self.generator = generator.eval().requires_grad_(False)
@@ -56,15 +58,9 @@ class NextTokenPipeline:
         seeds: Sequence[int],
         seconds: Seconds = None,
     ) -> list[MotionClip]:
-        """Several motions at once, from the same steps as `MotionPipeline.generate_batch`.
+        """B clips of B sentences and seeds, see `MotionPipeline.generate_batch`.
 
-        Args:
-            texts: B sentences.
-            seeds: B seeds.
-            seconds: One duration for all, or one for each; None lets the model choose.
-
-        Returns:
-            B clips.
+        `seconds` is one duration for all or one for each [s]; None for predicted ones.
         """
         sentences = [validate_sentence(text) for text in texts]
         given = for_each(seconds, len(sentences))

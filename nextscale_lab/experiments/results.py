@@ -1,34 +1,36 @@
-"""One JSON per row and seed: what was measured, on what, and what it cost."""
+"""Results of rows: one JSON file per row and seed."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pydantic.dataclasses import dataclass
+
 from nextscale_core.exceptions import ConfigError
+from nextscale_lab.schema import CLOSED, validated
 
 FOLDER = "results"
 
 
-@dataclass(frozen=True)
-class Result:
+@dataclass(frozen=True, config=CLOSED)
+class RowResult:
     """A row measured with one seed.
 
     Attributes:
         row: Name of the row.
         seed: Seed of training and sampling.
-        settings: All that decided the figures; results are compared only where these agree.
-        budget: Steps, seconds and parameters of the training, and processor
-            seconds per motion.
-        guidance: Factor on the guidance that val chose.
-        val: Figures on val, by name.
-        test: Figures on test, by name.
-        real: Figures of the recorded motions on test, by name.
-        battery: Share of the battery's samples that pass; None when it was left out.
-        about: What to say under the table: data, clips, evaluator.
+        settings: Settings of training and measurement.
+        budget: Steps, seconds and parameters of the training, and processor time per motion [s].
+        guidance: Factor on the guidance, chosen on val.
+        val: Metrics on val by name.
+        test: Metrics on test by name.
+        real: Metrics of the recorded motions on test by name.
+        battery: Pass rate of the prompt suite, if measured.
+        about: Data, clips and evaluator, for the note under a table.
     """
 
     row: str
@@ -44,12 +46,12 @@ class Result:
 
 
 def result_path(runs: Path, row: str, seed: int) -> Path:
-    """Where the result of a row and seed is kept."""
+    """Path of the result of a row and seed."""
     return runs / FOLDER / f"{row}-seed{seed}.json"
 
 
-def write_result(runs: Path, result: Result) -> Path:
-    """Write a result; a reader never sees half a file."""
+def write_result(runs: Path, result: RowResult) -> Path:
+    """Write a result atomically."""
     path = result_path(runs, result.row, result.seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
@@ -58,39 +60,36 @@ def write_result(runs: Path, result: Result) -> Path:
     return path
 
 
-def read_result(path: Path) -> Result:
-    """Read what `write_result` wrote.
+def read_result(path: Path) -> RowResult:
+    """Read a file of `write_result`.
 
     Raises:
-        ConfigError: the file is cut short or no result.
+        ConfigError: the file is cut short or not a result.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        names = {field.name for field in fields(Result)}
-        if not isinstance(content, dict) or set(content) != names:
-            raise ConfigError(f"{path} is no result: it must hold {', '.join(sorted(names))}")
-        return Result(**content)
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is cut short or no JSON: {error}") from error
+        raise ConfigError(f"{path} is cut short or invalid JSON: {error}") from error
+    return validated(RowResult, content, f"{path} is not a result")
 
 
-def finished(runs: Path, row: str, seed: int, settings: Mapping[str, Any]) -> Result | None:
-    """The result of a row and seed, if it was measured with these settings."""
+def finished(runs: Path, row: str, seed: int, settings: Mapping[str, Any]) -> RowResult | None:
+    """The result of a row and seed with equal settings, if any."""
     path = result_path(runs, row, seed)
     if not path.is_file():
         return None
     result = read_result(path)
-    # As JSON, since tuples come back as lists.
+    # As JSON, which has lists in place of tuples.
     return result if result.settings == json.loads(json.dumps(settings)) else None
 
 
-def read_results(runs: Path) -> dict[str, list[Result]]:
+def read_results(runs: Path) -> dict[str, list[RowResult]]:
     """All results of a folder by row, seeds in order.
 
     Raises:
-        ConfigError: a file is no result, or the seeds of a row were measured differently.
+        ConfigError: a file is not a result, or the seeds of a row have different settings.
     """
-    found: dict[str, list[Result]] = {}
+    found: dict[str, list[RowResult]] = {}
     for path in sorted((runs / FOLDER).glob("*.json")):
         result = read_result(path)
         found.setdefault(result.row, []).append(result)

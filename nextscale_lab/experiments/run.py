@@ -1,4 +1,4 @@
-"""Runs rows: every row and seed that is not finished yet."""
+"""Training and measurement of all unfinished rows and seeds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nextscale_core.exceptions import ConfigError
 from nextscale_lab.evaluate.evaluator import Evaluator
 from nextscale_lab.experiments.measure import Measurer
 from nextscale_lab.experiments.models import Models
-from nextscale_lab.experiments.results import Result, finished, result_path, write_result
+from nextscale_lab.experiments.results import RowResult, finished, result_path, write_result
 from nextscale_lab.experiments.study import Study
 
 Say = Callable[[str], None]
@@ -26,35 +26,32 @@ def run_rows(
     evaluator: Evaluator | None,
     cache: Path | None = None,
     say: Say = lambda line: None,
-) -> list[Result]:
-    """Train and measure rows; what is finished is kept.
-
-    The first seed of all rows comes before the second of any, so that an interrupted study
-    still compares what it has.
+) -> list[RowResult]:
+    """Train and measure rows, seed by seed; finished ones are kept.
 
     Args:
-        study: The declared rows.
+        study: The rows.
         names: Rows to run; 'all' for all.
         data: CMU or HumanML3D folder.
         tokenizer: Folder of the trained tokenizer of several scales.
         runs: Folder of models and results.
         seeds: Number of seeds: 0, 1, ...
-        evaluator: The space to measure in; None only trains.
-        cache: Folder that keeps encoded training libraries; None for one in `runs`.
-        say: Told one line for every row and seed.
+        evaluator: Text and motion encoder of the metrics; None to train only.
+        cache: Folder of encoded training libraries; None for one in `runs`.
+        say: Called with one line per row and seed.
 
     Returns:
-        The results of all rows and seeds asked for, seed by seed.
+        The results of all rows and seeds.
 
     Raises:
         ConfigError: an unknown row, or settings that do not fit the tokenizer.
     """
     if seeds < 1:
-        raise ConfigError(f"seeds must be from 1 up, got {seeds}")
+        raise ConfigError(f"seeds must be at least 1, got {seeds}")
     rows = study.choose(names)
     models = Models(study, data, tokenizer, runs, cache)
     for row in rows:
-        # Before hours of training, not after.
+        # Raises before the training.
         if row.kind == "moscale":
             models.sampling(row)
     measurer = Measurer(models, evaluator, data) if evaluator else None

@@ -1,10 +1,14 @@
-"""`Study`: the declared rows and tables, read from nextscale_lab/config/experiments.yaml."""
+"""`Study`: rows and tables of nextscale_lab/config/experiments.yaml."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, StringConstraints, model_validator
+from pydantic.dataclasses import dataclass
 
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.yaml_files import read_yaml
@@ -16,21 +20,21 @@ from nextscale_lab.experiments.settings import (
     SingleScale,
     Table,
     Training,
-    fill,
 )
+from nextscale_lab.schema import CLOSED, validated
 
 DEFAULT_STUDY = CONFIG / "experiments.yaml"
 
 
 @dataclass(frozen=True)
 class Study:
-    """All rows, and what they share.
+    """Rows and shared settings.
 
     Attributes:
-        rows: In the order of the file.
-        tables: Which rows stand together in the document.
+        rows: Rows in the order of the file.
+        tables: Tables of the document.
         single_scale: Tokenizer of the next-token rows.
-        measuring: How rows are measured.
+        measuring: Measurement of rows.
     """
 
     rows: tuple[Row, ...]
@@ -39,10 +43,10 @@ class Study:
     measuring: Measuring
 
     def row(self, name: str) -> Row:
-        """The row of that name.
+        """The row of a name.
 
         Raises:
-            ConfigError: there is none; the message lists those there are.
+            ConfigError: an unknown name.
         """
         for row in self.rows:
             if row.name == name:
@@ -51,16 +55,16 @@ class Study:
         raise ConfigError(f"no row {name!r}; there are: {known}")
 
     def choose(self, names: Sequence[str]) -> tuple[Row, ...]:
-        """The named rows, in the order of the file, each once; 'all' stands for every row."""
+        """The named rows, or all rows for 'all', in the order of the file."""
         wanted = {row.name for row in self.rows} if "all" in names else set(names)
         for name in wanted:
             self.row(name)
         return tuple(row for row in self.rows if row.name in wanted)
 
     def with_steps(self, steps: int) -> Study:
-        """The same study with another number of training steps everywhere."""
+        """The study with another number of training steps."""
         if steps < 1:
-            raise ConfigError(f"steps must be from 1 up, got {steps}")
+            raise ConfigError(f"steps must be at least 1, got {steps}")
 
         def shorter(training: Training) -> Training:
             return replace(
@@ -82,77 +86,64 @@ class Study:
         )
 
 
+_Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$")]
+
+
+@dataclass(frozen=True, config=CLOSED)
+class _StudyFile:
+    """Content of a study file; `training` and `sampling` hold what rows do not set themselves."""
+
+    rows: Annotated[dict[_Name, Row], Field(min_length=1)]
+    tables: Annotated[dict[_Name, tuple[str, ...]], Field(min_length=1)]
+    training: Training = Training()
+    sampling: Sampling = Sampling()
+    single_scale: SingleScale = SingleScale()
+    measuring: Measuring = Measuring()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete_rows(cls, content: Any) -> Any:
+        """Give every row its name and the shared settings."""
+        if not isinstance(content, dict) or not isinstance(content.get("rows"), dict):
+            return content
+        rows = {}
+        for name, row in content["rows"].items():
+            if isinstance(row, dict):
+                if "name" in row:
+                    raise ConfigError(
+                        f"rows, {name}: unknown key 'name'; the row's key is its name"
+                    )
+                row = {"name": name, **row}
+                for key in ("training", "sampling"):
+                    shared, own = content.get(key) or {}, row.get(key) or {}
+                    if isinstance(shared, dict) and isinstance(own, dict):
+                        row[key] = {**shared, **own}
+            rows[name] = row
+        return {**content, "rows": rows}
+
+
 def load_study(path: str | Path | None = None) -> Study:
     """Read and validate a study.
 
     Args:
-        path: A YAML file; None for the one that comes with the package.
+        path: A YAML file; None for the one of the package.
 
     Raises:
-        ConfigError: the file is missing or no YAML, or has an unknown key, a value of another
-            type, a row twice, or a table that names an unknown row.
+        ConfigError: the file is missing or invalid YAML, or has an unknown key, a value of another
+            type, or a table that names an unknown row.
     """
     path = Path(path) if path is not None else DEFAULT_STUDY
     try:
         content = read_yaml(path)
     except ConfigError as error:
         raise ConfigError(f"study {error}") from error
-    try:
-        return _study(content)
-    except ConfigError as error:
-        raise ConfigError(f"study {path}: {error}") from error
-
-
-_KEYS = ("training", "sampling", "single_scale", "measuring", "rows", "tables")
-
-
-def _study(content: object) -> Study:
-    if not isinstance(content, dict):
-        raise ConfigError(f"must be a mapping with {', '.join(_KEYS)}")
-    for key in content:
-        if key not in _KEYS:
-            raise ConfigError(f"unknown key {key!r}; there are: {', '.join(_KEYS)}")
-    training = fill(Training, content.get("training"), "training")
-    sampling = fill(Sampling, content.get("sampling"), "sampling")
-    rows = tuple(
-        _row(name, values, training, sampling)
-        for name, values in _mapping(content.get("rows"), "rows").items()
-    )
-    tables = tuple(
-        Table(name, fill(Table, {"name": name, "rows": own}, f"table {name!r}").rows)
-        for name, own in _mapping(content.get("tables"), "tables").items()
-    )
-    study = Study(
-        rows,
-        tables,
-        fill(SingleScale, content.get("single_scale"), "single_scale"),
-        fill(Measuring, content.get("measuring"), "measuring"),
-    )
+    file = validated(_StudyFile, content, f"study {path}")
+    tables = tuple(Table(name, rows) for name, rows in file.tables.items())
+    study = Study(tuple(file.rows.values()), tables, file.single_scale, file.measuring)
     for table in tables:
         for name in table.rows:
             try:
                 study.row(name)
             except ConfigError as error:
-                raise ConfigError(f"table {table.name!r}: {error}") from error
+                raise ConfigError(f"study {path}: table {table.name!r}: {error}") from error
     return study
-
-
-def _mapping(values: object, where: str) -> dict[str, object]:
-    if not isinstance(values, dict) or not values:
-        raise ConfigError(f"{where} must be a mapping of names, got {values!r}")
-    for name in values:
-        if not isinstance(name, str) or not name.replace("-", "").replace("_", "").isalnum():
-            raise ConfigError(f"{where}: a name is letters, numbers and dashes, got {name!r}")
-    return values
-
-
-def _row(name: str, values: object, training: Training, sampling: Sampling) -> Row:
-    where = f"row {name!r}"
-    if not isinstance(values, dict):
-        raise ConfigError(f"{where} must be a mapping, got {values!r}")
-    if "name" in values:
-        raise ConfigError(f"{where}: unknown key 'name'; the row's key is its name")
-    own = dict(values)
-    own["training"] = fill(Training, own.get("training"), f"{where}, training", training)
-    own["sampling"] = fill(Sampling, own.get("sampling"), f"{where}, sampling", sampling)
-    return fill(Row, {"name": name, **own}, where)

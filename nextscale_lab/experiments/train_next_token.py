@@ -26,13 +26,13 @@ from nextscale_lab.train.run import weights_digest
 
 @dataclass(frozen=True)
 class NextTokenObjective:
-    """What the baseline is trained to do; text and smoothing as in `ObjectiveConfig`.
+    """Settings of the baseline's objective; see `ObjectiveConfig`.
 
     Attributes:
-        corruption: Share of input tokens replaced by random codes while the targets stay
-            (T2M-GPT's tau, 0.5 there): in sampling, too, some of the tokens before are wrong.
-        text_drop: Share of samples whose text is replaced by the null text.
-        word_drop: Share of a sentence's tokens that are hidden.
+        corruption: Share of input tokens replaced by random codes (T2M-GPT's tau, 0.5 there),
+            like errors of sampling.
+        text_drop: Share of samples with the null text.
+        word_drop: Share of hidden tokens of a sentence.
         label_smoothing: Label smoothing of the cross-entropy.
     """
 
@@ -48,7 +48,7 @@ class NextTokenObjective:
 
 
 def corrupt(tokens: Tensor, share: float, num_codes: int) -> Tensor:
-    """Each token replaced by a random code with the given chance."""
+    """Tokens replaced by random codes with a probability."""
     random = torch.randint(num_codes, tokens.shape, device=tokens.device)
     replaced = torch.rand(tokens.shape, device=tokens.device) < share
     return torch.where(replaced, random, tokens)
@@ -62,7 +62,7 @@ def next_token_loss(
     objective: NextTokenObjective,
     train: bool = True,
 ) -> tuple[Tensor, dict[str, float]]:
-    """Cross-entropy of every token given those before it.
+    """Cross-entropy of every token given the previous ones.
 
     Args:
         model: The module to call (possibly wrapped for several processes).
@@ -89,11 +89,11 @@ def next_token_loss(
     valid = torch.arange(targets.shape[1], device=device) < lengths[:, None]
     scores, wanted = predicted[valid].float(), targets[valid]
     entropy = F.cross_entropy(scores, wanted, label_smoothing=smoothing)
-    figures = {
+    metrics = {
         "ce": entropy.item(),
         "acc": float((scores.argmax(-1) == wanted).float().mean()),
     }
-    return entropy, figures
+    return entropy, metrics
 
 
 @torch.no_grad()
@@ -106,11 +106,11 @@ def evaluate_next_token(
     for begin in range(0, len(library.entries), 64):
         entries = library.entries[begin : begin + 64]
         batch = library.first(entries)
-        _, figures = next_token_loss(
+        _, metrics = next_token_loss(
             model, model, quantizer, batch, NextTokenObjective(), train=False
         )
         for name in ("ce", "acc"):
-            sums[name] = sums.get(name, 0.0) + figures[name] * sum(batch.lengths)
+            sums[name] = sums.get(name, 0.0) + metrics[name] * sum(batch.lengths)
         total += sum(batch.lengths)
     return {name: value / total for name, value in sums.items()}
 
@@ -133,14 +133,14 @@ def train_next_token(
         run: Settings of the run.
         config: Sizes; the code sizes are taken from the tokenizer.
         objective: Settings of the loss.
-        library: What to train on.
-        cache: Folder that keeps the encoded library for the next run.
+        library: Content of the training library.
+        cache: Folder that keeps the encoded library for later runs.
 
     Returns:
-        Validation figures of the last weights, as `train_generator`.
+        Validation metrics of the last weights, as `train_generator`.
 
     Raises:
-        ConfigError: the tokenizer has more scales than one.
+        ConfigError: the tokenizer has several scales.
     """
     tokenizer = load_part(TemporalTokenizer, tokenizer_path).eval().requires_grad_(False)
     if tokenizer.config.divisors != (1,):
@@ -160,7 +160,7 @@ def train_next_token(
     torch.manual_seed(run.seed)
     model = NextToken(config)
     with torch.no_grad():
-        # Codes start where the tokenizer has them, as in `train_generator`.
+        # Initialise codes from the tokenizer, as in `train_generator`.
         model.code_embedding.weight.copy_(tokenizer.quantizer.codebook)
     teach_duration(model, data, encoder, table=source.table, policy=run.on_bad_data)
 

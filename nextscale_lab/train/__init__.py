@@ -1,1 +1,1 @@
-"""Data sets, losses and loops."""
+"""Training of the tokenizer, the generator and the evaluator."""

@@ -1,4 +1,4 @@
-"""Checkpoints: safetensors with a JSON header, whole or refused. Nothing is pickled."""
+"""Checkpoints: safetensors with a JSON header and a digest; nothing is pickled."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _log = logging.getLogger("nextscale")
 
 @runtime_checkable
 class Stateful(Protocol):
-    """What a checkpoint can keep besides tensors, such as the order of a sampler's batches."""
+    """State other than tensors in a checkpoint, such as the order of a sampler's batches."""
 
     def state_dict(self) -> dict[str, Any]:
-        """The state, JSON-ready."""
+        """The state as JSON values."""
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from what `state_dict` gave."""
+        """Restore the state of `state_dict`."""
         ...
 
 
@@ -41,8 +41,8 @@ class Checkpoint:
     """State of a run between two steps.
 
     Attributes:
-        tensors: Weights, averages, optimiser and random states, by name.
-        facts: Step, settings and the state of samplers; JSON-ready.
+        tensors: Weights, averages, optimizer and random states, by name.
+        facts: Step, settings and the state of samplers as JSON values.
     """
 
     tensors: dict[str, Tensor]
@@ -50,7 +50,7 @@ class Checkpoint:
 
 
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint and keep the one before it; a reader never sees half a file."""
+    """Write a checkpoint atomically and keep the previous one."""
     path, part = folder / CURRENT, folder / f"{CURRENT}.part"
     facts = json.dumps(checkpoint.facts)
     digest = _digest(checkpoint.tensors, facts)
@@ -61,13 +61,13 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
 
 
 def read_checkpoint(folder: Path) -> Checkpoint | None:
-    """The last checkpoint of a run; the one before it, with a warning, where that is damaged.
+    """The last checkpoint of a run, or the previous one, with a warning, if that is damaged.
 
     Returns:
-        None where the run has none yet.
+        None for a run without a checkpoint.
 
     Raises:
-        ModelLoadError: every checkpoint there is was cut short or altered.
+        ModelLoadError: all checkpoints are cut short or altered.
     """
     found = [folder / name for name in (CURRENT, PREVIOUS) if (folder / name).is_file()]
     first_error: ModelLoadError | None = None
@@ -78,7 +78,7 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
             first_error = first_error or error
             continue
         if first_error:
-            _log.warning("%s; going on from %s, the one before it", first_error, path.name)
+            _log.warning("%s; resuming from %s, the previous one", first_error, path.name)
         return checkpoint
     if first_error:
         raise first_error
@@ -94,7 +94,9 @@ def _read(path: Path) -> Checkpoint:
     except (SafetensorError, OSError) as error:
         raise ModelLoadError(f"{path} is cut short or altered ({error})") from error
     if "facts" not in header or "digest" not in header:
-        raise ModelLoadError(f"{path} is no checkpoint of this version; train into another folder")
+        raise ModelLoadError(
+            f"{path} is not a checkpoint of this version; train into another folder"
+        )
     if _digest(tensors, header["facts"]) != header["digest"]:
         raise ModelLoadError(f"{path} was altered: its contents do not match their digest")
     return Checkpoint(tensors, json.loads(header["facts"]))
@@ -109,27 +111,27 @@ def _digest(tensors: Mapping[str, Tensor], facts: str) -> str:
 
 
 def kept_state(stateful: Mapping[str, Stateful | np.random.Generator]) -> dict[str, Any]:
-    """State of samplers and NumPy generators, JSON-ready."""
+    """State of samplers and NumPy generators as JSON values."""
     return {
-        name: thing.state_dict() if isinstance(thing, Stateful) else thing.bit_generator.state
-        for name, thing in stateful.items()
+        name: item.state_dict() if isinstance(item, Stateful) else item.bit_generator.state
+        for name, item in stateful.items()
     }
 
 
 def restore_state(
     stateful: Mapping[str, Stateful | np.random.Generator], state: Mapping[str, Any]
 ) -> None:
-    """Continue from what `kept_state` gave.
+    """Restore the state of `kept_state`.
 
     Raises:
-        ModelLoadError: the checkpoint does not hold the state of exactly these.
+        ModelLoadError: the checkpoint holds the states of other samplers.
     """
     if set(stateful) != set(state):
         raise ModelLoadError(
-            f"the checkpoint keeps the order of {sorted(state)}, the run has {sorted(stateful)}"
+            f"the checkpoint holds the states of {sorted(state)}, the run needs {sorted(stateful)}"
         )
-    for name, thing in stateful.items():
-        if isinstance(thing, Stateful):
-            thing.load_state_dict(state[name])
+    for name, item in stateful.items():
+        if isinstance(item, Stateful):
+            item.load_state_dict(state[name])
         else:
-            thing.bit_generator.state = state[name]
+            item.bit_generator.state = state[name]

@@ -1,8 +1,8 @@
-"""Fine-tuning of the tokenizer's decoder on single actions, with the tokens as they are.
+"""Fine-tuning of the tokenizer's decoder on captioned actions, with frozen tokens.
 
-Reconstruction averages over all motion, of which a kick or a punch is less than a hundredth; so
-the decoder learns to draw them too small. Here it sees captioned actions only, fast limbs count
-more, and encoder, codebook and therefore all tokens stay: a generator trained on them still fits.
+Reconstruction averages over all motion, of which kicks and punches are less than a hundredth, so
+the decoder makes them too small. Here fast limbs have more weight. Encoder and codebook are
+frozen, so that a generator trained on the tokens remains valid.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ WINDOW_SHARES = (0.25, 0.35, 0.20, 0.20)
 
 
 class LatentWindows:
-    """Random windows of quantised latents with the features they came from.
+    """Random windows of quantised latents with their features.
 
     Args:
         samples: Captioned motions.
         tokenizer: Frozen tokenizer, in eval mode.
         seed: Seed of the order.
-        latents: Latents in a batch.
+        latents: Number of latents in a batch.
     """
 
     def __init__(
@@ -95,12 +95,12 @@ class LatentWindows:
 def decoder_loss(
     decoded: Tensor, features: Tensor, tokenizer: TemporalTokenizer
 ) -> tuple[Tensor, dict[str, float]]:
-    """Features, joint distances, and velocities in the world in which fast limbs count more.
+    """Loss of features, joint distances and world velocities with more weight on fast limbs.
 
     Args:
         decoded: (B, T, 263) normalised output of the decoder.
-        features: (B, T, 263) wanted features, not normalised.
-        tokenizer: For the normalisation.
+        features: (B, T, 263) target features, not normalised.
+        tokenizer: Source of the normalisation.
     """
     plain = tokenizer.denormalize(decoded)
     wanted = tokenizer.normalize(features)
@@ -117,11 +117,7 @@ def decoder_loss(
 
 
 class DecoderOnly(nn.Module):
-    """A tokenizer of which only the decoder is called, and learns.
-
-    Args:
-        tokenizer: A trained tokenizer; its other parts are frozen.
-    """
+    """The decoder of a trained tokenizer as a module; the other parts are frozen."""
 
     def __init__(self, tokenizer: TemporalTokenizer) -> None:
         super().__init__()
@@ -134,7 +130,7 @@ class DecoderOnly(nn.Module):
         return self.tokenizer.decode_latents(latents)
 
     def save_pretrained(self, folder: Path) -> None:
-        """Write the tokenizer, whole."""
+        """Write the whole tokenizer."""
         self.tokenizer.save_pretrained(folder)
 
 
@@ -150,7 +146,7 @@ def train_decoder(
         frames: Frames in a batch.
 
     Returns:
-        Validation figures of the last weights; `run.out/last` holds them.
+        Validation metrics of the last weights, which are in `run.out/last`.
     """
     run = replace(run, batch_size=frames)
     tokenizer = load_part(TemporalTokenizer, tokenizer_path).eval()

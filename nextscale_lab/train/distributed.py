@@ -1,4 +1,4 @@
-"""Several processes that train one model: who is who, who takes which rows, and how all stop."""
+"""Training by several processes: shares of a batch, stop signals and reductions."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from torch import Tensor, nn
 from nextscale_core.exceptions import ConfigError, NextscaleError
 
 
-class TrainingStopped(NextscaleError, RuntimeError):  # noqa: N818 (it is not a fault)
+class TrainingStopped(NextscaleError, RuntimeError):  # noqa: N818 (not an error)
     """A signal ended the training; a checkpoint was saved.
 
     Attributes:
-        exit_code: What a shell expects of a program that this signal ended.
+        exit_code: Exit code of a program that this signal ended.
     """
 
     def __init__(self, message: str, signum: int) -> None:
@@ -35,14 +35,13 @@ class TrainingStopped(NextscaleError, RuntimeError):  # noqa: N818 (it is not a 
 
 @dataclass(frozen=True)
 class Shard:
-    """The part of every batch that is one process's.
+    """Share of one process in every batch.
 
-    All processes draw the same batch from samplers of the same seed and each takes its rows:
-    together they see exactly the batches of a single process.
+    All processes draw the same batch from samplers of the same seed and take their rows of it.
 
     Attributes:
-        rank: Number of this process.
-        processes: Number of all.
+        rank: Index of this process.
+        processes: Number of processes.
     """
 
     rank: int = 0
@@ -52,7 +51,7 @@ class Shard:
         """Rows of this process in a batch of `total` rows.
 
         Raises:
-            ConfigError: a process would get none.
+            ConfigError: the batch has fewer rows than there are processes.
         """
         if total < self.processes:
             raise ConfigError(
@@ -70,25 +69,22 @@ class Shard:
     def whole(
         self, total: int, loss: Tensor, figures: Mapping[str, float]
     ) -> tuple[Tensor, dict[str, float]]:
-        """Weight means over this process's rows so that their mean over processes is the batch's.
-
-        Gradients and figures are averaged over the processes, of which some have a row more than
-        others.
+        """Weight means over this process's rows so that the mean over processes is the batch's.
 
         Args:
             total: Rows of the batch.
             loss: Mean loss over this process's rows.
-            figures: Means over this process's rows.
+            figures: Mean metrics over this process's rows.
         """
         weight = self.weight(total)
         return loss * weight, {name: value * weight for name, value in figures.items()}
 
 
-class Signals:
-    """Turns SIGTERM and Ctrl-C into a wish to stop, while it is entered.
+class StopSignals:
+    """Context manager that records SIGTERM and Ctrl-C as a request to stop.
 
-    A second signal, two seconds later or more, ends the program at once: launchers repeat the
-    first one to their children within milliseconds.
+    A second signal after two seconds ends the program at once. Launchers repeat the first one to
+    their children within milliseconds.
     """
 
     def __init__(self) -> None:
@@ -96,11 +92,11 @@ class Signals:
         self._at = 0.0
         self._before: dict[int, Any] = {}
 
-    def __enter__(self) -> Signals:
-        # Only the main thread may set handlers; elsewhere the caller decides when to stop.
+    def __enter__(self) -> StopSignals:
+        # Only the main thread may set handlers.
         if threading.current_thread() is threading.main_thread():
             for signum in (signal.SIGTERM, signal.SIGINT):
-                # What was started to ignore a signal (nohup, background jobs) still does.
+                # Keep ignoring signals that are ignored already (nohup, background jobs).
                 if signal.getsignal(signum) is not signal.SIG_IGN:
                     self._before[signum] = signal.signal(signum, self._receive)
         return self
@@ -123,7 +119,7 @@ class Signals:
 
 
 def agree(values: list[float], device: torch.device) -> list[float]:
-    """The largest of each value over all processes."""
+    """Maximum of each value over all processes."""
     if not (dist.is_available() and dist.is_initialized()):
         return values
     tensor = torch.tensor(values, dtype=torch.float64, device=device)
@@ -133,23 +129,23 @@ def agree(values: list[float], device: torch.device) -> list[float]:
 
 @torch.no_grad()
 def share_buffers(module: nn.Module) -> None:
-    """Give all processes the main one's buffers; parameters are shared by their wrapper."""
+    """Broadcast the buffers of the main process; DDP broadcasts parameters."""
     if dist.is_available() and dist.is_initialized():
         for buffer in module.buffers():
             dist.broadcast(buffer, 0)
 
 
 def make_accelerator(precision: str) -> Accelerator:
-    """One process or several, on GPUs if there are any."""
-    # accelerate keeps the precision of a process's first run for all later ones.
+    """Accelerator on GPUs if available, for one or several processes."""
+    # accelerate would keep the precision of the process's first run.
     if AcceleratorState._shared_state:
         AcceleratorState._reset_state()
     return Accelerator(
         mixed_precision=precision,
         cpu=not torch.cuda.is_available(),
         kwargs_handlers=[
-            # A step may leave out scales and with them their parameters. Buffers that change in
-            # training (the codebook) change alike in all processes.
+            # A step may leave out scales and their parameters. Buffers that change in training
+            # (the codebook) change identically in all processes.
             DistributedDataParallelKwargs(find_unused_parameters=True, broadcast_buffers=False),
             # The others wait while the main process evaluates.
             InitProcessGroupKwargs(timeout=timedelta(hours=2)),

@@ -1,7 +1,7 @@
-"""Fits the head that tells how long the motion of a sentence lasts.
+"""Training of the head that predicts the duration of a sentence's motion.
 
-The head reads nothing but the frozen features of the sentence, so it is fitted once, in seconds of
-time, before a generator's own training, and stays as it is from then on.
+Its input are the frozen features of the sentence. It is fitted within seconds before the training
+of a generator and frozen from then on.
 """
 
 from __future__ import annotations
@@ -29,19 +29,17 @@ Pair = tuple[str, float]
 
 @dataclass(frozen=True)
 class DurationConfig:
-    """How the head is fitted.
+    """Settings of the fit.
 
     Attributes:
         steps: Optimiser steps.
-        batch_size: Sentences a step.
-        learning_rate: Of AdamW.
-        weight_decay: Of AdamW.
-        single_actions: Share of the sentences that are our own captions of single actions. They
-            teach how long a bare "a person sits down" takes, of which recorded clips know
-            little: most are cut at 10 s, whatever they show.
-        balance: Exponent that favours rare captions. Hundreds of recordings of a second say "a
-            person runs"; without it they decide about "a person runs in a circle" too.
-        seed: Decides the start and the order.
+        batch_size: Sentences per step.
+        learning_rate: Learning rate of AdamW.
+        weight_decay: Weight decay of AdamW.
+        single_actions: Share of captions of single actions (`annotations.yaml`) in a batch. Most
+            recorded clips are cut at 10 s and hold several actions.
+        balance: Exponent that favours rare captions over frequent ones such as "a person runs".
+        seed: Seed of initialisation and order.
     """
 
     steps: int = 600
@@ -58,13 +56,13 @@ class DurationConfig:
 
 
 @dataclass(frozen=True)
-class DurationLessons:
-    """Sentences and how long their motions last.
+class DurationData:
+    """Sentences and the durations of their motions.
 
     Attributes:
         pooled: (N, D) pooled features of the sentences.
         seconds: (N,) durations [s].
-        weights: (N,) how often each is drawn, sum 1.
+        weights: (N,) probabilities of being drawn.
     """
 
     pooled: Tensor
@@ -72,16 +70,16 @@ class DurationLessons:
     weights: Tensor
 
 
-def duration_lessons(
+def duration_data(
     data: Folders, encoder: TextEncoder, config: DurationConfig, table: SentenceTable | None = None
-) -> DurationLessons:
+) -> DurationData:
     """The captions of the train split with their durations.
 
     Args:
         data: CMU or HumanML3D folders; the latter have no captions of single actions.
         encoder: The generator's text encoder.
-        config: Decides how often each caption is drawn.
-        table: Sentences that are encoded already; the others are added to it.
+        config: Settings of the weights.
+        table: Encoded sentences; missing ones are added.
     """
     table = SentenceTable() if table is None else table
     groups: tuple[list[Pair], list[Pair]] = ([], [])
@@ -101,11 +99,11 @@ def duration_lessons(
         weights.append(share * rarity / rarity.sum())
     if not seconds:
         raise ConfigError(f"{data} holds no captioned training clip")
-    return DurationLessons(torch.cat(pooled), torch.tensor(seconds), torch.cat(weights))
+    return DurationData(torch.cat(pooled), torch.tensor(seconds), torch.cat(weights))
 
 
 def _captions(data: Path) -> tuple[list[Pair], list[Pair]]:
-    """Captions with seconds: of the train split's clips, and our own of single actions."""
+    """Captions with durations [s]: of clips of the train split, and of single actions."""
     if not (data / "clips.jsonl").is_file():
         clips = read_humanml3d(data, "train")
         return [(text, item.clip.seconds) for item in clips for text in item.captions], []
@@ -122,16 +120,15 @@ def _captions(data: Path) -> tuple[list[Pair], list[Pair]]:
 
 
 def fit_duration(
-    model: TextConditioned, lessons: DurationLessons, config: DurationConfig | None = None
+    model: TextConditioned, samples: DurationData, config: DurationConfig | None = None
 ) -> float:
-    """Fit a model's duration head from a fresh start, and freeze it.
+    """Initialise, fit and freeze a model's duration head.
 
-    The error is taken in seconds, not in their logarithm: its minimum is the median of what a
-    sentence may last.
+    The absolute error in seconds is minimal at the median duration of a sentence.
 
     Args:
-        model: Its `duration` head is changed in place; nothing else is.
-        lessons: What to learn from.
+        model: Model whose `duration` head is changed in place.
+        samples: Training data.
         config: Settings.
 
     Returns:
@@ -149,16 +146,16 @@ def fit_duration(
         output = head[-1]
         assert isinstance(output, torch.nn.Linear)
         torch.nn.init.zeros_(output.weight)
-        torch.nn.init.constant_(output.bias, float(lessons.seconds.log().median()))
+        torch.nn.init.constant_(output.bias, float(samples.seconds.log().median()))
         optimizer = torch.optim.AdamW(
             head.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
         training = head.training
         head.train()
         for _ in range(config.steps):
-            rows = torch.multinomial(lessons.weights, config.batch_size, replacement=True)
-            guess = model.seconds_of(lessons.pooled[rows].to(device))
-            error = (guess - lessons.seconds[rows].to(device)).abs().mean()
+            rows = torch.multinomial(samples.weights, config.batch_size, replacement=True)
+            guess = model.seconds_of(samples.pooled[rows].to(device))
+            error = (guess - samples.seconds[rows].to(device)).abs().mean()
             optimizer.zero_grad()
             error.backward()
             optimizer.step()
@@ -181,17 +178,17 @@ def teach_duration(
     """`fit_duration` on the train split of a data folder.
 
     Args:
-        model: As for `fit_duration`.
+        model: As in `fit_duration`.
         data: CMU or HumanML3D folders.
         encoder: The model's text encoder.
         config: Settings.
-        table: As for `duration_lessons`.
-        policy: What to do about broken data, as in `RunConfig.on_bad_data`.
+        table: As in `duration_data`.
+        policy: Treatment of broken data, as in `RunConfig.on_bad_data`.
 
     Returns:
         The error [s].
     """
     config = config or DurationConfig()
     with on_bad_data(policy):
-        lessons = duration_lessons(data, encoder, config, table)
-    return fit_duration(model, lessons, config)
+        samples = duration_data(data, encoder, config, table)
+    return fit_duration(model, samples, config)

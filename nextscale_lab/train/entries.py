@@ -1,11 +1,16 @@
-"""What a training library holds: latents with captions, and the encoded sentences."""
+"""Entries of a training library: latents with captions, encoded sentences, and their file."""
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
@@ -18,9 +23,9 @@ class Entry:
 
     Attributes:
         latents: Variants (small changes of speed), each (L, D).
-        captions: Indices into the library's table of encoded sentences; empty without words.
+        captions: Indices into the library's table of encoded sentences; empty without captions.
         weak: The captions describe more than these latents.
-        weight: How often the entry is drawn, relative to others.
+        weight: Relative frequency of being drawn.
     """
 
     latents: tuple[Tensor, ...]
@@ -35,9 +40,9 @@ class Batch:
 
     Attributes:
         latents: (B, L, D), zero on padding.
-        lengths: Latents of each sample.
+        lengths: Number of latents of each sample.
         text: Features of B sentences.
-        has_text: (B,) bool; False where the sample is motion without words.
+        has_text: (B,) bool; False for motion without captions.
     """
 
     latents: Tensor
@@ -57,14 +62,14 @@ class Batch:
 
 @dataclass
 class SentenceTable:
-    """Encoded sentences in half precision, each once."""
+    """Encoded sentences in half precision, without duplicates."""
 
     rows: list[Tensor] = field(default_factory=list)
     pooled: list[Tensor] = field(default_factory=list)
     index: dict[str, int] = field(default_factory=dict)
 
     def add(self, sentences: Sequence[str], encoder: TextEncoder) -> None:
-        """Encode the sentences that are not there yet."""
+        """Encode and add new sentences."""
         fresh = sorted({s for s in sentences if s not in self.index}, key=len)
         for begin in tqdm(range(0, len(fresh), 128), desc="sentences", unit="batch"):
             chunk = fresh[begin : begin + 128]
@@ -84,3 +89,48 @@ class SentenceTable:
             tokens[place, : len(row)] = row.float()
             mask[place, : len(row)] = True
         return TextFeatures(tokens, mask, torch.stack([self.pooled[i].float() for i in indices]))
+
+
+def save_library(path: Path, entries: list[Entry], table: SentenceTable) -> None:
+    """Write a library as safetensors; see `load_library`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tensors = {
+        "latents": torch.cat([z for entry in entries for z in entry.latents]),
+        "latent_counts": torch.tensor([len(z) for entry in entries for z in entry.latents]),
+        "variants": torch.tensor([len(entry.latents) for entry in entries]),
+        "captions": torch.tensor([i for entry in entries for i in entry.captions]),
+        "caption_counts": torch.tensor([len(entry.captions) for entry in entries]),
+        "weak": torch.tensor([entry.weak for entry in entries]),
+        "weights": torch.tensor([entry.weight for entry in entries], dtype=torch.float64),
+        "tokens": torch.cat(table.rows),
+        "token_counts": torch.tensor([len(row) for row in table.rows]),
+        "pooled": torch.stack(table.pooled),
+    }
+    sentences = json.dumps(list(table.index))
+    part = path.with_suffix(f".{os.getpid()}.part")
+    save_file(tensors, str(part), metadata={"sentences": sentences})
+    part.replace(path)
+
+
+def load_library(path: Path) -> tuple[list[Entry], SentenceTable]:
+    """Read a file of `save_library`."""
+    with safe_open(str(path), framework="pt") as file:
+        sentences = json.loads(file.metadata()["sentences"])
+        get = file.get_tensor
+        latents = iter(get("latents").split(get("latent_counts").tolist()))
+        captions = iter(get("captions").tolist())
+        rows = list(get("tokens").split(get("token_counts").tolist()))
+        table = SentenceTable(
+            rows, list(get("pooled")), {text: i for i, text in enumerate(sentences)}
+        )
+        columns = (get(name).tolist() for name in ("variants", "caption_counts", "weak", "weights"))
+        entries = [
+            Entry(
+                tuple(next(latents) for _ in range(variants)),
+                tuple(next(captions) for _ in range(count)),
+                weak,
+                weight,
+            )
+            for variants, count, weak, weight in zip(*columns, strict=True)
+        ]
+    return entries, table

@@ -1,4 +1,4 @@
-"""Training of the evaluator: contrastive learning of sentences and motions."""
+"""Training of the evaluator: contrastive learning of sentences and motions (TMR)."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ from nextscale_lab.evaluate.metrics import r_precision
 from nextscale_lab.train.loop import RunConfig, Trainer
 
 MAX_FRAMES = 196
-"""Longest motion of a batch: 9.8 s, as everywhere in HumanML3D."""
+"""Longest motion of a batch [frames]: 9.8 s, as in HumanML3D."""
 
 LONG = 400
-"""Weakly captioned recordings beyond this many frames name too much to learn from [frames]."""
+"""Longest weakly captioned recording in the training [frames]."""
 
 SAME_MEANING = 0.7
-"""Captions of two motions this alike (cosine of weighted words) are no negatives."""
+"""Minimum similarity (cosine of weighted words) of captions that are not negatives."""
 
 WORD_DROP = 0.1
-"""Share of words left out of a training sentence."""
+"""Share of omitted words in a training sentence."""
 
 POOL = 32
 
@@ -63,13 +63,13 @@ class Pairs:
 
 
 def play_faster(features: np.ndarray, factor: float) -> np.ndarray:
-    """Features of a motion played faster (factor > 1), by linear interpolation.
+    """Features of a motion at another speed, by linear interpolation.
 
-    Velocities are per frame and grow with the factor; contact labels stay those of the frame.
+    Velocities per frame are scaled by the factor.
 
     Args:
         features: (T, 263).
-        factor: Change of speed, near 1.
+        factor: Speed, near 1; larger is faster.
 
     Returns:
         (round(T / factor), 263).
@@ -85,16 +85,13 @@ def play_faster(features: np.ndarray, factor: float) -> np.ndarray:
 
 
 class PairSampler:
-    """Draws batches of motions with captions, changed a little each time.
-
-    Speed, crop and wording vary; whole recordings with their one-line description are drawn
-    less often than clips, and of long ones a random window.
+    """Sampler of batches of motions with captions, with random speed, crop and wording.
 
     Args:
         samples: Captioned motions.
         batch_size: Pairs in a batch.
-        seed: Seed of order and changes.
-        weak_weight: How often a weakly captioned recording is drawn, relative to a clip.
+        seed: Seed of order and variations.
+        weak_weight: Frequency of a weakly captioned recording relative to a clip.
 
     Raises:
         MotionFileError: no sample has a caption.
@@ -111,18 +108,18 @@ class PairSampler:
             s for s in samples if s.captions and not (s.weak and len(s.features) > LONG)
         ]
         if not self.samples:
-            raise MotionFileError("the evaluator learns from captions, and the data has none")
+            raise MotionFileError("the evaluator needs captions, and the data has none")
         self.batch_size = min(batch_size, len(self.samples))
         weights = np.array([weak_weight if s.weak else 1.0 for s in self.samples])
         self.weights = weights / weights.sum()
         self.rng = np.random.default_rng(seed)
 
     def state_dict(self) -> dict[str, Any]:
-        """State of the generator, for a checkpoint."""
+        """State of the random generator."""
         return {"rng": self.rng.bit_generator.state}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue where `state_dict` was taken."""
+        """Restore the state of `state_dict`."""
         self.rng.bit_generator.state = state["rng"]
 
     def __call__(self) -> Pairs:
@@ -148,21 +145,21 @@ class PairSampler:
     def _varied(self, features: np.ndarray) -> np.ndarray:
         if self.rng.random() < 0.5:
             features = play_faster(features, float(self.rng.uniform(0.87, 1.15)))
-        # A caption speaks of the whole clip: only little may be cut off.
+        # A caption describes the whole clip, so crops are small.
         kept = int(len(features) * self.rng.uniform(0.85, 1.0))
         kept = min(max(kept, 16), len(features), MAX_FRAMES)
         begin = int(self.rng.integers(len(features) - kept + 1))
         return features[begin : begin + kept]
 
 
-class Meaning:
-    """Likeness of captions: cosine of their words, rare words weighing more.
+class CaptionSimilarity:
+    """Similarity of captions: cosine of their words, weighted by rarity.
 
     Args:
-        captions: Captions that tell which words are rare.
+        captions: Captions that determine the weights of words.
     """
 
-    _SAME = re.compile(r"(?:ing|ed|es|s)$")
+    _ENDING = re.compile(r"(?:ing|ed|es|s)$")
 
     def __init__(self, captions: Sequence[str]) -> None:
         counts = Counter(stem for caption in captions for stem in self._stems(caption))
@@ -171,10 +168,10 @@ class Meaning:
         self.column = {stem: i for i, stem in enumerate(self.weight)}
 
     def _stems(self, caption: str) -> set[str]:
-        return {self._SAME.sub("", word) for word in words_of(caption)}
+        return {self._ENDING.sub("", word) for word in words_of(caption)}
 
-    def likeness(self, sentences: Sequence[str]) -> Tensor:
-        """(B, B) cosines; words that no caption holds are passed over."""
+    def __call__(self, sentences: Sequence[str]) -> Tensor:
+        """(B, B) cosines; unknown words are ignored."""
         vectors = torch.zeros(len(sentences), max(len(self.column), 1))
         for row, sentence in enumerate(sentences):
             for stem in self._stems(sentence) & self.column.keys():
@@ -183,17 +180,17 @@ class Meaning:
         return vectors @ vectors.T
 
 
-def contrastive_loss(a: Tensor, b: Tensor, scale: Tensor, likeness: Tensor) -> Tensor:
-    """Symmetric InfoNCE without negatives that mean the same (TMR, section 3.2).
+def contrastive_loss(a: Tensor, b: Tensor, scale: Tensor, similarity: Tensor) -> Tensor:
+    """Symmetric InfoNCE without negatives of similar captions (TMR, section 3.2).
 
     Args:
         a: (B, D) unit-length embeddings.
         b: (B, D), row i belongs to row i of `a`.
         scale: Inverse temperature.
-        likeness: (B, B) likeness of the pairs' captions.
+        similarity: (B, B) similarity of the captions.
     """
     logits = scale * a @ b.T
-    same = (likeness > SAME_MEANING) & ~torch.eye(len(a), dtype=torch.bool, device=a.device)
+    same = (similarity > SAME_MEANING) & ~torch.eye(len(a), dtype=torch.bool, device=a.device)
     logits = logits.masked_fill(same.to(a.device), -1e4)
     target = torch.arange(len(a), device=a.device)
     return 0.5 * (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target))
@@ -246,7 +243,7 @@ def train_evaluator(
         config: Sizes of the model.
 
     Returns:
-        Validation figures of the last weights; the best are in `run.out/best`.
+        Validation metrics of the last weights; the best are in `run.out/best`.
     """
     with on_bad_data(run.on_bad_data):
         samples = captioned_samples(data, "train", mirror=True) + trial_samples(data, mirror=True)
@@ -270,18 +267,18 @@ def fit_evaluator(
     mean, std = feature_statistics(list(samples))
     model.feature_mean.copy_(torch.from_numpy(mean))
     model.feature_std.copy_(torch.from_numpy(std))
-    meaning = Meaning([caption for s in sampler.samples for caption in s.captions])
+    similarity_of = CaptionSimilarity([caption for s in sampler.samples for caption in s.captions])
 
     def loss(module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
-        # The other pairs of a batch are its negatives, so that no process can do with a share of
-        # the rows: each computes the whole batch.
+        # The other pairs of a batch are its negatives, so that every process computes the whole
+        # batch.
         batch = sampler()
         device = trainer.accelerator.device
         texts, motions, scale = module(
             batch.sentences, batch.features.to(device), batch.lengths.to(device), WORD_DROP
         )
-        likeness = meaning.likeness(batch.sentences)
-        total = contrastive_loss(texts, motions, scale, likeness)
+        similarity = similarity_of(batch.sentences)
+        total = contrastive_loss(texts, motions, scale, similarity)
         return total, {"loss": total.item(), "scale": scale.item()}
 
     def evaluate(module: nn.Module) -> dict[str, float]:
@@ -301,11 +298,6 @@ def fit_evaluator(
 
 
 def pack_evaluator(source: Path, out: Path) -> None:
-    """Write an evaluator's weights in fp16.
-
-    Args:
-        source: Folder of a trained evaluator.
-        out: Folder to write.
-    """
+    """Write the weights of the trained evaluator in `source` to `out` in fp16."""
     load_part(MotionTextEvaluator, source).half().save_pretrained(out)
     write_checksums(out)

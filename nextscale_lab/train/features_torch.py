@@ -1,4 +1,4 @@
-"""Differentiable recovery of joint positions from features, for losses and metrics."""
+"""Differentiable joint positions from features, for losses and metrics."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nextscale_core.motion.skeleton import NUM_JOINTS
 
 
 def features_to_joints(features: Tensor) -> Tensor:
-    """Positions from HumanML3D features; the torch twin of `features.features_to_clip`.
+    """Positions from HumanML3D features, as `motion.features.features_to_clip` in torch.
 
     Args:
         features: (B, T, 263), not normalised.

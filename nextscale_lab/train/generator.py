@@ -27,17 +27,17 @@ from nextscale_lab.train.run import weights_digest
 
 @dataclass(frozen=True)
 class ObjectiveConfig:
-    """What the transformer is trained to do.
+    """Settings of the training objective.
 
     Attributes:
-        corruption: Largest share of coarser tokens replaced by random ones while the inputs of
-            finer scales are built (gamma_max of MoScale's hierarchical refinement); 0 for none.
-        text_drop: Share of samples whose text is replaced by the null text.
-        keep_noise: Largest share of known tokens replaced by random ones.
-        word_drop: Share of a sentence's tokens that are hidden in training.
+        corruption: Maximum share of coarser tokens replaced by random ones in the inputs of finer
+            scales (gamma_max of MoScale's hierarchical refinement); 0 for none.
+        text_drop: Share of samples with the null text.
+        keep_noise: Maximum share of known tokens replaced by random ones.
+        word_drop: Share of hidden tokens of a sentence.
         label_smoothing: Label smoothing of the cross-entropy.
-        finest_every: The finest scale, which holds a third of the tokens and least of the
-            sentence, takes part in that share of the steps.
+        finest_every: Share of steps with the finest scale, which holds a third of the tokens and
+            depends least on the sentence.
     """
 
     corruption: float = 0.6
@@ -58,8 +58,8 @@ class ScaleInputs:
     """Inputs and targets of all scales for one batch.
 
     Attributes:
-        targets: Per scale (B, n_k) codes to predict.
-        accumulated: Per scale (B, n_k, D) sum of the (corrupted) coarser scales; None first.
+        targets: (B, n_k) codes to predict, per scale.
+        accumulated: (B, n_k, D) sum of the (corrupted) coarser scales, per scale; None first.
     """
 
     targets: list[Tensor]
@@ -72,15 +72,14 @@ def hierarchical_inputs(
 ) -> ScaleInputs:
     """Targets and inputs with cross-scale hierarchical refinement (MoScale, HR).
 
-    A scale's target is the code of the residual that the *corrupted* coarser scales leave, so
-    that finer scales learn to repair what coarser ones got wrong; a scale's own target is never
-    corrupted.
+    The target of a scale is the code of the residual of the *corrupted* coarser scales, so that
+    finer scales learn to correct errors of coarser ones. Targets are never corrupted.
 
     Args:
         quantizer: Frozen quantiser.
         latents: (B, L, D) encoder output, zero on padding.
         padded: Masks and maps.
-        corruption: (B,) share of each sample's tokens to replace.
+        corruption: (B,) share of replaced tokens of each sample.
     """
     total = torch.zeros_like(latents)
     targets: list[Tensor] = []
@@ -101,8 +100,8 @@ def mask_tokens(
 ) -> tuple[Tensor, Tensor]:
     """Hide a cosine-distributed share of a scale's tokens.
 
-    Of the hidden ones 80 % become [MASK], 10 % a random code, 10 % stay; up to `keep_noise` of
-    the others are replaced by random codes too, as earlier passes make mistakes.
+    Of the hidden ones 80 % become [MASK], 10 % a random code, 10 % are unchanged. Up to
+    `keep_noise` of the others become random codes, like errors of earlier passes.
 
     Returns:
         (B, n_k) input tokens and (B, n_k) bool of tokens to predict (at least one a sample).
@@ -124,7 +123,7 @@ def mask_tokens(
 
 
 def drop_words(text: TextFeatures, share: float) -> TextFeatures:
-    """Hide a share of each sentence's tokens; every sentence keeps at least its first."""
+    """Hide a share of each sentence's tokens except for the first."""
     hidden = torch.rand(text.mask.shape, device=text.mask.device) < share
     hidden[:, 0] = False
     return TextFeatures(text.tokens, text.mask & ~hidden, text.pooled)
@@ -148,7 +147,7 @@ def generator_loss(
         batch: Latents and sentences.
         objective: Settings.
         train: Corrupt coarser scales and drop texts.
-        scales: Scales that take part, the coarsest first; None for all.
+        scales: Number of scales, coarsest first; None for all.
     """
     device = batch.latents.device
     padded = PaddedScales.build(batch.lengths, quantizer.divisors[:scales], device)
@@ -170,24 +169,24 @@ def generator_loss(
     predicted = model(
         [tokens for tokens, _ in pairs], inputs.accumulated, padded, bare.drop_text(text, dropped)
     )
-    figures: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     loss = batch.latents.new_zeros(())
     smoothing = objective.label_smoothing if train else 0.0
     for scale, (scores, (_, hidden)) in enumerate(zip(predicted, pairs, strict=True)):
-        wanted = inputs.targets[scale][hidden]
-        entropy = F.cross_entropy(scores[hidden].float(), wanted, label_smoothing=smoothing)
+        expected = inputs.targets[scale][hidden]
+        entropy = F.cross_entropy(scores[hidden].float(), expected, label_smoothing=smoothing)
         loss = loss + entropy / padded.num_scales
-        figures[f"ce{scale + 1}"] = entropy.item()
-        figures[f"acc{scale + 1}"] = float((scores[hidden].argmax(-1) == wanted).float().mean())
-    figures["ce"] = loss.item()
-    return loss, figures
+        metrics[f"ce{scale + 1}"] = entropy.item()
+        metrics[f"acc{scale + 1}"] = float((scores[hidden].argmax(-1) == expected).float().mean())
+    metrics["ce"] = loss.item()
+    return loss, metrics
 
 
 @torch.no_grad()
 def evaluate_generator(
     model: MoScale, quantizer: MultiScaleQuantizer, library: TokenLibrary, repeats: int = 3
 ) -> dict[str, float]:
-    """Mean cross-entropy and accuracy by scale on a split, with fixed masks."""
+    """Mean cross-entropy and accuracy of each scale on a split, with fixed masks."""
     state = torch.get_rng_state()
     torch.manual_seed(1234)
     sums: dict[str, float] = {}
@@ -196,10 +195,10 @@ def evaluate_generator(
         for begin in range(0, len(library.entries), 64):
             batch = library.first(library.entries[begin : begin + 64])
             batch = batch.to(model.null_token.device)
-            _, figures = generator_loss(
+            _, metrics = generator_loss(
                 model, model, quantizer, batch, ObjectiveConfig(), train=False
             )
-            for name, value in figures.items():
+            for name, value in metrics.items():
                 sums[name] = sums.get(name, 0.0) + value
             count += 1
     torch.set_rng_state(state)
@@ -207,7 +206,7 @@ def evaluate_generator(
 
 
 def _from_weights(folder: Path, wanted: MoScaleConfig) -> MoScale:
-    """A trained generator whose codes are those of the tokenizer in use."""
+    """A trained generator for the codes of the tokenizer in use."""
     model = load_part(MoScale, folder)
     for name in ("num_codes", "code_dim", "num_scales", "text_dim"):
         own, other = getattr(model.config, name), getattr(wanted, name)
@@ -235,13 +234,13 @@ def train_generator(
         run: Settings of the run.
         config: Sizes; the code sizes are taken from the tokenizer.
         objective: Settings of the loss.
-        library: What to train on.
-        cache: Folder that keeps the encoded library for the next run.
-        initial: Folder of a generator to go on from, trained on the same tokenizer's tokens;
-            its sizes take the place of `config`.
+        library: Content of the training library.
+        cache: Folder that keeps the encoded library for later runs.
+        initial: Folder of a generator to continue from, trained on tokens of the same tokenizer;
+            its sizes replace `config`.
 
     Returns:
-        Validation figures of the last weights. `run.out/best` holds the weights with the
+        Validation metrics of the last weights. `run.out/best` holds the weights with the
         lowest validation cross-entropy, `run.out/last` the last ones.
     """
     tokenizer = load_part(TemporalTokenizer, tokenizer_path).eval().requires_grad_(False)
@@ -261,7 +260,7 @@ def train_generator(
     else:
         model = MoScale(config)
         with torch.no_grad():
-            # Codes start where the tokenizer has them; [MASK] keeps its own start.
+            # Initialise codes from the tokenizer; [MASK] keeps its own initialisation.
             model.code_embedding.weight[:-1] = tokenizer.quantizer.codebook
     teach_duration(model, data, encoder, table=source.table, policy=run.on_bad_data)
 

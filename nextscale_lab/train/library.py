@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,14 +14,29 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+import nextscale_core
+import nextscale_lab
 from nextscale_core.model.temporal_tokenizer import TemporalTokenizer
-from nextscale_core.motion.formats.bad_data import on_bad_data
+from nextscale_core.motion.formats.bad_data import on_bad_data, policy_in_force
 from nextscale_core.text.encoder import TextEncoder
-from nextscale_lab.auto_captions.narrated import narrated_samples
+from nextscale_lab.auto_captions import auto_captioned_samples
 from nextscale_lab.captions.augmentation import paraphrases
-from nextscale_lab.data.samples import Folders, Sample, captioned_samples, trial_samples
-from nextscale_lab.train.entries import Batch, Entry, SentenceTable
-from nextscale_lab.train.library_cache import library_digest, load_library, save_library
+from nextscale_lab.captions.tables import TABLES
+from nextscale_lab.data.annotations import ANNOTATIONS
+from nextscale_lab.data.samples import (
+    Folders,
+    Sample,
+    captioned_samples,
+    data_folders,
+    trial_samples,
+)
+from nextscale_lab.train.entries import (
+    Batch,
+    Entry,
+    SentenceTable,
+    load_library,
+    save_library,
+)
 from nextscale_lab.train.run import RunConfig
 
 MAX_LATENTS = 49
@@ -31,11 +47,11 @@ _BUCKETS = 8
 
 
 class TokenLibrary:
-    """Draws batches of latents with sentences.
+    """Sampler of batches of latents with sentences.
 
     Rare actions are drawn more often than their share (weight = density of similar captions to
-    the power `-balance`), since a third of the recordings only walk. Several batches are drawn at
-    once and sorted by length, so that little of a batch is padding.
+    the power `-balance`), since a third of the recordings hold only walks. Several batches are
+    drawn at once and sorted by length, for little padding.
 
     Args:
         entries: Motions.
@@ -54,37 +70,37 @@ class TokenLibrary:
         """A random batch of motions with one sentence each.
 
         Args:
-            size: Motions in the batch of all processes together.
-            rank: Number of this process; it gets every `ranks`-th motion of the batch.
+            size: Motions in the batch of all processes.
+            rank: Index of this process, which gets every `ranks`-th motion of the batch.
             ranks: Number of processes.
         """
         if not self._waiting or len(self._waiting[0]) != size:
             drawn = self.rng.choice(len(self.entries), size=_BUCKETS * size, p=self.weights)
             lengths = [min(len(self.entries[i].latents[0]), MAX_LATENTS) for i in drawn]
-            # Ties in a random order, lest the same motions meet in every batch.
+            # Ties in a random order, so that batches differ.
             order = np.lexsort((self.rng.random(len(drawn)), np.array(lengths)))
             batches = drawn[order].reshape(_BUCKETS, size)
             self._waiting = [batches[i].tolist() for i in self.rng.permutation(_BUCKETS)]
         chosen = self._waiting.pop()
-        # Variants and sentences are drawn for the whole batch, so that all processes stay in step.
+        # Drawn for the whole batch, so that all processes use the same random numbers.
         picks = self.rng.random((size, 3))
         entries = [self.entries[i] for i in chosen[rank::ranks]]
         return self._batch(entries, picks[rank::ranks])
 
     def state_dict(self) -> dict[str, Any]:
-        """State of the order, to resume with the same batches (JSON-ready)."""
+        """State of the order as JSON values."""
         return {
             "rng": self.rng.bit_generator.state,
             "waiting": [list(batch) for batch in self._waiting],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue the order of `state_dict`."""
+        """Restore the state of `state_dict`."""
         self.rng.bit_generator.state = state["rng"]
         self._waiting = [list(batch) for batch in state["waiting"]]
 
     def first(self, entries: Sequence[Entry]) -> Batch:
-        """The entries as they are: first variant, first sentence, from their beginning."""
+        """A batch of first variants and first sentences, from the beginning of the motions."""
         return self._batch(entries, np.zeros((len(entries), 3)))
 
     def _batch(self, entries: Sequence[Entry], picks: np.ndarray) -> Batch:
@@ -121,22 +137,21 @@ def _encode(tokenizer: TemporalTokenizer, samples: Sequence[Sample], label: str)
 
 
 def density(pooled: Tensor) -> Tensor:
-    """(N,) number of captions that say nearly the same, each counted by its likeness."""
-    likeness = (pooled @ pooled.T - 0.6).clamp(min=0) / 0.4
-    return likeness.sum(1)
+    """(N,) number of similar captions, each weighted by its similarity."""
+    similarity = (pooled @ pooled.T - 0.6).clamp(min=0) / 0.4
+    return similarity.sum(1)
 
 
 @dataclass(frozen=True)
 class LibraryConfig:
-    """What a training library is made of.
+    """Content of a training library.
 
     Attributes:
-        augment: Mirror images, changes of speed, paraphrases, whole recordings, narrations.
+        augment: Mirror images, changes of speed, paraphrases, whole recordings, auto captions.
         paraphrases: Paraphrases of each caption.
-        speeds: Factors of speed.
-        balance: Exponent that favours rare captions and rare kinds; 0 draws all alike.
-        shares: Share of draws that goes to captioned clips, to narrated windows (captions by
-            rule, see `training.narration`) and to whole recordings.
+        speeds: Playback speeds.
+        balance: Exponent that favours rare captions and rare kinds; 0 for uniform draws.
+        shares: Shares of captioned clips, windows with auto captions and whole recordings.
         seed: Seed of paraphrases and of the order.
     """
 
@@ -146,6 +161,26 @@ class LibraryConfig:
     balance: float = 0.45
     shares: tuple[float, float, float] = (0.5, 0.32, 0.18)
     seed: int = 0
+
+
+def library_digest(
+    data: Folders, tokenizer: TemporalTokenizer, encoder: TextEncoder, config: LibraryConfig
+) -> str:
+    """Hash of everything that determines a library: weights, data, settings and rules."""
+    digest = hashlib.sha256()
+    for name, value in sorted(tokenizer.state_dict().items()):
+        digest.update(name.encode() + value.detach().cpu().float().numpy().tobytes())
+    for folder in data_folders(data):
+        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+            digest.update(f"{path.relative_to(folder)} {path.stat().st_size}".encode())
+    core, lab = (Path(str(package.__file__)).parent for package in (nextscale_core, nextscale_lab))
+    rooms = ((core, ("motion", "text")), (lab, ("data", "captions", "auto_captions")))
+    folders = [package / name for package, names in rooms for name in names]
+    rules = [path for folder in folders for path in folder.rglob("*.py")]
+    for path in (*sorted(rules), *sorted(TABLES.glob("*.yaml")), ANNOTATIONS):
+        digest.update(path.read_bytes())
+    digest.update(f"{encoder.name} {config} {policy_in_force()}".encode())
+    return digest.hexdigest()[:16]
 
 
 def build_library(
@@ -160,12 +195,12 @@ def build_library(
 
     Args:
         data: CMU or HumanML3D folders.
-        split: 'train' adds whole recordings and narrated windows where the folder has them.
+        split: 'train' adds whole recordings and auto captions where the folder has them.
         tokenizer: Frozen tokenizer, in eval mode.
         encoder: Text encoder.
-        config: What to put in; by default everything for 'train', the bare clips otherwise.
-        cache: Folder that keeps the library for the next run with the same tokenizer, data,
-            settings and rules; None for none.
+        config: Content; by default everything for 'train', only the clips otherwise.
+        cache: Folder that keeps the library for runs with the same tokenizer, data, settings and
+            rules.
     """
     config = config or LibraryConfig(augment=split == "train")
     path = cache and cache / f"library-{split}-{library_digest(data, tokenizer, encoder, config)}"
@@ -186,22 +221,22 @@ def open_libraries(
     config: LibraryConfig | None = None,
     cache: Path | None = None,
 ) -> tuple[TokenLibrary, TokenLibrary]:
-    """What a run trains on and what it is validated on, broken data treated as the run says."""
+    """Training and validation library of a run."""
     with on_bad_data(run.on_bad_data):
         source = build_library(data, "train", tokenizer, encoder, config, cache)
         val = build_library(data, "val", tokenizer, encoder, cache=cache)
-    # The library's own seed decides what is in it; the order is the run's.
+    # The library's seed determines its content, the run's seed the order.
     source.rng = np.random.default_rng(run.seed)
     return source, val
 
 
 def _sources(data: Folders, split: str, config: LibraryConfig) -> list[dict[str, list[Sample]]]:
-    """Per source (captioned, narrated, recordings) the samples by id, one per speed."""
+    """Samples by id, one per speed, of captioned clips, auto captions and recordings."""
     factors = [1.0, *(s for s in config.speeds if s != 1.0)] if config.augment else [1.0]
     whole = config.augment and split == "train"
     captioned: dict[str, list[Sample]] = {}
     recordings: dict[str, list[Sample]] = {}
-    narrated: dict[str, list[Sample]] = {}
+    auto: dict[str, list[Sample]] = {}
 
     def put(found: list[Sample], into: dict[str, list[Sample]]) -> None:
         for sample in found:
@@ -212,9 +247,9 @@ def _sources(data: Folders, split: str, config: LibraryConfig) -> list[dict[str,
         if whole:
             put(trial_samples(data, mirror=True, speed=factor), recordings)
     if whole:
-        # Narrations speak of speed and of angles: these are not played faster or slower.
-        put(narrated_samples(data, mirror=True, seed=config.seed), narrated)
-    return [captioned, narrated, recordings]
+        # Auto captions mention speed and angles: their speed is not changed.
+        put(auto_captioned_samples(data, mirror=True, seed=config.seed), auto)
+    return [captioned, auto, recordings]
 
 
 def _build(
@@ -252,7 +287,7 @@ def _build(
 
 
 def _wordings(captions: tuple[str, ...], count: int, rng: np.random.Generator) -> tuple[str, ...]:
-    """The captions, each followed by so many paraphrases, without repetitions."""
+    """The captions, each followed by `count` paraphrases, without duplicates."""
     texts = ((c, *(paraphrases(c, rng) for _ in range(count))) for c in captions)
     return tuple(dict.fromkeys(text for own in texts for text in own))
 
@@ -263,7 +298,7 @@ def _weights(
     table: SentenceTable,
     config: LibraryConfig,
 ) -> list[float]:
-    """How often each sample of one source is drawn."""
+    """Relative frequency of each sample of one source."""
     kinds = Counter(part for sample in samples for part in sample.kind.split("+"))
     worded = [sample for sample in samples if sample.captions and not sample.kind]
     crowd: dict[str, float] = {}
@@ -280,7 +315,7 @@ def _weights(
     for sample, variants in zip(samples, latents, strict=True):
         length = len(variants[0])
         if sample.kind:
-            # Single actions teach their words best; sequences of three are many, each once.
+            # Single actions get more weight than the many different sequences.
             parts = sample.kind.split("+")
             rarity = [kinds[part] ** -min(1.4 * config.balance, 1.0) for part in parts]
             weight = sum(rarity) / len(parts) ** 1.5
@@ -289,8 +324,7 @@ def _weights(
         else:
             weight = max(crowd[sample.id], 1.0) ** -config.balance
             if sample.weak:
-                # A one-line description of a long recording lists things that a window of it
-                # need not show.
+                # A window of a long recording may lack actions of its description.
                 weight *= 0.8 if length <= MAX_LATENTS + 2 else 0.1
         weights.append(weight)
     return weights

@@ -1,4 +1,4 @@
-"""Figures of a run as they come: metrics.jsonl and, where it is installed, TensorBoard."""
+"""Metrics of a run: metrics.jsonl and, if installed, TensorBoard."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ _log = logging.getLogger("nextscale")
 
 
 class Means:
-    """Means of figures over an interval of steps."""
+    """Means of metrics over an interval of steps."""
 
     def __init__(self) -> None:
         self.sums: dict[str, float] = {}
         self.counts: dict[str, int] = {}
 
-    def add(self, figures: Mapping[str, float]) -> None:
-        """Take the figures of one step in; a step need not have all of them."""
-        for name, value in figures.items():
+    def add(self, metrics: Mapping[str, float]) -> None:
+        """Add the metrics of one step, which may lack some of them."""
+        for name, value in metrics.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
             self.counts[name] = self.counts.get(name, 0) + 1
 
     def share(self, device: torch.device) -> None:
-        """Take the mean over all processes, which must have the same figures, for one's own."""
+        """Replace the sums by their mean over all processes; all must have the same metrics."""
         if self.sums and dist.is_available() and dist.is_initialized():
             sums = torch.tensor(list(self.sums.values()), dtype=torch.float64, device=device)
             dist.all_reduce(sums)
@@ -43,20 +43,20 @@ class Means:
         return means
 
     def state_dict(self) -> dict[str, Any]:
-        """The interval so far, JSON-ready."""
+        """The interval so far as JSON values."""
         return {"sums": self.sums, "counts": self.counts}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue the interval of `state_dict`."""
+        """Restore the interval of `state_dict`."""
         self.sums, self.counts = dict(state["sums"]), dict(state["counts"])
 
 
 class Scalars:
-    """Writes the figures of a run; what a resumed run passes again is dropped first.
+    """Writer of the metrics of a run, without rows that a resumed run repeats.
 
     Args:
         folder: Folder of the run.
-        step: Step at which the run begins or goes on.
+        step: Step at which the run begins or resumes.
     """
 
     def __init__(self, folder: Path, step: int) -> None:
@@ -71,7 +71,7 @@ class Scalars:
         self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
 
     def _drop_rows_after(self, step: int) -> int:
-        """Keep the rows up to a step; returns the step of the last one, -1 without any."""
+        """Keep the rows up to a step; returns the last step, -1 without rows."""
         if not self.path.is_file():
             return -1
         rows = []
@@ -79,7 +79,7 @@ class Scalars:
             try:
                 row = json.loads(line)
             except json.JSONDecodeError:
-                # Killed while it was written.
+                # The process was killed while writing.
                 continue
             if row["step"] <= step:
                 rows.append(row)
@@ -89,24 +89,24 @@ class Scalars:
         return int(rows[-1]["step"]) if rows else -1
 
     def row(self, row: dict[str, Any]) -> None:
-        """Append a row of figures to metrics.jsonl, unless its step has one."""
+        """Append a row of metrics to metrics.jsonl unless its step has one."""
         if row["step"] > self.last_row:
             with self.path.open("a") as stream:
                 stream.write(json.dumps(row) + "\n")
             self.last_row = row["step"]
 
-    def show(self, group: str, figures: Mapping[str, float], step: int) -> None:
-        """Hand scalars to TensorBoard under 'group/name'."""
+    def show(self, group: str, metrics: Mapping[str, float], step: int) -> None:
+        """Write scalars to TensorBoard as 'group/name'."""
         if self.board is not None:
-            for name, value in figures.items():
+            for name, value in metrics.items():
                 self.board.add_scalar(f"{group}/{name}", value, step)
 
     def flush(self) -> None:
-        """Write out what waits."""
+        """Flush TensorBoard."""
         if self.board is not None:
             self.board.flush()
 
     def close(self) -> None:
-        """End the event file."""
+        """Close TensorBoard."""
         if self.board is not None:
             self.board.close()

@@ -1,4 +1,4 @@
-"""What every training run shares: device, mixed precision, schedule, checkpoints, progress."""
+"""`Trainer`: the training loop with mixed precision, schedule, checkpoints and validation."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from nextscale_lab.train.checkpoint import (
 )
 from nextscale_lab.train.distributed import (
     Shard,
-    Signals,
+    StopSignals,
     TrainingStopped,
     agree,
     make_accelerator,
     share_buffers,
 )
-from nextscale_lab.train.ema import Ema
 from nextscale_lab.train.logging import Means, Scalars
 from nextscale_lab.train.run import RunConfig, describe_run, first_difference, resolve_precision
 from nextscale_lab.train.state import (
+    Ema,
     learnt_tensors,
     make_optimizer,
     random_states,
@@ -47,39 +47,38 @@ from nextscale_lab.train.state import (
     write_json,
 )
 
-__all__ = ["Ema", "RunConfig", "Trainer"]
+__all__ = ["RunConfig", "Trainer"]
 
 _SHOW_EVERY = 20
-"""Steps between two looks at the loss (progress bar, TensorBoard)."""
+"""Steps between updates of the progress bar and TensorBoard."""
 
 
 class Trainer:
-    """A step loop around a module that computes its own loss.
+    """Training loop for a module.
 
-    One process or several (torchrun, accelerate launch): all draw the same batch and each takes
-    the rows of its `shard`, so that a run has the same loss curve on any number of processes, up
-    to the order of sums and the noise that torch draws. Every parameter that learns must be used
-    through the module that `loss` is given, or its gradient is not shared.
+    With several processes (torchrun, accelerate launch) all draw the same batch and each takes
+    the rows of its `shard`. So the loss curve does not depend on their number, up to the order of
+    sums and torch's noise. Trained parameters must be used through the module passed to `loss`,
+    or their gradients are not shared.
 
-    A run that is stopped and started again goes on along the same curve: weights, averages,
-    optimiser, torch's random state and everything in `stateful` are in the checkpoint. With
-    `max_minutes` the learning rate follows the clock and the curve is the same only about.
+    A resumed run continues the same curve: weights, averages, optimizer, torch's random state and
+    `stateful` are in the checkpoint. With `max_minutes` the learning rate depends on the clock.
 
     Args:
         module: The module to train.
         config: Settings.
-        loss: `loss(module, step)` -> (scalar loss, figures to show). Called once a step; the
-            figures have the same names in all processes.
-        evaluate: `evaluate(module)` -> figures on the validation split; called in the main
-            process with the bare module, which carries the averaged weights during the call.
-        better: Name of the validation figure whose minimum marks the best weights.
-        stateful: What else decides the batches (samplers, NumPy generators), by name.
-        about: What else decides the result (objective, name of the data), kept in run.json; a
-            run does not go on with another. The module's `config` is kept as 'model'.
+        loss: `loss(module, step)` -> (scalar loss, metrics). Called once per step; the metrics
+            have the same names in all processes.
+        evaluate: `evaluate(module)` -> metrics on the validation split; called in the main
+            process with a copy of the module that has the averaged weights.
+        better: Name of the validation metric whose minimum marks the best weights.
+        stateful: Samplers and NumPy generators that determine the batches, by name.
+        about: Further settings (objective, name of the data), kept in run.json; a run does not
+            resume with other ones. The module's `config` is kept as 'model'.
 
     Attributes:
         bare: The module without the wrapper for several processes.
-        shard: Which rows of a batch are this process's.
+        shard: Rows of a batch for this process.
     """
 
     def __init__(
@@ -96,10 +95,10 @@ class Trainer:
         self.config, self.loss, self.evaluate, self.better = config, loss, evaluate, better
         precision = resolve_precision(config.precision)
         self.accelerator = make_accelerator(precision)
-        # Rank 0 draws what a single process draws, the others something else.
+        # Rank 0 has the random numbers of a single process.
         set_seed(config.seed, device_specific=True)
         with warnings.catch_warnings():
-            # The name of an option of torch's wrapper changes; older versions know one only.
+            # Torch renames an option of DDP; older versions have one name only.
             warnings.simplefilter("ignore", FutureWarning)
             self.module, self.optimizer = self.accelerator.prepare(
                 module, make_optimizer(module, config)
@@ -133,24 +132,24 @@ class Trainer:
         """Train to the end, resuming from the run's checkpoint if there is one.
 
         Returns:
-            The validation figures of the last weights; none in processes beside the main one.
+            Validation metrics of the last weights; empty in processes other than the main one.
 
         Raises:
-            ConfigError: the run's checkpoint was made with other settings.
+            ConfigError: the run's checkpoint has other settings.
             ModelLoadError: the run's checkpoints are cut short or altered.
-            TrainingStopped: SIGTERM or Ctrl-C came; a checkpoint was saved.
+            TrainingStopped: SIGTERM or Ctrl-C was received; a checkpoint was saved.
         """
         self._resume()
         if self.main:
             write_json(self.out / "run.json", self.settings)
             self.scalars = Scalars(self.out, self.step)
         try:
-            return self._fit()
+            return self._train()
         finally:
             if self.scalars:
                 self.scalars.close()
 
-    def _fit(self) -> dict[str, float]:
+    def _train(self) -> dict[str, float]:
         c, validated = self.config, -1
         result: dict[str, float] = {}
         first, began = self.step, time.monotonic()
@@ -159,16 +158,16 @@ class Trainer:
             total=c.steps, initial=self.step, unit="step", disable=not self.main,
             mininterval=5.0, dynamic_ncols=True,
         )  # fmt: skip
-        with Signals() as signals, bar:
+        with StopSignals() as signals, bar:
             while self.step < c.steps:
                 now = time.monotonic()
-                # Clocks differ and signals come at different steps: all do what one must.
-                wishes = [
+                # Clocks and signals differ between processes: all follow the maximum.
+                requests = [
                     before + now - began if self.main else 0.0,
                     float(signals.received),
                     float(self.main and now - saved > c.save_minutes * 60),
                 ]
-                self.spent, signum, save = agree(wishes, self.accelerator.device)
+                self.spent, signum, save = agree(requests, self.accelerator.device)
                 if signum:
                     self._stop(int(signum))
                 if c.max_minutes and self.spent > c.max_minutes * 60:
@@ -189,21 +188,17 @@ class Trainer:
         return result
 
     def _expected_end(self, pace: float) -> int:
-        """Step at which the run ends: the last, or the one at which its time runs out.
-
-        Args:
-            pace: Steps a second so far, validations included.
-        """
+        """Last step, or the step at the time limit with `pace` steps per second so far."""
         if not self.config.max_minutes:
             return self.config.steps
         left = max(self.config.max_minutes * 60 - self.spent, 0.0)
         return min(self.config.steps, self.step + int(left * pace))
 
     def _show(self, bar: Any) -> None:
-        figures = self.means["show"].take(self.accelerator.device)
-        bar.set_postfix({k: f"{v:.3g}" for k, v in figures.items()})
+        metrics = self.means["show"].take(self.accelerator.device)
+        bar.set_postfix({k: f"{v:.3g}" for k, v in metrics.items()})
         if self.scalars:
-            self.scalars.show("train", figures, self.step)
+            self.scalars.show("train", metrics, self.step)
 
     def _stop(self, signum: int) -> None:
         self._save_checkpoint()
@@ -219,57 +214,55 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with self.accelerator.autocast():
-            loss, figures = self.loss(self.module, self.step)
+            loss, metrics = self.loss(self.module, self.step)
         self.accelerator.backward(loss)
         norm = float(
             self.accelerator.clip_grad_norm_(self.module.parameters(), self.config.clip_norm)
         )
-        # One bad batch must not poison the weights and averages. With fp16 the scaler leaves such
-        # a step out itself, and has to see it to choose a smaller scale.
+        # Skip steps with infinite gradients. With fp16 the scaler skips them itself and lowers its
+        # scale.
         if math.isfinite(norm) or self.accelerator.scaler is not None:
             self.optimizer.step()
         self.optimizer.zero_grad()
         if math.isfinite(norm):
             if self.average:
-                self.average.update(self.bare)
-            self.means["row"].add(figures)
-            self.means["show"].add({**figures, "learning_rate": rate, "gradient_norm": norm})
+                self.average.update_parameters(self.bare)
+            self.means["row"].add(metrics)
+            self.means["show"].add({**metrics, "learning_rate": rate, "gradient_norm": norm})
         self.step += 1
 
     def _validate(self) -> dict[str, float]:
         training = self.means["row"].take(self.accelerator.device)
-        figures: dict[str, float] = {}
+        metrics: dict[str, float] = {}
         if self.average and self.scalars:
-            # Whatever the evaluation draws, training goes on with its own random numbers.
+            # The evaluation does not change the random state of the training.
             device = self.accelerator.device
             devices = [device] if device.type == "cuda" else []
-            with self.average.lent_to(self.bare), torch.random.fork_rng(devices):
-                self.bare.eval()
-                with torch.no_grad(), self.accelerator.autocast():
-                    figures = self.evaluate(self.bare)
-                self._report(training, figures)
-                self._save_weights("last")
-                if figures[self.better] < self.best:
-                    self.best = figures[self.better]
-                    self._save_weights("best")
+            averaged = self.average.module.eval()
+            autocast = self.accelerator.autocast()
+            with torch.random.fork_rng(devices), torch.no_grad(), autocast:
+                metrics = self.evaluate(averaged)
+            self._report(training, metrics)
+            settings = {**self.settings, "step": self.step}
+            save_weights(averaged, self.out, "last", settings)
+            if metrics[self.better] < self.best:
+                self.best = metrics[self.better]
+                save_weights(averaged, self.out, "best", settings)
         self.accelerator.wait_for_everyone()
-        return figures
+        return metrics
 
-    def _report(self, training: dict[str, float], figures: dict[str, float]) -> None:
+    def _report(self, training: dict[str, float], metrics: dict[str, float]) -> None:
         assert self.scalars is not None
         row = {"step": self.step, "minutes": round(self.spent / 60, 2)}
         row |= {f"train_{k}": round(v, 5) for k, v in training.items()}
-        row |= {f"val_{k}": round(v, 5) for k, v in figures.items()}
+        row |= {f"val_{k}": round(v, 5) for k, v in metrics.items()}
         self.scalars.row(row)
-        self.scalars.show("val", figures, self.step)
+        self.scalars.show("val", metrics, self.step)
         self.scalars.flush()
         tqdm.write(json.dumps(row))
 
-    def _save_weights(self, name: str) -> None:
-        save_weights(self.bare, self.out, name, {**self.settings, "step": self.step})
-
     def _save_checkpoint(self) -> None:
-        """Called in all processes: each has a random state and means of its own."""
+        """Save in all processes: each has its own random state and means."""
         for means in self.means.values():
             means.share(self.accelerator.device)
         tensors = random_states(self.accelerator)
@@ -279,7 +272,7 @@ class Trainer:
                 "step": self.step,
                 "best": self.best,
                 "spent": self.spent,
-                "updates": self.average.updates,
+                "updates": int(self.average.n_averaged) - 1,
                 "scaler": scaler.state_dict() if scaler is not None else None,
                 "stateful": kept_state(self.stateful),
                 "settings": self.settings,
@@ -301,13 +294,13 @@ class Trainer:
         if difference:
             raise ConfigError(
                 f"{self.out} holds a run with other settings ({difference}); "
-                "train into another folder, or go on with the same"
+                "train into another folder or use the same settings"
             )
         restore_learnt(checkpoint.tensors, self.bare, self.average, self.optimizer)
         restore_random(checkpoint.tensors, self.accelerator, self.config.seed, facts["step"])
         restore_state(self.stateful, facts["stateful"])
         if self.average:
-            self.average.updates = facts["updates"]
+            self.average.n_averaged.fill_(facts["updates"] + 1)
         if self.accelerator.scaler is not None and facts["scaler"]:
             self.accelerator.scaler.load_state_dict(facts["scaler"])
         self.step, self.best, self.spent = facts["step"], facts["best"], facts["spent"]

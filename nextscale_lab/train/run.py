@@ -1,4 +1,4 @@
-"""Settings of a training run, and what is kept of them beside the weights."""
+"""Settings of a training run and their record in run.json."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PRECISIONS = ("auto", "no", "bf16", "fp16")
 MAY_CHANGE = frozenset(
     {"out", "steps", "warmup", "max_minutes", "eval_every", "save_minutes", "processes"}
 )
-"""Settings with which a run may go on that it did not begin with."""
+"""Settings that may change when a run is resumed."""
 
 
 @dataclass(frozen=True)
@@ -32,21 +32,20 @@ class RunConfig:
     Attributes:
         out: Folder of the run: checkpoints, weights, run.json, metrics.jsonl, tensorboard/.
         steps: Optimiser steps.
-        batch_size: Samples a step, over all processes together; frames where the batch is
-            given in frames.
+        batch_size: Samples (or frames) per step over all processes.
         learning_rate: Peak learning rate of AdamW.
         warmup: Steps of linear warm-up, then cosine decay to `final_rate` of the peak.
         weight_decay: Weight decay of AdamW.
-        clip_norm: Largest gradient norm.
+        clip_norm: Maximum gradient norm.
         ema: Decay of the averaged weights that are evaluated and kept.
         seed: Seed of initialisation, order and noise.
         precision: 'no', 'bf16' or 'fp16' (accelerate's names), or 'auto': bf16 where the
             hardware computes in it, see `resolve_precision`.
         eval_every: Steps between validations.
         save_minutes: Minutes between checkpoints [min].
-        max_minutes: Stop after that long [min]; 0 for no limit. The learning rate follows the
-            time where it runs out before the steps do, so such a run repeats only about.
-        final_rate: Share of the peak learning rate at the end.
+        max_minutes: Time limit [min]; 0 for no limit. The learning rate then depends on the
+            clock, so that results are not exactly reproducible.
+        final_rate: Final learning rate relative to the peak.
         on_bad_data: 'refuse' or 'skip' a broken file or line of the data.
     """
 
@@ -79,10 +78,10 @@ class RunConfig:
 
 
 def resolve_precision(precision: str) -> str:
-    """'no', 'bf16' or 'fp16' for what a run asks for on this machine.
+    """'no', 'bf16' or 'fp16' for a requested precision on this machine.
 
-    'auto' is bf16 on a GPU that has it and on a CPU with instructions for it (AMX or AVX-512
-    BF16). Elsewhere a CPU emulates bf16 at a third of the speed of float32, so there it is 'no'.
+    'auto' is bf16 on GPUs and CPUs with instructions for it (AMX or AVX-512 BF16), else 'no': CPUs
+    emulate bf16 at a third of the speed of float32.
 
     Raises:
         ConfigError: fp16 without a GPU.
@@ -110,12 +109,12 @@ def _cpu_flags() -> set[str]:
 def describe_run(
     config: RunConfig, about: Mapping[str, Any], precision: str, processes: int
 ) -> dict[str, Any]:
-    """All that a run was made with, JSON-ready; paths of this machine are left out.
+    """All settings of a run as JSON values, without paths of this machine.
 
     Args:
         config: Settings of the run.
-        about: What else decides the result: model sizes, objective, name of the data.
-        precision: What the run computes in.
+        about: Further settings: model sizes, objective, name of the data.
+        precision: Resolved precision.
         processes: Number of processes.
     """
     values: dict[str, Any] = {**asdict(config), "out": config.out.name, "precision": precision}
@@ -124,12 +123,12 @@ def describe_run(
     values["versions"] = _versions()
     program = Path(sys.argv[0]).name.replace("__main__.py", "nextscale")
     values["command"] = " ".join([program, *map(_without_folder, sys.argv[1:])])
-    # Tuples become lists now, so that what is read back compares equal.
+    # As JSON, so that settings compare equal to those of a file.
     return dict(json.loads(json.dumps(values)))
 
 
 def weights_digest(module: nn.Module) -> str:
-    """Tells whether two modules carry the same weights: a short hash of them."""
+    """Short hash of a module's weights."""
     digest = hashlib.sha256()
     for name, value in sorted(module.state_dict().items()):
         flat = value.detach().cpu().contiguous().reshape(-1)
@@ -138,7 +137,7 @@ def weights_digest(module: nn.Module) -> str:
 
 
 def first_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """The first setting that differs and may not, as 'name: before -> now'; '' if none does."""
+    """The first changed setting outside of `MAY_CHANGE` as 'name: before -> now', or ''."""
     for name in (*now, *(n for n in before if n not in now)):
         if name in MAY_CHANGE or name in ("versions", "command"):
             continue
@@ -167,7 +166,7 @@ def _versions() -> dict[str, str]:
 
 
 def _git_commit(checkout: Path) -> str:
-    """The commit of a checkout, with '+' after it if files differ; '' where there is none."""
+    """Commit of a checkout, with '+' appended for changed files; '' outside of one."""
     if not (checkout / ".git").exists():
         return ""
     words = ["git", "-C", str(checkout), "describe", "--always", "--abbrev=40", "--exclude=*"]
@@ -181,7 +180,7 @@ def _git_commit(checkout: Path) -> str:
 
 
 def _without_folder(word: str) -> str:
-    """An absolute path by its name only, also after '--option='."""
+    """An absolute path reduced to its name, also after '--option='."""
     option, equals, value = word.partition("=")
     if equals and Path(value).is_absolute():
         return f"{option}={Path(value).name}"

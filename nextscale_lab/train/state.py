@@ -1,4 +1,4 @@
-"""The parts of a run that are tensors: how they are made, kept and put back."""
+"""Tensors of a run: optimizer, averaged weights and random states, saved and restored."""
 
 from __future__ import annotations
 
@@ -12,15 +12,38 @@ import torch
 from accelerate import Accelerator
 from safetensors.torch import save_file
 from torch import Tensor, nn
-
-from nextscale_lab.train.ema import Ema
+from torch.optim.swa_utils import AveragedModel
 
 if TYPE_CHECKING:
     from nextscale_lab.train.run import RunConfig
 
 
+class Ema(AveragedModel):
+    """Exponential moving average of a module's parameters and buffers, as `module`.
+
+    Update n has the decay min(decay, (1 + n) / (10 + n)), so that the average follows faster at
+    the beginning. Integer and boolean buffers are copied.
+
+    Args:
+        module: The module to average; it is copied.
+        decay: Decay after the first updates.
+    """
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        @torch.no_grad()
+        def average(means: Any, values: Any, n: Tensor | int) -> None:
+            if means[0].dtype.is_floating_point:
+                torch._foreach_lerp_(means, values, 1 - min(decay, (1 + int(n)) / (10 + int(n))))
+            else:
+                torch._foreach_copy_(means, values)
+
+        super().__init__(module, multi_avg_fn=average, use_buffers=True)
+        # With 0 the first update would replace the initial weights.
+        self.n_averaged.fill_(1)
+
+
 def make_optimizer(module: nn.Module, config: RunConfig) -> torch.optim.Optimizer:
-    """AdamW; biases, norms and single vectors are not decayed."""
+    """AdamW without weight decay on biases, norms and single vectors."""
     learning = [p for p in module.parameters() if p.requires_grad]
     matrices = [p for p in learning if p.ndim >= 2]
     vectors = [p for p in learning if p.ndim < 2]
@@ -37,12 +60,12 @@ def make_optimizer(module: nn.Module, config: RunConfig) -> torch.optim.Optimize
 def learnt_tensors(
     module: nn.Module, average: Ema, optimizer: torch.optim.Optimizer
 ) -> dict[str, Tensor]:
-    """Weights, their average and the optimiser's moments, by name."""
+    """Weights, averaged weights and moments of the optimizer, by name."""
     model = module.state_dict()
     tensors = {f"model.{name}": value for name, value in model.items()}
-    # A codebook's counts are no part of the weights, but training goes on with them.
+    # Non-persistent buffers, such as a codebook's counts, continue with the training.
     tensors |= {f"buffer.{n}": value for n, value in module.named_buffers() if n not in model}
-    tensors |= {f"average.{name}": value for name, value in average.state.items()}
+    tensors |= {f"average.{name}": value for name, value in average.module.state_dict().items()}
     for index, entry in optimizer.state_dict()["state"].items():
         for name, value in entry.items():
             tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value)
@@ -56,13 +79,12 @@ def restore_learnt(
     average: Ema | None,
     optimizer: torch.optim.Optimizer,
 ) -> None:
-    """Put back what `learnt_tensors` gave."""
+    """Restore the tensors of `learnt_tensors`."""
     module.load_state_dict(_part(tensors, "model"))
     for name, value in _part(tensors, "buffer").items():
         module.get_buffer(name).copy_(value)
     if average:
-        for name, value in _part(tensors, "average").items():
-            average.state[name].copy_(value)
+        average.module.load_state_dict(_part(tensors, "average"))
     state = optimizer.state_dict()
     state["state"] = {}
     for key, value in _part(tensors, "optimizer").items():
@@ -83,10 +105,10 @@ def random_states(accelerator: Accelerator) -> dict[str, Tensor]:
 def restore_random(
     tensors: Mapping[str, Tensor], accelerator: Accelerator, seed: int, step: int
 ) -> None:
-    """Go on with this process's random state from `random_states`."""
+    """Restore this process's random state from `random_states`."""
     states, rank = _part(tensors, "random"), accelerator.process_index
     if rank >= len(states["cpu"]):
-        # More processes than before: the new ones draw what no other draws.
+        # More processes than before: the new ones get random states of their own.
         torch.manual_seed(seed + 1_000_003 * (step + 1) + rank)
         return
     # Torch reads a state from the start of its storage, wherever the row begins.
@@ -96,7 +118,7 @@ def restore_random(
 
 
 def save_weights(module: nn.Module, out: Path, name: str, settings: Mapping[str, Any]) -> None:
-    """Write a module's weights with the settings they were made with.
+    """Write a module's weights with the settings of its training.
 
     A module with `save_pretrained` gets the folder `out/name` with run.json in it, any other
     `out/name.safetensors`.
@@ -105,7 +127,7 @@ def save_weights(module: nn.Module, out: Path, name: str, settings: Mapping[str,
     if save is None:
         save_file(module.state_dict(), str(out / f"{name}.safetensors"))
         return
-    # Whoever reads the folder meanwhile finds the old weights or the new ones.
+    # A concurrent reader finds the old weights or the new ones.
     part, old = out / f"{name}.part", out / f"{name}.old"
     for leftover in (part, old):
         shutil.rmtree(leftover, ignore_errors=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nextscale_core.exceptions import MotionFileError
+from nextscale_core.model.checkpoint import load_part
 from nextscale_core.model.temporal_tokenizer import TemporalTokenizer, TokenizerConfig
 from nextscale_core.motion.features import CONTACTS, POSITIONS
 from nextscale_core.motion.formats.bad_data import on_bad_data
@@ -36,20 +38,20 @@ SCALE_DROPOUT = 0.1
 
 
 class WindowSampler:
-    """Random windows of one length a batch; windows with fast limbs come more often.
+    """Sampler of random windows, more often of fast limbs; one length per batch.
 
-    A kick or a punch fills less than a hundredth of all recordings. Drawn in proportion, the
-    tokenizer learns to stand and walk well and to draw fast actions too small.
+    Kicks and punches are less than a hundredth of all recordings. With uniform draws the
+    tokenizer makes fast actions too small.
 
     Args:
         samples: Motions of any length.
         windows: Window lengths [frames], multiples of 4.
-        weights: How often each length is used.
+        weights: Frequencies of the lengths.
         frames: Frames in a batch.
         seed: Seed of the order.
 
     Raises:
-        MotionFileError: no sample is as long as the shortest window.
+        MotionFileError: all samples are shorter than the shortest window.
     """
 
     def __init__(
@@ -73,15 +75,15 @@ class WindowSampler:
         self.weights = np.array([weight for _, weight in usable])
         self.weights /= self.weights.sum()
         self.features = np.concatenate([sample.features for sample in samples])
-        haste = np.concatenate([0.5 + limb_speeds(sample.features) for sample in samples])
-        self.chance = {window: self._chances(haste, window) for window in self.windows}
+        limb_speed = np.concatenate([0.5 + limb_speeds(sample.features) for sample in samples])
+        self.chance = {window: self._chances(limb_speed, window) for window in self.windows}
         self.rng = np.random.default_rng(seed)
 
-    def _chances(self, haste: np.ndarray, window: int) -> np.ndarray:
-        """Cumulative weight of every first frame; 0 where the window leaves its motion."""
-        total = np.concatenate([[0.0], np.cumsum(haste)])
-        weight = np.zeros(len(haste))
-        weight[: len(haste) - window + 1] = total[window:] - total[:-window]
+    def _chances(self, limb_speed: np.ndarray, window: int) -> np.ndarray:
+        """Cumulative weight of every first frame; 0 where a window exceeds its motion."""
+        total = np.concatenate([[0.0], np.cumsum(limb_speed)])
+        weight = np.zeros(len(limb_speed))
+        weight[: len(limb_speed) - window + 1] = total[window:] - total[:-window]
         ends = np.cumsum(self.lengths)
         for length, end in zip(self.lengths, ends, strict=True):
             weight[end - min(window - 1, length) : end] = 0.0
@@ -103,12 +105,11 @@ def tokenizer_loss(
     temperature: float,
     scales: int | None,
 ) -> tuple[Tensor, dict[str, float]]:
-    """Reconstruction + position + commitment (MoScale), and motion in the world.
+    """Reconstruction + position + commitment (MoScale), world velocities and contacts.
 
-    The world terms compare the joints' velocities in the world: small errors of root velocity
-    and pose add up to skating feet that the features alone do not show, and fast limbs, which
-    the mean over all motion hides, count more. Contact labels are also judged as what they are,
-    decisions (cross-entropy on the distance from one half).
+    The world terms compare the joints' world velocities: small errors of root velocity and pose
+    add up to skating feet. Fast limbs have more weight. Contact labels have a cross-entropy on
+    the distance from one half.
 
     Args:
         model: The module to call (possibly wrapped for several processes).
@@ -117,11 +118,11 @@ def tokenizer_loss(
         temperature: Temperature of the code draw.
         scales: Scales in use; None for all.
     """
-    wanted = bare.normalize(features)
-    decoded, quantized = model(wanted, temperature, scales)
+    target = bare.normalize(features)
+    decoded, quantized = model(target, temperature, scales)
     decoded = decoded.float()
-    reconstruction = F.smooth_l1_loss(decoded, wanted)
-    position = F.smooth_l1_loss(decoded[..., POSITIONS], wanted[..., POSITIONS])
+    reconstruction = F.smooth_l1_loss(decoded, target)
+    position = F.smooth_l1_loss(decoded[..., POSITIONS], target[..., POSITIONS])
     made = features_to_joints(bare.denormalize(decoded))
     real = features_to_joints(features)
     speed_made, speed_real = made.diff(dim=1) * FPS, real.diff(dim=1) * FPS
@@ -147,22 +148,22 @@ def tokenizer_loss(
 
 
 def contact_loss(decoded: Tensor, features: Tensor) -> Tensor:
-    """Cross-entropy of contact labels whose distance from one half is taken as the logit / 8.
+    """Cross-entropy of contact labels with 8 times the distance from one half as logit.
 
     Args:
-        decoded: (B, T, 263) features as the decoder has them, not normalised.
-        features: (B, T, 263) wanted features.
+        decoded: (B, T, 263) decoded features, not normalised.
+        features: (B, T, 263) target features.
     """
     logits = 8 * (decoded[..., CONTACTS] - 0.5)
     return F.binary_cross_entropy_with_logits(logits, features[..., CONTACTS])
 
 
 def world_terms(made: Tensor, real: Tensor, contacts: Tensor) -> tuple[Tensor, Tensor]:
-    """Sliding of feet that rest, and the velocity error of limbs, fast ones weighted.
+    """Sliding of resting feet, and velocity error of limbs with weights by speed.
 
     Args:
-        made: (B, T - 1, 22, 3) joint velocities in the world [m/s].
-        real: The same of the recording.
+        made: (B, T - 1, 22, 3) world velocities of the joints [m/s].
+        real: (B, T - 1, 22, 3) world velocities of the recording [m/s].
         contacts: (B, T, 4) contact labels of the recording.
 
     Returns:
@@ -170,22 +171,22 @@ def world_terms(made: Tensor, real: Tensor, contacts: Tensor) -> tuple[Tensor, T
     """
     resting = contacts[:, :-1, :, None]
     skate = ((made - real)[:, :, list(CONTACT_JOINTS)] * resting).abs().mean()
-    haste = 1 + real.norm(dim=-1).clamp(max=6.0)
-    # The square root's slope is endless where a velocity is met exactly, as in a still pose.
+    limb_speed = 1 + real.norm(dim=-1).clamp(max=6.0)
+    # The offset keeps the gradient finite at zero error, as in a still pose.
     error = ((made - real).square().sum(-1) + 1e-8).sqrt()
-    return skate, (error * haste)[:, :, LIMBS].mean()
+    return skate, (error * limb_speed)[:, :, LIMBS].mean()
 
 
 @torch.no_grad()
 def evaluate_tokenizer(
     model: TemporalTokenizer, samples: list[Sample], device: torch.device
 ) -> dict[str, float]:
-    """Reconstruction figures over whole clips.
+    """Reconstruction metrics over whole clips.
 
     Returns:
-        `mpjpe_mm` (root-aligned: the root's ground position and heading agree in every frame),
-        `mpjpe_mm_k` with the first k scales, `codebook_use` (share of codes used), `contact`
-        (share of contact labels that agree).
+        `mpjpe_mm` (with the root's ground position and heading aligned in every frame),
+        `mpjpe_mm_k` with the first k scales, `codebook_use` (share of used codes), `contact`
+        (share of correct contact labels).
     """
     errors: list[list[float]] = [[] for _ in range(model.quantizer.num_scales)]
     contacts, weights = [], []
@@ -202,54 +203,79 @@ def evaluate_tokenizer(
         agree = (decoded[0, :, CONTACTS] > 0.5) == (features[0, :, CONTACTS] > 0.5)
         contacts.append(float(agree.float().mean()))
         weights.append(frames)
-    figures = {
+    metrics = {
         f"mpjpe_mm_{k + 1}": float(np.average(rows, weights=weights))
         for k, rows in enumerate(errors)
     }
-    figures["mpjpe_mm"] = figures[f"mpjpe_mm_{len(errors)}"]
-    figures["codebook_use"] = float(used.float().mean())
-    figures["contact"] = float(np.average(contacts, weights=weights))
-    return figures
+    metrics["mpjpe_mm"] = metrics[f"mpjpe_mm_{len(errors)}"]
+    metrics["codebook_use"] = float(used.float().mean())
+    metrics["contact"] = float(np.average(contacts, weights=weights))
+    return metrics
+
+
+def single_scale_from(tokenizer: TemporalTokenizer) -> TemporalTokenizer:
+    """A tokenizer of one scale with the encoder and decoder of a trained one.
+
+    Its tokens have the rate of the finest scale. The codebook is filled from the first training
+    batch.
+    """
+    single = TemporalTokenizer(replace(tokenizer.config, divisors=(1,)))
+    weights = tokenizer.state_dict().items()
+    kept = {name: value for name, value in weights if not name.startswith("quantizer.")}
+    single.load_state_dict({**single.state_dict(), **kept})
+    return single
 
 
 def train_tokenizer(
-    data: Folders, run: RunConfig, config: TokenizerConfig | None = None, frames: int = 3072
+    data: Folders,
+    run: RunConfig,
+    config: TokenizerConfig | None = None,
+    frames: int = 3072,
+    *,
+    single_scale_of: Path | None = None,
 ) -> dict[str, float]:
     """Train a tokenizer on the train split and the uncaptioned rest of a data folder.
 
     Args:
         data: CMU or HumanML3D folders.
-        run: Settings of the run; the batch is given in frames, not in samples.
+        run: Settings of the run; its batch size is replaced by `frames`.
         config: Sizes of the model.
         frames: Frames in a batch.
+        single_scale_of: Folder of a trained tokenizer to start a single-scale one from, in place
+            of `config`; see `single_scale_from`.
 
     Returns:
-        Validation figures of the last weights; the best are in `run.out/best`.
+        Validation metrics of the last weights; the best are in `run.out/best`.
     """
-    config = config or TokenizerConfig()
     run = replace(run, batch_size=frames)
     with on_bad_data(run.on_bad_data):
         samples = trial_samples(data, mirror=True) or captioned_samples(data, "train", mirror=True)
         val = captioned_samples(data, "val")
     torch.manual_seed(run.seed)
-    model = TemporalTokenizer(config)
-    mean, std = feature_statistics(samples)
-    model.feature_mean.copy_(torch.from_numpy(mean))
-    model.feature_std.copy_(torch.from_numpy(std))
+    about = {"data": folder_names(data)}
+    if single_scale_of:
+        model = single_scale_from(load_part(TemporalTokenizer, single_scale_of))
+        about["from"] = single_scale_of.resolve().name
+    else:
+        model = TemporalTokenizer(config or TokenizerConfig())
+        mean, std = feature_statistics(samples)
+        model.feature_mean.copy_(torch.from_numpy(mean))
+        model.feature_std.copy_(torch.from_numpy(std))
+    num_scales = len(model.config.divisors)
     sampler = WindowSampler(samples, frames=frames, seed=run.seed)
     generator = np.random.default_rng(run.seed + 1)
 
     def batch_loss(module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
         bare = trainer.bare
         scales = None
-        if generator.random() < SCALE_DROPOUT:
-            scales = int(generator.integers(1, len(config.divisors)))
-        # The draw cools down so that the last steps train what inference does.
+        if num_scales > 1 and generator.random() < SCALE_DROPOUT:
+            scales = int(generator.integers(1, num_scales))
+        # The temperature falls to zero, as in inference.
         heat = TEMPERATURE * max(0.0, 1 - step / (0.6 * run.steps))
         batch = sampler()
         features = batch[trainer.shard.rows(len(batch))].to(trainer.accelerator.device)
-        loss, figures = tokenizer_loss(module, bare, features, heat, scales)
-        return trainer.shard.whole(len(batch), loss, figures)
+        loss, metrics = tokenizer_loss(module, bare, features, heat, scales)
+        return trainer.shard.whole(len(batch), loss, metrics)
 
     def evaluate(module: nn.Module) -> dict[str, float]:
         assert isinstance(module, TemporalTokenizer)
@@ -262,6 +288,6 @@ def train_tokenizer(
         evaluate,
         better="mpjpe_mm",
         stateful={"windows": sampler.rng, "scales": generator},
-        about={"data": folder_names(data)},
+        about=about,
     )
     return trainer.fit()

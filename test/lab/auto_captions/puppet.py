@@ -1,4 +1,4 @@
-"""A puppet that walks, turns, jumps and lifts its arms as told; for the tests of narration."""
+"""A puppet with prescribed paths, jumps and limb motions, for the tests of auto captions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nextscale_core.motion.skeleton import JOINT_INDEX, NUM_JOINTS, bend_leg
 
 FPS = 20
 STAND = 0.95
-STRIDE = 1.3  # way of two steps [m]
+STRIDE = 1.3  # path of two steps [m]
 HANGING = (0.05, 0.03, -0.5)  # wrist against the shoulder: front, outward, up [m]
 
 
@@ -24,7 +24,7 @@ def still(duration: float, x: float = 0.0, y: float = 0.0, heading: float = 0.0)
 
 
 def go(start: np.ndarray, duration: float, speed: float, towards: float = 0.0) -> np.ndarray:
-    """A straight way from a row, at an angle to the heading [rad]."""
+    """A straight path from a row, at an angle to the heading [rad]."""
     t = (np.arange(round(duration * FPS)) + 1) / FPS
     way = start[2] + towards
     return np.column_stack(
@@ -33,7 +33,7 @@ def go(start: np.ndarray, duration: float, speed: float, towards: float = 0.0) -
 
 
 def arc(start: np.ndarray, degrees: float, duration: float, speed: float) -> np.ndarray:
-    """A way that bends evenly by some degrees, positive to the left; speed 0 turns on the spot."""
+    """An evenly bent path by an angle, positive to the left; speed 0 turns on the spot."""
     frames = round(duration * FPS)
     heading = start[2] + np.radians(degrees) * (np.arange(frames) + 1) / frames
     step = speed / FPS * np.column_stack([np.cos(heading), np.sin(heading)])

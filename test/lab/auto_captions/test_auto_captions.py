@@ -1,4 +1,4 @@
-"""Narration of motions whose answer is known."""
+"""Captions by rule of synthetic motions with known captions."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from lab.auto_captions.puppet import FPS, HANGING, arc, chain, glide, go, puppet, seconds, still
-from nextscale_lab.auto_captions import narrate
+from nextscale_lab.auto_captions import caption_recording
 from nextscale_lab.data.mirror import mirror_clip, mirror_text
 
 
 def kinds(clip, description="", **more) -> set[str]:
-    return {item.kind for item in narrate(clip, description, **more)}
+    return {item.kind for item in caption_recording(clip, description, **more)}
 
 
 def words(clip, description="") -> str:
-    return " . ".join(c for item in narrate(clip, description) for c in item.captions)
+    return " . ".join(c for item in caption_recording(clip, description) for c in item.captions)
 
 
 def circle(degrees: float, speed: float = 1.0, radius: float = 1.0) -> np.ndarray:
@@ -23,7 +23,7 @@ def circle(degrees: float, speed: float = 1.0, radius: float = 1.0) -> np.ndarra
     return arc(np.zeros(3), degrees, duration, speed)
 
 
-# --- ways -----------------------------------------------------------------------------------
+# --- paths ----------------------------------------------------------------------------------
 def test_a_stand_is_only_a_stand():
     clip = puppet(still(6.0))
     assert kinds(clip) == {"stand"}
@@ -40,10 +40,10 @@ def test_a_straight_walk_is_a_walk_of_ordinary_speed():
 @pytest.mark.parametrize(
     ("speed", "kind", "word"), [(0.5, "walk_slow", "slow"), (1.85, "walk_fast", "walk")]
 )
-def test_speed_is_told_where_it_is_clear(speed, kind, word):
+def test_a_clear_pace_is_described(speed, kind, word):
     clip = puppet(go(np.zeros(3), 6.0, speed))
     assert kinds(clip) == {kind}
-    assert all(word in c for item in narrate(clip) for c in item.captions)
+    assert all(word in c for item in caption_recording(clip) for c in item.captions)
 
 
 def test_a_bouncing_gait_is_a_run():
@@ -55,12 +55,12 @@ def test_a_bouncing_gait_is_a_run():
 @pytest.mark.parametrize(
     ("towards", "kind"), [(180, "back"), (90, "side_left"), (-90, "side_right")]
 )
-def test_direction_against_the_body_is_told(towards, kind):
+def test_direction_relative_to_the_body_is_described(towards, kind):
     clip = puppet(go(np.zeros(3), 5.0, 0.8, np.radians(towards)))
     assert kinds(clip) == {kind}
 
 
-def test_a_walk_between_two_directions_is_not_told():
+def test_a_walk_between_two_directions_is_not_described():
     assert kinds(puppet(go(np.zeros(3), 5.0, 0.8, np.radians(62.5)))) == set()
 
 
@@ -77,12 +77,12 @@ def test_walk_turn_walk_comes_back():
     way = chain(
         go(np.zeros(3), 3.0, 1.0), lambda s: arc(s, 180, 1.4, 0.05), lambda s: go(s, 3.0, 1.0)
     )
-    found = [item for item in narrate(puppet(way)) if item.kind == "walk_turn_walk"]
+    found = [item for item in caption_recording(puppet(way)) if item.kind == "walk_turn_walk"]
     assert found
     assert all("back" in caption for item in found for caption in item.captions)
 
 
-def test_a_turn_of_unclear_size_is_not_told():
+def test_a_turn_of_unclear_size_is_not_described():
     way = chain(still(2.0), lambda s: arc(s, 265, 2.5, 0.0), lambda s: still(2.0, *s))
     assert not any("turn" in kind or "spin" in kind for kind in kinds(puppet(way)))
 
@@ -93,7 +93,7 @@ def test_a_turn_of_unclear_size_is_not_told():
     [(380, "circle_left", "counterclockwise"), (-380, "circle_right", "clockwise")],
 )
 def test_a_circle_has_its_side(degrees, kind, clock):
-    found = [i for i in narrate(puppet(circle(degrees))) if i.kind.startswith("circle")]
+    found = [i for i in caption_recording(puppet(circle(degrees))) if i.kind.startswith("circle")]
     assert {item.kind for item in found} == {kind}
     wrong = {"circle_left": " right", "circle_right": " left"}[kind]
     for item in found:
@@ -105,11 +105,11 @@ def test_a_circle_has_its_side(degrees, kind, clock):
 
 def test_a_run_in_a_circle_is_a_run():
     clip = puppet(circle(400, speed=1.8, radius=1.5), runs=True)
-    found = [i for i in narrate(clip) if i.kind == "circle_run_left"]
+    found = [i for i in caption_recording(clip) if i.kind == "circle_run_left"]
     assert found and all("walk" not in c for i in found for c in i.captions)
 
 
-def test_a_long_oval_is_no_circle():
+def test_a_long_oval_is_not_a_circle():
     way = chain(
         go(np.zeros(3), 2.5, 1.0), lambda s: arc(s, 180, 1.4, 1.0), lambda s: go(s, 2.5, 1.0),
         lambda s: arc(s, 180, 1.4, 1.0), lambda s: go(s, 1.0, 1.0),
@@ -117,7 +117,7 @@ def test_a_long_oval_is_no_circle():
     assert not any("circle" in kind and "half" not in kind for kind in kinds(puppet(way)))
 
 
-def test_half_a_circle_is_no_circle():
+def test_half_a_circle_is_not_a_circle():
     found = kinds(puppet(circle(180, radius=1.4)))
     assert found and not any(kind.startswith("circle") for kind in found)
 
@@ -127,7 +127,7 @@ def test_two_circles_of_both_signs_are_a_figure_eight():
     assert "figure_eight" in kinds(puppet(way))
 
 
-def test_one_circle_is_no_figure_eight():
+def test_one_circle_is_not_a_figure_eight():
     assert "figure_eight" not in kinds(puppet(circle(720, 1.3, 0.9)))
 
 
@@ -149,14 +149,14 @@ def hops(*starts: float, frames: int, duration: float = 0.45) -> np.ndarray:
 def test_jumps_are_counted(starts, kind):
     way = still(7.0)
     clip = puppet(way, flight=hops(*starts, frames=len(way)))
-    whole = [i for i in narrate(clip) if i.kind == kind]
+    whole = [i for i in caption_recording(clip) if i.kind == kind]
     assert whole
     for item in whole:
         inside = [s for s in starts if item.start < s * FPS and (s + 0.45) * FPS < item.end]
         assert len(inside) == len(starts)
 
 
-def test_lifted_feet_that_do_not_fall_are_no_jump():
+def test_lifted_feet_that_do_not_fall_are_not_a_jump():
     way = still(6.0)
     hangs = np.clip(np.abs(np.arange(len(way)) / FPS - 3.0) * -2 + 1.5, 0, 0.3)
     assert not any("jump" in kind for kind in kinds(puppet(way, flight=hangs)))
@@ -165,24 +165,24 @@ def test_lifted_feet_that_do_not_fall_are_no_jump():
 def test_a_jump_forward_goes_forward():
     way = chain(still(2.0), lambda s: go(s, 0.45, 1.8), lambda s: still(2.0, *s))
     clip = puppet(way, flight=hops(2.0, frames=len(way)))
-    found = [i for i in narrate(clip) if i.kind.startswith("jump_forward")]
+    found = [i for i in caption_recording(clip) if i.kind.startswith("jump_forward")]
     assert found and all("forward" in c or "leap" in c for i in found for c in i.captions[:1])
 
 
 # --- words ----------------------------------------------------------------------------------
-def test_the_mirror_image_is_told_with_the_other_side():
+def test_the_mirror_image_is_described_with_the_other_side():
     way = chain(still(2.0), lambda s: arc(s, 90, 1.0, 0.0), lambda s: still(2.0, *s))
     clip = puppet(way)
-    mirrored = {tuple(i.captions) for i in narrate(mirror_clip(clip), name="a")}
-    told = {tuple(map(mirror_text, i.captions)) for i in narrate(clip, name="a")}
+    mirrored = {tuple(i.captions) for i in caption_recording(mirror_clip(clip), name="a")}
+    described = {tuple(map(mirror_text, i.captions)) for i in caption_recording(clip, name="a")}
     # Words are drawn by one seed; the plain first sentences speak of the same side.
-    assert {"left" in " ".join(c) for c in mirrored} == {"left" in " ".join(c) for c in told}
+    assert {"left" in " ".join(c) for c in mirrored} == {"left" in " ".join(c) for c in described}
     assert "left" not in words(mirror_clip(clip)) and "right" in words(mirror_clip(clip))
 
 
 def test_every_side_word_is_swapped_by_mirroring():
     way = chain(circle(380), lambda s: arc(s, -90, 1.0, 0.0), lambda s: go(s, 2.0, 0.8, 1.57))
-    for item in narrate(puppet(way)):
+    for item in caption_recording(puppet(way)):
         for caption in item.captions:
             swapped = mirror_text(caption)
             assert swapped.count("left") == caption.count("right")
@@ -192,51 +192,51 @@ def test_every_side_word_is_swapped_by_mirroring():
 
 def test_the_same_seed_gives_the_same_words_and_another_seed_others():
     clip = puppet(chain(go(np.zeros(3), 6.0, 1.1), lambda s: arc(s, 90, 1.2, 0.4)))
-    assert narrate(clip, seed=3) == narrate(clip, seed=3)
-    assert narrate(clip, seed=3) != narrate(clip, seed=4)
+    assert caption_recording(clip, seed=3) == caption_recording(clip, seed=3)
+    assert caption_recording(clip, seed=3) != caption_recording(clip, seed=4)
 
 
-def test_windows_are_short_enough_and_say_two_to_four_things():
+def test_windows_are_short_and_have_two_to_four_captions():
     clip = puppet(go(np.zeros(3), 30.0, 1.1))
-    found = narrate(clip)
+    found = caption_recording(clip)
     assert found
     for item in found:
         assert 1.5 <= (item.end - item.start) / FPS <= 9.8
         assert 2 <= len(item.captions) <= 4 and len(set(item.captions)) == len(item.captions)
 
 
-def test_the_description_is_a_guard():
+def test_the_description_filters_recordings():
     clip = puppet(go(np.zeros(3), 6.0, 1.1))
-    assert narrate(clip, "salsa dance") == []
-    assert all("limp" in c for i in narrate(clip, "HurtLegWalk") for c in i.captions)
+    assert caption_recording(clip, "salsa dance") == []
+    assert all("limp" in c for i in caption_recording(clip, "HurtLegWalk") for c in i.captions)
 
 
-# --- acts -----------------------------------------------------------------------------------
-def test_an_arm_that_is_raised_is_told_with_its_side():
+# --- actions ----------------------------------------------------------------------------------
+def test_a_raised_arm_is_described_with_its_side():
     way = still(5.0)
     up = (0.05, 0.1, 0.5)
     track = glide(len(way), (1.0, HANGING), (1.8, up), (3.0, up), (3.8, HANGING))
     for side in ("left", "right"):
         clip = puppet(way, hands={side: track})
-        found = [i for i in narrate(clip) if i.kind == f"raise_{side}"]
+        found = [i for i in caption_recording(clip) if i.kind == f"raise_{side}"]
         assert len(found) == 1
         assert all(side in caption for caption in found[0].captions)
     both = kinds(puppet(way, hands={"left": track, "right": track}))
     assert "raise_both" in both and not {"raise_left", "raise_right"} & both
 
 
-def test_a_walk_with_an_arm_up_is_no_plain_walk():
+def test_a_walk_with_an_arm_up_is_not_a_plain_walk():
     way = go(np.zeros(3), 5.0, 1.0)
     held = np.tile((0.05, 0.1, 0.5), (len(way), 1))
     assert kinds(puppet(way, hands={"right": held})) == set()
 
 
-def test_a_walk_with_arms_out_says_so():
+def test_a_walk_with_arms_out_is_described_as_such():
     way = go(np.zeros(3), 5.0, 1.0)
     out = np.tile((0.0, 0.5, 0.0), (len(way), 1))
     clip = puppet(way, hands={"left": out, "right": out})
     assert kinds(clip) == {"walk_arms_out"}
-    assert all("arms" in caption for item in narrate(clip) for caption in item.captions)
+    assert all("arms" in caption for item in caption_recording(clip) for caption in item.captions)
 
 
 def punch(frames: int, *at: float) -> np.ndarray:
@@ -247,20 +247,22 @@ def punch(frames: int, *at: float) -> np.ndarray:
     return glide(frames, *poses)
 
 
-def test_punches_are_counted_and_sided_where_the_description_tells_of_a_fight():
+def test_punches_are_counted_and_sided_where_the_description_mentions_a_fight():
     (frames,) = seconds(5.0)
     clip = puppet(still(5.0), hands={"left": punch(frames, 1.5, 2.5)})
-    found = [i for i in narrate(clip, "punch/strike") if i.kind == "punch_left"]
+    found = [i for i in caption_recording(clip, "punch/strike") if i.kind == "punch_left"]
     assert found and any("twice" in c or "two" in c for c in found[0].captions)
     assert not any("right" in caption for caption in found[0].captions)
     assert not any("punch" in kind for kind in kinds(clip))
 
 
-def test_a_kick_is_told_with_its_side():
+def test_a_kick_is_described_with_its_side():
     way = still(4.0)
     rest, high = (0.0, 0.0, 0.0), (0.76, 0.0, 0.78)
     track = glide(len(way), (1.6, rest), (1.85, high), (2.1, rest))
-    found = [i for i in narrate(puppet(way, kick={"right": track}), "kick") if "kick" in i.kind]
+    found = [
+        i for i in caption_recording(puppet(way, kick={"right": track}), "kick") if "kick" in i.kind
+    ]
     assert [i.kind for i in found] == ["kick_right"]
 
 
@@ -268,7 +270,7 @@ def test_squats_are_counted():
     way = still(8.0)
     t = np.arange(len(way)) / FPS
     sink = 0.45 * sum(np.exp(-(((t - at) / 0.45) ** 2)) for at in (2.0, 3.9))
-    found = [i for i in narrate(puppet(way, crouch=sink)) if i.kind == "squats"]
+    found = [i for i in caption_recording(puppet(way, crouch=sink)) if i.kind == "squats"]
     assert found and any("twice" in c or "two" in c for i in found for c in i.captions)
 
 
@@ -278,5 +280,5 @@ def test_hands_that_meet_evenly_clap():
     # The palms lie 0.19 m inward of the shoulders where they meet.
     inward = -0.03 - 0.08 * (1 + np.cos(2 * np.pi * (t - 1.5) / 0.5)) * ((t > 1.2) & (t < 3.4))
     hand = np.column_stack([0.3 + 0 * t, inward, -0.1 + 0 * t])
-    found = narrate(puppet(way, hands={"left": hand, "right": hand}))
+    found = caption_recording(puppet(way, hands={"left": hand, "right": hand}))
     assert "clap" in {item.kind for item in found}

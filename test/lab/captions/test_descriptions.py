@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nextscale_lab.captions.augmentation import sentence_from_description
+from nextscale_lab.captions.descriptions import sentence_from_description
 
 SHARED = Path(os.environ.get("NEXTSCALE_SHARED", Path(__file__).parents[4] / "shared"))
 TRIALS = SHARED / "data" / "cmu" / "trials.jsonl"

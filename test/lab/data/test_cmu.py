@@ -51,7 +51,7 @@ def test_people_are_upright_at_human_height(val_clips):
 
 
 def test_a_folder_without_motion_is_refused(tmp_path):
-    with pytest.raises(MotionFileError, match="no CMU folder"):
+    with pytest.raises(MotionFileError, match="not a CMU folder"):
         CmuFolder(tmp_path)
 
 

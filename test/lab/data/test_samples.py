@@ -8,7 +8,6 @@ import pytest
 from lab.train.conftest import write_humanml3d
 from nextscale_core.exceptions import ConfigError, MotionFileError
 from nextscale_lab.data.annotations import (
-    Annotation,
     annotated_clips,
     annotations_of,
     read_annotations,
@@ -132,16 +131,20 @@ def test_a_held_out_span_is_left_out_whatever_the_file_says(shared, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["{}", "- {trial: a}", "- {trial: a, start: 3, end: 2, captions: [x]}", "- [", "- 7"],
+    ("text", "words"),
+    [
+        ("{}", "must be a list"),
+        ("- {trial: a}", "entry 1: 'start' is missing"),
+        ("- {trial: a, start: 3, end: 2, captions: [x]}", "entry 1: annotation of a: no frames"),
+        ("- {trial: a, start: 3, end: 9, captions: []}", "captions .* at least 1 item"),
+        ("- {trial: a, start: 3, end: 9, captions: ['']}", "captions, entry 1: .* at least 1 char"),
+        ("- {trial: a, start: 3, ende: 9, captions: [x]}", "unknown key 'ende'.* mean 'end'"),
+        ("- [", "is not valid YAML"),
+        ("- 7", "entry 1: must be a mapping"),
+    ],
 )
-def test_bad_annotation_files_are_refused(tmp_path, text):
+def test_bad_annotation_files_are_refused(tmp_path, text, words):
     path = tmp_path / "own.yaml"
     path.write_text(text)
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError, match=words):
         read_annotations(path)
-
-
-def test_an_annotation_needs_words():
-    with pytest.raises(ConfigError, match="caption"):
-        Annotation("01_01", 0, 30, ())

@@ -216,11 +216,11 @@ def test_the_heading_is_read_from_the_body(puppet):
     ("name", "thresholds", "words"),
     [
         ("fly", {}, "unknown check 'fly'"),
-        ("turn", {"degrees": 3}, "no threshold 'degrees'"),
-        ("turn", {}, "needs min_degrees"),
+        ("turn", {"degrees": 3}, "unknown key 'degrees'; did you mean 'min_degrees'"),
+        ("turn", {}, "'min_degrees' is missing"),
         ("turn", {"min_degrees": "many"}, "min_degrees must be a number"),
         ("turn", {"min_degrees": True}, "min_degrees must be a number"),
-        ("turn", {"min_degrees": 90, "side": 3}, "side must be a word"),
+        ("turn", {"min_degrees": 90, "side": 3}, "side must be 'left', 'right' or 'any', got 3"),
     ],
 )
 def test_bad_thresholds_are_named(name, thresholds, words):
@@ -237,7 +237,7 @@ def test_bad_thresholds_are_named(name, thresholds, words):
         ("raise_arms", {"side": "any", "min_height": 0, "min_rise": 0, "hold_seconds": 0}),
     ],
 )
-def test_a_side_that_is_none_is_refused(puppet, name, thresholds):
+def test_an_unknown_choice_is_refused(puppet, name, thresholds):
     with pytest.raises(ConfigError, match="must be"):
         apply_check(name, puppet(1.0), thresholds)
 

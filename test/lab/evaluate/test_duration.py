@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nextscale_lab.evaluate.duration import ChoosesSeconds, constant_error, duration_errors
+from nextscale_lab.evaluate.benchmark import ChoosesSeconds, constant_error, duration_errors
 
 
 class ByWords:

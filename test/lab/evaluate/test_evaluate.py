@@ -14,7 +14,7 @@ from nextscale_core.motion.features import to_y_up
 from nextscale_lab.cli.evaluate import evaluate
 from nextscale_lab.evaluate.benchmark import evaluate_models
 from nextscale_lab.evaluate.evaluator import load_evaluator
-from nextscale_lab.evaluate.reference import Reconstruction, reference_clips
+from nextscale_lab.evaluate.reference import ReconstructedClip, reference_clips
 
 KEYS = {
     "r_precision", "fid", "mm_dist", "diversity", "multimodality", "foot_skate_ratio",
@@ -127,7 +127,7 @@ def test_the_reconstruction_is_measured_and_its_error_weighted_by_frames(data):
 
     def reconstruct(clip):
         number = next(errors)
-        return Reconstruction(clip.slice(0, 36), float(number), frames=1 if number else 91)
+        return ReconstructedClip(clip.slice(0, 36), float(number), frames=1 if number else 91)
 
     report = evaluate_models(data, "val", {}, Gauge(), reconstruct=reconstruct, **QUICK)
     assert report.reconstruction.mpjpe_mm.mean == pytest.approx(45 / 100)

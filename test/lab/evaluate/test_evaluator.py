@@ -121,7 +121,7 @@ def test_an_evaluator_that_is_not_there_names_those_that_are():
 
 
 def test_damaged_weights_and_folders_without_any_are_refused(model, tmp_path):
-    with pytest.raises(ModelLoadError, match=r"no config\.json"):
+    with pytest.raises(ModelLoadError, match=r"config\.json is missing"):
         load_evaluator(tmp_path)
     model.save_pretrained(tmp_path)
     weights = tmp_path / "model.safetensors"
@@ -176,7 +176,7 @@ def test_anybody_may_bring_an_evaluator_in_a_file(plugin, motions):
         (":number", "no function 'number'"),
         (":broken", "no checkpoint"),
         (":half", "has no name"),
-        ("", "which function"),
+        ("", "name the function"),
     ],
 )
 def test_a_file_that_makes_no_evaluator_is_refused(plugin, ending, reason):

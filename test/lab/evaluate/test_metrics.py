@@ -8,7 +8,7 @@ from scipy.linalg import sqrtm
 
 from nextscale_core.exceptions import ConfigError
 from nextscale_lab.evaluate.metrics import (
-    Figure,
+    MetricValue,
     distances,
     diversity,
     fid,
@@ -114,8 +114,8 @@ def test_multimodality_looks_inside_each_text_only(rng):
 
 
 def test_the_interval_is_that_of_the_mean():
-    figure = Figure.of([1.0, 3.0, 1.0, 3.0])
+    figure = MetricValue.of([1.0, 3.0, 1.0, 3.0])
     assert (figure.mean, figure.ci95) == (2.0, pytest.approx(1.96 * 1.0 / 2))
-    assert Figure.of([0.4] * 5).ci95 == pytest.approx(0.0, abs=1e-12)
+    assert MetricValue.of([0.4] * 5).ci95 == pytest.approx(0.0, abs=1e-12)
     with pytest.raises(ConfigError):
-        Figure.of([])
+        MetricValue.of([])

@@ -197,11 +197,11 @@ def test_the_order_of_a_sequence_counts(walking, jumping):
 @pytest.mark.parametrize(
     ("steps", "words"),
     [
-        ([], "steps must be a list of checks"),
-        ("walk", "steps must be a list of checks"),
-        ([{"thresholds": {}}], "a step is a mapping with check"),
+        ([], "steps must have at least 1 item"),
+        ("walk", "steps must be a (valid )?list"),
+        ([{"thresholds": {}}], "entry 1: 'check' is missing"),
         ([{"check": "fly"}], "unknown check 'fly'"),
-        ([{"check": "turn", "thresholds": {"degrees": 3}}], "no threshold 'degrees'"),
+        ([{"check": "turn", "thresholds": {"degrees": 3}}], "unknown key 'degrees'"),
     ],
 )
 def test_bad_steps_are_named(steps, words):

@@ -19,10 +19,10 @@ from nextscale_lab.evaluate.prompt_suite import (
     Prompt,
     load_prompt_suite,
     real_rates,
+    recorded_clips,
     run_prompt_suite,
 )
-from nextscale_lab.evaluate.recorded import recorded_clips
-from nextscale_lab.evaluate.report import PromptSuiteReport, RealRate, SampleResult
+from nextscale_lab.evaluate.prompt_suite_report import PromptSuiteReport, RealRate, SampleResult
 
 SHARED = Path(os.environ.get("NEXTSCALE_SHARED", Path(__file__).parents[4] / "shared"))
 CMU = SHARED / "data" / "cmu"
@@ -64,7 +64,7 @@ def test_other_words_stand_in_for_the_sentence_with_the_same_check(tmp_path):
     assert [item.sentence for item in load_prompt_suite(path)] == [ROW["sentence"], "turn"]
     with pytest.raises(ConfigError, match="no sentence in other words"):
         load_prompt_suite(written(tmp_path, ROW), other_words=True)
-    with pytest.raises(ConfigError, match="other_words must be a list"):
+    with pytest.raises(ConfigError, match=r"other_words must be a .*, got 'he turns'"):
         load_prompt_suite(written(tmp_path, {**ROW, "other_words": "he turns"}))
 
 
@@ -170,19 +170,25 @@ def test_the_battery_of_the_package_holds_the_sixteen_core_sentences():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"check": "fly"}, "sentence 1: unknown check 'fly'"),
-        ({"thresholds": {"degrees": 1}}, "no threshold 'degrees'"),
+        ({"check": "fly"}, "entry 1: unknown check 'fly'"),
+        ({"thresholds": {"degrees": 1}}, "unknown key 'degrees'"),
         ({"thresholds": [1]}, "thresholds must be a mapping"),
         ({"colour": "red"}, "unknown key 'colour'"),
-        ({"sentence": " "}, "sentence must be text"),
+        ({"sentence": " "}, "sentence must match pattern '\\S', got ' '"),
         ({"kind": 3}, "kind must be text"),
         ({"core": "yes please"}, "core must be true or false"),
         ({"real": {}}, "'include' is missing"),
-        ({"real": {"include": "("}}, "no regular expression"),
-        ({"real": {"include": 3}}, "must be a regular expression"),
-        ({"real": {"include": "a", "agreement": 2}}, "agreement must be a number from 0 to 1"),
+        ({"real": {"include": "("}}, "include must be a valid regular expression"),
+        ({"real": {"include": 3}}, "include must be a valid pattern, got 3"),
+        (
+            {"real": {"include": "a", "agreement": 2}},
+            "agreement must be less than or equal to 1",
+        ),
         ({"real": {"include": "a", "mirrored": 1}}, "mirrored must be true or false"),
-        ({"real": {"include": "a", "window_seconds": 0}}, "window_seconds must be a number above"),
+        (
+            {"real": {"include": "a", "window_seconds": 0}},
+            "window_seconds must be greater than 0",
+        ),
         ({"real": {"include": "a", "split": "val"}}, "unknown key 'split'"),
     ],
 )
@@ -200,9 +206,9 @@ def test_a_missing_key_is_named(tmp_path):
     ("content", "words"),
     [
         ("- a\n- b", "must be a mapping"),
-        ("sentences: 3", "must be a mapping with a list"),
+        ("sentences: 3", "sentences must be a .*, got 3"),
         ("sentences: [", "is not valid YAML"),
-        ("sentences: [3]", "sentence 1: must be a mapping"),
+        ("sentences: [3]", "entry 1: must be a mapping"),
         ("sentences: []", "holds no sentence"),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 from nextscale_core.exceptions import ConfigError
 from nextscale_lab.experiments.document import mean_and_std, write_tables
 from nextscale_lab.experiments.results import (
-    Result,
+    RowResult,
     finished,
     read_results,
     result_path,
@@ -45,7 +45,7 @@ After.
 """
 
 
-def result(row: str, seed: int, top: float, **more) -> Result:
+def result(row: str, seed: int, top: float, **more) -> RowResult:
     figures = {"r_precision_1": top, "fid": 2.0 + top, "foot_skate_ratio": 0.051}
     budget = {
         "parameters": 1_780_000, "steps": 800, "train_seconds": 300.0, "motion_seconds": 0.1,
@@ -56,7 +56,7 @@ def result(row: str, seed: int, top: float, **more) -> Result:
         "real": {"r_precision_1": 0.7, "fid": 0.0}, "battery": 0.25 + top / 2,
         "about": {"data": "cmu", "test clips": 100},
     }  # fmt: skip
-    return Result(row, seed, **{**values, **more})
+    return RowResult(row, seed, **{**values, **more})
 
 
 @pytest.fixture

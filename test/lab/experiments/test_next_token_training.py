@@ -11,8 +11,8 @@ from nextscale_core.model.temporal_tokenizer import TemporalTokenizer, Tokenizer
 from nextscale_core.text.encoder import TextFeatures
 from nextscale_lab.experiments.next_token import NextToken, NextTokenConfig
 from nextscale_lab.experiments.train_next_token import NextTokenObjective, corrupt, next_token_loss
-from nextscale_lab.experiments.train_single_scale import single_scale_from
 from nextscale_lab.train.entries import Batch
+from nextscale_lab.train.tokenizer import single_scale_from
 
 CLEAN = NextTokenObjective(corruption=0.0, text_drop=0.0, word_drop=0.0, label_smoothing=0.0)
 

@@ -50,5 +50,5 @@ def test_clear_errors(pipeline):
     with pytest.raises(InvalidTextError):
         pipeline.generate_batch([" "], seeds=[1])
     many = TemporalTokenizer(TokenizerConfig(**SIZES))
-    with pytest.raises(ConfigError, match="one scale is needed"):
+    with pytest.raises(ConfigError, match="must have one scale"):
         NextTokenPipeline(many, pipeline.generator, pipeline.encoder)

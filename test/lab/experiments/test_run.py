@@ -125,7 +125,7 @@ def test_a_row_that_was_not_measured_is_not_trained_again(again, finished_runs, 
     path = result_path(runs, "next-token", 0)
     before = json.loads(path.read_text())
     path.unlink()
-    for name in ("train_generator", "train_next_token", "train_single_scale", "train_decoder"):
+    for name in ("train_generator", "train_next_token", "train_tokenizer", "train_decoder"):
         monkeypatch.setattr(models_module, name, no_training)
     again("next-token")
     after = json.loads(path.read_text())
@@ -265,5 +265,5 @@ def test_an_unknown_row_is_named_at_once(config, tmp_path):
 
 
 def test_a_folder_that_is_no_tokenizer_is_named(config, study_data, tmp_path):
-    with pytest.raises(ConfigError, match="is no tokenizer folder"):
+    with pytest.raises(ConfigError, match="is not a tokenizer"):
         Models(load_study(config), study_data, tmp_path, tmp_path)

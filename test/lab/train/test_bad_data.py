@@ -172,7 +172,7 @@ def ids(folder, split: str) -> set[str]:
         ('"captions": ["a person stands"]}', "", r"clips\.jsonl, line 1: "),
         ('"captions": ["a person stands"]', '"captions": "stands"', r"line 1, clip c0: captions"),
         ('"end_frame": 60', '"end_frame": 61', r"line 1, clip c0: frames \[0, 61\)"),
-        ('"first_frame"', '"begin"', r"line 1, clip c0: no 'first_frame'"),
+        ('"first_frame"', '"begin"', r"line 1, clip c0: 'first_frame' is missing"),
         ('"01_01"', '"77_77"', r"line 1, clip c0: its trial '77_77' is unknown"),
         ('"train"', '"training"', r"line 1, clip c0: split"),
     ],

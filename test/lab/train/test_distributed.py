@@ -19,7 +19,7 @@ from lab.train.conftest import write_humanml3d
 from lab.train.one_of_two import commands, train_codebook
 from nextscale_core.cli.app import app
 from nextscale_core.exceptions import ConfigError
-from nextscale_lab.train.distributed import Shard, Signals
+from nextscale_lab.train.distributed import Shard, StopSignals
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -45,7 +45,7 @@ def test_a_batch_smaller_than_the_processes_is_refused():
 
 def test_a_signal_is_noted_and_handlers_come_back():
     before = signal.getsignal(signal.SIGTERM)
-    with Signals() as signals:
+    with StopSignals() as signals:
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(0)  # lets the handler run
         assert signals.received == signal.SIGTERM
@@ -55,7 +55,7 @@ def test_a_signal_is_noted_and_handlers_come_back():
 def test_an_ignored_signal_stays_ignored():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with Signals() as signals:
+        with StopSignals() as signals:
             os.kill(os.getpid(), signal.SIGINT)
             assert signals.received == 0
     finally:

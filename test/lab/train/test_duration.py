@@ -8,8 +8,8 @@ from nextscale_core.model.moscale import MoScale, MoScaleConfig
 from nextscale_core.text.encoder import TextEncoder, TextFeatures
 from nextscale_lab.train.duration import (
     DurationConfig,
-    DurationLessons,
-    duration_lessons,
+    DurationData,
+    duration_data,
     fit_duration,
     teach_duration,
 )
@@ -19,11 +19,11 @@ SMALL = MoScaleConfig(width=16, depth=1, heads=2, num_codes=8, code_dim=4, num_s
 QUICK = DurationConfig(steps=300, learning_rate=1e-2)
 
 
-def lessons(seconds: list[float], weights: list[float] | None = None) -> DurationLessons:
+def samples(seconds: list[float], weights: list[float] | None = None) -> DurationData:
     """One sentence, a unit vector, for each of the durations."""
     count = len(seconds)
     drawn = torch.tensor(weights or [1.0 / count] * count)
-    return DurationLessons(torch.eye(6)[:count], torch.tensor(seconds), drawn)
+    return DurationData(torch.eye(6)[:count], torch.tensor(seconds), drawn)
 
 
 def guesses(model: MoScale, pooled: torch.Tensor) -> list[float]:
@@ -35,7 +35,7 @@ def guesses(model: MoScale, pooled: torch.Tensor) -> list[float]:
 
 def test_sentences_of_different_length_are_told_apart():
     torch.manual_seed(0)
-    model, taught = MoScale(SMALL), lessons([1.5, 4.0, 9.0])
+    model, taught = MoScale(SMALL), samples([1.5, 4.0, 9.0])
     fit_duration(model, taught, QUICK)
     assert guesses(model, taught.pooled) == pytest.approx([1.5, 4.0, 9.0], rel=0.15)
 
@@ -43,7 +43,7 @@ def test_sentences_of_different_length_are_told_apart():
 def test_of_one_sentence_the_median_is_learnt():
     torch.manual_seed(0)
     # The mean is 4.2 s, the mean logarithm 2.9 s.
-    one = DurationLessons(torch.eye(6)[[0] * 5], torch.tensor([1.0, 2, 2, 8, 8]), torch.ones(5) / 5)
+    one = DurationData(torch.eye(6)[[0] * 5], torch.tensor([1.0, 2, 2, 8, 8]), torch.ones(5) / 5)
     model = MoScale(SMALL)
     fit_duration(model, one, QUICK)
     assert guesses(model, torch.eye(6)[:1]) == pytest.approx([2.0], abs=0.4)
@@ -54,7 +54,7 @@ def test_nothing_but_the_head_changes_and_it_is_frozen():
     model = MoScale(SMALL).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     state = torch.get_rng_state()
-    error = fit_duration(model, lessons([2.0, 6.0]), QUICK)
+    error = fit_duration(model, samples([2.0, 6.0]), QUICK)
     assert 0 < error < 2
     assert torch.equal(torch.get_rng_state(), state)
     assert model.training
@@ -69,14 +69,14 @@ def test_the_same_seed_gives_the_same_head_whatever_it_was_before():
     for start in (0, 1):
         torch.manual_seed(start)
         model = MoScale(SMALL)
-        fit_duration(model, lessons([2.0, 6.0]), DurationConfig(steps=20))
+        fit_duration(model, samples([2.0, 6.0]), DurationConfig(steps=20))
         heads.append(model.duration.state_dict())
     assert all(torch.equal(heads[0][name], heads[1][name]) for name in heads[0])
 
 
 def test_captions_of_recorded_clips_and_of_single_actions_have_their_shares(shared):
     flat = DurationConfig(single_actions=0.1, balance=0.0)
-    found = duration_lessons(shared / "data" / "cmu", TextEncoder(), flat)
+    found = duration_data(shared / "data" / "cmu", TextEncoder(), flat)
     assert len(found.pooled) == len(found.seconds) == len(found.weights) > 3000
     assert found.weights.sum().item() == pytest.approx(1.0, abs=1e-4)
     clips = found.weights == found.weights[0]
@@ -113,7 +113,7 @@ def test_broken_data_is_refused_or_left_out_as_the_run_says(humanml3d, caplog):
 
 def test_sentences_that_are_encoded_already_are_not_encoded_again(humanml3d):
     table, first, again = SentenceTable(), Words(), Words()
-    one = duration_lessons(humanml3d, first, DurationConfig(), table)
-    two = duration_lessons(humanml3d, again, DurationConfig(), table)
+    one = duration_data(humanml3d, first, DurationConfig(), table)
+    two = duration_data(humanml3d, again, DurationConfig(), table)
     assert first.asked and not again.asked
     assert torch.equal(one.pooled, two.pooled) and torch.equal(one.seconds, two.seconds)

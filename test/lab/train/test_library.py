@@ -7,9 +7,8 @@ import pytest
 import torch
 
 from nextscale_lab.data.samples import Sample
-from nextscale_lab.train.entries import Entry, SentenceTable
+from nextscale_lab.train.entries import Entry, SentenceTable, load_library, save_library
 from nextscale_lab.train.library import MAX_LATENTS, LibraryConfig, TokenLibrary, _weights
-from nextscale_lab.train.library_cache import load_library, save_library
 
 DIM = 8
 

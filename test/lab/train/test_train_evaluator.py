@@ -14,14 +14,14 @@ from typer.testing import CliRunner
 from lab.train.conftest import write_humanml3d
 from nextscale_core.exceptions import MotionFileError
 from nextscale_core.motion.features import POSITIONS, VELOCITIES
-from nextscale_lab.cli.train_evaluator import evaluator as command
+from nextscale_lab.cli.train import evaluator as command
 from nextscale_lab.data.samples import Sample
 from nextscale_lab.evaluate.evaluator import load_evaluator
 from nextscale_lab.evaluate.evaluator_model import EvaluatorConfig
 from nextscale_lab.train.evaluator import (
     LONG,
     MAX_FRAMES,
-    Meaning,
+    CaptionSimilarity,
     PairSampler,
     contrastive_loss,
     fit_evaluator,
@@ -92,11 +92,11 @@ def test_a_sampler_goes_on_where_its_state_was_kept():
 
 def test_captions_that_say_the_same_are_alike_and_common_words_count_little():
     common = ["the person is walking", "the person is running", "a person waves"] * 5
-    meaning = Meaning([*common, "a person jumps", "a man is jumping"])
-    likeness = meaning.likeness(["a person jumps", "the person is jumping", "a person waves", "?"])
-    assert likeness[0, 1] > 0.7 > 0.3 > likeness[0, 2]
-    assert likeness[0, 0] == pytest.approx(1.0)
-    assert likeness[3].abs().max() == 0.0
+    similarity_of = CaptionSimilarity([*common, "a person jumps", "a man is jumping"])
+    similarity = similarity_of(["a person jumps", "the person is jumping", "a person waves", "?"])
+    assert similarity[0, 1] > 0.7 > 0.3 > similarity[0, 2]
+    assert similarity[0, 0] == pytest.approx(1.0)
+    assert similarity[3].abs().max() == 0.0
 
 
 def test_the_loss_is_that_of_the_definition_and_zero_for_far_apart_pairs():

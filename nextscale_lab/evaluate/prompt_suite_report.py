@@ -1,4 +1,4 @@
-"""What the battery found: rates per sentence and per kind, as JSON and as a table."""
+"""Report of the prompt suite: pass rates per sentence and per kind, as JSON and as a table."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ class SampleResult:
     """One generated motion against its check.
 
     Attributes:
-        sentence: What was said.
+        sentence: The prompt.
         kind: Group of the sentence.
         seed: Seed of the sample.
-        passed: Whether the motion shows the sentence.
-        figures: What the check measured.
+        passed: Result of the check.
+        figures: Measured values of the check.
     """
 
     sentence: str
@@ -28,12 +28,12 @@ class SampleResult:
 
 @dataclass(frozen=True)
 class RealRate:
-    """A check against recorded clips.
+    """Result of a check on recorded clips.
 
     Attributes:
-        passed: Clips that pass.
-        count: Clips whose captions say the sentence.
-        failures: Ids of the clips that do not pass.
+        passed: Number of clips that pass.
+        count: Number of clips whose captions match the sentence.
+        failures: Ids of the clips that fail.
     """
 
     passed: int
@@ -42,18 +42,18 @@ class RealRate:
 
     @property
     def rate(self) -> float | None:
-        """Share that passes; None when no clip says the sentence."""
+        """Share of clips that pass; None without clips."""
         return self.passed / self.count if self.count else None
 
 
 @dataclass(frozen=True)
 class PromptSuiteReport:
-    """All samples of a model, and the real clips beside them.
+    """All samples of a model, with rates on recorded clips.
 
     Attributes:
         model: Name of the model.
-        samples: Every sample, sentence by sentence.
-        real: Sentence -> rate on recorded clips; empty when not measured.
+        samples: All samples, sentence by sentence.
+        real: Rate on recorded clips by sentence, if measured.
     """
 
     model: str
@@ -67,12 +67,12 @@ class PromptSuiteReport:
 
     @property
     def by_sentence(self) -> dict[str, float]:
-        """Sentence -> share of its samples that pass."""
+        """Share of samples that pass, by sentence."""
         return self._grouped(lambda sample: sample.sentence)
 
     @property
     def by_kind(self) -> dict[str, float]:
-        """Kind -> share of its samples that pass."""
+        """Share of samples that pass, by kind."""
         return self._grouped(lambda sample: sample.kind)
 
     def with_real(self, real: Mapping[str, RealRate]) -> PromptSuiteReport:
@@ -80,7 +80,7 @@ class PromptSuiteReport:
         return replace(self, real=real)
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready dictionary with everything in it."""
+        """The whole report as JSON values."""
         sentences = []
         for sentence, rate in self.by_sentence.items():
             samples = [s for s in self.samples if s.sentence == sentence]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nextscale_lab.captions.complexity import count_verbs
+from nextscale_lab.captions.verbs import count_verbs
 
 
 @pytest.mark.parametrize(
