@@ -5,8 +5,8 @@
 
 Recorded clips, generated ones and corrupted ones of both are retargeted, half of them from a
 measured state; with corrupted clips come states that no robot could be in. Nothing but typed
-errors may be raised, and `nextscale_core.safety.audit`, written apart from the gate, may find
-nothing in what the gate lets through. Prints a table of kind x outcome and one of the gate's
+errors may be raised, and `audit.py`, an independent check, may find nothing in what the gate lets
+through. Prints a table of kind x outcome and one of the gate's
 findings; the exit status is 1 on any violation or other exception.
 """
 
@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from audit import audit
 from corruptions import CORRUPTIONS, Make
 from rich.console import Console
 from rich.table import Table
@@ -33,7 +34,6 @@ from nextscale_core.pipeline import MotionPipeline
 from nextscale_core.retarget import Retargeter
 from nextscale_core.robots import Robot, RobotState, load_robot
 from nextscale_core.safety import SafetyGate
-from nextscale_core.safety.audit import audit
 from nextscale_lab.data.cmu import read_cmu
 from nextscale_lab.evaluate.prompt_suite import load_prompt_suite
 
