@@ -16,7 +16,7 @@ import numpy as np
 from nextscale_core.estimation.gravity import vertical
 from nextscale_core.robots.kinematics import Kinematics, Poses
 from nextscale_core.robots.profile import SIDES
-from nextscale_core.rotations import exp, frame_from, unit
+from nextscale_core.rotations import about_z, frame_from, unit, yaw
 
 _LOW = 0.015
 """A standing foot may be higher than the lower one by so much [m]."""
@@ -114,15 +114,14 @@ def leg_odometry(
         up, sources = rotation[:, 2], (BaseSource.IMU_ODOMETRY,) * len(joints)
     level = _level(up)
     if rotation is not None:
-        yawed = rotation @ level.transpose(0, 2, 1)
-        turns = np.unwrap(np.arctan2(yawed[:, 1, 0], yawed[:, 0, 0]))
+        turns = np.unwrap(yaw(rotation @ level.transpose(0, 2, 1)))
     levelled = points @ level.transpose(0, 2, 1)
     steps = _steps(kinematics, levelled, None if turns is None else np.diff(turns))
     stance = _standing_foot(steps, fps, turning=turns is None)
     heading, place = _integrate(steps, stance, start=0.0 if turns is None else turns[0], fps=fps)
     if turns is not None:
         heading = turns
-    turned = exp(heading[:, None] * np.array([0.0, 0.0, 1.0])) @ level
+    turned = about_z(heading) @ level
     height = -levelled[:, kinematics.soles, 2].min(1)
     base = np.concatenate([place, height[:, None]], axis=1)
     return Odometry(Poses(base, turned, joints), sources, np.append(stance, stance[-1:]))

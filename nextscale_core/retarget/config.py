@@ -88,7 +88,7 @@ class Pass:
     calm: Annotated[float, "Also frames over this multiple of `calm_share`; 0: none."] = 0.0
     contact_only: Annotated[bool, "Calm frames only once bodies have touched."] = True
     power: Annotated[int, "Solved frames are smoothed by this power of the multiple."] = 1
-    max_multiple: Annotated[float, "Largest multiple that counts."] = 3.0
+    max_multiple: Annotated[float | None, "Largest multiple that counts; None: any."] = 3.0
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class InverseKinematicsConfig:
     parting_done: Annotated[float, "Distance of bodies that count as parted [m]."] = 0.005
     # The loop ends early when no frame has to be solved again.
     passes: Annotated[tuple[Pass, ...], "The improving loop."] = (
-        Pass(settle=True, calm=1.0, contact_only=False, power=2, max_multiple=np.inf),
+        Pass(settle=True, calm=1.0, contact_only=False, power=2, max_multiple=None),
         Pass(settle=True, calm=2.0),
         Pass(calm=2.0),
         *(Pass(),) * 6,

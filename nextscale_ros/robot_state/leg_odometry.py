@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 from nextscale_core.estimation.leg_odometry import leg_odometry, standing
 from nextscale_core.robots import Robot
 from nextscale_core.robots.kinematics import kinematics_of
+from nextscale_core.rotations import yaw
 
 WINDOW = 15
 """Measurements that have a say in which foot stands."""
@@ -57,17 +58,12 @@ class LegOdometry:
             if newer:
                 self._go(poses.base[-2:, :2], Rotation.from_matrix(poses.rotation[-2:]))
         turned = Rotation.from_matrix(poses.rotation[-1])
-        level = Rotation.from_euler("z", self._yaw - _yaw(turned)) * turned
+        level = Rotation.from_euler("z", self._yaw - yaw(turned.as_matrix())) * turned
         return np.array([*self._place, poses.base[-1, 2]]), level.as_quat()
 
     def _go(self, places: np.ndarray, turns: Rotation) -> None:
         """Add the last step of a path in a world of its own."""
-        before, after = _yaw(turns[0]), _yaw(turns[1])
+        before, after = yaw(turns.as_matrix())
         c, s = np.cos(self._yaw - before), np.sin(self._yaw - before)
         self._place = self._place + np.array([[c, -s], [s, c]]) @ (places[1] - places[0])
         self._yaw += float(np.angle(np.exp(1j * (after - before))))
-
-
-def _yaw(turn: Rotation) -> float:
-    forward = turn.apply([1.0, 0.0, 0.0])
-    return float(np.arctan2(forward[1], forward[0]))

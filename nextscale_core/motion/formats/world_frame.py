@@ -19,6 +19,7 @@ from nextscale_core.motion.features import heading_yaw
 from nextscale_core.motion.formats.reference_poses import without_reference_pose
 from nextscale_core.motion.reading import UNITS, ReadOptions, Remark
 from nextscale_core.motion.skeleton import JOINT_INDEX, bone_lengths
+from nextscale_core.rotations import yaw
 
 _USUAL_BODY = 1.45  # ankle to head joint along the bones [m]
 _BODY_RANGE = (0.7, 2.6)
@@ -239,9 +240,9 @@ def _turn(
     standing = None if rest is None else _rest_frame(rest)
     if standing is not None and standing[0] == up:
         turn = standing[1]
-        yaw = _yaw(turn @ _TURNS[up].T)
-        if abs(yaw) > _TURN_REPORTED:
-            message = f"turned by {np.degrees(yaw):.0f} degrees: the rest pose now faces x"
+        facing = float(yaw(turn @ _TURNS[up].T))
+        if abs(facing) > _TURN_REPORTED:
+            message = f"turned by {np.degrees(facing):.0f} degrees: the rest pose now faces x"
             remarks.append(Remark("facing", message))
         return turn
     if frame.has_forward:
@@ -251,10 +252,6 @@ def _turn(
         message = f"turned by {-90 * quarters} degrees: the motion now begins facing x"
         remarks.append(Remark("facing", message))
     return np.linalg.matrix_power(_QUARTER, quarters % 4) @ _TURNS[up]
-
-
-def _yaw(turn: np.ndarray) -> float:
-    return float(np.arctan2(turn[1, 0], turn[0, 0]))
 
 
 @dataclass(frozen=True)
