@@ -92,13 +92,7 @@ class Improvement:
     def _touching(
         self, poses: Poses, solved: np.ndarray, pairs: set[At]
     ) -> tuple[set[At], dict[At, WitnessPoints]]:
-        """What touches, and the distances of what touched before.
-
-        Args:
-            poses: The clip.
-            solved: (T,) True for the frames that have changed.
-            pairs: What touched before.
-        """
+        """What touches in the frames (T,) that have changed, and distances of earlier pairs."""
         collisions, rows = self._collisions, np.flatnonzero(solved)
         nearest = collisions.nearest(poses, [(t, pair) for t, pair in pairs if solved[t]])
         row = np.cumsum(solved) - 1

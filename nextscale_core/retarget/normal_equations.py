@@ -36,16 +36,24 @@ from nextscale_core.robots.kinematics import Kinematics, lever_triples
 _NEXT, _AFTER = (1, 2, 0), (2, 0, 1)
 
 
-class _Rows:
-    """Residuals of one kind: each is about a point relative to another one.
+@dataclass(frozen=True)
+class _Clip:
+    """Frames of a clip; goals and square roots of weights as in `NormalEquations.jacobian`."""
 
-    A kind knows which bodies move its residuals, where its derivatives are in the buffer of all
-    Jacobians, and how to write them there.
+    frames: Frames
+    points: np.ndarray
+    goal: np.ndarray
+    root: np.ndarray
+    ground: float
+
+
+class _Rows:
+    """Residuals of one kind: which bodies move them, and where and how they are written.
 
     Args:
         kinematics: The robot's keypoints.
         first: (U,) keypoints.
-        second: (U,) keypoints, -1 for the world.
+        second: (U,) keypoints that these are relative to, -1 for the world.
 
     Attributes:
         height: Rows of each residual.
@@ -60,11 +68,15 @@ class _Rows:
         self._carries_second = carried[second] & (second >= 0)[:, None]
         self.moved = carried[first] | self._carries_second
 
+    def write(self, buffer: np.ndarray, clip: _Clip) -> None:
+        """Write residuals and derivatives into the buffer (lines, T) of all Jacobians."""
+        raise NotImplementedError
+
     def arrange(self, start: np.ndarray, width: np.ndarray, column: np.ndarray) -> None:
-        """Remember where the derivatives go.
+        """Find the lines of the buffer that the derivatives go to.
 
         Args:
-            start: (U,) first line of each residual in the buffer.
+            start: (U,) first line of each residual.
             width: (U,) lines of one of its rows; the last one holds the residual itself.
             column: (U, B) place of a body's joint among the lines of a row.
         """
@@ -84,7 +96,7 @@ class _Rows:
 
 
 class PointRows(_Rows):
-    """Differences of points to goals; `rows` (U,) are theirs among the goals."""
+    """Points, or differences of points; `rows` (U,) are their rows of the goals."""
 
     def __init__(
         self, kinematics: Kinematics, first: np.ndarray, second: np.ndarray, rows: np.ndarray
@@ -95,18 +107,12 @@ class PointRows(_Rows):
         # The base, which follows the keypoints, stands for the world.
         self._other = np.where(second >= 0, second, len(kinematics.owner))
 
-    def write(
-        self,
-        buffer: np.ndarray,
-        frames: Frames,
-        points: np.ndarray,
-        goal: np.ndarray,
-        root: np.ndarray,
-    ) -> None:
-        """Write residuals and derivatives; see `NormalEquations.jacobian`."""
+    def write(self, buffer: np.ndarray, clip: _Clip) -> None:
+        """Write residuals and derivatives."""
+        frames, points, root = clip.frames, clip.points, clip.root
         weight, world = root[self._rows][:, None], self._in_world
         arm = points[self._first] - points[self._other]
-        residual = arm - goal[self._rows]
+        residual = arm - clip.goal[self._rows]
         if len(world):
             residual[world] += frames.origin[0]
         buffer[self._last] = residual * weight
@@ -124,10 +130,7 @@ class PointRows(_Rows):
 
 
 class TurnRows(_Rows):
-    """Orientations of bodies, each from three levers; `triples` (U, 3) are theirs among the goals.
-
-    `levers` (U, 3) are the keypoints at their ends.
-    """
+    """Orientations of bodies, each from three levers: keypoints (U, 3) and rows of the goals."""
 
     def __init__(
         self,
@@ -139,27 +142,21 @@ class TurnRows(_Rows):
         super().__init__(kinematics, levers[:, 0], second)
         self._levers, self._triples = levers, triples
 
-    def write(
-        self,
-        buffer: np.ndarray,
-        frames: Frames,
-        points: np.ndarray,
-        goal: np.ndarray,
-        root: np.ndarray,
-    ) -> None:
-        """Write residuals and derivatives; see `NormalEquations.jacobian`."""
+    def write(self, buffer: np.ndarray, clip: _Clip) -> None:
+        """Write residuals and derivatives."""
+        points = clip.points
         if not len(self._triples):
             return
         levers = points[self._levers] - points[self._second][:, None]
         length = np.sqrt((levers[:, 0] ** 2).sum(1).mean(-1))[:, None, None]
-        pull = -_cross(levers, goal[self._triples]).sum(1)
-        weight = root[self._triples[:, 0]][:, None]
+        pull = -_cross(levers, clip.goal[self._triples]).sum(1)
+        weight = clip.root[self._triples[:, 0]][:, None]
         strength = np.sqrt(2) * length * weight
         buffer[self._last] = pull * weight / (np.sqrt(2) * length)
         for axis in range(3):
             buffer[self._base[3 + axis][:, axis]] = strength[:, 0]
         if len(self._row):
-            buffer[self._joint] = frames.columns[self._axis, 2] * strength[self._row]
+            buffer[self._joint] = clip.frames.columns[self._axis, 2] * strength[self._row]
 
 
 class HeightRows(_Rows):
@@ -170,13 +167,14 @@ class HeightRows(_Rows):
     def __init__(self, kinematics: Kinematics):
         super().__init__(kinematics, kinematics.soles, np.full(len(kinematics.soles), -1))
 
-    def write(self, buffer: np.ndarray, frames: Frames, points: np.ndarray, ground: float) -> None:
-        """Write residuals and derivatives; see `NormalEquations.jacobian`."""
+    def write(self, buffer: np.ndarray, clip: _Clip) -> None:
+        """Write residuals and derivatives."""
+        frames, points = clip.frames, clip.points
         corners = points[self._first]
         sunk = corners[:, 2] < 0
         if not sunk.any():
             return
-        weight = ground * sunk
+        weight = clip.ground * sunk
         at = [lines[:, 0] for lines in self._base]
         buffer[self._last[:, 0]] = corners[:, 2] * weight
         buffer[at[2]] = weight
@@ -231,11 +229,10 @@ class NormalEquations:
         self.joints, self.size = joints, 6 + len(joints)
         triples = lever_triples(k, first, second) if turns else np.empty((0, 3), int)
         rows = np.setdiff1d(np.arange(len(first)), triples)
-        self._points = PointRows(k, first[rows], second[rows], rows)
-        self._turns = TurnRows(k, first[triples], second[triples[:, 0]], triples)
-        self._heights = HeightRows(k)
+        points = PointRows(k, first[rows], second[rows], rows)
+        turned = TurnRows(k, first[triples], second[triples[:, 0]], triples)
         self._limbs: list[_Limb] = []
-        kinds: tuple[_Rows, ...] = (self._points, self._turns, self._heights)
+        self._kinds = kinds = (points, turned, HeightRows(k))
         moved = np.concatenate([kind.moved for kind in kinds])
         height = np.repeat([kind.height for kind in kinds], [len(kind.moved) for kind in kinds])
         start, width = np.empty(len(moved), int), np.empty(len(moved), int)
@@ -275,9 +272,8 @@ class NormalEquations:
         # Keypoints, then the origins of base and bodies.
         points = np.concatenate([frames.place(k.body, k.local), frames.origin])
         buffer = np.zeros((self._lines, points.shape[-1]))
-        self._points.write(buffer, frames, points, goal, root)
-        self._turns.write(buffer, frames, points, goal, root)
-        self._heights.write(buffer, frames, points, ground)
+        for kind in self._kinds:
+            kind.write(buffer, _Clip(frames, points, goal, root, ground))
         return buffer
 
     def add_to(self, blocks: np.ndarray, gradient: np.ndarray, buffer: np.ndarray) -> None:

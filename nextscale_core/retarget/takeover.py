@@ -238,13 +238,9 @@ def _shifted(targets: Targets, by: np.ndarray) -> Targets:
 def _with_base(
     state: RobotState, kinematics: Kinematics, base: np.ndarray, rotation: np.ndarray
 ) -> tuple[Poses, RobotState]:
-    """The state with a base, as a pose too: an unmeasured base is upright on the floor as planned.
+    """The state with a base, as a pose too; an unmeasured base is upright on the floor.
 
-    Args:
-        state: The measured state.
-        kinematics: The robot's.
-        base: (3,) planned base [m].
-        rotation: (3, 3) its orientation.
+    Its place (3,) and heading are then those of the plan.
     """
     quaternion = state.base_quaternion
     if quaternion is None:

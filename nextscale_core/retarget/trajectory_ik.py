@@ -108,23 +108,10 @@ class TrajectorySolver:
         bend = _second_difference_gradient(here, smooth)
         if relative_to is not None:
             bend -= _second_difference_gradient(_take(relative_to, rows), smooth)
-        apart = SeparationRows(k, separations, rows) if separations else None
-        asked = (np.abs(here.joints - reference) > _ASTRAY).any(0)
-        if apart is not None:
-            asked |= apart.joints
-        root = np.sqrt(goals.weight[rows].T)
-        equations = self._equations(goals, root, asked)
-        joints = equations.joints
+        away = here.joints - reference
 
-        placed = k.frames(here)
-        gradient = np.zeros((len(rows), equations.size))
-        band = Band(len(rows), equations.size)
-        goal = np.ascontiguousarray(goals.goal[rows].transpose(1, 2, 0))
-        buffer = equations.jacobian(placed, goal, root, config.ground**0.5)
-        equations.add_to(band.blocks, gradient, buffer)
-        if apart is not None and len(apart):
-            apart.add_to(placed, joints, config.separation, band.blocks, gradient)
-        gradient[:, 6:] += (pull * (here.joints - reference))[:, joints]
+        band, gradient, joints = self._residuals(goals, rows, here, away, separations)
+        gradient[:, 6:] += (pull * away)[:, joints]
         gradient += _columns(bend, joints)
         gradient[~free] = 0.0
         at = here.joints[:, joints]
@@ -156,18 +143,40 @@ class TrajectorySolver:
         )
         return result
 
+    def _residuals(
+        self,
+        goals: Goals,
+        rows: np.ndarray,
+        here: Poses,
+        away: np.ndarray,
+        separations: Sequence[SeparationTerm],
+    ) -> tuple[Band, np.ndarray, np.ndarray]:
+        """Matrix and gradient (F, 6 + A) of goals, floor and separations in frames `rows` (F,).
+
+        Also the joints (A,) that are solved for. `away` (F, J) is the distance from the posture.
+        """
+        k, config = self._kinematics, self._config
+        asked = (np.abs(away) > _ASTRAY).any(0)
+        apart = SeparationRows(k, separations, rows) if separations else None
+        if apart is not None:
+            asked |= apart.joints
+        root = np.sqrt(goals.weight[rows].T)
+        equations = self._equations(goals, root, asked)
+        frames, gradient = k.frames(here), np.zeros((len(rows), equations.size))
+        band = Band(len(rows), equations.size)
+        goal = np.ascontiguousarray(goals.goal[rows].transpose(1, 2, 0))
+        buffer = equations.jacobian(frames, goal, root, config.ground**0.5)
+        equations.add_to(band.blocks, gradient, buffer)
+        if apart is not None and len(apart):
+            apart.add_to(frames, equations.joints, config.separation, band.blocks, gradient)
+        return band, gradient, equations.joints
+
     def _within(
         self, band: Band, step: np.ndarray, beyond: np.ndarray, room: np.ndarray
     ) -> np.ndarray:
-        """The step solved again around joints that would leave their limits.
+        """The step (F, m) solved again around joints (F, A) that would leave their limits.
 
         The effect of a change fades within a few frames; further away the first solution stays.
-
-        Args:
-            band: The matrix of the step; it is changed.
-            step: (F, m).
-            beyond: (F, A) joints that the step takes beyond a limit.
-            room: (F, A) largest steps inside the limits [rad].
         """
         near = ndimage.binary_dilation(beyond.any(1), iterations=self._config.fade)
         band.diagonal[:, 6:] += _FIXED * beyond
@@ -178,13 +187,7 @@ class TrajectorySolver:
         return step
 
     def _equations(self, goals: Goals, root: np.ndarray, asked: np.ndarray) -> NormalEquations:
-        """The structure of the equations, cached for other clips.
-
-        Args:
-            goals: The residuals.
-            root: (M, F) square roots of their weights.
-            asked: (J,) True for joints that are solved for beside those that move a keypoint.
-        """
+        """The structure of the equations, cached for other clips; `asked` (J,) joints are in it."""
         k, first, second = self._kinematics, goals.first, goals.second
         asked = asked | k.support[first].any(0) | k.support[second[second >= 0]].any(0)
         asked |= k.support[k.soles].any(0)

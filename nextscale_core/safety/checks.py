@@ -259,13 +259,7 @@ def _depth(touch: Touch) -> str:
 
 
 def _parting(touches: list[Touch], times: np.ndarray, config: GateConfig) -> set[Touch]:
-    """Touches of bodies that touch from the first place on and only ever part.
-
-    Args:
-        touches: Touches by place.
-        times: (P,) time of each place [s].
-        config: How deep they may touch, and for how long.
-    """
+    """Touches of bodies that touch from the first of the places (P,) on and only ever part."""
     by_pair: dict[tuple[str, str], dict[int, Touch]] = {}
     for touch in touches:
         by_pair.setdefault((touch.first, touch.second), {})[touch.sample] = touch

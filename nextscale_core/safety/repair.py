@@ -24,7 +24,6 @@ from nextscale_core.trajectory.spline_limits import slowdown
 from nextscale_core.trajectory.time_scaling import (
     Pace,
     Samples,
-    Scaling,
     TimeScaling,
     UniformScaling,
     retime,
@@ -84,7 +83,7 @@ def slowed(
         new = new + trajectory.time_from_start[0]
         return Samples(new, path(place), velocities, tracks[:, :3], turn, place)
 
-    scalings: list[Scaling] = []
+    scalings: list[TimeScaling | UniformScaling] = []
     if len(times) >= 4 and seconds * rate * config.max_slowdown < MAX_SAMPLES:
         scalings.append(TimeScaling(robot, path, seconds, 2 * (len(times) - 1), 4))
     need = slowdown(robot, trajectory.positions, trajectory.velocities, times).max()
@@ -277,12 +276,7 @@ def _smooth(share: np.ndarray, rate: float, config: RepairConfig) -> np.ndarray:
 
 
 def _changed(trajectory: RobotTrajectory, change: np.ndarray) -> RobotTrajectory:
-    """Other positions and their velocities; the velocities of the ends stay.
-
-    Args:
-        trajectory: What is changed.
-        change: (N, J) added to the positions, zero at both ends [rad].
-    """
+    """Positions plus a change (N, J), zero at both ends [rad], and their velocities."""
     times, rest = trajectory.time_from_start, np.zeros(change.shape[1])
     extra = CubicSpline(times, change, bc_type=((1, rest), (1, rest)))
     velocities = trajectory.velocities + extra(times, 1)

@@ -55,13 +55,9 @@ class Cycle:
         """`count` rounds after each other, and the first frame of the next."""
         if count < 1:
             raise RetargetError(f"a loop needs at least 1 round, got {count}")
-        rounds = [self.at_round(number) for number in range(count)]
-        following = self.at_round(count)
-        return Poses(
-            np.concatenate([r.base for r in rounds] + [following.base[:1]]),
-            np.concatenate([r.rotation for r in rounds] + [following.rotation[:1]]),
-            np.concatenate([r.joints for r in rounds] + [following.joints[:1]]),
-        )
+        poses = _concatenated([self.at_round(number) for number in range(count + 1)])
+        end = count * len(self.poses) + 1
+        return Poses(poses.base[:end], poses.rotation[:end], poses.joints[:end])
 
     def at_round(self, number: int) -> Poses:
         """The frames of a round; 0 is the first, -1 the one before it."""
@@ -139,17 +135,10 @@ def sample_cycle(
     """
     if not 1.0 <= rate <= 1000.0:
         raise RetargetError(f"rate must be within 1 and 1000 Hz, got {rate}")
-    rounds = [cycle.at_round(number) for number in (-1, 0, 1)]
-    quaternion = np.concatenate([Rotation.from_matrix(part.rotation).as_quat() for part in rounds])
-    path = np.concatenate(
-        [
-            np.concatenate([part.base for part in rounds]),
-            continuous_quaternions(quaternion),
-            np.concatenate([part.joints for part in rounds]),
-        ],
-        axis=1,
-    )
     frames = len(cycle.poses)
+    poses = _concatenated([cycle.at_round(number) for number in (-1, 0, 1)])
+    quaternion = continuous_quaternions(Rotation.from_matrix(poses.rotation).as_quat())
+    path = np.concatenate([poses.base, quaternion, poses.joints], axis=1)
     spline = CubicSpline((np.arange(3 * frames) - frames) / cycle.fps, path)
 
     def play(pace: Pace) -> Samples:
@@ -279,6 +268,10 @@ def _keep_soles(
     wanted = height[last - frames + 1 : last + 1] + share * (height[first] - height[last])
     blended = slice(len(cycle) - frames, len(cycle))
     cycle.base[blended, 2] += wanted - kinematics.lowest_sole(cycle)[blended]
+
+
+def _concatenated(parts: list[Poses]) -> Poses:
+    return Poses(*map(np.concatenate, zip(*(vars(part).values() for part in parts), strict=True)))
 
 
 def _power(turn: float, shift: np.ndarray, number: int) -> tuple[float, np.ndarray]:

@@ -210,14 +210,7 @@ class _Player:
 def _first_slope(
     tracks: np.ndarray, step: float, velocities: np.ndarray, twist: np.ndarray | None
 ) -> np.ndarray:
-    """(7 + J,) slope of the tracks with which a robot under way begins.
-
-    Args:
-        tracks: (2, 7 + J) the first frames: base, its quaternion, joints.
-        step: Time between them [s].
-        velocities: (J,) measured [rad/s].
-        twist: The base's; see `sample`.
-    """
+    """(7 + J,) slope of the first frames (2, 7 + J) with which a robot under way begins."""
     slope = np.asarray((tracks[1] - tracks[0]) / step)
     slope[7:] = velocities
     if twist is not None and np.isfinite(twist).all():

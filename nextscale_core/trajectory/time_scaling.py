@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from scipy import ndimage
@@ -82,24 +81,8 @@ class Pace:
         return cell * self.cell + 2.0 * late / (first + here), 1.0 / here
 
 
-class Scaling(Protocol):
-    """The pace of a path, which becomes slower where samples ask for it."""
-
-    def pace(self) -> Pace:
-        """The current pace."""
-
-    def slow(self, places: np.ndarray, need: np.ndarray, *, whole: bool = False) -> None:
-        """Play slower.
-
-        Args:
-            places: (N,) of the samples on the path [s].
-            need: (N - 1,) factor by which each segment between them should take longer.
-            whole: Slow down the whole path, not only around the samples.
-        """
-
-
 class UniformScaling:
-    """One pace for the whole path of `seconds`; it begins `factor` times slower."""
+    """One pace for a whole path of `seconds` [s], `factor` times slower to begin with."""
 
     def __init__(self, seconds: float, factor: float):
         self._seconds, self._factor = seconds, factor
@@ -109,7 +92,7 @@ class UniformScaling:
         return Pace(np.full(2, self._factor), self._seconds)
 
     def slow(self, places: np.ndarray, need: np.ndarray, *, whole: bool = True) -> None:
-        """Play everything slower; see `Scaling`."""
+        """Play everything slower; see `TimeScaling.slow`."""
         self._factor *= 1.02 * float(need.max())
 
 
@@ -149,7 +132,13 @@ class TimeScaling:
         self._most = np.minimum(rate * rate, config.path_share / bend)
 
     def slow(self, places: np.ndarray, need: np.ndarray, *, whole: bool = False) -> None:
-        """Play slower where samples were too fast; see `Scaling`."""
+        """Play slower where samples were too fast.
+
+        Args:
+            places: (N,) of the samples on the path [s].
+            need: (N - 1,) factor by which each segment between them should take longer.
+            whole: Slow down the whole path, not only around the samples.
+        """
         if whole:
             factor = float(need.max()) * 1.01
             self._most = np.minimum(self._most, self.pace().slowness ** -2.0) / factor**2
@@ -191,7 +180,7 @@ def _gentle(most: np.ndarray, change: np.ndarray, *, periodic: bool) -> np.ndarr
 
 def retime(
     robot: Robot,
-    scaling: Scaling,
+    scaling: TimeScaling | UniformScaling,
     play: Callable[[Pace], Samples | None],
     *,
     rounds: int,
@@ -206,7 +195,7 @@ def retime(
         play: Samples of the path at a pace; None where the path cannot be played so.
         rounds: Rounds at most; in the second half the whole path is slowed down.
         share: Share of the limits that the samples may use.
-        adapt: Called with samples, need as in `Scaling.slow` and round where the limits are
+        adapt: Called with samples, need as in `TimeScaling.slow` and round where the limits are
             exceeded; returns whether the path is to be played slower.
 
     Returns:
