@@ -38,8 +38,7 @@ from nextscale_core.estimation import BaseTrack
 from nextscale_core.estimation.history import RobotHistory, prefix_of, with_base
 from nextscale_core.pipeline import MotionPipeline
 from nextscale_core.retarget import Retargeter
-from nextscale_core.retarget.takeover import joined
-from nextscale_core.retarget.takeover_time import best_moment
+from nextscale_core.retarget.takeover import best_moment, joined
 from nextscale_core.retarget.targets import make_targets
 from nextscale_core.robots import Robot, RobotState, load_robot
 from nextscale_core.robots.kinematics import kinematics_of

@@ -5,7 +5,7 @@
 
 Recorded clips, generated clips and corrupted versions of both are retargeted, half of them from a
 measured state; corrupted clips also from impossible states. Only typed errors may be raised, and
-the audit, which shares no code with the gate, may find nothing in what the gate passes. Prints a
+`audit.py`, which shares no code with the gate, may find nothing in what the gate passes. Prints a
 table of kind x outcome and one of the gate's findings; the exit status is 1 on any violation or
 other exception.
 """
@@ -22,6 +22,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from audit import audit
 from rich.console import Console
 from rich.table import Table
 from scipy.spatial.transform import Rotation
@@ -33,7 +34,6 @@ from nextscale_core.pipeline import MotionPipeline
 from nextscale_core.retarget import Retargeter
 from nextscale_core.robots import Robot, RobotState, load_robot
 from nextscale_core.safety import SafetyGate
-from nextscale_core.safety.audit import audit
 from nextscale_lab.data.cmu import read_cmu
 from nextscale_lab.evaluate.prompt_suite import load_prompt_suite
 

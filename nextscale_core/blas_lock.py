@@ -1,9 +1,8 @@
-"""One at a time: what threads share when they retarget and review.
+"""Process-wide lock for numerical work on one BLAS thread.
 
-The retargeters and gates of a robot have scratch memory in common (pinocchio's data, collision
-models), and the number of BLAS threads belongs to the whole process: two who set it back each on
-their own may leave it wrong for good. Python would run most of their work one after the other
-anyway, so one lock for all costs little.
+Retargeters and gates of a robot share scratch memory (pinocchio's data, collision models), and the
+number of BLAS threads is a setting of the process: two threads that each restore it may leave it
+wrong. Python would run most of this work one thread at a time anyway, so one lock costs little.
 """
 
 from __future__ import annotations
@@ -21,15 +20,15 @@ _inside = 0
 
 @lru_cache(maxsize=1)
 def _controller() -> ThreadpoolController:
-    """Finding the libraries takes milliseconds, so it is done once."""
+    """The BLAS libraries of this process; finding them takes milliseconds."""
     return ThreadpoolController()
 
 
 @contextmanager
-def alone() -> Iterator[None]:
-    """Work while no other thread does, on one BLAS thread: small matrices are slower with more.
+def single_threaded() -> Iterator[None]:
+    """Exclude other threads and use one BLAS thread: small matrices are slower with more.
 
-    A thread that is inside already may enter again.
+    Reentrant.
     """
     global _inside
     with _lock:

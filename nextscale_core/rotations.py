@@ -1,4 +1,4 @@
-"""Small vectorised rotation helpers on matrices (scipy's objects cost too much per call here)."""
+"""Vectorised rotation functions on matrices (scipy's objects cost too much per call here)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,7 @@ from scipy.spatial.transform import Rotation
 
 
 def unit(vectors: np.ndarray, fallback: np.ndarray | None = None) -> np.ndarray:
-    """Vectors of length 1.
-
-    Args:
-        vectors: (..., 3).
-        fallback: (..., 3) unit vectors for those of no length; zeros when None.
-    """
+    """Unit vectors (..., 3); `fallback`, or zeros, where a vector has no length."""
     norm = np.linalg.norm(vectors, axis=-1, keepdims=True)
     ok = norm > 1e-6
     result = vectors / np.where(ok, norm, 1.0)
@@ -46,16 +41,26 @@ def log(matrices: np.ndarray) -> np.ndarray:
     return Rotation.from_matrix(flat).as_rotvec().reshape(*matrices.shape[:-2], 3)
 
 
+def about_z(angle: np.ndarray | float) -> np.ndarray:
+    """Matrices (..., 3, 3) of turns about the vertical by angles (...) [rad]."""
+    return exp(np.asarray(angle)[..., None] * np.array([0.0, 0.0, 1.0]))
+
+
+def yaw(matrices: np.ndarray) -> np.ndarray:
+    """Headings (...) of orientations (..., 3, 3): where their x axis points on the floor [rad]."""
+    return np.asarray(np.arctan2(matrices[..., 1, 0], matrices[..., 0, 0]))
+
+
 def frame_from(
     *, primary: np.ndarray, secondary: np.ndarray, axes: str, fallback: np.ndarray | None = None
 ) -> np.ndarray:
-    """Right-handed frames with one axis given exactly and another as nearly as possible.
+    """Right-handed frames from one exact and one approximate axis.
 
     Args:
         primary: (..., 3) direction of the axis named first in `axes`.
-        secondary: (..., 3) rough direction of the axis named second.
+        secondary: (..., 3) approximate direction of the axis named second.
         axes: Two of 'x', 'y', 'z', for example 'xy'.
-        fallback: (..., 3, 3) frame to fall back to where the two directions are parallel.
+        fallback: (..., 3, 3) frame used where the two directions are parallel.
 
     Returns:
         (..., 3, 3) matrices whose columns are the x, y and z axes.
@@ -79,7 +84,7 @@ def frame_from(
 
 
 def continuous_quaternions(quaternions: np.ndarray) -> np.ndarray:
-    """The same rotations, with no jump of sign from one row to the next; (N, 4)."""
+    """The same rotations (N, 4), without a change of sign from one row to the next."""
     dots = (quaternions[1:] * quaternions[:-1]).sum(-1)
     signs = np.cumprod(np.concatenate([[1.0], np.where(dots < 0, -1.0, 1.0)]))
     return quaternions * signs[:, None]

@@ -20,6 +20,7 @@ from scipy.spatial.transform import Rotation
 from nextscale_core.estimation.base_pose import root_link
 from nextscale_core.robots import Robot
 from nextscale_core.robots.kinematics import Poses, kinematics_of
+from nextscale_core.rotations import yaw
 
 try:
     from tf2_msgs.msg import TFMessage
@@ -143,10 +144,8 @@ class BaseTransforms:
         q = self._robot.configurations(position[None], base.as_quat()[None], joints[None])[0]
         pin.forwardKinematics(self._robot.model, self._data, q)
         corners = np.array([self._data.oMi[joint].act(offset) for joint, offset in self._soles])
-        forward = base.apply([1.0, 0.0, 0.0])
-        yaw = np.arctan2(forward[1], forward[0])
         place = np.array([*corners[:, :2].mean(axis=0), corners[:, 2].min()])
-        return place, Rotation.from_euler("z", yaw)
+        return place, Rotation.from_euler("z", float(yaw(base.as_matrix())))
 
 
 def _transform(

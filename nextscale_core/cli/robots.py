@@ -1,18 +1,22 @@
-"""`nextscale robots`: which robots there are, and how to add one."""
+"""`nextscale robots`: list, show, check and draft robots."""
 
 from __future__ import annotations
 
+import dataclasses
+import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_type_hints
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from nextscale_core.exceptions import MotionFileError, NextscaleError
 
-app = typer.Typer(help="List, check and draft robots.", invoke_without_command=True)
+app = typer.Typer(help="List, show, check and draft robots.", invoke_without_command=True)
 
 _STYLES = {"error": "bold red", "warning": "yellow", "ok": "green"}
 
@@ -24,7 +28,7 @@ def _console() -> Console:
 
 @app.callback()
 def robots(context: typer.Context) -> None:
-    """List the robots that come with the package, check one, or draft a profile for another."""
+    """List the robots of the package, show or check one, or draft a profile for another."""
     if context.invoked_subcommand is None:
         list_()
 
@@ -38,7 +42,7 @@ def list_() -> None:
     for name in list_robots():
         try:
             robot = load_robot(name)
-        # A robot whose files are not installed is still worth a line: it says how to get them.
+        # The error names the package to install.
         except NextscaleError as error:
             table.add_row(name, "-", Text(str(error)), "-")
             continue
@@ -48,16 +52,84 @@ def list_() -> None:
 
 
 @app.command()
+def show(
+    robot: Annotated[str, typer.Argument(help="Name of a robot, or profile that names its URDF.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print a robot's profile, its limits and the tuned numbers of every stage.
+
+    nextscale robots show g1
+    """
+    from nextscale_core.retarget.config import RETARGET
+    from nextscale_core.robots.robot import load_robot
+    from nextscale_core.safety.config import GATE
+
+    loaded = load_robot(robot)
+    limits = {
+        "lower [rad]": loaded.position_lower,
+        "upper [rad]": loaded.position_upper,
+        "velocity [rad/s]": loaded.velocity_limit,
+        "acceleration [rad/s^2]": loaded.acceleration_limit,
+        "nominal [rad]": loaded.nominal,
+    }
+    joints = {
+        name: {what: round(float(values[j]), 6) for what, values in limits.items()}
+        for j, name in enumerate(loaded.joint_names)
+    }
+    stages = dict([*_stages("", RETARGET), *_stages("gate", GATE)])
+    if as_json:
+        values = {stage: {name: value for name, value, _ in rows} for stage, rows in stages.items()}
+        profile = dataclasses.asdict(loaded.profile)
+        tree = {"profile": profile, "joints": joints, "stages": values}
+        typer.echo(json.dumps(tree, indent=1))
+        return
+    _print("profile", ("value",), vars(loaded.profile).items())
+    _print("joint", tuple(limits), ((name, *row.values()) for name, row in joints.items()))
+    for stage, rows in stages.items():
+        _print(stage.replace("_", " "), ("value", "meaning"), rows)
+
+
+def _print(title: str, columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> None:
+    table = Table(title, *map(escape, columns))
+    for row in rows:
+        table.add_row(*(Text(_cell(value), overflow="fold") for value in row))
+    _console().print(table)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, list) and isinstance(value[0], dict):
+        return "\n".join(", ".join(f"{k} {v}" for k, v in part.items()) for part in value)
+    return str(value)
+
+
+def _stages(stage: str, config: Any) -> Iterator[tuple[str, list[tuple[str, Any, str]]]]:
+    """Name of a configuration and name, value and meaning of its fields; then those inside it."""
+    hints = get_type_hints(type(config), include_extras=True)
+    rows, inside = [], []
+    for name, value in vars(config).items():
+        if dataclasses.is_dataclass(value):
+            inside.append((name, value))
+            continue
+        if isinstance(value, tuple):
+            value = [vars(one) if dataclasses.is_dataclass(one) else one for one in value]
+        rows.append((name, value, hints[name].__metadata__[0]))
+    if rows:
+        yield stage, rows
+    for name, value in inside:
+        yield from _stages(name, value)
+
+
+@app.command()
 def check(
     robot: Annotated[
         str, typer.Argument(help="URDF file, name of a robot, or profile that names its URDF.")
     ],
     profile: Annotated[Path | None, typer.Argument(help="YAML profile.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only what is wrong.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Warnings and errors only.")] = False,
 ) -> None:
-    """Say what is missing or odd in a URDF and its profile.
+    """Report what is missing or odd in a URDF and its profile.
 
-    Ends with exit code 1 where there are errors.
+    The exit code is 1 where there are errors.
 
     nextscale robots check robot.urdf robot.yaml
     """

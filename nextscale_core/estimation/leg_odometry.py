@@ -19,7 +19,7 @@ from nextscale_core.estimation.gravity import vertical
 from nextscale_core.robots.kinematics import Kinematics, Poses, kinematics_of
 from nextscale_core.robots.profile import SIDES
 from nextscale_core.robots.robot import Robot
-from nextscale_core.rotations import exp, frame_from, unit
+from nextscale_core.rotations import about_z, frame_from, unit, yaw
 
 _LOW = 0.015
 """Standard deviation of the height of a standing foot above the lower one [m]."""
@@ -123,15 +123,14 @@ def leg_odometry(
         up, sources = rotation[:, 2], (BaseSource.IMU_ODOMETRY,) * len(joints)
     level = _level(up)
     if rotation is not None:
-        yawed = rotation @ level.transpose(0, 2, 1)
-        turns = np.unwrap(np.arctan2(yawed[:, 1, 0], yawed[:, 0, 0]))
+        turns = np.unwrap(yaw(rotation @ level.transpose(0, 2, 1)))
     levelled = points @ level.transpose(0, 2, 1)
     steps = _displacements(kinematics, levelled, None if turns is None else np.diff(turns))
     stance = _stance_foot(steps, fps, turning=turns is None)
     heading, place = _integrate(steps, stance, start=0.0 if turns is None else turns[0], fps=fps)
     if turns is not None:
         heading = turns
-    turned = exp(heading[:, None] * np.array([0.0, 0.0, 1.0])) @ level
+    turned = about_z(heading) @ level
     height = -levelled[:, kinematics.soles, 2].min(1)
     base = np.concatenate([place, height[:, None]], axis=1)
     return Odometry(Poses(base, turned, joints), sources, np.append(stance, stance[-1:]))
@@ -309,17 +308,12 @@ class LegOdometry:
             if newer:
                 self._move(poses.base[-2:, :2], Rotation.from_matrix(poses.rotation[-2:]))
         turned = Rotation.from_matrix(poses.rotation[-1])
-        level = Rotation.from_euler("z", self._heading - _heading(turned)) * turned
+        level = Rotation.from_euler("z", self._heading - yaw(turned.as_matrix())) * turned
         return np.array([*self._place, poses.base[-1, 2]]), level.as_quat()
 
     def _move(self, places: np.ndarray, turns: Rotation) -> None:
         """Append the last step (2, 2) of a path in a world of its own."""
-        before, after = _heading(turns[0]), _heading(turns[1])
+        before, after = yaw(turns.as_matrix())
         c, s = np.cos(self._heading - before), np.sin(self._heading - before)
         self._place = self._place + np.array([[c, -s], [s, c]]) @ (places[1] - places[0])
         self._heading += float(np.angle(np.exp(1j * (after - before))))
-
-
-def _heading(turn: Rotation) -> float:
-    forward = turn.apply([1.0, 0.0, 0.0])
-    return float(np.arctan2(forward[1], forward[0]))

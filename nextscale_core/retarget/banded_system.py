@@ -1,4 +1,4 @@
-"""The matrix of a whole clip in LAPACK's banded layout, and its solution."""
+"""Banded matrix of a whole clip in LAPACK's layout, and its solution."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ class Band:
         two[:-2] += weight
 
     def at(self, frames: np.ndarray) -> Band:
-        """The band of the frames (T,) that are marked, as if nothing else could change."""
+        """The band of the marked frames (T,) alone, the others fixed."""
         if frames.all():
             return self
         rows = np.flatnonzero(frames)
         part = Band.__new__(Band)
         part._set(np.ascontiguousarray(self._by_frame[rows]))
         size = self._size
-        # Across a gap, nothing couples what is now side by side, unless it is of one frame only.
+        # Frames that are now side by side are coupled across a gap of one frame only.
         way = np.diff(rows)
         after = way > 1
         over = part._by_frame[:-1, :, 2 * size] * (way == 2)[:, None]

@@ -1,4 +1,4 @@
-"""When a human foot stands on the floor, and over which spans it stands still."""
+"""Contacts of the human feet with the floor, and the spans over which a foot stands still."""
 
 from __future__ import annotations
 
@@ -9,37 +9,8 @@ import numpy as np
 from scipy import ndimage
 
 from nextscale_core.motion.skeleton import CONTACT_JOINTS
+from nextscale_core.retarget.config import RETARGET, FootLockingConfig
 from nextscale_core.rotations import smoothstep
-
-_SPEED = 0.35
-"""A foot slower than this stands [m/s]; steps that slide a little must count, swings must not."""
-
-_SPEED_LABELLED = 0.6
-"""The same where the clip says that the foot is on the floor [m/s]: HumanML3D's labels alone let
-0.9 m/s pass."""
-
-_HEIGHT = np.array([0.07, 0.05, 0.07, 0.05])
-"""Ankle and ball may be this far above their lowest place while the foot stands [m]."""
-
-_RAISED = 0.30
-"""An ankle that never comes lower than this did not touch the floor z = 0 in this clip [m]."""
-
-_REST = np.array([0.08, 0.02, 0.08, 0.02])
-"""Height of ankle and ball on the floor where the clip cannot tell [m]."""
-
-_SLIP = 0.10
-"""A foot that leaves the middle of its place by so much [m] stands anew: shuffling is not
-standing."""
-
-_SLIP_TURN = np.deg2rad(20.0)
-"""A foot may look so far past the human's before it turns on the spot [rad]."""
-
-_RELOCATE = 3
-"""Frames that a shuffling foot gets to reach its new place, one more before them; half of the
-frames in which it turns."""
-
-_SHORTEST = 2
-"""Frames of the shortest stance."""
 
 
 @dataclass(frozen=True)
@@ -62,14 +33,20 @@ class Contacts:
         return self.ankle & self.ball
 
 
-def find_contacts(joints: np.ndarray, fps: float, labels: np.ndarray | None = None) -> Contacts:
-    """Which part of which foot stands on the floor.
+def find_contacts(
+    joints: np.ndarray,
+    fps: float,
+    labels: np.ndarray | None = None,
+    config: FootLockingConfig = RETARGET.foot_locking,
+) -> Contacts:
+    """The parts of the feet that stand on the floor.
 
     Args:
         joints: (T, 22, 3) positions [m], z up.
         fps: Frames per second [Hz].
         labels: (T, 4) bool, the clip's own labels (left ankle, left ball, right ankle, right
             ball); they are kept where height and speed do not contradict them.
+        config: Speeds and heights of standing feet.
     """
     feet = joints[:, list(CONTACT_JOINTS)].astype(np.float64)
     step = np.linalg.norm(np.diff(feet, axis=0), axis=-1) * fps
@@ -81,20 +58,20 @@ def find_contacts(joints: np.ndarray, fps: float, labels: np.ndarray | None = No
         speed = np.zeros(feet.shape[:2])
     both = feet[..., 2].reshape(len(feet), 2, 2).min(1)
     rest = np.percentile(both, 5, axis=0)
-    if rest[0] > _RAISED:
-        rest = _REST[:2]
-    low = feet[..., 2] - np.tile(rest, 2) < _HEIGHT
+    if rest[0] > config.raised:
+        rest = np.array([config.ankle_rest, config.ball_rest])
+    low = feet[..., 2] - np.tile(rest, 2) < np.tile([config.ankle_height, config.ball_height], 2)
     if labels is None:
-        standing = low & (speed < _SPEED)
+        standing = low & (speed < config.speed)
     else:
-        standing = low & (speed < _SPEED_LABELLED) & labels
-    standing = _debounce(standing, fps)
+        standing = low & (speed < config.labelled_speed) & labels
+    standing = _debounce(standing, fps, config)
     return Contacts(ankle=standing[:, 0::2], ball=standing[:, 1::2], rest_height=rest)
 
 
-def _debounce(standing: np.ndarray, fps: float) -> np.ndarray:
-    """Close gaps of up to 50 ms and drop touches shorter than 100 ms."""
-    close, drop = (max(1, round(seconds * fps)) for seconds in (0.05, 0.1))
+def _debounce(standing: np.ndarray, fps: float, config: FootLockingConfig) -> np.ndarray:
+    """Close short gaps and drop short touches."""
+    close, drop = (max(1, round(s * fps)) for s in (config.close_gap, config.drop_touch))
     column = np.ones((1, 1), dtype=bool)
     closed = ndimage.binary_closing(
         np.pad(standing, ((close, close), (0, 0)), mode="edge"), np.tile(column, (close + 1, 1))
@@ -103,17 +80,21 @@ def _debounce(standing: np.ndarray, fps: float) -> np.ndarray:
     return ndimage.binary_opening(padded, np.tile(column, (drop, 1)))[drop:-drop]
 
 
-def stance_spans(touching: np.ndarray, place: np.ndarray) -> list[slice]:
+def stance_spans(
+    touching: np.ndarray, place: np.ndarray, config: FootLockingConfig = RETARGET.foot_locking
+) -> list[slice]:
     """Spans over which one foot stands in one place.
 
     Args:
         touching: (T,) bool, any part of the foot on the floor.
         place: (T, 2) horizontal place of the foot [m].
+        config: Size of a place.
 
     Returns:
         Slices of at least two frames; a foot that shuffles gets a new one at each place, with
         free frames between in which it may go there.
     """
+    slip = config.slip
     spans: list[slice] = []
     edges = np.flatnonzero(np.diff(np.concatenate([[0], touching.astype(int), [0]])))
     xs, ys = place[:, 0].tolist(), place[:, 1].tolist()
@@ -126,33 +107,37 @@ def stance_spans(touching: np.ndarray, place: np.ndarray) -> list[slice]:
                 continue
             left, right = min(left, xs[t]), max(right, xs[t])
             bottom, top = min(bottom, ys[t]), max(top, ys[t])
-            # Only where a corner of the box around all places is too far, one of them may be.
-            if (right - left) ** 2 + (top - bottom) ** 2 <= 4.0 * _SLIP * _SLIP:
+            # No place is too far where no corner of the box around all of them is.
+            if (right - left) ** 2 + (top - bottom) ** 2 <= 4.0 * slip * slip:
                 continue
             middle = np.array([left + right, bottom + top]) / 2
-            if np.linalg.norm(place[first : t + 1] - middle, axis=1).max() > _SLIP:
-                if t - 1 - first >= _SHORTEST:
+            if np.linalg.norm(place[first : t + 1] - middle, axis=1).max() > slip:
+                if t - 1 - first >= config.min_stance:
                     spans.append(slice(first, t - 1))
-                first = t + _RELOCATE
+                first = t + config.relocate
                 left = bottom = np.inf
                 right = top = -np.inf
-        if int(end) - first >= _SHORTEST:
+        if int(end) - first >= config.min_stance:
             spans.append(slice(first, int(end)))
     return spans
 
 
-def steady_heading(heading: np.ndarray) -> np.ndarray:
+def steady_heading(
+    heading: np.ndarray, config: FootLockingConfig = RETARGET.foot_locking
+) -> np.ndarray:
     """(T,) heading of a standing foot that turns rarely: in steps, and only where it must [rad].
 
     Args:
         heading: (T,) direction of the human's foot, unwrapped [rad].
+        config: When a foot turns, and how long it takes.
     """
+    relocate = config.relocate
     frames = len(heading)
     steps: list[int] = []
     low, high = np.inf, -np.inf
     for t, angle in enumerate(heading.tolist()):
         low, high = min(low, angle), max(high, angle)
-        if high - low > 2 * _SLIP_TURN:
+        if high - low > 2 * config.slip_turn:
             steps.append(t)
             low = high = angle
     value = heading.copy()
@@ -161,7 +146,7 @@ def steady_heading(heading: np.ndarray) -> np.ndarray:
     result = value.copy()
     for step in steps:
         # The turn takes a few frames about the step, as far as the spans on both sides reach.
-        a, b = max(step - _RELOCATE, 0), min(step + _RELOCATE - 1, frames - 1)
+        a, b = max(step - relocate, 0), min(step + relocate - 1, frames - 1)
         u = smoothstep(np.arange(a, b + 1, dtype=float), a, b)
         result[a : b + 1] += (value[step] - value[step - 1]) * (u - (np.arange(a, b + 1) >= step))
     return result

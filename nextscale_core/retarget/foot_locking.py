@@ -1,4 +1,4 @@
-"""Where the robot's feet go: the human's steps at the robot's size, locked while they stand."""
+"""Feet of the robot: the human's steps at the robot's size, locked while they stand."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from itertools import pairwise
 import numpy as np
 from scipy import ndimage
 
+from nextscale_core.retarget.config import RETARGET, FootLockingConfig
 from nextscale_core.retarget.contacts import Contacts, stance_spans, steady_heading
 from nextscale_core.robots.profile import SIDES, Sole
-from nextscale_core.rotations import exp, log, smoothstep, unit
+from nextscale_core.rotations import about_z, exp, log, smoothstep, unit, yaw
 
 
 @dataclass(frozen=True)
@@ -35,29 +36,36 @@ def plan_feet(
     sole: Sole,
     lateral: np.ndarray,
     min_width: float,
+    config: FootLockingConfig = RETARGET.foot_locking,
 ) -> FootPlan:
     """Keep the feet apart, lock them while they stand and keep them above the floor.
 
     Args:
         ankle: (T, 2, 3) unlocked ankle positions at the robot's size [m].
         rotation: (T, 2, 3, 3) unlocked orientations of the soles.
-        contacts: Which part of which foot stands.
+        contacts: The parts of the feet that stand.
         sole: Contact points of a foot.
         lateral: (T, 3) horizontal unit vector to the robot's left.
         min_width: Least distance of ankles beside each other [m].
+        config: How feet stand.
     """
     ankle = spread(ankle, lateral, min_width, length=sole.toe[0] - sole.heel[0])
     locked = [
         _lock(
-            ankle[:, n], rotation[:, n], contacts.ankle[:, n], contacts.ball[:, n], _points(sole, n)
+            ankle[:, n],
+            rotation[:, n],
+            contacts.ankle[:, n],
+            contacts.ball[:, n],
+            _points(sole, n),
+            config,
         )
         for n in range(len(SIDES))
     ]
-    place = np.stack([foot[0] for foot in locked], axis=1)
-    turn = np.stack([foot[1] for foot in locked], axis=1)
-    stance = np.stack([foot[2] for foot in locked], axis=1)
+    place, turn, stance = (np.stack(tracks, axis=1) for tracks in zip(*locked, strict=True))
+    side = np.array([0.0, sole.half_width, 0.0])
     for n in range(len(SIDES)):
-        corners = place[:, n, None] + (turn[:, n, None] @ _corners(sole, n)[..., None])[..., 0]
+        corners = np.stack([end + sign * side for end in _points(sole, n) for sign in (1.0, -1.0)])
+        corners = place[:, n, None] + (turn[:, n, None] @ corners[..., None])[..., 0]
         place[:, n, 2] += np.maximum(0.0, -corners[..., 2].min(1))
     return FootPlan(place, turn, stance)
 
@@ -88,30 +96,26 @@ def _points(sole: Sole, number: int) -> tuple[np.ndarray, np.ndarray]:
     return mirror * sole.toe, mirror * sole.heel
 
 
-def _corners(sole: Sole, number: int) -> np.ndarray:
-    """(4, 3) corners of a sole."""
-    side = np.array([0.0, sole.half_width, 0.0])
-    return np.stack([end + sign * side for end in _points(sole, number) for sign in (1.0, -1.0)])
-
-
 def _lock(
     ankle: np.ndarray,
     rotation: np.ndarray,
     heel_down: np.ndarray,
     ball_down: np.ndarray,
     points: tuple[np.ndarray, np.ndarray],
+    config: FootLockingConfig,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """One foot: the correction that locks it is carried smoothly through the swings."""
     frames = len(ankle)
-    heading = np.unwrap(np.arctan2(rotation[:, 1, 0], rotation[:, 0, 0]))
-    lain = _lain_down(ankle, rotation, heel_down, ball_down, heading, points)
-    spans = stance_spans(heel_down | ball_down, lain)
+    heading = np.unwrap(yaw(rotation))
+    lain = _laid_flat(ankle, rotation, heel_down, ball_down, heading, points)
+    spans = stance_spans(heel_down | ball_down, lain, config)
     if not spans:
         return ankle.copy(), rotation.copy(), np.zeros(frames)
     place, turn = ankle.copy(), rotation.copy()
     for span in spans:
+        level = about_z(steady_heading(heading[span], config))
         place[span], turn[span] = _stand(
-            lain[span], rotation[span], heel_down[span], ball_down[span], heading[span], points
+            lain[span], rotation[span], heel_down[span], ball_down[span], level, points
         )
     shift, twist = place - ankle, log(turn @ rotation.transpose(0, 2, 1))
     first, last = spans[0], spans[-1]
@@ -129,7 +133,7 @@ def _lock(
     return ankle + shift, exp(twist) @ rotation, np.maximum(ramp * ramp, 0.8 * standing)
 
 
-def _lain_down(
+def _laid_flat(
     ankle: np.ndarray,
     rotation: np.ndarray,
     heel_down: np.ndarray,
@@ -141,7 +145,7 @@ def _lain_down(
     toe, heel = points
     about = np.where((ball_down & ~heel_down)[:, None], toe, heel)
     rolled = (heel_down ^ ball_down)[:, None]
-    shift = (rotation @ about[..., None] - _about_z(heading) @ about[..., None])[..., 0]
+    shift = (rotation @ about[..., None] - about_z(heading) @ about[..., None])[..., 0]
     return (ankle + np.where(rolled, shift, 0.0))[:, :2]
 
 
@@ -150,19 +154,18 @@ def _stand(
     rotation: np.ndarray,
     heel_down: np.ndarray,
     ball_down: np.ndarray,
-    heading: np.ndarray,
+    level: np.ndarray,
     points: tuple[np.ndarray, np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Ankle and sole over one stance: flat, or rolling over the toe or the heel.
 
-    `lain` are the places of the ankle of the foot laid flat. A flat foot that has to turn turns
-    about the point below the ankle, where its load is; one that stands on its ball turns about
-    that.
+    `lain` are the places of the ankle of the foot laid flat, `level` the orientations of a flat
+    sole. A flat foot turns about the point below the ankle, which bears its load; one that stands
+    on its ball turns about the ball.
     """
     toe, heel = points
     flat = heel_down & ball_down
     sure = flat if flat.any() else np.ones(len(flat), dtype=bool)
-    level = _about_z(steady_heading(heading))
     front, back = level @ toe, level @ heel
     on_ball = ball_down & ~heel_down
     turned = np.diff(front[:, :2], axis=0) * (on_ball[1:] & on_ball[:-1])[:, None]
@@ -180,15 +183,10 @@ def _stand(
     return np.where(pitch[:, None] >= 0, about_toe, about_heel), turn
 
 
-def _about_z(angle: np.ndarray) -> np.ndarray:
-    """(T, 3, 3) turns about the vertical by angles (T,) [rad]."""
-    return exp(angle[:, None] * np.array([0.0, 0.0, 1.0]))
-
-
 def heading_left(pelvis: np.ndarray) -> np.ndarray:
     """(T, 3) horizontal unit vector to the left of a pelvis orientation (T, 3, 3)."""
     forward = pelvis[..., 0].copy()
-    # Bent far over, the pelvis' x axis points down and its z axis tells the heading.
+    # Bent far over, the x axis of the pelvis points down and its z axis points ahead.
     bent = smoothstep(np.abs(forward[..., 2]), 0.7, 0.95)[..., None]
     forward = (1 - bent) * forward - bent * np.sign(forward[..., 2:]) * pelvis[..., 2]
     forward[..., 2] = 0.0

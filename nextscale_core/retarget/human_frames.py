@@ -20,6 +20,14 @@ _FOOT_REST = np.deg2rad(-22.5)
 """At rest, HumanML3D's ball of the foot lies this far below the horizontal through the ankle."""
 
 
+_BONES = {
+    "thigh": ("hip", "knee"),
+    "shank": ("knee", "ankle"),
+    "upper_arm": ("shoulder", "elbow"),
+    "forearm": ("elbow", "wrist"),
+}
+
+
 @dataclass(frozen=True)
 class Body:
     """Orientations and limb directions of a human over T frames.
@@ -44,16 +52,8 @@ class Body:
         return self.joints[:, JOINT_INDEX[name]]
 
 
-_BONES = {
-    "thigh": ("hip", "knee"),
-    "shank": ("knee", "ankle"),
-    "upper_arm": ("shoulder", "elbow"),
-    "forearm": ("elbow", "wrist"),
-}
-
-
 def body_of(joints: np.ndarray, flat: np.ndarray) -> Body:
-    """Orientations of pelvis, chest, feet and the directions of the limbs.
+    """Orientations of pelvis, chest and feet, and the directions of the limbs.
 
     Args:
         joints: (T, 22, 3) positions [m], z up.
@@ -68,7 +68,7 @@ def body_of(joints: np.ndarray, flat: np.ndarray) -> Body:
     pelvis = frame_from(
         primary=at("left_hip") - at("right_hip"), secondary=at("spine1") - hips, axes="yz"
     )
-    pelvis = pelvis @ _about_y(np.array(_PELVIS_LEAN))
+    pelvis = pelvis @ _about_y(_PELVIS_LEAN)
     across = unit(at("left_collar") - at("right_collar")) + unit(
         at("left_shoulder") - at("right_shoulder")
     )
@@ -106,8 +106,8 @@ def _foot(
     """Orientation of a sole, (T, 3, 3).
 
     Two points (ankle and ball) leave the roll of the foot open. A foot near the horizontal is
-    taken as not rolled. Where the toes point down, the horizontal says nothing: the foot then
-    turns about the knee's hinge, or about the pelvis' left where the leg is straight.
+    taken as not rolled. Where the toes point down, the foot turns about the axis of the knee, or
+    about the left axis of the pelvis where the leg is straight.
     """
     level = np.cross([0.0, 0.0, 1.0], toe_line)
     hinge = np.cross(thigh, shank)
@@ -120,10 +120,10 @@ def _foot(
     pitch = np.arcsin(np.clip(toe_line[:, 2], -1, 1))
     rest = float(np.median(pitch[flat])) if flat.sum() >= 5 else _FOOT_REST
     rest = float(np.clip(rest, _FOOT_REST - 0.3, _FOOT_REST + 0.3))
-    return frame @ _about_y(np.array(rest))
+    return frame @ _about_y(rest)
 
 
-def _about_y(angle: np.ndarray) -> np.ndarray:
-    """Rotation about y; a positive angle turns x down, towards -z."""
+def _about_y(angle: float) -> np.ndarray:
+    """Rotation about y [rad]; a positive angle turns x down, towards -z."""
     c, s = np.cos(angle), np.sin(angle)
     return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])

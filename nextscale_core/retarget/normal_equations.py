@@ -1,16 +1,30 @@
 """The normal equations of all frames of a clip, written straight into LAPACK's band.
 
+A Gauss-Newton step d of a frame minimises sum_i w_i |r_i + J_i d|^2: it solves H d = -g with
+H = sum_i w_i J_i^T J_i and g = sum_i w_i J_i^T r_i. Its unknowns are the velocity v and the rate
+of turn w of the base in the world, and the rates q'_j of the joints. With the base at b, and axis
+a_j and origin o_j of every joint j that carries a point p, the point moves by
+
+    p' = v + w x (p - b) + sum_j a_j x (p - o_j) q'_j.
+
+From this follow the rows of each kind of residual:
+
+- `PointRows`: r = p_1 - p_2 - goal. Where joint j carries both points, its part of J is
+  a_j x (p_1 - p_2). A residual in the world has no p_2.
+- `TurnRows`: three levers l_k of one body, at right angles and of length L, with goals g_k and one
+  weight u. A small turn t makes them l_k + t x l_k. Their cost sum_k u |l_k + t x l_k - g_k|^2 is
+  2 u L^2 |t|^2 + 2 u t . sum_k (g_k x l_k), but for a constant, which is the cost of the residual
+  sqrt(2 u) L t + sqrt(u / 2) / L sum_k (g_k x l_k): 3 rows instead of 9. The turn of the body is
+  t = w + sum_j a_j q'_j.
+- `HeightRows`: r = p_z of a sole corner below the floor, the z row of p'.
+
 A keypoint is moved by the few joints of its limb only, so most of a dense Jacobian would be zeros.
 Residuals are gathered by limb; each limb gives a small dense Jacobian, and its products go into
-the band block by block. Three levers of one body that share a weight w are one rotation: they pull
-like 2 L^2 w on the turn of the body, which takes 3 rows instead of 9.
-
-Everything here has time as its last axis until a limb's Jacobian is complete.
+the band block by block. Everything has time as its last axis until a Jacobian is complete.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -22,12 +36,162 @@ _NEXT, _AFTER = (1, 2, 0), (2, 0, 1)
 
 
 @dataclass(frozen=True)
+class _Clip:
+    """Frames of a clip; goals and square roots of weights as in `NormalEquations.jacobian`."""
+
+    frames: Frames
+    points: np.ndarray
+    goal: np.ndarray
+    root: np.ndarray
+    ground: float
+
+
+class _Rows:
+    """Residuals of one kind: which bodies move them, and where and how they are written.
+
+    Args:
+        kinematics: The robot's keypoints.
+        first: (U,) keypoints.
+        second: (U,) keypoints that these are relative to, -1 for the world.
+
+    Attributes:
+        height: Rows of each residual.
+        moved: (U, B) True for the bodies whose joints move a residual.
+    """
+
+    height = 3
+
+    def __init__(self, kinematics: Kinematics, first: np.ndarray, second: np.ndarray):
+        self._kinematics, self._first, self._second = kinematics, first, second
+        carried = kinematics.carried
+        self._carries_second = carried[second] & (second >= 0)[:, None]
+        self.moved = carried[first] | self._carries_second
+
+    def write(self, buffer: np.ndarray, clip: _Clip) -> None:
+        """Write residuals and derivatives into the buffer (lines, T) of all Jacobians."""
+        raise NotImplementedError
+
+    def arrange(self, start: np.ndarray, width: np.ndarray, column: np.ndarray) -> None:
+        """Find the lines of the buffer that the derivatives go to.
+
+        Args:
+            start: (U,) first line of each residual.
+            width: (U,) lines of one of its rows; the last one holds the residual itself.
+            column: (U, B) place of a body's joint among the lines of a row.
+        """
+        lines = start[:, None] + width[:, None] * np.arange(self.height)
+        self._base = [lines + axis for axis in range(6)]
+        self._last = lines + width[:, None] - 1
+        # One pair for each residual and joint. Its arm goes from the origin of the joint to the
+        # first point, or to the second one from there, or between both where it carries both.
+        self._row, body = np.nonzero(self.moved)
+        origin = len(self._kinematics.owner) + 1 + body
+        carries_first = self._kinematics.carried[self._first[self._row], body]
+        self._to = np.where(carries_first, self._first[self._row], origin)
+        carries_second = self._carries_second[self._row, body]
+        self._from = np.where(carries_second, self._second[self._row], origin)
+        self._axis = body + 1
+        self._joint = lines[self._row] + column[self._row, body][:, None]
+
+
+class PointRows(_Rows):
+    """Points, or differences of points; `rows` (U,) are their rows of the goals."""
+
+    def __init__(
+        self, kinematics: Kinematics, first: np.ndarray, second: np.ndarray, rows: np.ndarray
+    ):
+        super().__init__(kinematics, first, second)
+        self._rows = rows
+        self._in_world = np.flatnonzero(second < 0)
+        # The base, which follows the keypoints, stands for the world.
+        self._other = np.where(second >= 0, second, len(kinematics.owner))
+
+    def write(self, buffer: np.ndarray, clip: _Clip) -> None:
+        """Write residuals and derivatives."""
+        frames, points, root = clip.frames, clip.points, clip.root
+        weight, world = root[self._rows][:, None], self._in_world
+        arm = points[self._first] - points[self._other]
+        residual = arm - clip.goal[self._rows]
+        if len(world):
+            residual[world] += frames.origin[0]
+        buffer[self._last] = residual * weight
+        arm *= weight
+        for axis, (after, before) in enumerate(zip(_NEXT, _AFTER, strict=True)):
+            # Turning about `axis` moves the point along the two others.
+            buffer[self._base[3 + axis][:, after]] = -arm[:, before]
+            buffer[self._base[3 + axis][:, before]] = arm[:, after]
+            buffer[self._base[axis][world, axis]] = weight[world, 0]
+        if len(self._row):
+            axes = frames.columns[self._axis, 2]
+            moved = _cross(axes, points[self._to] - points[self._from])
+            moved *= root[self._rows[self._row]][:, None]
+            buffer[self._joint] = moved
+
+
+class TurnRows(_Rows):
+    """Orientations of bodies, each from three levers: keypoints (U, 3) and rows of the goals."""
+
+    def __init__(
+        self,
+        kinematics: Kinematics,
+        levers: np.ndarray,
+        second: np.ndarray,
+        triples: np.ndarray,
+    ):
+        super().__init__(kinematics, levers[:, 0], second)
+        self._levers, self._triples = levers, triples
+
+    def write(self, buffer: np.ndarray, clip: _Clip) -> None:
+        """Write residuals and derivatives."""
+        points = clip.points
+        if not len(self._triples):
+            return
+        levers = points[self._levers] - points[self._second][:, None]
+        length = np.sqrt((levers[:, 0] ** 2).sum(1).mean(-1))[:, None, None]
+        pull = -_cross(levers, clip.goal[self._triples]).sum(1)
+        weight = clip.root[self._triples[:, 0]][:, None]
+        strength = np.sqrt(2) * length * weight
+        buffer[self._last] = pull * weight / (np.sqrt(2) * length)
+        for axis in range(3):
+            buffer[self._base[3 + axis][:, axis]] = strength[:, 0]
+        if len(self._row):
+            buffer[self._joint] = clip.frames.columns[self._axis, 2] * strength[self._row]
+
+
+class HeightRows(_Rows):
+    """Heights of the sole corners that are below the floor."""
+
+    height = 1
+
+    def __init__(self, kinematics: Kinematics):
+        super().__init__(kinematics, kinematics.soles, np.full(len(kinematics.soles), -1))
+
+    def write(self, buffer: np.ndarray, clip: _Clip) -> None:
+        """Write residuals and derivatives."""
+        frames, points = clip.frames, clip.points
+        corners = points[self._first]
+        sunk = corners[:, 2] < 0
+        if not sunk.any():
+            return
+        weight = clip.ground * sunk
+        at = [lines[:, 0] for lines in self._base]
+        buffer[self._last[:, 0]] = corners[:, 2] * weight
+        buffer[at[2]] = weight
+        buffer[at[3]] = (corners[:, 1] - frames.origin[0, 1]) * weight
+        buffer[at[4]] = -(corners[:, 0] - frames.origin[0, 0]) * weight
+        axes = frames.columns[self._axis, 2]
+        arm = points[self._to] - points[self._from]
+        rise = axes[:, 0] * arm[:, 1] - axes[:, 1] * arm[:, 0]
+        buffer[self._joint[:, 0]] = rise * weight[self._row]
+
+
+@dataclass(frozen=True)
 class _Limb:
     """Rows and columns of one limb's Jacobian.
 
     Attributes:
         start: First line of the limb in the common buffer.
-        lines: Rows of the Jacobian.
+        height: Rows of the Jacobian.
         width: Its columns in the buffer; the last one holds the residual.
         runs: (columns of the limb, columns of the equations) of each unbroken run.
         fold: (width, columns) from the joints of bodies to the commanded ones, where some joints
@@ -35,32 +199,13 @@ class _Limb:
     """
 
     start: int
-    lines: int
+    height: int
     width: int
     runs: tuple[tuple[slice, slice], ...]
     fold: np.ndarray | None
 
 
-@dataclass(frozen=True)
-class _Pairs:
-    """Derivatives of points by the joints of bodies: axis x (point[first] - point[second]).
-
-    Attributes:
-        row: Residual of each pair.
-        body: Body row of the joint.
-        first: Where the arm ends, among keypoints and then origins.
-        second: Where it begins.
-        to: (P, 3) or (P,) lines of the buffer.
-    """
-
-    row: np.ndarray
-    body: np.ndarray
-    first: np.ndarray
-    second: np.ndarray
-    to: np.ndarray
-
-
-class Equations:
+class NormalEquations:
     """Structure of the equations for one choice of residuals.
 
     Args:
@@ -79,103 +224,37 @@ class Equations:
         joints: np.ndarray,
         turns: bool,
     ):
-        self._kinematics = kinematics
-        self.joints = joints
-        self.size = 6 + len(joints)
-        self._first, self._second = first, second
-        triples = lever_triples(kinematics, first, second) if turns else np.empty((0, 3), int)
-        self._triples = triples
-        self._points = np.setdiff1d(np.arange(len(first)), triples)
-        self._arrange()
-
-    def _arrange(self) -> None:
-        k, keypoints = self._kinematics, len(self._kinematics.owner)
-        # One unit is a point (3 lines), a turn (3 lines) or the height of a sole corner (1 line).
-        units = [("point", int(row)) for row in self._points]
-        units += [("turn", number) for number in range(len(self._triples))]
-        units += [("height", number) for number in range(len(k.soles))]
-        moved = np.stack([self._moved(kind, number) for kind, number in units])
-        groups = _by_limb(moved)
-        buffer = 0
+        k = self._kinematics = kinematics
+        self.joints, self.size = joints, 6 + len(joints)
+        triples = lever_triples(k, first, second) if turns else np.empty((0, 3), int)
+        rows = np.setdiff1d(np.arange(len(first)), triples)
+        points = PointRows(k, first[rows], second[rows], rows)
+        turned = TurnRows(k, first[triples], second[triples[:, 0]], triples)
         self._limbs: list[_Limb] = []
-        place: dict[tuple[str, int], tuple[int, int]] = {}
-        columns_of: dict[tuple[str, int], np.ndarray] = {}
-        for members in groups:
+        self._kinds = kinds = (points, turned, HeightRows(k))
+        moved = np.concatenate([kind.moved for kind in kinds])
+        height = np.repeat([kind.height for kind in kinds], [len(kind.moved) for kind in kinds])
+        start, width = np.empty(len(moved), int), np.empty(len(moved), int)
+        column = np.zeros(moved.shape, int)
+        self._lines = 0
+        for members in _by_limb(moved):
             used = np.flatnonzero(moved[members].any(0))
             asked = np.flatnonzero(k.commanded(moved[members].any(0)))
-            columns = np.concatenate([np.arange(6), 6 + np.searchsorted(self.joints, asked)])
-            width = 6 + len(used) + 1
-            height = 0
-            for member in members:
-                kind, _ = units[member]
-                place[units[member]] = (buffer + height * width, width)
-                columns_of[units[member]] = used
-                height += 1 if kind == "height" else 3
+            wide, heights = 6 + len(used) + 1, height[members]
+            start[members] = self._lines + wide * (np.cumsum(heights) - heights)
+            width[members] = wide
+            column[np.ix_(members, used)] = 6 + np.arange(len(used))
+            columns = np.concatenate([np.arange(6), 6 + np.searchsorted(joints, asked)])
             fold = None if k.fold is None else _fold(k.fold[np.ix_(used, asked)])
-            self._limbs.append(_Limb(buffer, height, width, _runs(columns), fold))
-            buffer += height * width
-        self._buffer = buffer
-
-        def lines(unit: tuple[str, int], column: int) -> list[int]:
-            start, width = place[unit]
-            return [start + width * line + column for line in range(3)]
-
-        def pairs(kind: str) -> _Pairs:
-            """Where `Frames` has the bodies; their origins follow the keypoints."""
-            found: list[tuple[int, int, int, int, list[int]]] = []
-            for unit in units:
-                if unit[0] != kind:
-                    continue
-                one, other = self._ends(unit)
-                for body in map(int, np.flatnonzero(self._moved(*unit))):
-                    column = 6 + int(np.searchsorted(columns_of[unit], body))
-                    a = one if k.carried[one, body] else keypoints + 1 + body
-                    b = other if other >= 0 and k.carried[other, body] else keypoints + 1 + body
-                    found.append((unit[1], body + 1, a, b, lines(unit, column)))
-            if not found:
-                none = np.empty(0, int)
-                return _Pairs(none, none, none, none, np.empty((0, 3), int))
-            parts = [np.array(part) for part in zip(*found, strict=True)]
-            return _Pairs(*parts)
-
-        def table(kind: str, column: int) -> np.ndarray:
-            rows = [lines(unit, column) for unit in units if unit[0] == kind]
-            return np.array(rows, dtype=int).reshape(-1, 3)
-
-        def last(kind: str) -> np.ndarray:
-            rows = [lines(unit, place[unit][1] - 1) for unit in units if unit[0] == kind]
-            return np.array(rows, dtype=int).reshape(-1, 3)
-
-        self._at = {
-            kind: [*(table(kind, column) for column in range(6)), last(kind)]
-            for kind in ("point", "turn", "height")
-        }
-        self._pairs = {kind: pairs(kind) for kind in ("point", "turn", "height")}
-        self._one = self._first[self._points]
-        other = self._second[self._points]
-        self._in_world = np.flatnonzero(other < 0)
-        self._other = np.where(other >= 0, other, keypoints)
-
-    def _ends(self, unit: tuple[str, int]) -> tuple[int, int]:
-        """Keypoints of a unit; -1 where it is in the world."""
-        kind, number = unit
-        if kind == "height":
-            return int(self._kinematics.soles[number]), -1
-        row = number if kind == "point" else int(self._triples[number, 0])
-        return int(self._first[row]), int(self._second[row])
-
-    def _moved(self, kind: str, number: int) -> np.ndarray:
-        """(B,) bodies whose joints move a unit."""
-        one, other = self._ends((kind, number))
-        carried = self._kinematics.carried
-        return carried[one] | carried[other] if other >= 0 else carried[one]
+            self._limbs.append(_Limb(self._lines, heights.sum(), wide, _runs(columns), fold))
+            self._lines += wide * heights.sum()
+        end = 0
+        for kind in kinds:
+            part, end = slice(end, end + len(kind.moved)), end + len(kind.moved)
+            kind.arrange(start[part], width[part], column[part])
 
     def jacobian(
-        self,
-        frames: Frames,
-        goal: np.ndarray,
-        root: np.ndarray,
-        ground: float,
+        self, frames: Frames, goal: np.ndarray, root: np.ndarray, ground: float
     ) -> np.ndarray:
         """The weighted Jacobians and residuals of all limbs.
 
@@ -189,89 +268,22 @@ class Equations:
             The buffer (lines, T) for `add_to`.
         """
         k = self._kinematics
-        count = frames.origin.shape[-1]
+        # Keypoints, then the origins of base and bodies.
         points = np.concatenate([frames.place(k.body, k.local), frames.origin])
-        buffer = np.zeros((self._buffer, count))
-        weight = root[self._points][:, None]
-        arm = points[self._one] - points[self._other]
-        residual = arm - goal[self._points]
-        if len(self._in_world):
-            residual[self._in_world] += frames.origin[0]
-        at = self._at["point"]
-        buffer[at[6]] = residual * weight
-        arm *= weight
-        for axis, (after, before) in enumerate(zip(_NEXT, _AFTER, strict=True)):
-            # -skew(arm): turning about `axis` moves the point along the two others.
-            buffer[at[3 + axis][:, after]] = -arm[:, before]
-            buffer[at[3 + axis][:, before]] = arm[:, after]
-            buffer[at[axis][self._in_world, axis]] = weight[self._in_world, 0]
-        pairs = self._pairs["point"]
-        if len(pairs.row):
-            axes = frames.columns[pairs.body, 2]
-            moved = _cross(axes, points[pairs.first] - points[pairs.second])
-            moved *= root[pairs.row][:, None]
-            buffer[pairs.to] = moved
-        self._turns(frames, points, goal, root, buffer)
-        self._heights(frames, points, ground, buffer)
+        buffer = np.zeros((self._lines, points.shape[-1]))
+        for kind in self._kinds:
+            kind.write(buffer, _Clip(frames, points, goal, root, ground))
         return buffer
-
-    def _turns(
-        self,
-        frames: Frames,
-        points: np.ndarray,
-        goal: np.ndarray,
-        root: np.ndarray,
-        buffer: np.ndarray,
-    ) -> None:
-        if not len(self._triples):
-            return
-        lead = self._triples[:, 0]
-        levers = points[self._first[self._triples]] - points[self._second[lead]][:, None]
-        length = np.sqrt((levers[:, 0] ** 2).sum(1).mean(-1))[:, None, None]
-        pull = -_cross(levers, goal[self._triples]).sum(1)
-        weight = root[lead][:, None]
-        strength = np.sqrt(2) * length * weight
-        at = self._at["turn"]
-        buffer[at[6]] = pull * weight / (np.sqrt(2) * length)
-        for axis in range(3):
-            buffer[at[3 + axis][:, axis]] = strength[:, 0]
-        pairs = self._pairs["turn"]
-        if len(pairs.row):
-            buffer[pairs.to] = frames.columns[pairs.body, 2] * strength[pairs.row]
-
-    def _heights(
-        self,
-        frames: Frames,
-        points: np.ndarray,
-        ground: float,
-        buffer: np.ndarray,
-    ) -> None:
-        corners = points[self._kinematics.soles]
-        sunk = corners[:, 2] < 0
-        if not sunk.any():
-            return
-        weight = ground * sunk
-        at = [lines[:, 0] for lines in self._at["height"]]
-        buffer[at[6]] = corners[:, 2] * weight
-        buffer[at[2]] = weight
-        buffer[at[3]] = (corners[:, 1] - frames.origin[0, 1]) * weight
-        buffer[at[4]] = -(corners[:, 0] - frames.origin[0, 0]) * weight
-        pairs = self._pairs["height"]
-        if len(pairs.row):
-            axes = frames.columns[pairs.body, 2]
-            arm = points[pairs.first] - points[pairs.second]
-            rise = axes[:, 0] * arm[:, 1] - axes[:, 1] * arm[:, 0]
-            buffer[pairs.to[:, 0]] = rise * weight[pairs.row]
 
     def add_to(self, blocks: np.ndarray, gradient: np.ndarray, buffer: np.ndarray) -> None:
         """Add the limbs' products to the blocks (T, m, m) of a band and the gradient (T, m)."""
         count = buffer.shape[1]
         for limb in self._limbs:
-            lines = buffer[limb.start : limb.start + limb.lines * limb.width]
-            rows = np.ascontiguousarray(lines.T).reshape(count, limb.lines, limb.width)
+            lines = buffer[limb.start : limb.start + limb.height * limb.width]
+            rows = np.ascontiguousarray(lines.T).reshape(count, limb.height, limb.width)
             if limb.fold is not None:
                 rows = rows @ limb.fold
-            # A copy: for a matrix and its own transpose NumPy takes a slower way.
+            # A copy: NumPy is slower for a matrix and its own transpose.
             product = rows.transpose(0, 2, 1).copy() @ rows
             for here, there in limb.runs:
                 gradient[:, there] += product[:, here, -1]
@@ -292,23 +304,17 @@ def _fold(joints: np.ndarray) -> np.ndarray:
 
 def _by_limb(moved: np.ndarray) -> list[np.ndarray]:
     """Rows of (U, B) gathered so that few joints move each group."""
-    order = np.argsort(-moved.sum(1), kind="stable")
-    leaders: list[int] = []
     members: dict[int, list[int]] = {}
-    for unit in order:
-        inside = [leader for leader in leaders if not (moved[unit] & ~moved[leader]).any()]
-        if inside:
-            members[min(inside, key=lambda leader: moved[leader].sum())].append(int(unit))
-        else:
-            leaders.append(int(unit))
-            members[int(unit)] = [int(unit)]
-    return [np.array(sorted(members[leader])) for leader in leaders]
+    for unit in np.argsort(-moved.sum(1), kind="stable"):
+        inside = [leader for leader in members if not (moved[unit] & ~moved[leader]).any()]
+        leader = min(inside, key=lambda leader: moved[leader].sum()) if inside else int(unit)
+        members.setdefault(leader, []).append(int(unit))
+    return [np.array(sorted(group)) for group in members.values()]
 
 
 def _runs(columns: np.ndarray) -> tuple[tuple[slice, slice], ...]:
     """Unbroken runs of ascending columns: where they are in the limb, and in the equations."""
-    cuts = np.flatnonzero(np.diff(columns) > 1) + 1
-    bounds: Sequence[int] = [0, *map(int, cuts), len(columns)]
+    bounds = [0, *(np.flatnonzero(np.diff(columns) > 1) + 1).tolist(), len(columns)]
     return tuple(
         (slice(a, b), slice(int(columns[a]), int(columns[b - 1]) + 1)) for a, b in pairwise(bounds)
     )

@@ -1,8 +1,8 @@
-"""Motions for a robot of which only some joints move, the upper body for one.
+"""Targets for a robot of which only some joints move, such as the upper body.
 
-What no moving joint can follow is left out. Where joints of the legs are held, the base stays
-where it is, and the upper body does what the human's did as seen from the human's heading: a turn
-on the spot is not followed, a bow is.
+Targets that no moving joint can follow are left out. Where joints of the legs are held, the base
+stays where it is, and the upper body follows the human's as seen from the human's heading: a bow
+is followed, a turn on the spot is not.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 from nextscale_core.retarget.targets import Targets
 from nextscale_core.robots.kinematics import Kinematics, Poses
 from nextscale_core.robots.state import RobotState
-from nextscale_core.rotations import exp
+from nextscale_core.rotations import about_z, yaw
 
 _ANCHOR = 1e5
 """Weight that keeps the base where it is [1/m^2]."""
@@ -25,18 +25,18 @@ _ANCHOR = 1e5
 def for_moving_joints(
     targets: Targets, kinematics: Kinematics, start: RobotState | None = None
 ) -> Targets:
-    """The goals that the joints which are not held can follow.
+    """The goals that the moving joints can follow.
 
     Args:
         targets: Goals for the whole robot.
         kinematics: The robot's, some of its joints held.
-        start: Measured state; where it knows the base, a held base is there.
+        start: Measured state; a held base stays at its base where that is known.
     """
     pelvis = {kinematics.index[name] for name in ("pelvis", "pelvis_x", "pelvis_y", "pelvis_z")}
     on_base = np.isin(targets.first, list(pelvis))
     second = np.where((targets.second >= 0)[:, None], kinematics.carried[targets.second], False)
     followed = (kinematics.carried[targets.first] ^ second).any(1)
-    # Two points of one body: its orientation, which every joint before it turns, and the base.
+    # Two points of one body are its orientation, which the base and every joint before it turn.
     one_body = (targets.second >= 0) & (
         kinematics.owner[targets.first] == kinematics.owner[targets.second]
     )
@@ -62,8 +62,7 @@ def _on_the_spot(
 ) -> Targets:
     """The same goals as seen from the human's heading, above a base that stands still."""
     base, rotation = _standing(kinematics, start)
-    facing = np.arctan2(rotation[1, 0], rotation[0, 0])
-    turn = exp((facing - _headings(targets))[:, None] * np.array([0.0, 0.0, 1.0]))
+    turn = about_z(yaw(rotation) - _headings(targets))
     goal = (turn[:, None] @ targets.goal[..., None])[..., 0]
     still = Poses(base[None], rotation[None], kinematics.robot.nominal[None])
     points = kinematics.points(still)[0]
@@ -81,10 +80,7 @@ def _on_the_spot(
 
 
 def _headings(targets: Targets) -> np.ndarray:
-    """(T,) smoothed heading of the human pelvis [rad].
-
-    Lying down, a pelvis has no heading; then the last one it had counts.
-    """
+    """(T,) smoothed heading of the human pelvis [rad], interpolated while it lies down."""
     forward = targets.body.pelvis[:, :2, 0]
     sure = np.linalg.norm(forward, axis=1) > 0.3
     heading = np.arctan2(forward[:, 1], forward[:, 0])

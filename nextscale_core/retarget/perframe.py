@@ -14,12 +14,11 @@ from scipy.linalg import lapack
 from scipy.spatial.transform import Rotation, Slerp
 
 from nextscale_core.exceptions import RetargetError
+from nextscale_core.retarget.config import RETARGET
 from nextscale_core.retarget.targets import Targets
 from nextscale_core.robots.kinematics import Kinematics, Poses, lever_triples
 
-POSTURE = 1e-3
-"""Pull of each joint towards the nominal posture [1/rad^2]; decides what no target decides."""
-
+POSTURE = RETARGET.inverse_kinematics.posture
 _DAMPING = 1e-4
 _MAX_STEP = 0.6
 _FIRST_STEPS = 30
@@ -132,7 +131,7 @@ class _Rows:
     """The weighted Jacobian and residuals of one frame after the other.
 
     A residual is a row of signs over the keypoints it needs. Levers of one body that share a
-    weight become one rotation, as in `Equations`.
+    weight become one rotation, as in `NormalEquations`.
 
     Args:
         kinematics: The robot's keypoints.

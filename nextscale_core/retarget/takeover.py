@@ -1,15 +1,15 @@
-"""Joining a motion that is under way: targets that begin where the robot is.
+"""Taking over a motion that is under way: targets that begin where the robot is.
 
-A plan that continues a motion does not wait and start anew. Its goals are cut where it is joined,
-turned and shifted to where the robot stands, and then begin at what the robot does at that moment:
-each goal g(t) becomes
+A plan that continues a motion does not wait and start anew. Its goals are cut at the moment of the
+takeover, turned and shifted to where the robot stands, and then begin at what the robot does at
+that moment: each goal g(t) becomes
 
     g(t) + h0(t) (r(0) - g(0)) + h1(t) (r'(0) - g'(0)),
 
-where r is what the robot does, and h0 and h1 are quintics that fall to zero with zero slope and
-curvature (minimum jerk). A foot that stands keeps its place on the floor for as long as it stands
-and finds its way to the plan's place in its next swing, so it does not slide. As all of this
-happens to goals and not to joint angles, the solver keeps feet on the floor while it happens.
+where r is what the robot does, and h0 and h1 fall to zero with minimum jerk. A foot that stands
+keeps its place on the floor for as long as it stands and reaches the plan's place in its next
+swing, so it does not slide. As this happens to goals and not to joint angles, the solver keeps the
+feet on the floor meanwhile.
 """
 
 from __future__ import annotations
@@ -20,36 +20,18 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from nextscale_core.exceptions import RetargetError
+from nextscale_core.retarget.config import RETARGET, RetargetConfig, TakeoverConfig
 from nextscale_core.retarget.contacts import Contacts
 from nextscale_core.retarget.foot_locking import FootPlan
 from nextscale_core.retarget.human_frames import Body
-from nextscale_core.retarget.perframe import POSTURE
 from nextscale_core.retarget.targets import MIN_FRAMES, Targets
 from nextscale_core.robots.kinematics import Kinematics, Poses
 from nextscale_core.robots.profile import SIDES
 from nextscale_core.robots.state import RobotState
-from nextscale_core.rotations import exp
-from nextscale_core.trajectory.time_parameterization import quintic_fade
+from nextscale_core.rotations import about_z, skew, yaw
+from nextscale_core.trajectory.curves import quintic_fade
 
-FADE = 0.6
-"""Time in which the plan takes over from what the robot did [s]."""
-
-_STANDS = 0.5
-"""A foot of the plan stands where its stance weighs more than this."""
-
-_LANDING = 0.25
-"""A foot in the air that stands in the plan gets so long to land [s]."""
-
-_ON_FLOOR = 0.04
-"""The robot's own foot stands where its sole is lower than this [m]."""
-
-_PINNED = 1e5
-"""Weight of the measured joints in the first frame [1/rad^2]."""
-
-_LED, _LEAD = 3, 0.05
-"""In so many frames the joints are led by the measured velocities, with this weight [1/rad^2]."""
-
-_MOMENT = 1e-3
+_DIFFERENCE = 1e-3
 """Step of the finite differences [s]."""
 
 
@@ -58,8 +40,8 @@ class Joined:
     """Targets that begin where the robot is.
 
     Attributes:
-        targets: From the moment of joining on.
-        posture: (T, J) where joints should be that no target decides [rad].
+        targets: From the moment of the takeover on.
+        posture: (T, J) posture of joints that no target decides [rad].
         pull: (T, J) weight of that posture; the first frame is pinned to the measured state.
         state: The measured state, its base known or estimated, in the world of the targets.
         twist: (6,) velocity of the base [m/s] and its rate of turn in the world [rad/s], by which
@@ -80,21 +62,21 @@ def joined(
     kinematics: Kinematics,
     state: RobotState,
     begin: float,
-    fade: float = FADE,
+    config: RetargetConfig = RETARGET,
 ) -> Joined:
-    """Cut targets where they are joined, and let them begin in a measured state.
+    """Cut targets at a moment, and let them begin in a measured state.
 
     Args:
         targets: Of the whole motion, the past of the robot included.
         kinematics: The robot's.
-        state: Where the robot is at that moment.
-        begin: Time in the motion at which it is joined [s].
-        fade: Time in which the plan takes over [s].
+        state: The state of the robot at that moment.
+        begin: That moment in the motion [s].
+        config: Durations and weights of the takeover.
 
     Raises:
         RetargetError: the motion is over by then.
     """
-    first = round(begin * targets.fps)
+    takeover, first = config.takeover, round(begin * targets.fps)
     if not 0 <= first <= len(targets) - MIN_FRAMES:
         raise RetargetError(
             f"a motion of {len(targets) / targets.fps:.2f} s cannot be joined at {begin:.2f} s: "
@@ -103,40 +85,38 @@ def joined(
     cut = _from(targets, first)
     if state.base_quaternion is not None:
         measured = Rotation.from_quat(state.base_quaternion).as_matrix()
-        cut = _turned(cut, _yaw(measured) - _yaw(cut.rotation[0]))
-    state = with_planned_base(state, kinematics, cut.base[0], cut.rotation[0])
-    here = pose_of(state)
+        cut = _turned(cut, float(yaw(measured) - yaw(cut.rotation[0])))
+    here, state = _with_base(state, kinematics, cut.base[0], cut.rotation[0])
     points = kinematics.points(here)[0]
-    standing = _standing(cut, kinematics, points)
-    if state.base_position is not None:
-        cut = _shifted(cut, _offset(cut, kinematics, points, here, standing))
+    standing = (cut.feet.stance[0] > takeover.stance) & _on_floor(kinematics, points, takeover)
+    cut = _shifted(cut, _offset(cut, kinematics, points, here, standing))
     speed, twist = _point_speeds(kinematics, state, here, standing)
     times = np.arange(len(cut)) / cut.fps
     gap = cut.residual(points, 0)
     relative = cut.second >= 0
     drift = speed[cut.first] - (cut.goal[1] - cut.goal[0]) * cut.fps
     drift[relative] -= speed[cut.second[relative]]
-    goal = cut.goal + _fading(times, 0.0, fade, gap, drift)
+    goal = cut.goal + _fading(times, 0.0, takeover.fade, gap, drift)
     ankle, stance = cut.feet.ankle.copy(), cut.feet.stance.copy()
     heels, balls = cut.contacts.ankle.copy(), cut.contacts.ball.copy()
     for n, side in enumerate(SIDES):
-        rows = _foot_rows(cut, kinematics, side)
-        hold, until = _foot_times(cut.feet.stance[:, n], cut.fps, bool(standing[n]), fade)
+        rows, place = _foot_rows(cut, kinematics, side)
+        hold, until = _foot_times(cut.feet.stance[:, n], cut.fps, bool(standing[n]), takeover)
         own = 0.0 if standing[n] else drift[rows]
         goal[:, rows] = cut.goal[:, rows] + _fading(times, hold, until, gap[rows], own)
-        ankle[:, n] = goal[:, _row(cut, kinematics, f"{side}_ankle")]
+        ankle[:, n] = goal[:, place]
         if not standing[n]:
-            # Whatever the plan says, a foot that is on its way does not stand.
+            # A foot that is on its way does not stand, whatever the plan says.
             coming = times < until
             for track in (stance, heels, balls):
                 track[coming, n] = 0
     still = np.zeros_like(state.positions) if state.velocities is None else state.velocities
     nominal = kinematics.robot.nominal
-    past, moving = (part[:, None] for part in _fade(times, 0.0, fade))
+    past, moving = (part[:, None] for part in _fade(times, 0.0, takeover.fade))
     posture = nominal + past * (state.positions - nominal) + moving * still
-    pull = np.full(posture.shape, POSTURE)
-    pull[:_LED] += _LEAD
-    pull[0] = _PINNED
+    pull = np.full(posture.shape, config.inverse_kinematics.posture)
+    pull[: takeover.led_frames] += takeover.led
+    pull[0] = takeover.pinned
     cut = replace(
         cut,
         goal=goal,
@@ -144,6 +124,56 @@ def joined(
         contacts=replace(cut.contacts, ankle=heels, ball=balls),
     )
     return Joined(cut, posture, pull, state, twist, first)
+
+
+def best_moment(
+    targets: Targets,
+    kinematics: Kinematics,
+    state: RobotState,
+    begin: float,
+    slack: float,
+    config: TakeoverConfig = RETARGET.takeover,
+) -> float:
+    """The moment near an expected one in which posture, velocity and contacts fit best.
+
+    The robot may not be where it was expected: planning took long, or the robot was moved by hand.
+    A step that is taken over while the robot's own foot swings spares it a slide.
+
+    Args:
+        targets: Of the whole motion.
+        kinematics: The robot's.
+        state: The state of the robot.
+        begin: Expected moment [s].
+        slack: Largest distance from it [s].
+        config: Costs of what does not fit.
+
+    Returns:
+        A moment on a frame [s]; `begin` where the motion is over by then.
+    """
+    reach = int(slack * targets.fps)
+    expected = round(begin * targets.fps)
+    last = len(targets) - MIN_FRAMES
+    frames = np.arange(max(expected - reach, 0), min(expected + reach, last) + 1)
+    if reach < 1 or not len(frames):
+        return begin
+    there = min(expected, last)
+    here, state = _with_base(state, kinematics, targets.base[there], targets.rotation[there])
+    points, speed = kinematics.points(here)[0], _speeds_against_base(kinematics, state, here)
+    rows = targets.second >= 0
+    first, second = targets.first[rows], targets.second[rows]
+    turn = about_z(float(yaw(here.rotation[0])) - yaw(targets.rotation[frames]))
+    goal = targets.goal[:, rows]
+    rate = (goal[frames + 1] - goal[frames]) * targets.fps
+    place = goal[frames] @ turn.transpose(0, 2, 1) - (points[first] - points[second])
+    moving = rate @ turn.transpose(0, 2, 1) - (speed[first] - speed[second])
+    weight = targets.weight[frames][:, rows] / targets.weight[frames][:, rows].sum(1, keepdims=True)
+    apart = (place**2).sum(-1) + config.look_ahead**2 * (moving**2).sum(-1)
+    cost = (weight * apart).sum(1)
+    down = _on_floor(kinematics, points, config)
+    stands = targets.feet.stance[frames] > config.stance
+    cost += (config.lands * (stands & ~down) + config.lifts * (~stands & down)).sum(1)
+    cost += config.away * ((frames - expected) / reach) ** 2
+    return float(frames[int(cost.argmin())]) / targets.fps
 
 
 def _from(targets: Targets, first: int) -> Targets:
@@ -169,7 +199,7 @@ def _from(targets: Targets, first: int) -> Targets:
 
 def _turned(targets: Targets, angle: float) -> Targets:
     """The same, turned about the vertical through the first base [rad]."""
-    turn = exp(np.array([0.0, 0.0, angle]))
+    turn = about_z(angle)
     centre = targets.base[0] * [1.0, 1.0, 0.0]
     world = targets.second < 0
     goal = targets.goal @ turn.T
@@ -205,39 +235,32 @@ def _shifted(targets: Targets, by: np.ndarray) -> Targets:
     )
 
 
-def with_planned_base(
+def _with_base(
     state: RobotState, kinematics: Kinematics, base: np.ndarray, rotation: np.ndarray
-) -> RobotState:
-    """The state with a base: where it is not measured, upright on the floor as planned.
+) -> tuple[Poses, RobotState]:
+    """The state with a base, as a pose too; an unmeasured base is upright on the floor.
 
-    Args:
-        state: The measured state.
-        kinematics: The robot's.
-        base: (3,) where the plan has the base [m].
-        rotation: (3, 3) how the plan has it turned.
+    Its place (3,) and heading are then those of the plan.
     """
     quaternion = state.base_quaternion
     if quaternion is None:
-        quaternion = Rotation.from_euler("z", _yaw(rotation)).as_quat()
-    position = state.base_position
-    if position is None:
-        position = base.copy()
-        here = pose_of(replace(state, base_position=position, base_quaternion=quaternion))
-        position[2] -= float(kinematics.lowest_sole(here)[0])
-    return replace(state, base_position=position, base_quaternion=quaternion)
+        quaternion = Rotation.from_euler("z", float(yaw(rotation))).as_quat()
+
+    def at(position: np.ndarray) -> tuple[Poses, RobotState]:
+        here = replace(state, base_position=position, base_quaternion=quaternion)
+        turn = Rotation.from_quat(here.base_quaternion).as_matrix()
+        return Poses(position[None], turn[None], state.positions[None]), here
+
+    if state.base_position is not None:
+        return at(state.base_position)
+    depth = float(kinematics.lowest_sole(at(base)[0])[0])
+    return at(base - [0.0, 0.0, depth])
 
 
-def pose_of(state: RobotState) -> Poses:
-    """One pose, of a state whose base is known."""
-    assert state.base_position is not None and state.base_quaternion is not None
-    rotation = Rotation.from_quat(state.base_quaternion).as_matrix()
-    return Poses(state.base_position[None], rotation[None], state.positions[None])
-
-
-def _standing(targets: Targets, kinematics: Kinematics, points: np.ndarray) -> np.ndarray:
-    """(2,) bool: feet that stand in the plan's first frame and on the robot."""
+def _on_floor(kinematics: Kinematics, points: np.ndarray, config: TakeoverConfig) -> np.ndarray:
+    """(2,) bool: feet of the robot whose soles are as low as the lower one, from (K, 3) points."""
     soles = points[kinematics.soles, 2].reshape(2, -1).min(1)
-    return (targets.feet.stance[0] > _STANDS) & (soles < soles.min() + _ON_FLOOR)
+    return np.asarray(soles < soles.min() + config.on_floor)
 
 
 def _offset(
@@ -249,8 +272,7 @@ def _offset(
         by = (ankles - targets.feet.ankle[0])[standing].mean(0)
     else:
         by = here.base[0] - targets.base[0]
-    flat: np.ndarray = by * [1.0, 1.0, 0.0]
-    return flat
+    return np.asarray(by * [1.0, 1.0, 0.0])
 
 
 def _point_speeds(
@@ -258,54 +280,41 @@ def _point_speeds(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Velocities of the keypoints (K, 3) [m/s] and the twist of the base (6,).
 
-    The base moves so that standing feet do not. Where none stands, nothing is known of its
-    movement: the points' velocities are then those against the base.
+    The base moves so that standing feet do not. Where none stands, its movement is unknown: the
+    points' velocities are then those against the base.
     """
-    speed = speeds_against_base(kinematics, state, here)
+    speed = _speeds_against_base(kinematics, state, here)
     if not standing.any():
         return speed, np.full(6, np.nan)
     arms = kinematics.points(here)[0] - here.base[0]
     soles = kinematics.soles.reshape(2, -1)[standing].ravel()
     # v + w x r = -u at every point of the standing soles; one foot alone turns about its points.
-    turning = -_cross_matrix(arms[soles])
-    system = np.concatenate([np.tile(np.eye(3), (len(soles), 1, 1)), turning], axis=2)
+    system = np.concatenate([np.tile(np.eye(3), (len(soles), 1, 1)), -skew(arms[soles])], axis=2)
     twist = np.linalg.lstsq(system.reshape(-1, 6), -speed[soles].ravel(), rcond=None)[0]
     return speed + twist[:3] + np.cross(twist[3:], arms), twist
 
 
-def speeds_against_base(kinematics: Kinematics, state: RobotState, here: Poses) -> np.ndarray:
+def _speeds_against_base(kinematics: Kinematics, state: RobotState, here: Poses) -> np.ndarray:
     """(K, 3) velocities of the keypoints while the base stands still [m/s]."""
     still = np.zeros_like(state.positions) if state.velocities is None else state.velocities
-    sides = [replace(here, joints=here.joints + s * _MOMENT * still) for s in (1, -1)]
+    sides = [replace(here, joints=here.joints + s * _DIFFERENCE * still) for s in (1, -1)]
     after, before = (kinematics.points(pose)[0] for pose in sides)
-    speeds: np.ndarray = (after - before) / (2 * _MOMENT)
-    return speeds
+    return np.asarray((after - before) / (2 * _DIFFERENCE))
 
 
-def _cross_matrix(vectors: np.ndarray) -> np.ndarray:
-    """(N, 3, 3) matrices whose product with w is v x w."""
-    x, y, z = vectors.T
-    zero = np.zeros_like(x)
-    rows = [[zero, -z, y], [z, zero, -x], [-y, x, zero]]
-    return np.moveaxis(np.array(rows), -1, 0)
-
-
-def _foot_rows(targets: Targets, kinematics: Kinematics, side: str) -> np.ndarray:
-    """Rows that say where a foot is and how it is turned."""
+def _foot_rows(targets: Targets, kinematics: Kinematics, side: str) -> tuple[np.ndarray, int]:
+    """Rows of the place and the orientation of a foot, and the row of its place alone."""
     levers = [kinematics.index[f"{side}_foot_{axis}"] for axis in "xyz"]
     is_lever = np.isin(targets.first, levers)
     is_place = (targets.first == kinematics.index[f"{side}_ankle"]) & (targets.second < 0)
-    return np.flatnonzero(is_lever | is_place)
+    return np.flatnonzero(is_lever | is_place), int(np.flatnonzero(is_place)[0])
 
 
-def _row(targets: Targets, kinematics: Kinematics, point: str) -> int:
-    """The row that says where a point is in the world."""
-    return int(np.flatnonzero((targets.first == kinematics.index[point]) & (targets.second < 0))[0])
-
-
-def _foot_times(stance: np.ndarray, fps: float, standing: bool, fade: float) -> tuple[float, float]:
-    """When a foot leaves the robot's place and when it is at the plan's [s]."""
-    stands = stance > _STANDS
+def _foot_times(
+    stance: np.ndarray, fps: float, standing: bool, config: TakeoverConfig
+) -> tuple[float, float]:
+    """When a foot leaves the robot's place and when it reaches the plan's [s]."""
+    stands = stance > config.stance
     lift = 0
     if standing:
         lifted = np.flatnonzero(~stands)
@@ -315,7 +324,7 @@ def _foot_times(stance: np.ndarray, fps: float, standing: bool, fade: float) -> 
     landing = np.flatnonzero(stands[lift:])
     swing = (landing[0] if len(landing) else len(stance) - lift) / fps
     # A swing that is nearly over leaves no time: the foot lands later than planned.
-    return lift / fps, lift / fps + min(fade, max(float(swing), _LANDING))
+    return lift / fps, lift / fps + min(config.fade, max(float(swing), config.landing))
 
 
 def _fading(
@@ -332,8 +341,3 @@ def _fade(times: np.ndarray, begin: float, end: float) -> tuple[np.ndarray, np.n
         return np.ones(len(times)), np.zeros(len(times))
     place, _, slope, _ = quintic_fade(times - begin, end - begin)
     return place, slope
-
-
-def _yaw(rotation: np.ndarray) -> float:
-    """Heading of an orientation (3, 3) [rad]."""
-    return float(np.arctan2(rotation[1, 0], rotation[0, 0]))

@@ -1,4 +1,4 @@
-"""From a human clip to what each keypoint of the robot should do.
+"""Targets of the robot's keypoints from a human clip.
 
 Every target is a point or a difference of two points: an orientation is a set of lever points, a
 limb direction is a difference as long as the robot's own limb.
@@ -13,51 +13,16 @@ import numpy as np
 from nextscale_core.exceptions import InvalidMotionError
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.resample import resample
+from nextscale_core.motion.skeleton import JOINT_INDEX
+from nextscale_core.retarget.config import RETARGET, RetargetConfig, TargetsConfig
 from nextscale_core.retarget.contacts import Contacts, find_contacts
 from nextscale_core.retarget.foot_locking import FootPlan, heading_left, plan_feet
 from nextscale_core.retarget.human_frames import Body, body_of
-from nextscale_core.retarget.input_checks import require_plausible
 from nextscale_core.robots.kinematics import LEVER, Kinematics, Poses
 from nextscale_core.robots.profile import SIDES
 
 MIN_FRAMES, MAX_FRAMES = 6, 20_000
-"""Shorter clips are held at their last frame; longer ones are refused (banded solve, memory)."""
-
-_RATES = (15.0, 40.0)
-_SOLVE_RATE = 20.0
-"""Clips outside these rates are resampled before solving [Hz]."""
-
-_LEG_LENGTH = (0.4, 1.4)
-"""Thigh and shank of a plausible human [m]."""
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Weight of each kind of residual [1/m^2], relative to 1 for the pelvis position.
-
-    Attributes:
-        pelvis: Pelvis position.
-        pelvis_turn: Pelvis orientation.
-        torso_turn: Chest orientation.
-        foot: Ankle position of a swinging foot.
-        stance: Ankle position of a standing foot.
-        foot_turn: Orientation of a swinging sole.
-        stance_turn: Orientation of a standing sole.
-        thigh: Direction of the thigh.
-        shank: Direction of the shank.
-        arm: Directions of upper arm and forearm.
-    """
-
-    pelvis: float = 1.0
-    pelvis_turn: float = 1.5
-    torso_turn: float = 6.0
-    foot: float = 3.0
-    stance: float = 400.0
-    foot_turn: float = 1.5
-    stance_turn: float = 10.0
-    thigh: float = 3.0
-    shank: float = 3.0
-    arm: float = 4.0
+"""Shorter clips are held at their last frame; longer ones are refused (memory of the solver)."""
 
 
 @dataclass(frozen=True)
@@ -86,14 +51,14 @@ class Goals:
 
 @dataclass(frozen=True)
 class Targets(Goals):
-    """The goals that a human clip sets a robot.
+    """The goals of a human clip for a robot.
 
     Attributes:
-        base: (T, 3) where the solver starts the root link [m].
-        rotation: (T, 3, 3) orientation it starts the root link at.
+        base: (T, 3) first guess of the root link [m].
+        rotation: (T, 3, 3) first guess of its orientation.
         feet: Locked feet.
-        contacts: Which part of which human foot stands.
-        body: The human it came from, resampled, in its own size.
+        contacts: The parts of the human feet that stand.
+        body: The human, resampled, in its own size.
         scale: Robot size over human size.
         fps: Frames per second [Hz].
     """
@@ -111,24 +76,24 @@ class Targets(Goals):
 
 
 def make_targets(
-    clip: MotionClip, kinematics: Kinematics, weights: Weights | None = None
+    clip: MotionClip, kinematics: Kinematics, config: RetargetConfig = RETARGET
 ) -> Targets:
     """Targets of every keypoint in every frame.
 
     Args:
         clip: A human motion at human scale.
         kinematics: The robot's.
-        weights: Balance of the residuals.
+        config: Weights, and how feet are locked.
 
     Raises:
         InvalidMotionError: the clip is too long, jumps, or its legs are not of human length.
     """
-    weights = weights or Weights()
-    joints, fps, labels = _at_solve_rate(clip)
-    require_plausible(joints, fps)
-    contacts = find_contacts(joints, fps, labels)
+    limits, locking = config.targets, config.foot_locking
+    joints, fps, labels = _at_solve_rate(clip, limits)
+    _require_plausible(joints, fps, limits)
+    contacts = find_contacts(joints, fps, labels, locking)
     body = body_of(joints, contacts.flat)
-    scale = kinematics.lengths.leg / _leg_length(body)
+    scale = kinematics.lengths.leg / _leg_length(body, limits)
     lift = np.array([0.0, 0.0, kinematics.ankle_height - contacts.rest_height[0] * scale])
     lateral = heading_left(body.pelvis)
     feet = plan_feet(
@@ -138,30 +103,39 @@ def make_targets(
         kinematics.robot.profile.sole,
         lateral,
         kinematics.robot.profile.min_stance_width,
+        locking,
     )
     hips = (body.joint("left_hip") + body.joint("right_hip")) / 2 * scale + lift
     pelvis = hips - body.pelvis @ kinematics.hip_offset.mean(0)
     # Where the chest is the root, this is where the base is while the waist is straight.
     base = pelvis - body.pelvis @ kinematics.pelvis_offset
-    rows = _Rows(kinematics, len(joints))
-    _trunk_rows(rows, body, pelvis, weights)
-    _leg_rows(rows, body, feet, kinematics, weights)
-    _arm_rows(rows, body, kinematics, weights)
-    first, second, goal, weight = rows.stack()
-    return Targets(first, second, goal, weight, base, body.pelvis, feet, contacts, body, scale, fps)
+    goals = _goals(kinematics, body, pelvis, feet, limits)
+    return Targets(
+        **vars(goals),
+        base=base,
+        rotation=body.pelvis,
+        feet=feet,
+        contacts=contacts,
+        body=body,
+        scale=scale,
+        fps=fps,
+    )
 
 
-def _at_solve_rate(clip: MotionClip) -> tuple[np.ndarray, float, np.ndarray | None]:
+def _at_solve_rate(
+    clip: MotionClip, config: TargetsConfig
+) -> tuple[np.ndarray, float, np.ndarray | None]:
     """Joints, rate and contact labels, neither too dense, too sparse, too long nor too short."""
     joints, fps, labels = clip.joints.astype(np.float64), clip.fps, clip.contacts
-    if not _RATES[0] <= fps <= _RATES[1]:
-        frames = clip.seconds * _SOLVE_RATE
+    if not config.min_rate <= fps <= config.max_rate:
+        rate = config.solve_rate
+        frames = clip.seconds * rate
         if frames <= MAX_FRAMES:
-            joints = resample(joints, fps, _SOLVE_RATE)
+            joints = resample(joints, fps, rate)
         if labels is not None:
-            nearest = np.round(np.arange(len(joints)) * fps / _SOLVE_RATE).astype(int)
+            nearest = np.round(np.arange(len(joints)) * fps / rate).astype(int)
             labels = labels[np.minimum(nearest, len(labels) - 1)]
-        fps = _SOLVE_RATE
+        fps = rate
     else:
         frames = len(joints)
     if frames > MAX_FRAMES:
@@ -177,7 +151,36 @@ def _at_solve_rate(clip: MotionClip) -> tuple[np.ndarray, float, np.ndarray | No
     return joints, fps, labels
 
 
-def _leg_length(body: Body) -> float:
+def _require_plausible(joints: np.ndarray, fps: float, config: TargetsConfig) -> None:
+    """Refuse joints (T, 22, 3) [m] that are no motion of a body; the solver would follow them.
+
+    Joints of the arms and the head may be anywhere: only their directions are followed.
+
+    Raises:
+        InvalidMotionError: NaN or infinity (an array may have been written to since its clip was
+            made), positions far from the origin, or hips or ankles that jump.
+    """
+    if not np.isfinite(joints).all():
+        frame = int(np.argwhere(~np.isfinite(joints))[0, 0])
+        raise InvalidMotionError(f"joints hold NaN or infinity, first in frame {frame}")
+    furthest = float(np.abs(joints).max())
+    if furthest > config.max_distance:
+        raise InvalidMotionError(
+            f"the motion goes {furthest:.3g} m from the origin, at most {config.max_distance:g} m "
+            "can be followed; is it in metres?"
+        )
+    for names in (("left_hip", "right_hip"), ("left_ankle",), ("right_ankle",)):
+        track = np.mean([joints[:, JOINT_INDEX[name]] for name in names], axis=0)
+        step = np.linalg.norm(np.diff(track, axis=0), axis=-1)
+        if len(step) and step.max() * fps > config.max_speed:
+            raise InvalidMotionError(
+                f"{' and '.join(names)} jump {step.max():.3g} m from frame {int(step.argmax())} "
+                f"to the next, which is {step.max() * fps:.3g} m/s; at most "
+                f"{config.max_speed:g} m/s can be a motion"
+            )
+
+
+def _leg_length(body: Body, config: TargetsConfig) -> float:
     """Thigh and shank, median over frames and sides [m]."""
     length = sum(
         np.linalg.norm(body.joint(f"{side}_{end}") - body.joint(f"{side}_{start}"), axis=-1)
@@ -185,7 +188,7 @@ def _leg_length(body: Body) -> float:
         for start, end in (("hip", "knee"), ("knee", "ankle"))
     )
     value = float(np.median(length)) / 2
-    low, high = _LEG_LENGTH
+    low, high = config.min_leg, config.max_leg
     if not low <= value <= high:
         raise InvalidMotionError(
             f"thigh and shank measure {value:.3g} m together, a human's {low} to {high} m; "
@@ -206,69 +209,42 @@ def _ankles(body: Body, kinematics: Kinematics, lateral: np.ndarray, scale: floa
     return np.stack(tracks, axis=1)
 
 
-class _Rows:
-    """Collects residuals; weights and goals of all frames."""
+def _goals(
+    kinematics: Kinematics, body: Body, pelvis: np.ndarray, feet: FootPlan, config: TargetsConfig
+) -> Goals:
+    """All residuals: trunk, then legs, then arms."""
+    index, lengths = kinematics.index, kinematics.lengths
+    rows: list[tuple[int, int, np.ndarray, np.ndarray]] = []
 
-    def __init__(self, kinematics: Kinematics, frames: int):
-        self._index, self._frames = kinematics.index, frames
-        self._rows: list[tuple[int, int, np.ndarray, np.ndarray]] = []
+    def add(first: str, second: str | None, goal: np.ndarray, weight: np.ndarray | float) -> None:
+        other = -1 if second is None else index[second]
+        rows.append((index[first], other, goal, np.broadcast_to(weight, len(pelvis))))
 
-    def add(
-        self, first: str, second: str | None, goal: np.ndarray, weight: np.ndarray | float
-    ) -> None:
-        other = -1 if second is None else self._index[second]
-        tracks = np.broadcast_to(weight, self._frames)
-        self._rows.append((self._index[first], other, goal, tracks))
-
-    def turn(self, part: str, origin: str, frame: np.ndarray, weight: np.ndarray | float) -> None:
+    def turn(part: str, origin: str, frame: np.ndarray, weight: np.ndarray | float) -> None:
         for axis, name in enumerate("xyz"):
-            self.add(f"{part}_{name}", origin, LEVER * frame[..., axis], weight)
+            add(f"{part}_{name}", origin, LEVER * frame[..., axis], weight)
 
-    def stack(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        first, second, goal, weight = zip(*self._rows, strict=True)
-        return np.array(first), np.array(second), np.stack(goal, 1), np.stack(weight, 1)
-
-
-def _trunk_rows(rows: _Rows, body: Body, pelvis: np.ndarray, weights: Weights) -> None:
-    rows.add("pelvis", None, pelvis, weights.pelvis)
-    rows.turn("pelvis", "pelvis", body.pelvis, weights.pelvis_turn)
-    rows.turn("torso", "torso", body.torso, weights.torso_turn)
-
-
-def _leg_rows(
-    rows: _Rows, body: Body, feet: FootPlan, kinematics: Kinematics, weights: Weights
-) -> None:
-    lengths = kinematics.lengths
+    add("pelvis", None, pelvis, config.pelvis)
+    turn("pelvis", "pelvis", body.pelvis, config.pelvis_turn)
+    turn("torso", "torso", body.torso, config.torso_turn)
     for n, side in enumerate(SIDES):
         stance = feet.stance[:, n]
-        rows.add(
-            f"{side}_ankle",
-            None,
-            feet.ankle[:, n],
-            weights.foot + stance * (weights.stance - weights.foot),
-        )
-        rows.turn(
-            f"{side}_foot",
-            f"{side}_ankle",
-            feet.rotation[:, n],
-            weights.foot_turn + stance * (weights.stance_turn - weights.foot_turn),
-        )
-        thigh = lengths.thigh * body.bones[f"{side}_thigh"]
-        shank = lengths.shank * body.bones[f"{side}_shank"]
-        rows.add(f"{side}_knee", f"{side}_hip", thigh, weights.thigh)
-        rows.add(f"{side}_ankle", f"{side}_knee", shank, weights.shank)
-
-
-def _arm_rows(rows: _Rows, body: Body, kinematics: Kinematics, weights: Weights) -> None:
-    lengths = kinematics.lengths
+        weight = config.foot + stance * (config.stance - config.foot)
+        add(f"{side}_ankle", None, feet.ankle[:, n], weight)
+        weight = config.foot_turn + stance * (config.stance_turn - config.foot_turn)
+        turn(f"{side}_foot", f"{side}_ankle", feet.rotation[:, n], weight)
+        thigh, shank = (body.bones[f"{side}_{bone}"] for bone in ("thigh", "shank"))
+        add(f"{side}_knee", f"{side}_hip", lengths.thigh * thigh, config.thigh)
+        add(f"{side}_ankle", f"{side}_knee", lengths.shank * shank, config.shank)
     for side in SIDES:
-        upper = lengths.upper_arm * body.bones[f"{side}_upper_arm"]
-        fore = lengths.forearm * body.bones[f"{side}_forearm"]
-        rows.add(f"{side}_elbow", f"{side}_shoulder", upper, weights.arm)
-        rows.add(f"{side}_wrist", f"{side}_elbow", fore, weights.arm)
+        upper, fore = (body.bones[f"{side}_{bone}"] for bone in ("upper_arm", "forearm"))
+        add(f"{side}_elbow", f"{side}_shoulder", lengths.upper_arm * upper, config.arm)
+        add(f"{side}_wrist", f"{side}_elbow", lengths.forearm * fore, config.arm)
+    first, second, goal, weight = zip(*rows, strict=True)
+    return Goals(np.array(first), np.array(second), np.stack(goal, 1), np.stack(weight, 1))
 
 
 def start_poses(targets: Targets, nominal: np.ndarray) -> Poses:
-    """Where the solver starts: the human's pelvis, the robot's nominal posture."""
+    """First guess of the solver: the human's pelvis, the robot's nominal posture."""
     joints = np.tile(nominal, (len(targets), 1))
     return Poses(targets.base.copy(), targets.rotation.copy(), joints)

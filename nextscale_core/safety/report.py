@@ -1,4 +1,4 @@
-"""`SafetyReport`: what the gate found, for people and for programs."""
+"""`SafetyReport`: findings and figures of the safety gate."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Severity = Literal["note", "repaired", "rejected"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that a check found.
+    """One finding of a check.
 
     Attributes:
         check: Name of the check, for example 'velocity'.
-        message: What was found, where and when, for people.
+        message: The violation, with joint or link, time and figures.
         value: The measured value, in the unit of the message.
-        limit: What it should have kept.
-        severity: 'note' changes nothing, 'repaired' was mended, 'rejected' could not be.
+        limit: Its limit.
+        severity: 'note' (no effect), 'repaired', or 'rejected' (not repairable).
     """
 
     check: str
@@ -37,7 +37,7 @@ class SafetyReport:
 
     Attributes:
         outcome: 'pass', 'repaired' or 'rejected'.
-        findings: Everything that was found, worst first.
+        findings: All findings, worst severity first.
         joints: Number of joints.
         samples: Number of samples.
         seconds: Length of the trajectory [s].
@@ -46,10 +46,10 @@ class SafetyReport:
         position_room: Least distance to a position limit [rad]; negative outside.
         start_jump: Largest distance of the first sample to the measured state [rad], or None.
         touching_samples: Samples in which two bodies of the robot touch.
-        watched_pairs: Pairs of links that were checked for touching each other.
-        unwatched_pairs: Pairs of links that were not, as they touch in the standing posture or
-            nearly always, or the profile says so.
-        unwatched_links: Links that may touch anything unnoticed, as they have no collision shape.
+        watched_pairs: Number of pairs of links that are checked for contact.
+        unwatched_pairs: Pairs of links that are not checked: they touch in the standing posture or
+            nearly always, or the profile excludes them.
+        unwatched_links: Links that are not checked, as they have no collision shape.
         penetration: Deepest sole below the floor [m].
         base_height: Lowest and highest root link [m].
     """
@@ -71,7 +71,7 @@ class SafetyReport:
     base_height: tuple[float, float] = (0.0, 0.0)
 
     def line(self) -> str:
-        """One line for people."""
+        """Outcome, reasons and figures in one line."""
         reasons = [f.message for f in self.findings if f.severity == self.outcome]
         if self.outcome == "rejected":
             return f"rejected: {'; '.join(reasons)}"
@@ -82,11 +82,11 @@ class SafetyReport:
             "below the floor"
         )
         notes = [f.message for f in self.findings if f.severity == "note"]
-        told = f" ({'; '.join(reasons)})" if self.outcome == "repaired" else ""
-        return f"{self.outcome}{told}: {figures}" + "".join(f"; note: {note}" for note in notes)
+        how = f" ({'; '.join(reasons)})" if self.outcome == "repaired" else ""
+        return f"{self.outcome}{how}: {figures}" + "".join(f"; note: {note}" for note in notes)
 
     def _collisions(self) -> str:
-        """What is said of self-collision: nothing is promised of pairs that are not watched."""
+        """Number of watched pairs, and the pairs and links that are not watched."""
         if not self.watched_pairs:
             return "self-collision not checked (no pair of links with collision shapes)"
         pairs = [f"{first} and {second}" for first, second in self.unwatched_pairs]
@@ -100,19 +100,16 @@ class SafetyReport:
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain values, for JSON."""
-        tree = asdict(self)
-        tree["findings"] = [asdict(finding) for finding in self.findings]
-        tree["base_height"] = list(self.base_height)
-        return tree
+        return asdict(self)
 
 
 @dataclass(frozen=True)
 class GateResult:
-    """What the gate lets through.
+    """Result of a review.
 
     Attributes:
         trajectory: The trajectory that may be executed; None when rejected.
-        report: What was found.
+        report: Findings and figures.
     """
 
     trajectory: RobotTrajectory | None

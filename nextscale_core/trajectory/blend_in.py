@@ -1,4 +1,4 @@
-"""Leaving the measured state: from where the robot is into the planned motion."""
+"""The way from where the robot is into the planned motion."""
 
 from __future__ import annotations
 
@@ -10,37 +10,26 @@ from scipy.spatial.transform import Rotation
 from nextscale_core.exceptions import RetargetError
 from nextscale_core.robots.kinematics import Kinematics, Poses, kinematics_of
 from nextscale_core.robots.robot import Robot, RobotState
-from nextscale_core.rotations import continuous_quaternions
-
-_SHORTEST = 0.4
-_USE = 0.5
-"""Share of the limits that the transition alone may use; the motion needs some too."""
-
-_FASTEST = 0.97
-"""Share of the velocity limits up to which a moving joint can be taken over."""
-
-FURTHEST_OUTSIDE = 0.5
-"""A joint measured further outside its position limits than this is not believed [rad]."""
-
-_OVERRUN = 1e-3
-"""A moving joint that would stop so far behind its limit, or where it was measured, cannot be
-taken over [rad]; what is less, the gate cuts off."""
+from nextscale_core.robots.trajectory import RobotTrajectory
+from nextscale_core.rotations import continuous_quaternions, yaw
+from nextscale_core.trajectory.config import MAX_OUTSIDE, TIMING, TimeParameterizationConfig
+from nextscale_core.trajectory.curves import PEAK_ACCELERATION, PEAK_VELOCITY, quintic_fade
 
 
 @dataclass(frozen=True)
-class Departure:
+class BlendIn:
     """A transition from the measured state that keeps every limit a plan keeps.
 
-    The joints follow (1 - w) plan + w coast, where w falls from 1 to 0 with no velocity nor
-    acceleration at its ends and `coast` is the measured state coming to rest. Both are inside the
-    position limits, and so is every mixture of them.
+    The joints follow (1 - w) plan + w coast, where w falls from 1 to 0 with minimum jerk and
+    `coast` is the measured state coming to rest. Both are inside the position limits, and so is
+    every mixture of them.
 
     Attributes:
         kinematics: The robot's.
         state: The measured state.
         base: (3,) root link at the start, in the plan's world [m].
         quaternion: (4,) root link at the start, x y z w.
-        seconds: Length of the transition [s].
+        seconds: Duration of the transition [s].
         coast: (J,) time in which each joint stops [s].
     """
 
@@ -53,10 +42,10 @@ class Departure:
 
     @property
     def hold(self) -> float:
-        """The plan waits so long, so that the robot stands near its first frame by then [s]."""
+        """Duration in which the plan waits for the robot to come near its first frame [s]."""
         return 0.5 * self.seconds
 
-    def longer(self, factor: float) -> Departure:
+    def longer(self, factor: float) -> BlendIn:
         """The same transition, slower."""
         return replace(self, seconds=self.seconds * factor)
 
@@ -83,7 +72,7 @@ class Departure:
         w, _ = self._weight(times)
         busy = int(np.searchsorted(times, self.seconds, side="right"))
         sign = np.where(quaternion @ self.quaternion < 0, -1.0, 1.0)[:, None]
-        # Far-apart orientations are rare here (yaw agrees already): normalised mixing will do.
+        # The headings agree, so the orientations are close enough for normalised mixing.
         mixed = (1 - w)[:, None] * quaternion + (w[:, None] * sign) * self.quaternion
         mixed = continuous_quaternions(mixed / np.linalg.norm(mixed, axis=1, keepdims=True))
         place = (1 - w)[:, None] * base + w[:, None] * self.base
@@ -101,9 +90,8 @@ class Departure:
         return self.kinematics.lowest_sole(Poses(base, rotation, positions))
 
     def _weight(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Weight of the measured state and its derivative [1/s]: minimum jerk from 1 to 0."""
-        u = np.clip(times / self.seconds, 0.0, 1.0)
-        return 1 - u**3 * (10 - 15 * u + 6 * u * u), -30 * u * u * (1 - u) ** 2 / self.seconds
+        """(N,) weight of the measured state and its derivative [1/s]."""
+        return quintic_fade(times, self.seconds)[:2]
 
     def _coasting(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The measured state coming to rest, (N, J) positions and velocities."""
@@ -119,14 +107,17 @@ class Departure:
         )
 
 
-def depart(robot: Robot, poses: Poses, state: RobotState) -> tuple[Departure, Poses]:
+def blend_in(
+    robot: Robot, poses: Poses, state: RobotState, config: TimeParameterizationConfig = TIMING
+) -> tuple[BlendIn, Poses]:
     """A transition from a measured state, and the plan moved to where the robot is.
 
     Args:
         robot: The robot.
         poses: The plan; its first frame is where the transition leads.
-        state: The measured state. Where the base is unknown, it is taken to be upright on the
-            floor where the plan begins.
+        state: The measured state. An unknown base is taken to be upright on the floor where the
+            plan begins.
+        config: Shares of the limits.
 
     Returns:
         The transition, and the plan shifted and turned about the vertical so that it continues
@@ -136,38 +127,37 @@ def depart(robot: Robot, poses: Poses, state: RobotState) -> tuple[Departure, Po
         RetargetError: the state has another number of joints, is far outside the limits, or
             moves so fast that the robot cannot stop inside them.
     """
-    require_takeover(robot, state)
+    require_takeover(robot, state, config)
     velocity = np.zeros(robot.num_joints) if state.velocities is None else state.velocities
     coast = _coasting_times(robot, state.positions, velocity)
-    _require_room_to_stop(robot, state.positions, velocity, coast)
+    _require_room_to_stop(robot, state.positions, velocity, coast, config.max_overrun)
     kinematics = kinematics_of(robot)
     poses = _moved(poses, state)
-    heading = _yaw(poses.rotation[0])
-    if state.base_quaternion is not None:
-        quaternion = state.base_quaternion
-    else:
-        quaternion = Rotation.from_euler("z", heading).as_quat()
-    base = poses.base[0].copy() if state.base_position is None else state.base_position.copy()
-    if state.base_position is None:
+    quaternion, base = state.base_quaternion, state.base_position
+    if quaternion is None:
+        quaternion = Rotation.from_euler("z", float(yaw(poses.rotation[0]))).as_quat()
+    if base is None:
+        base = poses.base[0].copy()
         rotation = Rotation.from_quat(quaternion).as_matrix()
         here = Poses(base[None], rotation[None], state.positions[None])
         base[2] -= float(kinematics.lowest_sole(here)[0])
     rest = np.clip(
         state.positions + velocity * coast / 2, robot.position_lower, robot.position_upper
     )
-    gap = np.abs(poses.joints[0] - rest)
-    # Peaks of the minimum-jerk step: 1.875 gap / T and 5.774 gap / T^2.
+    gap, share = np.abs(poses.joints[0] - rest), config.blend_share
     seconds = max(
-        _SHORTEST,
-        float((1.875 * gap / (_USE * robot.velocity_limit)).max()),
-        float(np.sqrt(5.774 * gap / (_USE * robot.acceleration_limit)).max()),
+        config.blend_min,
+        float((PEAK_VELOCITY * gap / (share * robot.velocity_limit)).max()),
+        float(np.sqrt(PEAK_ACCELERATION * gap / (share * robot.acceleration_limit)).max()),
         float(coast.max()),
     )
-    return Departure(kinematics, state, base, quaternion, seconds, coast), poses
+    return BlendIn(kinematics, state, base, quaternion, seconds, coast), poses
 
 
-def require_takeover(robot: Robot, state: RobotState) -> None:
-    """Refuse a state from which no plan could begin: the search for one would take long.
+def require_takeover(
+    robot: Robot, state: RobotState, config: TimeParameterizationConfig = TIMING
+) -> None:
+    """Refuse, before the search for a plan, a state from which no plan can begin.
 
     Raises:
         RetargetError: the state has another number of joints, is far outside the position limits
@@ -181,33 +171,34 @@ def require_takeover(robot: Robot, state: RobotState) -> None:
     lower, upper = robot.position_lower, robot.position_upper
     outside = np.maximum(lower - positions, positions - upper)
     j = int(outside.argmax())
-    if outside[j] > FURTHEST_OUTSIDE:
+    if outside[j] > MAX_OUTSIDE:
         raise RetargetError(
             f"{robot.joint_names[j]} was measured at {positions[j]:.4g} rad, more than "
-            f"{FURTHEST_OUTSIDE} rad outside its limits {lower[j]:.3f} to {upper[j]:.3f}; are "
+            f"{MAX_OUTSIDE} rad outside its limits {lower[j]:.3f} to {upper[j]:.3f}; are "
             "its zero point and its unit right?"
         )
     if velocity is None:
         return
-    too_fast = np.abs(velocity) > _FASTEST * robot.velocity_limit
+    fastest = config.max_speed_share * robot.velocity_limit
+    too_fast = np.abs(velocity) > fastest
     j = int(np.where(too_fast, np.abs(velocity), 0.0).argmax())
     if too_fast[j]:
         raise RetargetError(
             f"{robot.joint_names[j]} was measured at {velocity[j]:.4g} rad/s; a plan can begin "
-            f"with at most {_FASTEST * robot.velocity_limit[j]:.2f} rad/s"
+            f"with at most {fastest[j]:.2f} rad/s"
         )
 
 
 def _require_room_to_stop(
-    robot: Robot, positions: np.ndarray, velocity: np.ndarray, coast: np.ndarray
+    robot: Robot, positions: np.ndarray, velocity: np.ndarray, coast: np.ndarray, overrun: float
 ) -> None:
     """Raise where a joint would run into its limit however hard it brakes."""
     lower, upper = robot.position_lower, robot.position_upper
     rest = positions + velocity * coast / 2
-    # Outside its limits a joint may come back, but go no further out.
+    # A joint outside its limits may come back, but go no further out.
     over = np.maximum(np.minimum(lower, positions) - rest, rest - np.maximum(upper, positions))
     j = int(over.argmax())
-    if over[j] > _OVERRUN:
+    if over[j] > overrun:
         raise RetargetError(
             f"{robot.joint_names[j]} moves at {velocity[j]:.2f} rad/s towards its limit and is at "
             f"{positions[j]:.3f} rad already: within its acceleration limit it stops at "
@@ -233,7 +224,7 @@ def _moved(poses: Poses, state: RobotState) -> Poses:
     rotation, base = poses.rotation, poses.base
     if state.base_quaternion is not None:
         measured = Rotation.from_quat(state.base_quaternion).as_matrix()
-        turn = Rotation.from_euler("z", _yaw(measured) - _yaw(rotation[0])).as_matrix()
+        turn = Rotation.from_euler("z", float(yaw(measured) - yaw(rotation[0]))).as_matrix()
         rotation = turn @ rotation
         origin = base[0] * [1.0, 1.0, 0.0]
         base = (base - origin) @ turn.T + origin
@@ -242,6 +233,32 @@ def _moved(poses: Poses, state: RobotState) -> Poses:
     return Poses(base, rotation, poses.joints)
 
 
-def _yaw(rotation: np.ndarray) -> float:
-    """Heading of a root link orientation (3, 3) [rad]."""
-    return float(np.arctan2(rotation[1, 0], rotation[0, 0]))
+def approach_seconds(robot: Robot) -> float:
+    """Time in which any joint can cross its whole range within its limits [s].
+
+    A controller draws a cubic from rest to rest to the first point. Over a distance d in a time
+    T, that reaches 3/2 d / T and 6 d / T^2.
+    """
+    distance = robot.position_upper - robot.position_lower
+    by_velocity = 1.5 * distance / robot.velocity_limit
+    by_acceleration = np.sqrt(6.0 * distance / robot.acceleration_limit)
+    return float(np.maximum(by_velocity, by_acceleration).max())
+
+
+def with_approach(robot: Robot, trajectory: RobotTrajectory) -> RobotTrajectory:
+    """The same trajectory, with time before its first pose for a robot whose state is unknown.
+
+    A first pose at time 0 would make a controller jump to it. A robot that stands still within its
+    limits reaches a later one within all limits; what it touches on the way is not checked.
+
+    Args:
+        robot: The robot.
+        trajectory: A trajectory that begins at rest.
+
+    Raises:
+        RetargetError: the trajectory has no samples.
+    """
+    if not len(trajectory):
+        raise RetargetError("a trajectory without samples has no first pose to come to")
+    times = trajectory.time_from_start - trajectory.time_from_start[0] + approach_seconds(robot)
+    return replace(trajectory, time_from_start=times)

@@ -1,7 +1,7 @@
-"""How close a sampled trajectory comes to the robot's limits, between the samples too.
+"""Positions, velocities and accelerations between samples, against the robot's limits.
 
 A joint trajectory controller draws a cubic through the positions and velocities of two successive
-points. Its acceleration is linear in time, so the two ends of each segment tell the largest.
+points. Its acceleration is linear in time, so it is largest at one end of a segment.
 """
 
 from __future__ import annotations
@@ -9,6 +9,10 @@ from __future__ import annotations
 import numpy as np
 
 from nextscale_core.robots.robot import Robot
+from nextscale_core.robots.trajectory import MAX_SAMPLES, RobotTrajectory
+
+STEP = 0.1
+"""Approximate maximum joint step between collision samples [rad]."""
 
 
 def segment_accelerations(
@@ -33,12 +37,7 @@ def segment_accelerations(
 def segment_extremes(
     positions: np.ndarray, velocities: np.ndarray, times: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Extremes of the cubics between samples.
-
-    Args:
-        positions: (N, J) [rad].
-        velocities: (N, J) [rad/s].
-        times: (N,) strictly increasing [s].
+    """Extremes of the cubics between samples; arguments as in `segment_accelerations`.
 
     Returns:
         Lowest and highest position (N - 1, J) [rad] and highest speed (N - 1, J) [rad/s].
@@ -49,7 +48,7 @@ def segment_extremes(
     jerk = (a1 - a0) / h
     low = np.minimum(positions[:-1], positions[1:])
     high = np.maximum(positions[:-1], positions[1:])
-    # v0 + a0 u + jerk u^2 / 2 = 0 where the position turns round inside a segment
+    # The velocity v0 + a0 u + jerk u^2 / 2 is 0 at the extremes inside a segment.
     root = np.sqrt(np.maximum(a0 * a0 - 2 * jerk * v0, 0.0))
     tiny = 1e-12
     for sign in (1.0, -1.0):
@@ -67,11 +66,7 @@ def segment_extremes(
 def limit_use(
     robot: Robot, positions: np.ndarray, velocities: np.ndarray, times: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Used share of the velocity and the acceleration limits in each segment.
-
-    Returns:
-        Two arrays (N - 1,); 1 is the limit.
-    """
+    """(N - 1,) used share of the velocity and of the acceleration limits in each segment."""
     _, _, speed = segment_extremes(positions, velocities, times)
     acceleration = np.abs(segment_accelerations(positions, velocities, times)).max(1)
     return (
@@ -83,7 +78,7 @@ def limit_use(
 def slowdown(
     robot: Robot, positions: np.ndarray, velocities: np.ndarray, times: np.ndarray
 ) -> np.ndarray:
-    """(N - 1,) factor by which each segment would have to take longer; below 1 it need not."""
+    """(N - 1,) factor by which each segment has to take longer; at most 1 inside the limits."""
     velocity, acceleration = limit_use(robot, positions, velocities, times)
     return np.maximum(velocity, np.sqrt(acceleration))
 
@@ -93,9 +88,8 @@ def soft_clamp(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Keep positions inside the limits with a continuous velocity.
 
-    Nothing changes further than `room` from a limit; closer than that, positions are compressed
-    so that they only approach it. A spline through knots inside the limits may overshoot between
-    them, and cutting it off would be a jump in velocity.
+    Within `room` of a limit, positions are compressed so that they only approach it. A spline
+    through knots inside the limits may overshoot, and clipping it would make its velocity jump.
 
     Args:
         positions: (N, J) [rad].
@@ -104,7 +98,7 @@ def soft_clamp(
         room: Width of the compressed zone [rad].
 
     Returns:
-        Positions strictly inside the limits and the velocities that belong to them.
+        Positions strictly inside the limits and their velocities.
     """
     if room <= 0:
         return np.clip(positions, robot.position_lower, robot.position_upper), velocities
@@ -114,3 +108,34 @@ def soft_clamp(
     positions = np.where(over > 0, robot.position_upper - room * squeeze_over, positions)
     positions = np.where(under > 0, robot.position_lower + room * squeeze_under, positions)
     return positions, velocities * squeeze_over * squeeze_under
+
+
+def with_places_between(trajectory: RobotTrajectory) -> tuple[np.ndarray, np.ndarray]:
+    """Samples, and places on the controller's cubics where samples are more than `STEP` apart.
+
+    Args:
+        trajectory: Finite numbers at increasing times.
+
+    Returns:
+        Joint positions (M, J) [rad], M >= N, in the order of time, and (M,) the sample that each
+        is or comes after.
+    """
+    q, v, t = trajectory.positions, trajectory.velocities, trajectory.time_from_start
+    if len(t) < 2:
+        return q, np.arange(len(t))
+    h = np.diff(t)[:, None]
+    # The control polygon of a cubic bounds its length.
+    way = np.abs(h * v[:-1]) / 3 + np.abs(h * v[1:]) / 3
+    way += np.abs(q[1:] - h * v[1:] / 3 - q[:-1] - h * v[:-1] / 3)
+    wanted = np.nan_to_num(way.max(1) / STEP, nan=MAX_SAMPLES, posinf=MAX_SAMPLES)
+    parts = np.clip(np.ceil(wanted - 1e-9), 1, max(1, MAX_SAMPLES // len(t))).astype(int)
+    after = np.repeat(np.arange(len(parts)), parts)
+    first = np.cumsum(parts) - parts
+    u = ((np.arange(len(after)) - first[after]) / parts[after])[:, None]
+    rise, bend = u * u * (3 - 2 * u), u * (1 - u)
+    places = (
+        (1 - rise) * q[after]
+        + rise * q[after + 1]
+        + h[after] * bend * ((1 - u) * v[after] - u * v[after + 1])
+    )
+    return np.concatenate([places, q[-1:]]), np.append(after, len(t) - 1)

@@ -1,13 +1,15 @@
-"""How slowly a motion has to be played to keep the limits, and nowhere slower than that.
+"""Retiming: how slowly a path is played to keep the limits, and nowhere slower than that.
 
 A path Q(u) that is played at the rate p = du/dt, with b = p^2, moves joint j at Q_j' p and
 accelerates it by Q_j'' b + Q_j' b' / 2, where ' is d/du (Bobrow, Dubowsky and Gibson, 1985). So
 the limits bound b at each place, and what they leave of the acceleration bounds how fast b may
-fall and rise on the way to a slow place and from it.
+fall and rise on the way to a slow place and from it. A controller draws cubics between samples,
+which need a little more: `retime` plays the path, measures the samples and slows down again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,18 +17,32 @@ from scipy import ndimage
 from scipy.interpolate import PPoly
 
 from nextscale_core.robots.robot import Robot
+from nextscale_core.trajectory.config import TIMING, TimeParameterizationConfig
+from nextscale_core.trajectory.spline_limits import slowdown
 
-_BEND = 0.85
-"""Share of the acceleration limits that the path itself may use."""
-
-_CHANGE = 0.9
-"""Share of them that path and change of pace may use together."""
-
-_SMOOTH = 2
-"""Cells over which a change of pace is smoothed, so that it does not jerk."""
-
-_ROUNDS = 2
 _LEAST = 1e-3
+"""Smallest square of a slowness: rounding before the beginning of a path."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A sampled path.
+
+    Attributes:
+        times: (N,) [s].
+        positions: (N, J) [rad].
+        velocities: (N, J) [rad/s].
+        base: (N, 3) [m].
+        quaternion: (N, 4) x y z w.
+        place: (N,) place on the path [s], its time before retiming.
+    """
+
+    times: np.ndarray
+    positions: np.ndarray
+    velocities: np.ndarray
+    base: np.ndarray
+    quaternion: np.ndarray
+    place: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -34,7 +50,7 @@ class Pace:
     """How slowly a path is played.
 
     Attributes:
-        slowness: (G,) time for a unit of path, at least about 1; linear between the places.
+        slowness: (G,) time per unit of path, at least about 1; linear between the places.
         cell: Path between two places [s].
     """
 
@@ -60,67 +76,138 @@ class Pace:
         first = self.slowness[cell]
         rise = (self.slowness[cell + 1] - first) / self.cell
         late = times - passed[cell]
-        # Where first way + rise way^2 / 2 = late, and what the slowness is there.
+        # Slowness at the place x where first x + rise x^2 / 2 = late.
         here = np.sqrt(np.maximum(first * first + 2.0 * rise * late, _LEAST))
         return cell * self.cell + 2.0 * late / (first + here), 1.0 / here
 
 
-class Slowing:
-    """The pace of one path, slower with every place that turns out to be too fast.
+class UniformScaling:
+    """One pace for a whole path of `seconds` [s], `factor` times slower to begin with."""
+
+    def __init__(self, seconds: float, factor: float):
+        self._seconds, self._factor = seconds, factor
+
+    def pace(self) -> Pace:
+        """The current pace."""
+        return Pace(np.full(2, self._factor), self._seconds)
+
+    def slow(self, places: np.ndarray, need: np.ndarray, *, whole: bool = True) -> None:
+        """Play everything slower; see `TimeScaling.slow`."""
+        self._factor *= 1.02 * float(need.max())
+
+
+class TimeScaling:
+    """The fastest pace of one path within the limits.
 
     Args:
         robot: Whose limits.
-        path: The joints over time [s], as they would be played, from time 0 on.
-        seconds: How long that takes [s].
-        cells: So many parts are looked at.
-        reach: A sample that is too fast tells about so many cells around it.
+        path: The joints over time [s], before retiming, from time 0 on.
+        seconds: Duration of the path [s].
+        cells: Parts of the path at whose ends the pace is chosen.
+        reach: Cells around a sample that are slowed down with it.
+        periodic: Whether the path repeats: its end leads into its beginning.
+        config: Shares of the limits.
     """
 
-    def __init__(self, robot: Robot, path: PPoly, seconds: float, cells: int, reach: int = 1):
-        self._cell, self._reach = seconds / cells, reach
+    def __init__(
+        self,
+        robot: Robot,
+        path: PPoly,
+        seconds: float,
+        cells: int,
+        reach: int = 1,
+        *,
+        periodic: bool = False,
+        config: TimeParameterizationConfig = TIMING,
+    ):
+        self._cell, self._reach, self._periodic = seconds / cells, reach, periodic
+        self._config, self._mode = config, "wrap" if periodic else "nearest"
         at = np.linspace(0.0, seconds, cells + 1)
         speed = np.abs(path(at, 1))
         self._bend = np.abs(path(at, 2)) / robot.acceleration_limit
         self._push = np.maximum(speed / robot.acceleration_limit, 1e-9)
         rate = np.minimum(1.0, 1.0 / np.maximum((speed / robot.velocity_limit).max(1), 1e-9))
         bend = np.maximum(self._bend.max(1), 1e-9)
-        self._most = np.minimum(rate * rate, _BEND / bend)
+        # Largest square of the rate at each place.
+        self._most = np.minimum(rate * rate, config.path_share / bend)
 
-    def where(self, places: np.ndarray, need: np.ndarray) -> None:
+    def slow(self, places: np.ndarray, need: np.ndarray, *, whole: bool = False) -> None:
         """Play slower where samples were too fast.
 
         Args:
             places: (N,) of the samples on the path [s].
             need: (N - 1,) factor by which each segment between them should take longer.
+            whole: Slow down the whole path, not only around the samples.
         """
-        factor = np.ones(len(self._most))
+        if whole:
+            factor = float(need.max()) * 1.01
+            self._most = np.minimum(self._most, self.pace().slowness ** -2.0) / factor**2
+            return
+        factors = np.ones(len(self._most))
         for ends in (places[:-1], places[1:]):
-            cell = np.clip(np.rint(ends / self._cell).astype(int), 0, len(factor) - 1)
-            np.maximum.at(factor, cell, need)
-        factor = ndimage.maximum_filter1d(factor, 2 * self._reach + 1, mode="nearest")
-        self._most = self._most / np.where(factor > 1.0, 1.04 * factor * factor, 1.0)
-
-    def all_by(self, factor: float) -> None:
-        """Play everything slower by a factor."""
-        self._most = np.minimum(self._most, self.pace().slowness ** -2.0) / factor**2
+            cell = np.clip(np.rint(ends / self._cell).astype(int), 0, len(factors) - 1)
+            np.maximum.at(factors, cell, need)
+        factors = ndimage.maximum_filter1d(factors, 2 * self._reach + 1, mode=self._mode)
+        self._most = self._most / np.where(factors > 1.0, 1.04 * factors * factors, 1.0)
 
     def pace(self) -> Pace:
         """The fastest pace that keeps the limits, nearly."""
-        most = ndimage.minimum_filter1d(self._most, 2 * _SMOOTH + 1, mode="nearest")
+        smoothing, total = self._config.smoothing, self._config.total_share
+        most = ndimage.minimum_filter1d(self._most, 2 * smoothing + 1, mode=self._mode)
         square = most
-        for _ in range(_ROUNDS):
-            left = np.maximum(_CHANGE - self._bend * square[:, None], 1.0 - _CHANGE)
+        for _ in range(2):
+            left = np.maximum(total - self._bend * square[:, None], 1.0 - total)
             change = 2.0 * self._cell * (left / self._push).min(1)
-            square = _gentle(most, change)
-        slowness = ndimage.gaussian_filter1d(square**-0.5, 0.5 * _SMOOTH, mode="nearest")
+            square = _gentle(most, change, periodic=self._periodic)
+        slowness = ndimage.gaussian_filter1d(square**-0.5, 0.5 * smoothing, mode=self._mode)
+        if self._periodic:
+            slowness[[0, -1]] = slowness[[0, -1]].max()
         return Pace(slowness, self._cell)
 
 
-def _gentle(most: np.ndarray, change: np.ndarray) -> np.ndarray:
+def _gentle(most: np.ndarray, change: np.ndarray, *, periodic: bool) -> np.ndarray:
     """The largest (G,) curve below `most` that changes by at most `change` from cell to cell."""
     curve, allowed = most.tolist(), change.tolist()
-    for g in range(1, len(curve)):
-        curve[g] = min(curve[g], curve[g - 1] + allowed[g - 1])
-    for g in range(len(curve) - 2, -1, -1):
-        curve[g] = min(curve[g], curve[g + 1] + allowed[g + 1])
+    for _ in range(1 + periodic):
+        if periodic:
+            curve[0] = curve[-1] = min(curve[0], curve[-1])
+        for g in range(1, len(curve)):
+            curve[g] = min(curve[g], curve[g - 1] + allowed[g - 1])
+        for g in range(len(curve) - 2, -1, -1):
+            curve[g] = min(curve[g], curve[g + 1] + allowed[g + 1])
     return np.array(curve)
+
+
+def retime(
+    robot: Robot,
+    scaling: TimeScaling | UniformScaling,
+    play: Callable[[Pace], Samples | None],
+    *,
+    rounds: int,
+    share: float = 1.0,
+    adapt: Callable[[Samples, np.ndarray, int], bool] | None = None,
+) -> Samples | None:
+    """Play a path, slower in each round where its samples exceed the limits.
+
+    Args:
+        robot: Whose limits.
+        scaling: The pace to begin with; afterwards, the one that was played last.
+        play: Samples of the path at a pace; None where the path cannot be played so.
+        rounds: Rounds at most; in the second half the whole path is slowed down.
+        share: Share of the limits that the samples may use.
+        adapt: Called with samples, need as in `TimeScaling.slow` and round where the limits are
+            exceeded; returns whether the path is to be played slower.
+
+    Returns:
+        Samples inside the limits, or None where there are none.
+    """
+    for attempt in range(rounds):
+        samples = play(scaling.pace())
+        if samples is None:
+            return None
+        need = slowdown(robot, samples.positions, samples.velocities, samples.times) / share
+        if need.max() <= 1.0:
+            return samples
+        if adapt is None or adapt(samples, need, attempt):
+            scaling.slow(samples.place, need, whole=attempt > rounds // 2)
+    return None

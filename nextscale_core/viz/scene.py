@@ -18,7 +18,7 @@ from nextscale_core.retarget.contacts import find_contacts
 from nextscale_core.robots.kinematics import Poses, kinematics_of
 from nextscale_core.robots.profile import SIDES
 from nextscale_core.robots.trajectory import RobotTrajectory
-from nextscale_core.trajectory.time_parameterization import RAMP
+from nextscale_core.trajectory.config import TIMING
 from nextscale_core.viz.links import RobotBody, heading, require_joints, robot_body
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ def human_time(clip: MotionClip, seconds: float, times: np.ndarray) -> np.ndarra
         (N,) times in the clip [s].
     """
     length = (len(clip) - 1) / clip.fps
-    ramp = min(RAMP, length)
+    ramp = min(TIMING.ramp, length)
     full = max(seconds - ramp, 1e-9)
 
     def risen(t: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from nextscale_core.robots import RobotState, RobotTrajectory
-from nextscale_core.trajectory.time_parameterization import quintic_fade
+from nextscale_core.trajectory.curves import quintic_fade
 from nextscale_ros.robot_state.active_trajectory import ActiveTrajectory
 
 CORRECTION = 0.5

@@ -34,6 +34,7 @@ from nextscale_core.motion.features import heading_yaw
 from nextscale_core.motion.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS
 from nextscale_core.robots import Robot, RobotTrajectory
 from nextscale_core.robots.profile import SIDES
+from nextscale_core.rotations import about_z, yaw
 from nextscale_core.viz.links import require_joints
 from nextscale_core.viz.mannequin import BODY, LEFT, RIGHT
 from nextscale_core.viz.scene import ASIDE, source_times
@@ -94,7 +95,7 @@ class PlanMarkers:
         self._frame, self._text = frame, text
         self._times = trajectory.time_from_start
         self._base = trajectory.base_position
-        self._yaw = _yaw(trajectory.base_quaternion)
+        self._yaw = yaw(Rotation.from_quat(trajectory.base_quaternion).as_matrix())
         self._floor = floor_of(robot, trajectory)
         self._path_points = _points(self._on_floor(self._base[_path_rows(len(self._base))]))
         self._soles = {side: self._rectangles(side) for side in SIDES}
@@ -137,7 +138,7 @@ class PlanMarkers:
         # Mean over the whole plan, so that a twisted pelvis at its start has little influence.
         frames = np.clip(np.round(self._source * clip.fps), 0, len(clip) - 1).astype(int)
         apart = self._yaw - heading_yaw(joints)[frames]
-        turn = _rotation(float(np.angle(np.exp(1j * apart).mean())))
+        turn = about_z(float(np.angle(np.exp(1j * apart).mean())))
         turned = joints @ turn.T
         first = _between(turned, clip.fps, float(self._source[0]))[0]
         left = np.array([-np.sin(self._yaw[0]), np.cos(self._yaw[0])])
@@ -192,7 +193,7 @@ class PlanMarkers:
         """Corners of two triangles for each footstep of one side."""
         corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, -1], [1, 1], [-1, 1]]) / 2
         rows = [
-            step.centre[:2] + corners * [step.length, step.width] @ _rotation(step.yaw)[:2, :2].T
+            step.centre[:2] + corners * [step.length, step.width] @ about_z(step.yaw)[:2, :2].T
             for step in self.footsteps
             if step.side == side
         ]
@@ -256,17 +257,6 @@ def _between(joints: np.ndarray, fps: float, seconds: float) -> np.ndarray:
     share = at - before
     after = min(before + 1, len(joints) - 1)
     return np.asarray((1.0 - share) * joints[before] + share * joints[after])
-
-
-def _yaw(quaternions: np.ndarray) -> np.ndarray:
-    """(N,) heading of the base, from (N, 4) x y z w [rad]."""
-    facing = Rotation.from_quat(quaternions).apply([1.0, 0.0, 0.0])
-    return np.arctan2(facing[:, 1], facing[:, 0])
-
-
-def _rotation(yaw: float) -> np.ndarray:
-    """(3, 3) rotation about z by an angle [rad]."""
-    return Rotation.from_euler("z", yaw).as_matrix()
 
 
 def _path_rows(count: int) -> np.ndarray:

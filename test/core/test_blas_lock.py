@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from core.conftest import waving_clip
 from core.human_clips import squatting_clip, walking_clip
-from nextscale_core.blas_lock import alone
+from nextscale_core.blas_lock import single_threaded
 from nextscale_core.retarget import Retargeter
 from nextscale_core.robots import Robot, RobotTrajectory
 from nextscale_core.safety import SafetyGate
@@ -55,7 +55,7 @@ def test_others_wait_and_the_one_inside_may_enter_again(
         done.set()
 
     thread = threading.Thread(target=work)
-    with alone():
+    with single_threaded():
         thread.start()
         assert not done.wait(0.3)
         assert gate.review(wave).trajectory is wave
@@ -69,9 +69,9 @@ def test_one_blas_thread_inside_and_as_many_as_before_outside() -> None:
 
     with threadpool_limits(limits=2, user_api="blas"):
         before = limits()
-        with alone(), alone():
+        with single_threaded(), single_threaded():
             assert set(limits()) == {1}
         assert limits() == before
-        with pytest.raises(RuntimeError), alone():
+        with pytest.raises(RuntimeError), single_threaded():
             raise RuntimeError
         assert limits() == before

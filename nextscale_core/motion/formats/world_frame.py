@@ -18,6 +18,7 @@ from nextscale_core.motion.features import heading_yaw
 from nextscale_core.motion.formats.reference_poses import without_reference_pose
 from nextscale_core.motion.reading import UNITS, ReadNote, ReadOptions
 from nextscale_core.motion.skeleton import JOINT_INDEX, STANDARD_BONES, bone_lengths
+from nextscale_core.rotations import yaw
 
 _USUAL_BODY = 1.45  # ankle to head joint along the bones [m]
 _BODY_RANGE = (0.7, 2.6)  # [m]
@@ -231,10 +232,9 @@ def _turn(
     standing = None if rest is None else _rest_frame(rest)
     if standing is not None and standing[0] == up:
         turn = standing[1]
-        change = turn @ _TURNS[up].T
-        yaw = float(np.arctan2(change[1, 0], change[0, 0]))
-        if abs(yaw) > _TURN_REPORTED:
-            message = f"turned by {np.degrees(yaw):.0f} degrees: the rest pose now faces x"
+        facing = float(yaw(turn @ _TURNS[up].T))
+        if abs(facing) > _TURN_REPORTED:
+            message = f"turned by {np.degrees(facing):.0f} degrees: the rest pose now faces x"
             notes.append(ReadNote("facing", message))
         return turn
     if frame.has_forward:

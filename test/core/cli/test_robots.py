@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from typer.testing import CliRunner
 
 from nextscale_core.cli.app import app
 from nextscale_core.exceptions import RobotError
+from nextscale_core.retarget.config import RETARGET
 from nextscale_core.robots import load_robot
 
 
@@ -31,6 +33,36 @@ def test_all_robots_are_listed(command: tuple[str, ...], talos: Path) -> None:
     for name, joints in (("icub", 29), ("romeo", 25), ("talos_full", 28), ("human", 31)):
         line = next(line for line in output.splitlines() if f" {name} " in line)
         assert f" {joints} " in line
+
+
+def test_a_robot_is_shown_with_its_limits_and_the_numbers_of_every_stage() -> None:
+    code, output = run("robots", "show", "g1")
+    assert code == 0, output
+    shown = " ".join(output.split())
+    assert "left_elbow_joint" in shown and "min_stance_width" in shown
+    assert "ramp │ 0.5 │ Duration of the smooth start, and of the stop [s]." in shown
+    code, output = run("robots", "show", "g1", "--json")
+    assert code == 0, output
+    tree = json.loads(output)
+    g1 = load_robot("g1")
+    assert tree["profile"]["name"] == "g1" and list(tree["joints"]) == list(g1.joint_names)
+    limits = [joint["velocity [rad/s]"] for joint in tree["joints"].values()]
+    np.testing.assert_allclose(limits, g1.velocity_limit, atol=1e-6)
+    assert set(tree["stages"]) == {
+        "targets",
+        "foot_locking",
+        "takeover",
+        "inverse_kinematics",
+        "smoothness",
+        "time_parameterization",
+        "gate",
+        "repair",
+    }
+    assert tree["stages"]["targets"]["stance"] == RETARGET.targets.stance
+    passes = tree["stages"]["inverse_kinematics"]["passes"]
+    assert passes[0]["settle"] is True and len(passes) == len(RETARGET.inverse_kinematics.passes)
+    code, output = run("robots", "show", "g2")
+    assert code == 2 and "g2" in output
 
 
 def test_a_draft_is_written_checked_and_used(talos: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scipy.interpolate import CubicHermiteSpline
 from scipy.spatial.transform import Rotation
 
+from bench.audit import audit, nearest
 from core.conftest import standing_pose, waving_clip
 from core.human_clips import squatting_clip, walking_clip
 from nextscale_core.exceptions import InvalidMotionError, NextscaleError, RetargetError, RobotError
@@ -23,10 +24,9 @@ from nextscale_core.robots import Robot, RobotState, RobotTrajectory
 from nextscale_core.robots.robot import with_profile
 from nextscale_core.robots.trajectory import MAX_SAMPLES
 from nextscale_core.safety import SafetyGate
-from nextscale_core.safety.audit import audit, nearest
 from nextscale_core.trajectory import with_approach
-from nextscale_core.trajectory.blend_in import FURTHEST_OUTSIDE
-from nextscale_core.trajectory.densify import STEP, with_places_between
+from nextscale_core.trajectory.config import MAX_OUTSIDE
+from nextscale_core.trajectory.spline_limits import STEP, with_places_between
 
 ARRAYS = ("positions", "velocities", "time_from_start", "base_position", "base_quaternion")
 
@@ -344,7 +344,7 @@ def test_a_rate_that_lies_allows_no_kick(gate: SafetyGate, wave: RobotTrajectory
 def test_a_state_far_outside_the_limits_excuses_nothing(
     g1: Robot, gate: SafetyGate, wave: RobotTrajectory
 ) -> None:
-    far = np.tile(g1.position_upper + FURTHEST_OUTSIDE + 0.1, (len(wave), 1))
+    far = np.tile(g1.position_upper + MAX_OUTSIDE + 0.1, (len(wave), 1))
     outside = replace(wave, positions=far, velocities=np.zeros_like(far))
     result = gate.review(outside, start=RobotState(far[0]))
     assert result.trajectory is None

@@ -16,14 +16,16 @@ from core.human_clips import squatting_clip, walking_clip
 from nextscale_core.exceptions import RetargetError
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.retarget import Retargeter
-from nextscale_core.retarget.takeover import FADE, joined
+from nextscale_core.retarget.config import RETARGET
+from nextscale_core.retarget.takeover import joined
 from nextscale_core.retarget.targets import Targets, make_targets
 from nextscale_core.robots import Robot, RobotState, load_robot
 from nextscale_core.robots.kinematics import Kinematics, Poses, kinematics_of
 from nextscale_core.robots.profile import SIDES
 from nextscale_core.safety import SafetyGate
-from nextscale_core.trajectory.time_parameterization import quintic_fade
+from nextscale_core.trajectory.curves import quintic_fade
 
+FADE = RETARGET.takeover.fade
 CLIPS = {"squat": squatting_clip(), "walk": walking_clip()}
 
 

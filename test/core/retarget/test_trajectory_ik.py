@@ -9,14 +9,11 @@ from core.conftest import random_clip, standing_clip, waving_clip
 from core.human_clips import squatting_clip
 from core.robots.test_kinematics import random_poses
 from nextscale_core.retarget.banded_system import Band
-from nextscale_core.retarget.normal_equations import Equations
+from nextscale_core.retarget.config import Smoothness
+from nextscale_core.retarget.normal_equations import NormalEquations
 from nextscale_core.retarget.perframe import FrameSolver
 from nextscale_core.retarget.targets import Targets, make_targets, start_poses
-from nextscale_core.retarget.trajectory_ik import (
-    Smoothness,
-    TrajectorySolver,
-    _second_difference_gradient,
-)
+from nextscale_core.retarget.trajectory_ik import TrajectorySolver, _second_difference_gradient
 from nextscale_core.robots import Robot
 from nextscale_core.robots.kinematics import Poses, kinematics_of
 from nextscale_core.robots.separation_terms import SeparationRows, SeparationTerm
@@ -42,7 +39,7 @@ def equations(
     """Matrices (T, m, m) and gradients (T, m) of the residuals, and the joints they are about."""
     kinematics = kinematics_of(robot)
     joints = np.arange(robot.num_joints)
-    structure = Equations(kinematics, targets.first, targets.second, joints, turns)
+    structure = NormalEquations(kinematics, targets.first, targets.second, joints, turns)
     buffer = structure.jacobian(
         kinematics.frames(poses),
         targets.goal.transpose(1, 2, 0),

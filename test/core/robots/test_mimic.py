@@ -13,7 +13,7 @@ from core.conftest import waving_clip
 from core.toy_humanoid import toy_humanoid, toy_profile
 from nextscale_core.exceptions import RobotError
 from nextscale_core.retarget import Retargeter
-from nextscale_core.retarget.normal_equations import Equations
+from nextscale_core.retarget.normal_equations import NormalEquations
 from nextscale_core.robot_setup.check.robot_check import check_robot
 from nextscale_core.robots import Robot, RobotState, load_robot
 from nextscale_core.robots.collision import collision_model
@@ -90,7 +90,7 @@ def test_the_solvers_know_how_a_leader_moves_its_follower(tmp_path: Path) -> Non
     first = np.array([kinematics.index[name] for name in names])
     second = np.array([-1, -1, -1, kinematics.index["left_ankle"], kinematics.index["right_ankle"]])
     joints = np.arange(robot.num_joints)
-    equations = Equations(kinematics, first, second, joints, turns=False)
+    equations = NormalEquations(kinematics, first, second, joints, turns=False)
     rng = np.random.default_rng(1)
     at = rng.uniform(robot.position_lower, robot.position_upper)
 

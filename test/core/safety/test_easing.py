@@ -9,8 +9,8 @@ from core.safety.test_gate import checks, crossed_arms, held, joint
 from nextscale_core.robots import Robot, RobotTrajectory
 from nextscale_core.robots.collision import CollisionModel, collision_model
 from nextscale_core.safety import SafetyGate
-from nextscale_core.safety.easing import eased
-from nextscale_core.safety.repair import parted
+from nextscale_core.safety.repair import eased, parted
+from nextscale_core.trajectory.curves import minimum_jerk
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def there_and_back(robot: Robot, posture: np.ndarray, seconds: float = 6.0) -> R
     samples = round(seconds * 50) + 1
     trajectory = held(robot, robot.nominal, samples)
     u = np.clip(np.minimum(np.linspace(0, 3, samples), np.linspace(3, 0, samples)), 0, 1)
-    weight = u**3 * (10 - 15 * u + 6 * u * u)
+    weight = minimum_jerk(u)
     positions = robot.nominal + weight[:, None] * (posture - robot.nominal)
     velocities = np.gradient(positions, trajectory.time_from_start, axis=0)
     velocities[[0, -1]] = 0.0

@@ -11,6 +11,7 @@ from nextscale_core.exceptions import RobotError
 from nextscale_core.retarget import Retargeter
 from nextscale_core.robots import Robot, RobotState, RobotTrajectory
 from nextscale_core.safety import GateResult, SafetyGate
+from nextscale_core.trajectory.curves import minimum_jerk
 
 
 def checks(result: GateResult) -> set[str]:
@@ -285,7 +286,7 @@ def swing(
     u = np.linspace(0, 1, samples)
     trajectory = held(robot, robot.nominal if begin is None else begin, samples)
     j = joint(robot, name)
-    trajectory.positions[:, j] += reach * u**3 * (10 - 15 * u + 6 * u * u)
+    trajectory.positions[:, j] += reach * minimum_jerk(u)
     trajectory.velocities[:, j] = reach * 30 * u * u * (1 - u) ** 2 / seconds
     return trajectory
 

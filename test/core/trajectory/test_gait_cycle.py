@@ -13,7 +13,8 @@ from nextscale_core.retarget.targets import make_targets
 from nextscale_core.robots import Robot, RobotState
 from nextscale_core.robots.kinematics import Poses, kinematics_of
 from nextscale_core.rotations import exp
-from nextscale_core.trajectory.gait_cycle import SHORTEST, Cycle, close_cycle, sample_cycle
+from nextscale_core.trajectory.config import TIMING
+from nextscale_core.trajectory.gait_cycle import Cycle, close_cycle, sample_cycle
 from nextscale_core.trajectory.spline_limits import limit_use
 from nextscale_core.trajectory.time_parameterization import sample
 
@@ -178,7 +179,7 @@ def test_rounds_play_from_rest_to_rest(g1: Robot, solved: dict[str, Poses]) -> N
 def test_what_cannot_repeat_is_refused(g1: Robot, solved: dict[str, Poses]) -> None:
     poses = solved["squat"]
     short = Poses(poses.base[:15], poses.rotation[:15], poses.joints[:15])
-    with pytest.raises(RetargetError, match=rf"0.75 s is too short .* than {SHORTEST:g} s"):
+    with pytest.raises(RetargetError, match=rf"0.75 s is too short .* than {TIMING.cycle_min:g} s"):
         close_cycle(kinematics_of(g1), short, 20.0)
     with pytest.raises(RetargetError, match="blend must be a positive time"):
         close_cycle(kinematics_of(g1), poses, 20.0, blend=0.0)

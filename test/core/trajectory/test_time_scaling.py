@@ -8,7 +8,7 @@ from scipy.interpolate import CubicSpline
 
 from nextscale_core.robots import Robot
 from nextscale_core.trajectory.spline_limits import slowdown
-from nextscale_core.trajectory.time_scaling import Pace, Slowing
+from nextscale_core.trajectory.time_scaling import Pace, TimeScaling
 
 SECONDS = 6.0
 
@@ -43,7 +43,7 @@ def test_the_rate_is_the_derivative_of_the_place() -> None:
 
 
 def test_a_calm_motion_is_played_as_it_is(g1: Robot) -> None:
-    pace = Slowing(g1, path_of(g1, 0.0), SECONDS, 480).pace()
+    pace = TimeScaling(g1, path_of(g1, 0.0), SECONDS, 480).pace()
     np.testing.assert_allclose(pace.slowness, 1.0, atol=1e-12)
 
 
@@ -53,7 +53,7 @@ def test_a_hasty_moment_is_played_slower_and_the_rest_is_not(g1: Robot, bump: fl
     times = np.arange(301) / 50
     needed = slowdown(g1, path(times), path(times, 1), times).max()
     assert needed > 1.0
-    pace = Slowing(g1, path, SECONDS, 480).pace()
+    pace = TimeScaling(g1, path, SECONDS, 480).pace()
     # Half of it and more may need no change, and a uniform pace would take far longer.
     assert (pace.slowness[:160] < 1.0 + 1e-6).all() and (pace.slowness[-160:] < 1.0 + 1e-6).all()
     assert pace.seconds - SECONDS < 0.4 * (needed - 1.0) * SECONDS
@@ -63,12 +63,12 @@ def test_a_hasty_moment_is_played_slower_and_the_rest_is_not(g1: Robot, bump: fl
 
 
 def test_what_samples_say_makes_a_place_slower(g1: Robot) -> None:
-    slowing = Slowing(g1, path_of(g1, 0.0), SECONDS, 480)
+    slowing = TimeScaling(g1, path_of(g1, 0.0), SECONDS, 480)
     places, need = np.array([1.0, 1.02, 1.04]), np.array([1.0, 1.5])
-    slowing.where(places, need)
+    slowing.slow(places, need)
     pace = slowing.pace()
     assert pace.slowness[round(1.02 / SECONDS * 480)] > 1.5
     assert pace.slowness[0] == pytest.approx(1.0) and pace.slowness[-1] == pytest.approx(1.0)
     before = pace.seconds
-    slowing.all_by(1.2)
+    slowing.slow(places, np.full(2, 1.2), whole=True)
     assert slowing.pace().seconds >= 1.19 * before

@@ -1,0 +1,119 @@
+"""Improving a solved clip: settle what still moves, calm what is too fast, part what touches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from scipy import ndimage
+from scipy.interpolate import CubicSpline
+
+from nextscale_core.retarget.config import InverseKinematicsConfig, Pass
+from nextscale_core.retarget.targets import Targets
+from nextscale_core.robots.collision import CollisionModel, collision_model
+from nextscale_core.robots.kinematics import Poses
+from nextscale_core.robots.robot import Robot
+from nextscale_core.robots.witness_points import WitnessPoints
+
+At = tuple[int, int]
+"""A frame, and a pair of bodies by its number in the collision model."""
+
+
+class Improvement:
+    """The passes over a clip after its first step.
+
+    Each pass solves again only the frames that need it (see `Pass`) and some beside them.
+
+    Args:
+        robot: The robot.
+        config: The passes, and when a frame needs them.
+    """
+
+    def __init__(self, robot: Robot, config: InverseKinematicsConfig):
+        self._robot, self._config = robot, config
+        near, room = robot.profile.collision_margin, config.parting_room
+        self._collisions: CollisionModel = collision_model(robot, near + room / 2, near)
+        self._wanted = near + room * self._collisions.share
+        self._apart = np.minimum(self._collisions.reach, config.parting_done)
+
+    def run(
+        self, targets: Targets, poses: Poses, moved: np.ndarray, step: Callable[..., Poses]
+    ) -> Poses:
+        """The clip after all passes.
+
+        Args:
+            targets: What each keypoint should do.
+            poses: The clip after a first step.
+            moved: (T,) largest change of a joint in that step [rad].
+            step: A step of the whole-clip solver.
+        """
+        config, number = self._config, self._robot.num_joints
+        weight = np.broadcast_to(config.smoothness.joints, (len(poses) - 2, number))
+        # Pairs of earlier passes stay, or bodies would come together again.
+        pairs: set[At] = set()
+        solved = np.ones(len(poses), dtype=bool)
+        for one in config.passes:
+            touching, nearest = self._touching(poses, solved, pairs)
+            pairs |= touching
+            use = self._acceleration_use(poses, targets.fps)
+            solved = self._unsolved(one, touching, moved, use, bool(pairs))
+            if not solved.any():
+                break
+            solved = self._around(solved)
+            stiffer = np.clip(use, 1.0, one.max_multiple) ** one.power
+            weight = weight * _spread(np.where(solved[1:-1, None], stiffer, 1.0))
+            here = {(frame, pair) for frame, pair in pairs if solved[frame]}
+            parting = np.zeros(len(poses), dtype=bool)
+            parting[[frame for frame, _ in here]] = True
+            before = poses
+            poses = step(
+                targets,
+                poses,
+                replace(config.smoothness, joints=weight),
+                self._collisions.separation_terms(poses, here, self._wanted, nearest),
+                damping=np.where(self._around(parting), config.parting_damping, config.damping),
+                frames=solved,
+            )
+            # Bodies that are being parted move for as long as they touch.
+            moved = np.where(parting, 0.0, np.abs(poses.joints - before.joints).max(1))
+        return poses
+
+    def _unsolved(
+        self, one: Pass, touching: set[At], moved: np.ndarray, use: np.ndarray, contact: bool
+    ) -> np.ndarray:
+        """(T,) True for the frames that a pass has to solve again."""
+        unsolved = moved > self._config.settled if one.settle else np.zeros(len(moved), dtype=bool)
+        unsolved[[frame for frame, _ in touching]] = True
+        if one.calm and (contact or not one.contact_only):
+            unsolved[1:-1] |= (use > one.calm).any(1)
+        return unsolved
+
+    def _touching(
+        self, poses: Poses, solved: np.ndarray, pairs: set[At]
+    ) -> tuple[set[At], dict[At, WitnessPoints]]:
+        """What touches in the frames (T,) that have changed, and distances of earlier pairs."""
+        collisions, rows = self._collisions, np.flatnonzero(solved)
+        nearest = collisions.nearest(poses, [(t, pair) for t, pair in pairs if solved[t]])
+        row = np.cumsum(solved) - 1
+        known = [(int(row[t]), pair) for t, pair in nearest]
+        found = collisions.close_pairs(poses.joints[rows], known)
+        touching = {(int(rows[n]), pair) for n, pair in found}
+        touching |= {at for at, near in nearest.items() if near.distance < self._apart[at[1]]}
+        return touching, nearest
+
+    def _acceleration_use(self, poses: Poses, fps: float) -> np.ndarray:
+        """(T - 2, J) accelerations of the spline over the calm share of their limits."""
+        times = np.arange(len(poses)) / fps
+        second = np.abs(CubicSpline(times, poses.joints)(times[1:-1], 2))
+        return second / (self._config.calm_share * self._robot.acceleration_limit)
+
+    def _around(self, frames: np.ndarray) -> np.ndarray:
+        """(T,) True for marked frames and those beside them."""
+        return np.asarray(ndimage.binary_dilation(frames, iterations=self._config.reach))
+
+
+def _spread(weight: np.ndarray) -> np.ndarray:
+    """Largest of each frame and its neighbours, (T - 2, J)."""
+    padded = np.pad(weight, ((1, 1), (0, 0)), mode="edge")
+    return np.maximum(np.maximum(padded[:-2], padded[2:]), weight)
