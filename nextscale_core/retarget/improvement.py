@@ -14,7 +14,7 @@ from nextscale_core.retarget.targets import Targets
 from nextscale_core.robots.collision import CollisionModel, collision_model
 from nextscale_core.robots.kinematics import Poses
 from nextscale_core.robots.robot import Robot
-from nextscale_core.robots.witness_points import WitnessPoints
+from nextscale_core.robots.separation_terms import WitnessPoints
 
 At = tuple[int, int]
 """A frame, and a pair of bodies by its number in the collision model."""
