@@ -258,6 +258,12 @@ class JointStateBuffer:
                 f"{conflict}; stop one of them: the robot is left alone until they agree"
             )
 
+    @property
+    def complete(self) -> bool:
+        """Whether every joint has been measured at least once."""
+        with self._lock:
+            return bool(np.isfinite(self._arrived).all())
+
     def read(self, time: float, timeout: float) -> tuple[RobotState, float]:
         """The state of the whole robot, and its time.
 

@@ -190,6 +190,7 @@ class MotionServer:
     ) -> Plan:
         if not request.plan_only:
             # An unknown state or a missing controller ends the request before the work begins.
+            start.wait_for_first(settings, lambda: tracker.check("before the first joint state"))
             start.read(settings)
             self._output.check()
         steps, known = settings.steps, self._own_steps

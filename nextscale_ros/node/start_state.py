@@ -95,6 +95,11 @@ class Start:
             self._check_near(now.measured.positions)
         return now
 
+    def wait_for_first(self, settings: Settings, check: Callable[[], None]) -> None:
+        """Wait for the first joint states; see `StateMonitor.wait_for_first`."""
+        if self.monitor is not None:
+            self.monitor.wait_for_first(settings, check)
+
     def _given(self, settings: Settings) -> Now:
         """The given posture, completed by the measured or else the nominal one."""
         assert self.robot is not None and self.monitor is not None and self.posture is not None

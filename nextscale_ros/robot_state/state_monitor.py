@@ -18,6 +18,9 @@ from nextscale_ros.robot_state.active_trajectory import LATEST, ActiveTrajectory
 from nextscale_ros.robot_state.inputs import RobotInputs
 from nextscale_ros.robot_state.splice import Splice
 
+FIRST_STATE = 1.0
+"""Maximum time that a request waits for the first joint states of the robot [s]."""
+
 _PLAN_RATE = 50.0
 """Rate at which a published trajectory is sampled [Hz]."""
 
@@ -168,6 +171,21 @@ class StateMonitor:
         snapshot = self._snapshot(settings)
         now = self._measured(snapshot, settings)
         return _advanced(now, snapshot.plan, ahead) if now.real else now
+
+    def wait_for_first(self, settings: Settings, check: Callable[[], None]) -> None:
+        """Wait, for a moment, until every joint has been measured once.
+
+        A node that has just become active may receive a request before its first joint state.
+
+        Args:
+            settings: Parameters of the node.
+            check: Called while waiting; raises to stop.
+        """
+        needed = settings.start_from_state and settings.state_policy == "reject"
+        deadline = time.monotonic() + FIRST_STATE
+        while needed and not self._inputs.joints.complete and time.monotonic() < deadline:
+            check()
+            time.sleep(0.01)
 
     def confirmed(self, lead: Splice, settings: Settings) -> Splice | None:
         """A lead with the begin of its active trajectory as it is known now.

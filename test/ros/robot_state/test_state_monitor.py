@@ -120,6 +120,29 @@ def test_by_default_a_robot_of_unknown_state_is_left_alone(world: World, heard: 
     assert world.monitor.past(Settings(), AHEAD) is None
 
 
+def test_a_request_waits_for_the_first_joint_states(world: World) -> None:
+    """A node that has just become active may receive a request before them."""
+    waits: list[int] = []
+
+    def arriving() -> None:
+        waits.append(1)
+        if len(waits) == 3:
+            world.receive(world.robot.nominal)
+
+    world.monitor.wait_for_first(Settings(), arriving)
+    assert len(waits) == 3
+    assert world.monitor.now(Settings()) is not None
+    world.monitor.wait_for_first(Settings(), arriving)
+    assert len(waits) == 3
+
+
+def test_a_request_that_needs_no_joint_states_does_not_wait_for_them(world: World) -> None:
+    waits: list[int] = []
+    for settings in (Settings(start_from_state=False), Settings(state_policy="assume_nominal")):
+        world.monitor.wait_for_first(settings, lambda: waits.append(1))
+    assert not waits
+
+
 def test_a_robot_known_to_stand_may_be_taken_to_stand_in_its_nominal_posture(
     world: World, robot: Robot
 ) -> None:
