@@ -7,7 +7,7 @@ publisher, and the form of the messages. A driver sends velocities in the order 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -158,53 +158,55 @@ def conflict_error(
     )
 
 
-class NamedConflictDetector:
-    """Detects conflicts in joint states of any robot, by the names of the joints."""
-
-    def __init__(self) -> None:
-        self._index: dict[str, int] = {}
-        self._detector = SenderConflictDetector(MAX_JOINTS)
-
-    def add(
-        self, names: Sequence[str], positions: Sequence[float], stamp: float, recorded: float
-    ) -> tuple[SenderConflict, str] | None:
-        """Add one message; arguments as for `JointCollector.add`.
-
-        Returns:
-            The current conflict, and the name of its joint, or None.
-        """
-        values = np.asarray(positions, dtype=np.float64)
-        if len(values) != len(names) or not len(names):
-            return None
-        for name in names:
-            if len(self._index) < MAX_JOINTS:
-                self._index.setdefault(name, len(self._index))
-        joints = np.array([self._index.get(name, -1) for name in names])
-        valid = np.isfinite(values) & (joints >= 0)
-        if not valid.any():
-            return None
-        self._detector.add(joints[valid], values[valid], recorded, stamp or recorded)
-        found = self._detector.conflict(recorded)
-        return None if found is None else (found, list(self._index)[found.joint])
+Conflict = tuple[SenderConflict, str, float]
+"""A conflict, the name of its joint, and the time of recording at which it was detected [s]."""
 
 
-def find_conflict(bag: Bag, topics: Collection[str]) -> BagError | None:
-    """Error about the first conflict among the first `CHECKED` joint states, or None.
+class ConflictFinder:
+    """Detects conflicts in the recorded joint states of any robot.
 
     Args:
         bag: The recording.
-        topics: Topics of joint states.
+    """
+
+    def __init__(self, bag: Bag) -> None:
+        self._bag, self._senders = bag, Senders()
+        self._index: dict[str, int] = {}
+        self._detector = SenderConflictDetector(MAX_JOINTS)
+
+    def add(self, message: Message, state: Any) -> Conflict | None:
+        """Add a recorded message, and the joint state in it; returns the current conflict."""
+        self._senders.number(message, state)
+        values = np.asarray(state.position, dtype=np.float64)
+        if len(values) != len(state.name):
+            return None
+        for name in state.name:
+            if len(self._index) < MAX_JOINTS:
+                self._index.setdefault(name, len(self._index))
+        joints = np.array([self._index.get(name, -1) for name in state.name], dtype=np.intp)
+        valid = np.isfinite(values) & (joints >= 0)
+        if not valid.any():
+            return None
+        recorded = message.time / NANOSECONDS
+        stamp = state.header.stamp.sec + state.header.stamp.nanosec / NANOSECONDS
+        self._detector.add(joints[valid], values[valid], recorded, stamp or recorded)
+        found = self._detector.conflict(recorded)
+        return None if found is None else (found, list(self._index)[found.joint], recorded)
+
+    def error(self, conflict: Conflict) -> BagError:
+        """Error about a conflict."""
+        return conflict_error(self._bag, self._senders, *conflict)
+
+
+def find_conflict(bag: Bag, topics: Collection[str]) -> BagError | None:
+    """Error about the first conflict among the first `CHECKED` joint states of topics, or None.
 
     Raises:
         BagError: the recording is damaged.
     """
-    senders, detector = Senders(), NamedConflictDetector()
+    finder = ConflictFinder(bag)
     first = None
     for message in islice(bag.messages(topics), CHECKED):
-        state = decode(message.kind, message.data)
-        senders.number(message, state)
-        stamp = state.header.stamp.sec + state.header.stamp.nanosec / NANOSECONDS
-        found = detector.add(state.name, state.position, stamp, message.time / NANOSECONDS)
-        if found is not None and first is None:
-            first = (*found, message.time / NANOSECONDS)
-    return None if first is None else conflict_error(bag, senders, *first)
+        found = finder.add(message, decode(message.kind, message.data))
+        first = first or found
+    return None if first is None else finder.error(first)

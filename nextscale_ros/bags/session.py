@@ -14,11 +14,11 @@ from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
 from nextscale_core.bags import Bag, Message
 from nextscale_core.bags import definitions as kinds
-from nextscale_core.bags.senders import NamedConflictDetector, Senders, conflict_error
+from nextscale_core.bags.senders import ConflictFinder
 from nextscale_core.estimation.history import MAX_GAP
 from nextscale_core.exceptions import BagError
 from nextscale_ros.bags.bag_recorder import SESSION
-from nextscale_ros.messages.validate_trajectory import NANOSECONDS, nanoseconds
+from nextscale_ros.messages.validate_trajectory import NANOSECONDS
 from nextscale_ros.msg import MotionReport, TextCommand
 from nextscale_ros.node.reports import shown
 
@@ -255,7 +255,7 @@ def _movements(bag: Bag, topics: dict[str, str], sentences: list[Sentence]) -> l
         end = max(one.time, one.answered - _ns(_REPORT_DELAY))
         ranges.append(_JointRange(begin, end, last=begin))
     ready: list[int] = []
-    senders, conflicts = Senders(), NamedConflictDetector()
+    finder = ConflictFinder(bag)
     ready_topic = topics["nextscale/ready"]
     for message in bag.messages({topics["joint_states"], ready_topic} - {""}):
         if message.topic == ready_topic:
@@ -266,12 +266,10 @@ def _movements(bag: Bag, topics: dict[str, str], sentences: list[Sentence]) -> l
             state = deserialize(message, JointState)
             for n in inside:
                 ranges[n].add(state, message.time)
-            senders.number(message, state)
-            at, stamp = message.time / NANOSECONDS, nanoseconds(state.header.stamp) / NANOSECONDS
-            found = conflicts.add(state.name, state.position, stamp, at)
+            found = finder.add(message, state)
             # Where the node refused, there is nothing to replay.
             if found is not None and any(sentences[n].trajectory is not None for n in inside):
-                raise conflict_error(bag, senders, *found, at)
+                raise finder.error(found)
     # A node that has just become ready does not know the states before.
     fresh = [any(one.begin < time <= one.end for time in ready) for one in ranges]
     return [np.nan if new else one.moved() for new, one in zip(fresh, ranges, strict=True)]
