@@ -134,11 +134,7 @@ def measure_model(
 
 
 def _generate(
-    bench: Bench,
-    name: str,
-    model: Generator,
-    jobs: Sequence[tuple[int, int]],
-    progress: bool,
+    bench: Bench, name: str, model: Generator, jobs: Sequence[tuple[int, int]], progress: bool
 ) -> list[MotionClip]:
     """One motion for each (clip, caption), each with its own seed."""
     seconds = [min(max(len(bench.clips[n].clip) / FPS, MIN_SECONDS), MAX_SECONDS) for n, _ in jobs]

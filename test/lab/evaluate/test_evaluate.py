@@ -23,10 +23,7 @@ KEYS = {
     "contact_speed_mps", "ground_penetration_mm", "jerk_mps3", "jerk_ratio",
     "bone_deviation_mm", "mpjpe_mm", "duration_error_s",
 }  # fmt: skip
-QUICK = {
-    "plan": EvaluationPlan(repeats=3, generations=2, captions=3, motions=2),
-    "progress": False,
-}
+QUICK = {"plan": EvaluationPlan(repeats=3, generations=2, captions=3, motions=2), "progress": False}
 
 
 class Gauge:
@@ -252,11 +249,11 @@ def test_the_command_refuses_an_evaluator_that_is_not_there(command, data, tmp_p
     assert not (tmp_path / "r.json").exists()
 
 
-def test_the_committed_evaluator_tells_a_walk_from_a_wave(puppet, walking):
+def test_the_committed_evaluator_tells_a_walk_from_a_wave(person, walking):
     judge = load_evaluator()
     from nextscale_core.motion.features import clip_to_features
 
-    waving = puppet(right_hand=(0.1, lambda t: -0.2 + 0.2 * np.sin(9 * t), 0.45))
+    waving = person(right_hand=(0.1, lambda t: -0.2 + 0.2 * np.sin(9 * t), 0.45))
     motions = judge.embed_motions([clip_to_features(c) for c in (walking(1.2), waving)])
     texts = judge.embed_texts(["a person walks forward", "a person waves with the right hand"])
     likeness = texts @ motions.T
