@@ -64,6 +64,7 @@ def evaluate(
     from nextscale_lab.evaluate.benchmark import evaluate_models
     from nextscale_lab.evaluate.evaluator import load_evaluator
     from nextscale_lab.evaluate.reference import pipeline_reconstruction
+    from nextscale_lab.evaluate.repeats import EvaluationPlan
 
     judge = load_evaluator(evaluator, device)
     pipelines: dict[str, MotionPipeline] = {}
@@ -80,12 +81,7 @@ def evaluate(
             split,
             pipelines,
             judge,
-            repeats=repeats,
-            generations=generations,
-            captions=captions,
-            motions=motions,
-            seed=seed,
-            batch=batch,
+            plan=EvaluationPlan(repeats, generations, captions, motions, seed, batch),
             reconstruct=pipeline_reconstruction(first),
         )
     text = json.dumps(report.to_dict(), indent=2, allow_nan=False)

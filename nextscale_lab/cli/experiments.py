@@ -12,8 +12,7 @@ app = typer.Typer(
 )
 
 Rows = Annotated[
-    Path | None,
-    typer.Option("--config", help="YAML with the rows; default: the package's own."),
+    Path | None, typer.Option("--config", help="YAML with the rows; default: the package's own.")
 ]
 Runs = Annotated[Path, typer.Option("--out", help="Folder of trained models and results.")]
 
@@ -98,8 +97,7 @@ def table(
 @app.command("list")
 def list_rows(
     out: Annotated[
-        Path | None,
-        typer.Option("--out", help="Folder of results: adds finished seeds."),
+        Path | None, typer.Option("--out", help="Folder of results: adds finished seeds.")
     ] = None,
     config: Rows = None,
 ) -> None:

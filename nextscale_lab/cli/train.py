@@ -33,8 +33,7 @@ SaveMinutes = Annotated[
     float, typer.Option("--save-minutes", min=0, help="Minutes between checkpoints.")
 ]
 OnBadData = Annotated[
-    str,
-    typer.Option("--on-bad-data", help="refuse: stop at a broken file or line; skip: omit it."),
+    str, typer.Option("--on-bad-data", help="refuse: stop at a broken file or line; skip: omit it.")
 ]
 Frames = Annotated[
     int, typer.Option("--frames", "--batch-size", min=1, help="Frames in a batch, over all GPUs.")

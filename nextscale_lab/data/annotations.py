@@ -21,7 +21,7 @@ from nextscale_core.motion.skeleton import floor_height
 from nextscale_core.yaml_files import read_yaml
 from nextscale_lab import CONFIG
 from nextscale_lab.data.cmu import CmuFolder, overlaps
-from nextscale_lab.schema import CLOSED, validated
+from nextscale_lab.files import CLOSED, validated
 
 ANNOTATIONS = CONFIG / "annotations.yaml"
 

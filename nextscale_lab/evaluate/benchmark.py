@@ -57,12 +57,7 @@ def evaluate_models(
     models: Mapping[str, Generator],
     evaluator: Evaluator,
     *,
-    repeats: int = 20,
-    generations: int = 3,
-    captions: int = 10,
-    motions: int = 10,
-    seed: int = 0,
-    batch: int = 16,
+    plan: EvaluationPlan | None = None,
     reconstruct: Reconstruct | None = None,
     progress: bool = True,
 ) -> EvaluationReport:
@@ -73,12 +68,7 @@ def evaluate_models(
         split: 'val' or 'test'.
         models: Models by name; may be empty.
         evaluator: Text and motion encoder of the metrics.
-        repeats: See `EvaluationPlan`, as for the following arguments.
-        generations: Motions per clip.
-        captions: Captions for MultiModality.
-        motions: Motions per such caption.
-        seed: First random seed.
-        batch: Motions generated at once.
+        plan: Numbers of motions and repeats.
         reconstruct: Encodes and decodes a clip (`pipeline_reconstruction`); None omits the row.
         progress: Show progress bars on stderr.
 
@@ -87,12 +77,11 @@ def evaluate_models(
             invalid result of an evaluator or model.
         MotionFileError: no data in the folder.
     """
-    plan = EvaluationPlan(repeats, generations, captions, motions, seed, batch)
     taken = {"real", "reconstruction"} & set(models)
     if taken:
         raise ConfigError(f"a model cannot have the name {min(taken)!r} of another row")
     clips = reference_clips(data, split)
-    bench = Bench(clips, evaluator, plan)
+    bench = Bench(clips, evaluator, plan or EvaluationPlan())
     real = bench.row(bench.recorded(bench.real))
     again = None
     if reconstruct is not None:
@@ -145,11 +134,7 @@ def measure_model(
 
 
 def _generate(
-    bench: Bench,
-    name: str,
-    model: Generator,
-    jobs: Sequence[tuple[int, int]],
-    progress: bool,
+    bench: Bench, name: str, model: Generator, jobs: Sequence[tuple[int, int]], progress: bool
 ) -> list[MotionClip]:
     """One motion for each (clip, caption), each with its own seed."""
     seconds = [min(max(len(bench.clips[n].clip) / FPS, MIN_SECONDS), MAX_SECONDS) for n, _ in jobs]

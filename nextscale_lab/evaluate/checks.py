@@ -19,7 +19,7 @@ from nextscale_core.motion.clip import MotionClip
 from nextscale_lab.data.tracks import Tracks
 from nextscale_lab.evaluate import limb_checks, path_checks, posture_checks  # noqa: F401 - they register
 from nextscale_lab.evaluate.check_registry import CHECKS, CheckResult, check
-from nextscale_lab.schema import explain
+from nextscale_lab.files import explain
 
 
 def check_names() -> tuple[str, ...]:

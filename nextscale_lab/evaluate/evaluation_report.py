@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -109,12 +109,17 @@ class EvaluationReport:
         lines = [
             f"{s['data']}, {s['split']}: {s['clips']} clips, evaluator {s['evaluator']}, pools of "
             f"{s['pool_size']}, {s['repeats']} repeats, {s['generations']} generations per clip; "
-            "± is the 95 % interval over the repeats.",
+            "± is the 95 % interval over the repeats."
         ]
         for header, *rows in self.tables():
-            lines += ["", "| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
-            lines += ["| " + " | ".join(row) + " |" for row in rows]
+            lines += ["", markdown_table(header, rows)]
         return "\n".join(lines)
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
 
 
 def _cell(figure: MetricValue | None, digits: int, factor: float = 1.0) -> str:

@@ -24,7 +24,7 @@ from nextscale_lab.data.cmu import CmuFolder
 from nextscale_lab.data.mirror import mirror_clip, mirror_text
 from nextscale_lab.evaluate.checks import apply_check, validate_thresholds
 from nextscale_lab.evaluate.prompt_suite_report import PromptSuiteReport, RealRate, SampleResult
-from nextscale_lab.schema import CLOSED, validated
+from nextscale_lab.files import CLOSED, validated
 
 DEFAULT_PROMPT_SUITE = CONFIG / "prompt_suite.yaml"
 

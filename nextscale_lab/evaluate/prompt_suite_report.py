@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from nextscale_lab.evaluate.evaluation_report import markdown_table
+
 
 @dataclass(frozen=True)
 class SampleResult:
@@ -84,15 +86,16 @@ class PromptSuiteReport:
         sentences = []
         for sentence, rate in self.by_sentence.items():
             samples = [s for s in self.samples if s.sentence == sentence]
-            entry: dict[str, Any] = {
-                "sentence": sentence,
-                "kind": samples[0].kind,
-                "rate": rate,
-                "samples": [
-                    {"seed": s.seed, "passed": s.passed, "figures": _plain(s.figures)}
-                    for s in samples
-                ],
-            }
+            results = [
+                {
+                    "seed": s.seed,
+                    "passed": s.passed,
+                    "figures": {name: round(float(v), 4) for name, v in s.figures.items()},
+                }
+                for s in samples
+            ]
+            entry: dict[str, Any] = {"sentence": sentence, "kind": samples[0].kind, "rate": rate}
+            entry["samples"] = results
             if sentence in self.real:
                 real = self.real[sentence]
                 entry["real"] = {
@@ -125,8 +128,7 @@ class PromptSuiteReport:
     def markdown(self) -> str:
         """The table in Markdown."""
         header, *body = self.rows()
-        lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
-        return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in body)])
+        return markdown_table(header, body)
 
     def _grouped(self, key: Callable[[SampleResult], str]) -> dict[str, float]:
         groups: dict[str, list[SampleResult]] = {}
@@ -148,7 +150,3 @@ def _real(real: RealRate | None) -> str:
     if real is None or real.rate is None:
         return "none"
     return f"{real.passed}/{real.count} ({100 * real.rate:.0f} %)"
-
-
-def _plain(figures: Mapping[str, float]) -> dict[str, float]:
-    return {name: round(float(value), 4) for name, value in figures.items()}

@@ -49,10 +49,7 @@ class RetrievalBaseline:
     """
 
     def __init__(
-        self,
-        samples: Sequence[Sample],
-        encoder: TextEncoder | None = None,
-        name: str = "retrieval",
+        self, samples: Sequence[Sample], encoder: TextEncoder | None = None, name: str = "retrieval"
     ) -> None:
         self.name = name
         self.samples = [sample for sample in samples if sample.captions]
@@ -79,11 +76,7 @@ class RetrievalBaseline:
         return cls(captioned_samples(data, "train", mirror=mirror), encoder)
 
     def generate_batch(
-        self,
-        texts: Sequence[str],
-        *,
-        seeds: Sequence[int],
-        seconds: Seconds = None,
+        self, texts: Sequence[str], *, seeds: Sequence[int], seconds: Seconds = None
     ) -> list[MotionClip]:
         """The nearest recorded motion of every sentence.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from nextscale_core.exceptions import ConfigError
+from nextscale_lab.evaluate.evaluation_report import markdown_table
 from nextscale_lab.experiments.results import RowResult
 from nextscale_lab.experiments.settings import Row, Table
 from nextscale_lab.experiments.study import Study
@@ -60,7 +61,7 @@ def metrics_table(table: Table, study: Study, results: Mapping[str, list[RowResu
             ]
         )
     body += _recorded(rows, measured)
-    parts = [_markdown(heads, body), _costs(rows, measured), _notes(rows, measured)]
+    parts = [markdown_table(heads, body), _costs(rows, measured), _notes(rows, measured)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -105,7 +106,7 @@ def _costs(rows: Sequence[Row], measured: Sequence[list[RowResult]]) -> str:
             ]
         motion = mean_and_std([b["motion_seconds"] for b in budgets], 1, 2)
         body.append([row.label, *cells, motion])
-    return _markdown([*heads, "CPU s a motion"], body) if body else ""
+    return markdown_table([*heads, "CPU s a motion"], body) if body else ""
 
 
 def _notes(rows: Sequence[Row], measured: Sequence[list[RowResult]]) -> str:
@@ -118,11 +119,6 @@ def _notes(rows: Sequence[Row], measured: Sequence[list[RowResult]]) -> str:
     if len(lines) == 1:
         return f"Measured on: {next(iter(lines))}."
     return "\n".join(f"- {', '.join(labels)}: {text}." for text, labels in lines.items())
-
-
-def _markdown(heads: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in body)])
 
 
 def write_tables(document: Path, study: Study, results: Mapping[str, list[RowResult]]) -> list[str]:

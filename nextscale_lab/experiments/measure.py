@@ -174,11 +174,7 @@ class _Timed:
         self.seconds, self.count = 0.0, 0
 
     def generate_batch(
-        self,
-        texts: Sequence[str],
-        *,
-        seeds: Sequence[int],
-        seconds: Sequence[float] | None = None,
+        self, texts: Sequence[str], *, seeds: Sequence[int], seconds: Sequence[float] | None = None
     ) -> list[MotionClip]:
         began = time.process_time()
         clips = self.pipeline.generate_batch(texts, seeds=seeds, seconds=seconds)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,6 +28,7 @@ from nextscale_lab.experiments.pipelines import NextTokenPipeline
 from nextscale_lab.experiments.settings import Row, SingleScale, Training
 from nextscale_lab.experiments.study import Study
 from nextscale_lab.experiments.train_next_token import NextTokenObjective, train_next_token
+from nextscale_lab.files import write_json
 from nextscale_lab.train.decoder import train_decoder
 from nextscale_lab.train.generator import ObjectiveConfig, train_generator
 from nextscale_lab.train.loop import RunConfig
@@ -66,12 +67,7 @@ class Models:
     """
 
     def __init__(
-        self,
-        study: Study,
-        data: Path,
-        tokenizer: Path,
-        runs: Path,
-        cache: Path | None = None,
+        self, study: Study, data: Path, tokenizer: Path, runs: Path, cache: Path | None = None
     ) -> None:
         self.study, self.data, self.tokenizer_path, self.runs = study, data, tokenizer, runs
         self.cache = cache or runs / "libraries"
@@ -220,9 +216,7 @@ class Models:
                 "settings": settings,
                 "val": {name: round(v, 5) for name, v in metrics.items() if math.isfinite(v)},
             }
-            part = record.with_suffix(".part")
-            part.write_text(json.dumps(budget, indent=2) + "\n", encoding="utf-8")
-            part.replace(record)
+            write_json(record, budget)
         return Trained(out / "last", json.loads(record.read_text(encoding="utf-8")))
 
 
@@ -258,17 +252,9 @@ def folder_digest(folder: Path) -> str:
 
 
 def _generator_run(training: Training, seed: int, out: Path) -> RunConfig:
-    return RunConfig(
-        out=out,
-        steps=training.steps,
-        batch_size=training.batch_size,
-        learning_rate=training.learning_rate,
-        warmup=training.warmup,
-        ema=training.ema,
-        seed=seed,
-        precision=training.precision,
-        eval_every=training.eval_every,
-    )
+    shared = {field.name for field in fields(RunConfig)}
+    settings = {name: value for name, value in asdict(training).items() if name in shared}
+    return RunConfig(out=out, seed=seed, **settings)
 
 
 def _tokenizer_run(single: SingleScale, steps: int, out: Path) -> RunConfig:

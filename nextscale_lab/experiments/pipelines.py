@@ -52,11 +52,7 @@ class NextTokenPipeline:
 
     @torch.no_grad()
     def generate_batch(
-        self,
-        texts: Sequence[str],
-        *,
-        seeds: Sequence[int],
-        seconds: Seconds = None,
+        self, texts: Sequence[str], *, seeds: Sequence[int], seconds: Seconds = None
     ) -> list[MotionClip]:
         """B clips of B sentences and seeds, see `MotionPipeline.generate_batch`.
 

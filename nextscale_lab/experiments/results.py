@@ -11,7 +11,7 @@ from typing import Any
 from pydantic.dataclasses import dataclass
 
 from nextscale_core.exceptions import ConfigError
-from nextscale_lab.schema import CLOSED, validated
+from nextscale_lab.files import CLOSED, validated, write_json
 
 FOLDER = "results"
 
@@ -54,9 +54,7 @@ def write_result(runs: Path, result: RowResult) -> Path:
     """Write a result atomically."""
     path = result_path(runs, result.row, result.seed)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(asdict(result), indent=2) + "\n", encoding="utf-8")
-    part.replace(path)
+    write_json(path, asdict(result))
     return path
 
 

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, StrictBool, StrictFloat, StrictInt
 from pydantic.dataclasses import dataclass
 
 from nextscale_core.exceptions import ConfigError
-from nextscale_lab.schema import CLOSED
+from nextscale_lab.files import CLOSED
 
 
 def _several(value: Any) -> Any:

@@ -21,7 +21,7 @@ from nextscale_lab.experiments.settings import (
     Table,
     Training,
 )
-from nextscale_lab.schema import CLOSED, validated
+from nextscale_lab.files import CLOSED, validated
 
 DEFAULT_STUDY = CONFIG / "experiments.yaml"
 

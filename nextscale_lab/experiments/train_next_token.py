@@ -89,10 +89,7 @@ def next_token_loss(
     valid = torch.arange(targets.shape[1], device=device) < lengths[:, None]
     scores, wanted = predicted[valid].float(), targets[valid]
     entropy = F.cross_entropy(scores, wanted, label_smoothing=smoothing)
-    metrics = {
-        "ce": entropy.item(),
-        "acc": float((scores.argmax(-1) == wanted).float().mean()),
-    }
+    metrics = {"ce": entropy.item(), "acc": float((scores.argmax(-1) == wanted).float().mean())}
     return entropy, metrics
 
 

@@ -98,11 +98,7 @@ class PairSampler:
     """
 
     def __init__(
-        self,
-        samples: Sequence[Sample],
-        batch_size: int,
-        seed: int = 0,
-        weak_weight: float = 0.35,
+        self, samples: Sequence[Sample], batch_size: int, seed: int = 0, weak_weight: float = 0.35
     ) -> None:
         self.samples = [
             s for s in samples if s.captions and not (s.weak and len(s.features) > LONG)
@@ -286,13 +282,7 @@ def fit_evaluator(
         return evaluate_retrieval(module, val)
 
     trainer = Trainer(
-        model,
-        run,
-        loss,
-        evaluate,
-        better="miss",
-        stateful={"pairs": sampler},
-        about=about,
+        model, run, loss, evaluate, better="miss", stateful={"pairs": sampler}, about=about
     )
     return trainer.fit()
 

@@ -30,13 +30,7 @@ from nextscale_lab.data.samples import (
     data_folders,
     trial_samples,
 )
-from nextscale_lab.train.entries import (
-    Batch,
-    Entry,
-    SentenceTable,
-    load_library,
-    save_library,
-)
+from nextscale_lab.train.entries import Batch, Entry, SentenceTable, load_library, save_library
 from nextscale_lab.train.run import RunConfig
 
 MAX_LATENTS = 49

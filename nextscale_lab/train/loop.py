@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from nextscale_core.exceptions import ConfigError
+from nextscale_lab.files import write_json
 from nextscale_lab.train.checkpoint import (
     Checkpoint,
     Stateful,
@@ -44,7 +45,6 @@ from nextscale_lab.train.state import (
     restore_learnt,
     restore_random,
     save_weights,
-    write_json,
 )
 
 __all__ = ["RunConfig", "Trainer"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,8 @@ from accelerate import Accelerator
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
+
+from nextscale_lab.files import write_json
 
 if TYPE_CHECKING:
     from nextscale_lab.train.run import RunConfig
@@ -137,11 +138,6 @@ def save_weights(module: nn.Module, out: Path, name: str, settings: Mapping[str,
         (out / name).replace(old)
     part.replace(out / name)
     shutil.rmtree(old, ignore_errors=True)
-
-
-def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Write readable JSON."""
-    path.write_text(json.dumps(values, indent=2) + "\n")
 
 
 def _part(tensors: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:

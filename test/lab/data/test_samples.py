@@ -7,11 +7,7 @@ import pytest
 
 from lab.train.conftest import write_humanml3d
 from nextscale_core.exceptions import ConfigError, MotionFileError
-from nextscale_lab.data.annotations import (
-    annotated_clips,
-    annotations_of,
-    read_annotations,
-)
+from nextscale_lab.data.annotations import annotated_clips, annotations_of, read_annotations
 from nextscale_lab.data.cmu import CmuFolder
 from nextscale_lab.data.samples import (
     captioned_samples,

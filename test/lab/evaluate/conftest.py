@@ -1,4 +1,4 @@
-"""A puppet: motions built from a root path, foot and hand tracks."""
+"""A stick figure: motions built from a root path, foot and hand tracks."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def build(
 
 
 @pytest.fixture
-def puppet() -> Callable[..., MotionClip]:
+def person() -> Callable[..., MotionClip]:
     """Builds motions; see `build`."""
     return build
 

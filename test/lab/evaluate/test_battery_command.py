@@ -1,4 +1,4 @@
-"""`nextscale battery` from the command line, with a puppet in place of the model."""
+"""`nextscale battery` from the command line, with a stick figure in place of the model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nextscale_lab.cli.battery import battery
 
 
 @pytest.fixture
-def command(monkeypatch, puppet):
+def command(monkeypatch, person):
     """The command, and the list of (text, seed) that the model was asked for."""
     asked: list[tuple[str, int]] = []
 
@@ -27,7 +27,7 @@ def command(monkeypatch, puppet):
 
         def generate_batch(self, texts, *, seeds):
             asked.extend(zip(texts, seeds, strict=True))
-            return [puppet(heading=lambda t: min(t, np.pi)) for _ in texts]
+            return [person(heading=lambda t: min(t, np.pi)) for _ in texts]
 
     module = ModuleType("nextscale_core.pipeline")
     module.MotionPipeline = Model

@@ -21,7 +21,7 @@ def shows(clip, sentence: str) -> bool:
 
 
 @pytest.fixture
-def motions(puppet, walking, circle_walk, jumping):
+def motions(person, walking, circle_walk, jumping):
     """Sentence -> a motion that shows it."""
     up = (0.25, -0.1, 0.2)
 
@@ -43,30 +43,30 @@ def motions(puppet, walking, circle_walk, jumping):
         "runs": walking(3.0),
         "jumps": jumping(rise=0.35),
         "hops": jumping(rise=0.2, lifted=0.3, at=(1.0, 2.0, 3.0)),
-        "waves the right hand": puppet(right_hand=(0.25, shaking, 0.2)),
-        "waves the left hand": puppet(left_hand=(0.25, lambda t: -shaking(t), 0.2)),
-        "raises both arms": puppet(
+        "waves the right hand": person(right_hand=(0.25, shaking, 0.2)),
+        "waves the left hand": person(left_hand=(0.25, lambda t: -shaking(t), 0.2)),
+        "raises both arms": person(
             left_hand=(0.1, 0.1, lambda t: -0.5 + 0.9 * once(t, 1, 2)),
             right_hand=(0.1, -0.1, lambda t: -0.5 + 0.9 * once(t, 1, 2)),
         ),
-        "squats": puppet(height=lowered),
-        "kicks with the right leg": puppet(
+        "squats": person(height=lowered),
+        "kicks with the right leg": person(
             right_foot=(lambda t: 0.75 * once(t), -0.1, lambda t: 0.06 + 0.6 * once(t))
         ),
-        "turns around": puppet(heading=lambda t: np.pi * np.clip((t - 1) / 1.5, 0, 1)),
+        "turns around": person(heading=lambda t: np.pi * np.clip((t - 1) / 1.5, 0, 1)),
         "walks in a circle": circle_walk(),
-        "sits down": puppet(
+        "sits down": person(
             x=lambda t: -0.45 * np.clip(t - 1, 0, 1),
             height=lambda t: 0.95 - 0.45 * np.clip(t - 1, 0, 1),
             left_foot=(lambda t: 0.45 * np.clip(t - 1, 0, 1), 0.1, 0.06),
             right_foot=(lambda t: 0.45 * np.clip(t - 1, 0, 1), -0.1, 0.06),
         ),
-        "picks something up from the floor": puppet(
+        "picks something up from the floor": person(
             height=lambda t: 0.95 - 0.6 * once(t, 1, 2), right_hand=(0.1, -0.1, reach_down)
         ),
-        "punches": puppet(right_hand=(lambda t: 0.12 + 0.38 * once(t, 1, 0.4), 0.0, -0.05)),
-        "stands still": puppet(),
-        "raised right hand": puppet(right_hand=up),
+        "punches": person(right_hand=(lambda t: 0.12 + 0.38 * once(t, 1, 0.4), 0.0, -0.05)),
+        "stands still": person(),
+        "raised right hand": person(right_hand=up),
     }
 
 
@@ -98,7 +98,7 @@ def test_who_moves_for_most_of_the_time_does_not_stand_still(motions, sentence):
 
 
 @pytest.mark.parametrize("sentence", sorted(CORE))
-def test_no_verdict_depends_on_where_the_clip_starts_and_faces(motions, sentence, puppet, walking):
+def test_no_verdict_depends_on_where_the_clip_starts_and_faces(motions, sentence, person, walking):
     clip = motions[sentence]
     angle = 2.3
     cos, sin = np.cos(angle), np.sin(angle)
@@ -116,8 +116,7 @@ def test_a_mirrored_motion_fails_the_check_of_a_side(motions, sentence):
 
 
 @pytest.mark.parametrize(
-    "sentence",
-    sorted(s for s in CORE if "right" not in s and "left" not in s),
+    "sentence", sorted(s for s in CORE if "right" not in s and "left" not in s)
 )
 def test_a_mirrored_motion_passes_where_no_side_is_said(motions, sentence):
     assert shows(mirror_clip(motions[sentence]), sentence)
@@ -155,8 +154,8 @@ def test_one_thing_is_not_taken_for_another(motions, done, said):
     assert not shows(motions[done], said)
 
 
-def test_a_body_that_slides_on_still_feet_does_not_walk(puppet):
-    assert not shows(puppet(x=lambda t: 1.0 * t), "walks forward")
+def test_a_body_that_slides_on_still_feet_does_not_walk(person):
+    assert not shows(person(x=lambda t: 1.0 * t), "walks forward")
 
 
 def test_half_a_circle_is_no_circle(circle_walk):
@@ -206,8 +205,8 @@ def test_stretches_are_found_bridged_and_sieved():
     assert runs_of(~mask[:0]) == []
 
 
-def test_the_heading_is_read_from_the_body(puppet):
-    tracks = Tracks(puppet(1.0, heading=0.7))
+def test_the_heading_is_read_from_the_body(person):
+    tracks = Tracks(person(1.0, heading=0.7))
     assert np.allclose(tracks.heading, 0.7)
     assert np.allclose(tracks.hip_heading, 0.7)
 
@@ -237,9 +236,9 @@ def test_bad_thresholds_are_named(name, thresholds, words):
         ("raise_arms", {"side": "any", "min_height": 0, "min_rise": 0, "hold_seconds": 0}),
     ],
 )
-def test_an_unknown_choice_is_refused(puppet, name, thresholds):
+def test_an_unknown_choice_is_refused(person, name, thresholds):
     with pytest.raises(ConfigError, match="must be"):
-        apply_check(name, puppet(1.0), thresholds)
+        apply_check(name, person(1.0), thresholds)
 
 
 def test_all_checks_of_the_package_are_registered():

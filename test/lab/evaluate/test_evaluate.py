@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,13 +16,14 @@ from nextscale_lab.cli.evaluate import evaluate
 from nextscale_lab.evaluate.benchmark import evaluate_models
 from nextscale_lab.evaluate.evaluator import load_evaluator
 from nextscale_lab.evaluate.reference import ReconstructedClip, reference_clips
+from nextscale_lab.evaluate.repeats import EvaluationPlan
 
 KEYS = {
     "r_precision", "fid", "mm_dist", "diversity", "multimodality", "foot_skate_ratio",
     "contact_speed_mps", "ground_penetration_mm", "jerk_mps3", "jerk_ratio",
     "bone_deviation_mm", "mpjpe_mm", "duration_error_s",
 }  # fmt: skip
-QUICK = {"repeats": 3, "generations": 2, "captions": 3, "motions": 2, "progress": False}
+QUICK = {"plan": EvaluationPlan(repeats=3, generations=2, captions=3, motions=2), "progress": False}
 
 
 class Gauge:
@@ -116,7 +118,8 @@ def test_lengths_stay_within_what_models_make(tmp_path, walking):
 def test_the_same_seed_gives_the_same_report_and_another_one_does_not(data, walking):
     def run(seed):
         model = Walker(walking, 1.3)
-        return evaluate_models(data, "val", {"a": model}, Gauge(), seed=seed, **QUICK).to_dict()
+        options = {**QUICK, "plan": replace(QUICK["plan"], seed=seed)}
+        return evaluate_models(data, "val", {"a": model}, Gauge(), **options).to_dict()
 
     assert run(1) == run(1)
     assert run(1)["real"]["diversity"] != run(2)["real"]["diversity"]
@@ -178,7 +181,7 @@ def test_a_model_that_makes_too_few_motions_or_takes_a_rows_name_is_refused(data
     with pytest.raises(ConfigError, match="'real'"):
         evaluate_models(data, "val", {"real": Walker(walking)}, Gauge(), **QUICK)
     with pytest.raises(ConfigError, match="repeats"):
-        evaluate_models(data, "val", {}, Gauge(), repeats=0)
+        evaluate_models(data, "val", {}, Gauge(), plan=EvaluationPlan(repeats=0))
 
 
 @pytest.fixture
@@ -246,11 +249,11 @@ def test_the_command_refuses_an_evaluator_that_is_not_there(command, data, tmp_p
     assert not (tmp_path / "r.json").exists()
 
 
-def test_the_committed_evaluator_tells_a_walk_from_a_wave(puppet, walking):
+def test_the_committed_evaluator_tells_a_walk_from_a_wave(person, walking):
     judge = load_evaluator()
     from nextscale_core.motion.features import clip_to_features
 
-    waving = puppet(right_hand=(0.1, lambda t: -0.2 + 0.2 * np.sin(9 * t), 0.45))
+    waving = person(right_hand=(0.1, lambda t: -0.2 + 0.2 * np.sin(9 * t), 0.45))
     motions = judge.embed_motions([clip_to_features(c) for c in (walking(1.2), waving)])
     texts = judge.embed_texts(["a person walks forward", "a person waves with the right hand"])
     likeness = texts @ motions.T

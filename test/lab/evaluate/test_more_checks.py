@@ -32,7 +32,7 @@ def cycle(low: float, high: float, hertz: float):
 
 
 @pytest.fixture
-def motions(puppet, walking, circle_walk, jumping):
+def motions(person, walking, circle_walk, jumping):
     jack = cycle(0.0, 1.0, 0.8)
 
     def knee_up(phase: float):
@@ -41,7 +41,7 @@ def motions(puppet, walking, circle_walk, jumping):
     def bowed(t: float) -> float:
         return 1.2 * np.sin(np.pi * np.clip((t - 1) / 2, 0, 1))
 
-    bow = puppet()
+    bow = person()
     joints = bow.joints.copy()
     for frame, angle in enumerate(map(bowed, np.arange(len(joints)) / 20)):
         upper = [3, 6, 9, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21]
@@ -50,7 +50,7 @@ def motions(puppet, walking, circle_walk, jumping):
         turned = np.stack([c * arm[:, 0] + s * arm[:, 2], arm[:, 1], c * arm[:, 2] - s * arm[:, 0]])
         joints[frame, upper] = joints[frame, 0] + turned.T
     return {
-        "stands": puppet(),
+        "stands": person(),
         "walks": walking(1.1),
         "walks slowly": walking(0.5),
         "walks quickly": walking(1.6),
@@ -61,12 +61,12 @@ def motions(puppet, walking, circle_walk, jumping):
         "jogs forward": walking(2.2),
         "steps sideways to the left": walking(0.6, "left"),
         "steps sideways to the right": walking(0.6, "right"),
-        "turns left": puppet(heading=lambda t: min(t, 1.5)),
-        "turns right": puppet(heading=lambda t: -min(t, 1.5)),
+        "turns left": person(heading=lambda t: min(t, 1.5)),
+        "turns right": person(heading=lambda t: -min(t, 1.5)),
         "jumps forward": jumping(speed=1.0),
         "jumps on the spot": jumping(),
         "jumps twice": jumping(at=(1.0, 2.5)),
-        "jumps and spins around in the air": puppet(
+        "jumps and spins around in the air": person(
             height=lambda t: 0.95
             + 0.35 * max(0.0, 1 - ((t - 1.25) / 0.25) ** 2)
             - 0.12 * np.exp(-(((t - 0.8) / 0.1) ** 2)),
@@ -74,54 +74,54 @@ def motions(puppet, walking, circle_walk, jumping):
             right_foot=(0, -0.1, lambda t: 0.06 + 0.35 * max(0.0, 1 - ((t - 1.25) / 0.25) ** 2)),
             heading=lambda t: np.pi * np.clip((t - 1) / 0.5, 0, 1),
         ),
-        "does jumping jacks": puppet(
+        "does jumping jacks": person(
             left_hand=(0.0, 0.1, lambda t: -0.5 + 1.0 * jack(t)),
             right_hand=(0.0, -0.1, lambda t: -0.5 + 1.0 * jack(t)),
             left_foot=(0.0, lambda t: 0.1 + 0.2 * jack(t), 0.06),
             right_foot=(0.0, lambda t: -0.1 - 0.2 * jack(t), 0.06),
         ),
-        "only swings the arms up": puppet(
+        "only swings the arms up": person(
             left_hand=(0.0, 0.1, lambda t: -0.5 + 1.0 * jack(t)),
             right_hand=(0.0, -0.1, lambda t: -0.5 + 1.0 * jack(t)),
         ),
-        "raises the right arm": puppet(right_hand=(0.1, -0.1, cycle(-0.5, 0.4, 0.25))),
-        "raises the left arm": puppet(left_hand=(0.1, 0.1, cycle(-0.5, 0.4, 0.25))),
-        "claps the hands": puppet(
+        "raises the right arm": person(right_hand=(0.1, -0.1, cycle(-0.5, 0.4, 0.25))),
+        "raises the left arm": person(left_hand=(0.1, 0.1, cycle(-0.5, 0.4, 0.25))),
+        "claps the hands": person(
             left_hand=(0.35, cycle(0.0, -0.15, 1.5), -0.2),
             right_hand=(0.35, cycle(0.0, 0.15, 1.5), -0.2),
         ),
-        "throws a ball": puppet(
+        "throws a ball": person(
             right_hand=(lambda t: -0.2 + 0.6 * np.clip((t - 1) / 0.25, 0, 1), -0.1, 0.1)
         ),
-        "punches with the right hand": puppet(
+        "punches with the right hand": person(
             right_hand=(lambda t: 0.12 + 0.38 * np.clip((t - 1) / 0.2, 0, 1), 0.0, -0.05)
         ),
-        "punches with the left hand": puppet(
+        "punches with the left hand": person(
             left_hand=(lambda t: 0.12 + 0.38 * np.clip((t - 1) / 0.2, 0, 1), 0.0, -0.05)
         ),
-        "kicks with the left leg": puppet(
+        "kicks with the left leg": person(
             left_foot=(lambda t: 0.75 * np.sin(np.pi * np.clip((t - 1) / 0.6, 0, 1)), 0.1,
                        lambda t: 0.06 + 0.6 * np.sin(np.pi * np.clip((t - 1) / 0.6, 0, 1)))
         ),
-        "kneels down": puppet(
+        "kneels down": person(
             height=lambda t: 0.95 - 0.5 * np.clip(t - 1, 0, 1),
             left_foot=(lambda t: -0.35 * np.clip(t - 1, 0, 1), 0.1, 0.06),
             right_foot=(lambda t: -0.35 * np.clip(t - 1, 0, 1), -0.1, 0.06),
         ),
-        "marches with high knees": puppet(
+        "marches with high knees": person(
             left_foot=(0.1, 0.1, knee_up(0.0)), right_foot=(0.1, -0.1, knee_up(np.pi))
         ),
         "bends down": MotionClip(joints),
-        "balances on one leg": puppet(right_foot=(0.0, -0.1, cycle(0.06, 0.4, 0.25))),
+        "balances on one leg": person(right_foot=(0.0, -0.1, cycle(0.06, 0.4, 0.25))),
         "walks forward, then turns around and walks back": joined(
             walking(1.0, seconds=3.0),
-            puppet(2.0, heading=lambda t: np.pi * np.clip(t / 1.5, 0, 1)),
+            person(2.0, heading=lambda t: np.pi * np.clip(t / 1.5, 0, 1)),
             walking(1.0, seconds=3.0, heading=np.pi, x=lambda t: -t),
         ),
-        "walks forward and then stops": joined(walking(1.0, seconds=3.0), puppet(1.5)),
+        "walks forward and then stops": joined(walking(1.0, seconds=3.0), person(1.5)),
         "runs and then jumps": joined(walking(2.5, seconds=2.0), jumping()),
         "squats and then jumps": joined(
-            puppet(3.0, height=lambda t: 0.95 - 0.4 * np.sin(np.pi * np.clip((t - 1) / 1.5, 0, 1))),
+            person(3.0, height=lambda t: 0.95 - 0.4 * np.sin(np.pi * np.clip((t - 1) / 1.5, 0, 1))),
             jumping(),
         ),
     }  # fmt: skip

@@ -12,38 +12,38 @@ from nextscale_core.motion.clip import MotionClip
 from nextscale_lab.evaluate.physics import NAMES, measure, physics_table
 
 
-def test_a_person_who_stands_still_has_no_fault(puppet):
-    found = measure(puppet())
+def test_a_person_who_stands_still_has_no_fault(person):
+    found = measure(person())
     assert all(value == pytest.approx(0.0, abs=1e-3) for value in asdict(found).values())
 
 
-def test_a_person_who_is_drawn_over_the_floor_skates_all_the_time(puppet):
-    found = measure(puppet(x=lambda t: 0.8 * t))
+def test_a_person_who_is_drawn_over_the_floor_skates_all_the_time(person):
+    found = measure(person(x=lambda t: 0.8 * t))
     assert found.foot_skate_ratio == 1.0
     assert found.contact_speed_mps == pytest.approx(0.8, rel=1e-3)
 
 
-def test_a_slow_creep_is_speed_but_no_skating(puppet):
-    found = measure(puppet(x=lambda t: 0.3 * t))
+def test_a_slow_creep_is_speed_but_no_skating(person):
+    found = measure(person(x=lambda t: 0.3 * t))
     assert found.foot_skate_ratio == 0.0
     assert found.contact_speed_mps == pytest.approx(0.3, rel=1e-3)
 
 
-def test_a_foot_in_the_air_may_move(puppet):
-    found = measure(puppet(x=lambda t: 2 * t, left_foot=(0, 0.1, 0.4), right_foot=(0, -0.1, 0.4)))
+def test_a_foot_in_the_air_may_move(person):
+    found = measure(person(x=lambda t: 2 * t, left_foot=(0, 0.1, 0.4), right_foot=(0, -0.1, 0.4)))
     assert found.foot_skate_ratio == 0.0
     assert np.isnan(found.contact_speed_mps)
 
 
-def test_half_the_time_below_the_floor_is_half_the_depth(puppet):
-    clip = puppet(seconds=4.0)
+def test_half_the_time_below_the_floor_is_half_the_depth(person):
+    clip = person(seconds=4.0)
     clip.joints[:, :, 2] -= clip.joints[:, :, 2].min()
     clip.joints[40:, :, 2] -= 0.02
     assert measure(clip).ground_penetration_mm == pytest.approx(10.0, rel=1e-3)
 
 
-def test_jerk_is_the_third_derivative(puppet):
-    still = puppet(seconds=3.0)
+def test_jerk_is_the_third_derivative(person):
+    still = person(seconds=3.0)
     t = np.arange(len(still)) / 20
     path = np.zeros((len(still), 1, 3))
     path[:, 0, 0] = 1.5 * t**3 / 6
@@ -51,8 +51,8 @@ def test_jerk_is_the_third_derivative(puppet):
     assert found.jerk_mps3 == pytest.approx(1.5, rel=0.02)
 
 
-def test_bones_that_breathe_are_measured_against_their_usual_length(puppet):
-    clip = puppet()
+def test_bones_that_breathe_are_measured_against_their_usual_length(person):
+    clip = person()
     joints = clip.joints.copy()
     head = joints[:, 15] - joints[:, 12]
     joints[::3, 15] += 0.021 * head[::3] / np.linalg.norm(head[::3], axis=1, keepdims=True)
@@ -67,12 +67,12 @@ def test_where_a_motion_happens_and_which_way_it_faces_does_not_matter(walking):
     assert asdict(measure(moved)) == pytest.approx(asdict(measure(clip)), rel=1e-2, abs=1e-3)
 
 
-def test_a_table_has_a_row_a_clip_and_a_column_a_figure(puppet, walking):
-    table = physics_table([puppet(), walking(1.5)])
+def test_a_table_has_a_row_a_clip_and_a_column_a_figure(person, walking):
+    table = physics_table([person(), walking(1.5)])
     assert table.shape == (2, len(NAMES))
     assert table[1, NAMES.index("jerk_mps3")] == measure(walking(1.5)).jerk_mps3
 
 
-def test_too_few_frames_are_refused(puppet):
+def test_too_few_frames_are_refused(person):
     with pytest.raises(InvalidMotionError, match="4 frames"):
-        measure(puppet().slice(0, 3))
+        measure(person().slice(0, 3))

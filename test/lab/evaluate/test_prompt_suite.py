@@ -44,14 +44,14 @@ def written(folder: Path, *rows: dict, **more: object) -> Path:
 class Dancer:
     """Stands in for the pipeline: turns around with even seeds, stands still with odd ones."""
 
-    def __init__(self, puppet):
-        self.puppet = puppet
+    def __init__(self, person):
+        self.person = person
         self.asked: list[tuple[str, int]] = []
 
     def generate_batch(self, texts, *, seeds):
         self.asked += zip(texts, seeds, strict=True)
         return [
-            self.puppet(heading=lambda t, s=seed: 0.0 if s % 2 else min(t, np.pi)) for seed in seeds
+            self.person(heading=lambda t, s=seed: 0.0 if s % 2 else min(t, np.pi)) for seed in seeds
         ]
 
 
@@ -74,11 +74,11 @@ def test_every_sentence_of_ours_has_other_words():
     assert {i.sentence for i in ours}.isdisjoint(w for i in ours for w in i.other_words)
 
 
-def test_every_sentence_is_asked_with_every_seed(puppet, tmp_path):
+def test_every_sentence_is_asked_with_every_seed(person, tmp_path):
     items = load_prompt_suite(
         written(tmp_path, ROW, {**ROW, "sentence": "turn", "kind": "posture"})
     )
-    dancer, steps = Dancer(puppet), []
+    dancer, steps = Dancer(person), []
     report = run_prompt_suite(
         dancer, items, (0, 1, 2), lambda done, total: steps.append((done, total)), name="dancer"
     )
@@ -108,10 +108,10 @@ def test_rates_are_told_by_sentence_by_kind_and_in_all():
     assert lines[-1] == "| all |  | 2/4 (50 %) |  |"
 
 
-def test_real_clips_are_chosen_by_their_captions(puppet):
+def test_real_clips_are_chosen_by_their_captions(person):
     query = CaptionQuery(re.compile("turns around"), re.compile("dance"), agreement=0.5)
     item = Prompt("a person turns around", "direction", "turn", {"min_degrees": 135}, query)
-    turned, still = puppet(heading=lambda t: min(t, np.pi)), puppet()
+    turned, still = person(heading=lambda t: min(t, np.pi)), person()
     clips = [
         CaptionedClip("turned", "train", ("He turns around",), turned),
         CaptionedClip("noise", "val", ("a man turns around", "a man walks"), still),
@@ -122,11 +122,11 @@ def test_real_clips_are_chosen_by_their_captions(puppet):
     assert real_rates(clips, [item])[item.sentence] == RealRate(1, 2, ("noise",))
 
 
-def test_a_mirrored_clip_counts_for_the_other_side(puppet):
+def test_a_mirrored_clip_counts_for_the_other_side(person):
     query = CaptionQuery(re.compile("waves the right hand"), mirrored=True)
     wave = next(i for i in load_prompt_suite() if i.sentence == "a person waves the right hand")
     item = Prompt(wave.sentence, "arms", wave.check, wave.thresholds, query)
-    right = puppet(right_hand=(0.25, lambda t: -0.1 + 0.08 * np.sin(12 * t), 0.2))
+    right = person(right_hand=(0.25, lambda t: -0.1 + 0.08 * np.sin(12 * t), 0.2))
     left = MotionClip(mirror_joints(right.joints))
     clips = [
         CaptionedClip("right", "train", ("he waves the right hand",), right),
@@ -136,9 +136,9 @@ def test_a_mirrored_clip_counts_for_the_other_side(puppet):
     assert real_rates(clips, [item])[item.sentence] == RealRate(2, 3, ("~wrong",))
 
 
-def test_a_caption_of_a_part_is_measured_on_the_best_part(puppet):
+def test_a_caption_of_a_part_is_measured_on_the_best_part(person):
     still = next(i for i in load_prompt_suite() if i.sentence == "a person stands still")
-    starts_late = puppet(8.0, x=lambda t: max(0.0, t - 2.0))
+    starts_late = person(8.0, x=lambda t: max(0.0, t - 2.0))
     clips = [CaptionedClip("late", "train", ("a man stands still, then walks",), starts_late)]
     assert real_rates(clips, [still])[still.sentence] == RealRate(1, 1)
     report = run_prompt_suite(_Always(starts_late), [still], (0,))
@@ -153,9 +153,9 @@ class _Always:
         return [self.clip for _ in texts]
 
 
-def test_items_without_a_query_have_no_real_rate(puppet):
+def test_items_without_a_query_have_no_real_rate(person):
     item = Prompt("a person turns around", "direction", "turn", {"min_degrees": 135})
-    clips = [CaptionedClip("a", "train", ("a person turns around",), puppet())]
+    clips = [CaptionedClip("a", "train", ("a person turns around",), person())]
     assert real_rates(clips, [item]) == {}
     assert RealRate(0, 0).rate is None
 
@@ -180,15 +180,9 @@ def test_the_battery_of_the_package_holds_the_sixteen_core_sentences():
         ({"real": {}}, "'include' is missing"),
         ({"real": {"include": "("}}, "include must be a valid regular expression"),
         ({"real": {"include": 3}}, "include must be a valid pattern, got 3"),
-        (
-            {"real": {"include": "a", "agreement": 2}},
-            "agreement must be less than or equal to 1",
-        ),
+        ({"real": {"include": "a", "agreement": 2}}, "agreement must be less than or equal to 1"),
         ({"real": {"include": "a", "mirrored": 1}}, "mirrored must be true or false"),
-        (
-            {"real": {"include": "a", "window_seconds": 0}},
-            "window_seconds must be greater than 0",
-        ),
+        ({"real": {"include": "a", "window_seconds": 0}}, "window_seconds must be greater than 0"),
         ({"real": {"include": "a", "split": "val"}}, "unknown key 'split'"),
     ],
 )

@@ -18,7 +18,7 @@ def encoder():
 
 
 @pytest.fixture
-def samples(puppet):
+def samples(person):
     """Motions that are told apart by how far they walk."""
     captions = (
         ("a person walks forward", "someone strolls ahead"),
@@ -28,7 +28,7 @@ def samples(puppet):
         (),
     )
     return [
-        Sample(str(n), clip_to_features(puppet(4.0, x=lambda t, n=n: 0.2 * (n + 1) * t)), own)
+        Sample(str(n), clip_to_features(person(4.0, x=lambda t, n=n: 0.2 * (n + 1) * t)), own)
         for n, own in enumerate(captions)
     ]
 
@@ -83,8 +83,8 @@ def test_the_motion_is_as_long_as_asked(baseline, seconds):
     assert len(clip) == round(20 * seconds)
 
 
-def test_a_short_motion_is_played_slower_and_then_stands(puppet):
-    clip = puppet(2.0, x=lambda t: t)
+def test_a_short_motion_is_played_slower_and_then_stands(person):
+    clip = person(2.0, x=lambda t: t)
     slower = fit_length(clip, 60)
     assert travelled(slower) == pytest.approx(travelled(clip), abs=0.02)
     speeds = np.diff(slower.joints[:, 0, 0]) * 20
@@ -95,8 +95,8 @@ def test_a_short_motion_is_played_slower_and_then_stands(puppet):
     assert len(held) == 120
 
 
-def test_a_long_motion_is_cut_at_its_end(puppet):
-    clip = puppet(4.0, x=lambda t: t)
+def test_a_long_motion_is_cut_at_its_end(person):
+    clip = person(4.0, x=lambda t: t)
     assert np.array_equal(fit_length(clip, 30).joints, clip.joints[:30])
 
 

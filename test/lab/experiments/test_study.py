@@ -69,10 +69,7 @@ def test_rows_take_what_they_do_not_say_from_the_shared_settings(load):
     ("content", "words"),
     [
         (changed(rowz={}), "unknown key 'rowz'; did you mean 'rows'. there are: rows"),
-        (
-            changed(training={"stepz": 3}),
-            "training: unknown key 'stepz'; did you mean 'steps'",
-        ),
+        (changed(training={"stepz": 3}), "training: unknown key 'stepz'; did you mean 'steps'"),
         (changed(training={"steps": "many"}), "training: steps must be a whole number"),
         (changed(training={"steps": True}), "steps must be a whole number, got True"),
         (changed(training=[1]), "training must be a mapping"),
@@ -96,10 +93,7 @@ def test_rows_take_what_they_do_not_say_from_the_shared_settings(load):
         ),
         (changed(tables={"all": ["base", "hr"]}), "table 'all': no row 'hr'; there are: base"),
         (changed(rows={}), "rows must have at least 1 item"),
-        (
-            changed(rows={"a b": {"label": "a", "kind": "moscale"}}),
-            "rows: a b must match pattern",
-        ),
+        (changed(rows={"a b": {"label": "a", "kind": "moscale"}}), "rows: a b must match pattern"),
         (changed(measuring={"choose_by": "luck"}), "choose_by must be 'mm_dist', .*'luck'"),
         ("rows: [", "is not valid YAML"),
         ("- 1", "must be a mapping"),

@@ -221,8 +221,7 @@ def test_one_bad_batch_does_not_spoil_the_weights(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "wrong",
-    [{"steps": 0}, {"precision": "int8"}, {"batch_size": -1}, {"on_bad_data": "maybe"}],
+    "wrong", [{"steps": 0}, {"precision": "int8"}, {"batch_size": -1}, {"on_bad_data": "maybe"}]
 )
 def test_impossible_settings_are_refused(tmp_path, wrong):
     with pytest.raises(ConfigError):

@@ -1,4 +1,4 @@
-"""A puppet with prescribed paths, jumps and limb motions, for the tests of auto captions."""
+"""A stick figure with prescribed paths, jumps and limb motions, for the tests of auto captions."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def chain(*parts) -> np.ndarray:
     return np.concatenate(rows)
 
 
-def puppet(
+def person(
     way: np.ndarray,
     *,
     runs: bool = False,

@@ -1,11 +1,13 @@
-"""Validation of files with pydantic: messages name the place in the file and the nearest key."""
+"""Validation of files with pydantic, with messages that name place and nearest key; JSON files."""
 
 from __future__ import annotations
 
 import difflib
+import json
 import re
 import types
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -86,3 +88,10 @@ def _known_keys(kind: Any, place: Sequence[int | str]) -> list[str]:
 def _required(kind: Any) -> Any:
     """The type X of 'X | None', any other type as it is."""
     return get_args(kind)[0] if get_origin(kind) in (Union, types.UnionType) else kind
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write indented JSON atomically."""
+    part = path.with_suffix(".json.part")
+    part.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    part.replace(path)
