@@ -25,7 +25,7 @@ _DT = 0.02
 """Step of the integration [s]; without velocity limits it cancels out."""
 
 _FIRST_ROUNDS = 5
-"""The first frame starts far away, in the nominal posture, and is solved so many times."""
+"""Number of solves of the first frame, which starts far away in the nominal posture."""
 
 _STARTS = 8
 """Random postures tried for the first frame where the nominal one leads to a poor one: arms that
@@ -93,7 +93,7 @@ class GmrBaseline:
         robot: The robot.
         stages: Costs of both stages.
         tolerance: A stage ends when the error falls by less than this in one iteration.
-        iterations: It ends after so many in any case.
+        iterations: Largest number of iterations.
         damping: Of all joints.
     """
 

@@ -1,4 +1,4 @@
-"""Measure retargeting on recorded human motion: quality, time and what the gate says.
+"""Measure retargeting on recorded human motion: quality, time and outcome of the gate.
 
     python bench/retarget.py DATA [--robots g1 talos] [--splits val test] [--clips 40]
 
@@ -6,10 +6,10 @@ Quality is measured on the solved frames (the trajectory shows the same frames, 
 counts as standing in frames where the human's does: slower than 0.35 m/s and near the floor, in
 this frame and the next. `DATA` is a folder that `nextscale_lab.data.cmu` reads.
 
-Beside our figures stand those of a baseline in the manner of GMR (`gmr_baseline.py`), which solves
-the same clips in the same run, in turns and with one BLAS thread. Our time is that of targets,
-solving, timing and gate; the baseline's is that of scaling and inverse kinematics: the
-orientations of the human's bodies, which it expects as input, are worked out before.
+The table compares with a baseline in the manner of GMR (`gmr_baseline.py`), which solves the same
+clips in the same run, in turns and with one BLAS thread. Our time covers targets, solver, time
+parameterization and gate; the baseline's covers scaling and inverse kinematics: the orientations
+of the human's bodies, which it expects as input, are computed before.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _Figures = tuple[dict[str, float], dict[str, float]]
 
 
 class Bench:
-    """Everything that measures one robot.
+    """Measures one robot.
 
     Args:
         name: Of the robot.

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 FRAMES = 196
-"""Times are given for so many frames: the longest motion of the generators."""
+"""Number of frames that times are scaled to: the longest motion of the generators."""
 
 CPU = "CPU"
-"""Key of the time that the processor spent, which other programs on the machine disturb less."""
+"""Key of the CPU time, which other programs on the machine disturb less."""
 
 BARS = {
     "bone direction [deg]": {"g1": "3.5", "talos": "4"},
@@ -24,7 +24,7 @@ BARS = {
     "times as fast as the baseline, time": {"": "20"},
     "times as fast as the baseline, CPU time": {"": "20"},
 }
-"""What the mean of a figure should come to, by its name and the robot's; '' for any robot."""
+"""Target of the mean of a figure, by its name and the robot's; '' for any robot."""
 
 _SPREAD = ("mean", "median", "worst")
 
@@ -122,6 +122,6 @@ def _total(times: Sequence[dict[str, float]], kind: str) -> list[dict[str, float
 
 
 def _outcomes(measured: Measured) -> list[str]:
-    """What the gate said."""
-    told = ", ".join(f"{count} {outcome}" for outcome, count in measured.outcomes.most_common())
-    return [f"{measured.robot}, gate: {told}", *(f"- {remark}" for remark in measured.remarks)]
+    """Outcomes of the gate."""
+    counts = ", ".join(f"{count} {outcome}" for outcome, count in measured.outcomes.most_common())
+    return [f"{measured.robot}, gate: {counts}", *(f"- {remark}" for remark in measured.remarks)]
