@@ -1,9 +1,9 @@
-"""A second opinion on what the safety gate publishes, written apart from the gate.
+"""Independent check of the trajectories that the safety gate lets through.
 
-It shares no line with the gate's checks: cubics are scipy's, their turning points the roots of
-their derivative, and self-collision is coal's plain distance of every pair in every sample, with
-no broad phase before it. What it does take from the gate is which bodies may touch. It is slow and
-meant for tests and benchmarks.
+It shares no code with the gate's checks: cubics are scipy's, their turning points the roots of
+their derivative, and self-collision is coal's distance of every pair in every sample, without a
+broad phase. Only the pairs of bodies that may touch are the gate's. It is slow and meant for tests
+and benchmarks.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from nextscale_core.robots.robot import Robot, RobotState
 from nextscale_core.robots.trajectory import RobotTrajectory
 
 _SLACK = 2e-6
-"""Rounding: twice what the gate calls so [rad, rad/s, share of a limit]."""
+"""Rounding, twice that of the gate [rad, rad/s, share of a limit]."""
 
 _START = 1e-3 + 1e-9
 """Largest jump from the measured state [rad]."""
@@ -30,20 +30,20 @@ _TOUCH = 1e-5
 """Accuracy of distances between hulls [m]."""
 
 _LEAVING, _CLOSER = (0.01 + _TOUCH, 0.5), 2e-5
-"""Bodies that touch in the measured state may be so deep [m] and take so long [s] to part, and may
-meanwhile come closer by the accuracy of both distances only [m]."""
+"""Largest depth of bodies that touch in the measured state [m], time in which they part [s], and
+largest approach meanwhile: the accuracy of both distances [m]."""
 
 
 def audit(robot: Robot, trajectory: RobotTrajectory, start: RobotState | None = None) -> list[str]:
-    """Everything that a published trajectory may not do.
+    """Violations of a published trajectory.
 
     Args:
         robot: Whose limits hold.
-        trajectory: What the gate let through.
-        start: The measured state that the gate knew.
+        trajectory: Result of the gate.
+        start: The measured state that the gate was given.
 
     Returns:
-        One line per kind of violation; empty where there is none.
+        One line per kind of violation.
     """
     t, q, v = trajectory.time_from_start, trajectory.positions, trajectory.velocities
     if trajectory.joint_names != robot.joint_names or len(t) == 0:
@@ -78,7 +78,7 @@ def _motion(
     if len(t) > 1:
         path = CubicHermiteSpline(t, q, v)
         rate, change = path.derivative(), path.derivative(2)
-        # c[0] u^3 + c[1] u^2 + ...: the second derivative is linear, so its ends tell the most.
+        # The second derivative of a cubic is linear, so it is largest at an end.
         h = np.diff(t)[:, None]
         ends = np.stack([change.c[1], change.c[0] * h + change.c[1]])
         push = np.abs(ends).max((0, 1))
@@ -132,7 +132,7 @@ def _start(robot: Robot, trajectory: RobotTrajectory, start: RobotState | None) 
 
 
 def _posture(robot: Robot, trajectory: RobotTrajectory, start: RobotState | None) -> list[str]:
-    """Pairs of bodies that touch in a sample; those measured to touch may part."""
+    """Pairs of bodies that touch in a sample; those that touch in the measured state may part."""
     distance = nearest(robot, trajectory.positions)
     touching = distance < robot.profile.collision_margin - _TOUCH
     if start is not None:

@@ -85,7 +85,7 @@ def test_a_robot_that_stands_still_has_no_speed_no_jerk_and_no_penetration(
 
 
 @pytest.mark.parametrize(("speed", "sliding"), [(0.02, 100.0), (0.008, 0.0)])
-def test_a_foot_that_slides_so_fast_is_told_so(metrics, targets, still, kinematics, speed, sliding):
+def test_a_foot_that_slides_is_reported(metrics, targets, still, kinematics, speed, sliding):
     along = np.arange(len(still)) / targets.fps * speed
     row = metrics.quality(
         targets, _moved(still, along[:, None] * np.array([0.6, 0.8, 0.0])), kinematics
@@ -192,13 +192,13 @@ def test_the_command_prints_a_table_and_keeps_every_clip(bench, monkeypatch, tmp
     assert sum(robot["outcomes"].values()) == len(robot["rows"]) == 1
 
 
-def test_without_the_packages_it_says_how_to_get_them(bench, monkeypatch):
+def test_without_the_packages_the_command_to_install_them_is_shown(bench, monkeypatch):
     monkeypatch.setitem(sys.modules, "mink", None)
     monkeypatch.setitem(sys.modules, "daqp", None)
     assert bench.INSTALL in bench.baseline_missing()
 
 
-def test_a_clip_that_is_no_human_is_counted_and_told(bench):
+def test_a_clip_of_no_human_is_counted_and_reported(bench):
     giant = replace(standing_clip(20), joints=standing_clip(20).joints * 10)
     measured = bench.measure("g1", [CaptionedClip("giant", "val", (), giant)], baseline=False)
     assert measured.outcomes == {"InvalidMotionError": 1}

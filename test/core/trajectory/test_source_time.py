@@ -1,4 +1,4 @@
-"""Which moment of the human clip each sample was made from."""
+"""Times in the human clip that the samples were made from."""
 
 from __future__ import annotations
 
@@ -92,10 +92,10 @@ def test_it_goes_with_the_samples(g1: Robot, gate: SafetyGate, retargeter: Retar
         velocities=wave.velocities * 2,
         fps=wave.fps * 2,
     )
-    mended = gate.review(fast)
-    assert mended.report.outcome == "repaired" and mended.trajectory is not None
-    source = source_of(mended.trajectory)
-    assert len(source) == len(mended.trajectory) > len(fast)
+    repaired = gate.review(fast)
+    assert repaired.report.outcome == "repaired" and repaired.trajectory is not None
+    source = source_of(repaired.trajectory)
+    assert len(source) == len(repaired.trajectory) > len(fast)
     assert (source[0], source[-1]) == (source_of(wave)[0], source_of(wave)[-1])
     assert (np.diff(source) >= 0.0).all()
 
