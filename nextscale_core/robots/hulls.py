@@ -125,7 +125,7 @@ def _write(path: Path, hulls: list[Hull]) -> None:
             np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
         temporary.replace(path)
     except OSError as error:
-        _log.warning("collision cache %s cannot be written: %s", path, error)
+        _log.warning("collision cache %s cannot be written (%s); going on without", path, error)
         if temporary is not None:
             temporary.unlink(missing_ok=True)
 

@@ -121,7 +121,7 @@ def test_without_velocities_a_robot_that_moves_is_taken_over_as_smoothly(
 ) -> None:
     with puppet(client, graph, robot, rate=rate, said=said) as body:
         for _ in range(TRIES):
-            begin = body.samples
+            begin, close = body.samples, True
             assert ask(client).outcome in GOOD
             for _ in range(2):
                 client.wait(lambda: body.speed() > 0.3, REPLY, "a movement")
@@ -132,11 +132,11 @@ def test_without_velocities_a_robot_that_moves_is_taken_over_as_smoothly(
                 command = client.commands[-1][1]
                 _, velocities = body.at(nanoseconds(command.header.stamp))
                 off = np.abs(np.array(command.points[0].velocities) - velocities)
-                assert off.max() < (0.1 if rate < 100.0 else 0.03)
+                close &= off.max() < (0.1 if rate < 100.0 else 0.03)
             client.wait(lambda: body.speed() < 1e-6, REPLY, "the robot to rest")
-            if body.largest_step(begin) < 0.005:
+            if close and body.largest_step(begin) < 0.005:
                 return
-        pytest.fail(f"the robot jerked in each of {TRIES} sessions")
+        pytest.fail(f"the robot jerked, or moved otherwise, in each of {TRIES} sessions")
 
 
 def test_joint_states_without_stamps_will_do(client: Recorder, graph: Graph, robot: Robot) -> None:
