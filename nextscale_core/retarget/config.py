@@ -104,8 +104,9 @@ class InverseKinematicsConfig:
     overshoot: Annotated[float, "Step beyond a limit that is solved again [rad]."] = 1e-3
     fade: Annotated[int, "Frames beside such a step that are solved with it."] = 6
     start_stride: Annotated[int, "Frames from one of the first guess to the next."] = 4
-    start_steps: Annotated[int, "Largest number of steps for the first guess."] = 4
-    start_enough: Annotated[float, "Step that ends the first guess [m, rad]."] = 0.15
+    start_steps: Annotated[int, "Largest number of steps for the first guess."] = 16
+    start_enough: Annotated[float, "Step that ends the first guess [rad]."] = 0.4
+    start_smoothness: Annotated[float, "Share of `smoothness` for it."] = 0.3
     settled: Annotated[float, "Step up to which a frame counts as solved [rad]."] = 0.05
     calm_share: Annotated[float, "Share of acceleration limits of a calmed frame."] = 0.7
     reach: Annotated[int, "Frames solved beside those that touch or rush."] = 6

@@ -7,16 +7,17 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
+from scipy.interpolate import make_interp_spline
+from scipy.spatial.transform import Rotation, Slerp
 
 from nextscale_core.blas_lock import single_threaded
 from nextscale_core.exceptions import RetargetError
 from nextscale_core.motion.clip import MotionClip
-from nextscale_core.retarget.config import RETARGET, RetargetConfig
+from nextscale_core.retarget.config import RETARGET, RetargetConfig, Smoothness
 from nextscale_core.retarget.improvement import Improvement
 from nextscale_core.retarget.partial_body import for_moving_joints
-from nextscale_core.retarget.perframe import FrameSolver
 from nextscale_core.retarget.takeover import Joined, best_moment, joined
-from nextscale_core.retarget.targets import MAX_FRAMES, Targets, make_targets, start_poses
+from nextscale_core.retarget.targets import MAX_FRAMES, Goals, Targets, make_targets, start_poses
 from nextscale_core.retarget.trajectory_ik import TrajectorySolver
 from nextscale_core.robots.kinematics import Poses, kinematics_of
 from nextscale_core.robots.robot import Robot, RobotState
@@ -30,8 +31,8 @@ from nextscale_core.trajectory.time_parameterization import sample
 class Retargeter:
     """Maps human motion onto a robot.
 
-    Three stages: targets (`make_targets`), inverse kinematics (`FrameSolver`, then
-    `TrajectorySolver` on the whole clip) and time parameterization (`sample`).
+    Three stages: targets (`make_targets`), inverse kinematics (`TrajectorySolver`, coarse to fine
+    in time, then `Improvement`) and time parameterization (`sample`).
 
     Threads may share a retargeter; they wait for each other.
 
@@ -45,8 +46,10 @@ class Retargeter:
         self._kinematics = kinematics_of(robot)
         margin, solver = robot.profile.position_margin, config.inverse_kinematics
         lower, upper = robot.position_lower + margin, robot.position_upper - margin
-        self._frame_solver = FrameSolver(self._kinematics, lower, upper)
-        self._clip_solver = TrajectorySolver(self._kinematics, lower, upper, solver)
+        self._solver = TrajectorySolver(self._kinematics, lower, upper, solver)
+        # Far from the solution, joints that a step holds at their limits would stay there.
+        clipped = replace(solver, overshoot=np.inf)
+        self._coarse_solver = TrajectorySolver(self._kinematics, lower, upper, clipped)
         self._improvement = Improvement(robot, solver)
 
     def retarget(
@@ -150,22 +153,40 @@ class Retargeter:
             targets: What each keypoint should do.
             past: The state of the robot in the first frame; None: wherever the targets begin.
         """
-        config = self.config.inverse_kinematics
         with single_threaded():
-            posture = self.robot.nominal if past is None else past.state.positions
-            poses = self._frame_solver.solve(
-                targets,
-                start_poses(targets, posture),
-                steps=config.start_steps,
-                stride=config.start_stride,
-                enough=config.start_enough,
-            )
-            step = self._clip_solver.step
+            poses = self._coarse(targets, past)
+            step = self._solver.step
             if past is not None:
                 step = partial(step, reference=past.posture, pull=past.pull)
-            first = step(targets, poses, config.smoothness)
+            first = step(targets, poses, self.config.inverse_kinematics.smoothness)
             moved = np.abs(first.joints - poses.joints).max(1)
             return self._improvement.run(targets, first, moved, step)
+
+    def _coarse(self, targets: Targets, past: Joined | None) -> Poses:
+        """A first guess: every few frames solved as a clip of their own, and interpolated.
+
+        It starts from the human's pelvis, and the nominal or the measured posture.
+        """
+        config, frames = self.config.inverse_kinematics, np.arange(len(targets))
+        keys = np.unique(np.append(frames[:: config.start_stride], frames[-1]))
+        goals = Goals(targets.first, targets.second, targets.goal[keys], targets.weight[keys])
+        posture = self.robot.nominal if past is None else past.state.positions
+        start = start_poses(targets, posture)
+        poses = Poses(start.base[keys], start.rotation[keys], start.joints[keys])
+        share, smooth = config.start_smoothness, config.smoothness
+        smooth = Smoothness(share * smooth.base, share * smooth.turn, share * smooth.joints)
+        step = self._coarse_solver.step
+        if past is not None:
+            step = partial(step, reference=past.posture[keys], pull=past.pull[keys])
+        for _ in range(config.start_steps):
+            before, poses = poses, step(goals, poses, smooth)
+            if np.abs(poses.joints - before.joints).max() < config.start_enough:
+                break
+        turns = Slerp(keys, Rotation.from_matrix(poses.rotation))
+        base, joints = (
+            make_interp_spline(keys, track, k=1) for track in (poses.base, poses.joints)
+        )
+        return Poses(base(frames), turns(frames).as_matrix(), joints(frames))
 
     def _cycle(self, poses: Poses, fps: float, rounds: int) -> Cycle:
         """The part of a motion that repeats, if it can be repeated `rounds` times."""

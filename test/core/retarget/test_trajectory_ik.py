@@ -8,10 +8,10 @@ import pytest
 from core.conftest import random_clip, standing_clip, waving_clip
 from core.human_clips import squatting_clip
 from core.robots.test_kinematics import random_poses
+from nextscale_core.retarget import Retargeter
 from nextscale_core.retarget.banded_system import Band
 from nextscale_core.retarget.config import Smoothness
 from nextscale_core.retarget.normal_equations import NormalEquations
-from nextscale_core.retarget.perframe import FrameSolver
 from nextscale_core.retarget.targets import Targets, make_targets, start_poses
 from nextscale_core.retarget.trajectory_ik import TrajectorySolver, _second_difference_gradient
 from nextscale_core.robots import Robot
@@ -229,20 +229,14 @@ def test_a_step_comes_closer_to_the_targets(g1: Robot) -> None:
     assert costs[-1] < 0.05 * costs[0]
 
 
-def test_frame_by_frame_comes_close_to_the_targets(g1: Robot) -> None:
-    kinematics = kinematics_of(g1)
-    targets = make_targets(waving_clip(), kinematics)
-    start = start_poses(targets, g1.nominal)
-    solver = FrameSolver(kinematics, g1.position_lower, g1.position_upper)
-    assert cost(targets, g1, solver.solve(targets, start)) < 0.05 * cost(targets, g1, start)
-
-
 @pytest.mark.parametrize("seed", range(4))
-def test_both_solvers_keep_the_position_limits_whatever_the_motion(g1: Robot, seed: int) -> None:
+def test_both_steps_keep_the_position_limits_whatever_the_motion(
+    g1: Robot, retargeter: Retargeter, seed: int
+) -> None:
     kinematics = kinematics_of(g1)
     targets = make_targets(random_clip(seed), kinematics)
     lower, upper = g1.position_lower, g1.position_upper
-    poses = FrameSolver(kinematics, lower, upper).solve(targets, start_poses(targets, g1.nominal))
+    poses = retargeter._coarse(targets, None)
     assert (poses.joints >= lower).all() and (poses.joints <= upper).all()
     poses = TrajectorySolver(kinematics, lower, upper).step(targets, poses, Smoothness())
     assert (poses.joints >= lower).all() and (poses.joints <= upper).all()
@@ -300,13 +294,13 @@ def test_a_part_of_the_band_is_what_is_left_when_the_rest_stays() -> None:
     np.testing.assert_allclose(band.at(chosen).solve(gradient).reshape(-1), expected, atol=1e-10)
 
 
-def test_frames_between_solved_ones_are_interpolated(g1: Robot) -> None:
-    kinematics = kinematics_of(g1)
-    targets = make_targets(waving_clip(), kinematics)
+def test_a_first_guess_solves_every_fourth_frame_and_interpolates_the_others(
+    g1: Robot, retargeter: Retargeter
+) -> None:
+    targets = make_targets(waving_clip(), kinematics_of(g1))
     start = start_poses(targets, g1.nominal)
-    solver = FrameSolver(kinematics, g1.position_lower, g1.position_upper)
-    poses = solver.solve(targets, start, stride=4)
+    poses = retargeter._coarse(targets, None)
     assert len(poses) == len(targets)
     np.testing.assert_allclose(poses.joints[2], (poses.joints[0] + poses.joints[4]) / 2)
     np.testing.assert_allclose(poses.base[3], (poses.base[0] + 3 * poses.base[4]) / 4)
-    assert cost(targets, g1, poses) < 0.1 * cost(targets, g1, start)
+    assert cost(targets, g1, poses) < 0.05 * cost(targets, g1, start)
