@@ -85,11 +85,12 @@ def joined(
     cut = _from(targets, first)
     if state.base_quaternion is not None:
         measured = Rotation.from_quat(state.base_quaternion).as_matrix()
-        cut = _turned(cut, float(yaw(measured) - yaw(cut.rotation[0])))
+        turn, centre = about_z(yaw(measured) - yaw(cut.rotation[0])), cut.base[0] * [1.0, 1.0, 0.0]
+        cut = _moved(cut, turn, centre - turn @ centre)
     here, state = _with_base(state, kinematics, cut.base[0], cut.rotation[0])
     points = kinematics.points(here)[0]
     standing = (cut.feet.stance[0] > takeover.stance) & _on_floor(kinematics, points, takeover)
-    cut = _shifted(cut, _offset(cut, kinematics, points, here, standing))
+    cut = _moved(cut, np.eye(3), _offset(cut, kinematics, points, here, standing))
     speed, twist = _point_speeds(kinematics, state, here, standing)
     times = np.arange(len(cut)) / cut.fps
     gap = cut.residual(points, 0)
@@ -197,41 +198,24 @@ def _from(targets: Targets, first: int) -> Targets:
     )
 
 
-def _turned(targets: Targets, angle: float) -> Targets:
-    """The same, turned about the vertical through the first base [rad]."""
-    turn = about_z(angle)
-    centre = targets.base[0] * [1.0, 1.0, 0.0]
-    world = targets.second < 0
-    goal = targets.goal @ turn.T
-    goal[:, world] = (targets.goal[:, world] - centre) @ turn.T + centre
+def _moved(targets: Targets, turn: np.ndarray, shift: np.ndarray) -> Targets:
+    """The same for a human elsewhere: every point p of the world goes to turn p + shift."""
+    goal, world = targets.goal @ turn.T, targets.second < 0
+    goal[:, world] += shift
     feet, body = targets.feet, targets.body
     return replace(
         targets,
         goal=goal,
-        base=(targets.base - centre) @ turn.T + centre,
+        base=targets.base @ turn.T + shift,
         rotation=turn @ targets.rotation,
-        feet=FootPlan((feet.ankle - centre) @ turn.T + centre, turn @ feet.rotation, feet.stance),
+        feet=FootPlan(feet.ankle @ turn.T + shift, turn @ feet.rotation, feet.stance),
         body=Body(
-            (body.joints - centre) @ turn.T + centre,
+            body.joints @ turn.T + shift,
             turn @ body.pelvis,
             turn @ body.torso,
             turn @ body.feet,
             {name: track @ turn.T for name, track in body.bones.items()},
         ),
-    )
-
-
-def _shifted(targets: Targets, by: np.ndarray) -> Targets:
-    """The same, shifted along the floor by (3,) [m]."""
-    goal = targets.goal.copy()
-    goal[:, targets.second < 0] += by
-    feet, body = targets.feet, targets.body
-    return replace(
-        targets,
-        goal=goal,
-        base=targets.base + by,
-        feet=replace(feet, ankle=feet.ankle + by),
-        body=replace(body, joints=body.joints + by),
     )
 
 
