@@ -9,7 +9,7 @@ import numpy as np
 
 from nextscale_core import RobotTrajectory, SafetyGate, load_robot
 
-amplitude = float(sys.argv[1])
+amplitude = float(sys.argv[1]) if len(sys.argv) > 1 else 0.4
 robot = load_robot("g1")
 elbow = robot.joint_names.index("right_elbow_joint")
 times = np.linspace(0.0, 2.0, 101)

@@ -21,5 +21,5 @@ while not (publisher.get_subscription_count() and node.count_publishers("motion_
 publisher.publish(String(data=sys.argv[1]))
 while not any(report.text == sys.argv[1] for report in reports):
     rclpy.spin_once(node, timeout_sec=1.0)
-print(f"{reports[-1].outcome}: {reports[-1].message}")
+print(reports[-1].message)
 rclpy.shutdown()

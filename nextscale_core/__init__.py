@@ -46,6 +46,10 @@ _PUBLIC = {
 }
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> Any:
     """Import on demand: torch and pinocchio take seconds, and few programs need both."""
     if name in _PUBLIC:

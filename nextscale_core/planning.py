@@ -27,15 +27,18 @@ class MotionPlanner:
     """A robot with its retargeter and safety gate, for many motions.
 
     Args:
-        robot: The robot.
+        robot: The robot, or the name of one.
         rate: Trajectory points per second [Hz].
+
+    Raises:
+        RobotError: unknown robot.
     """
 
-    def __init__(self, robot: Robot, rate: float = RATE) -> None:
-        self.robot = robot
+    def __init__(self, robot: Robot | str, rate: float = RATE) -> None:
+        self.robot = load_robot(robot) if isinstance(robot, str) else robot
         self._rate = rate
-        self._retargeter = Retargeter(robot)
-        self._gate = SafetyGate(robot)
+        self._retargeter = Retargeter(self.robot)
+        self._gate = SafetyGate(self.robot)
 
     def plan(
         self,
@@ -83,7 +86,7 @@ class MotionPlanner:
 
 def plan(
     text: str,
-    robot: str | Robot = "g1",
+    robot: str | Path | Robot = "g1",
     *,
     model: str | Path | MotionPipeline = "moscale-cmu",
     device: str = "cpu",
@@ -114,8 +117,8 @@ def plan(
         UnsafeTrajectoryError: the gate refused it; the error has the report.
         NextscaleError: the sentence, an option, the robot or the model cannot be used.
     """
-    if isinstance(robot, str):
-        robot = load_robot(robot, profile, joints)
+    if isinstance(robot, str | Path):
+        robot = load_robot(str(robot), profile, joints)
     if isinstance(model, str | Path):
         from nextscale_core.pipeline import MotionPipeline
 

@@ -25,9 +25,9 @@ ANSWERS = ("bag_replay",)
 
 def main() -> None:
     """Run the node or module named by the first argument."""
-    if len(sys.argv) < 2:
-        sys.exit("usage: python -m nextscale_ros NODE [ARGUMENTS], such as generate_node")
-    name = sys.argv.pop(1)
+    name = sys.argv.pop(1) if len(sys.argv) > 1 else ""
+    if name not in NODES and "." not in name:
+        sys.exit(f"usage: python -m nextscale_ros NODE [ARGUMENTS]; NODE is {', '.join(NODES)}")
     status = 130 if name in ANSWERS else 0
     for number in (signal.SIGINT, signal.SIGTERM):
         # Nothing has been started yet that would have to be stopped.

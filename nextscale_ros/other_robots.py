@@ -30,6 +30,9 @@ PROBE = 2.0
 GONE = 25.0
 """Maximum wait for a silent publisher; DDS lists those of a killed process for 20 s [s]."""
 
+_NAMED = 1.0
+"""Maximum time to wait for the name of a node that was found without one [s]."""
+
 _UNKNOWN = "a node of unknown name"
 
 
@@ -75,7 +78,9 @@ class OtherRobots:
         # The graph lists the node a moment after its first message.
         named = found and _UNKNOWN not in found
         if (self._received and (named or passed > LOOK)) or (found and passed > GONE):
-            raise OtherRobotError(found or f"{_UNKNOWN} publishes {self._states}")
+            raise OtherRobotError(
+                self._named(found, own=0) or f"{_UNKNOWN} publishes {self._states}"
+            )
         if found and passed > LOOK and not self._warned:
             self._warned = True
             self._node.get_logger().warning(
@@ -93,7 +98,15 @@ class OtherRobots:
             OtherRobotError: another robot is present.
         """
         if found := self._found(own=1):
-            raise OtherRobotError(found)
+            raise OtherRobotError(self._named(found, own=1))
+
+    def _named(self, found: str, own: int) -> str:
+        """What was found, with the name of the node if it becomes known within a moment."""
+        deadline = time.monotonic() + _NAMED
+        while _UNKNOWN in found and time.monotonic() < deadline:
+            time.sleep(0.05)
+            found = self._found(own) or found
+        return found
 
     def _found(self, own: int) -> str:
         """Other publishers or servers, in a sentence; `own` is the number of own publishers."""

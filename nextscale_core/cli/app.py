@@ -62,7 +62,8 @@ class _OneLineErrors(TyperGroup):
                 return super().invoke(ctx)
         except _UsageError as error:
             command = error.ctx.command_path if error.ctx else "nextscale"
-            _complain(f"{error.format_message()} (see '{command} --help')")
+            message = error.format_message() or "Missing command."
+            _complain(f"{message} (see '{command} --help')")
             raise typer.Exit(BAD_INPUT) from error
         except NextscaleError as error:
             if ctx.params.get("debug"):

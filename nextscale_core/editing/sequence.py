@@ -15,8 +15,8 @@ from nextscale_core.motion.skeleton import FPS, MAX_SECONDS, MIN_SECONDS
 from nextscale_core.stopwatch import Run
 from nextscale_core.text.validation import validate_sentence
 
-Script = Sequence[tuple[str, float | None]]
-"""Sentences and the length of each [s]; None for that of the options, else the model's choice."""
+Script = Sequence[str | tuple[str, float | None]]
+"""Sentences, with or without the length of each [s]; None for that of the options or the model."""
 
 _MIN_OVERLAP, _MAX_OVERLAP = 0.2, 4.0
 
@@ -44,11 +44,14 @@ def _checked(
         raise ConfigError(
             f"overlap must be from {_MIN_OVERLAP:g} to {_MAX_OVERLAP:g} s, got {overlap:g}"
         )
+    if isinstance(script, str):
+        raise ConfigError("a sequence is a list of sentences, got one sentence")
     if not script:
         raise ConfigError("a sequence needs at least one sentence")
     longest = MAX_SECONDS - overlap
     out = []
-    for number, (text, own) in enumerate(script, start=1):
+    for number, entry in enumerate(script, start=1):
+        text, own = (entry, None) if isinstance(entry, str) else entry
         seconds = default if own is None else own
         if seconds is not None and not MIN_SECONDS <= seconds <= longest + 1e-6:
             raise ConfigError(
@@ -61,7 +64,7 @@ def _checked(
 
 def _pieces(
     model: TextToMotion,
-    sentences: Script,
+    sentences: Sequence[tuple[str, float | None]],
     options: GenerationOptions,
     run: Run,
     overlap: float,

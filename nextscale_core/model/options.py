@@ -55,6 +55,11 @@ def merge_options(
     Raises:
         ConfigError: an unknown field (the message lists the known ones), or a value out of range.
     """
+    if options is not None and not isinstance(options, GenerationOptions):
+        raise ConfigError(
+            f"options must be GenerationOptions, got {options!r}; give single options by name, "
+            "such as seed=1"
+        )
     known = [field.name for field in fields(GenerationOptions)]
     unknown = sorted(set(changes) - set(known))
     if unknown:

@@ -189,7 +189,7 @@ def record(
 
 def main() -> None:
     """Entry point of `ros2 run nextscale_ros bag_recorder`."""
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.command()(record)
     # ROS parses its own arguments.
     app(args=remove_ros_args(sys.argv)[1:], prog_name="bag_recorder")

@@ -204,7 +204,7 @@ def _plain(text: str) -> str:
 
 def main() -> None:
     """Entry point of `python -m nextscale_ros bag_replay`."""
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.command()(replay)
     app(args=sys.argv[1:], prog_name="bag_replay")
 

@@ -140,4 +140,6 @@ def started(process: Process, options: Options, file: Path) -> Child:
 
 def main() -> None:
     """Entry point of `nextscale-ros`."""
-    typer.run(bring_up)
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.command()(bring_up)
+    app()

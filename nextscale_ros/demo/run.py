@@ -295,4 +295,6 @@ def _file_name(text: str) -> str:
 
 def main() -> None:
     """Entry point of `nextscale-demo`."""
-    typer.run(demo)
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.command()(demo)
+    app()

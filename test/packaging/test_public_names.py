@@ -53,3 +53,24 @@ def test_without_the_laboratory_its_commands_say_how_to_install_it(
     assert result.exit_code == cli.BAD_INPUT
     assert "pip install ./nextscale_lab" in result.output
     assert "train" in CliRunner().invoke(app, ["--help"]).output
+
+
+def test_tab_completion_shows_the_public_names() -> None:
+    assert set(PUBLIC) | {"plan", "MotionPlanner"} <= set(dir(nextscale_core))
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["nosuch"]])
+def test_an_unknown_executable_is_answered_with_those_that_exist(arguments: list[str]) -> None:
+    command = [sys.executable, "-m", "nextscale_ros", *arguments]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert answer.returncode == 1
+    assert "generate_node" in answer.stderr and "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize("program", ["demo", "bringup"])
+def test_units_stay_in_the_help_of_programs(program: str) -> None:
+    pytest.importorskip("rclpy", reason="needs ROS 2")
+    command = [sys.executable, "-m", f"nextscale_ros.{program}", "--help"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0
+    assert "[s]" in answer.stdout or program == "bringup"

@@ -10,6 +10,7 @@ import pytest
 
 from core.editing.sway import sway
 from nextscale_core.exceptions import ConfigError, GenerationCancelled, InvalidTextError
+from nextscale_core.pipeline import MotionPipeline
 from nextscale_core.stopwatch import Run
 
 SCRIPT = [("a person walks forward", 2.0), ("a person waves", 1.5), ("someone squats", 3.0)]
@@ -115,3 +116,16 @@ def test_the_trained_model_stays_on_the_floor_and_goes_on_from_where_it_was(trai
     assert max(floors) - min(floors) < 0.03
     step = np.linalg.norm(np.diff(joints, axis=0), axis=-1) * 20.0
     assert step[59::60].max() < 2.0 * np.percentile(step, 99)
+
+
+def test_a_script_may_be_plain_sentences_but_not_one(pipeline: MotionPipeline) -> None:
+    plain = pipeline.sequence(["a person walks", "a person waves"], seed=1)
+    pairs = pipeline.sequence([("a person walks", None), ("a person waves", None)], seed=1)
+    assert np.array_equal(plain.joints, pairs.joints)
+    with pytest.raises(ConfigError, match="a list of sentences"):
+        pipeline.sequence("a person walks", seed=1)
+
+
+def test_options_by_position_are_refused_with_what_is_right(pipeline: MotionPipeline) -> None:
+    with pytest.raises(ConfigError, match=r"by name.*seed=1"):
+        pipeline.generate("a person walks", 1)  # type: ignore[arg-type]

@@ -100,7 +100,9 @@ def test_a_second_mock_robot_does_not_start_and_the_first_goes_on(graph: Graph) 
     recorder.wait(lambda: bool(received), START, "the mock robot", first.check)
     second = mock(graph, "twice")
     assert ended(second) == 1
-    assert "/twice/mock_robot publishes /twice/joint_states" in second.tail()
+    # Whichever of the two it discovers first.
+    found = ("publishes /twice/joint_states", "action /twice/joint_trajectory_controller/")
+    assert "/twice/mock_robot" in second.tail() and any(it in second.tail() for it in found)
     received.clear()
     recorder.wait(lambda: len(received) > 20, REPLY, "the first mock robot", first.check)
 
