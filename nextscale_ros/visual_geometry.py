@@ -1,4 +1,4 @@
-"""Visual geometry of a URDF for RViz: upright COLLADA meshes, and shapes where there are none."""
+"""Visual geometry of a URDF for RViz: upright COLLADA meshes; shapes for a URDF without any."""
 
 from __future__ import annotations
 

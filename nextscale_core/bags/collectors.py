@@ -182,7 +182,7 @@ class JointCollector:
         """The collected messages.
 
         Raises:
-            BagError: there are none; the message states the reason.
+            BagError: no joint states can be used; the message states the reason.
         """
         streams = [layout for layout in self._layouts.values() if len(layout.rows)]
         if streams:

@@ -199,7 +199,7 @@ def with_side_files(file: Path, temporary: Callable[[], Path]) -> Path:
         temporary: Returns the folder for a copy.
 
     Returns:
-        The file itself if there are none, else the copy.
+        The file itself where it has no such side files, else the copy.
 
     Raises:
         BagError: it is not a database, or there is no space for the copy.

@@ -199,7 +199,7 @@ def retime(
             exceeded; returns whether the path is to be played slower.
 
     Returns:
-        Samples inside the limits, or None where there are none.
+        Samples inside the limits, or None where no round gives them.
     """
     for attempt in range(rounds):
         samples = play(scaling.pace())

@@ -25,7 +25,7 @@ _SIDE_WORDS = {
     },
 }  # fmt: skip
 _SIDE_SIGNS = {"left": "\u5de6", "right": "\u53f3"}  # Japanese and Chinese
-# Words of twist bones, tips and controls, which are none of the 22 joints.
+# Words of twist bones, tips and controls, which are not among the 22 joints.
 _OTHER_WORDS = {
     "twist", "roll", "end", "nub", "tip", "top", "site", "effector", "ik", "pole", "target",
     "ctrl", "control", "helper", "adjust", "jiggle", "physics", "weapon", "prop",
