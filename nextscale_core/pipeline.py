@@ -23,6 +23,7 @@ from nextscale_core.exceptions import (
 )
 from nextscale_core.model.checkpoint import (
     check_checksums,
+    existing_device,
     load_part,
     model_name,
     read_json,
@@ -89,10 +90,10 @@ class MotionPipeline:
 
         Raises:
             ModelLoadError: no such model, or its files are missing, altered or inconsistent.
+            ConfigError: no such device; the message lists those of this machine.
         """
-        folder = _model_folder(name_or_path)
+        folder, where = _model_folder(name_or_path), existing_device(device)
         try:
-            where = torch.device(device)
             check_checksums(folder)
             tokenizer = load_part(TemporalTokenizer, folder / "tokenizer").to(where)
             generator = load_part(MoScale, folder / "generator").to(where)

@@ -12,7 +12,12 @@ from nextscale_core.exceptions import ConfigError
 from nextscale_core.motion.skeleton import MAX_SECONDS, MIN_SECONDS
 
 _MAX_SEED = 2**63 - 1
-MAX_GUIDANCE, MAX_STEPS = 30.0, 100
+
+MAX_GUIDANCE = 20.0
+"""Maximum strength of the text."""
+
+MAX_STEPS = 50
+"""Maximum number of passes for one scale."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,7 @@ class GenerationOptions:
     Attributes:
         seed: 0 to 2^63 - 1; the same seed gives the same motion on the same machine.
         seconds: Duration, 1 to 9.8 s; None lets the model choose from the sentence.
-        guidance: Strength of the text, 0 to 30; None for the model's default.
+        guidance: Strength of the text, 0 to 20; None for the model's default.
         steps: Passes per scale, for example (6, 5, 4, 2, 1); None for the model's default.
 
     Raises:

@@ -159,11 +159,11 @@ def load_robot(
         path = profile or resource(f"config/robots/{name_or_urdf}.yaml")
         return _load_known(str(path), _mtime(Path(path)), joints)
     urdf = Path(name_or_urdf)
-    is_file = _is_file(urdf)
-    if urdf.suffix.lower() in (".yaml", ".yml") and is_file and profile is None:
+    exists = is_file(urdf)
+    if urdf.suffix.lower() in (".yaml", ".yml") and exists and profile is None:
         return _load_known(str(urdf.resolve()), _mtime(urdf), joints)
-    if urdf.suffix.lower() in (".urdf", ".xml") or is_file:
-        if not is_file:
+    if urdf.suffix.lower() in (".urdf", ".xml") or exists:
+        if not exists:
             raise RobotError(f"no URDF file {name_or_urdf}")
         if profile is None:
             raise RobotError(
@@ -171,10 +171,16 @@ def load_robot(
                 f"'nextscale robots draft {name_or_urdf}' writes a first one"
             )
         return build_robot(urdf, _chosen(read_profile(profile), joints), package_roots(urdf))
-    raise RobotError(f"unknown robot {name_or_urdf!r}; known: {', '.join(list_robots())}")
+    raise unknown_robot(name_or_urdf)
 
 
-def _is_file(path: Path) -> bool:
+def unknown_robot(name: str) -> RobotError:
+    """The error for a name that is neither a file nor a packaged robot."""
+    return RobotError(f"unknown robot {name!r}; known: {', '.join(list_robots())}")
+
+
+def is_file(path: Path) -> bool:
+    """Whether a file exists; False for a name that no file can have."""
     try:
         return path.is_file()
     except OSError:  # such as a name that is too long

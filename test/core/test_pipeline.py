@@ -172,6 +172,12 @@ def test_an_unknown_model_is_named(tmp_path):
         MotionPipeline.from_pretrained(tmp_path)
 
 
+@pytest.mark.parametrize("device", ["cuda:99", "tpu", "cpu:x", ""])
+def test_a_device_that_is_not_there_is_refused_with_those_that_are(device):
+    with pytest.raises(ConfigError, match="there is cpu"):
+        MotionPipeline.from_pretrained(device=device)
+
+
 @pytest.mark.parametrize("part", ["tokenizer", "generator"])
 def test_cut_or_foreign_weights_are_refused(pipeline, tmp_path, part):
     pipeline.save_pretrained(tmp_path)
