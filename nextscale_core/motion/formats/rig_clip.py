@@ -1,4 +1,4 @@
-"""Motion of a file's rig brought onto the 22 joints, whatever the format that the rig comes from."""
+"""Motion of a rig brought onto the 22 joints, whatever the format of its file."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def rig_clip(
     options: ReadOptions,
     joint_map: dict[str, str] | None = None,
 ) -> MotionClip:
-    """The motion of the 22 joints at 20 fps.
+    """The motion of the 22 joints at 20 fps, or at the file's rate if the options keep it.
 
     Joints that a rig lacks are filled in: the spine along the file's own spine, collars between
     neck and shoulders, toes ahead of the ankles.
@@ -99,13 +99,14 @@ def rig_clip(
         body[..., 2] -= body[..., 2].min()
     fps = options.fps or file.fps
     source = "as given" if options.fps else "as the file states" if file.states_rate else "assumed"
-    change = "" if abs(fps - FPS) < 0.01 else f", resampled to {FPS:g}"
+    rate = fps if options.keep_rate or abs(fps - FPS) < 0.01 else FPS
+    change = "" if rate == fps else f", resampled to {FPS:g}"
     notes = [ReadNote("rate", f"{round(fps, 2):g} frames per second {source}{change}")]
     notes += [*file.notes, *world_notes]
     if match.guessed:
         found = [f"{name} = {tree.names[match.joints[name]]!r}" for name in match.guessed]
         notes.append(ReadNote("joints", f"found by the bones: {', '.join(found)}"))
-    return MotionClip(resample(body, fps, FPS), FPS, notes=tuple(notes))
+    return MotionClip(resample(body, fps, rate), rate, notes=tuple(notes))
 
 
 def _onto_22_joints(match: RigMatch, positions: np.ndarray) -> np.ndarray:
