@@ -10,10 +10,55 @@ from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.formats.bvh import read_bvh, write_bvh
 from nextscale_core.motion.formats.humanml3d import read_humanml3d_array
 from nextscale_core.motion.formats.npz import read_motion_npz, write_motion_npz
+from nextscale_core.motion.formats.registry import MotionFormat, with_arrays
 from nextscale_core.motion.reading import DEFAULT_OPTIONS, ReadOptions
 
 _READERS = {".npz": read_motion_npz, ".bvh": read_bvh, ".npy": read_humanml3d_array}
 _WRITERS = {".npz": write_motion_npz, ".bvh": write_bvh}
+
+HUMAN_FORMATS = (
+    MotionFormat(
+        name="human-npz",
+        subject="human",
+        suffix=".npz",
+        content="22 joints of nextscale",
+        order="SMPL",
+        read=read_motion_npz,
+        write=write_motion_npz,
+        fits=with_arrays("joints"),
+    ),
+    MotionFormat(
+        name="kimodo-npz",
+        subject="human",
+        suffix=".npz",
+        content="joints of Kimodo",
+        order="SMPL",
+        fps=30.0,
+        states_fps=False,
+        read=read_motion_npz,
+        fits=with_arrays("posed_joints"),
+    ),
+    MotionFormat(
+        name="humanml3d-npy",
+        subject="human",
+        suffix=".npy",
+        content="22 joints or 263 features of HumanML3D",
+        order="SMPL",
+        fps=20.0,
+        states_fps=False,
+        read=read_humanml3d_array,
+    ),
+    MotionFormat(
+        name="bvh",
+        subject="human",
+        suffix=".bvh",
+        content="any hierarchy with two legs, two arms and a head",
+        order="named",
+        read=read_bvh,
+        write=write_bvh,
+    ),
+)
+"""Formats of human motion, in the order of `nextscale formats`."""
 
 
 def read_motion(path: str | Path, options: ReadOptions = DEFAULT_OPTIONS) -> MotionClip:
