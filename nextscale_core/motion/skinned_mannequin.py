@@ -67,8 +67,12 @@ def skinned_mannequin(clip: MotionClip) -> SkinnedMannequin:
         for joint in range(NUM_JOINTS)
     ]
     return SkinnedMannequin(
-        rest[0],
-        *(np.concatenate(part) for part in (vertices, normals, triangles, colors, joints)),
-        skeleton,
-        np.stack(quaternions, axis=1),
+        rest=rest[0],
+        vertices=np.concatenate(vertices),
+        normals=np.concatenate(normals),
+        triangles=np.concatenate(triangles),
+        colors=np.concatenate(colors),
+        joints=np.concatenate(joints),
+        skeleton=skeleton,
+        quaternions=np.stack(quaternions, axis=1),
     )

@@ -44,7 +44,7 @@ def write_glb(clip: MotionClip, path: Path) -> None:
     for joint, parent in enumerate(PARENTS[1:], start=1):
         nodes[parent].setdefault("children", []).append(joint)
     nodes.append({"name": "body", "mesh": 0, "skin": 0})
-    nodes.append({"name": "mannequin", "children": [0, _MESH_NODE]})
+    nodes.append({"name": "mannequin", "children": [0]})
 
     bind = np.tile(np.eye(4), (NUM_JOINTS, 1, 1))
     bind[:, :3, 3] = -rest
@@ -78,7 +78,7 @@ def write_glb(clip: MotionClip, path: Path) -> None:
     tree = {
         "asset": {"version": "2.0", "generator": "nextscale", "extras": {"text": clip.text}},
         "scene": 0,
-        "scenes": [{"nodes": [_ROOT_NODE]}],
+        "scenes": [{"nodes": [_ROOT_NODE, _MESH_NODE]}],
         "nodes": nodes,
         "meshes": [
             {

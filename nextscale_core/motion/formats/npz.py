@@ -35,7 +35,9 @@ _OTHER_SKELETONS = {
     34: "Kimodo's G1, a robot: read its CSV file",
     77: "SOMA",
 }
-_POSE_PARAMETERS = {*POSE_KEYS, *ROOT_KEYS, *BODY_KEYS}
+POSE_PARAMETERS = frozenset((*POSE_KEYS, *ROOT_KEYS, *BODY_KEYS))
+"""Names of arrays of body parameters."""
+
 _ROBOT_KEYS = {"joint_names", "joint_pos", "body_pos_w", "qpos", "dof_pos", "dof", "ref_dof_pos"}
 
 _RIGHT = f"right is (T, {NUM_JOINTS}, 3): frames, joints in SMPL's order, x y z"
@@ -72,7 +74,7 @@ def read_motion_npz(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> Motio
     """
     arrays = read_npz(path, ())
     layout = next((layout for layout in _LAYOUTS if layout.joints in arrays), None)
-    if layout is None and _POSE_PARAMETERS & arrays.keys() and not _ROBOT_KEYS & arrays.keys():
+    if layout is None and POSE_PARAMETERS & arrays.keys() and not _ROBOT_KEYS & arrays.keys():
         return smpl_clip(path, arrays, options)
     if layout is None:
         raise MotionFileError(
