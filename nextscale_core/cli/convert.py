@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -76,6 +77,8 @@ def convert(
         raise RobotError("--profile needs --robot")
     known = None if from_ is None else find_format(from_, FORMATS)
     human_options = read_options(up, unit, fps, joint_map)
+    # Robots are moved at the 20 frames per second of the models.
+    human_options = replace(human_options, keep_rate=written.subject == "human")
     origin = None if source_robot is None else load_robot(source_robot)
     robot_options = RobotReadOptions(origin, fps, quaternion)
     with working(f"reading {source.name}"):

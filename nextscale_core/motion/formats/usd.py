@@ -175,6 +175,15 @@ def read_usd(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> MotionClip:
         raise MotionFileError(f"{path}: {error}") from error
 
 
+def require_usd() -> None:
+    """Check that the extra 'usd' is installed.
+
+    Raises:
+        MotionFileError: it is not.
+    """
+    _usd()
+
+
 def _usd() -> tuple[Any, ...]:
     """Modules of usd-core."""
     try:
