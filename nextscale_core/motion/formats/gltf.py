@@ -23,6 +23,7 @@ _FRAME = FileFrame("y", certain=False, unit=1.0, floor_at_zero=False, has_forwar
 _PATHS = ("translation", "rotation", "scale")
 _MAX_FPS = 1000.0
 _MAX_JOINTS = 2000
+_SAME_TIME = 1e-4  # [s]
 _MAX_TRANSFORMS = 4_000_000  # nodes times frames
 _VRM = {
     "hips": "pelvis", "spine": "spine1", "chest": "spine2", "upperChest": "spine3",
@@ -168,12 +169,14 @@ def _sampled(
     keys: np.ndarray, values: np.ndarray, mode: str, times: np.ndarray, *, turns: bool
 ) -> np.ndarray:
     """(T, 3 or 4) values at (T,) times; constant before the first key and after the last."""
-    at = np.clip(np.searchsorted(keys, times, side="right") - 1, 0, max(len(keys) - 2, 0))
+    # Keys are single floats: one at a time of a frame counts for that frame.
+    at = np.searchsorted(keys, times + _SAME_TIME, side="right") - 1
+    if mode == "STEP":
+        return np.asarray(values[np.maximum(at, 0)])
+    at = np.clip(at, 0, max(len(keys) - 2, 0))
     after = np.minimum(at + 1, len(keys) - 1)
     span = np.maximum(keys[after] - keys[at], 1e-9)
     share = np.clip((times - keys[at]) / span, 0.0, 1.0)[:, None]
-    if mode == "STEP":
-        return np.asarray(values[np.where(share[:, 0] >= 1.0, after, at)])
     if mode == "CUBICSPLINE":
         s, h = share, span[:, None]
         return np.asarray(

@@ -134,6 +134,12 @@ def read_usd(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> MotionClip:
     samples = query.GetAnimQuery().GetJointTransformTimeSamples()
     if not samples:
         raise MotionFileError(f"{path}: {query.GetAnimQuery().GetPrim().GetPath()} has no samples")
+    # Without one of its attributes a query gives the rest pose in every frame, and no error.
+    if not query.GetAnimQuery().ComputeJointLocalTransforms(Usd.TimeCode(samples[0])):
+        raise MotionFileError(
+            f"{path}: {query.GetAnimQuery().GetPrim().GetPath()} needs translations, rotations "
+            "and scales"
+        )
     ratio = stage.GetTimeCodesPerSecond()
     step = float(np.median(np.diff(samples))) if len(samples) > 1 else ratio / FPS
     fps = min(max(ratio / step, 1.0), _MAX_FPS) if ratio > 0.0 and step > 0.0 else FPS
@@ -145,14 +151,9 @@ def read_usd(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> MotionClip:
     for frame in range(frames):
         code = Usd.TimeCode(samples[0] + frame / fps * ratio)
         local = query.ComputeJointSkelTransforms(code)
-        if len(local) != len(paths):
-            raise MotionFileError(
-                f"{path}: {prim.GetPath()}: its animation needs translations, rotations and scales"
-            )
         transforms.SetTime(code)
         world = np.array(transforms.GetLocalToWorldTransform(prim))
-        moved = np.array(local)[:, 3, :3] @ world[:3, :3] + world[3, :3]
-        positions[frame] = moved
+        positions[frame] = np.array(local)[:, 3, :3] @ world[:3, :3] + world[3, :3]
     rest = query.ComputeJointSkelTransforms(Usd.TimeCode.Default(), atRest=True)
     at_rest = np.array(rest)[:, 3, :3] @ world[:3, :3] + world[3, :3] if len(rest) else None
     up = str(UsdGeom.GetStageUpAxis(stage)).lower()
