@@ -139,7 +139,7 @@ def read_numbers(path: Path, width: int, *, header: bool = False) -> np.ndarray:
             that is not a number; the message names the line.
     """
     rows: list[list[float]] = []
-    for number, cells in enumerate(csv.reader(io.StringIO(_text(path))), start=1):
+    for number, cells in enumerate(csv.reader(io.StringIO(read_text(path))), start=1):
         if (header and number == 1) or not any(cell.strip() for cell in cells):
             continue
         if len(cells) != width:
@@ -162,7 +162,12 @@ def write_numbers(path: Path, rows: np.ndarray, names: Sequence[str] = ()) -> No
         np.savetxt(stream, rows, "%.9g", delimiter=",", header=header, comments="")
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """Text of a UTF-8 file.
+
+    Raises:
+        MotionFileError: the file cannot be read, is too large or not UTF-8.
+    """
     try:
         if path.stat().st_size > MAX_BYTES // 8:
             raise MotionFileError(f"{path} is larger than {MAX_BYTES // 8} bytes")

@@ -7,6 +7,7 @@ the lowest point of the body lies on the floor and does not slide.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,25 @@ def require_order(path: Path, motion: RobotMotion, order: Quaternion) -> None:
             f"{path}: the root's quaternion is not {order}: read so, the feet do not stand on the "
             f"floor; read as {shown} they do"
         )
+
+
+def by_evidence(
+    read: Callable[[Quaternion], RobotMotion], usual: Quaternion, given: Quaternion | None
+) -> RobotMotion:
+    """A motion read in the given order, else in the one that its feet show, else as usual.
+
+    Args:
+        read: Reads the motion in an order.
+        usual: Order of the format.
+        given: Order that is known; None: the motion decides, and a note states where it is not
+            the usual one.
+    """
+    motion = read(given or usual)
+    shown = usual if given is not None else shown_order(motion, usual)
+    if shown in (None, usual):
+        return motion
+    note = f"the root's quaternion is {shown}, not {usual} as usual: only so do the feet stand"
+    return read(shown).noted(note)
 
 
 def _fault(motion: RobotMotion, root_quaternion: np.ndarray) -> float:

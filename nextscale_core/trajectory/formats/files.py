@@ -19,7 +19,23 @@ from nextscale_core.trajectory.formats.csv_files import (
     write_bones_csv,
     write_g1_csv,
 )
+from nextscale_core.trajectory.formats.gmr import read_gmr, read_twist2, write_gmr, write_twist2
+from nextscale_core.trajectory.formats.qpos_npz import (
+    HOLOSOMA_FPS,
+    read_holosoma_npz,
+    read_qpos_npz,
+    write_holosoma_npz,
+    write_qpos_npz,
+)
 from nextscale_core.trajectory.formats.robot_motion import RobotMotion, RobotReadOptions
+from nextscale_core.trajectory.formats.sonic import is_sonic, read_sonic, write_sonic
+from nextscale_core.trajectory.formats.tracker_npz import (
+    TRACKER_FPS,
+    read_holomotion_npz,
+    read_tracker_npz,
+    write_holomotion_npz,
+    write_tracker_npz,
+)
 
 
 def read_robot_npz(path: Path, options: RobotReadOptions) -> RobotMotion:
@@ -48,6 +64,7 @@ def write_robot_npz(motion: RobotMotion, path: Path) -> None:
     write_trajectory(motion.trajectory, path)
 
 
+_tracker = with_arrays("joint_pos", "body_pos_w", "body_quat_w", without=("joint_names",))
 _TRAJECTORY = ("positions", "velocities", "time_from_start", "joint_names")
 
 ROBOT_FORMATS = (
@@ -100,6 +117,99 @@ ROBOT_FORMATS = (
         read=read_bones_csv,
         write=write_bones_csv,
         fits=has_header,
+    ),
+    MotionFormat(
+        name="mjlab-npz",
+        subject="robot",
+        suffix=".npz",
+        content="joints and bodies of the G1 for trackers of mjlab",
+        quaternion="wxyz",
+        order="MuJoCo",
+        fps=TRACKER_FPS,
+        read=partial(read_tracker_npz, order="depth"),
+        write=partial(write_tracker_npz, order="depth"),
+        fits=_tracker,
+    ),
+    MotionFormat(
+        name="beyondmimic-npz",
+        subject="robot",
+        suffix=".npz",
+        content="joints and bodies of the G1 for BeyondMimic and TextOp",
+        quaternion="wxyz",
+        order="Isaac Lab",
+        fps=TRACKER_FPS,
+        read=partial(read_tracker_npz, order="breadth"),
+        write=partial(write_tracker_npz, order="breadth"),
+        fits=_tracker,
+    ),
+    MotionFormat(
+        name="holosoma-npz",
+        subject="robot",
+        suffix=".npz",
+        content="training data of holosoma, any robot",
+        quaternion="wxyz",
+        order="named",
+        fps=HOLOSOMA_FPS,
+        read=read_holosoma_npz,
+        write=write_holosoma_npz,
+        fits=with_arrays("joint_pos", "joint_names"),
+    ),
+    MotionFormat(
+        name="holomotion-npz",
+        subject="robot",
+        suffix=".npz",
+        content="joints and bodies of the G1 for HoloMotion",
+        quaternion="xyzw",
+        order="MuJoCo",
+        fps=TRACKER_FPS,
+        read=read_holomotion_npz,
+        write=write_holomotion_npz,
+        fits=with_arrays("ref_dof_pos"),
+    ),
+    MotionFormat(
+        name="mujoco-npz",
+        subject="robot",
+        suffix=".npz",
+        content="qpos of any robot; also holosoma's retargeted motion and OmniRetarget",
+        quaternion="wxyz",
+        order="MuJoCo",
+        read=read_qpos_npz,
+        write=write_qpos_npz,
+        fits=with_arrays("qpos"),
+    ),
+    MotionFormat(
+        name="gmr-pkl",
+        subject="robot",
+        suffix=".pkl",
+        content="pickle of GMR, any robot; TWIST2 reads it",
+        quaternion="xyzw",
+        order="MuJoCo",
+        read=read_gmr,
+        write=write_gmr,
+    ),
+    MotionFormat(
+        name="twist2-npz",
+        subject="robot",
+        suffix=".npz",
+        content="the arrays of GMR with the places of all links, for the G1",
+        quaternion="xyzw",
+        order="MuJoCo",
+        read=read_twist2,
+        write=write_twist2,
+        fits=with_arrays("root_pos", "root_rot", "dof_pos"),
+    ),
+    MotionFormat(
+        name="sonic",
+        subject="robot",
+        suffix="",
+        content="folder of CSV files of the G1 for SONIC",
+        quaternion="wxyz",
+        order="Isaac Lab",
+        fps=TRACKER_FPS,
+        states_fps=False,
+        read=read_sonic,
+        write=write_sonic,
+        fits=is_sonic,
     ),
 )
 """Formats of robot motion, in the order of `nextscale formats`."""

@@ -56,6 +56,12 @@ def joint_tree(robot: Robot) -> JointTree:
     return _tree(robot.urdf_path, tuple(robot.model.names[2:]))
 
 
+def commanded(robot: Robot) -> tuple[str, ...]:
+    """The joints of `Robot.joint_names`, depth first in the order of the URDF file."""
+    own = set(robot.joint_names)
+    return tuple(name for name in joint_tree(robot).joints if name in own)
+
+
 @lru_cache(maxsize=8)
 def _tree(urdf: Path, moving: tuple[str, ...]) -> JointTree:
     joints = ElementTree.parse(urdf).getroot().findall("joint")
