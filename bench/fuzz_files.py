@@ -22,6 +22,7 @@ import numpy as np
 from nextscale_core.exceptions import BagError
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.formats.files import read_motion, write_motion
+from nextscale_core.motion.formats.smpl import write_smpl_npz
 from nextscale_core.motion.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS, STANDARD_OFFSETS
 from nextscale_core.resources import resource
 from nextscale_core.robots.profile import read_profile
@@ -280,6 +281,57 @@ def bvh(draw: random.Random, folder: Path) -> object:
     return read_motion(path)
 
 
+def gltf(draw: random.Random, folder: Path) -> object:
+    """A glb file with altered bytes, sizes or values in its tree."""
+    path = folder / "motion.glb"
+    write_motion(clip(), path)
+    data = path.read_bytes()
+    (size,) = struct.unpack_from("<I", data, 12)
+    tree, binary = json.loads(data[20 : 20 + size]), data[20 + size :]
+    kind = draw.random()
+    if kind < 0.3:
+        path.write_bytes(_many(draw, data))
+    elif kind < 0.4:
+        claim = struct.pack("<I", draw.choice([0, 4, 2**31, 2**32 - 1, size + 4]))
+        at = draw.choice([8, 12, 20 + size])
+        path.write_bytes(data[:at] + claim + data[at + 4 :])
+    else:
+        for _ in range(draw.choice([1, 3])):
+            key = draw.choice(["nodes", "skins", "animations", "accessors", "bufferViews"])
+            tree[key] = _mixed_up(draw, tree.get(key))
+        text = json.dumps(tree).encode("utf-8", "replace")
+        header = struct.pack("<4sII", b"glTF", 2, 20 + len(text) + len(binary))
+        path.write_bytes(header + struct.pack("<I4s", len(text), b"JSON") + text + binary)
+    return read_motion(path)
+
+
+def smpl(draw: random.Random, folder: Path) -> object:
+    """Body parameters with altered bytes or arrays."""
+    path = folder / "motion.npz"
+    write_smpl_npz(clip(), path)
+    if draw.random() < 0.3:
+        path.write_bytes(altered(draw, path.read_bytes()))
+        return read_motion(path)
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    for name in draw.sample(sorted(arrays), 3):
+        rows = draw.choice([0, 1, 20, 21])
+        arrays[name] = draw.choice(
+            [
+                np.full((rows, draw.choice([1, 3, 63, 66, 165])), draw.choice([0.0, *NUMBERS])),
+                np.zeros((20, 55, 3, 3)),
+                np.array(draw.choice([0.0, -1.0, 1e300, np.nan])),
+                np.array("smplx"),
+                np.array([b"x"] * 20),
+                _object(draw),
+            ]
+        )
+    for name in draw.sample(sorted(arrays), draw.choice([0, 1, 4])):
+        del arrays[name]
+    np.savez(path, **arrays)
+    return read_motion(path)
+
+
 # -- weights
 
 
@@ -460,6 +512,8 @@ def file_attacks(folder: Path) -> dict[str, tuple[float, Attack]]:
         "robot profiles": (0.10, profiles),
         "npz and npy": (0.07, npz),
         "bvh": (0.05, bvh),
+        "glTF": (0.02, gltf),
+        "SMPL parameters": (0.02, smpl),
         "weights": (0.05, Weights(folder / "weights")),
     }
     # The library that reads them comes with an extra.

@@ -130,8 +130,8 @@ def _model(path: Path, arrays: dict[str, np.ndarray]) -> str:
     """'smpl' (and SMPL-H), or 'smplx', which rests in a slightly different pose."""
     if "surface_model_type" in arrays:
         return "smplx" if text_in(path, arrays, "surface_model_type") == "smplx" else "smpl"
-    values = arrays["poses"].shape[-1] if "poses" in arrays else 0
-    return "smplx" if "pose_body" in arrays or values == _SMPLX_VALUES else "smpl"
+    values = arrays["poses"].shape[-1:] if "poses" in arrays else ()
+    return "smplx" if "pose_body" in arrays or values == (_SMPLX_VALUES,) else "smpl"
 
 
 def _parameters(path: Path, arrays: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
