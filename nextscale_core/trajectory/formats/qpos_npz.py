@@ -36,13 +36,13 @@ def read_qpos_npz(path: Path, options: RobotReadOptions) -> RobotMotion:
     Raises:
         MotionFileError: malformed file, or a quaternion in neither place.
     """
-    robot, notes = options.robot_or_g1(), []
+    robot = options.robot_or_g1()
     arrays = read_npz(path, ("qpos",))
     names = commanded(robot)
     if "joint_names" in arrays:
         names = tuple(str(name) for name in arrays["joint_names"].reshape(-1))
     stated = number_in(path, arrays, "fps") if "fps" in arrays else None
-    fps = options.rate(stated, QPOS_FPS, notes)
+    fps, notes = options.rate(stated, QPOS_FPS)
     qpos, width = numbers_in(path, arrays, "qpos"), 7 + len(names)
     if qpos.ndim != 2 or qpos.shape[1] not in (width, width + 7):
         raise MotionFileError(
@@ -87,11 +87,11 @@ def read_holosoma_npz(path: Path, options: RobotReadOptions) -> RobotMotion:
     Raises:
         MotionFileError: malformed file, or joints that the robot lacks.
     """
-    robot, notes = options.robot_or_g1(), []
+    robot = options.robot_or_g1()
     arrays = read_npz(path, ("joint_pos", "joint_names"))
     names = [str(name) for name in arrays["joint_names"].reshape(-1)]
     stated = number_in(path, arrays, "fps") if "fps" in arrays else None
-    fps = options.rate(stated, HOLOSOMA_FPS, notes)
+    fps, notes = options.rate(stated, HOLOSOMA_FPS)
     qpos = _wide(path, arrays, "joint_pos", 7 + len(names))
     velocities = None
     if "joint_vel" in arrays:
