@@ -66,7 +66,11 @@ def convert(
     from nextscale_core.conversion import FORMATS, read_any, to_human, to_robot
     from nextscale_core.motion.formats.registry import find_format
     from nextscale_core.robots.robot import load_robot
-    from nextscale_core.trajectory.formats.robot_motion import RobotMotion, RobotReadOptions
+    from nextscale_core.trajectory.formats.robot_motion import (
+        RobotMotion,
+        RobotReadOptions,
+        require_g1,
+    )
 
     written = _output_format(target, to)
     if robot is not None and written.subject == "human":
@@ -94,6 +98,8 @@ def convert(
                 wanted = motion.robot
             else:
                 wanted = load_robot(robot or "g1", profile)
+            if written.robot:
+                require_g1(wanted, written.name)
             result, report = to_robot(motion, wanted, rate or written.fps)
             new = [note for note in result.notes if note not in motion.notes]
             facts = {**notes(new), "safety": report.line()}
@@ -129,7 +135,7 @@ def _row(one: MotionFormat) -> tuple[str, ...]:
         one.name,
         one.suffix or "folder",
         use,
-        one.subject,
+        "G1" if one.robot else {"human": "human", "robot": "any robot"}[one.subject],
         one.quaternion or "no quaternion",
         one.order,
         rate,

@@ -51,7 +51,8 @@ def read_qpos_npz(path: Path, options: RobotReadOptions) -> RobotMotion:
         )
     velocities = None
     if "qvel" in arrays:
-        velocities = numbers_in(path, arrays, "qvel")[:, 6 : width - 1]
+        velocities = _wide(path, arrays, "qvel", qpos.shape[1] - 1 - (qpos.shape[1] > width))
+        velocities = velocities[:, 6 : width - 1]
     if qpos.shape[1] > width:
         notes.append("the last 7 columns of 'qpos', the pose of an object, left out")
     behind, before = (_unit_share(qpos[:, part]) for part in (slice(3, 7), slice(0, 4)))

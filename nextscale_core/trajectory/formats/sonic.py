@@ -69,6 +69,8 @@ def write_sonic(motion: RobotMotion, path: Path) -> None:
         MotionFileError: the folder exists or cannot be written.
     """
     require_g1(motion.robot, "sonic")
+    if path.exists():
+        raise MotionFileError(f"{path} exists already; give a new name")
     at, _ = motion.samples()
     tree, order = joint_tree(motion.robot), breadth_first_bodies(motion.robot)
     joints = columns([tree.joints[row] for row in tree.breadth_first()], motion.robot.joint_names)

@@ -26,7 +26,7 @@ from nextscale_core.trajectory.formats.restricted_pickle import read_pickle
 from nextscale_core.trajectory.formats.robot_motion import RobotMotion, RobotReadOptions
 
 NAMES = [one.name for one in ROBOT_FORMATS]
-ANY_ROBOT = ("robot-npz", "holosoma-npz", "mujoco-npz", "gmr-pkl")
+ANY_ROBOT = [one.name for one in ROBOT_FORMATS if not one.robot]
 AT_50 = RobotReadOptions(fps=50.0)
 
 
@@ -415,7 +415,7 @@ def test_a_malformed_line_of_a_csv_is_named(waving: RobotMotion, tmp_path: Path)
         ("body_quat_w", lambda a: a * 2, "quaternion in frame 0 has length 2"),
         ("fps", lambda a: a * 0, "rate must be within"),
         ("body_pos_w", lambda a: a[:1], "'body_pos_w' must have shape"),
-        ("joint_pos", lambda a: a[:, :20], "joint positions must have shape"),
+        ("joint_pos", lambda a: a[:, :20], "'joint_pos' must have 29 columns"),
     ],
 )
 def test_what_is_wrong_with_an_npz_is_named(
@@ -433,12 +433,12 @@ def test_what_is_wrong_with_an_npz_is_named(
         read(path, RobotReadOptions(), "mjlab-npz")
 
 
-@pytest.mark.parametrize("name", ["lafan1-csv", "mjlab-npz", "gmr-pkl", "sonic"])
+@pytest.mark.parametrize("name", ["lafan1-csv", "mjlab-npz", "gmr-pkl"])
 def test_a_write_that_fails_leaves_nothing_and_keeps_the_old_file(
     waving: RobotMotion, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write(waving, name, tmp_path)
-    before = path.read_bytes() if path.is_file() else None
+    before = path.read_bytes()
 
     def full(*arguments: object, **more: object) -> None:
         raise OSError(28, "No space left on device")
@@ -446,7 +446,24 @@ def test_a_write_that_fails_leaves_nothing_and_keeps_the_old_file(
     monkeypatch.setattr("pathlib.Path.replace", full)
     with pytest.raises(MotionFileError, match="cannot write"):
         write(waving, name, tmp_path)
-    assert before is None or path.read_bytes() == before
+    assert path.read_bytes() == before
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_folder_is_written_whole_and_never_over_another(
+    waving: RobotMotion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: object, **more: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.write_text", full)
+        with pytest.raises(MotionFileError, match="No space left"):
+            write(waving, "sonic", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    path = write(waving, "sonic", tmp_path)
+    with pytest.raises(MotionFileError, match="exists already"):
+        write(waving, "sonic", tmp_path)
     assert [one.name for one in tmp_path.iterdir()] == [path.name]
 
 
