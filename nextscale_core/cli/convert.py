@@ -16,7 +16,6 @@ from nextscale_core.exceptions import MotionFileError, RobotError
 if TYPE_CHECKING:
     from nextscale_core.motion.clip import MotionClip
     from nextscale_core.motion.formats.registry import MotionFormat
-    from nextscale_core.robots.robot import Robot
     from nextscale_core.trajectory.formats.robot_motion import RobotMotion
 
 
@@ -68,7 +67,11 @@ def convert(
     from nextscale_core.conversion import FORMATS, read_any, to_human, to_robot
     from nextscale_core.motion.formats.registry import find_format
     from nextscale_core.robots.robot import load_robot
-    from nextscale_core.trajectory.formats.robot_motion import RobotMotion, RobotReadOptions
+    from nextscale_core.trajectory.formats.robot_motion import (
+        RobotMotion,
+        RobotReadOptions,
+        require_g1,
+    )
 
     written = _output_format(target, to)
     if robot is not None and written.subject == "human":
@@ -89,17 +92,20 @@ def convert(
     )
     make_folder(target.parent)
     facts: dict[str, str] = {}
+    result: MotionClip | RobotMotion = motion
     with working("converting"):
         if written.subject == "human":
             result = to_human(motion) if isinstance(motion, RobotMotion) else motion
         else:
-            if robot is not None:
-                wanted: Robot = load_robot(robot, profile)
+            if robot is None and isinstance(motion, RobotMotion):
+                wanted = motion.robot
             else:
-                wanted = motion.robot if isinstance(motion, RobotMotion) else load_robot("g1")
+                wanted = load_robot(robot or "g1", profile)
+            if written.robot:
+                require_g1(wanted, written.name)
             result, report = to_robot(motion, wanted, rate or written.fps)
-            more = result.notes[len(motion.notes) :] if result.robot is not None else ()
-            facts = {**notes(more), "safety": report.line()}
+            new = [note for note in result.notes if note not in motion.notes]
+            facts = {**notes(new), "safety": report.line()}
         assert written.write is not None
         written.write(result, target)
     print_facts({"wrote": f"{written.name}, {_line(result)}", **facts}, [target])
@@ -132,7 +138,7 @@ def _row(one: MotionFormat) -> tuple[str, ...]:
         one.name,
         one.suffix or "folder",
         use,
-        one.subject,
+        "G1" if one.robot else {"human": "human", "robot": "any robot"}[one.subject],
         one.quaternion or "no quaternion",
         one.order,
         rate,

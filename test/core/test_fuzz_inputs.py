@@ -99,6 +99,19 @@ def test_altered_weights_raise_typed_errors_only(
     shutil.rmtree(folder)
 
 
+@pytest.fixture(scope="module")
+def robot_motions(files: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> object:
+    return files.RobotMotions(tmp_path_factory.mktemp("robot_motions"))
+
+
+@some
+@given(seed=seeds)
+def test_altered_files_of_robot_motion_raise_typed_errors_only(
+    robot_motions: object, tmp_path: Path, seed: int
+) -> None:
+    only_typed_errors(robot_motions, seed, tmp_path)
+
+
 @settings(some, max_examples=30)
 @given(seed=seeds)
 def test_altered_bags_raise_typed_errors_only(

@@ -24,6 +24,7 @@ class MotionFormat:
         name: As given to --to and --from.
         subject: Whether it holds the motion of a human (`MotionClip`) or a robot (`RobotMotion`).
         suffix: Of its files, such as '.csv'; '' for a folder.
+        robot: Name of the one robot of the format; '' for human motion and for any robot.
         content: What a file holds, in a few words.
         quaternion: Order of the root's quaternion in the file; '' without quaternions.
         order: Order of the joints in the file.
@@ -39,6 +40,7 @@ class MotionFormat:
     subject: Literal["human", "robot"]
     suffix: str
     content: str
+    robot: str = ""
     quaternion: str = ""
     order: str = ""
     fps: float | None = None

@@ -54,13 +54,13 @@ def read_g1_csv(path: Path, options: RobotReadOptions, order: Quaternion) -> Rob
     Raises:
         MotionFileError: malformed file, or a motion that shows the other order.
     """
-    robot, notes = options.robot_or_g1(), []
+    robot = options.robot_or_g1()
     require_g1(robot, "a CSV of 36 columns")
     if options.quaternion not in (None, order):
         raise MotionFileError(f"{path}: the quaternion of this format is {order}")
     rows = read_numbers(path, 7 + len(G1_JOINTS))
     quaternion = rows[:, 3:7] if order == "xyzw" else rows[:, [4, 5, 6, 3]]
-    fps = options.rate(None, CSV_FPS, notes)
+    fps, notes = options.rate(None, CSV_FPS)
     motion = robot_motion(
         path, robot, G1_JOINTS, rows[:, 7:], rows[:, :3], quaternion, fps, notes=notes
     )
@@ -91,14 +91,14 @@ def read_bones_csv(path: Path, options: RobotReadOptions) -> RobotMotion:
     Raises:
         MotionFileError: malformed file or missing columns.
     """
-    robot, notes = options.robot_or_g1(), []
+    robot = options.robot_or_g1()
     require_g1(robot, "a CSV of BONES-SEED")
     header = [cell.strip() for cell in _first_line(path).split(",")]
     missing = [name for name in _BONES[1:] if name not in header]
     if missing:
         raise MotionFileError(f"{path} has no column {', '.join(missing[:6])}")
     rows = read_numbers(path, len(header), header=True)[:, columns(_BONES, header)]
-    fps = options.rate(None, BONES_FPS, notes)
+    fps, notes = options.rate(None, BONES_FPS)
     turn = Rotation.from_euler("xyz", rows[:, 4:7], degrees=True)
     joints = np.radians(rows[:, 7:])
     return robot_motion(

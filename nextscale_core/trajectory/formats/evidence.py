@@ -20,8 +20,11 @@ from nextscale_core.trajectory.formats.robot_motion import Quaternion, RobotMoti
 _FRAMES = 1500
 """Maximum number of frames that are examined."""
 
-_CLEAR, _SHARE = 0.03, 0.2
-"""Smallest difference between the two orders, absolute and as a share of the smaller fault."""
+_CLEAR = 0.03
+"""Smallest difference between the faults of the two orders; it is also at least the smaller one."""
+
+_STANDS = 0.25
+"""Largest fault of feet that stand: of others, as in a jump, neither order is shown."""
 
 _OTHER: dict[Quaternion, Quaternion] = {"xyzw": "wxyz", "wxyz": "xyzw"}
 
@@ -37,7 +40,8 @@ def shown_order(motion: RobotMotion, order: Quaternion) -> Quaternion | None:
     # The columns of the file, and from them x y z w by the other order.
     swap = [1, 2, 3, 0] if order == "xyzw" else [3, 0, 1, 2]
     here, there = _fault(motion, as_read), _fault(motion, as_read[:, swap])
-    if abs(here - there) < _CLEAR + _SHARE * min(here, there):
+    least = min(here, there)
+    if least > _STANDS or abs(here - there) < max(_CLEAR, least):
         return None
     return order if here < there else _OTHER[order]
 

@@ -101,7 +101,7 @@ def _content(motion: RobotMotion) -> dict[str, Any]:
 
 
 def _read(path: Path, content: dict[str, Any], options: RobotReadOptions) -> RobotMotion:
-    robot, notes = options.robot_or_g1(), []
+    robot = options.robot_or_g1()
     root, turn, joints = (_array(path, content, name) for name in _ARRAYS)
     stated = content.get("fps")
     if stated is not None:
@@ -109,7 +109,7 @@ def _read(path: Path, content: dict[str, Any], options: RobotReadOptions) -> Rob
             stated = float(stated)
         except (TypeError, ValueError) as error:
             raise MotionFileError(f"{path}: 'fps' must be a number: {error}") from error
-    fps = options.rate(stated, GMR_FPS, notes)
+    fps, notes = options.rate(stated, GMR_FPS)
     names = commanded(robot)
     if joints.shape[1] != len(names):
         raise MotionFileError(

@@ -36,13 +36,13 @@ def read_qpos_npz(path: Path, options: RobotReadOptions) -> RobotMotion:
     Raises:
         MotionFileError: malformed file, or a quaternion in neither place.
     """
-    robot, notes = options.robot_or_g1(), []
+    robot = options.robot_or_g1()
     arrays = read_npz(path, ("qpos",))
     names = commanded(robot)
     if "joint_names" in arrays:
         names = tuple(str(name) for name in arrays["joint_names"].reshape(-1))
     stated = number_in(path, arrays, "fps") if "fps" in arrays else None
-    fps = options.rate(stated, QPOS_FPS, notes)
+    fps, notes = options.rate(stated, QPOS_FPS)
     qpos, width = numbers_in(path, arrays, "qpos"), 7 + len(names)
     if qpos.ndim != 2 or qpos.shape[1] not in (width, width + 7):
         raise MotionFileError(
@@ -51,7 +51,8 @@ def read_qpos_npz(path: Path, options: RobotReadOptions) -> RobotMotion:
         )
     velocities = None
     if "qvel" in arrays:
-        velocities = numbers_in(path, arrays, "qvel")[:, 6 : width - 1]
+        velocities = _wide(path, arrays, "qvel", qpos.shape[1] - 1 - (qpos.shape[1] > width))
+        velocities = velocities[:, 6 : width - 1]
     if qpos.shape[1] > width:
         notes.append("the last 7 columns of 'qpos', the pose of an object, left out")
     behind, before = (_unit_share(qpos[:, part]) for part in (slice(3, 7), slice(0, 4)))
@@ -87,11 +88,11 @@ def read_holosoma_npz(path: Path, options: RobotReadOptions) -> RobotMotion:
     Raises:
         MotionFileError: malformed file, or joints that the robot lacks.
     """
-    robot, notes = options.robot_or_g1(), []
+    robot = options.robot_or_g1()
     arrays = read_npz(path, ("joint_pos", "joint_names"))
     names = [str(name) for name in arrays["joint_names"].reshape(-1)]
     stated = number_in(path, arrays, "fps") if "fps" in arrays else None
-    fps = options.rate(stated, HOLOSOMA_FPS, notes)
+    fps, notes = options.rate(stated, HOLOSOMA_FPS)
     qpos = _wide(path, arrays, "joint_pos", 7 + len(names))
     velocities = None
     if "joint_vel" in arrays:

@@ -108,15 +108,13 @@ class RobotReadOptions:
         """The robot, or the G1 where none is given."""
         return load_robot("g1") if self.robot is None else self.robot
 
-    def rate(self, stated: float | None, default: float, notes: list[str]) -> float:
-        """Rate of the file [Hz]: the one given, the stated one, or the format's with a note."""
+    def rate(self, stated: float | None, default: float) -> tuple[float, list[str]]:
+        """Rate of the file [Hz], and notes: the one given, the stated one, or the format's."""
         if self.fps is not None:
-            notes.append(f"{self.fps:g} frames per second, as given")
-            return self.fps
-        if stated is None:
-            notes.append(f"{default:g} frames per second assumed: the file does not state its rate")
-            return default
-        return stated
+            return self.fps, [f"{self.fps:g} frames per second, as given"]
+        if stated is not None:
+            return stated, []
+        return default, [f"{default:g} frames per second assumed: the file states no rate"]
 
 
 def require_g1(robot: Robot, name: str) -> None:

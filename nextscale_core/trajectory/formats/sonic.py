@@ -37,7 +37,7 @@ def read_sonic(path: Path, options: RobotReadOptions) -> RobotMotion:
         MotionFileError: a file is missing or malformed, the files differ in length, the root has
             no place, or the bodies are not those of the joints.
     """
-    robot, notes = options.robot_or_g1(), []
+    robot = options.robot_or_g1()
     require_g1(robot, "sonic")
     positions = read_numbers(path / "joint_pos.csv", _JOINTS, header=True)
     velocities = None
@@ -47,7 +47,7 @@ def read_sonic(path: Path, options: RobotReadOptions) -> RobotMotion:
     turn = _bodies(path / "body_quat.csv", len(positions), 4)
     if not place[:, 0].any():
         raise MotionFileError(f"{path}: body_pos.csv is zero, so the place of the root is unknown")
-    fps = options.rate(None, TRACKER_FPS, notes)
+    fps, notes = options.rate(None, TRACKER_FPS)
     tree = joint_tree(robot)
     names = [tree.joints[row] for row in tree.breadth_first()]
     motion = robot_motion(
@@ -69,6 +69,8 @@ def write_sonic(motion: RobotMotion, path: Path) -> None:
         MotionFileError: the folder exists or cannot be written.
     """
     require_g1(motion.robot, "sonic")
+    if path.exists():
+        raise MotionFileError(f"{path} exists already; give a new name")
     at, _ = motion.samples()
     tree, order = joint_tree(motion.robot), breadth_first_bodies(motion.robot)
     joints = columns([tree.joints[row] for row in tree.breadth_first()], motion.robot.joint_names)

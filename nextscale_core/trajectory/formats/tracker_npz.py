@@ -56,13 +56,13 @@ def read_tracker_npz(path: Path, options: RobotReadOptions, order: Order) -> Rob
     Raises:
         MotionFileError: malformed file, or bodies that are not those of the joints in this order.
     """
-    robot, notes = options.robot_or_g1(), []
+    robot = options.robot_or_g1()
     require_g1(robot, "a tracker's npz")
     arrays = read_npz(path, ("joint_pos", "body_pos_w", "body_quat_w"))
     stated = number_in(path, arrays, "fps") if "fps" in arrays else None
-    fps = options.rate(stated, TRACKER_FPS, notes)
-    positions = numbers_in(path, arrays, "joint_pos")
-    velocities = numbers_in(path, arrays, "joint_vel") if "joint_vel" in arrays else None
+    fps, notes = options.rate(stated, TRACKER_FPS)
+    positions = _joints(path, arrays, "joint_pos")
+    velocities = _joints(path, arrays, "joint_vel") if "joint_vel" in arrays else None
     place = _states(path, arrays, "body_pos_w", 3, len(positions))
     turn = _states(path, arrays, "body_quat_w", 4, len(positions))
     names, rows = _order(robot, order)
@@ -108,7 +108,7 @@ def read_holomotion_npz(path: Path, options: RobotReadOptions) -> RobotMotion:
     Raises:
         MotionFileError: malformed file, or bodies that are not those of the joints.
     """
-    robot, notes = options.robot_or_g1(), []
+    robot = options.robot_or_g1()
     require_g1(robot, "an npz of HoloMotion")
     names = ("ref_dof_pos", "ref_global_translation", "ref_global_rotation_quat", "metadata")
     arrays = read_npz(path, names)
@@ -118,9 +118,9 @@ def read_holomotion_npz(path: Path, options: RobotReadOptions) -> RobotMotion:
         raise MotionFileError(
             f"{path}: 'metadata' must be JSON with 'motion_fps' ({error!r})"
         ) from error
-    fps = options.rate(stated, TRACKER_FPS, notes)
-    positions = numbers_in(path, arrays, "ref_dof_pos")
-    velocities = numbers_in(path, arrays, "ref_dof_vel") if "ref_dof_vel" in arrays else None
+    fps, notes = options.rate(stated, TRACKER_FPS)
+    positions = _joints(path, arrays, "ref_dof_pos")
+    velocities = _joints(path, arrays, "ref_dof_vel") if "ref_dof_vel" in arrays else None
     place = _states(path, arrays, "ref_global_translation", 3, len(positions))
     turn = _states(path, arrays, "ref_global_rotation_quat", 4, len(positions))
     motion = robot_motion(
@@ -212,6 +212,16 @@ def require_bodies(
             f"{path}: with joints and bodies in {order} order, the bodies are {typical:.2f} m "
             "from where the joints put them"
         )
+
+
+def _joints(path: Path, arrays: dict[str, np.ndarray], name: str) -> np.ndarray:
+    """An array (T, 29) of joints."""
+    array = numbers_in(path, arrays, name)
+    if array.ndim != 2 or array.shape[1] != len(G1_JOINTS):
+        raise MotionFileError(
+            f"{path}: {name!r} must have {len(G1_JOINTS)} columns, got {array.shape}"
+        )
+    return array
 
 
 def _states(
