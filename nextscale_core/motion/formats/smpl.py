@@ -46,6 +46,7 @@ _PELVIS = {"smpl": (0.0, -0.22, 0.03), "smplx": (0.0, -0.35, 0.01)}
 _SMPLX_LEG = 0.79  # hip to ankle of SMPL-X's neutral template [m]
 _BALL_HEIGHT = 0.02  # ball of a standing foot above the floor of the recordings [m]
 _STANDS = 0.75  # minimum depth of the feet below the pelvis of a standing body [m]
+_LARGEST = 1e6  # accepted number in the parameters [rad or m]
 _SCALE_RANGE = (0.8, 1.25)  # of the leg of a person to that of the neutral skeleton
 
 
@@ -178,9 +179,12 @@ def _flat(path: Path, arrays: dict[str, np.ndarray], name: str) -> np.ndarray:
         raise MotionFileError(
             f"{path}: {name!r} has shape {array.shape}; right are axis-angle rows, one a frame"
         )
-    if not np.isfinite(array).all():
-        frame = int(np.argwhere(~np.isfinite(array))[0, 0])
-        raise MotionFileError(f"{path}: {name!r} holds NaN or infinity, first in frame {frame}")
+    is_sane = np.abs(array) < _LARGEST
+    if not is_sane.all():
+        frame = int(np.argwhere(~is_sane)[0, 0])
+        raise MotionFileError(
+            f"{path}: {name!r} holds NaN or a number above {_LARGEST:g}, first in frame {frame}"
+        )
     return array.reshape(len(array), -1) if len(array) else array.reshape(0, 3)
 
 
