@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import pickle
 import random
 import shutil
 import struct
@@ -356,6 +355,7 @@ class RobotMotions:
     def __call__(self, draw: random.Random, folder: Path) -> object:
         """A file with altered bytes, arrays or pickled values, with its format named or not."""
         from nextscale_core.conversion import read_any
+        from nextscale_core.trajectory.formats.restricted_pickle import plain_pickle
 
         one, whole = draw.choice(self.whole)
         path = folder / f"motion{one.suffix or '_folder'}"
@@ -368,7 +368,7 @@ class RobotMotions:
             content = dict.fromkeys(("fps", "root_pos", "root_rot", "dof_pos"))
             content |= {name: _any_array(draw) for name in draw.sample(sorted(content), 3)}
             protocol = draw.randrange(6)
-            file.write_bytes(_many(draw, pickle.dumps(content, protocol)))
+            file.write_bytes(_many(draw, plain_pickle(content, protocol)))
         else:
             file.write_bytes(_many(draw, file.read_bytes()))
         return read_any(path, one if draw.random() < 0.5 else None)
@@ -376,7 +376,7 @@ class RobotMotions:
 
 def _swap_array(draw: random.Random, file: Path) -> None:
     """Replace, cut or leave out one array of an npz file."""
-    with np.load(file) as archive:
+    with np.load(file, allow_pickle=False) as archive:
         arrays = dict(archive)
     name = draw.choice(sorted(arrays))
     kind = draw.random()

@@ -349,7 +349,9 @@ def unsafe(text: str) -> list[str]:
             found.append(name)
         elif name in ("np.load", "numpy.load") and _keyword(call, "allow_pickle") != "False":
             found.append(f"{name} without allow_pickle=False")
-        elif name.endswith("read_pickle") or name in ("eval", "exec", "os.system"):
+        elif name.endswith(
+            ("read_pickle", "pickle.load", "pickle.loads", "pickle.Unpickler")
+        ) or name in ("eval", "exec", "os.system"):
             found.append(name)
         elif name in ("yaml.load", "yaml.load_all") and _keyword(call, "Loader") not in loaders:
             found.append(f"{name} without a safe loader")
@@ -376,6 +378,7 @@ def unsafe(text: str) -> list[str]:
         "yaml.load(f, Loader=yaml.Loader)",
         "yaml.unsafe_load(f)",
         "eval(x)",
+        "pickle.loads(f)",
         "MoScale.from_pretrained(x)",
     ],
 )
@@ -395,7 +398,9 @@ def test_nothing_in_the_code_unpickles_or_runs_what_a_file_says() -> None:
         for path in files
         if (bad := unsafe(path.read_text(encoding="utf-8")))
     }
-    assert not found
+    # It knows the names of arrays only; test_robot_formats.py has its laws.
+    admitted = "nextscale_core/trajectory/formats/restricted_pickle.py"
+    assert found == {admitted: ["import pickle"]}
 
 
 # -- the command line

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from nextscale_core.robots.robot import Robot
 from nextscale_core.trajectory.formats.bodies import bodies
 from nextscale_core.trajectory.formats.evidence import by_evidence
 from nextscale_core.trajectory.formats.orders import columns, commanded
-from nextscale_core.trajectory.formats.restricted_pickle import read_pickle
+from nextscale_core.trajectory.formats.restricted_pickle import plain_pickle, read_plain
 from nextscale_core.trajectory.formats.robot_motion import (
     Quaternion,
     RobotMotion,
@@ -39,7 +38,7 @@ def read_gmr(path: Path, options: RobotReadOptions) -> RobotMotion:
     Raises:
         MotionFileError: malformed file, or one that asks for code.
     """
-    return _read(path, read_pickle(path), options)
+    return _read(path, read_plain(path), options)
 
 
 def write_gmr(motion: RobotMotion, path: Path) -> None:
@@ -49,10 +48,8 @@ def write_gmr(motion: RobotMotion, path: Path) -> None:
         MotionFileError: the file cannot be written.
     """
     content = {**_content(motion), "local_body_pos": None, "link_body_list": None}
-    # Arrays pickled by NumPy 2 name a module that NumPy 1 lacks; both know the older name.
-    data = pickle.dumps(content, protocol=3)
     with whole_file(path) as stream:
-        stream.write(data.replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n"))
+        stream.write(plain_pickle(content))
 
 
 def read_twist2(path: Path, options: RobotReadOptions) -> RobotMotion:

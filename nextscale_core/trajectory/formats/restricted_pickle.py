@@ -1,4 +1,4 @@
-"""Pickle files of plain values and numeric arrays, read without running anything in them.
+"""Pickle files of plain values and numeric arrays: no other module reads or writes pickles.
 
 A pickle names functions and classes that its reader calls. Here only the names that NumPy's arrays
 need are known, and none of them is NumPy's own: small stand-ins take the arguments, and arrays are
@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import math
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ class _Unpickler(pickle.Unpickler):
         return text.encode("latin1")
 
 
-def read_pickle(path: Path) -> dict[str, Any]:
+def read_plain(path: Path) -> dict[str, Any]:
     """A pickled mapping of names to plain values and numeric arrays.
 
     Raises:
@@ -139,3 +140,15 @@ def read_pickle(path: Path) -> dict[str, Any]:
         str(name)[:100]: value.value if isinstance(value, _Array) else value
         for name, value in content.items()
     }
+
+
+def plain_pickle(content: Mapping[str, object], protocol: int = 3) -> bytes:
+    """Pickle plain values and arrays, for NumPy 1 and 2.
+
+    Args:
+        content: Names and values.
+        protocol: Of the pickle; from 4 on, pickles of NumPy 2 need NumPy 2.
+    """
+    data = pickle.dumps(dict(content), protocol=protocol)
+    # Both know the older name of the module.
+    return data.replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n")

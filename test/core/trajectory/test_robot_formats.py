@@ -22,7 +22,7 @@ from nextscale_core.trajectory.formats.bodies import bodies, body_names
 from nextscale_core.trajectory.formats.evidence import shown_order
 from nextscale_core.trajectory.formats.files import ROBOT_FORMATS
 from nextscale_core.trajectory.formats.orders import G1_JOINTS, commanded, joint_tree
-from nextscale_core.trajectory.formats.restricted_pickle import read_pickle
+from nextscale_core.trajectory.formats.restricted_pickle import read_plain
 from nextscale_core.trajectory.formats.robot_motion import RobotMotion, RobotReadOptions
 
 NAMES = [one.name for one in ROBOT_FORMATS]
@@ -350,7 +350,7 @@ def test_a_pickle_that_names_anything_but_plain_arrays_is_refused(
     path = tmp_path / "motion.pkl"
     path.write_bytes(pickle.dumps(content, protocol=protocol))
     with pytest.raises(MotionFileError, match="plain values and arrays"):
-        read_pickle(path)
+        read_plain(path)
 
 
 def test_a_pickle_of_code_is_refused_before_anything_runs(
@@ -361,7 +361,7 @@ def test_a_pickle_of_code_is_refused_before_anything_runs(
     path = tmp_path / "motion.pkl"
     path.write_bytes(b"cbuiltins\nprint\n(S'ran'\ntR.")
     with pytest.raises(MotionFileError, match=r"asks for builtins\.print.* could run code"):
-        read_pickle(path)
+        read_plain(path)
     assert called == []
 
 
@@ -379,7 +379,7 @@ def test_arrays_and_plain_values_are_read_from_every_pickle_protocol(
     }
     path = tmp_path / "motion.pkl"
     path.write_bytes(pickle.dumps(content, protocol=protocol))
-    found = read_pickle(path)
+    found = read_plain(path)
     assert found["fps"] == 30.0
     assert found["names"] == ["a", "b"]
     assert found["none"] is None
