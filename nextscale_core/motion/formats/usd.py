@@ -111,69 +111,71 @@ def read_usd(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> MotionClip:
             skeleton, or joints that are not found.
     """
     path = Path(path)
-    Usd, UsdGeom, UsdSkel, _, _ = _usd()
+    _usd()
     if not path.is_file():
         raise MotionFileError(f"{path} does not exist")
     try:
-        stage = Usd.Stage.Open(str(path))
-    except Exception as error:  # the library's errors derive from RuntimeError, some from others
-        raise MotionFileError(f"{path} is not a USD file: {str(error)[:200]}") from error
+        return _read(path, options)
+    except (MotionFileError, InvalidMotionError) as error:
+        raise MotionFileError(f"{path}: {error}") from error
+    # The library raises its own types on damaged files, in any call.
+    except Exception as error:
+        reason = str(error).strip()[:200]
+        raise MotionFileError(f"{path} is not a whole USD file: {reason}") from error
+
+
+def _read(path: Path, options: ReadOptions) -> MotionClip:
+    Usd, UsdGeom, UsdSkel, _, _ = _usd()
+    stage = Usd.Stage.Open(str(path))
     cache = UsdSkel.Cache()
     for prim in stage.Traverse():
         query = cache.GetSkelQuery(UsdSkel.Skeleton(prim)) if prim.IsA(UsdSkel.Skeleton) else None
         if query and query.GetAnimQuery():
             break
     else:
-        raise MotionFileError(f"{path} has no skeleton with an animation (UsdSkel)")
-    paths = [str(one) for one in query.GetJointOrder()]
-    place = {one: index for index, one in enumerate(paths)}
-    parents = [place.get(one.rpartition("/")[0], -1) for one in paths]
-    names = [one.rpartition("/")[2] for one in paths]
-    if not paths or parents.count(-1) != 1 or any(p >= i for i, p in enumerate(parents)):
-        raise MotionFileError(f"{path}: {prim.GetPath()}: joints need one root, parents first")
-    samples = query.GetAnimQuery().GetJointTransformTimeSamples()
+        raise MotionFileError("no skeleton with an animation (UsdSkel)")
+    joints = _joints(str(prim.GetPath()), [str(one) for one in query.GetJointOrder()])
+    animation = query.GetAnimQuery()
+    name = animation.GetPrim().GetPath()
+    samples = animation.GetJointTransformTimeSamples()
     if not samples:
-        raise MotionFileError(f"{path}: {query.GetAnimQuery().GetPrim().GetPath()} has no samples")
+        raise MotionFileError(f"{name} has no samples over time")
     # Without one of its attributes a query gives the rest pose in every frame, and no error.
-    if not query.GetAnimQuery().ComputeJointLocalTransforms(Usd.TimeCode(samples[0])):
-        raise MotionFileError(
-            f"{path}: {query.GetAnimQuery().GetPrim().GetPath()} needs translations, rotations "
-            "and scales"
-        )
+    if not animation.ComputeJointLocalTransforms(Usd.TimeCode(samples[0])):
+        raise MotionFileError(f"{name} needs translations, rotations and scales")
+
     ratio = stage.GetTimeCodesPerSecond()
     step = float(np.median(np.diff(samples))) if len(samples) > 1 else ratio / FPS
     fps = min(max(ratio / step, 1.0), _MAX_FPS) if ratio > 0.0 and step > 0.0 else FPS
     frames = int((samples[-1] - samples[0]) / ratio * fps + 1e-2) + 1
-    if frames > _MAX_FRAMES or frames * len(paths) > _MAX_POSITIONS:
-        raise MotionFileError(f"{path}: {frames} frames of {len(paths)} joints are too many")
+    if not 0 < frames <= _MAX_FRAMES or frames * len(joints.names) > _MAX_POSITIONS:
+        raise MotionFileError(f"{frames} frames of {len(joints.names)} joints are too many")
     transforms = UsdGeom.XformCache()
-    positions = np.empty((frames, len(paths), 3))
-    for frame in range(frames):
-        code = Usd.TimeCode(samples[0] + frame / fps * ratio)
-        local = query.ComputeJointSkelTransforms(code)
+
+    def placed(code: Any, *, at_rest: bool = False) -> np.ndarray:
+        """(N, 3) joints in the world."""
         transforms.SetTime(code)
         world = np.array(transforms.GetLocalToWorldTransform(prim))
-        positions[frame] = np.array(local)[:, 3, :3] @ world[:3, :3] + world[3, :3]
-    rest = query.ComputeJointSkelTransforms(Usd.TimeCode.Default(), atRest=True)
-    at_rest = np.array(rest)[:, 3, :3] @ world[:3, :3] + world[3, :3] if len(rest) else None
+        local = np.array(query.ComputeJointSkelTransforms(code, at_rest))
+        return np.asarray(local[:, 3, :3] @ world[:3, :3] + world[3, :3])
+
+    codes = (Usd.TimeCode(samples[0] + frame / fps * ratio) for frame in range(frames))
+    positions = np.stack([placed(code) for code in codes])
+    rest = placed(Usd.TimeCode(samples[0]), at_rest=True)
     up = str(UsdGeom.GetStageUpAxis(stage)).lower()
     unit = float(UsdGeom.GetStageMetersPerUnit(stage))
-    frame_of_file = FileFrame(
-        up if up in ("y", "z") else "y", certain=False, unit=unit if unit > 0.0 else None,
-        floor_at_zero=False, has_forward=False,
-    )  # fmt: skip
-    notes = (ReadNote("frames", f"skeleton {prim.GetPath()}"),)
-    file = RigFile(frame_of_file, fps, notes=notes)
-    try:
-        return rig_clip(
-            RigJoints(names, parents, [False] * len(names)),
-            positions,
-            lambda _: at_rest,
-            file,
-            options,
-        )
-    except (MotionFileError, InvalidMotionError) as error:
-        raise MotionFileError(f"{path}: {error}") from error
+    frame = FileFrame(up, False, unit if unit > 0.0 else None, False, has_forward=False)
+    file = RigFile(frame, fps, notes=(ReadNote("frames", f"skeleton {prim.GetPath()}"),))
+    return rig_clip(joints, positions, lambda _: rest, file, options)
+
+
+def _joints(skeleton: str, paths: list[str]) -> RigJoints:
+    """The hierarchy that the paths of the joints describe."""
+    place = {path: index for index, path in enumerate(paths)}
+    parents = [place.get(path.rpartition("/")[0], -1) for path in paths]
+    if parents.count(-1) != 1 or any(above >= index for index, above in enumerate(parents)):
+        raise MotionFileError(f"{skeleton}: its joints need one root, and parents first")
+    return RigJoints([path.rpartition("/")[2] for path in paths], parents, [False] * len(paths))
 
 
 def require_usd() -> None:
