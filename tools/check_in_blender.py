@@ -44,7 +44,7 @@ def imported(path: Path) -> tuple[object, np.ndarray, int]:
 
 def main() -> None:
     """Print the largest distance of every file, and fail if one is too large."""
-    with np.load(sys.argv[1]) as archive:
+    with np.load(sys.argv[1], allow_pickle=False) as archive:
         joints, fps = archive["joints"], round(float(archive["fps"]))
     for path in map(Path, sys.argv[2:]):
         armature, axes, first = imported(path)

@@ -120,8 +120,7 @@ def read_usd(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> MotionClip:
         raise MotionFileError(f"{path}: {error}") from error
     # The library raises its own types on damaged files, in any call.
     except Exception as error:
-        reason = str(error).strip()[:200]
-        raise MotionFileError(f"{path} is not a whole USD file: {reason}") from error
+        raise MotionFileError(f"{path} is not a whole USD file: {_reason(error)}") from error
 
 
 def _read(path: Path, options: ReadOptions) -> MotionClip:
@@ -167,6 +166,13 @@ def _read(path: Path, options: ReadOptions) -> MotionClip:
     frame = FileFrame(up, False, unit if unit > 0.0 else None, False, has_forward=False)
     file = RigFile(frame, fps, notes=(ReadNote("frames", f"skeleton {prim.GetPath()}"),))
     return rig_clip(joints, positions, lambda _: rest, file, options)
+
+
+def _reason(error: Exception) -> str:
+    try:
+        return str(error).strip()[:200]
+    except UnicodeDecodeError:  # the library quotes the file's bytes
+        return type(error).__name__
 
 
 def _joints(skeleton: str, paths: list[str]) -> RigJoints:

@@ -102,7 +102,9 @@ def test_a_scene_with_y_up_in_centimetres_is_the_same_motion(
 
 
 @_needs_usd
-@pytest.mark.parametrize("content", [b"", b"#usda 1.0\n", b"PXR-USDC" + bytes(90), b"\0" * 9])
+@pytest.mark.parametrize(
+    "content", [b"", b"#usda 1.0\n", b"#usda 1.0\n\xf8\xca", b"PXR-USDC" + bytes(90), b"\0" * 9]
+)
 def test_a_file_without_an_animated_skeleton_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.usd").write_bytes(content)
     with pytest.raises(MotionFileError, match=r"a\.usd"):
