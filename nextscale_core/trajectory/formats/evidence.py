@@ -23,7 +23,7 @@ _FRAMES = 1500
 _CLEAR = 0.03
 """Smallest difference between the faults of the two orders; it is also at least the smaller one."""
 
-_STANDS = 0.25
+_STANDS = 0.4
 """Largest fault of feet that stand: of others, as in a jump, neither order is shown."""
 
 _OTHER: dict[Quaternion, Quaternion] = {"xyzw": "wxyz", "wxyz": "xyzw"}
