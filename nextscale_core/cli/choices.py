@@ -22,11 +22,13 @@ DEFAULT_MODEL = "moscale-cmu"
 MIN_SECONDS, MAX_SECONDS = 1.0, 9.8
 MAX_SEED = 2**31 - 1
 
-Clip = Annotated[Path, typer.Argument(help="Motion file: .npz, .bvh, or .npy of HumanML3D.")]
+Clip = Annotated[Path, typer.Argument(help="Motion file: .npz, .npy, .bvh, .glb or .usd.")]
 Files = Annotated[
     list[Path] | None,
     typer.Option(
-        "--out", "-o", help="File to write: .npz, .bvh, .gif or .png; give it again for more."
+        "--out",
+        "-o",
+        help="File to write: .npz, .bvh, .glb, .usd, .gif or .png; give it again for more.",
     ),
 ]
 Seed = Annotated[

@@ -39,8 +39,8 @@ def generate(
         typer.Option(
             "--out",
             "-o",
-            help="File to write: .npz, .bvh, .gif or .png; give it again for more. With "
-            "--prompts: a folder.",
+            help="File to write: .npz, .bvh, .glb, .usd, .gif or .png; give it again for more. "
+            "With --prompts: a folder.",
         ),
     ] = None,
     seconds: Annotated[

@@ -45,10 +45,10 @@ def read_clip(path: Path, options: ReadOptions) -> MotionClip:
 
 
 def is_trajectory(path: Path) -> bool:
-    """Whether a file is an npz with a robot's joint names, not a human motion."""
-    from nextscale_core.npz import read_npz
+    """Whether a file is an npz with a robot's joint names and positions, not a human motion."""
+    from nextscale_core.npz import array_names
 
-    return path.suffix.lower() == ".npz" and "joint_names" in read_npz(path, ())
+    return path.suffix.lower() == ".npz" and array_names(path) >= {"joint_names", "positions"}
 
 
 def read_text(path: Path) -> str:

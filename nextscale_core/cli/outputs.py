@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from nextscale_core.robots.trajectory import RobotTrajectory
 
 PICTURES = (".png", ".gif")
-HUMAN_SUFFIXES = (".npz", ".bvh", *PICTURES)
+USD = (".usd", ".usda", ".usdc")
+HUMAN_SUFFIXES = (".npz", ".bvh", ".glb", *USD, *PICTURES)
 ROBOT_SUFFIXES = (".npz", *PICTURES)
 
 
@@ -41,13 +42,17 @@ def check_outputs(out: list[Path] | None, *, robot: bool) -> list[Path]:
         suffix = path.suffix.lower()
         if suffix not in known:
             reason = (
-                "a .bvh file holds human motion, leave out --robot"
+                f"a {suffix} file holds human motion, leave out --robot"
                 if robot and suffix in HUMAN_SUFFIXES
                 else f"unknown format {suffix or 'no suffix'!r}"
             )
             raise MotionFileError(f"--out {path}: {reason}; known are {', '.join(known)}")
         if path.is_dir():
             raise MotionFileError(f"--out {path} is a folder; give a file")
+        if suffix in USD:
+            from nextscale_core.motion.formats.usd import require_usd
+
+            require_usd()
         make_folder(path.parent)
     return out
 

@@ -27,7 +27,7 @@ from nextscale_core.stopwatch import Stopwatch
 
 
 def retarget(
-    motion: Annotated[Path, typer.Argument(help="Motion file: .npz, .bvh or .npy.")],
+    motion: Annotated[Path, typer.Argument(help="Motion file: .npz, .npy, .bvh, .glb or .usd.")],
     out: Annotated[
         list[Path] | None,
         typer.Option("--out", "-o", help="File to write: .npz, .gif or .png; again for more."),

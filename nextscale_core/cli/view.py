@@ -25,7 +25,7 @@ def view(
     motion: Annotated[
         Path,
         typer.Argument(
-            help="Human motion (.npz, .bvh, .npy of HumanML3D) or robot trajectory (.npz)."
+            help="Human motion (.npz, .npy, .bvh, .glb, .usd) or robot trajectory (.npz)."
         ),
     ],
     robot: Annotated[

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from nextscale_core.mesh import Color, Mesh, simplified
 from nextscale_core.motion.clip import MotionClip
+from nextscale_core.motion.mannequin import LEFT, RIGHT, Mannequin
 from nextscale_core.motion.skeleton import CONTACT_JOINTS
 from nextscale_core.robots.kinematics import Poses
 from nextscale_core.robots.trajectory import RobotTrajectory
 from nextscale_core.viz.links import heading, require_joints, robot_body
-from nextscale_core.viz.mannequin import LEFT, RIGHT, Mannequin
-from nextscale_core.viz.mesh import Color, Mesh, simplified
 from nextscale_core.viz.scene import Scene, human_heading
 from nextscale_core.viz.viser_scene import STANCE
 
