@@ -32,8 +32,13 @@ class Pace:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._step, self._speed, self._wall_clock, self._clock = step, speed, wall_clock, clock
-        self._begin = clock()
+        self._begin, self._made = clock(), 0
         self.seconds = self.given_up = 0.0
+
+    @property
+    def simulated(self) -> float:
+        """Time of the steps that were made [s]."""
+        return self._made * self._step
 
     @property
     def real(self) -> float:
@@ -53,5 +58,6 @@ class Pace:
         return int(lag / self._step + 1e-6)
 
     def made(self) -> None:
-        """Count a step."""
+        """Count a step that was made."""
         self.seconds += self._step
+        self._made += 1

@@ -267,8 +267,9 @@ class SimulatedRobot(RobotStandIn):
         return self._epoch + round(self._pace.seconds * NANOSECONDS)
 
     def _diagnose(self) -> None:
-        (simulated, real), self._diagnosed = self._diagnosed, (self._pace.seconds, self._pace.real)
-        rate = (self._pace.seconds - simulated) / max(self._pace.real - real, 1e-6)
+        simulated, real = self._diagnosed
+        self._diagnosed = (self._pace.simulated, self._pace.real)
+        rate = (self._pace.simulated - simulated) / max(self._pace.real - real, 1e-6)
         age = self._commands.age(self._pace.seconds)
         values = {
             "balancer": self._choice.balancer,
