@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 from nextscale_core.exceptions import ConfigError
 
-OUTPUTS = ("topic", "follow_joint_trajectory")
+OUTPUTS = ("topic", "follow_joint_trajectory", "reference", "walking")
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 CHOICES = ("auto", "true", "false")
 
@@ -37,7 +37,10 @@ DESCRIPTIONS: dict[str, str] = {
     "autostart": (
         "the generate node configures and activates itself; false: wait for a lifecycle manager"
     ),
-    "output": "where trajectories go: topic or follow_joint_trajectory",
+    "output": (
+        "where motions go: topic or follow_joint_trajectory, and for robots that balance reference "
+        "or walking"
+    ),
     "params_file": "ROS parameter file for the nodes of this package",
     "log_level": "debug, info, warn, error or fatal",
 }
