@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 from nextscale_core.exceptions import ConfigError
 
-OUTPUTS = ("topic", "follow_joint_trajectory")
+OUTPUTS = ("topic", "follow_joint_trajectory", "reference", "walking")
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 CHOICES = ("auto", "true", "false")
 BALANCERS = ("auto", "tracker", "walking", "pd", "fixed")
@@ -48,8 +48,8 @@ DESCRIPTIONS: dict[str, str] = {
         "the generate node configures and activates itself; false: wait for a lifecycle manager"
     ),
     "output": (
-        "where trajectories go: topic or follow_joint_trajectory; with sim the default is what "
-        "commands the balancer"
+        "where motions go: topic or follow_joint_trajectory, and for robots that balance reference "
+        "or walking; with sim the default is what commands the balancer"
     ),
     "params_file": "ROS parameter file for the nodes of this package",
     "log_level": "debug, info, warn, error or fatal",

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from builtin_interfaces.msg import Time as StampMessage
 from nav_msgs.msg import Odometry
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
@@ -110,6 +111,15 @@ class RobotInputs:
         if self._tf is not None:
             self._tf.unregister()
         self._timer = self._tf = None
+
+    def stamp(self, time: float) -> StampMessage:
+        """A time by `clock` [s] on the clock of the joint states' stamps, or else on the node's."""
+        seconds = self.joints.stamp(time)
+        if seconds is None:
+            own = float(self._node.get_clock().now().nanoseconds) / NANOSECONDS
+            seconds = own + time - self._clock()
+        sec, nanosec = divmod(round(seconds * NANOSECONDS), NANOSECONDS)
+        return StampMessage(sec=int(sec), nanosec=int(nanosec))
 
     def _publishers(self) -> str:
         """Description of the nodes that publish joint states."""

@@ -34,6 +34,7 @@ from nextscale_core.simulation.policies import make_balancer
 from nextscale_core.simulation.rollout import has_fallen
 from nextscale_core.simulation.simulator import Simulator, standing_height
 from nextscale_core.trajectory.reference import Reference
+from nextscale_ros.messages.conversions import motion_reference
 from nextscale_ros.messages.validate_trajectory import NANOSECONDS
 from nextscale_ros.msg import MotionReference
 from nextscale_ros.robot_stand_in import RobotStandIn
@@ -129,7 +130,7 @@ class SimulatedRobot(RobotStandIn):
                 self._seconds,
             )
         else:
-            velocity = self._text("velocity_topic") if self._choice.balancer == WALKING else ""
+            velocity = self._text("cmd_vel_topic") if self._choice.balancer == WALKING else ""
             commanded += f" and {velocity}" if velocity else ""
             self._commands = TrajectoryCommands(
                 self,
@@ -243,23 +244,9 @@ class SimulatedRobot(RobotStandIn):
 
     def _publish_reference(self, reference: Reference) -> None:
         """Publish what the balancing controller is given."""
-        message = MotionReference(joint_names=self._names)
+        moving = bool(np.any(reference.velocities) or np.any(reference.linear_velocity))
+        message = motion_reference(self._robot, reference, self._base_frame, moving)
         message.header.stamp = Time(nanoseconds=self._stamp()).to_msg()
-        message.header.frame_id = self._base_frame
-        message.positions = reference.positions.tolist()
-        message.velocities = reference.velocities.tolist()
-        root = (Rotation.from_quat(reference.base_quaternion) * self._axes).as_quat()
-        inverse = self._axes.inv()
-        pose, twist = message.base_pose, message.base_twist
-        for vector, values in (
-            (pose.position, reference.base_position),
-            (twist.linear, inverse.apply(reference.linear_velocity)),
-            (twist.angular, inverse.apply(reference.angular_velocity)),
-        ):
-            vector.x, vector.y, vector.z = (float(value) for value in values)
-        turn = pose.orientation
-        turn.x, turn.y, turn.z, turn.w = (float(value) for value in root)
-        message.moving = bool(np.any(reference.velocities) or np.any(reference.linear_velocity))
         self._references.publish(message)
 
     def _stamp(self) -> int:
