@@ -153,7 +153,8 @@ def run_demo(
         if choice is not None:
             console.print(f"      {_plain(choice.note or choice.words)}")
             own |= {"balancer": choice.balancer, "policy": choice.policy or "''"}
-            options = {**options, "output": choice.output}
+            own["publish_clock"] = True
+            options = {**options, "output": choice.output, "use_sim_time": True}
         node_log, robot_log = logs / "generate_node.log", logs / f"{kind.replace(' ', '_')}.log"
         children = [
             stack.enter_context(Child(module, parameters=parameters, env=env, log=log))

@@ -92,11 +92,16 @@ class Session:
     Args:
         recorder: Records all topics.
         alive: Raises if a process has ended.
+
+    Attributes:
+        answers: Results of the sentences.
+        patience: Maximum delay of an expected moment [s].
     """
 
     def __init__(self, recorder: Recorder, alive: Callable[[], None]) -> None:
         self._recorder, self._alive = recorder, alive
         self.answers: list[Answer] = []
+        self.patience = 10.0
 
     def now(self) -> float:
         """Time of the ROS clock [s]."""
@@ -174,7 +179,7 @@ class Session:
             moment = last.begin + interrupt
         self._recorder.wait(
             lambda: self.now() >= moment,
-            max(moment - self.now(), 0.0) + 10.0,
+            max(moment - self.now(), 0.0) + self.patience,
             "the moment to interrupt",
             self._alive,
         )

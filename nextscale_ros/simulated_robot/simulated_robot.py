@@ -34,6 +34,7 @@ from nextscale_core.simulation.policies import make_balancer
 from nextscale_core.simulation.rollout import has_fallen
 from nextscale_core.simulation.simulator import Simulator, standing_height
 from nextscale_core.trajectory.reference import Reference
+from nextscale_core.trajectory.walking import upper_joints
 from nextscale_ros.messages.conversions import motion_reference
 from nextscale_ros.messages.validate_trajectory import NANOSECONDS
 from nextscale_ros.msg import MotionReference
@@ -93,7 +94,12 @@ class SimulatedRobot(RobotStandIn):
         self._control_every = round(CONTROL_STEP / step)
         self._step_time, self._speed = step, speed
         self._axes = Rotation.from_matrix(robot.profile.axes.rotation())
-        self._height = standing_height(robot, self._balancer.standing)
+        self._posture = self._balancer.standing.copy()
+        if choice.balancer == WALKING:
+            # The upper body is commanded from the nominal posture on.
+            upper = list(upper_joints(robot, waist=True))
+            self._posture[upper] = robot.nominal[upper]
+        self._height = standing_height(robot, self._posture)
         self._steps, self._falls, self._fallen = 0, 0, False
         self._root = root_link(robot)
         self._commands: Commands
@@ -117,7 +123,7 @@ class SimulatedRobot(RobotStandIn):
         self._epoch = self._now()
         self._pace = Pace(self._step_time, self._speed, not self._own_clock)
         self._diagnosed = (0.0, self._pace.real)
-        posture, topic = self._balancer.standing, self._text("command_topic")
+        posture, topic = self._posture, self._text("command_topic")
         commanded = topic
         if self._choice.balancer == TRACKER:
             commanded = self._text("reference_topic")
@@ -153,7 +159,7 @@ class SimulatedRobot(RobotStandIn):
 
     def _stand(self, place: np.ndarray | None = None, heading: float = 0.0) -> None:
         """Put the robot on its feet."""
-        self._measured = self._simulator.reset(self._balancer.standing, place, heading)
+        self._measured = self._simulator.reset(self._posture, place, heading)
         self._balancer.reset(self._measured)
         self._commands.reset(self._measured)
         self._fallen = False
