@@ -10,7 +10,7 @@ import typer
 
 from nextscale_core.cli.choices import Fps, JointMap, Profile, Unit, Up, read_options
 from nextscale_core.cli.console import advance, notes, print_facts, progress_bar, working
-from nextscale_core.cli.inputs import is_trajectory
+from nextscale_core.cli.inputs import is_trajectory, robot_of
 from nextscale_core.cli.outputs import make_folder, robot_line
 from nextscale_core.exceptions import MotionFileError, RobotError
 
@@ -139,19 +139,12 @@ def _scene_of(motion: Path, robot: str | None, profile: Path | None, options: Re
 def _trajectory_scene(motion: Path, robot: str | None, profile: Path | None) -> Scene:
     from dataclasses import replace
 
-    from nextscale_core.robots.robot import load_robot
     from nextscale_core.robots.trajectory import read_trajectory
     from nextscale_core.safety.gate import SafetyGate
     from nextscale_core.viz.scene import robot_scene
 
     trajectory = read_trajectory(motion)
-    name = robot or trajectory.robot
-    if not name:
-        raise RobotError(f"{motion} does not name its robot; give it with --robot")
-    loaded = load_robot(name, profile)
-    if set(trajectory.joint_names) < set(loaded.joint_names):
-        # The trajectory moves only some joints: the others are held.
-        loaded = load_robot(name, profile, joints=trajectory.joint_names)
+    loaded = robot_of(trajectory, motion, robot, profile)
     scene = robot_scene(loaded, trajectory, title=motion.stem)
     report = SafetyGate(loaded).review(trajectory).report
     return replace(scene, facts=_facts(loaded, trajectory, report.line(), scene.facts))

@@ -31,8 +31,8 @@ FALL_HEIGHT = 0.63
 FALL_DEPTH = 0.25
 """Part of the standing height that a fallen base is below its reference."""
 
-FALL_TILT = np.radians(60.0)
-"""Tilt of the base over which the robot has fallen [rad]."""
+FALL_TILT, FALL_TURN = np.radians(60.0), np.radians(30.0)
+"""Tilt of the base over which the robot has fallen, and how far that is over its reference's."""
 
 KEY_BODIES = tuple(
     f"{side}_{part}"
@@ -142,21 +142,26 @@ def references(
 
 
 def has_fallen(
-    standing: float,
-    height: float | np.ndarray,
-    reference: float | np.ndarray,
-    tilt: float | np.ndarray,
-) -> Any:
-    """Whether a robot has fallen.
+    standing: float, position: np.ndarray, quaternion: np.ndarray, reference: Reference
+) -> bool:
+    """Whether a robot has fallen: its base is too low or too tilted, and its reference is not.
 
     Args:
         standing: Height of the base of the standing robot [m].
-        height: Height of the base [m].
-        reference: Height that it should have [m].
-        tilt: Angle between the base's z axis and the vertical [rad].
+        position: (3,) of the base [m].
+        quaternion: (4,) of the base, x y z w.
+        reference: The reference of the moment.
     """
-    lowest = np.minimum(FALL_HEIGHT * standing, reference - FALL_DEPTH * standing)
-    return (height < lowest) | (tilt > FALL_TILT)
+    wanted = float(reference.base_position[2])
+    tilt, wanted_tilt = (_tilt(one) for one in (quaternion, reference.base_quaternion))
+    lowest = min(FALL_HEIGHT * standing, wanted - FALL_DEPTH * standing)
+    return bool(position[2] < lowest or tilt > max(FALL_TILT, wanted_tilt + FALL_TURN))
+
+
+def _tilt(quaternion: np.ndarray) -> float:
+    """Angle between the z axis of a base and the vertical [rad]."""
+    x, y = quaternion[:2]
+    return float(np.arccos(np.clip(1 - 2 * (x * x + y * y), -1.0, 1.0)))
 
 
 def simulate(
@@ -202,9 +207,8 @@ def simulate(
         measured = simulator.step(balancer.act(measured, wanted[step]))
         state = simulator.state()
         states.append(state)
-        tilt = np.arccos(np.clip(-state.gravity[2], -1.0, 1.0))
         if simulator.floating and has_fallen(
-            height, state.base_position[2], wanted.base_position[step + 1, 2], tilt
+            height, state.base_position, state.base_quaternion, wanted[step + 1]
         ):
             fall_step = step + 1
             break
