@@ -119,6 +119,21 @@ class SimulatedSession(Session):
 
 
 @dataclass(frozen=True)
+class ReferenceSeam:
+    """Largest differences of successive references where a motion takes over.
+
+    Attributes:
+        step: Of a joint's position [rad].
+        jump: The same without the motion at the references' own velocity [rad].
+        velocity: Of a joint's velocity [rad/s].
+    """
+
+    step: float
+    jump: float
+    velocity: float
+
+
+@dataclass(frozen=True)
 class ReferenceSteps:
     """Steps from each of N references to the next one.
 
@@ -148,12 +163,11 @@ class ReferenceSteps:
         largest = [np.abs(values).max(axis=1)[kept] for values in (step, jump, change)]
         return cls(times[1:][kept], *largest)
 
-    def within(self, begin: float, end: float) -> Seam:
-        """Largest jumps in a span of time [s]."""
+    def within(self, begin: float, end: float) -> ReferenceSeam:
+        """The largest ones in a span of time [s]; 0 where there are none."""
         inside = (self.times >= begin) & (self.times <= end)
-        if not inside.any():
-            return Seam(0.0, 0.0)
-        return Seam(float(self.jumps[inside].max()), float(self.velocities[inside].max()))
+        series = (self.positions, self.jumps, self.velocities)
+        return ReferenceSeam(*(float(one[inside].max(initial=0.0)) for one in series))
 
 
 def reference_seams(
@@ -161,4 +175,5 @@ def reference_seams(
 ) -> tuple[Seam, ...]:
     """Largest jumps of the reference while each motion takes over."""
     steps = ReferenceSteps.of(references)
-    return tuple(steps.within(answer.sent, answer.received + SEAM_SECONDS) for answer in answers)
+    found = (steps.within(one.sent, one.received + SEAM_SECONDS) for one in answers)
+    return tuple(Seam(one.jump, one.velocity) for one in found)

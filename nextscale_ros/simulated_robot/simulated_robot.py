@@ -33,7 +33,7 @@ from nextscale_core.simulation.config import CONTROL_STEP, PHYSICS_STEP, Simulat
 from nextscale_core.simulation.policies import make_balancer
 from nextscale_core.simulation.rollout import has_fallen
 from nextscale_core.simulation.simulator import Simulator, standing_height
-from nextscale_core.trajectory.reference import Reference
+from nextscale_core.trajectory.reference import Reference, standing_reference
 from nextscale_core.trajectory.walking import upper_joints
 from nextscale_ros.messages.conversions import motion_reference
 from nextscale_ros.messages.validate_trajectory import NANOSECONDS
@@ -100,6 +100,9 @@ class SimulatedRobot(RobotStandIn):
             upper = list(upper_joints(robot, waist=True))
             self._posture[upper] = robot.nominal[upper]
         self._height = standing_height(robot, self._posture)
+        self._upright = standing_reference(
+            self._posture, np.array([0.0, 0.0, self._height]), np.array([0.0, 0.0, 0.0, 1.0])
+        )
         self._steps, self._falls, self._fallen = 0, 0, False
         self._root = root_link(robot)
         self._commands: Commands
@@ -197,17 +200,17 @@ class SimulatedRobot(RobotStandIn):
     def _control(self, now: float) -> None:
         state = self._measured
         reference = self._commands.reference(now, state)
-        tilt = float(np.arccos(np.clip(-state.gravity[2], -1.0, 1.0)))
-        # Only a whole-body reference may ask for a lower base.
-        tracks = self._choice.balancer == TRACKER
-        wanted = float(reference.base_position[2]) if tracks else self._height
-        down = has_fallen(self._height, float(state.base_position[2]), wanted, tilt)
+        # Only a whole-body reference may ask for a lower or tilted base.
+        wanted = reference if self._choice.balancer == TRACKER else self._upright
+        place, turn = state.base_position, state.base_quaternion
+        down = has_fallen(self._height, place, turn, wanted)
         if self._simulator.floating and down and not self._fallen:
             self._fallen = True
             self._falls += 1
+            tilt = np.degrees(np.arccos(np.clip(-state.gravity[2], -1.0, 1.0)))
             self.get_logger().error(
                 f"the robot has fallen {now:.1f} s after the start: pelvis at "
-                f"{state.base_position[2]:.2f} m, tilted by {np.degrees(tilt):.0f} degrees; "
+                f"{place[2]:.2f} m, tilted by {tilt:.0f} degrees; "
                 f"it lies until 'ros2 service call {self.get_fully_qualified_name()}/reset "
                 "std_srvs/srv/Trigger'"
             )
