@@ -15,6 +15,7 @@ service `~/reset` puts the robot on its feet again.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ from nextscale_core.rotations import yaw
 from nextscale_core.simulation.config import CONTROL_STEP, PHYSICS_STEP, SimulationConfig
 from nextscale_core.simulation.policies import make_balancer
 from nextscale_core.simulation.rollout import has_fallen
-from nextscale_core.simulation.simulator import Simulator, standing_height
+from nextscale_core.simulation.simulator import SimulatedState, Simulator, standing_height
 from nextscale_core.trajectory.reference import Reference, standing_reference
 from nextscale_core.trajectory.walking import upper_joints
 from nextscale_ros.messages.conversions import motion_reference
@@ -47,6 +48,11 @@ from nextscale_ros.tf import root_link
 
 _DIAGNOSE_EVERY = 1.0
 """Period of diagnostics [s]."""
+
+
+LYING = 0.2
+"""Height of the base of a robot that lies, relative to standing. It is held there, since only its
+feet collide with the floor."""
 
 
 class SimulatedRobot(RobotStandIn):
@@ -192,9 +198,12 @@ class SimulatedRobot(RobotStandIn):
         if self._steps % self._control_every == 0:
             self._control(self._pace.seconds)
         self._steps += 1
-        self._simulator.advance(self._substeps)
         self._pace.made()
-        self._measured = self._simulator.measure()
+        if self._fallen and self._measured.base_position[2] < LYING * self._height:
+            self._measured = _at_rest(self._measured)
+        else:
+            self._simulator.advance(self._substeps)
+            self._measured = self._simulator.measure()
         self._publish()
 
     def _control(self, now: float) -> None:
@@ -290,6 +299,17 @@ class SimulatedRobot(RobotStandIn):
         array = DiagnosticArray(status=[status])
         array.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(array)
+
+
+def _at_rest(state: SimulatedState) -> SimulatedState:
+    zero = np.zeros(3)
+    return replace(
+        state,
+        velocities=np.zeros_like(state.velocities),
+        linear_velocity=zero,
+        angular_velocity=zero,
+        acceleration=-9.81 * state.gravity,
+    )
 
 
 def main() -> None:
