@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from nextscale_core.exceptions import RobotError
 from nextscale_core.robots.description import some
@@ -14,6 +15,22 @@ from nextscale_core.robots.robot import Robot
 from nextscale_core.simulation.model import physics_model
 from nextscale_core.simulation.simulator import Gains, SimulatedState
 from nextscale_core.trajectory.reference import Reference
+
+_LEG = ("hip_pitch", "hip_roll", "hip_yaw", "knee", "ankle_pitch", "ankle_roll")
+_ARM = (
+    *("shoulder_pitch", "shoulder_roll", "shoulder_yaw", "elbow"),
+    *("wrist_roll", "wrist_pitch", "wrist_yaw"),
+)
+LEG_JOINTS, WAIST_JOINTS, ARM_JOINTS = (
+    tuple(f"{side}{name}_joint" for side in sides for name in names)
+    for sides, names in (
+        (("left_", "right_"), _LEG),
+        (("waist_",), ("yaw", "roll", "pitch")),
+        (("left_", "right_"), _ARM),
+    )
+)
+UNITREE_JOINTS = (*LEG_JOINTS, *WAIST_JOINTS, *ARM_JOINTS)
+"""The G1's 29 joints in the order of Unitree's software."""
 
 
 class Balancer(Protocol):
@@ -82,20 +99,26 @@ class OuterLoop:
         angular: Maximum correction [rad/s].
     """
 
-    gain: float = 1.0
-    linear: float = 0.4
-    angular: float = 0.6
+    gain: float = 2.0
+    linear: float = 0.6
+    angular: float = 1.0
 
-    def correction(self, state: SimulatedState, reference: Reference) -> np.ndarray:
-        """(3,) forward [m/s], left [m/s] and yaw rate [rad/s], in the heading of the base."""
-        heading = _yaw(state.base_quaternion)
-        away = (reference.base_position - state.base_position)[:2]
+    def velocity(self, state: SimulatedState, reference: Reference) -> np.ndarray:
+        """Velocity that follows the reference's and brings the base back to its place.
+
+        Returns:
+            (3,) forward [m/s], left [m/s] and yaw rate [rad/s], in the heading of the base.
+        """
+        turn = Rotation.from_quat(reference.base_quaternion)
+        heading, wanted_heading = _yaw(state.base_quaternion), _yaw(reference.base_quaternion)
+        back = self.gain * (reference.base_position - state.base_position)[:2]
+        back *= min(1.0, self.linear / max(float(np.linalg.norm(back)), 1e-9))
+        linear = turn.apply(reference.linear_velocity)[:2] + back
         c, s = np.cos(heading), np.sin(heading)
-        linear = self.gain * np.array([c * away[0] + s * away[1], c * away[1] - s * away[0]])
-        linear *= min(1.0, self.linear / max(float(np.linalg.norm(linear)), 1e-9))
-        turn = np.remainder(_yaw(reference.base_quaternion) - heading + np.pi, 2 * np.pi) - np.pi
-        angular = np.clip(self.gain * turn, -self.angular, self.angular)
-        return np.array([*linear, angular])
+        error = np.remainder(wanted_heading - heading + np.pi, 2 * np.pi) - np.pi
+        rate = turn.apply(reference.angular_velocity)[2]
+        rate += np.clip(self.gain * error, -self.angular, self.angular)
+        return np.array([c * linear[0] + s * linear[1], c * linear[1] - s * linear[0], rate])
 
 
 def _yaw(quaternion: np.ndarray) -> float:

@@ -147,7 +147,7 @@ class Simulator:
         self._pending: deque[tuple[float, np.ndarray]] = deque()
         self._next_push = self.config.push_interval
         self._data.ctrl[:] = posture
-        self._mujoco.mj_forward(self.physics.model, self._data)
+        self._exact: SimulatedState | None = None
         return self.measure()
 
     def command(self, targets: np.ndarray) -> None:
@@ -175,6 +175,7 @@ class Simulator:
             due = min([self._next_push, *(at for at, _ in self._pending)]) - self.time
             many = int(np.clip(np.ceil(due / PHYSICS_STEP - 0.5), 1, steps))
             self._mujoco.mj_step(self.physics.model, self._data, nstep=many)
+            self._exact = None
             steps -= many
 
     def step(self, targets: np.ndarray) -> SimulatedState:
@@ -195,9 +196,15 @@ class Simulator:
         """
         if self.floating:
             self._data.qvel[:2] += velocity
+            self._exact = None
 
     def state(self) -> SimulatedState:
         """The exact state."""
+        if self._exact is None:
+            self._exact = self._read()
+        return self._exact
+
+    def _read(self) -> SimulatedState:
         data, physics = self._data, self.physics
         # The sensors and the torques are those of the last step's begin.
         self._mujoco.mj_forward(physics.model, data)

@@ -10,30 +10,14 @@ from scipy.spatial.transform import Rotation
 
 from nextscale_core.exceptions import ModelLoadError
 from nextscale_core.robots.robot import Robot
-from nextscale_core.simulation.balancer import OuterLoop, joint_order
+from nextscale_core.simulation.balancer import UNITREE_JOINTS, OuterLoop, joint_order
 from nextscale_core.simulation.simulator import Gains, SimulatedState
 from nextscale_core.trajectory.reference import Reference
 
 if TYPE_CHECKING:
     from nextscale_core.simulation.policies import OnnxPolicy
 
-_LEG = ("hip_pitch", "hip_roll", "hip_yaw", "knee", "ankle_pitch", "ankle_roll")
-_WAIST = ("waist_yaw", "waist_roll", "waist_pitch")
-_ARM = (
-    *("shoulder_pitch", "shoulder_roll", "shoulder_yaw", "elbow"),
-    *("wrist_roll", "wrist_pitch", "wrist_yaw"),
-)
-UNITREE_JOINTS = tuple(
-    f"{name}_joint"
-    for name in (
-        *(f"{side}_{joint}" for side in ("left", "right") for joint in _LEG),
-        *_WAIST,
-        *(f"{side}_{joint}" for side in ("left", "right") for joint in _ARM),
-    )
-)
-"""The G1's 29 joints in the order of Unitree's software."""
-
-_ANKLES = [4, 5, 10, 11]
+_ANKLES = [4, 5, 10, 11]  # in the order of UNITREE_JOINTS
 _LEG_STANDING = (-0.2, 0.0, 0.0, 0.4, -0.2, 0.0)
 _STANDING = np.array(
     [*_LEG_STANDING * 2, *[0.0] * 3, *(0, 0.4, 0, 1.2, 0, 0, 0), *(0, -0.4, 0, 1.2, 0, 0, 0)]
@@ -86,15 +70,15 @@ class TrackerBalancer:
 
     def act(self, state: SimulatedState, reference: Reference) -> np.ndarray:
         """Joint targets for the next control step (see `Balancer.act`)."""
-        correction = self._outer.correction(state, reference)
+        velocity = self._outer.velocity(state, reference)
         roll, pitch = _roll_pitch(reference.base_quaternion)
         command = np.array(
             [
-                *(reference.linear_velocity[:2] + correction[:2]),
+                *velocity[:2],
                 reference.base_position[2],
                 roll,
                 pitch,
-                reference.angular_velocity[2] + correction[2],
+                velocity[2],
                 *reference.positions[self._order],
             ]
         )

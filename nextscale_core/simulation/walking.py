@@ -7,11 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from nextscale_core.exceptions import ModelLoadError
+from nextscale_core.robots.description import some
 from nextscale_core.robots.robot import Robot
-from nextscale_core.simulation.balancer import OuterLoop, joint_order
+from nextscale_core.simulation.balancer import (
+    LEG_JOINTS,
+    UNITREE_JOINTS,
+    WAIST_JOINTS,
+    OuterLoop,
+    joint_order,
+)
 from nextscale_core.simulation.config import CONTROL_STEP
 from nextscale_core.simulation.simulator import Gains, SimulatedState
 from nextscale_core.trajectory.reference import Reference
@@ -20,12 +26,10 @@ if TYPE_CHECKING:
     from nextscale_core.simulation.policies import OnnxPolicy
 
 _LEG = (-0.312, 0.0, 0.0, 0.669, -0.363, 0.0)
-_STANDING = np.array(
-    [*_LEG, *_LEG, *[0.0] * 3, *(0.2, 0.2, 0, 0.6, 0, 0, 0), *(0.2, -0.2, 0, 0.6, 0, 0, 0)]
-)
+_ARM = (0.2, 0.2, 0.0, 0.6, 0.0, 0.0, 0.0, 0.2, -0.2, 0.0, 0.6, 0.0, 0.0, 0.0)
+_STANDING = dict(zip(UNITREE_JOINTS, (*_LEG, *_LEG, 0.0, 0.0, 0.0, *_ARM), strict=True))
 _ACTION_SCALE = 0.25
 _GAIT_PERIOD = 1.0  # [s]
-_LEG_JOINTS = 12
 
 
 @dataclass(frozen=True)
@@ -92,8 +96,13 @@ class WalkingBalancer:
         self._outer = outer or OuterLoop()
         back = self._back = np.argsort(self._order)
         self.gains = Gains(np.array(stiffness)[back], np.array(damping)[back])
-        self.standing = _STANDING[back]
-        self._by_policy = np.arange(len(names)) < _LEG_JOINTS + 3 * (not self._options.waist)
+        lacking = [name for name in names if name not in _STANDING]
+        if lacking:
+            raise ModelLoadError(f"{policy.path} is not for a G1: it moves {some(lacking)}")
+        self._default = np.array([_STANDING[name] for name in names])
+        self.standing = self._default[back]
+        moved = LEG_JOINTS if self._options.waist else (*LEG_JOINTS, *WAIST_JOINTS)
+        self._by_policy = np.isin(names, moved)
         self._rest()
 
     def reset(self, state: SimulatedState) -> None:
@@ -101,7 +110,7 @@ class WalkingBalancer:
         self._rest()
 
     def _rest(self) -> None:
-        self._action = np.zeros(len(_STANDING))
+        self._action = np.zeros(len(self._order))
         self._command = np.zeros(3)
         self._phase = np.full(2, np.pi)
 
@@ -116,26 +125,21 @@ class WalkingBalancer:
                 command[2:],
                 command[:2],
                 np.cos(self._phase),
-                state.positions[order] - _STANDING,
+                state.positions[order] - self._default,
                 0.05 * state.velocities[order],
                 state.gravity,
                 np.sin(self._phase),
             ]
         )
         self._action = self._policy(observation)
-        by_policy = _STANDING + _ACTION_SCALE * self._action
+        by_policy = self._default + _ACTION_SCALE * self._action
         targets = np.where(self._by_policy, by_policy, reference.positions[order])
         return targets[self._back]
 
     def _velocity(self, state: SimulatedState, reference: Reference) -> np.ndarray:
         """(3,) commanded forward, left [m/s] and yaw rate [rad/s]; advances the gait."""
-        turn = Rotation.from_quat(reference.base_quaternion)
-        heading = Rotation.from_euler("z", turn.as_euler("ZYX")[0])
-        linear = heading.inv().apply(turn.apply(reference.linear_velocity))
-        root = np.array([*linear[:2], turn.apply(reference.angular_velocity)[2]])
-        wanted = np.clip(
-            root + self._outer.correction(state, reference), self._lowest, self._highest
-        )
+        wanted = self._outer.velocity(state, reference)
+        wanted = np.clip(wanted, self._lowest, self._highest)
         step = self._options.acceleration * CONTROL_STEP
         self._command = self._command + np.clip(wanted - self._command, -step, step)
         if np.abs(self._command).max() < self._options.deadband:
