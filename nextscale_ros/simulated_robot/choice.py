@@ -7,11 +7,13 @@ from pathlib import Path
 
 from nextscale_core.exceptions import ConfigError, ModelLoadError, RobotError
 from nextscale_core.robots import Robot
-from nextscale_core.simulation.balancer import joint_order
-from nextscale_core.simulation.config import INSTALL
+from nextscale_core.simulation.balancer import UNITREE_JOINTS, joint_order
 from nextscale_core.simulation.model import require_mujoco
-from nextscale_core.simulation.policies import find_walking_policy, make_balancer
-from nextscale_core.simulation.tracker import UNITREE_JOINTS
+from nextscale_core.simulation.policies import (
+    WALKING_INSTALL,
+    find_walking_policy,
+    make_balancer,
+)
 from nextscale_ros.options import BALANCERS
 
 AUTO, TRACKER, WALKING, PD, FIXED = "auto", "tracker", "walking", "pd", "fixed"
@@ -78,9 +80,9 @@ def choose(robot: Robot, balancer: str = AUTO, policy: str = "") -> Choice:
         path = find_walking_policy()
     except ModelLoadError as error:
         raise ConfigError(
-            f"no policy keeps {robot.name} on its feet: {INSTALL} installs a walking policy, "
-            f"policy:=PATH names one, such as {_TRACKER_FILE}; balancer:=fixed fixes the base "
-            f"instead ({error})"
+            f"no policy keeps {robot.name} on its feet: '{WALKING_INSTALL}' installs one that "
+            f"walks, policy:=PATH names one, such as {_TRACKER_FILE}; balancer:=fixed fixes the "
+            "base instead"
         ) from error
     make_balancer(robot, WALKING, path)
     return Choice(WALKING, path)

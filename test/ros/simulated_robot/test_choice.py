@@ -8,6 +8,7 @@ import pytest
 
 from nextscale_core.exceptions import ConfigError, ModelLoadError
 from nextscale_core.robots import Robot, load_robot
+from nextscale_core.simulation.policies import WALKING_INSTALL
 from nextscale_ros.simulated_robot import choice
 from nextscale_ros.simulated_robot.choice import choose
 
@@ -31,7 +32,7 @@ def test_without_a_policy_the_error_names_what_to_install_or_give(
     for balancer in ("auto", "walking"):
         with pytest.raises(ConfigError) as caught:
             choose(g1, balancer)
-        for word in ("nextscale[sim]", "policy:=PATH", "balancer:=fixed"):
+        for word in (WALKING_INSTALL, "policy:=PATH", "balancer:=fixed"):
             assert word in str(caught.value)
 
 
