@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,8 +18,9 @@ from nextscale_core.trajectory.curves import PEAK_VELOCITY, minimum_jerk, quinti
 from nextscale_core.trajectory.reference import Reference, ReferenceCurve
 from nextscale_core.trajectory.spline_limits import limit_use
 from nextscale_core.trajectory.standing import (
-    first_pose,
+    braked,
     followed_by,
+    pose_of,
     standing_pose,
     to_standing,
     transition,
@@ -166,7 +168,7 @@ class ReferenceStream:
 
     @property
     def trajectory(self) -> RobotTrajectory:
-        """The trajectory that is followed, or was followed last; ends standing."""
+        """The trajectory that is followed, or was followed last."""
         return self._segment.curve.trajectory
 
     @property
@@ -176,7 +178,7 @@ class ReferenceStream:
 
     @property
     def end(self) -> float:
-        """Time from which on the reference stands [s]."""
+        """Time from which on the reference is at rest [s]."""
         return self._segment.end
 
     def moves(self, time: float) -> bool:
@@ -213,7 +215,7 @@ class ReferenceStream:
             before = self._segment.sample(np.array([at]))[0]
             if begin is None:
                 begin = at
-                first = first_pose(trajectory)
+                first = pose_of(trajectory, 0)
                 if np.abs(first.positions - before.positions).max() > LARGEST_GAP:
                     place = _alignment(first, before).apply(_row(first))[0]
                     moved = transition(self.robot, before, place, hold=0.0, rate=trajectory.fps)
@@ -221,14 +223,43 @@ class ReferenceStream:
             curve = ReferenceCurve(with_return(self.robot, trajectory))
             self._segment = self._joined(_Segment(curve, begin, at), before)
 
-    def stand(self, at: float) -> None:
-        """Stop and blend to standing; see `nextscale_core.trajectory.standing.to_standing`.
+    def brake(self, at: float) -> None:
+        """Stop along the trajectory that is followed, and stay in the pose that is reached.
+
+        Args:
+            at: Now [s].
 
         Raises:
-            RetargetError: the robot is too fast to stop inside its limits.
+            RetargetError: the motion is too fast; the reference goes on to its end.
         """
-        now = self._segment.sample(np.array([at]))[0]
-        self.replace(to_standing(self.robot, now), at, at)
+        with self._lock:
+            segment = self._segment
+            stop = braked(self.robot, segment.sample, at, rate=segment.curve.trajectory.fps)
+            self._segment = _Segment(ReferenceCurve(stop), at, at)
+
+    def stand_up(
+        self, check: Callable[[RobotTrajectory], RobotTrajectory | None] = lambda way: way
+    ) -> bool:
+        """Let the reference stand after the trajectory that is followed, where it does not.
+
+        Args:
+            check: Gets the way from its last pose to standing; returns it, repaired where
+                necessary, or None where it must not be gone.
+
+        Returns:
+            False where the reference stays in the last pose, or another trajectory came.
+        """
+        segment = self._segment
+        trajectory = segment.curve.trajectory
+        way = check(to_standing(self.robot, pose_of(trajectory, -1), rate=trajectory.fps))
+        if way is None:
+            return False
+        with self._lock:
+            if self._segment is not segment:
+                return False
+            curve = ReferenceCurve(followed_by(trajectory, way))
+            self._segment = replace(segment, curve=curve)
+        return True
 
     def anchor(self, position: np.ndarray, quaternion: np.ndarray, at: float) -> None:
         """Begin to move place and heading of the reference to those of the robot, smoothly.

@@ -1,12 +1,14 @@
-"""Transitions to standing: from the end of a motion, and from any moment of one."""
+"""Coming to stand: at the end of a motion, and from any moment of one."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from nextscale_core.exceptions import RetargetError
 from nextscale_core.robots.kinematics import Poses, kinematics_of
 from nextscale_core.robots.robot import Robot, RobotState
 from nextscale_core.robots.trajectory import RobotTrajectory
@@ -21,6 +23,9 @@ STAND_SECONDS = 0.5
 
 BLEND_SECONDS = 1.0
 """Minimum duration of a transition to standing [s]."""
+
+_BRAKES = (0.5, 0.7, 1.0, 1.5, 2.0)
+"""Durations in which a motion may stop, in the order of preference [s]."""
 
 STANDS = 1e-3
 """Maximum distance of a joint [rad] and of the root's height [m] from those of standing."""
@@ -123,21 +128,47 @@ def transition(
 
 
 def to_standing(robot: Robot, start: Reference, *, rate: float = REFERENCE_RATE) -> RobotTrajectory:
-    """Come to stand from any moment of a motion; see `transition`.
+    """Come to stand over the feet from a pose at rest; see `transition`."""
+    return transition(robot, start, standing_over_feet(robot, start), rate=rate)
 
-    The root comes to rest beyond its place by the way in which its velocity fades.
+
+def braked(
+    robot: Robot,
+    sample: Callable[[np.ndarray], Reference],
+    at: float,
+    *,
+    rate: float = REFERENCE_RATE,
+) -> RobotTrajectory:
+    """Stop along a motion, inside the robot's limits: each pose is one of the motion.
+
+    Args:
+        robot: The robot.
+        sample: References of the motion at times (N,) [s].
+        at: Time from which on it is braked [s].
+        rate: Samples per second [Hz].
+
+    Raises:
+        RetargetError: the motion is too fast to stop along it within the limits.
     """
-    goal = standing_over_feet(robot, start)
-    here = Rotation.from_quat(start.base_quaternion)
-    coast = 0.5 * BLEND_SECONDS
-    drift = coast * here.apply(start.linear_velocity)
-    turn = Rotation.from_euler("z", coast * float(here.apply(start.angular_velocity)[2]))
-    goal = replace(
-        goal,
-        base_position=goal.base_position + drift * [1.0, 1.0, 0.0],
-        base_quaternion=(turn * Rotation.from_quat(goal.base_quaternion)).as_quat(),
+    for seconds in _BRAKES:
+        times = np.arange(round(seconds * rate) + 1) / rate
+        u = times / seconds
+        found = sample(at + seconds * (u - u**3 + u**4 / 2))
+        velocities = found.velocities * (1 - u * u * (3 - 2 * u))[:, None]
+        if np.max(limit_use(robot, found.positions, velocities, times)) <= 1.0:
+            break
+    else:
+        raise RetargetError(f"the motion is too fast to stop along it in {_BRAKES[-1]:g} s")
+    return RobotTrajectory(
+        robot=robot.name,
+        joint_names=robot.joint_names,
+        positions=found.positions,
+        velocities=velocities,
+        time_from_start=times,
+        base_position=found.base_position,
+        base_quaternion=continuous_quaternions(found.base_quaternion),
+        fps=rate,
     )
-    return transition(robot, start, goal, rate=rate)
 
 
 def with_return(robot: Robot, trajectory: RobotTrajectory) -> RobotTrajectory:
@@ -147,14 +178,20 @@ def with_return(robot: Robot, trajectory: RobotTrajectory) -> RobotTrajectory:
         robot: The robot.
         trajectory: Ends at rest.
     """
-    last = _ends(trajectory, -1)
-    goal = standing_over_feet(robot, last)
-    tilt = Rotation.from_quat(goal.base_quaternion) * Rotation.from_quat(last.base_quaternion).inv()
-    height = abs(goal.base_position[2] - last.base_position[2])
-    away = float(np.abs(last.positions - goal.positions).max())
-    if max(away, height, tilt.magnitude()) < STANDS:
+    last = pose_of(trajectory, -1)
+    if stands(robot, last):
         return trajectory
-    return followed_by(trajectory, transition(robot, last, goal, rate=trajectory.fps))
+    return followed_by(trajectory, to_standing(robot, last, rate=trajectory.fps))
+
+
+def stands(robot: Robot, reference: Reference) -> bool:
+    """Whether a pose at rest is that of standing, up to `STANDS`."""
+    goal = standing_over_feet(robot, reference)
+    tilt = Rotation.from_quat(goal.base_quaternion)
+    tilt = tilt * Rotation.from_quat(reference.base_quaternion).inv()
+    height = abs(goal.base_position[2] - reference.base_position[2])
+    away = float(np.abs(reference.positions - goal.positions).max())
+    return bool(max(away, height, tilt.magnitude()) < STANDS)
 
 
 def followed_by(first: RobotTrajectory, second: RobotTrajectory) -> RobotTrajectory:
@@ -177,12 +214,8 @@ def followed_by(first: RobotTrajectory, second: RobotTrajectory) -> RobotTraject
     )
 
 
-def first_pose(trajectory: RobotTrajectory) -> Reference:
-    """The first pose of a trajectory, at rest."""
-    return _ends(trajectory, 0)
-
-
-def _ends(trajectory: RobotTrajectory, sample: int) -> Reference:
+def pose_of(trajectory: RobotTrajectory, sample: int) -> Reference:
+    """One pose of a trajectory, at rest."""
     return standing_reference(
         trajectory.positions[sample],
         trajectory.base_position[sample],

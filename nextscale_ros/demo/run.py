@@ -269,7 +269,8 @@ def _draw(
         )
         for answer, fit in zip(answers, fits, strict=True)
     ]
-    draw_session(robot, _without_idle(executed, spoken[0].begin), spoken, picture)
+    words = {} if answers[0].command else {"jumps": "the largest jump of the reference"}
+    draw_session(robot, _without_idle(executed, spoken[0].begin), spoken, picture, **words)
 
 
 def _without_idle(executed: RobotTrajectory, begin: float) -> RobotTrajectory:

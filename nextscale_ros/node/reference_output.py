@@ -84,7 +84,7 @@ class ReferenceOutput(StreamOutput):
 
     def _play(self, stream: ReferenceStream, now: float) -> None:
         message = motion_reference(self._robot, stream.at(now), self._frame, stream.moves(now))
-        message.header.stamp = self._inputs.stamp(now)
+        message.header.stamp = self._stamp(now)
         self._references.publish(message)
         if self._zmq is not None:
             self._zmq.send(stream, now)

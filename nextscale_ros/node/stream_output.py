@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from abc import abstractmethod
 from collections.abc import Callable
 
+from builtin_interfaces.msg import Time
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 
@@ -110,10 +113,12 @@ class StreamOutput(Output):
     def close(self) -> None:
         """Let the robot come to stand, and stop publishing."""
         self._stop(ErrorCode.CANCELED, "the node was deactivated: the robot comes to stand")
-        stream = self._reference.stream(self._clock())
-        if stream is not None and self._thread.is_alive():
-            # A simulation whose clock stands still does not delay the end.
-            self._ended.wait(min(max(stream.end - self._clock(), 0.0), _CLOSING) + 2 * STEP)
+        # A simulation whose clock stands still does not delay the end.
+        until = time.monotonic() + _CLOSING
+        while self._thread.is_alive() and time.monotonic() < until:
+            time.sleep(2 * STEP)
+            if not self._reference.comes_to_rest(self._clock()):
+                break
         self._ended.set()
         if self._thread.is_alive():
             self._thread.join(_CLOSING)
@@ -131,11 +136,23 @@ class StreamOutput(Output):
 
     @abstractmethod
     def _rest(self, stream: ReferenceStream, now: float) -> None:
-        """Send what belongs to a reference that has begun to come to stand at a time [s]."""
+        """Send what belongs to a reference that has changed at a time [s] to come to rest."""
 
     def _release(self) -> None:
         """Send what ends the robot's motion, and release sockets."""
         return None
+
+    def _stamp(self, now: float) -> Time:
+        """A time of the robot's clock [s] on the node's."""
+        # A thread may wait between two clocks: the pair read in the shortest time counts.
+        pairs = []
+        for _ in range(3):
+            before = self._clock()
+            own = self._node.get_clock().now()
+            pairs.append((self._clock() - before, before, own))
+        _, before, own = min(pairs, key=lambda pair: pair[0])
+        stamp: Time = (own + Duration(seconds=now - before)).to_msg()
+        return stamp
 
     def _problem(self, now: float) -> str:
         """Why the motion cannot go on at a time [s], or ''."""
@@ -185,8 +202,8 @@ class StreamOutput(Output):
         now = self._clock()
         plan = self._reference.plan(now)
         if plan is not None and plan.stream is not None:
-            plan.stream.stand(now)
-            self._rest(plan.stream, now)
+            stream = plan.stream
+            self._reference.stop(now, lambda: self._rest(stream, self._clock()))
         self._finish(code, message)
 
     def _finish(self, code: int, message: str) -> None:

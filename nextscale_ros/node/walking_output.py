@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from builtin_interfaces.msg import Time
 from geometry_msgs.msg import TwistStamped
 from rclpy.node import Node
 from rclpy.publisher import Publisher
@@ -113,7 +112,7 @@ class WalkingOutput(StreamOutput):
         self._commands.publish(of_joints(response.trajectory, self._joints))
 
     def _rest(self, stream: ReferenceStream, now: float) -> None:
-        """Send the arms along with the reference to standing."""
+        """Send the arms along with the reference to its rest."""
         begin = now + read_settings(self._node).takeover_margin
         times = np.append(np.arange(begin, stream.end, STEP), stream.end + STEP)
         found = stream.sample(times)
@@ -144,18 +143,17 @@ class WalkingOutput(StreamOutput):
             command = self._follower.stop()
         else:
             command = self._follower.command(stream, now, base.position, base.quaternion, STEP)
-        self._publish(command)
+        self._publish(command, now)
 
     def _release(self) -> None:
-        self._publish(self._follower.stop())
+        self._publish(self._follower.stop(), self._clock())
 
-    def _publish(self, command: Velocity) -> None:
+    def _publish(self, command: Velocity, now: float) -> None:
         if not self._node.context.ok():
             return
         message = TwistStamped()
         message.header.frame_id = self._frame
-        stamp: Time = self._node.get_clock().now().to_msg()
-        message.header.stamp = stamp
+        message.header.stamp = self._stamp(now)
         message.twist.linear.x = float(command.linear.real)
         message.twist.linear.y = float(command.linear.imag)
         message.twist.angular.z = float(command.angular)

@@ -7,7 +7,9 @@ reference, while the history that the model continues is the measured one.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +17,9 @@ import numpy as np
 from nextscale_core.estimation.base_pose import BasePose
 from nextscale_core.estimation.history import RobotHistory
 from nextscale_core.estimation.joint_states import RobotStateError
-from nextscale_core.exceptions import UnsafeTrajectoryError
+from nextscale_core.exceptions import RetargetError, UnsafeTrajectoryError
 from nextscale_core.robots import Robot, RobotState, RobotTrajectory
+from nextscale_core.safety import SafetyGate
 from nextscale_core.trajectory.reference_stream import ReferenceStream
 from nextscale_ros.robot_state.active_trajectory import ActiveTrajectory
 
@@ -73,6 +76,8 @@ class LiveReference:
         self._robot, self._base, self._needs_base = robot, base, needs_base
         self._compared = list(range(robot.num_joints) if compared is None else compared)
         self._stream: ReferenceStream | None = None
+        self._gate = SafetyGate(robot)
+        self._standing_up: threading.Thread | None = None
 
     def stream(self, time: float) -> ReferenceStream | None:
         """The stream, or None as long as the base has not been measured by a time [s]."""
@@ -122,8 +127,7 @@ class LiveReference:
         joint = int(np.abs(off).argmax())
         if abs(off[joint]) <= bound:
             return
-        if stream.moves(time):
-            stream.stand(time)
+        self.stop(time)
         raise FarFromReferenceError(
             f"{self._robot.joint_names[joint]} is {abs(off[joint]):.2f} rad from its reference, "
             f"the limit is {bound:g} (parameter reference_bound); the reference stands: start the "
@@ -138,6 +142,37 @@ class LiveReference:
             RobotStateError: the base has not been measured yet.
         """
         self._required(time).replace(trajectory, time, begin)
+
+    def stop(self, time: float, changed: Callable[[], object] = lambda: None) -> None:
+        """Let the reference come to stand, as it goes on to do after this call.
+
+        It stops along its trajectory, which the safety gate has passed. The way from there to
+        standing is checked by the gate meanwhile; where that refuses it, the robot stays at rest.
+
+        Args:
+            time: Now [s].
+            changed: Called after each change of the reference.
+        """
+        stream = self._stream
+        if stream is None or not stream.moves(time):
+            return
+        # Where it is too fast to stop, the reference goes on to its end, which is at rest.
+        with suppress(RetargetError):
+            stream.brake(time)
+            changed()
+
+            def stand_up() -> None:
+                if stream.stand_up(lambda way: self._gate.review(way).trajectory):
+                    changed()
+
+            self._standing_up = threading.Thread(target=stand_up, name="stand up", daemon=True)
+            self._standing_up.start()
+
+    def comes_to_rest(self, time: float) -> bool:
+        """Whether the reference still moves at a time [s], or is about to, after `stop`."""
+        stream = self._stream
+        decided = self._standing_up is None or not self._standing_up.is_alive()
+        return not decided or (stream is not None and stream.moves(time))
 
     def anchor(self, time: float) -> None:
         """Move place and heading of the reference to the measured base, slowly."""

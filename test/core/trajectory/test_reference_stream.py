@@ -113,7 +113,7 @@ def test_what_differs_at_a_seam_fades_out_inside_the_limits(g1, wave):
     stream.replace(wave, 0.0)
     off = stream.at(2.0)
     off = replace(off, positions=off.positions + 0.05, velocities=0.9 * off.velocities)
-    later = to_standing(g1, off)
+    later = transition(g1, off, standing_pose(g1))
     times, found = seen(stream, [(2.0, lambda now: stream.replace(later, now, 2.0))])
     check_smooth(g1, times, found)
     seam = np.abs(np.diff(found.positions, axis=0))[np.searchsorted(times, 2.0) - 1]
@@ -132,13 +132,31 @@ def test_a_trajectory_from_elsewhere_is_refused_and_the_reference_goes_on(g1, wa
 
 
 @pytest.mark.parametrize("at", [0.3, 1.1, 1.9, 2.6, 3.3, 4.2])
-def test_stopping_at_any_time_ends_standing_within_two_seconds(g1, walking, at):
+def test_stopping_at_any_time_ends_standing_soon_and_until_then_keeps_its_path(g1, walking, at):
     stream = ReferenceStream(g1)
     stream.replace(walking, 0.0)
-    times, found = seen(stream, [(at, stream.stand)])
+    before = stream.trajectory
+    times, found = seen(stream, [(at, stream.brake), (at + 0.2, lambda now: stream.stand_up())])
     check_smooth(g1, times, found)
     assert is_standing(g1, found[-1])
-    assert stream.end - at < 2.5
+    assert stream.end - at < 2.6
+    # Until it has stopped, each pose is one of the trajectory, to the next sample.
+    stop = found.positions[(times > at) & (times < at + 0.45)]
+    assert np.abs(stop[:, None] - before.positions[None]).max(2).min(1).max() < 0.06
+
+
+def test_a_way_to_standing_that_is_refused_is_not_gone(g1, walking):
+    stream = ReferenceStream(g1)
+    stream.replace(walking, 0.0)
+    stream.brake(2.0)
+    assert not stream.stand_up(lambda way: None)
+    rest = stream.at(stream.end + 1.0)
+    assert not rest.velocities.any() and not is_standing(g1, rest)
+    # The next trajectory begins from there.
+    later = transition(g1, rest, standing_pose(g1))
+    times, found = seen(stream, [(stream.end + 0.5, lambda now: stream.replace(later, now))])
+    check_smooth(g1, times[times > 3.0], found[times > 3.0])
+    assert is_standing(g1, found[-1])
 
 
 def test_the_reference_moves_to_the_robot_slowly_and_its_twist_stays(g1, walking):
