@@ -171,7 +171,7 @@ def main() -> None:
             "noise": DISTURBED.noise,
             "push_speed": DISTURBED.push,
         }
-    generate = {"output": choice.output, "use_sim_time": True, "seed": -1}
+    generate = {"output": choice.output, "use_sim_time": True, "publish_markers": False}
     runs: list[Run] = []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
