@@ -40,6 +40,9 @@ DEFAULT_TEXTS = (
     "a person turns around",
 )
 
+ANIMATION_RATE = 12.5
+"""Pictures per second of the animation [Hz]."""
+
 STILL = 0.7
 """Duration of the drawn motion before the first takeover [s]."""
 
@@ -206,7 +209,8 @@ def run_demo(
     if choice is not None:
         animation = picture.with_suffix(".gif")
         console.print(f"      and as an animation: {animation}")
-        draw_robot(robot, _without_idle(executed, answers[0].received - begin), animation)
+        shown = _without_idle(executed, answers[0].received - begin, ANIMATION_RATE)
+        draw_robot(robot, shown, animation)
     if not picture.is_file():
         raise DemoError(f"no picture was written to {picture}")
     return Result(answers, fits, executed, final_error, picture)
@@ -273,16 +277,21 @@ def _draw(
     draw_session(robot, _without_idle(executed, spoken[0].begin), spoken, picture, **words)
 
 
-def _without_idle(executed: RobotTrajectory, begin: float) -> RobotTrajectory:
-    """A motion without most of the standing before a time [s]."""
+def _without_idle(
+    executed: RobotTrajectory, begin: float, rate: float | None = None
+) -> RobotTrajectory:
+    """A motion without most of the standing before a time [s], at its own or another rate [Hz]."""
     idle = int(np.searchsorted(executed.time_from_start, begin - STILL))
+    every = 1 if rate is None else max(round(executed.fps / rate), 1)
+    shown = slice(idle, None, every)
     return replace(
         executed,
-        positions=executed.positions[idle:],
-        velocities=executed.velocities[idle:],
-        time_from_start=executed.time_from_start[idle:],
-        base_position=executed.base_position[idle:],
-        base_quaternion=executed.base_quaternion[idle:],
+        positions=executed.positions[shown],
+        velocities=executed.velocities[shown],
+        time_from_start=executed.time_from_start[shown],
+        base_position=executed.base_position[shown],
+        base_quaternion=executed.base_quaternion[shown],
+        fps=executed.fps / every,
     )
 
 
