@@ -21,7 +21,7 @@ from nextscale_core.cli.choices import (
 )
 from nextscale_core.cli.console import advance, print_facts, progress_bar, working
 from nextscale_core.cli.inputs import is_trajectory, robot_of
-from nextscale_core.cli.outputs import make_folder
+from nextscale_core.cli.outputs import check_suffixes
 from nextscale_core.exceptions import MotionFileError, NextscaleError
 
 if TYPE_CHECKING:
@@ -91,7 +91,9 @@ def simulate(
     from nextscale_core.simulation.config import SimulationConfig
     from nextscale_core.simulation.model import require_mujoco
 
-    _check_outputs(json_file, gif, len(motion))
+    check_suffixes({"json": json_file, "gif": gif})
+    if gif is not None and len(motion) > 1:
+        raise MotionFileError(f"--gif shows one motion, got {len(motion)}; run it for each")
     require_mujoco()  # before the work, not after it
     options = read_options(up, unit, fps, joint_map)
     fixed = not floating and controller in (None, "pd") and policy is None
@@ -124,19 +126,6 @@ def simulate(
     print_facts({}, [path for path in (json_file, gif) if path is not None])
     if failure is not None:
         raise failure
-
-
-def _check_outputs(json_file: Path | None, gif: Path | None, motions: int) -> None:
-    for option, path in (("json", json_file), ("gif", gif)):
-        if path is None:
-            continue
-        if path.suffix.lower() != f".{option}":
-            raise MotionFileError(f"--{option} {path}: the name must end in .{option}")
-        if path.is_dir():
-            raise MotionFileError(f"--{option} {path} is a folder; give a file")
-        make_folder(path.parent)
-    if gif is not None and motions > 1:
-        raise MotionFileError(f"--gif shows one motion, got {motions}; run it for each")
 
 
 def _trajectory_of(

@@ -97,11 +97,13 @@ class OuterLoop:
         gain: Velocity per error [1/s].
         linear: Maximum correction [m/s].
         angular: Maximum correction [rad/s].
+        lateral: Factor on the velocity to the left, for policies that sidestep too slowly.
     """
 
     gain: float = 2.0
     linear: float = 0.6
     angular: float = 1.0
+    lateral: float = 1.0
 
     def velocity(self, state: SimulatedState, reference: Reference) -> np.ndarray:
         """Velocity that follows the reference's and brings the base back to its place.
@@ -118,7 +120,8 @@ class OuterLoop:
         error = np.remainder(wanted_heading - heading + np.pi, 2 * np.pi) - np.pi
         rate = turn.apply(reference.angular_velocity)[2]
         rate += np.clip(self.gain * error, -self.angular, self.angular)
-        return np.array([c * linear[0] + s * linear[1], c * linear[1] - s * linear[0], rate])
+        left = self.lateral * (c * linear[1] - s * linear[0])
+        return np.array([c * linear[0] + s * linear[1], left, rate])
 
 
 def _yaw(quaternion: np.ndarray) -> float:

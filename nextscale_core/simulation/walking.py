@@ -42,7 +42,7 @@ class WalkingOptions:
         acceleration: Maximum change of the commanded velocity [m/s^2 and rad/s^2].
     """
 
-    waist: bool = True
+    waist: bool = False
     deadband: float = 0.1
     acceleration: float = 3.0
 
@@ -118,6 +118,10 @@ class WalkingBalancer:
         """Joint targets for the next control step (see `Balancer.act`)."""
         command = self._velocity(state, reference)
         order = self._order
+        # The policy sees the joints that it does not move in its own standing posture: it was
+        # trained to move them too, and steps aside to make up for arms that are elsewhere.
+        away = np.where(self._by_policy, state.positions[order] - self._default, 0.0)
+        velocities = np.where(self._by_policy, state.velocities[order], 0.0)
         observation = np.concatenate(
             [
                 self._action,
@@ -125,8 +129,8 @@ class WalkingBalancer:
                 command[2:],
                 command[:2],
                 np.cos(self._phase),
-                state.positions[order] - self._default,
-                0.05 * state.velocities[order],
+                away,
+                0.05 * velocities,
                 state.gravity,
                 np.sin(self._phase),
             ]

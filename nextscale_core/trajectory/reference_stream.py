@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from nextscale_core.exceptions import RetargetError
 from nextscale_core.robots.robot import Robot
 from nextscale_core.robots.trajectory import RobotTrajectory
-from nextscale_core.rotations import about_z, yaw
+from nextscale_core.rotations import yaw
 from nextscale_core.trajectory.config import TIMING
 from nextscale_core.trajectory.curves import PEAK_VELOCITY, minimum_jerk, quintic_fade
 from nextscale_core.trajectory.reference import Reference, ReferenceCurve
@@ -57,7 +57,9 @@ class Ground:
         place = reference.base_position.copy()
         moved = self.turn * (place[:, 0] + 1j * place[:, 1]) + self.shift
         place[:, 0], place[:, 1] = moved.real, moved.imag
-        about = Rotation.from_matrix(about_z(np.angle(np.broadcast_to(self.turn, len(place)))))
+        vector = np.zeros((len(place), 3))
+        vector[:, 2] = np.angle(self.turn)
+        about = Rotation.from_rotvec(vector)
         quaternion = (about * Rotation.from_quat(reference.base_quaternion)).as_quat()
         return replace(reference, base_position=place, base_quaternion=quaternion)
 
@@ -118,7 +120,7 @@ class _Segment:
     def sample(self, times: np.ndarray) -> Reference:
         found = self.ground.apply(self.curve.sample(times - self.begin))
         gap = self.gap
-        if gap is None:
+        if gap is None or times.min() >= self.at + self.fade:
             return found
         place, place_rate, slope, slope_rate = (
             part[:, None] for part in quintic_fade(np.maximum(times - self.at, 0.0), self.fade)

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from nextscale_core.robots.description import chain, link_frame
+from nextscale_core.robots.description import chain, part_frames
 from nextscale_core.robots.profile import SIDES
 from nextscale_core.robots.robot import Robot
 from nextscale_core.robots.trajectory import RobotTrajectory
@@ -187,8 +187,13 @@ def upper_joints(robot: Robot, waist: bool = False) -> tuple[int, ...]:
         waist: Whether joints between pelvis and torso count.
     """
     model = robot.model
-    below = {name for side in SIDES for name in chain(model, robot.profile.limb(side)["ankle"])}
-    trunk = set(chain(model, model.names[link_frame(model, robot.profile.torso).parentJoint]))
+    frames = part_frames(model, robot.profile)
+
+    def way(part: str) -> set[str]:
+        return set(chain(model, model.names[model.frames[frames[part]].parentJoint]))
+
+    below = set().union(*(way(f"{side}_ankle") for side in SIDES))
+    trunk = way("torso")
     left_out = below - trunk if waist else below | trunk
     return tuple(j for j, name in enumerate(robot.joint_names) if name not in left_out)
 

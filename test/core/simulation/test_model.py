@@ -27,9 +27,11 @@ def mass_matrix(physics: PhysicsModel, robot: Robot, posture: np.ndarray) -> np.
     for name, value in zip(list(robot.model.names)[2:], followed, strict=True):
         data.joint(name).qpos[0] = value
     mujoco.mj_forward(physics.model, data)
-    matrix = np.zeros((physics.model.nv, physics.model.nv))
-    mujoco.mj_fullM(physics.model, data, matrix)
-    return matrix - np.diag(physics.model.dof_armature)
+    count = physics.model.nv
+    columns = np.zeros((count, count))
+    for column, unit in zip(columns, np.eye(count), strict=True):
+        mujoco.mj_mulM(physics.model, data, column, unit)
+    return columns - np.diag(physics.model.dof_armature)
 
 
 @pytest.mark.parametrize("name", list_robots())

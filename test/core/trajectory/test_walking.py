@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from nextscale_core.robots import load_robot
 from nextscale_core.trajectory.reference import ReferenceCurve
 from nextscale_core.trajectory.reference_stream import ReferenceStream
 from nextscale_core.trajectory.walking import (
@@ -133,5 +134,7 @@ def test_a_slow_trajectory_stays_as_it_is(wave):
 def test_arms_are_the_joints_that_neither_walk_nor_carry_the_torso(g1):
     names = [g1.joint_names[j] for j in upper_joints(g1)]
     assert len(names) == 14 and all("shoulder" in n or "elbow" in n or "wrist" in n for n in names)
+    arms = load_robot("g1", joints="upper_body")
+    assert {arms.joint_names[j] for j in upper_joints(arms)} == set(names)
     more = {g1.joint_names[j] for j in upper_joints(g1, waist=True)} - set(names)
     assert more == {"waist_yaw_joint", "waist_roll_joint", "waist_pitch_joint"}
