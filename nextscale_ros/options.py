@@ -7,7 +7,10 @@ from dataclasses import dataclass, fields
 
 from nextscale_core.exceptions import ConfigError
 
-OUTPUTS = ("topic", "follow_joint_trajectory", "reference", "walking")
+BALANCING = ("reference", "walking")
+"""Values of `output` for robots whose own controller balances."""
+
+OUTPUTS = ("topic", "follow_joint_trajectory", *BALANCING)
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 CHOICES = ("auto", "true", "false")
 BALANCERS = ("auto", "tracker", "walking", "pd", "fixed")

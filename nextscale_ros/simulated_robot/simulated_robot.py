@@ -174,9 +174,10 @@ class SimulatedRobot(RobotStandIn):
         self._fallen = False
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        state = self._simulator.state()
-        heading = float(yaw(Rotation.from_quat(state.base_quaternion).as_matrix()))
-        self._stand(state.base_position[:2], heading)
+        # Where a tracker's reference is: it would walk there at once.
+        here = self._commands.reference(self._pace.seconds, self._measured)
+        heading = float(yaw(Rotation.from_quat(here.base_quaternion).as_matrix()))
+        self._stand(here.base_position[:2], heading)
         self._steps = 0
         response.success, response.message = True, f"{self._robot.name} stands again"
         self.get_logger().info(response.message)
