@@ -96,13 +96,12 @@ def physics_model(robot: Robot, config: SimulationConfig | None = None) -> Physi
     _add_feet(mujoco, bodies, robot, config.friction)
     _add_followers(mujoco, spec, robot)
     effort = _add_motors(mujoco, spec, robot)
-    for kind in ("GYRO", "ACCELEROMETER"):
-        spec.add_sensor(
-            name=kind.lower(),
-            type=getattr(mujoco.mjtSensor, f"mjSENS_{kind}"),
-            objtype=mujoco.mjtObj.mjOBJ_SITE,
-            objname=_ROOT,
-        )
+    spec.add_sensor(
+        name="accelerometer",
+        type=mujoco.mjtSensor.mjSENS_ACCELEROMETER,
+        objtype=mujoco.mjtObj.mjOBJ_SITE,
+        objname=_ROOT,
+    )
     model = spec.compile()
     joints = [model.joint(name) for name in robot.joint_names]
     return PhysicsModel(
@@ -182,13 +181,14 @@ def _add_followers(mujoco: Any, spec: Any, robot: Robot) -> None:
     for name in list(robot.model.names)[2:]:
         rule = robot.mimics.get(name)
         if rule is not None:
-            spec.add_equality(
+            equality = spec.add_equality(
                 type=mujoco.mjtEq.mjEQ_JOINT,
                 name1=name,
                 name2=rule.leader,
                 objtype=mujoco.mjtObj.mjOBJ_JOINT,
-                data=[rule.offset, rule.multiplier, *[0.0] * 9],
             )
+            # The length of `data` depends on the version of MuJoCo.
+            equality.data[:5] = rule.offset, rule.multiplier, 0.0, 0.0, 0.0
 
 
 def _add_motors(mujoco: Any, spec: Any, robot: Robot) -> np.ndarray:

@@ -147,7 +147,8 @@ class Simulator:
         self._pending: deque[tuple[float, np.ndarray]] = deque()
         self._next_push = self.config.push_interval
         self._data.ctrl[:] = posture
-        self._exact: SimulatedState | None = None
+        # For the first torques and acceleration.
+        self._mujoco.mj_forward(self.physics.model, self._data)
         return self.measure()
 
     def command(self, targets: np.ndarray) -> None:
@@ -175,7 +176,6 @@ class Simulator:
             due = min([self._next_push, *(at for at, _ in self._pending)]) - self.time
             many = int(np.clip(np.ceil(due / PHYSICS_STEP - 0.5), 1, steps))
             self._mujoco.mj_step(self.physics.model, self._data, nstep=many)
-            self._exact = None
             steps -= many
 
     def step(self, targets: np.ndarray) -> SimulatedState:
@@ -196,25 +196,18 @@ class Simulator:
         """
         if self.floating:
             self._data.qvel[:2] += velocity
-            self._exact = None
 
     def state(self) -> SimulatedState:
-        """The exact state."""
-        if self._exact is None:
-            self._exact = self._read()
-        return self._exact
-
-    def _read(self) -> SimulatedState:
+        """The exact state; torques and acceleration are those of the last step."""
         data, physics = self._data, self.physics
-        # The sensors and the torques are those of the last step's begin.
-        self._mujoco.mj_forward(physics.model, data)
         if self.floating:
             position, quaternion = data.qpos[:3].copy(), data.qpos[[4, 5, 6, 3]]
             linear = Rotation.from_quat(quaternion).inv().apply(data.qvel[:3])
+            angular = data.qvel[3:6].copy()
         else:
             root = physics.model.body("base")
             position, quaternion = root.pos.copy(), root.quat[[1, 2, 3, 0]]
-            linear = np.zeros(3)
+            linear, angular = np.zeros(3), np.zeros(3)
         return SimulatedState(
             time=self.time,
             positions=data.qpos[physics.joint_qpos],
@@ -223,7 +216,7 @@ class Simulator:
             base_position=position,
             base_quaternion=quaternion,
             linear_velocity=np.asarray(linear),
-            angular_velocity=data.sensor("gyro").data.copy(),
+            angular_velocity=angular,
             acceleration=data.sensor("accelerometer").data.copy(),
         )
 

@@ -76,7 +76,7 @@ def test_motors_follow_a_command_after_the_delay(g1):
             path.append(sim.state().positions[elbow])
         paths.append(np.array(path))
     # 25 steps of the physics are 0.05 s.
-    assert paths[1][25:] == pytest.approx(paths[0][:-25], abs=2e-3)
+    assert paths[1][25:] == pytest.approx(paths[0][:-25], abs=5e-3)
     assert paths[1][24] == pytest.approx(g1.nominal[elbow], abs=0.01)
 
 
@@ -87,6 +87,7 @@ def test_advancing_in_pieces_is_advancing_at_once(g1):
     whole.advance(10)
     for _ in range(10):
         pieces.advance()
+        pieces.measure()  # reading changes nothing
     assert (whole.state().positions == pieces.state().positions).all()
 
 
@@ -103,7 +104,7 @@ def test_noise_is_in_what_is_measured_and_not_in_the_state(g1):
     exact = sim.state()
     measured = [sim.measure() for _ in range(200)]
     assert (sim.state().positions == exact.positions).all()
-    spread = np.std([state.positions for state in measured])
+    spread = np.std([state.positions - exact.positions for state in measured])
     assert spread == pytest.approx(0.005, rel=0.1)
     assert all(np.linalg.norm(state.base_quaternion) == pytest.approx(1) for state in measured)
 
