@@ -188,7 +188,7 @@ class SimulatedRobot(RobotStandIn):
         given_up = self._pace.given_up
         for _ in range(self._pace.due()):
             self._step()
-        if self._pace.given_up > given_up:
+        if self._pace.given_up > given_up and not self._own_clock:
             self.get_logger().warning(
                 f"this machine is too slow for the simulation: {self._pace.given_up:.1f} s of it "
                 "were left out until now",
@@ -285,7 +285,7 @@ class SimulatedRobot(RobotStandIn):
             "age of the last command [s]": "none" if np.isinf(age) else f"{age:.2f}",
             "height of the base [m]": f"{self._measured.base_position[2]:.3f}",
             "simulated per real time": f"{rate:.2f}",
-            "left out [s]": f"{self._pace.given_up:.2f}",
+            "behind real time [s]": f"{self._pace.given_up:.2f}",
         }
         level, message = DiagnosticStatus.OK, "simulated robot is on its feet"
         if self._fallen:
