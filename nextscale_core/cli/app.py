@@ -25,6 +25,7 @@ from nextscale_core.cli.generate import generate
 from nextscale_core.cli.retarget import retarget
 from nextscale_core.cli.robots import app as robots_app
 from nextscale_core.cli.sequence import sequence
+from nextscale_core.cli.simulate import simulate
 from nextscale_core.cli.view import view
 from nextscale_core.exceptions import (
     ConfigError,
@@ -158,7 +159,7 @@ def make_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     made.callback()(_nextscale)
-    for command in (generate, complete, edit, sequence, retarget, convert, formats, view):
+    for command in (generate, complete, edit, sequence, retarget, convert, formats, simulate, view):
         made.command()(command)
     made.add_typer(robots_app, name="robots")
     made.add_typer(bag_app, name="bag")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,6 +55,25 @@ def check_outputs(out: list[Path] | None, *, robot: bool) -> list[Path]:
             require_usd()
         make_folder(path.parent)
     return out
+
+
+def check_suffixes(files: Mapping[str, Path | None]) -> None:
+    """Refuse files that cannot be written, before minutes of work; make missing folders.
+
+    Args:
+        files: By the option's name, which is also the suffix, such as 'gif'; None where not given.
+
+    Raises:
+        MotionFileError: another suffix, or a place that cannot be written.
+    """
+    for option, path in files.items():
+        if path is None:
+            continue
+        if path.suffix.lower() != f".{option}":
+            raise MotionFileError(f"--{option} {path}: the name must end in .{option}")
+        if path.is_dir():
+            raise MotionFileError(f"--{option} {path} is a folder; give a file")
+        make_folder(path.parent)
 
 
 def make_folder(folder: Path) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 
 import numpy as np
 from builtin_interfaces.msg import Duration
-from geometry_msgs.msg import Quaternion, Transform, Vector3
+from geometry_msgs.msg import Point, Pose, Quaternion, Transform, Twist, Vector3
 from trajectory_msgs.msg import (
     JointTrajectory,
     JointTrajectoryPoint,
@@ -16,7 +17,9 @@ from trajectory_msgs.msg import (
 
 from nextscale_core.robots import Robot
 from nextscale_core.robots.trajectory import RobotTrajectory
+from nextscale_core.trajectory.reference import Reference
 from nextscale_ros.messages.validate_trajectory import NANOSECONDS
+from nextscale_ros.msg import MotionReference
 
 BASE_JOINT = "floating_base"
 """Name of the floating base in `MultiDOFJointTrajectory.joint_names`."""
@@ -49,6 +52,52 @@ def joint_trajectory(trajectory: RobotTrajectory) -> JointTrajectory:
             strict=True,
         )
     ]
+    return message
+
+
+def of_joints(message: JointTrajectory, joints: Sequence[int]) -> JointTrajectory:
+    """The same trajectory, of some joints, by their indices."""
+    found = JointTrajectory(header=message.header)
+    found.joint_names = [message.joint_names[j] for j in joints]
+    found.points = [
+        JointTrajectoryPoint(
+            positions=array("d", [point.positions[j] for j in joints]),
+            velocities=array("d", [point.velocities[j] for j in joints]),
+            time_from_start=point.time_from_start,
+        )
+        for point in message.points
+    ]
+    return found
+
+
+def motion_reference(
+    robot: Robot, reference: Reference, frame: str, moving: bool
+) -> MotionReference:
+    """Convert a whole-body reference.
+
+    Args:
+        robot: The robot, whose root link may differ from x forward, z up.
+        reference: Of one moment.
+        frame: Name of the world frame, z up.
+        moving: Whether the reference follows a trajectory.
+    """
+    x, y, z = reference.base_position.tolist()
+    a, b, c, d = robot.root_quaternion(reference.base_quaternion).tolist()
+    turn = robot.profile.axes.rotation().T
+    linear = (turn @ reference.linear_velocity).tolist()
+    angular = (turn @ reference.angular_velocity).tolist()
+    message = MotionReference(
+        joint_names=list(robot.joint_names),
+        positions=array("d", reference.positions.tobytes()),
+        velocities=array("d", reference.velocities.tobytes()),
+        base_pose=Pose(position=Point(x=x, y=y, z=z), orientation=Quaternion(x=a, y=b, z=c, w=d)),
+        base_twist=Twist(
+            linear=Vector3(x=linear[0], y=linear[1], z=linear[2]),
+            angular=Vector3(x=angular[0], y=angular[1], z=angular[2]),
+        ),
+        moving=moving,
+    )
+    message.header.frame_id = frame
     return message
 
 

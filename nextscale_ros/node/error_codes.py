@@ -17,6 +17,7 @@ from nextscale_core.exceptions import (
 from nextscale_core.safety.report import SafetyReport
 from nextscale_ros.messages.requests import RequestError
 from nextscale_ros.msg import ErrorCode, MotionReport
+from nextscale_ros.robot_state.live_reference import FarFromReferenceError
 
 _CHECKS = {
     "finite": ErrorCode.UNSAFE_FORM,
@@ -94,6 +95,7 @@ _KINDS: tuple[tuple[type[BaseException], str, int], ...] = (
     (GenerationCancelled, MotionReport.SUPERSEDED, ErrorCode.PREEMPTED),
     (TooLateError, MotionReport.REJECTED, ErrorCode.TOO_LATE),
     (MovedError, MotionReport.REJECTED, ErrorCode.UNSAFE_START),
+    (FarFromReferenceError, MotionReport.REJECTED, ErrorCode.UNSAFE_START),
     (RefusedByRulesError, MotionReport.REJECTED, ErrorCode.REFUSED_BY_RULES),
     (UnsafeTrajectoryError, MotionReport.REJECTED, ErrorCode.UNSAFE_FORM),
     (InvalidTextError, MotionReport.BAD_INPUT, ErrorCode.INVALID_TEXT),

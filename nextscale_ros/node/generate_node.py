@@ -37,7 +37,8 @@ from rclpy.duration import Duration
 from rclpy.subscription import Subscription
 from std_msgs.msg import Bool, String
 
-from nextscale_core.exceptions import RetargetError
+from nextscale_core.exceptions import ConfigError, RetargetError
+from nextscale_core.robots import Robot
 from nextscale_ros.messages import requests
 from nextscale_ros.messages.requests import Client, Fields
 from nextscale_ros.messages.validate_trajectory import NANOSECONDS
@@ -47,12 +48,17 @@ from nextscale_ros.node.lifecycle import GuardedLifecycleNode
 from nextscale_ros.node.live_planner import LivePlanner
 from nextscale_ros.node.models import ModelStore, MotionSource
 from nextscale_ros.node.motion_server import MotionServer
-from nextscale_ros.node.outputs import Publishers, make_output
+from nextscale_ros.node.outputs import ControllerOutput, Output, Publishers, TopicOutput
+from nextscale_ros.node.reference_output import ReferenceOutput
 from nextscale_ros.node.services import Services
+from nextscale_ros.node.stream_output import StreamOutput
+from nextscale_ros.node.walking_output import WalkingOutput, walking_joints
+from nextscale_ros.options import BALANCING
 from nextscale_ros.parameters.values import declare_parameters, read_settings
 from nextscale_ros.qos import EVENTS, LATCHED, subscription_events
 from nextscale_ros.robot_description import described_robot
 from nextscale_ros.robot_state.inputs import RobotInputs
+from nextscale_ros.robot_state.live_reference import LiveReference
 from nextscale_ros.robot_state.state_monitor import StateMonitor
 from nextscale_ros.viewer.plan_markers import MarkerShow
 
@@ -67,6 +73,7 @@ class _Active:
 
     inputs: RobotInputs
     monitor: StateMonitor
+    reference: LiveReference | None
     server: MotionServer
     show: MarkerShow
     subscriptions: list[Subscription]
@@ -180,7 +187,16 @@ class GenerateNode(GuardedLifecycleNode):
         robot, complain = self._planner.robot, partial(self._complain, self._complaints)
         # Joint states first: the robot's state is known when the first sentence is served.
         inputs = RobotInputs(self, robot, self._robot_time, complain)
-        monitor = StateMonitor(robot, inputs, self.get_logger().warning, self._robot_time)
+        try:
+            reference = self._make_reference(robot, inputs)
+            output = self._make_output(robot, inputs, reference)
+        except BaseException:
+            inputs.destroy()
+            raise
+        self._planner.adapt = output.adapt
+        monitor = StateMonitor(
+            robot, inputs, self.get_logger().warning, self._robot_time, reference
+        )
         show = MarkerShow(
             self, robot, self._robot_time, lambda: read_settings(self).publish_markers
         )
@@ -188,7 +204,7 @@ class GenerateNode(GuardedLifecycleNode):
             self,
             self._planner,
             monitor,
-            make_output(self, self._trajectories, self._robot_time),
+            output,
             show,
             self._reports.publish,
             self._statistics,
@@ -197,6 +213,7 @@ class GenerateNode(GuardedLifecycleNode):
         self._active = _Active(
             inputs,
             monitor,
+            reference,
             server,
             show,
             [
@@ -217,6 +234,49 @@ class GenerateNode(GuardedLifecycleNode):
         self._ready.publish(Bool(data=True))
         topic = self.resolve_topic_name(self._text("text_topic"))
         self.get_logger().info(f"ready: listening on {topic}")
+
+    def _make_reference(self, robot: Robot, inputs: RobotInputs) -> LiveReference | None:
+        """The reference of a balancing robot; None where the output is for another."""
+        output, source = self._text("output"), self._text("base_source")
+        if output not in BALANCING:
+            return None
+        walking = output == "walking"
+        if walking and source == "none":
+            raise ConfigError(
+                "output walking follows its path by the robot's odometry: base_source must be "
+                "odometry or tf, got none"
+            )
+        timeout = float(self.get_parameter("odometry_timeout").value)
+        return LiveReference(
+            robot,
+            lambda time: inputs.base.last(time, timeout),
+            needs_base=source != "none",
+            compared=walking_joints(self, robot) if walking else None,
+        )
+
+    def _make_output(
+        self, robot: Robot, inputs: RobotInputs, reference: LiveReference | None
+    ) -> Output:
+        """The output that the parameter `output` names.
+
+        Raises:
+            ConfigError: it cannot be used with this robot or this installation.
+        """
+        to, clock = self._trajectories, self._robot_time
+        output: StreamOutput
+        if reference is not None and to.references is not None:
+            output = ReferenceOutput(self, robot, reference, inputs, to.references, to.bases, clock)
+        elif reference is not None and to.velocities is not None:
+            assert to.commands is not None
+            output = WalkingOutput(
+                self, robot, reference, inputs, to.commands, to.velocities, to.bases, clock
+            )
+        elif to.commands is not None:
+            return TopicOutput(to.commands, to.bases)
+        else:
+            return ControllerOutput(self, to.bases, clock)
+        output.start()
+        return output
 
     def _subscribe(
         self, kind: type, parameter: str, callback: Callable[[Any], None]
@@ -267,6 +327,8 @@ class GenerateNode(GuardedLifecycleNode):
         active.server.drop()
         active.inputs.forget()
         active.monitor.forget()
+        if active.reference is not None:
+            active.reference.forget()
 
     def _robot_time(self) -> float:
         """Clock of the robot's states [s]: simulated, or one that is never set."""

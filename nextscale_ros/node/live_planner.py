@@ -33,7 +33,7 @@ from nextscale_ros.msg import ErrorCode
 from nextscale_ros.node.departure import JERK
 from nextscale_ros.node.error_codes import TooLateError
 from nextscale_ros.node.models import MotionSource
-from nextscale_ros.node.progress import ProgressTracker
+from nextscale_ros.node.progress import Adapt, ProgressTracker
 from nextscale_ros.node.start_state import NOWHERE, Start
 from nextscale_ros.parameters.values import MAX_SEED, Settings
 from nextscale_ros.robot_state.splice import Splice
@@ -118,6 +118,10 @@ class LivePlanner:
         robot: The robot.
         rate: Trajectory points per second [Hz].
         clock: Clock of the robot's states; never steps back [s].
+
+    Attributes:
+        pipeline: The motion model.
+        adapt: Makes a retargeted trajectory fit what executes it, before the gate.
     """
 
     def __init__(
@@ -128,6 +132,7 @@ class LivePlanner:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.pipeline = pipeline
+        self.adapt: Adapt = lambda robot, trajectory, remarks: trajectory
         self._rate, self._clock = rate, clock
         self._planner = MotionPlanner(robot, rate)
         self._seconds = 1.0
@@ -320,7 +325,7 @@ class LivePlanner:
         """Plan the trajectory from the state `now`, or from the motion's own first pose."""
         if now is None:
             return self._checked(motion, motion.new, None, None, tracker)
-        start = with_base(self.robot, now.state, now.past)
+        start = now.state if now.based else with_base(self.robot, now.state, now.past)
         self._hold(now.held, tracker)
         prefix = motion.prefix
         if prefix is not None:
@@ -347,13 +352,18 @@ class LivePlanner:
         **retargeting: Any,
     ) -> Plan:
         lead = None if now is None else now.lead
-        lead_in: Callable[[RobotTrajectory], RobotTrajectory] | None = None
         measured = start
+        begin: Callable[[RobotTrajectory], RobotTrajectory] | None = None
         if start is None:
-            lead_in = partial(with_approach, self.robot)
+            begin = partial(with_approach, self.robot)
         elif now is not None and lead is not None:
-            lead_in = partial(lead.followed_by, handover=now.time)
+            begin = partial(lead.followed_by, handover=now.time)
             measured = now.measured
+
+        def lead_in(trajectory: RobotTrajectory) -> RobotTrajectory:
+            adapted = self.adapt(self.robot, trajectory, tracker.adaptations)
+            return adapted if begin is None else begin(adapted)
+
         trajectory, safety = self._planner.plan(
             clip,
             start=start,

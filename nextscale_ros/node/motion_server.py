@@ -8,8 +8,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from builtin_interfaces.msg import Time
-from rclpy.duration import Duration
 from rclpy.node import Node
 
 from nextscale_core.exceptions import GenerationCancelled
@@ -24,7 +22,7 @@ from nextscale_ros.messages.requests import (
     Response,
     raw_text,
 )
-from nextscale_ros.messages.validate_trajectory import NANOSECONDS, check_joint_trajectory
+from nextscale_ros.messages.validate_trajectory import check_joint_trajectory
 from nextscale_ros.msg import ErrorCode, MotionReport
 from nextscale_ros.node.departure import Departure, at_rest, under_way
 from nextscale_ros.node.diagnostics import Statistics
@@ -242,7 +240,7 @@ class MotionServer:
             if request.canceled:
                 return
             departure = self._departure(request, plan, settings)
-            stamp = None if departure.begin is None else self._stamp(departure.begin)
+            stamp = None if departure.begin is None else self._monitor.stamp(departure.begin)
             departure.apply(command, stamp)
             departure.apply(base, stamp)
             report = self._signed(success_report(request, tracker, plan.safety, command))
@@ -308,16 +306,6 @@ class MotionServer:
         self._output.send(
             response, request, active, executed, lambda: self._monitor.published(active)
         )
-
-    def _stamp(self, begin: float) -> Time:
-        """A time by `clock` [s] on the clock of the joint states, or else on the node's."""
-        seconds = self._monitor.stamp(begin)
-        if seconds is None:
-            now = self._node.get_clock().now()
-            ours: Time = (now + Duration(seconds=begin - self._clock())).to_msg()
-            return ours
-        sec, nanosec = divmod(round(seconds * NANOSECONDS), NANOSECONDS)
-        return Time(sec=int(sec), nanosec=int(nanosec))
 
     # -- ends
 

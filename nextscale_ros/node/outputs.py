@@ -6,13 +6,15 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
+from geometry_msgs.msg import TwistStamped
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
+from nextscale_core.robots import Robot, RobotTrajectory
 from nextscale_ros.action import GenerateMotion
 from nextscale_ros.messages.requests import Client, Request, RequestError, Response
-from nextscale_ros.msg import ErrorCode
+from nextscale_ros.msg import ErrorCode, MotionReference
 from nextscale_ros.node.progress import EXECUTE
 from nextscale_ros.node.trajectory_client import TrajectoryController
 from nextscale_ros.parameters.values import read_settings
@@ -37,8 +39,10 @@ class Publishers:
         complain: Called for connections that do not work.
 
     Attributes:
-        commands: Joint trajectories; None where the parameter `output` names the action.
+        commands: Joint trajectories; None where the parameter `output` sends none.
         bases: Trajectories of the floating base.
+        references: Whole-body references; None for other outputs than reference.
+        velocities: Velocities of a walking robot; None for other outputs than walking.
     """
 
     def __init__(self, node: Node, complain: Complain) -> None:
@@ -47,9 +51,16 @@ class Publishers:
             events = publisher_events(node, topic, COMMAND, complain)
             return node.create_publisher(kind, topic, COMMAND, event_callbacks=events)
 
+        output = str(node.get_parameter("output").value)
         self.commands: Publisher | None = None
-        if str(node.get_parameter("output").value) == "topic":
+        if output in ("topic", "walking"):
             self.commands = publisher(JointTrajectory, "command_topic")
+        self.references: Publisher | None = None
+        if output == "reference":
+            self.references = publisher(MotionReference, "reference_topic")
+        self.velocities: Publisher | None = None
+        if output == "walking":
+            self.velocities = publisher(TwistStamped, "cmd_vel_topic")
         self.bases = publisher(MultiDOFJointTrajectory, "base_topic")
 
 
@@ -74,6 +85,18 @@ class Output(ABC):
     def check(self) -> None:
         """Raise RequestError if no trajectory can be sent."""
         return None
+
+    def adapt(
+        self, robot: Robot, trajectory: RobotTrajectory, remarks: list[str]
+    ) -> RobotTrajectory:
+        """Make a retargeted trajectory fit what executes it, before the gate checks it.
+
+        Args:
+            robot: The robot.
+            trajectory: Begins where the motion begins, and ends at rest.
+            remarks: Gets what was changed, for the report.
+        """
+        return trajectory
 
     @abstractmethod
     def send(
@@ -256,14 +279,3 @@ class ControllerOutput(Output):
                 done=float(min(max(share, 0.0), 1.0)),
             )
         )
-
-
-def make_output(node: Node, publishers: Publishers, clock: Callable[[], float]) -> Output:
-    """Make the output that the parameter `output` names.
-
-    Raises:
-        ConfigError: control_msgs is required and not installed.
-    """
-    if publishers.commands is None:
-        return ControllerOutput(node, publishers.bases, clock)
-    return TopicOutput(publishers.commands, publishers.bases)

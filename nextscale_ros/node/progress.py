@@ -7,8 +7,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from nextscale_core.exceptions import GenerationCancelled
+from nextscale_core.robots import Robot, RobotTrajectory
 from nextscale_core.stopwatch import Stopwatch
 from nextscale_ros.action import GenerateMotion
+
+Adapt = Callable[[Robot, RobotTrajectory, list[str]], RobotTrajectory]
+"""Changes a trajectory for what executes it, and adds remarks to a list."""
 
 _BEGINS = {"history": 0.0, "text": 0.03, "encode": 0.05, "generate": 0.06, "decode": 0.55}
 """Share of the work on one sentence that precedes a stage of generation."""
@@ -37,6 +41,7 @@ class ProgressTracker:
         seed: As given.
         stopwatch: Times of the stages.
         notes: Remarks on how the motion continues the robot's past, for the report.
+        adaptations: Remarks on how it was changed for what executes it, for the report.
     """
 
     def __init__(
@@ -50,6 +55,7 @@ class ProgressTracker:
         self.seed = seed
         self.stopwatch = Stopwatch(entered=self.stage)
         self.notes: list[str] = []
+        self.adaptations: list[str] = []
         self._stale, self._feedback, self._texts = stale, feedback, max(texts, 1)
         self._ends = np.cumsum(np.asarray(steps, dtype=np.int64))
         self._text = 0

@@ -42,6 +42,7 @@ class Settings:
         history: Duration of the past that a motion continues [s].
         state_timeout: Maximum age of a joint state [s].
         takeover_margin: Time from sending to the first point, for a robot in motion [s].
+        reference_bound: Maximum distance of a joint from the reference of a balancing robot [rad].
         execution_timeout: Time that an execution may take beyond its trajectory [s].
         publish_markers: Whether markers are published.
     """
@@ -57,6 +58,7 @@ class Settings:
     history: float = 1.0
     state_timeout: float = 0.2
     takeover_margin: float = 0.1
+    reference_bound: float = 1.0
     execution_timeout: float = 5.0
     publish_markers: bool = True
 

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.interpolate import CubicHermiteSpline
 from scipy.spatial.transform import Rotation, Slerp
 
+from nextscale_core.estimation.history import RobotHistory
 from nextscale_core.robots import RobotState, RobotTrajectory
 
 LATEST = 2.0
@@ -21,6 +22,21 @@ _COARSE, _FINE = 0.02, 0.001
 
 _SAMPLES, _JOINTS = 60, 8
 """Maximum numbers of measured states and of joints in that search."""
+
+PATIENCE = 0.5
+"""Delay after which a robot that still stands at the begin counts as not following [s]."""
+
+_TRACKED = 0.5
+"""Maximum deviation of a joint from the trajectory that the robot follows [rad]."""
+
+_STOP_TIME = 0.3
+"""Time over which planned and measured motion are compared [s]."""
+
+MOVES = 0.05
+"""Minimum planned motion of a joint in that comparison [rad]."""
+
+_STOPPED = 0.3
+"""Share of the planned motion below which the robot counts as stopped."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +85,25 @@ class ActiveTrajectory:
         positions, velocities = self.joints(at)
         place, turn = self.base(at)
         return RobotState(positions[0], velocities[0], place[0], turn[0])
+
+    def is_followed(self, past: RobotHistory, state: RobotState, time: float) -> bool:
+        """Whether the robot is near the trajectory, and moves as far as planned.
+
+        Args:
+            past: Measured states until then.
+            state: Measured state.
+            time: Its time [s].
+        """
+        off = state.positions - self.joints(np.array([time]))[0][0]
+        if time < self.begin - PATIENCE or np.abs(off).max() > _TRACKED:
+            return False
+        recent = past.times > time - _STOP_TIME
+        if recent.sum() < 2:
+            return True
+        planned = np.ptp(self.joints(past.times[recent])[0], axis=0)
+        moved = np.ptp(past.positions[recent], axis=0)
+        joint = int(planned.argmax())
+        return bool(planned[joint] < MOVES or moved[joint] > _STOPPED * planned[joint])
 
     def delay(self, times: np.ndarray, positions: np.ndarray, guess: float) -> float:
         """Estimate the time from `begin` to the begin of the execution, 0 to `LATEST` [s].

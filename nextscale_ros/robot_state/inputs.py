@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from builtin_interfaces.msg import Time as StampMessage
 from nav_msgs.msg import Odometry
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
@@ -22,9 +23,11 @@ from nextscale_core.estimation.base_pose import (
     root_link,
 )
 from nextscale_core.estimation.joint_states import MAX_WARNINGS, JointStateBuffer
+from nextscale_core.estimation.sender_conflicts import CONTACT_ACCELERATION, MAX_ACCELERATION
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.robots import Robot
 from nextscale_ros.messages.validate_trajectory import NANOSECONDS, nanoseconds
+from nextscale_ros.options import BALANCING
 from nextscale_ros.qos import SENSORS, subscription_events
 from nextscale_ros.robot_state.listener import Listener
 
@@ -80,7 +83,9 @@ class RobotInputs:
     def forget(self) -> None:
         """Empty all buffers."""
         self.delays: deque[float] = deque(maxlen=DELAYS)
-        self.joints = JointStateBuffer.of_robot(self._robot, self._publishers)
+        balances = self._text("output") in BALANCING
+        limit = CONTACT_ACCELERATION if balances else MAX_ACCELERATION
+        self.joints = JointStateBuffer.of_robot(self._robot, self._publishers, limit)
         self.base = BasePoseBuffer(self._robot)
         self.imu = ImuBuffer()
 
@@ -110,6 +115,15 @@ class RobotInputs:
         if self._tf is not None:
             self._tf.unregister()
         self._timer = self._tf = None
+
+    def stamp(self, time: float) -> StampMessage:
+        """A time by `clock` [s] on the clock of the joint states' stamps, or else on the node's."""
+        seconds = self.joints.stamp(time)
+        if seconds is None:
+            own = float(self._node.get_clock().now().nanoseconds) / NANOSECONDS
+            seconds = own + time - self._clock()
+        sec, nanosec = divmod(round(seconds * NANOSECONDS), NANOSECONDS)
+        return StampMessage(sec=int(sec), nanosec=int(nanosec))
 
     def _publishers(self) -> str:
         """Description of the nodes that publish joint states."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from builtin_interfaces.msg import Time
 from scipy.spatial.transform import Rotation
 
 from nextscale_core.estimation.history import SHORTEST, RobotHistory
@@ -14,8 +15,14 @@ from nextscale_core.estimation.joint_states import RobotStateError, SenderConfli
 from nextscale_core.estimation.samples import BaseTrack
 from nextscale_core.robots import Robot, RobotState, RobotTrajectory
 from nextscale_ros.parameters.values import Settings
-from nextscale_ros.robot_state.active_trajectory import LATEST, ActiveTrajectory
+from nextscale_ros.robot_state.active_trajectory import (
+    LATEST,
+    MOVES,
+    PATIENCE,
+    ActiveTrajectory,
+)
 from nextscale_ros.robot_state.inputs import RobotInputs
+from nextscale_ros.robot_state.live_reference import LiveReference
 from nextscale_ros.robot_state.splice import Splice
 
 FIRST_STATE = 1.0
@@ -24,23 +31,8 @@ FIRST_STATE = 1.0
 _PLAN_RATE = 50.0
 """Rate at which a published trajectory is sampled [Hz]."""
 
-_TRACKED = 0.5
-"""Maximum deviation of a joint from the trajectory that the robot follows [rad]."""
-
-_PATIENCE = 0.5
-"""Delay after which a robot that still stands at the begin counts as not following [s]."""
-
 _REST_TIME, _REST_MOTION = 0.1, 0.01
 """Maximum motion of a joint [rad] in this time [s] of a robot that stands."""
-
-_STOP_TIME = 0.3
-"""Time over which planned and measured motion are compared [s]."""
-
-_MOVES = 0.05
-"""Minimum planned motion of a joint in that comparison [rad]."""
-
-_STOPPED = 0.3
-"""Share of the planned motion below which the robot counts as stopped."""
 
 _BASE_MARGIN = 0.2
 """Maximum time by which the poses of the base end before the joint states [s]."""
@@ -58,6 +50,8 @@ class Now:
         lead: The motion from the measured state to this one along the active trajectory; None: the
             state is the measured one.
         real: Whether the state was measured rather than assumed.
+        based: Whether `state` has the base pose that the motion begins in, rather than the measured
+            one.
     """
 
     state: RobotState
@@ -66,10 +60,11 @@ class Now:
     held: dict[str, float]
     lead: Splice | None = None
     real: bool = True
+    based: bool = False
 
     @property
     def measured(self) -> RobotState:
-        """The measured state."""
+        """The measured state, or the reference of a robot that follows one."""
         return self.state if self.lead is None else self.lead.measured
 
     @property
@@ -101,6 +96,7 @@ class StateMonitor:
         inputs: The buffers of its state.
         warn: Called with warnings.
         clock: A clock that never steps back [s].
+        reference: What the robot follows, if a balancing controller makes it follow one.
     """
 
     def __init__(
@@ -109,8 +105,10 @@ class StateMonitor:
         inputs: RobotInputs,
         warn: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
+        reference: LiveReference | None = None,
     ) -> None:
         self._robot, self._inputs, self._warn, self._clock = robot, inputs, warn, clock
+        self._reference = reference
         self._plan: ActiveTrajectory | None = None
         self._delay = 0.0
         self._warned = False
@@ -120,7 +118,7 @@ class StateMonitor:
         now = self._clock()
         if plan.on_arrival:
             # A controller that took long to accept it began at the end of that time.
-            plan = replace(plan, begin=max(plan.begin, now - _PATIENCE / 2))
+            plan = replace(plan, begin=max(plan.begin, now - PATIENCE / 2))
         self._plan, self._delay = plan, max(now - plan.begin, 0.0)
 
     def forget(self, trajectory: RobotTrajectory | None = None) -> None:
@@ -129,9 +127,9 @@ class StateMonitor:
         if trajectory is None or (plan is not None and plan.trajectory is trajectory):
             self._plan = None
 
-    def stamp(self, time: float) -> float | None:
-        """A time [s] on the clock of the joint states' stamps; None where it is not known."""
-        return self._inputs.joints.stamp(time)
+    def stamp(self, time: float) -> Time:
+        """A time [s] on the clock of the joint states' stamps, or else on the node's."""
+        return self._inputs.stamp(time)
 
     def past(self, settings: Settings, ahead: float) -> RobotHistory | None:
         """The history that a new motion continues, or None where it continues none.
@@ -165,11 +163,14 @@ class StateMonitor:
         Raises:
             RobotStateError: joint states are missing or too old, and the policy is to reject.
             SenderConflictError: two senders of joint states contradict each other.
+            FarFromReferenceError: the robot is not where its reference is.
         """
-        if not settings.start_from_state:
+        if not settings.start_from_state and self._reference is None:
             return None
         snapshot = self._snapshot(settings)
         now = self._measured(snapshot, settings)
+        if self._reference is not None:
+            return self._on_reference(self._reference, now, snapshot, settings, ahead)
         return _advanced(now, snapshot.plan, ahead) if now.real else now
 
     def wait_for_first(self, settings: Settings, check: Callable[[], None]) -> None:
@@ -204,12 +205,34 @@ class StateMonitor:
         plan = snapshot.plan
         if plan is None or plan.trajectory is not lead.plan.trajectory:
             return None
-        if not settings.start_from_state:
+        if self._reference is None and not settings.start_from_state:
             return None
         now = self._measured(snapshot, settings)
-        if not _on_plan(plan, now.past, now.state, now.time):
+        if self._reference is not None and now.real:
+            self._reference.check(now.state.positions, now.time, settings.reference_bound)
+        if not plan.is_followed(now.past, now.measured, now.time):
             return None
         return replace(lead, plan=plan)
+
+    def _on_reference(
+        self,
+        reference: LiveReference,
+        now: Now,
+        snapshot: _Snapshot,
+        settings: Settings,
+        ahead: float,
+    ) -> Now:
+        """The reference some time ahead [s], with the measured history."""
+        if now.real:
+            reference.check(now.state.positions, now.time, settings.reference_bound)
+        time, plan = snapshot.time, snapshot.plan
+        here = reference.state(time)
+        if plan is None or ahead <= 0.0:
+            return replace(now, state=here, time=time, based=True)
+        until = time + ahead
+        past = _predicted(now.past, plan, until) if len(now.past) else now.past
+        lead = Splice(plan, here, time)
+        return Now(reference.state(until), until, past, now.held, lead, now.real, based=True)
 
     def _measured(self, snapshot: _Snapshot, settings: Settings) -> Now:
         """The state at the time of a snapshot: measured, planned or assumed, by the settings."""
@@ -241,6 +264,8 @@ class StateMonitor:
 
     def _snapshot(self, settings: Settings) -> _Snapshot:
         time, plan = self._clock(), self._plan
+        if self._reference is not None:
+            plan = self._reference.plan(time)
         since = time - settings.history
         begins_on_arrival = plan is not None and plan.on_arrival
         oldest = min(since, plan.begin) if plan is not None and begins_on_arrival else since
@@ -275,7 +300,7 @@ class StateMonitor:
             self._delay = delay
         begun = replace(plan, begin=plan.begin + delay)
         way = begun.joints(np.array([now]))[0][0] - plan.trajectory.positions[0]
-        waits = delay > _PATIENCE and stands and np.abs(way).max() < _MOVES
+        waits = delay > PATIENCE and stands and np.abs(way).max() < MOVES
         return None if waits or delay >= LATEST else begun
 
 
@@ -291,21 +316,7 @@ def _advanced(now: Now, plan: ActiveTrajectory | None, ahead: float) -> Now:
 
 def _follows(plan: ActiveTrajectory, past: RobotHistory, state: RobotState, time: float) -> bool:
     """Whether a plan has not ended and the robot follows it."""
-    return time < plan.end and _on_plan(plan, past, state, time)
-
-
-def _on_plan(plan: ActiveTrajectory, past: RobotHistory, state: RobotState, time: float) -> bool:
-    """Whether the robot is near its plan, and moves as far as planned."""
-    off = state.positions - plan.joints(np.array([time]))[0][0]
-    if time < plan.begin - _PATIENCE or np.abs(off).max() > _TRACKED:
-        return False
-    recent = past.times > time - _STOP_TIME
-    if recent.sum() < 2:
-        return True
-    planned = np.ptp(plan.joints(past.times[recent])[0], axis=0)
-    moved = np.ptp(past.positions[recent], axis=0)
-    joint = int(planned.argmax())
-    return bool(planned[joint] < _MOVES or moved[joint] > _STOPPED * planned[joint])
+    return time < plan.end and plan.is_followed(past, state, time)
 
 
 def _planned(plan: ActiveTrajectory, times: np.ndarray) -> RobotHistory:

@@ -1,6 +1,7 @@
 """A motion source without a model: a standing person raises the right arm.
 
-Run as a module it is the generate node with this source. Some sentences make it misbehave:
+Run as a module it is the generate node with this source. In 'glides' the person moves 0.4 m/s
+ahead with it. Some sentences make it misbehave:
 'wait' takes many slow passes, 'fail' raises, 'memory' has not enough of it.
 """
 
@@ -88,7 +89,10 @@ class FakePipeline:
             for done in range(1, total + 1):
                 time.sleep(0.05 if "wait" in text else 0.0)
                 run.progress(done, total)
-        return MotionClip(raise_arm(options.seconds or 1.5), FPS, text, seed=options.seed)
+        joints = raise_arm(options.seconds or 1.5)
+        if "glides" in text:
+            joints[:, :, 0] += 0.4 * np.arange(len(joints))[:, None] / FPS
+        return MotionClip(joints, FPS, text, seed=options.seed)
 
     def complete(
         self,
@@ -103,6 +107,7 @@ class FakePipeline:
         assert known_frames is None
         length = 1.5 if seconds is None else seconds - known.seconds
         gesture = self.generate(text, seconds=max(length, 1.0), **options)
+        gesture.joints[:, :, :2] += known.joints[-1, 0, :2] - gesture.joints[0, 0, :2]
         step = known.joints[-1] - gesture.joints[0]
         # The gap closes within half a second.
         share = np.clip(1 - np.arange(len(gesture)) / 10, 0, 1)[:, None, None]

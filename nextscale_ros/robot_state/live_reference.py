@@ -1,0 +1,190 @@
+"""The reference that a balancing controller follows, as the state that motions continue from.
+
+Such a robot lags its reference by degrees, and its base drifts. A motion that began in the measured
+state would make the reference jump there. So joints and base of a new motion begin in the
+reference, while the history that the model continues is the measured one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+
+from nextscale_core.estimation.base_pose import BasePose
+from nextscale_core.estimation.history import RobotHistory
+from nextscale_core.estimation.joint_states import RobotStateError
+from nextscale_core.exceptions import RetargetError, UnsafeTrajectoryError
+from nextscale_core.robots import Robot, RobotState, RobotTrajectory
+from nextscale_core.safety import SafetyGate
+from nextscale_core.trajectory.reference_stream import ReferenceStream
+from nextscale_ros.robot_state.active_trajectory import ActiveTrajectory
+
+
+class FarFromReferenceError(UnsafeTrajectoryError):
+    """The robot does not follow its reference."""
+
+
+@dataclass(frozen=True)
+class ActiveReference(ActiveTrajectory):
+    """The trajectory of a reference stream, as the stream plays it.
+
+    Attributes:
+        stream: The stream.
+    """
+
+    stream: ReferenceStream | None = None
+
+    def joints(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Positions and velocities (N, J) of the reference at times (N,) [s]."""
+        assert self.stream is not None
+        found = self.stream.sample(times)
+        return found.positions, found.velocities
+
+    def base(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Base of the reference at times (N,) [s]: positions (N, 3) [m], quaternions (N, 4)."""
+        assert self.stream is not None
+        found = self.stream.sample(times)
+        return found.base_position, found.base_quaternion
+
+    def is_followed(self, past: RobotHistory, state: RobotState, time: float) -> bool:
+        """True: how near the robot is, is checked by `LiveReference.check`."""
+        return True
+
+
+class LiveReference:
+    """The reference stream of a robot, from its first known base on.
+
+    Args:
+        robot: The robot.
+        base: The newest measured base at a time [s]; None where unknown.
+        needs_base: Whether the reference begins only when the base is known.
+        compared: Indices of the joints that have to be near their reference.
+    """
+
+    def __init__(
+        self,
+        robot: Robot,
+        base: Callable[[float], BasePose | None],
+        *,
+        needs_base: bool = True,
+        compared: Sequence[int] | None = None,
+    ) -> None:
+        self._robot, self._base, self._needs_base = robot, base, needs_base
+        self._compared = list(range(robot.num_joints) if compared is None else compared)
+        self._stream: ReferenceStream | None = None
+        self._gate = SafetyGate(robot)
+        self._standing_up: threading.Thread | None = None
+
+    def stream(self, time: float) -> ReferenceStream | None:
+        """The stream, or None as long as the base has not been measured by a time [s]."""
+        if self._stream is None:
+            base = self._base(time)
+            if base is not None:
+                self._stream = ReferenceStream(self._robot, base.position, base.quaternion)
+            elif not self._needs_base:
+                self._stream = ReferenceStream(self._robot)
+        return self._stream
+
+    def forget(self) -> None:
+        """Begin anew with the next measured base."""
+        self._stream = None
+
+    def plan(self, time: float) -> ActiveReference | None:
+        """What the reference follows at a time [s]; None where it stands."""
+        stream = self._stream
+        if stream is None or not stream.moves(time):
+            return None
+        return ActiveReference(stream.trajectory, stream.begin, stream=stream)
+
+    def state(self, time: float) -> RobotState:
+        """The reference at a time [s].
+
+        Raises:
+            RobotStateError: the base has not been measured yet.
+        """
+        here = self._required(time).at(time)
+        return RobotState(here.positions, here.velocities, here.base_position, here.base_quaternion)
+
+    def check(self, positions: np.ndarray, time: float, bound: float) -> None:
+        """Refuse to move a robot that is far from its reference, and let the reference stand.
+
+        Args:
+            positions: (J,) measured [rad].
+            time: Time of the measurement [s].
+            bound: Maximum distance of a joint [rad].
+
+        Raises:
+            FarFromReferenceError: a joint is further away.
+            RobotStateError: the base has not been measured yet.
+        """
+        stream = self._required(time)
+        off = np.zeros(len(positions))
+        off[self._compared] = (positions - stream.at(time).positions)[self._compared]
+        joint = int(np.abs(off).argmax())
+        if abs(off[joint]) <= bound:
+            return
+        self.stop(time)
+        raise FarFromReferenceError(
+            f"{self._robot.joint_names[joint]} is {abs(off[joint]):.2f} rad from its reference, "
+            f"the limit is {bound:g} (parameter reference_bound); the reference stands: start the "
+            "robot's balancing controller, or bring the robot to standing"
+        )
+
+    def replace(self, trajectory: RobotTrajectory, time: float, begin: float) -> None:
+        """Follow another trajectory; see `ReferenceStream.replace`.
+
+        Raises:
+            RetargetError: it cannot take over within the limits.
+            RobotStateError: the base has not been measured yet.
+        """
+        self._required(time).replace(trajectory, time, begin)
+
+    def stop(self, time: float, changed: Callable[[], object] = lambda: None) -> None:
+        """Let the reference come to stand, as it goes on to do after this call.
+
+        It stops along its trajectory, which the safety gate has passed. The way from there to
+        standing is checked by the gate meanwhile; where that refuses it, the robot stays at rest.
+
+        Args:
+            time: Now [s].
+            changed: Called after each change of the reference.
+        """
+        stream = self._stream
+        if stream is None or not stream.moves(time):
+            return
+        # Where it is too fast to stop, the reference goes on to its end, which is at rest.
+        with suppress(RetargetError):
+            stream.brake(time)
+            changed()
+
+            def stand_up() -> None:
+                if stream.stand_up(lambda way: self._gate.review(way).trajectory):
+                    changed()
+
+            self._standing_up = threading.Thread(target=stand_up, name="stand up", daemon=True)
+            self._standing_up.start()
+
+    def comes_to_rest(self, time: float) -> bool:
+        """Whether the reference still moves at a time [s], or is about to, after `stop`."""
+        stream = self._stream
+        decided = self._standing_up is None or not self._standing_up.is_alive()
+        return not decided or (stream is not None and stream.moves(time))
+
+    def anchor(self, time: float) -> None:
+        """Move place and heading of the reference to the measured base, slowly."""
+        base = self._base(time)
+        if base is not None and self._stream is not None:
+            self._stream.anchor(base.position, base.quaternion, time)
+
+    def _required(self, time: float) -> ReferenceStream:
+        stream = self.stream(time)
+        if stream is None:
+            raise RobotStateError(
+                "the base has not been measured yet: publish odometry (parameters base_source, "
+                "odometry_topic); for output 'reference' base_source may be 'none'"
+            )
+        return stream

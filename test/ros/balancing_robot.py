@@ -1,0 +1,122 @@
+"""A robot in the test's own process that follows references or velocities, late and not exactly."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+from geometry_msgs.msg import TwistStamped
+from nav_msgs.msg import Odometry
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from scipy.spatial.transform import Rotation
+from sensor_msgs.msg import JointState
+from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
+
+from nextscale_core.robots import Robot
+from nextscale_ros.msg import MotionReference
+
+STEP = 0.01
+LAG = 0.1
+"""Time constant with which joints follow their reference [s]."""
+
+OFF = 0.05
+"""Constant error of the joints, as gravity makes it [rad]."""
+
+
+class BalancingRobot:
+    """Publishes joint states and odometry at 100 Hz, and records what it gets.
+
+    Args:
+        context: The ROS context.
+        robot: The robot.
+        namespace: Of the node.
+    """
+
+    def __init__(self, context: Context, robot: Robot, namespace: str = "") -> None:
+        self.node = Node("balancing_robot", context=context, namespace=namespace)
+        self.robot, self.off = robot, OFF
+        self.quiet_joints = self.quiet_odometry = False
+        self.references: list[MotionReference] = []
+        self.velocities: list[TwistStamped] = []
+        self.commands: list[JointTrajectory] = []
+        self.bases: list[MultiDOFJointTrajectory] = []
+        self._joints = robot.nominal.copy()
+        self._goal = robot.nominal.copy()
+        self.place, self.heading = np.array([1.0, 2.0]), 0.0
+        self._twist = np.zeros(3)
+        self._states = self.node.create_publisher(JointState, "joint_states", 10)
+        self._odometry = self.node.create_publisher(Odometry, "odom", 10)
+        self.node.create_subscription(MotionReference, "motion_reference", self._refer, 50)
+        self.node.create_subscription(TwistStamped, "cmd_vel", self._drive, 50)
+        self.node.create_subscription(JointTrajectory, "motion_command", self.commands.append, 10)
+        self.node.create_subscription(
+            MultiDOFJointTrajectory, "motion_command/base", self.bases.append, 10
+        )
+        self._executor = SingleThreadedExecutor(context=context)
+        self._executor.add_node(self.node)
+        self._ended = threading.Event()
+        self._threads = [
+            threading.Thread(target=loop, daemon=True) for loop in (self._move, self._serve)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def close(self) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join(10.0)
+        self._executor.shutdown()
+        self.node.destroy_node()
+
+    def wait(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
+            time.sleep(0.02)
+
+    def _refer(self, message: MotionReference) -> None:
+        self.references.append(message)
+        self._goal = np.array(message.positions)
+        # The base slips: a tenth of the way is lost.
+        twist = message.base_twist
+        self._twist = 0.9 * np.array([twist.linear.x, twist.linear.y, twist.angular.z])
+
+    def _drive(self, message: TwistStamped) -> None:
+        self.velocities.append(message)
+        twist = message.twist
+        self._twist = 0.9 * np.array([twist.linear.x, twist.linear.y, twist.angular.z])
+
+    def _serve(self) -> None:
+        while not self._ended.is_set():
+            self._executor.spin_once(timeout_sec=0.02)
+
+    def _move(self) -> None:
+        noise = np.random.default_rng(1)
+        due = time.monotonic()
+        while not self._ended.wait(max(due - time.monotonic(), 0.0)):
+            due += STEP
+            velocities = (self._goal - self._joints) / LAG
+            self._joints = self._joints + STEP * velocities
+            c, s = np.cos(self.heading), np.sin(self.heading)
+            self.place = self.place + STEP * np.array([[c, -s], [s, c]]) @ self._twist[:2]
+            self.heading += STEP * self._twist[2]
+            stamp = self.node.get_clock().now().to_msg()
+            if not self.quiet_joints:
+                state = JointState(name=list(self.robot.joint_names))
+                state.header.stamp = stamp
+                shaken = self._joints + self.off + noise.normal(0.0, 1e-3, len(self._joints))
+                state.position, state.velocity = shaken.tolist(), velocities.tolist()
+                self._states.publish(state)
+            if not self.quiet_odometry:
+                base = Odometry(child_frame_id="pelvis")
+                base.header.stamp, base.header.frame_id = stamp, "odom"
+                pose = base.pose.pose
+                pose.position.x, pose.position.y = (float(value) for value in self.place)
+                pose.position.z = 0.78
+                turn = Rotation.from_euler("z", self.heading).as_quat()
+                pose.orientation.z, pose.orientation.w = float(turn[2]), float(turn[3])
+                self._odometry.publish(base)

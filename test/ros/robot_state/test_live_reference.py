@@ -1,0 +1,154 @@
+"""Motions of a robot that follows a reference, with an error of degrees and a base that drifts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from nextscale_core.estimation.base_pose import BasePoseBuffer, ImuBuffer
+from nextscale_core.estimation.joint_states import JointStateBuffer, RobotStateError
+from nextscale_core.robots import Robot, load_robot
+from nextscale_core.trajectory.standing import standing_pose, transition
+from nextscale_ros.parameters.values import Settings
+from nextscale_ros.robot_state.live_reference import FarFromReferenceError, LiveReference
+from nextscale_ros.robot_state.state_monitor import StateMonitor
+
+BEGIN = 100.0
+AHEAD = 0.5
+ERROR = 0.08
+"""Error of the joints [rad]."""
+
+
+@pytest.fixture(scope="module")
+def robot() -> Robot:
+    return load_robot("g1")
+
+
+class World:
+    """A robot whose joint states and odometry a test gives, on a clock that it advances."""
+
+    def __init__(self, robot: Robot, **arguments) -> None:
+        self.robot, self.time = robot, BEGIN
+        self.joints = JointStateBuffer.of_robot(robot)
+        self.base = BasePoseBuffer(robot)
+        self.imu, self.imu_link = ImuBuffer(), ""
+        self.reference = LiveReference(robot, lambda time: self.base.last(time, 0.5), **arguments)
+        self.monitor = StateMonitor(
+            robot,
+            self,  # type: ignore[arg-type]
+            lambda text: None,
+            lambda: self.time,
+            self.reference,
+        )
+
+    def follow(self, until: float, off: float = ERROR, drift: float = 0.0) -> None:
+        """Follow the reference from now on, with an error of each joint and of the base."""
+        for time in np.arange(self.time, until + 1e-6, 0.01):
+            self.time = float(time)
+            turn = np.array([0.0, 0.0, 0.0, 1.0])
+            self.base.update(np.array([drift, 0.0, 0.78]), turn, "", self.time, 0.0)
+            here = self.reference.state(self.time)
+            positions = (here.positions + off).tolist()
+            names, speeds = self.robot.joint_names, (0.9 * here.velocities).tolist()
+            self.joints.update(names, positions, speeds, self.time)
+
+    def move(self) -> None:
+        """Begin a motion in which all joints move."""
+        stand = standing_pose(self.robot)
+        bent = replace(stand, positions=stand.positions + 0.3)
+        way = transition(self.robot, stand, bent, seconds=3.0)
+        self.reference.replace(way, self.time, self.time)
+
+
+@pytest.fixture
+def world(robot: Robot) -> World:
+    return World(robot)
+
+
+def test_a_motion_begins_in_the_reference_and_continues_what_was_measured(world: World) -> None:
+    world.follow(BEGIN + 1.0)
+    world.move()
+    world.follow(BEGIN + 2.5)
+    now = world.monitor.now(Settings(), AHEAD)
+    assert now is not None and now.lead is not None and now.based
+    expected = world.reference.state(world.time + AHEAD)
+    np.testing.assert_allclose(now.state.positions, expected.positions, atol=1e-6)
+    np.testing.assert_allclose(now.state.base_position, expected.base_position, atol=1e-6)
+    here = world.reference.state(world.time)
+    np.testing.assert_allclose(now.measured.positions, here.positions, atol=1e-6)
+    # The history is the measured one, and leads on along the reference.
+    measured = now.past.times <= world.time
+    last = now.past.positions[measured][-1]
+    np.testing.assert_allclose(last, here.positions + ERROR, atol=1e-6)
+    assert now.past.times[-1] == pytest.approx(world.time + AHEAD)
+
+
+def test_a_robot_at_rest_begins_in_the_reference_that_stands(world: World, robot: Robot) -> None:
+    world.follow(BEGIN + 1.0)
+    now = world.monitor.now(Settings(), AHEAD)
+    assert now is not None and now.lead is None and now.based
+    np.testing.assert_allclose(now.state.positions, robot.nominal)
+
+
+def test_a_lag_that_would_count_as_not_following_a_trajectory_is_continued(world: World) -> None:
+    world.follow(BEGIN + 1.0)
+    world.move()
+    world.follow(BEGIN + 2.5, off=0.7)
+    now = world.monitor.now(Settings(), AHEAD)
+    assert now is not None and now.lead is not None
+    assert world.monitor.confirmed(now.lead, Settings()) is not None
+
+
+def test_a_robot_beyond_the_bound_is_refused_and_its_reference_stops(world: World) -> None:
+    world.follow(BEGIN + 1.0)
+    world.move()
+    world.follow(BEGIN + 2.0)
+    end = world.reference.plan(world.time).end
+    world.follow(BEGIN + 2.2, off=0.7)
+    with pytest.raises(FarFromReferenceError, match=r"is 0\.70 rad from its reference, the limit"):
+        world.monitor.now(Settings(reference_bound=0.5), AHEAD)
+    assert world.reference.plan(world.time).end < end
+    later = world.reference.state(world.time + 10.0)
+    assert not later.velocities.any()
+
+
+def test_only_the_joints_that_are_commanded_are_compared(robot: Robot) -> None:
+    world = World(robot, compared=[robot.joint_names.index("left_elbow_joint")])
+    world.follow(BEGIN + 1.0)
+    world.move()
+    off = np.where([name == "left_elbow_joint" for name in robot.joint_names], 0.1, 2.0)
+    world.follow(BEGIN + 2.0, off=off)
+    assert world.monitor.now(Settings(reference_bound=0.5), AHEAD) is not None
+
+
+def test_a_plan_that_was_stopped_is_not_continued(world: World) -> None:
+    world.follow(BEGIN + 1.0)
+    world.move()
+    world.follow(BEGIN + 2.0)
+    now = world.monitor.now(Settings(), AHEAD)
+    assert now is not None and now.lead is not None
+    world.reference.stop(world.time)
+    assert world.monitor.confirmed(now.lead, Settings()) is None
+
+
+def test_without_a_base_nothing_moves_unless_none_is_to_be_expected(robot: Robot) -> None:
+    world = World(robot)
+    assert world.reference.stream(BEGIN) is None
+    with pytest.raises(RobotStateError, match="publish odometry"):
+        world.reference.state(BEGIN)
+    world = World(robot, needs_base=False)
+    assert world.reference.state(BEGIN).base_position[:2].tolist() == [0.0, 0.0]
+
+
+def test_the_reference_begins_over_the_robot_and_comes_after_it(world: World) -> None:
+    world.base.update(np.array([3.0, 1.0, 0.78]), np.array([0.0, 0.0, 0.0, 1.0]), "", BEGIN, 0.0)
+    assert world.reference.state(BEGIN).base_position[:2].tolist() == [3.0, 1.0]
+    world.base.update(
+        np.array([3.2, 1.0, 0.78]), np.array([0.0, 0.0, 0.0, 1.0]), "", BEGIN + 0.1, 0.0
+    )
+    world.reference.anchor(BEGIN + 0.1)
+    steps = [world.reference.state(BEGIN + 0.1 + k).base_position[0] for k in range(5)]
+    assert steps[0] == pytest.approx(3.0) and steps[-1] == pytest.approx(3.2)
+    assert (np.diff(steps) >= 0).all()
