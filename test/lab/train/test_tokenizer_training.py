@@ -98,7 +98,7 @@ def test_a_stopped_decoder_run_goes_on_and_leaves_the_tokens_alone(
     whole, parts = tmp_path / "decoder", tmp_path / "decoder-parts"
     train_decoder(humanml3d, trained / "best", settings(whole), 256)
     with monkeypatch.context() as patch, pytest.raises(TrainingStopped):
-        stop_in(patch, decoder_module, "decoder_loss", 3)
+        stop_in(patch, decoder_module, "reconstruction_loss", 3)
         train_decoder(humanml3d, trained / "best", settings(parts), 256)
     train_decoder(humanml3d, trained / "best", settings(parts), 256)
     same_run(whole, parts)
