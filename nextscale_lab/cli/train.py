@@ -96,6 +96,9 @@ def tokenizer(
     more_scales: Annotated[
         int, typer.Option(min=0, help="Scales after the five, at the finest time resolution.")
     ] = 0,
+    frame_depth: Annotated[
+        int, typer.Option(min=0, help="Blocks of the decoder at the frame rate.")
+    ] = 0,
     initial: Annotated[
         Path | None,
         typer.Option(help="Folder of a trained tokenizer to continue from, with its sizes."),
@@ -116,7 +119,13 @@ def tokenizer(
 
     run = _run_config(context, 100, weight_decay=0.01, ema=0.995)
     divisors = TokenizerConfig.divisors + (1,) * more_scales
-    config = TokenizerConfig(width=width, code_dim=code_dim, num_codes=codes, divisors=divisors)
+    config = TokenizerConfig(
+        width=width,
+        code_dim=code_dim,
+        num_codes=codes,
+        divisors=divisors,
+        frame_depth=frame_depth,
+    )
     _fit(run, lambda: train_tokenizer(data, run, config, frames, initial=initial))
 
 

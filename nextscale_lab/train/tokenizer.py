@@ -12,11 +12,15 @@ from torch import Tensor, nn
 
 from nextscale_core.exceptions import MotionFileError
 from nextscale_core.model.checkpoint import load_part
-from nextscale_core.model.temporal_tokenizer import TemporalTokenizer, TokenizerConfig
+from nextscale_core.model.temporal_tokenizer import (
+    ResidualBlock,
+    TemporalTokenizer,
+    TokenizerConfig,
+)
 from nextscale_core.motion.features import CONTACTS, POSITIONS
 from nextscale_core.motion.formats.bad_data import on_bad_data
 from nextscale_core.motion.skeleton import CONTACT_JOINTS, FPS
-from nextscale_lab.data.limb_speeds import LIMBS, limb_speeds
+from nextscale_lab.data.limb_speeds import ARMS, LIMBS, limb_speeds
 from nextscale_lab.data.samples import (
     Folders,
     Sample,
@@ -30,6 +34,7 @@ from nextscale_lab.train.loop import RunConfig, Trainer
 
 DISTANCE_WEIGHT = 10.0
 SPEED_WEIGHT = 0.1
+LIMB_WEIGHT = 0.2
 SKATE_WEIGHT = 0.3
 COMMITMENT_WEIGHT = 0.1
 CONTACT_WEIGHT = 0.1
@@ -75,15 +80,15 @@ class WindowSampler:
         self.weights = np.array([weight for _, weight in usable])
         self.weights /= self.weights.sum()
         self.features = np.concatenate([sample.features for sample in samples])
-        limb_speed = np.concatenate([0.5 + limb_speeds(sample.features) for sample in samples])
-        self.chance = {window: self._chances(limb_speed, window) for window in self.windows}
+        weight = np.concatenate([window_weight(sample.features) for sample in samples])
+        self.chance = {window: self._chances(weight, window) for window in self.windows}
         self.rng = np.random.default_rng(seed)
 
-    def _chances(self, limb_speed: np.ndarray, window: int) -> np.ndarray:
+    def _chances(self, frame_weight: np.ndarray, window: int) -> np.ndarray:
         """Cumulative weight of every first frame; 0 where a window exceeds its motion."""
-        total = np.concatenate([[0.0], np.cumsum(limb_speed)])
-        weight = np.zeros(len(limb_speed))
-        weight[: len(limb_speed) - window + 1] = total[window:] - total[:-window]
+        total = np.concatenate([[0.0], np.cumsum(frame_weight)])
+        weight = np.zeros(len(frame_weight))
+        weight[: len(frame_weight) - window + 1] = total[window:] - total[:-window]
         ends = np.cumsum(self.lengths)
         for length, end in zip(self.lengths, ends, strict=True):
             weight[end - min(window - 1, length) : end] = 0.0
@@ -96,6 +101,15 @@ class WindowSampler:
         dice = self.rng.random(max(self.frames // window, 1))
         starts = np.searchsorted(self.chance[window], dice, side="right")
         return torch.from_numpy(self.features[starts[:, None] + np.arange(window)])
+
+
+def window_weight(features: np.ndarray) -> np.ndarray:
+    """(T,) weight of each frame of (T, 263) features in the draw of windows.
+
+    The square of the hands' speed sets punches, throws and claps apart from walking, in which
+    the feet are as fast.
+    """
+    return 0.5 + limb_speeds(features) + 0.5 * limb_speeds(features, ARMS) ** 2
 
 
 def tokenizer_loss(
@@ -145,7 +159,8 @@ def reconstruction_loss(
     loss = (
         reconstruction
         + DISTANCE_WEIGHT * distance
-        + SPEED_WEIGHT * (error + limbs)
+        + SPEED_WEIGHT * error
+        + LIMB_WEIGHT * limbs
         + SKATE_WEIGHT * skate
         + CONTACT_WEIGHT * contact
     )
@@ -219,16 +234,25 @@ def evaluate_tokenizer(
     return metrics
 
 
-def with_scales(tokenizer: TemporalTokenizer, divisors: tuple[int, ...]) -> TemporalTokenizer:
-    """A tokenizer of other scales with the encoder and decoder of a trained one.
+def grown(tokenizer: TemporalTokenizer, config: TokenizerConfig) -> TemporalTokenizer:
+    """A tokenizer with the weights of a trained one, and with scales and frame blocks of its own.
 
-    Where its scales are the first of `divisors` they keep their codes and so, before further
-    training, their tokens; further scales begin with the same codes. Otherwise the codebook is
-    filled from the first training batch.
+    Where the trained scales are the first of `config.divisors`, the codes and, before further
+    training, the tokens stay the same; further scales begin with the same codes. Otherwise the
+    codebook is filled from the first training batch. New frame blocks begin as identities.
+
+    Args:
+        tokenizer: The trained one, whose sizes are kept.
+        config: Its `divisors` and `frame_depth` are used.
     """
     own = tokenizer.config.divisors
-    other = TemporalTokenizer(replace(tokenizer.config, divisors=divisors))
-    extended = other.config.divisors[: len(own)] == own
+    wanted = replace(tokenizer.config, divisors=config.divisors, frame_depth=config.frame_depth)
+    other = TemporalTokenizer(wanted)
+    for block in other.decoder.modules():
+        if isinstance(block, ResidualBlock):
+            for parameter in block.conv2.parameters():
+                nn.init.zeros_(parameter)
+    extended = wanted.divisors[: len(own)] == own
     weights = tokenizer.state_dict().items()
     kept = {n: value for n, value in weights if extended or not n.startswith("quantizer.")}
     other.load_state_dict({**other.state_dict(), **kept})
@@ -250,9 +274,9 @@ def train_tokenizer(
     Args:
         data: CMU or HumanML3D folders.
         run: Settings of the run; its batch size is replaced by `frames`.
-        config: Sizes of the model; with `initial` only its divisors are used.
+        config: Sizes of the model; see `grown` for `initial`.
         frames: Frames in a batch.
-        initial: Folder of a trained tokenizer to start from; see `with_scales`.
+        initial: Folder of a trained tokenizer to start from; see `grown`.
 
     Returns:
         Validation metrics of the last weights; the best are in `run.out/best`.
@@ -265,7 +289,7 @@ def train_tokenizer(
     about = {"data": folder_names(data)}
     config = config or TokenizerConfig()
     if initial:
-        model = with_scales(load_part(TemporalTokenizer, initial), config.divisors)
+        model = grown(load_part(TemporalTokenizer, initial), config)
         about["initial"] = initial.resolve().name
     else:
         model = TemporalTokenizer(config)
