@@ -126,9 +126,9 @@ def jump(tracks: Tracks, *, count: int, direction: str = "", spin: bool = False)
 
 
 def still(tracks: Tracks) -> float:
-    """Root and hands at rest all the time."""
-    hands = max(_hand_speed(tracks, side).mean() for side in SIDES)
-    return grade(float(tracks.speed.mean()), 0.4, 0.05) * grade(float(hands), 1.0, 0.15)
+    """All joints at rest all the time."""
+    speed = np.linalg.norm(tracks.rate(tracks.clip.joints), axis=-1)
+    return grade(float(speed.mean()), 0.5, 0.05) * grade(float(speed.max()), 3.0, 0.5)
 
 
 def stop(tracks: Tracks) -> float:
@@ -137,17 +137,15 @@ def stop(tracks: Tracks) -> float:
     return grade(float(tracks.speed[-last:].mean()), 0.6, 0.15)
 
 
-def _hand_speed(tracks: Tracks, side: str) -> np.ndarray:
-    return np.linalg.norm(tracks.rate(tracks.wrist_local(side)), axis=1)
-
-
 def squat(tracks: Tracks, *, count: int = 0) -> float:
     """The pelvis comes down between the feet, with bent knees and the torso not far forward."""
     ratio = tracks.pelvis_height / tracks.standing_height
     lowest = int(ratio.argmin())
     bend = min(float(np.degrees(tracks.knee_bend(side)[lowest])) for side in SIDES)
+    ahead = min(float(tracks.ankle_local(side)[lowest, 0]) for side in SIDES)
     number = often(len(runs_of(ratio < 0.75, bridge=3)), count) if count else 1.0
-    return grade(float(ratio.min()), 0.92, 0.55) * grade(bend, 20.0, 80.0) * number
+    clear = grade(float(ratio.min()), 0.92, 0.55) * grade(bend, 20.0, 80.0)
+    return clear * (1.0 - 0.6 * grade(ahead, 0.15, 0.35)) * number
 
 
 def kneel(tracks: Tracks) -> float:

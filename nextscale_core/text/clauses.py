@@ -25,7 +25,7 @@ _ACTIONS = (
     ("still", r"stand\w* (\w+ )?(still|there)|(does not|doesn't|do not|don't|without|not) "
               r"mov\w+|motionless|remain\w* still|\bidl\w+"),
     ("stop", r"(comes?|coming) to (a|an) (stop|halt|standstill)|stop(s|ped|ping)?\b|halt\w*"),
-    ("punch", r"(throw\w* )?(\w+ ){0,2}?(punch\w*)|\bbox(es|ing)?\b|\bjab\w*|str(ik|uck)\w*|"
+    ("punch", r"(throw\w* )?(\w+ ){0,2}?(punch\w*)|\bbox(es|ing)\b|\bjab\w*|str(ik|uck)\w*|"
               r"uppercut\w*|hit\w* [^,.;]*fists?"),
     ("kick", r"kick\w*"),
     ("throw", r"throw\w*|\btoss\w*|pitch(es|ing)\b|hurl\w*"),
@@ -50,7 +50,7 @@ _PARTS_OF = {"bend": "pick_up", "squat": "pick_up"}
 """Actions that are a part of another one where that follows."""
 
 _BREAKS = re.compile(r",? ?\b(and then|then|after that|afterwards|before|followed by)\b|[.;,]")
-_AFTER = re.compile(r"^after (.*?), (.*)$|^(.*?),? after (\w+ing .*)$")
+_AFTER = re.compile(r"^after (.*?), (.*)$|^(.*?),? after (\w+ing\b.*)$")
 _TOGETHER = re.compile(r"\b(while|as|during|whilst)\b|\bwith (his|her|the|both|one|a)\b")
 _COUNTS = {
     "once": 1, "one": 1, "single": 1, "twice": 2, "two": 2, "double": 2, "thrice": 3, "three": 3,
