@@ -41,6 +41,12 @@ Steps = Annotated[
 Guidance = Annotated[
     float | None, typer.Option(min=0.0, max=20.0, help="How closely the text is followed.")
 ]
+Candidates = Annotated[
+    int,
+    typer.Option(
+        min=1, max=64, help="Motions made at once; the one that fits the sentence best is kept."
+    ),
+]
 RobotName = Annotated[
     str | None,
     typer.Option(help="Robot to move instead of a human: see 'nextscale robots', or a URDF."),
@@ -126,7 +132,11 @@ def load_planner(
 
 
 def generation_options(
-    seed: int, steps: str | None, guidance: float | None, seconds: float | None = None
+    seed: int,
+    steps: str | None,
+    guidance: float | None,
+    seconds: float | None = None,
+    candidates: int = 1,
 ) -> GenerationOptions:
     """Options of the model; `steps` is text such as '6,5,4,2,1'.
 
@@ -145,7 +155,7 @@ def generation_options(
                 param_hint="--steps",
             )
         passes = tuple(int(part) for part in parts)
-    return GenerationOptions(seed, seconds, guidance, passes)
+    return GenerationOptions(seed, seconds, guidance, passes, candidates)
 
 
 def parse_span(value: str, end: float, option: str) -> tuple[float, float]:

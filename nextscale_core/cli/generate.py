@@ -11,6 +11,7 @@ from nextscale_core.cli.choices import (
     DEFAULT_MODEL,
     MAX_SECONDS,
     MIN_SECONDS,
+    Candidates,
     Device,
     Guidance,
     Joints,
@@ -55,6 +56,7 @@ def generate(
     model: Model = DEFAULT_MODEL,
     steps: Steps = None,
     guidance: Guidance = None,
+    candidates: Candidates = 1,
     robot: RobotName = None,
     profile: Profile = None,
     rate: Rate = 50.0,
@@ -80,7 +82,7 @@ def generate(
     """
     from nextscale_core.text.validation import validate_sentence
 
-    options = generation_options(seed, steps, guidance, seconds)
+    options = generation_options(seed, steps, guidance, seconds, candidates)
     choice = chosen_joints(upper_body, joints)
     if choice is not None and robot is None:
         raise typer.BadParameter(

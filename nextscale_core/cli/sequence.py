@@ -9,6 +9,7 @@ import typer
 
 from nextscale_core.cli.choices import (
     DEFAULT_MODEL,
+    Candidates,
     Device,
     Files,
     Guidance,
@@ -48,6 +49,7 @@ def sequence(
     model: Model = DEFAULT_MODEL,
     steps: Steps = None,
     guidance: Guidance = None,
+    candidates: Candidates = 1,
     robot: RobotName = None,
     profile: Profile = None,
     rate: Rate = 50.0,
@@ -57,7 +59,7 @@ def sequence(
 
     nextscale sequence --script story.txt --out story.npz --out story.gif
     """
-    options = generation_options(seed, steps, guidance)
+    options = generation_options(seed, steps, guidance, candidates=candidates)
     files = check_outputs(out, robot=robot is not None)
     lines = read_script(script)
     planner = load_planner(robot, profile, rate) if robot is not None else None

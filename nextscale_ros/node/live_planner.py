@@ -391,6 +391,7 @@ def _generation(settings: Settings, tracker: ProgressTracker) -> dict[str, Any]:
         "seed": tracker.seed,
         "guidance": settings.guidance,
         "steps": settings.steps,
+        "candidates": settings.candidates,
         "run": Run(tracker.stopwatch, tracker.passed),
     }
 
