@@ -50,6 +50,19 @@ class Goals:
 
 
 @dataclass(frozen=True)
+class CentreGoal:
+    """Where the centre of mass should be over T frames.
+
+    Attributes:
+        place: (T, 2) on the floor [m].
+        weight: Of the squared distance to it [1/m^2].
+    """
+
+    place: np.ndarray
+    weight: float
+
+
+@dataclass(frozen=True)
 class Targets(Goals):
     """The goals of a human clip for a robot.
 
