@@ -232,6 +232,7 @@ class _TopLevel:
     min_stance_width: _Margin = 0.12
     nominal: Mapping[str, _Number] = field(default_factory=dict)
     locked: Mapping[str, _Number] = field(default_factory=dict)
+    armature: Mapping[str, _Positive] = field(default_factory=dict)
     joints: Annotated[str | _Patterns, _shaped(_JOINTS), AfterValidator(_known_word)] = ALL_JOINTS
     feasibility: FeasibilityLimits = FeasibilityLimits()
 
@@ -268,6 +269,7 @@ class RobotProfile(_TopLevel, _Parts, _Limits):
         min_stance_width: Minimum distance between the ankles with the feet side by side [m].
         nominal: Standing posture [rad]; joints not named are at 0.
         locked: Joints held at a position and left out of trajectories [rad].
+        armature: Inertia of a motor's rotor as seen at its joint, for simulation [kg m^2].
         joints: Joints that move: 'all', 'upper_body' or patterns. The others are held in the
             nominal posture and left out of trajectories.
         feasibility: Thresholds of the dynamics in the safety gate's report.

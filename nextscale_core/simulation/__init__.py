@@ -1,0 +1,1 @@
+"""Robots in physics: MuJoCo models, controllers that balance, and rollouts of trajectories."""
