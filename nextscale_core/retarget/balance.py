@@ -20,6 +20,7 @@ from nextscale_core.retarget.config import RETARGET, BalanceConfig, Smoothness
 from nextscale_core.retarget.targets import CentreGoal, Targets
 from nextscale_core.robots.centre_of_mass import CentreOfMass
 from nextscale_core.robots.kinematics import Kinematics, Poses
+from nextscale_core.robots.profile import SIDES
 from nextscale_core.robots.support_polygon import in_contact, support_polygon
 from nextscale_core.rotations import smoothstep
 
@@ -37,6 +38,9 @@ class Balance:
     def __init__(self, kinematics: Kinematics, config: BalanceConfig = RETARGET.balance):
         self._kinematics, self._config = kinematics, config
         self._centre = CentreOfMass(kinematics)
+        # Hands are no counterweights: no goal keeps them where they are.
+        ends = [kinematics.index[f"{side}_{end}"] for side in SIDES for end in ("ankle", "elbow")]
+        self._joints = kinematics.support[ends].any(0)
 
     def run(
         self, targets: Targets, poses: Poses, smoothness: Smoothness, step: Callable[..., Poses]
@@ -72,11 +76,13 @@ class Balance:
         stiff = np.maximum(centre[:, 2:], config.min_height) / _GRAVITY
         point = place - stiff * push
         wanted = support_polygon(corners[..., :2], contact).inside(point, config.margin)
-        speed = np.linalg.norm(np.gradient(place, 1 / fps, axis=0), axis=1)
+        # A fast rise or fall is a jump.
+        speed = np.linalg.norm(np.gradient(centre, 1 / fps, axis=0), axis=1)
         slow = 1.0 - smoothstep(speed, config.slow, config.fast)
         change = np.clip(wanted - point, -config.max_change, config.max_change) * slow[:, None]
         shift = _followed(change, stiff[:, 0] * fps**2)
-        return CentreGoal((centre[:, :2] + shift)[rest : len(centre) - rest], config.weight)
+        place = (centre[:, :2] + shift)[rest : len(centre) - rest]
+        return CentreGoal(place, config.weight, self._joints)
 
 
 def _followed(change: np.ndarray, stiff: np.ndarray) -> np.ndarray:

@@ -137,7 +137,7 @@ class BalanceConfig:
     rest: Annotated[float, "Standing before and after the motion [s]."] = 1.0
     min_height: Annotated[float, "Lowest centre of mass that sways [m]."] = 0.2
     max_change: Annotated[float, "Largest change of a zero-moment point [m]."] = 0.3
-    contact_height: Annotated[float, "Highest sole corner that bears load [m]."] = 0.02
+    contact_height: Annotated[float, "Highest sole corner that bears load [m]."] = 0.04
     contact_speed: Annotated[float, "Fastest sole corner that bears load [m/s]."] = 0.4
 
 

@@ -56,10 +56,12 @@ class CentreGoal:
     Attributes:
         place: (T, 2) on the floor [m].
         weight: Of the squared distance to it [1/m^2].
+        joints: (J,) True for the joints that may move for it.
     """
 
     place: np.ndarray
     weight: float
+    joints: np.ndarray
 
 
 @dataclass(frozen=True)

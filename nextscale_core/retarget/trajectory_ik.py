@@ -190,6 +190,7 @@ class TrajectorySolver:
     ) -> None:
         """Add the distance of the centre of mass to its goal in frames `rows` (F,)."""
         slope = self._centre.horizontal_rows(frames, joints)
+        slope[..., 6:] *= centre.joints[joints]
         away = self._centre.position(frames)[:, :2] - centre.place[rows]
         product = centre.weight * slope.transpose(0, 2, 1) @ slope
         band.blocks[:] += product * np.tri(product.shape[-1]).T

@@ -214,7 +214,7 @@ class FeasibilityLimits:
     friction: _Positive = 0.7
     missing_wrench: _Positive = 0.03
     centre_depth: _Number = 0.0
-    torque_use: _Positive = 1.0
+    torque_use: _Positive = 1.5
     slow_speed: _Positive = 0.1
     flight_seconds: _Positive = 0.1
 
