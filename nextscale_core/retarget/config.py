@@ -129,8 +129,8 @@ class BalanceConfig:
     """Balance: how the centre of mass is brought over the feet."""
 
     weight: Annotated[float, "Place of the centre of mass [1/m^2]."] = 300.0
-    margin: Annotated[float, "Wanted distance to the edge of the soles [m]."] = 0.02
-    rounds: Annotated[int, "Steps of the solver."] = 4
+    margin: Annotated[float, "Wanted distance to the edge of the soles [m]."] = 0.06
+    rounds: Annotated[int, "Steps of the solver."] = 2
     slow: Annotated[float, "Centre of mass that is balanced in full [m/s]."] = 0.3
     fast: Annotated[float, "Centre of mass that is left as it is [m/s]."] = 0.8
     smoothing: Annotated[float, "Smoothing of its accelerations [s]."] = 0.08
