@@ -40,7 +40,7 @@ class Balance:
         self._centre = CentreOfMass(kinematics)
         # Hands are no counterweights: no goal keeps them where they are.
         ends = [kinematics.index[f"{side}_{end}"] for side in SIDES for end in ("ankle", "elbow")]
-        self._joints = kinematics.support[ends].any(0)
+        self._joints = np.asarray(kinematics.support[ends].any(0))
 
     def run(
         self, targets: Targets, poses: Poses, smoothness: Smoothness, step: Callable[..., Poses]
