@@ -58,6 +58,10 @@ Profile = Annotated[
 Rate = Annotated[
     float, typer.Option(min=1.0, max=1000.0, help="Samples per second for the robot [Hz].")
 ]
+Balance = Annotated[
+    bool,
+    typer.Option("--balance", help="Bring the centre of mass over the feet while slow."),
+]
 UpperBody = Annotated[
     bool, typer.Option("--upper-body", help="Hold the robot's legs: the upper body moves.")
 ]
@@ -117,7 +121,11 @@ def chosen_joints(upper_body: bool, joints: list[str] | None) -> str | list[str]
 
 
 def load_planner(
-    robot: str, profile: Path | None, rate: float, joints: str | Sequence[str] | None = None
+    robot: str,
+    profile: Path | None,
+    rate: float,
+    joints: str | Sequence[str] | None = None,
+    balance: bool = False,
 ) -> MotionPlanner:
     """Load a robot with its retargeter and safety gate; arguments as the options.
 
@@ -128,7 +136,7 @@ def load_planner(
     from nextscale_core.planning import MotionPlanner
     from nextscale_core.robots.robot import load_robot
 
-    return MotionPlanner(load_robot(robot, profile, joints), rate)
+    return MotionPlanner(load_robot(robot, profile, joints), rate, balance)
 
 
 def generation_options(

@@ -11,6 +11,7 @@ from nextscale_core.cli.choices import (
     DEFAULT_MODEL,
     MAX_SECONDS,
     MIN_SECONDS,
+    Balance,
     Candidates,
     Device,
     Guidance,
@@ -62,6 +63,7 @@ def generate(
     rate: Rate = 50.0,
     upper_body: UpperBody = False,
     joints: Joints = None,
+    balance: Balance = False,
     prompts: Annotated[
         Path | None,
         typer.Option(help="Text file, one sentence a line; # begins a comment line."),
@@ -84,9 +86,9 @@ def generate(
 
     options = generation_options(seed, steps, guidance, seconds, candidates)
     choice = chosen_joints(upper_body, joints)
-    if choice is not None and robot is None:
+    if (choice is not None or balance) and robot is None:
         raise typer.BadParameter(
-            "--upper-body and --joints say which joints of a robot move; give --robot too",
+            "--upper-body, --joints and --balance are about a robot; give --robot too",
             param_hint="--robot",
         )
     if (text is None) == (prompts is None):
@@ -102,13 +104,15 @@ def generate(
             batch=batch,
             load_pipeline=lambda: load_pipeline(model, device),
             load_planner=(
-                None if robot is None else lambda: load_planner(robot, profile, rate, choice)
+                None
+                if robot is None
+                else lambda: load_planner(robot, profile, rate, choice, balance)
             ),
         )
         return
     sentence = validate_sentence(text or "")
     files = check_outputs(out, robot=robot is not None)
-    planner = load_planner(robot, profile, rate, choice) if robot is not None else None
+    planner = load_planner(robot, profile, rate, choice, balance) if robot is not None else None
     pipeline = load_pipeline(model, device)
     with following("generating") as run:
         clip = pipeline.generate(sentence, options, run=run)

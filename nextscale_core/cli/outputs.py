@@ -149,7 +149,10 @@ def write_planned(
         trajectory, report = planner.plan(clip, stopwatch=stopwatch, rounds=rounds)
         for path in files:
             write_robot(planner.robot, trajectory, path, clip.seed)
-    return {"robot": robot_line(planner.robot, trajectory), "safety": report.line()}
+    facts = {"robot": robot_line(planner.robot, trajectory), "safety": report.line()}
+    if report.feasibility is not None:
+        facts["feasibility"] = report.feasibility.line()
+    return facts
 
 
 def finish(

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from nextscale_core.cli.choices import (
+    Balance,
     Fps,
     JointMap,
     Joints,
@@ -40,6 +41,7 @@ def retarget(
     ] = 1,
     upper_body: UpperBody = False,
     joints: Joints = None,
+    balance: Balance = False,
     up: Up = "auto",
     unit: Unit = "auto",
     fps: Fps = None,
@@ -72,6 +74,6 @@ def retarget(
         [],
     )
     with working(f"loading {robot}"):
-        planner = load_planner(robot, profile, rate, choice)
+        planner = load_planner(robot, profile, rate, choice, balance)
     facts = write_planned(planner, clip, files, stopwatch, rounds)
     print_facts({**facts, "time": stopwatch.line()}, files)

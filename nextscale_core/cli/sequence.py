@@ -9,6 +9,7 @@ import typer
 
 from nextscale_core.cli.choices import (
     DEFAULT_MODEL,
+    Balance,
     Candidates,
     Device,
     Files,
@@ -53,6 +54,7 @@ def sequence(
     robot: RobotName = None,
     profile: Profile = None,
     rate: Rate = 50.0,
+    balance: Balance = False,
     device: Device = "cpu",
 ) -> None:
     """Make one motion of many sentences, each going on from the end of the one before.
@@ -62,7 +64,7 @@ def sequence(
     options = generation_options(seed, steps, guidance, candidates=candidates)
     files = check_outputs(out, robot=robot is not None)
     lines = read_script(script)
-    planner = load_planner(robot, profile, rate) if robot is not None else None
+    planner = load_planner(robot, profile, rate, balance=balance) if robot is not None else None
     pipeline = load_pipeline(model, device)
 
     from nextscale_core.editing.sequence import joined

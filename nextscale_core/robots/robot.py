@@ -32,6 +32,9 @@ from nextscale_core.robots.profile import SIDES, RobotProfile, changed, read_pro
 from nextscale_core.robots.state import RobotState as RobotState
 from nextscale_core.robots.urdf import read_urdf
 
+_ENDLESS = 1e100
+"""Effort from which on a limit of pinocchio's means that the URDF has none [N m]."""
+
 
 @dataclass(frozen=True, eq=False)
 class Robot:
@@ -93,6 +96,13 @@ class Robot:
         """(J,) True for joints without position limits in the URDF."""
         numbers = [self.model.getJointId(name) for name in self.joint_names]
         return np.array([self.model.joints[number].nq == 2 for number in numbers], dtype=bool)
+
+    @property
+    def effort_limit(self) -> np.ndarray:
+        """(J,) effort limits of the URDF [N m]; infinite where it has none, or 0."""
+        rows = [self.model.joints[self.model.getJointId(n)].idx_v for n in self.joint_names]
+        limit = self.model.effortLimit[rows]
+        return np.where((limit > 0) & (limit < _ENDLESS), limit, np.inf)
 
     def root_quaternion(self, base_quaternion: np.ndarray) -> np.ndarray:
         """Orientation of the URDF's own root link, (..., 4) x y z w.

@@ -164,8 +164,9 @@ class GenerateNode(GuardedLifecycleNode):
                 threads = int(self.get_parameter("torch_threads").value)
                 pipeline = self._models.get(model, device, threads)
         rate = float(self.get_parameter("rate").value)
+        balance = bool(self.get_parameter("balance").value)
         with self._loads(f"{robot.name}'s {len(robot.joint_names)} joints and collision model"):
-            planner = LivePlanner(pipeline, robot, rate, self._robot_time)
+            planner = LivePlanner(pipeline, robot, rate, self._robot_time, balance)
         self.get_logger().info("warming up with one motion ...")
         try:
             warm = planner.warm_up().line()
