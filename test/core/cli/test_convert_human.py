@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ from typer.testing import CliRunner, Result
 
 from core.motion.rig_files import moving_body
 from nextscale_core.cli import app as cli
+from nextscale_core.cli.outputs import check_outputs
+from nextscale_core.exceptions import MotionFileError
 from nextscale_core.motion import MotionClip, ReadOptions, read_motion, write_motion
 from nextscale_core.motion.formats.files import HUMAN_FORMATS
 
@@ -55,3 +58,14 @@ def test_a_file_that_cannot_be_read_leaves_no_output(tmp_path: Path) -> None:
     assert result.exit_code != 0
     assert "a.glb" in result.output
     assert not (tmp_path / "b.bvh").exists()
+
+
+def test_a_missing_extra_is_named_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pxr", None)
+    with pytest.raises(MotionFileError, match=r"nextscale\[usd\]"):
+        check_outputs([tmp_path / "a.usd"], robot=False)
+    assert check_outputs([tmp_path / "a.glb"], robot=False)
+    with pytest.raises(MotionFileError, match=r"a \.glb file holds human motion"):
+        check_outputs([tmp_path / "a.glb"], robot=True)
