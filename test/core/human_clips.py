@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from core.conftest import standing_pose
 from nextscale_core.estimation.skeleton import ANKLE_HEIGHT, Orientations, pose_human
 from nextscale_core.motion.clip import MotionClip
+from nextscale_core.motion.skeleton import JOINT_INDEX
 from nextscale_core.rotations import exp, smoothstep, unit
 
 HIP_HEIGHT = 0.86
