@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from core.conftest import standing_pose
 from nextscale_core.estimation.skeleton import ANKLE_HEIGHT, Orientations, pose_human
 from nextscale_core.motion.clip import MotionClip
+from nextscale_core.motion.skeleton import JOINT_INDEX
 from nextscale_core.rotations import exp, smoothstep, unit
 
 HIP_HEIGHT = 0.86
@@ -77,3 +79,19 @@ def walking_clip(frames: int = 80, speed: float = 0.6, turn: float = 0.0) -> Mot
         hips, np.stack(tracks, axis=1), body, body, np.stack(turns, axis=1), front, *arms
     )
     return MotionClip(pose_human(seen), text="walks")
+
+
+def leaning_clip(frames: int = 50, angle: float = 0.25) -> MotionClip:
+    """Bows forward from the ankles and stays there: the centre of mass is before the toes."""
+    pose = np.repeat(standing_pose()[None], frames, axis=0)
+    lean = angle * np.clip(np.arange(frames) / 20.0, 0.0, 1.0)
+    ankle = standing_pose()[JOINT_INDEX["left_ankle"]]
+    feet = [
+        JOINT_INDEX[f"{side}_{part}"] for side in ("left", "right") for part in ("ankle", "foot")
+    ]
+    x, z = pose[..., 0] - ankle[0], pose[..., 2] - ankle[2]
+    turned = pose.copy()
+    turned[..., 0] = ankle[0] + np.cos(lean)[:, None] * x + np.sin(lean)[:, None] * z
+    turned[..., 2] = ankle[2] - np.sin(lean)[:, None] * x + np.cos(lean)[:, None] * z
+    turned[:, feet] = pose[:, feet]
+    return MotionClip(turned, text="leans")

@@ -3,32 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from core.conftest import standing_pose, waving_clip
-from core.human_clips import walking_clip
-from nextscale_core.motion.clip import MotionClip
-from nextscale_core.motion.skeleton import JOINT_INDEX
+from core.conftest import waving_clip
+from core.human_clips import leaning_clip, walking_clip
 from nextscale_core.planning import MotionPlanner
 from nextscale_core.retarget import Retargeter
 from nextscale_core.robots import Robot, RobotState, RobotTrajectory
 from nextscale_core.robots.kinematics import Poses, kinematics_of
 from nextscale_core.safety import SafetyGate
 from nextscale_core.safety.feasibility import Feasibility
-
-
-def leaning_clip(frames: int = 50, angle: float = 0.25) -> MotionClip:
-    """Bows forward from the ankles and stays there: the centre of mass is before the toes."""
-    pose = np.repeat(standing_pose()[None], frames, axis=0)
-    lean = angle * np.clip(np.arange(frames) / 20.0, 0.0, 1.0)
-    ankle = standing_pose()[JOINT_INDEX["left_ankle"]]
-    feet = [
-        JOINT_INDEX[f"{side}_{part}"] for side in ("left", "right") for part in ("ankle", "foot")
-    ]
-    x, z = pose[..., 0] - ankle[0], pose[..., 2] - ankle[2]
-    turned = pose.copy()
-    turned[..., 0] = ankle[0] + np.cos(lean)[:, None] * x + np.sin(lean)[:, None] * z
-    turned[..., 2] = ankle[2] - np.sin(lean)[:, None] * x + np.cos(lean)[:, None] * z
-    turned[:, feet] = pose[:, feet]
-    return MotionClip(turned, text="leans")
 
 
 @pytest.fixture(scope="module")
