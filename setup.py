@@ -245,6 +245,7 @@ setup(
                     "nextscale-ros = nextscale_ros.bringup.run:main",
                     "generate_node = nextscale_ros.node.fleet:main",
                     "mock_robot = nextscale_ros.mock.mock_robot:main",
+                    "simulated_robot = nextscale_ros.simulated_robot.simulated_robot:main",
                     "viewer_node = nextscale_ros.viewer.viewer_node:main",
                     "bag_recorder = nextscale_ros.bags.bag_recorder:main",
                     "bag_replay = nextscale_ros.bags.bag_replay:main",

@@ -22,6 +22,8 @@ import numpy as np
 from nextscale_core.exceptions import BagError
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.formats.files import read_motion, write_motion
+from nextscale_core.motion.formats.registry import MotionFormat
+from nextscale_core.motion.formats.smpl import write_smpl_npz
 from nextscale_core.motion.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS, STANDARD_OFFSETS
 from nextscale_core.resources import resource
 from nextscale_core.robots.profile import read_profile
@@ -280,6 +282,131 @@ def bvh(draw: random.Random, folder: Path) -> object:
     return read_motion(path)
 
 
+def gltf(draw: random.Random, folder: Path) -> object:
+    """A glb file with altered bytes, sizes or values in its tree."""
+    path = folder / "motion.glb"
+    write_motion(clip(), path)
+    data = path.read_bytes()
+    (size,) = struct.unpack_from("<I", data, 12)
+    tree, binary = json.loads(data[20 : 20 + size]), data[20 + size :]
+    kind = draw.random()
+    if kind < 0.3:
+        path.write_bytes(_many(draw, data))
+    elif kind < 0.4:
+        claim = struct.pack("<I", draw.choice([0, 4, 2**31, 2**32 - 1, size + 4]))
+        at = draw.choice([8, 12, 20 + size])
+        path.write_bytes(data[:at] + claim + data[at + 4 :])
+    else:
+        for _ in range(draw.choice([1, 3])):
+            key = draw.choice(["nodes", "skins", "animations", "accessors", "bufferViews"])
+            tree[key] = _mixed_up(draw, tree.get(key))
+        text = json.dumps(tree).encode("utf-8", "replace")
+        header = struct.pack("<4sII", b"glTF", 2, 20 + len(text) + len(binary))
+        path.write_bytes(header + struct.pack("<I4s", len(text), b"JSON") + text + binary)
+    return read_motion(path)
+
+
+def smpl(draw: random.Random, folder: Path) -> object:
+    """Body parameters with altered bytes or arrays."""
+    path = folder / "motion.npz"
+    write_smpl_npz(clip(), path)
+    if draw.random() < 0.3:
+        path.write_bytes(altered(draw, path.read_bytes()))
+    else:
+        _swap_array(draw, path)
+    return read_motion(path)
+
+
+# -- robot motion
+
+
+class RobotMotions:
+    """A file of every format of robot motion, written once; each attack alters a copy.
+
+    Args:
+        folder: Where they are written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        from nextscale_core.robots.robot import load_robot
+        from nextscale_core.robots.trajectory import RobotTrajectory
+        from nextscale_core.trajectory.formats.files import ROBOT_FORMATS
+        from nextscale_core.trajectory.formats.robot_motion import RobotMotion
+
+        robot, count = load_robot("g1"), 8
+        trajectory = RobotTrajectory(
+            robot=robot.name,
+            joint_names=robot.joint_names,
+            positions=np.tile(robot.nominal, (count, 1)),
+            velocities=np.zeros((count, robot.num_joints)),
+            time_from_start=np.arange(count) / 50.0,
+            base_position=np.tile([0.0, 0.0, 0.78], (count, 1)),
+            base_quaternion=np.tile([0.0, 0.0, 0.6, 0.8], (count, 1)),
+            fps=50.0,
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        self.whole: list[tuple[MotionFormat, Path]] = []
+        for one in ROBOT_FORMATS:
+            path = folder / f"{one.name}{one.suffix}"
+            assert one.write is not None
+            one.write(RobotMotion(robot, trajectory), path)
+            self.whole.append((one, path))
+
+    def __call__(self, draw: random.Random, folder: Path) -> object:
+        """A file with altered bytes, arrays or pickled values, with its format named or not."""
+        from nextscale_core.conversion import read_any
+        from nextscale_core.trajectory.formats.restricted_pickle import plain_pickle
+
+        one, whole = draw.choice(self.whole)
+        path = folder / f"motion{one.suffix or '_folder'}"
+        shutil.rmtree(path, ignore_errors=True)
+        (shutil.copytree if whole.is_dir() else shutil.copyfile)(whole, path)
+        file = draw.choice(sorted(path.iterdir())) if path.is_dir() else path
+        if file.suffix == ".npz" and draw.random() < 0.7:
+            _swap_array(draw, file)
+        elif file.suffix == ".pkl" and draw.random() < 0.5:
+            content = dict.fromkeys(("fps", "root_pos", "root_rot", "dof_pos"))
+            content |= {name: _any_array(draw) for name in draw.sample(sorted(content), 3)}
+            protocol = draw.randrange(6)
+            file.write_bytes(_many(draw, plain_pickle(content, protocol)))
+        else:
+            file.write_bytes(_many(draw, file.read_bytes()))
+        return read_any(path, one if draw.random() < 0.5 else None)
+
+
+def _swap_array(draw: random.Random, file: Path) -> None:
+    """Replace, cut or leave out one array of an npz file."""
+    with np.load(file, allow_pickle=False) as archive:
+        arrays = dict(archive)
+    name = draw.choice(sorted(arrays))
+    kind = draw.random()
+    if kind < 0.2:
+        del arrays[name]
+    elif kind < 0.4 and arrays[name].ndim:
+        arrays[name] = arrays[name][: draw.choice([0, 1, 2])]
+    elif kind < 0.6 and arrays[name].dtype.kind == "f":
+        arrays[name] = arrays[name] * draw.choice([0.0, np.nan, 1e300, -1.0, 100.0])
+    else:
+        arrays[name] = _any_array(draw)
+    with file.open("wb") as stream:
+        np.savez(stream, **arrays)  # type: ignore[arg-type]
+
+
+def _any_array(draw: random.Random) -> Any:
+    """An array or value that no format expects there."""
+    return draw.choice(
+        [
+            _object(draw),
+            np.array(draw.choice(["", "{}", "[" * 5000, '{"motion_fps": NaN}', "x" * 300])),
+            np.zeros(draw.choice([(), (0,), (8,), (8, 36), (8, 29), (8, 30, 3), (8, 0, 4)])),
+            np.full((8, draw.choice([3, 4, 29])), draw.choice([np.nan, np.inf, 1e300, 0.5])),
+            np.zeros((8, 29), complex),
+            np.array(["a", "a"]),
+            np.array(draw.choice(NUMBERS), dtype=np.float64),
+        ]
+    )
+
+
 # -- weights
 
 
@@ -460,6 +587,9 @@ def file_attacks(folder: Path) -> dict[str, tuple[float, Attack]]:
         "robot profiles": (0.10, profiles),
         "npz and npy": (0.07, npz),
         "bvh": (0.05, bvh),
+        "glTF": (0.02, gltf),
+        "SMPL parameters": (0.02, smpl),
+        "robot motion": (0.06, RobotMotions(folder / "robot_motion")),
         "weights": (0.05, Weights(folder / "weights")),
     }
     # The library that reads them comes with an extra.

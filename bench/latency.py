@@ -2,20 +2,23 @@
 
     python bench/latency.py [--robot g1] [--seconds 6] [--repeats 10] [--threads 2]
 
-Prints a table of medians with the 10th and 90th percentile, and the ratio of the default passes to
-one pass a scale in the same run. Absolute times depend on the machine, ratios do not.
+Prints a table of medians with the 10th and 90th percentile, for the default passes, one pass a
+scale, and several candidates, and the ratio of the first two. Absolute times depend on the
+machine, ratios do not.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
+from dataclasses import replace
 
 import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
 
+from nextscale_core.model.options import GenerationOptions
 from nextscale_core.pipeline import MotionPipeline
 from nextscale_core.retarget import Retargeter
 from nextscale_core.robots import load_robot
@@ -23,14 +26,13 @@ from nextscale_core.safety import SafetyGate
 from nextscale_core.stopwatch import Run, Stopwatch
 
 SENTENCE = "a person walks forward and waves with the right hand"
-PASSES: dict[str, tuple[int, ...] | None] = {"default": None, "one a scale": ()}
+CANDIDATES = (4, 8)
 
 
 def measure(
     pipeline: MotionPipeline,
     robot_name: str,
-    steps: tuple[int, ...] | None,
-    seconds: float,
+    options: GenerationOptions,
     repeats: int,
 ) -> tuple[list[Stopwatch], list[str]]:
     """Stopwatches and gate outcomes of warm runs."""
@@ -40,9 +42,7 @@ def measure(
     for run in range(-2, repeats):
         watch = Stopwatch()
         pipeline.encoder.clear_cache()
-        clip = pipeline.generate(
-            SENTENCE, seconds=seconds, seed=max(run, 0), steps=steps, run=Run(watch)
-        )
+        clip = pipeline.generate(SENTENCE, options, seed=max(run, 0), run=Run(watch))
         with watch.stage("retarget"):
             trajectory = retargeter.retarget(clip, rate=50.0)
         with watch.stage("gate"):
@@ -65,15 +65,18 @@ def main() -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     pipeline = MotionPipeline.from_pretrained(options.model)
+    default = GenerationOptions(seconds=options.seconds)
+    cases = {
+        "default": default,
+        "one a scale": replace(default, steps=(1,) * len(pipeline.sampling.steps)),
+        **{f"{count} candidates": replace(default, candidates=count) for count in CANDIDATES},
+    }
     table = Table(
-        "stage", *(f"{name} [s]" for name in PASSES), title=f"{options.seconds:g} s motion"
+        "stage", *(f"{name} [s]" for name in cases), title=f"{options.seconds:g} s motion"
     )
     columns, totals = [], []
-    for name, passes in PASSES.items():
-        steps = passes if passes is None else (1,) * len(pipeline.sampling.steps)
-        watches, outcomes = measure(
-            pipeline, options.robot, steps, options.seconds, options.repeats
-        )
+    for name, case in cases.items():
+        watches, outcomes = measure(pipeline, options.robot, case, options.repeats)
         cells = {}
         for stage in watches[0].seconds:
             cells[stage] = [watch.seconds[stage] for watch in watches]

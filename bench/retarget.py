@@ -6,7 +6,7 @@ Quality is measured on the solved frames (the trajectory shows the same frames, 
 counts as standing in frames where the human's does: slower than 0.35 m/s and near the floor, in
 this frame and the next. `DATA` is a folder that `nextscale_lab.data.cmu` reads.
 
-A baseline in the manner of GMR (`gmr_baseline.py`) solves the same clips in the same run, in turns
+A baseline in the manner of GMR (`gmr/baseline.py`) solves the same clips in the same run, in turns
 and with one BLAS thread. Our time includes targets, solving, timing and gate; the baseline's
 includes scaling and inverse kinematics, but not the orientations of the human's bodies, which it
 expects as input.
@@ -61,7 +61,7 @@ class Bench:
         self._state = RobotState(robot.nominal) if from_nominal else None
         self._baseline: Any = None
         if baseline:
-            from gmr_baseline import GmrBaseline
+            from gmr.baseline import GmrBaseline
 
             self._baseline = GmrBaseline(robot)
         self.measured = Measured(robot.name)
@@ -103,7 +103,7 @@ class Bench:
         return row, {name: scale * value for name, value in seconds.items()}
 
     def _theirs(self, item: CaptionedClip, targets: Targets) -> _Figures:
-        from gmr_human import human_of
+        from gmr.human import human_of
 
         human = human_of(targets.body, float(targets.contacts.rest_height[0]))
         begin, begin_cpu = time.perf_counter(), time.process_time()

@@ -1,12 +1,14 @@
 """Starts the generate node and the requested processes around it.
 
 ros2 launch nextscale_ros generate.launch.py robot:=g1 rviz:=true
+ros2 launch nextscale_ros generate.launch.py sim:=true policy:=twist2_1017_20k.onnx
 ros2 launch nextscale_ros generate.launch.py robot:=g1 mock:=false device:=cuda namespace:=lab
 ros2 launch nextscale_ros generate.launch.py fleet:=left=g1,right=talos viewer:=true
 
 `ros2 launch nextscale_ros generate.launch.py --show-args` explains each argument. A requested
 process whose package is not installed is left out, with a message that names the package. A mock
-robot is started where no joint states are published; with mock:=true their presence is an error.
+robot, with sim:=true a simulated one, is started where no joint states are published; with
+mock:=true their presence is an error.
 """
 
 from pathlib import Path
@@ -55,7 +57,7 @@ def node(process: Process, options: Options) -> Node:
     """Launch action of a process."""
     ours = process.package == PACKAGE
     # With mock:=true no real robot may move: if the mock robot ends, everything ends.
-    needed = process.executable == "mock_robot" and not process.may_end
+    needed = process.executable in ("mock_robot", "simulated_robot") and not process.may_end
     return Node(
         package=process.package,
         executable=process.executable,
@@ -74,5 +76,5 @@ def node(process: Process, options: Options) -> Node:
         arguments=[*process.arguments, "--ros-args", "--log-level", options.log_level],
         output="screen",
         emulate_tty=True,
-        on_exit=[Shutdown(reason="the mock robot ended")] if needed else None,
+        on_exit=[Shutdown(reason=f"{process.executable} ended")] if needed else None,
     )

@@ -1,12 +1,14 @@
-"""npz and npy files: checked reading and atomic writing."""
+"""npz and npy files: checked reading; atomic writing of files."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -67,8 +69,34 @@ def read_npy(path: Path) -> np.ndarray:
         ) from error
 
 
+def array_names(path: Path) -> set[str]:
+    """Names of the arrays of an npz file.
+
+    Raises:
+        MotionFileError: the file is missing or not an npz file.
+    """
+    _require_file(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {name.removesuffix(".npy") for name in archive.namelist()}
+    except Exception as error:  # as in `read_npz`
+        raise MotionFileError(f"{path} is not a whole npz file ({error})") from error
+
+
 def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write arrays compressed and atomically: a reader sees the old file or the new one.
+    """Write arrays compressed and atomically.
+
+    Raises:
+        MotionFileError: the folder is missing or cannot be written.
+    """
+    with whole_file(path) as stream:
+        # The stubs take any extra keyword for `allow_pickle`.
+        np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """A stream whose content replaces a file at the end: readers see the old file or the new one.
 
     Raises:
         MotionFileError: the folder is missing or cannot be written.
@@ -77,17 +105,17 @@ def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
         with os.fdopen(handle, "wb") as stream:
-            # The stubs take any extra keyword for `allow_pickle`.
-            np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+            yield stream
         # mkstemp makes private files; the result gets the permissions of the user's umask.
         umask = os.umask(0)
         os.umask(umask)
         Path(temporary).chmod(0o666 & ~umask)
         Path(temporary).replace(path)
     except OSError as error:
+        raise MotionFileError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
-        raise MotionFileError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def text_in(path: Path, arrays: dict[str, np.ndarray], name: str) -> str:

@@ -23,13 +23,15 @@ from nextscale_core.exceptions import (
 )
 from nextscale_core.model.checkpoint import (
     check_checksums,
+    existing_device,
     load_part,
     model_name,
     read_json,
     write_checksums,
 )
+from nextscale_core.model.judge import best_of
 from nextscale_core.model.moscale import MoScale
-from nextscale_core.model.options import GenerationOptions, merge_options
+from nextscale_core.model.options import GenerationOptions, candidate_seeds, merge_options
 from nextscale_core.model.sampling import NextScaleSampler, SamplingConfig, default_sampling
 from nextscale_core.model.temporal_tokenizer import TemporalTokenizer
 from nextscale_core.motion.cleanup import clean_up
@@ -89,10 +91,10 @@ class MotionPipeline:
 
         Raises:
             ModelLoadError: no such model, or its files are missing, altered or inconsistent.
+            ConfigError: no such device; the message lists those of this machine.
         """
-        folder = _model_folder(name_or_path)
+        folder, where = _model_folder(name_or_path), existing_device(device)
         try:
-            where = torch.device(device)
             check_checksums(folder)
             tokenizer = load_part(TemporalTokenizer, folder / "tokenizer").to(where)
             generator = load_part(MoScale, folder / "generator").to(where)
@@ -192,15 +194,22 @@ class MotionPipeline:
         guesses = self.generator.seconds_of(features.pooled).tolist()
         lengths = settle([own.seconds for own in each], guesses)
         latents = [self.tokenizer.latents_for(value) for value in lengths]
-        numbers = [own.seed for own in each]
+        # The candidates of a sentence follow one another.
+        rows = [row for row in range(count) for _ in range(options.candidates)]
+        numbers = [n for own in each for n in candidate_seeds(own.seed, options.candidates)]
         with run.stopwatch.stage("generate"):
-            tokens = self.sampler.sample(features, latents, numbers, sampling, run=run)
+            sizes = [latents[row] for row in rows]
+            tokens = self.sampler.sample(features.rows(rows), sizes, numbers, sampling, run=run)
         with run.stopwatch.stage("decode"):
+            drawn = [
+                decode_clip(self.tokenizer, own, latents[row], sentences[row], each[row].seed)
+                for row, own in zip(rows, tokens, strict=True)
+            ]
+            size = options.candidates
+            groups = [drawn[first : first + size] for first in range(0, len(drawn), size)]
             return [
-                decode_clip(self.tokenizer, own, length, sentence, seed)
-                for own, length, sentence, seed in zip(
-                    tokens, latents, sentences, numbers, strict=True
-                )
+                group[best_of(sentence, group)]
+                for sentence, group in zip(sentences, groups, strict=True)
             ]
 
     def complete(

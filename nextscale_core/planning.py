@@ -29,14 +29,15 @@ class MotionPlanner:
     Args:
         robot: The robot, or the name of one.
         rate: Trajectory points per second [Hz].
+        balance: Whether the centre of mass of slow motions is brought over the feet.
 
     Raises:
         RobotError: unknown robot.
     """
 
-    def __init__(self, robot: Robot | str, rate: float = RATE) -> None:
+    def __init__(self, robot: Robot | str, rate: float = RATE, balance: bool = False) -> None:
         self.robot = load_robot(robot) if isinstance(robot, str) else robot
-        self._rate = rate
+        self._rate, self._balance = rate, balance
         self._retargeter = Retargeter(self.robot)
         self._gate = SafetyGate(self.robot)
 
@@ -69,7 +70,12 @@ class MotionPlanner:
         """
         stopwatch = stopwatch or Stopwatch()
         trajectory = self._retargeter.retarget(
-            clip, rate=self._rate, start=start, stopwatch=stopwatch, **retargeting
+            clip,
+            rate=self._rate,
+            start=start,
+            balance=self._balance,
+            stopwatch=stopwatch,
+            **retargeting,
         )
         if lead_in is not None:
             trajectory = lead_in(trajectory)
@@ -93,6 +99,7 @@ def plan(
     profile: Path | None = None,
     joints: str | Sequence[str] | None = None,
     rate: float = RATE,
+    balance: bool = False,
     **generation: Any,
 ) -> tuple[RobotTrajectory, SafetyReport]:
     """Generate a motion, retarget it and let the safety gate check the trajectory.
@@ -111,6 +118,7 @@ def plan(
         profile: YAML profile of the robot; required with a URDF.
         joints: Joints that move (see `load_robot`); None for those of the profile.
         rate: Trajectory points per second [Hz].
+        balance: Whether the centre of mass of slow motions is brought over the feet.
         generation: Further arguments of `MotionPipeline.generate`, such as `seed` or `seconds`.
 
     Raises:
@@ -123,4 +131,4 @@ def plan(
         from nextscale_core.pipeline import MotionPipeline
 
         model = MotionPipeline.from_pretrained(model, device=device)
-    return MotionPlanner(robot, rate).plan(model.generate(text, **generation))
+    return MotionPlanner(robot, rate, balance).plan(model.generate(text, **generation))

@@ -15,6 +15,7 @@ NODES = {
     "bag_replay": "nextscale_ros.bags.bag_replay",
     "generate_node": "nextscale_ros.node.fleet",
     "mock_robot": "nextscale_ros.mock.mock_robot",
+    "simulated_robot": "nextscale_ros.simulated_robot.simulated_robot",
     "viewer_node": "nextscale_ros.viewer.viewer_node",
 }
 """Executables of the package and their modules."""

@@ -7,9 +7,13 @@ from dataclasses import dataclass, fields
 
 from nextscale_core.exceptions import ConfigError
 
-OUTPUTS = ("topic", "follow_joint_trajectory", "reference", "walking")
+BALANCING = ("reference", "walking")
+"""Values of `output` for robots whose own controller balances."""
+
+OUTPUTS = ("topic", "follow_joint_trajectory", *BALANCING)
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 CHOICES = ("auto", "true", "false")
+BALANCERS = ("auto", "tracker", "walking", "pd", "fixed")
 
 DESCRIPTION = "robot_description"
 """Value of `robot` that takes the URDF from the topic of that name."""
@@ -22,6 +26,15 @@ DESCRIPTIONS: dict[str, str] = {
     "mock": (
         "start a mock robot for every robot: true, false, or auto: where no joint states are "
         "published"
+    ),
+    "sim": "start a simulated robot in physics instead of the mock robot",
+    "balancer": (
+        "what keeps the simulated robot on its feet: tracker, walking, pd, fixed, or auto: by the "
+        "policy, else walking where its policy is installed"
+    ),
+    "policy": (
+        "ONNX file of the policy of the simulated robot: TWIST2's tracker or holosoma's walking "
+        "policy; empty: the walking policy that is installed"
     ),
     "rviz": "start RViz for every robot",
     "viewer": "open a page in the browser for every robot, as an alternative to RViz",
@@ -39,7 +52,7 @@ DESCRIPTIONS: dict[str, str] = {
     ),
     "output": (
         "where motions go: topic or follow_joint_trajectory, and for robots that balance reference "
-        "or walking"
+        "or walking; with sim the default is what commands the balancer"
     ),
     "params_file": "ROS parameter file for the nodes of this package",
     "log_level": "debug, info, warn, error or fatal",
@@ -60,6 +73,9 @@ class Options:
     model: str = "moscale-cmu"
     device: str = "cpu"
     mock: str = "auto"
+    sim: bool = False
+    balancer: str = "auto"
+    policy: str = ""
     rviz: bool = False
     viewer: bool = False
     state_publisher: str = "auto"
@@ -76,6 +92,7 @@ class Options:
             ("output", OUTPUTS),
             ("log_level", LOG_LEVELS),
             ("mock", CHOICES),
+            ("balancer", BALANCERS),
             ("state_publisher", CHOICES),
         ):
             if getattr(self, name) not in allowed:
@@ -83,6 +100,22 @@ class Options:
                     f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}"
                 )
         robots_by_namespace(self)
+        self._check_simulation()
+
+    def _check_simulation(self) -> None:
+        if not self.sim:
+            for name in ("balancer", "policy"):
+                if getattr(self, name) != getattr(Options, name):
+                    raise ConfigError(
+                        f"{name} is for the simulated robot: add sim:=true, or leave {name} out"
+                    )
+        elif self.mock == "false":
+            raise ConfigError("sim is true and mock is false: leave mock out")
+        elif self.fleet or self.robot == DESCRIPTION:
+            raise ConfigError(
+                "one robot is simulated, named by its profile or its file: leave fleet out, and "
+                f"robot other than {DESCRIPTION}"
+            )
 
     def texts(self) -> dict[str, str]:
         """All options as text arguments for `ros2 launch`."""

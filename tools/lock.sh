@@ -24,7 +24,7 @@ resolve_all() {
     output=$1 extra=$2
     shift 2
     resolve "$output" --extra "$extra" --extra test --extra dev --extra view --extra bag \
-        --extra docs "$@" pyproject.toml "$scratch/tools.in"
+        --extra docs --extra sim --extra zmq --extra usd "$@" pyproject.toml "$scratch/tools.in"
 }
 # Torch's GPU libraries are left out: pip adds those that the selected torch requires. Of the markers
 # only the Python version is kept; tools/setup.sh checks the machine.

@@ -19,11 +19,13 @@ from typer.core import TyperGroup
 
 from nextscale_core.cli.bag import app as bag_app
 from nextscale_core.cli.console import BAD_INPUT, FAILED, REFUSED
+from nextscale_core.cli.convert import convert, formats
 from nextscale_core.cli.editing import complete, edit
 from nextscale_core.cli.generate import generate
 from nextscale_core.cli.retarget import retarget
 from nextscale_core.cli.robots import app as robots_app
 from nextscale_core.cli.sequence import sequence
+from nextscale_core.cli.simulate import simulate
 from nextscale_core.cli.view import view
 from nextscale_core.exceptions import (
     ConfigError,
@@ -157,7 +159,7 @@ def make_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     made.callback()(_nextscale)
-    for command in (generate, complete, edit, sequence, retarget, view):
+    for command in (generate, complete, edit, sequence, retarget, convert, formats, simulate, view):
         made.command()(command)
     made.add_typer(robots_app, name="robots")
     made.add_typer(bag_app, name="bag")

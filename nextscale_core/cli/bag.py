@@ -206,7 +206,7 @@ def to_trajectory(
 def from_motion(
     motion: Annotated[
         Path,
-        typer.Argument(help="Robot trajectory (.npz), or human motion (.npz, .bvh, .npy)."),
+        typer.Argument(help="Robot trajectory (.npz), or human motion (.npz, .npy, .bvh, .glb)."),
     ],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder of the bag; it must not exist.")

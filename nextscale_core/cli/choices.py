@@ -22,11 +22,13 @@ DEFAULT_MODEL = "moscale-cmu"
 MIN_SECONDS, MAX_SECONDS = 1.0, 9.8
 MAX_SEED = 2**31 - 1
 
-Clip = Annotated[Path, typer.Argument(help="Motion file: .npz, .bvh, or .npy of HumanML3D.")]
+Clip = Annotated[Path, typer.Argument(help="Motion file: .npz, .npy, .bvh, .glb or .usd.")]
 Files = Annotated[
     list[Path] | None,
     typer.Option(
-        "--out", "-o", help="File to write: .npz, .bvh, .gif or .png; give it again for more."
+        "--out",
+        "-o",
+        help="File to write: .npz, .bvh, .glb, .usd, .gif or .png; give it again for more.",
     ),
 ]
 Seed = Annotated[
@@ -39,6 +41,12 @@ Steps = Annotated[
 Guidance = Annotated[
     float | None, typer.Option(min=0.0, max=20.0, help="How closely the text is followed.")
 ]
+Candidates = Annotated[
+    int,
+    typer.Option(
+        min=1, max=64, help="Motions made at once; the one that fits the sentence best is kept."
+    ),
+]
 RobotName = Annotated[
     str | None,
     typer.Option(help="Robot to move instead of a human: see 'nextscale robots', or a URDF."),
@@ -49,6 +57,10 @@ Profile = Annotated[
 ]
 Rate = Annotated[
     float, typer.Option(min=1.0, max=1000.0, help="Samples per second for the robot [Hz].")
+]
+Balance = Annotated[
+    bool,
+    typer.Option("--balance", help="Bring the centre of mass over the feet while slow."),
 ]
 UpperBody = Annotated[
     bool, typer.Option("--upper-body", help="Hold the robot's legs: the upper body moves.")
@@ -109,7 +121,11 @@ def chosen_joints(upper_body: bool, joints: list[str] | None) -> str | list[str]
 
 
 def load_planner(
-    robot: str, profile: Path | None, rate: float, joints: str | Sequence[str] | None = None
+    robot: str,
+    profile: Path | None,
+    rate: float,
+    joints: str | Sequence[str] | None = None,
+    balance: bool = False,
 ) -> MotionPlanner:
     """Load a robot with its retargeter and safety gate; arguments as the options.
 
@@ -120,11 +136,15 @@ def load_planner(
     from nextscale_core.planning import MotionPlanner
     from nextscale_core.robots.robot import load_robot
 
-    return MotionPlanner(load_robot(robot, profile, joints), rate)
+    return MotionPlanner(load_robot(robot, profile, joints), rate, balance)
 
 
 def generation_options(
-    seed: int, steps: str | None, guidance: float | None, seconds: float | None = None
+    seed: int,
+    steps: str | None,
+    guidance: float | None,
+    seconds: float | None = None,
+    candidates: int = 1,
 ) -> GenerationOptions:
     """Options of the model; `steps` is text such as '6,5,4,2,1'.
 
@@ -143,7 +163,7 @@ def generation_options(
                 param_hint="--steps",
             )
         passes = tuple(int(part) for part in parts)
-    return GenerationOptions(seed, seconds, guidance, passes)
+    return GenerationOptions(seed, seconds, guidance, passes, candidates)
 
 
 def parse_span(value: str, end: float, option: str) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from nextscale_core.cli.choices import (
     DEFAULT_MODEL,
     MAX_SECONDS,
     MIN_SECONDS,
+    Candidates,
     Clip,
     Device,
     Files,
@@ -63,6 +64,7 @@ def complete(
     model: Model = DEFAULT_MODEL,
     steps: Steps = None,
     guidance: Guidance = None,
+    candidates: Candidates = 1,
     robot: RobotName = None,
     profile: Profile = None,
     rate: Rate = 50.0,
@@ -82,7 +84,7 @@ def complete(
     """
     from nextscale_core.text.validation import validate_sentence
 
-    options = generation_options(seed, steps, guidance, seconds)
+    options = generation_options(seed, steps, guidance, seconds, candidates)
     sentence = validate_sentence(text)
     files = check_outputs(out, robot=robot is not None)
     known, places = _kept(read_clip(clip, read_options(up, unit, fps, joint_map)), keep, before)
@@ -144,6 +146,7 @@ def edit(
     model: Model = DEFAULT_MODEL,
     steps: Steps = None,
     guidance: Guidance = None,
+    candidates: Candidates = 1,
     robot: RobotName = None,
     profile: Profile = None,
     rate: Rate = 50.0,
@@ -162,7 +165,7 @@ def edit(
     from nextscale_core.motion.body_parts import joints_of
     from nextscale_core.text.validation import validate_sentence
 
-    options = generation_options(seed, steps, guidance)
+    options = generation_options(seed, steps, guidance, candidates=candidates)
     sentence = validate_sentence(text)
     files = check_outputs(out, robot=robot is not None)
     if span is None and not parts:

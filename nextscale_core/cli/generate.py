@@ -11,6 +11,8 @@ from nextscale_core.cli.choices import (
     DEFAULT_MODEL,
     MAX_SECONDS,
     MIN_SECONDS,
+    Balance,
+    Candidates,
     Device,
     Guidance,
     Joints,
@@ -39,8 +41,8 @@ def generate(
         typer.Option(
             "--out",
             "-o",
-            help="File to write: .npz, .bvh, .gif or .png; give it again for more. With "
-            "--prompts: a folder.",
+            help="File to write: .npz, .bvh, .glb, .usd, .gif or .png; give it again for more. "
+            "With --prompts: a folder.",
         ),
     ] = None,
     seconds: Annotated[
@@ -55,11 +57,13 @@ def generate(
     model: Model = DEFAULT_MODEL,
     steps: Steps = None,
     guidance: Guidance = None,
+    candidates: Candidates = 1,
     robot: RobotName = None,
     profile: Profile = None,
     rate: Rate = 50.0,
     upper_body: UpperBody = False,
     joints: Joints = None,
+    balance: Balance = False,
     prompts: Annotated[
         Path | None,
         typer.Option(help="Text file, one sentence a line; # begins a comment line."),
@@ -80,11 +84,11 @@ def generate(
     """
     from nextscale_core.text.validation import validate_sentence
 
-    options = generation_options(seed, steps, guidance, seconds)
+    options = generation_options(seed, steps, guidance, seconds, candidates)
     choice = chosen_joints(upper_body, joints)
-    if choice is not None and robot is None:
+    if (choice is not None or balance) and robot is None:
         raise typer.BadParameter(
-            "--upper-body and --joints say which joints of a robot move; give --robot too",
+            "--upper-body, --joints and --balance are about a robot; give --robot too",
             param_hint="--robot",
         )
     if (text is None) == (prompts is None):
@@ -100,13 +104,15 @@ def generate(
             batch=batch,
             load_pipeline=lambda: load_pipeline(model, device),
             load_planner=(
-                None if robot is None else lambda: load_planner(robot, profile, rate, choice)
+                None
+                if robot is None
+                else lambda: load_planner(robot, profile, rate, choice, balance)
             ),
         )
         return
     sentence = validate_sentence(text or "")
     files = check_outputs(out, robot=robot is not None)
-    planner = load_planner(robot, profile, rate, choice) if robot is not None else None
+    planner = load_planner(robot, profile, rate, choice, balance) if robot is not None else None
     pipeline = load_pipeline(model, device)
     with following("generating") as run:
         clip = pipeline.generate(sentence, options, run=run)

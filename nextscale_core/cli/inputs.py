@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nextscale_core.cli.console import working
-from nextscale_core.exceptions import MotionFileError
+from nextscale_core.exceptions import MotionFileError, RobotError
 
 if TYPE_CHECKING:
     from nextscale_core.motion.clip import MotionClip
     from nextscale_core.motion.reading import ReadOptions
     from nextscale_core.pipeline import MotionPipeline
+    from nextscale_core.robots.robot import Robot
+    from nextscale_core.robots.trajectory import RobotTrajectory
 
 
 def load_pipeline(model: str, device: str) -> MotionPipeline:
@@ -45,10 +47,36 @@ def read_clip(path: Path, options: ReadOptions) -> MotionClip:
 
 
 def is_trajectory(path: Path) -> bool:
-    """Whether a file is an npz with a robot's joint names, not a human motion."""
-    from nextscale_core.npz import read_npz
+    """Whether a file is an npz with a robot's joint names and positions, not a human motion."""
+    from nextscale_core.npz import array_names
 
-    return path.suffix.lower() == ".npz" and "joint_names" in read_npz(path, ())
+    return path.suffix.lower() == ".npz" and array_names(path) >= {"joint_names", "positions"}
+
+
+def robot_of(
+    trajectory: RobotTrajectory, path: Path, robot: str | None, profile: Path | None
+) -> Robot:
+    """Load the robot that a trajectory is for, with the joints that it moves.
+
+    Args:
+        trajectory: The trajectory.
+        path: Its file, for the error.
+        robot: Robot that replaces the one that the trajectory names.
+        profile: Profile of the robot.
+
+    Raises:
+        RobotError: unknown robot, or no name.
+    """
+    from nextscale_core.robots.robot import load_robot
+
+    name = robot or trajectory.robot
+    if not name:
+        raise RobotError(f"{path} does not name its robot; give it with --robot")
+    loaded = load_robot(name, profile)
+    if set(trajectory.joint_names) < set(loaded.joint_names):
+        # The trajectory moves only some joints: the others are held.
+        loaded = load_robot(name, profile, joints=trajectory.joint_names)
+    return loaded
 
 
 def read_text(path: Path) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from nextscale_core.robots.trajectory import RobotTrajectory
 
 PICTURES = (".png", ".gif")
-HUMAN_SUFFIXES = (".npz", ".bvh", *PICTURES)
+USD = (".usd", ".usda", ".usdc")
+HUMAN_SUFFIXES = (".npz", ".bvh", ".glb", *USD, *PICTURES)
 ROBOT_SUFFIXES = (".npz", *PICTURES)
 
 
@@ -41,15 +42,38 @@ def check_outputs(out: list[Path] | None, *, robot: bool) -> list[Path]:
         suffix = path.suffix.lower()
         if suffix not in known:
             reason = (
-                "a .bvh file holds human motion, leave out --robot"
+                f"a {suffix} file holds human motion, leave out --robot"
                 if robot and suffix in HUMAN_SUFFIXES
                 else f"unknown format {suffix or 'no suffix'!r}"
             )
             raise MotionFileError(f"--out {path}: {reason}; known are {', '.join(known)}")
         if path.is_dir():
             raise MotionFileError(f"--out {path} is a folder; give a file")
+        if suffix in USD:
+            from nextscale_core.motion.formats.usd import require_usd
+
+            require_usd()
         make_folder(path.parent)
     return out
+
+
+def check_suffixes(files: Mapping[str, Path | None]) -> None:
+    """Refuse files that cannot be written, before minutes of work; make missing folders.
+
+    Args:
+        files: By the option's name, which is also the suffix, such as 'gif'; None where not given.
+
+    Raises:
+        MotionFileError: another suffix, or a place that cannot be written.
+    """
+    for option, path in files.items():
+        if path is None:
+            continue
+        if path.suffix.lower() != f".{option}":
+            raise MotionFileError(f"--{option} {path}: the name must end in .{option}")
+        if path.is_dir():
+            raise MotionFileError(f"--{option} {path} is a folder; give a file")
+        make_folder(path.parent)
 
 
 def make_folder(folder: Path) -> None:
@@ -125,7 +149,10 @@ def write_planned(
         trajectory, report = planner.plan(clip, stopwatch=stopwatch, rounds=rounds)
         for path in files:
             write_robot(planner.robot, trajectory, path, clip.seed)
-    return {"robot": robot_line(planner.robot, trajectory), "safety": report.line()}
+    facts = {"robot": robot_line(planner.robot, trajectory), "safety": report.line()}
+    if report.feasibility is not None:
+        facts["feasibility"] = report.feasibility.line()
+    return facts
 
 
 def finish(

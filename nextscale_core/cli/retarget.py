@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from nextscale_core.cli.choices import (
+    Balance,
     Fps,
     JointMap,
     Joints,
@@ -27,7 +28,7 @@ from nextscale_core.stopwatch import Stopwatch
 
 
 def retarget(
-    motion: Annotated[Path, typer.Argument(help="Motion file: .npz, .bvh or .npy.")],
+    motion: Annotated[Path, typer.Argument(help="Motion file: .npz, .npy, .bvh, .glb or .usd.")],
     out: Annotated[
         list[Path] | None,
         typer.Option("--out", "-o", help="File to write: .npz, .gif or .png; again for more."),
@@ -40,6 +41,7 @@ def retarget(
     ] = 1,
     upper_body: UpperBody = False,
     joints: Joints = None,
+    balance: Balance = False,
     up: Up = "auto",
     unit: Unit = "auto",
     fps: Fps = None,
@@ -72,6 +74,6 @@ def retarget(
         [],
     )
     with working(f"loading {robot}"):
-        planner = load_planner(robot, profile, rate, choice)
+        planner = load_planner(robot, profile, rate, choice, balance)
     facts = write_planned(planner, clip, files, stopwatch, rounds)
     print_facts({**facts, "time": stopwatch.line()}, files)

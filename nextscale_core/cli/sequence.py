@@ -9,6 +9,8 @@ import typer
 
 from nextscale_core.cli.choices import (
     DEFAULT_MODEL,
+    Balance,
+    Candidates,
     Device,
     Files,
     Guidance,
@@ -48,19 +50,21 @@ def sequence(
     model: Model = DEFAULT_MODEL,
     steps: Steps = None,
     guidance: Guidance = None,
+    candidates: Candidates = 1,
     robot: RobotName = None,
     profile: Profile = None,
     rate: Rate = 50.0,
+    balance: Balance = False,
     device: Device = "cpu",
 ) -> None:
     """Make one motion of many sentences, each going on from the end of the one before.
 
     nextscale sequence --script story.txt --out story.npz --out story.gif
     """
-    options = generation_options(seed, steps, guidance)
+    options = generation_options(seed, steps, guidance, candidates=candidates)
     files = check_outputs(out, robot=robot is not None)
     lines = read_script(script)
-    planner = load_planner(robot, profile, rate) if robot is not None else None
+    planner = load_planner(robot, profile, rate, balance=balance) if robot is not None else None
     pipeline = load_pipeline(model, device)
 
     from nextscale_core.editing.sequence import joined

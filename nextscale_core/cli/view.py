@@ -10,9 +10,9 @@ import typer
 
 from nextscale_core.cli.choices import Fps, JointMap, Profile, Unit, Up, read_options
 from nextscale_core.cli.console import advance, notes, print_facts, progress_bar, working
-from nextscale_core.cli.inputs import is_trajectory
-from nextscale_core.cli.outputs import make_folder, robot_line
-from nextscale_core.exceptions import MotionFileError, RobotError
+from nextscale_core.cli.inputs import is_trajectory, robot_of
+from nextscale_core.cli.outputs import check_suffixes, robot_line
+from nextscale_core.exceptions import RobotError
 
 if TYPE_CHECKING:
     from nextscale_core.motion.reading import ReadOptions
@@ -25,7 +25,7 @@ def view(
     motion: Annotated[
         Path,
         typer.Argument(
-            help="Human motion (.npz, .bvh, .npy of HumanML3D) or robot trajectory (.npz)."
+            help="Human motion (.npz, .npy, .bvh, .glb, .usd) or robot trajectory (.npz)."
         ),
     ],
     robot: Annotated[
@@ -60,7 +60,7 @@ def view(
     nextscale view walk_g1.npz --gif walk.gif
     """
     pictures = [path for path in (png, gif) if path is not None]
-    _check_pictures(png, gif)
+    check_suffixes({"png": png, "gif": gif})
     options = read_options(up, unit, fps, joint_map)
     if not pictures:
         from nextscale_core.viz.viser_scene import require_viser
@@ -78,17 +78,6 @@ def view(
         print_facts(facts, pictures)
         return
     _serve(scene, facts, host, port)
-
-
-def _check_pictures(png: Path | None, gif: Path | None) -> None:
-    for option, path in ((".png", png), (".gif", gif)):
-        if path is None:
-            continue
-        if path.suffix.lower() != option:
-            raise MotionFileError(f"--{option[1:]} {path}: the name must end in {option}")
-        if path.is_dir():
-            raise MotionFileError(f"--{option[1:]} {path} is a folder; give a file")
-        make_folder(path.parent)
 
 
 def _serve(scene: Scene, facts: dict[str, str], host: str, port: int) -> None:
@@ -139,19 +128,12 @@ def _scene_of(motion: Path, robot: str | None, profile: Path | None, options: Re
 def _trajectory_scene(motion: Path, robot: str | None, profile: Path | None) -> Scene:
     from dataclasses import replace
 
-    from nextscale_core.robots.robot import load_robot
     from nextscale_core.robots.trajectory import read_trajectory
     from nextscale_core.safety.gate import SafetyGate
     from nextscale_core.viz.scene import robot_scene
 
     trajectory = read_trajectory(motion)
-    name = robot or trajectory.robot
-    if not name:
-        raise RobotError(f"{motion} does not name its robot; give it with --robot")
-    loaded = load_robot(name, profile)
-    if set(trajectory.joint_names) < set(loaded.joint_names):
-        # The trajectory moves only some joints: the others are held.
-        loaded = load_robot(name, profile, joints=trajectory.joint_names)
+    loaded = robot_of(trajectory, motion, robot, profile)
     scene = robot_scene(loaded, trajectory, title=motion.stem)
     report = SafetyGate(loaded).review(trajectory).report
     return replace(scene, facts=_facts(loaded, trajectory, report.line(), scene.facts))

@@ -13,7 +13,8 @@ from nextscale_core.editing.frame_mask import KnownFrames, Timeline
 from nextscale_core.editing.latents import body_scale, decode_around, encode_known
 from nextscale_core.editing.seams import assemble, closing_error, inner_gaps
 from nextscale_core.model.inpainting import KnownLatents
-from nextscale_core.model.options import GenerationOptions
+from nextscale_core.model.judge import best_of
+from nextscale_core.model.options import GenerationOptions, candidate_seeds
 from nextscale_core.model.sampling import NextScaleSampler, SamplingConfig
 from nextscale_core.model.temporal_tokenizer import TemporalTokenizer
 from nextscale_core.motion.cleanup import clean_up
@@ -73,12 +74,10 @@ def complete(
     sampling = model.sampling.with_overrides(options)
     if timeline.known.all():
         return replace(known, text=sentence, seed=options.seed)
-    seeds = [options.seed]
-    if inner_gaps(timeline):
-        # The model does not see the distance to the other side of a gap: of several candidates,
-        # the one that ends nearest to it is taken.
-        more = np.random.SeedSequence(options.seed).generate_state(_CANDIDATES - 1)
-        seeds += [int(value) for value in more]
+    # The model does not see the distance to the other side of a gap: of several candidates, the
+    # one that ends nearest to it is taken.
+    least = _CANDIDATES if inner_gaps(timeline) else 1
+    seeds = candidate_seeds(options.seed, max(options.candidates, least))
     with run.stopwatch.stage("text"):
         features = model.text_features([sentence] * len(seeds))
     with run.stopwatch.stage("encode"):
@@ -88,7 +87,12 @@ def complete(
         drawn = model.sampler.sample(features, lengths, seeds, sampling, knowns, run)
     with run.stopwatch.stage("decode"):
         candidates = [_decoded(model.tokenizer, tokens, given, timeline) for tokens in drawn]
-        generated = min(candidates, key=lambda joints: closing_error(timeline, joints))
+        if inner_gaps(timeline):
+            generated = min(candidates, key=lambda joints: closing_error(timeline, joints))
+        else:
+            new = ~timeline.known
+            clips = [MotionClip(joints[new], FPS) for joints in candidates]
+            generated = candidates[best_of(sentence, clips)]
         joints, contacts = assemble(timeline, generated, FPS)
     return MotionClip(joints, FPS, sentence, contacts, options.seed)
 

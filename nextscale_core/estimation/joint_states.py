@@ -20,7 +20,7 @@ from nextscale_core.estimation.joint_series import (
 )
 from nextscale_core.estimation.joint_velocities import LONGEST, end_velocities
 from nextscale_core.estimation.ring_buffer import BUFFER_SECONDS, RingBuffer
-from nextscale_core.estimation.sender_conflicts import SenderConflictDetector
+from nextscale_core.estimation.sender_conflicts import MAX_ACCELERATION, SenderConflictDetector
 from nextscale_core.exceptions import NextscaleError
 from nextscale_core.robots.robot import Robot
 from nextscale_core.robots.state import RobotState
@@ -77,6 +77,7 @@ class JointStateBuffer:
         ignored: Names of other joints that messages may hold.
         continuous: Names of the continuous joints; senders may count their turns or not.
         publishers: Describes who publishes the joint states, for errors.
+        max_acceleration: Acceleration over which two senders contradict each other [rad/s^2].
 
     Attributes:
         joint_names: The same.
@@ -90,6 +91,7 @@ class JointStateBuffer:
         ignored: Collection[str] = (),
         continuous: Collection[str] = (),
         publishers: Callable[[], str] = str,
+        max_acceleration: float = MAX_ACCELERATION,
     ) -> None:
         self.joint_names = tuple(joint_names)
         self._ignored = frozenset(ignored)
@@ -101,7 +103,7 @@ class JointStateBuffer:
         self._velocity = np.full(count, np.nan)
         self._arrived = np.full(count, -np.inf)
         self._measured = np.full(count, -np.inf)
-        self._conflicts = SenderConflictDetector(count)
+        self._conflicts = SenderConflictDetector(count, max_acceleration)
         self._layouts: dict[tuple[str, ...], _MessageLayout] = {}
         self._warnings: set[str] = set()
         self._lock = threading.Lock()
@@ -109,17 +111,24 @@ class JointStateBuffer:
         self.refused = 0
 
     @classmethod
-    def of_robot(cls, robot: Robot, publishers: Callable[[], str] = str) -> JointStateBuffer:
+    def of_robot(
+        cls,
+        robot: Robot,
+        publishers: Callable[[], str] = str,
+        max_acceleration: float = MAX_ACCELERATION,
+    ) -> JointStateBuffer:
         """Buffer of the joints that move or are held; other joints of the URDF are ignored.
 
         Args:
             robot: The robot.
             publishers: As for the class.
+            max_acceleration: As for the class.
         """
         kinds = (pin.FrameType.JOINT, pin.FrameType.FIXED_JOINT)  # locked joints are fixed ones
         others = {frame.name for frame in robot.model.frames if frame.type in kinds}
         continuous = np.array(robot.joint_names)[robot.continuous].tolist()
-        return cls((*robot.joint_names, *robot.held), others, continuous, publishers)
+        names = (*robot.joint_names, *robot.held)
+        return cls(names, others, continuous, publishers, max_acceleration)
 
     def update(
         self,

@@ -28,6 +28,9 @@ TOLERANCE = 0.03
 MAX_ACCELERATION = 300.0
 """Maximum acceleration of a joint [rad/s^2]: three times the highest limit of a known robot."""
 
+CONTACT_ACCELERATION = 3000.0
+"""The same for a robot on its feet: contacts shake joints (up to 2300 in simulation) [rad/s^2]."""
+
 MAX_SPEED = 50.0
 """Maximum speed that a joint is expected to keep [rad/s]."""
 
@@ -95,9 +98,11 @@ class SenderConflictDetector:
 
     Args:
         count: Number of joints.
+        max_acceleration: Acceleration that no joint exceeds [rad/s^2].
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, max_acceleration: float = MAX_ACCELERATION) -> None:
+        self._max_acceleration = max_acceleration
         self._position = np.full(count, np.nan)
         self._speed = np.full(count, np.nan)
         self._measured = np.full(count, -np.inf)
@@ -166,7 +171,7 @@ class SenderConflictDetector:
     def _impossible(self, joints: np.ndarray, moved: np.ndarray, span: np.ndarray) -> np.ndarray:
         """(M,) whether no joint is capable of this step after the one before."""
         speed = np.clip(self._speed[joints], -MAX_SPEED, MAX_SPEED)
-        reach = MAX_ACCELERATION * span * (self._span[joints] + span) / 2
+        reach = self._max_acceleration * span * (self._span[joints] + span) / 2
         return np.asarray(np.abs(moved - speed * span) > TOLERANCE + reach)
 
     def _step(
@@ -193,7 +198,7 @@ class SenderConflictDetector:
         )
         self._steps.went_back(joints, before, positions, arrived, _PAUSE)
         rows, way = self._steps.in_a_row(joints, arrived)
-        back |= (rows >= _RUN) & (np.abs(moved) > TOLERANCE + MAX_ACCELERATION * way**2 / 4)
+        back |= (rows >= _RUN) & (np.abs(moved) > TOLERANCE + self._max_acceleration * way**2 / 4)
         again = joints[back]
         self._returns[again, :-1] = self._returns[again, 1:]
         self._returns[again, -1] = arrived
@@ -225,9 +230,11 @@ class _StepHistory:
 
     Args:
         count: Number of joints.
+        max_acceleration: Acceleration that no joint exceeds [rad/s^2].
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, max_acceleration: float = MAX_ACCELERATION) -> None:
+        self._max_acceleration = max_acceleration
         self._origin = np.full(count, np.nan)
         self._time = np.full(count, -np.inf)
         self._begin = np.full(count, np.nan)

@@ -18,7 +18,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from nextscale_core.exceptions import ModelLoadError, NextscaleError
+from nextscale_core.exceptions import ConfigError, ModelLoadError, NextscaleError
 
 CHECKSUMS = "checksums.json"
 """File of a model folder: path of each file below it -> its SHA-256."""
@@ -39,6 +39,23 @@ _LAYERS = ("depth", "heads", "num_scales")
 _HASH = re.compile("[0-9a-f]{64}")
 
 _Model = TypeVar("_Model", bound=nn.Module)
+
+
+def existing_device(device: str) -> torch.device:
+    """The torch device of a name.
+
+    Raises:
+        ConfigError: no such device; the message lists those of this machine.
+    """
+    present = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+    try:
+        wanted = torch.device(device)
+    except RuntimeError as error:
+        raise ConfigError(f"unknown device {device!r}; there is {', '.join(present)}") from error
+    name = str(wanted) if wanted.type != "cuda" or wanted.index is not None else "cuda:0"
+    if name not in present:
+        raise ConfigError(f"device {device!r} is not there; there is {', '.join(present)}")
+    return wanted
 
 
 def write_checksums(folder: Path) -> None:

@@ -12,7 +12,15 @@ from nextscale_core.exceptions import ConfigError
 from nextscale_core.motion.skeleton import MAX_SECONDS, MIN_SECONDS
 
 _MAX_SEED = 2**63 - 1
-MAX_GUIDANCE, MAX_STEPS = 30.0, 100
+
+MAX_GUIDANCE = 20.0
+"""Maximum strength of the text."""
+
+MAX_STEPS = 50
+"""Maximum number of passes for one scale."""
+
+MAX_CANDIDATES = 64
+"""Maximum number of motions that are sampled for one sentence."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +30,11 @@ class GenerationOptions:
     Attributes:
         seed: 0 to 2^63 - 1; the same seed gives the same motion on the same machine.
         seconds: Duration, 1 to 9.8 s; None lets the model choose from the sentence.
-        guidance: Strength of the text, 0 to 30; None for the model's default.
+        guidance: Strength of the text, 0 to 20; None for the model's default.
         steps: Passes per scale, for example (6, 5, 4, 2, 1); None for the model's default.
+        candidates: Motions sampled at once, 1 to 64, of which the one that agrees best with the
+            sentence is returned, see `agreement`. The first candidate is the motion of the same
+            seed without further ones; it stays where the sentence names no known action.
 
     Raises:
         ConfigError: a value is out of range.
@@ -33,6 +44,7 @@ class GenerationOptions:
     seconds: float | None = None
     guidance: float | None = None
     steps: tuple[int, ...] | None = None
+    candidates: int = 1
 
     def __post_init__(self) -> None:
         seconds, guidance = self.seconds, self.guidance
@@ -43,8 +55,19 @@ class GenerationOptions:
         if guidance is not None and not _within(guidance, 0.0, MAX_GUIDANCE):
             raise ConfigError(f"guidance must be from 0 to {MAX_GUIDANCE:g}, got {guidance}")
         object.__setattr__(self, "seed", checked_seed(self.seed))
+        if not isinstance(self.candidates, int) or not 1 <= self.candidates <= MAX_CANDIDATES:
+            raise ConfigError(
+                f"candidates must be a whole number from 1 to {MAX_CANDIDATES}, got "
+                f"{self.candidates!r}"
+            )
         if self.steps is not None:
             object.__setattr__(self, "steps", checked_steps(self.steps))
+
+
+def candidate_seeds(seed: int, count: int) -> list[int]:
+    """The seed and `count - 1` more that no other seed's candidates share."""
+    more = np.random.SeedSequence(seed).generate_state(count - 1) if count > 1 else ()
+    return [seed, *map(int, more)]
 
 
 def merge_options(

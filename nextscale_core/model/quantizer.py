@@ -165,6 +165,15 @@ class MultiScaleQuantizer(nn.Module):
         return total
 
     @torch.no_grad()
+    def keep_codes(self) -> None:
+        """Let training go on from the present codes, in place of codes of its first batch."""
+        # About the steady count of a code in a batch of a few thousand tokens.
+        self.code_count.fill_(8.0)
+        self.usage.fill_(8.0)
+        self.code_sum.copy_(self.codebook * self.code_count[:, None])
+        self.initialized.fill_(True)
+
+    @torch.no_grad()
     def _initialize(self, vectors: Tensor) -> None:
         rows = GlobalRows([vectors.reshape(-1, self.dim).float()])
         picked = rows.pick(self.num_codes)

@@ -25,6 +25,7 @@ class TokenizerConfig:
         depth: Residual blocks at each of the two strided stages.
         dilation_growth: Dilation of block i is growth ** i.
         divisors: Temporal divisor of each scale, coarse to fine.
+        frame_depth: Residual blocks of the decoder at the frame rate, for fast limbs.
     """
 
     width: int = 256
@@ -33,14 +34,16 @@ class TokenizerConfig:
     depth: int = 3
     dilation_growth: int = 3
     divisors: tuple[int, ...] = (8, 4, 2, 1, 1)
+    frame_depth: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "divisors", tuple(self.divisors))
         for field in fields(self):
             value = getattr(self, field.name)
             values = value if isinstance(value, tuple) else (value,)
-            if not values or any(not isinstance(v, int) or v < 1 for v in values):
-                raise ConfigError(f"tokenizer {field.name} must be positive, got {value!r}")
+            least = 0 if field.name == "frame_depth" else 1
+            if not values or any(not isinstance(v, int) or v < least for v in values):
+                raise ConfigError(f"tokenizer {field.name} must be at least {least}, got {value!r}")
         if list(self.divisors) != sorted(self.divisors, reverse=True) or self.divisors[-1] != 1:
             raise ConfigError(f"divisors must fall to 1, coarse to fine; got {self.divisors}")
 
@@ -65,13 +68,16 @@ class _Conv(nn.Conv1d):
         ).squeeze(2)
 
 
-class _ResidualBlock(nn.Module):
+class ResidualBlock(nn.Module):
+    """Dilated convolution over time, beside a direct path."""
+
     def __init__(self, width: int, dilation: int) -> None:
         super().__init__()
         self.conv1 = _Conv(width, width, 3, padding=dilation, dilation=dilation)
         self.conv2 = _Conv(width, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, width, T) -> (B, width, T)."""
         hidden = self.conv1(nn.functional.silu(x))
         return x + self.conv2(nn.functional.silu(hidden))
 
@@ -80,7 +86,7 @@ def _residual_stack(width: int, depth: int, growth: int, reverse: bool) -> nn.Se
     dilations = [growth**i for i in range(depth)]
     if reverse:
         dilations.reverse()
-    return nn.Sequential(*(_ResidualBlock(width, d) for d in dilations))
+    return nn.Sequential(*(ResidualBlock(width, d) for d in dilations))
 
 
 class _TemporalAttention(nn.Module):
@@ -158,7 +164,9 @@ class TemporalTokenizer(
             _residual_stack(width, depth, growth, reverse=True),
             nn.Upsample(scale_factor=2, mode="nearest"),
             _Conv(width, width, 3, padding=1),
-            nn.SiLU(),
+            nn.Sequential(
+                *_residual_stack(width, config.frame_depth, growth, reverse=True), nn.SiLU()
+            ),
             _Conv(width, NUM_FEATURES, 3, padding=1),
         )
         self.quantizer = MultiScaleQuantizer(config.num_codes, config.code_dim, config.divisors)

@@ -39,6 +39,8 @@ class ReadOptions:
         fps: Frames per second of the file [Hz]; None for the rate that the file states.
         joint_map: nextscale's joint name -> joint name in the file (BVH).
         floor: Put the floor below the motion at z = 0; otherwise heights stay as they are.
+        keep_rate: Keep the rate of the file; otherwise the motion of a rig (BVH, glTF) is
+            resampled to 20 frames per second. Other formats always keep theirs.
 
     Raises:
         ConfigError: an unknown axis or unit, or a rate or length that is not positive.
@@ -49,6 +51,7 @@ class ReadOptions:
     fps: float | None = None
     joint_map: Mapping[str, str] | None = None
     floor: bool = True
+    keep_rate: bool = False
 
     def __post_init__(self) -> None:
         if self.up not in ("auto", *UP_AXES):

@@ -125,6 +125,23 @@ class InverseKinematicsConfig:
 
 
 @dataclass(frozen=True)
+class BalanceConfig:
+    """Balance: how the centre of mass is brought over the feet."""
+
+    weight: Annotated[float, "Place of the centre of mass [1/m^2]."] = 300.0
+    margin: Annotated[float, "Wanted distance to the edge of the soles [m]."] = 0.06
+    rounds: Annotated[int, "Steps of the solver."] = 2
+    slow: Annotated[float, "Centre of mass that is balanced in full [m/s]."] = 0.3
+    fast: Annotated[float, "Centre of mass that is left as it is [m/s]."] = 0.8
+    smoothing: Annotated[float, "Smoothing of its accelerations [s]."] = 0.08
+    rest: Annotated[float, "Standing before and after the motion [s]."] = 1.0
+    min_height: Annotated[float, "Lowest centre of mass that sways [m]."] = 0.2
+    max_change: Annotated[float, "Largest change of a zero-moment point [m]."] = 0.3
+    contact_height: Annotated[float, "Highest sole corner that bears load [m]."] = 0.04
+    contact_speed: Annotated[float, "Fastest sole corner that bears load [m/s]."] = 0.4
+
+
+@dataclass(frozen=True)
 class RetargetConfig:
     """All stages of the retargeter."""
 
@@ -132,6 +149,7 @@ class RetargetConfig:
     foot_locking: FootLockingConfig = field(default_factory=FootLockingConfig)
     takeover: TakeoverConfig = field(default_factory=TakeoverConfig)
     inverse_kinematics: InverseKinematicsConfig = field(default_factory=InverseKinematicsConfig)
+    balance: BalanceConfig = field(default_factory=BalanceConfig)
     time_parameterization: TimeParameterizationConfig = field(
         default_factory=TimeParameterizationConfig
     )

@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation, Slerp
 from nextscale_core.blas_lock import single_threaded
 from nextscale_core.exceptions import RetargetError
 from nextscale_core.motion.clip import MotionClip
+from nextscale_core.retarget.balance import Balance
 from nextscale_core.retarget.config import RETARGET, RetargetConfig, Smoothness
 from nextscale_core.retarget.improvement import Improvement
 from nextscale_core.retarget.partial_body import for_moving_joints
@@ -32,7 +33,7 @@ class Retargeter:
     """Maps human motion onto a robot.
 
     Three stages: targets (`make_targets`), inverse kinematics (`TrajectorySolver`, coarse to fine
-    in time, then `Improvement`) and time parameterization (`sample`).
+    in time, then `Balance` where wanted, then `Improvement`) and time parameterization (`sample`).
 
     Threads may share a retargeter; they wait for each other.
 
@@ -51,6 +52,7 @@ class Retargeter:
         clipped = replace(solver, overshoot=np.inf)
         self._coarse_solver = TrajectorySolver(self._kinematics, lower, upper, clipped)
         self._improvement = Improvement(robot, solver)
+        self._balance = Balance(self._kinematics, config.balance)
 
     def retarget(
         self,
@@ -61,6 +63,7 @@ class Retargeter:
         begin: float | None = None,
         slack: float = 0.0,
         rounds: int = 1,
+        balance: bool = False,
         stopwatch: Stopwatch | None = None,
     ) -> RobotTrajectory:
         """The robot's version of a motion.
@@ -79,6 +82,9 @@ class Retargeter:
                 robot fits in better [s].
             rounds: Number of times a motion that repeats is played, continuing from where it is:
                 whole steps of a walk, found by `close_cycle`. 1 plays the whole motion once.
+            balance: Whether the centre of mass of a slow motion is brought over the feet, by
+                moving the pelvis, and arms and torso where that is not enough; standing feet stay
+                where they are. Without effect where joints of a leg are held.
             stopwatch: Measures the stages 'targets', 'solve' and 'resample'.
 
         Returns:
@@ -115,7 +121,8 @@ class Retargeter:
                 if robot.held:
                     targets = for_moving_joints(targets, self._kinematics, start)
             with _stage(stopwatch, "solve"):
-                poses, first = self.solve(targets, past), 0 if past is None else past.first
+                poses = self.solve(targets, past, balance)
+                first = 0 if past is None else past.first
                 if robot.base_held:
                     # The solver left the base where it was, but for rounding.
                     poses = replace(poses, base=targets.base, rotation=targets.rotation)
@@ -146,19 +153,24 @@ class Retargeter:
             source_time=np.minimum(source, (len(clip) - 1) / clip.fps),
         )
 
-    def solve(self, targets: Targets, past: Joined | None = None) -> Poses:
+    def solve(self, targets: Targets, past: Joined | None = None, balance: bool = False) -> Poses:
         """Poses of all frames, at the frames' own rate and without start, stop and retiming.
 
         Args:
             targets: What each keypoint should do.
             past: The state of the robot in the first frame; None: wherever the targets begin.
+            balance: Whether the centre of mass is brought over the feet.
         """
         with single_threaded():
             poses = self._coarse(targets, past)
             step = self._solver.step
             if past is not None:
                 step = partial(step, reference=past.posture, pull=past.pull)
-            first = step(targets, poses, self.config.inverse_kinematics.smoothness)
+            smoothness = self.config.inverse_kinematics.smoothness
+            first = step(targets, poses, smoothness)
+            if balance and not self.robot.base_held:
+                poses, step = self._balance.run(targets, first, smoothness, step)
+                first = step(targets, poses, smoothness)
             moved = np.abs(first.joints - poses.joints).max(1)
             return self._improvement.run(targets, first, moved, step)
 

@@ -50,6 +50,21 @@ class Goals:
 
 
 @dataclass(frozen=True)
+class CentreGoal:
+    """Where the centre of mass should be over T frames.
+
+    Attributes:
+        place: (T, 2) on the floor [m].
+        weight: Of the squared distance to it [1/m^2].
+        joints: (J,) True for the joints that may move for it.
+    """
+
+    place: np.ndarray
+    weight: float
+    joints: np.ndarray
+
+
+@dataclass(frozen=True)
 class Targets(Goals):
     """The goals of a human clip for a robot.
 

@@ -5,6 +5,7 @@ Minimises over the poses x_t of all frames
     sum_t sum_i w_ti |r_i(x_t)|^2 + posture + sum_t |L_t (x_{t+1} - 2 x_t + x_{t-1})|^2
     + ground: (height of a sole corner)^2 where below the floor
     + separation: (distance - wanted)^2 of pairs of bodies that came too close
+    + balance: (horizontal distance of the centre of mass to its goal)^2, where one is given
 
 under the position limits. Frames couple through the second differences only, so the normal
 equations are a band of half-width 2 m (m = 6 + joints that a residual moves), and LAPACK's banded
@@ -22,8 +23,9 @@ from scipy import ndimage
 from nextscale_core.retarget.banded_system import Band
 from nextscale_core.retarget.config import RETARGET, InverseKinematicsConfig, Smoothness
 from nextscale_core.retarget.normal_equations import NormalEquations
-from nextscale_core.retarget.targets import Goals
-from nextscale_core.robots.kinematics import Kinematics, Poses, lever_triples
+from nextscale_core.retarget.targets import CentreGoal, Goals
+from nextscale_core.robots.centre_of_mass import CentreOfMass
+from nextscale_core.robots.kinematics import Frames, Kinematics, Poses, lever_triples
 from nextscale_core.robots.separation_terms import SeparationRows, SeparationTerm
 from nextscale_core.rotations import exp, log
 
@@ -56,6 +58,7 @@ class TrajectorySolver:
     ):
         self._kinematics, self._config = kinematics, config
         self._lower, self._upper = lower, upper
+        self._centre = CentreOfMass(kinematics)
         self._structures: dict[tuple[bytes, bytes, bytes, bool], NormalEquations] = {}
 
     def step(
@@ -69,6 +72,7 @@ class TrajectorySolver:
         damping: np.ndarray | float | None = None,
         pull: np.ndarray | float | None = None,
         frames: np.ndarray | None = None,
+        centre: CentreGoal | None = None,
     ) -> Poses:
         """One Gauss-Newton step.
 
@@ -86,6 +90,7 @@ class TrajectorySolver:
                 shorter steps. The config's when None.
             pull: (T, J) or a number: weight of that posture [1/rad^2]; the config's when None.
             frames: (T,) True for the frames that may change; all when None.
+            centre: Where the centre of mass should be.
 
         Raises:
             RetargetError: the equations could not be solved.
@@ -110,7 +115,7 @@ class TrajectorySolver:
             bend -= _second_difference_gradient(_take(relative_to, rows), smooth)
         away = here.joints - reference
 
-        band, gradient, joints = self._residuals(goals, rows, here, away, separations)
+        band, gradient, joints = self._residuals(goals, rows, here, away, separations, centre)
         gradient[:, 6:] += (pull * away)[:, joints]
         gradient += _columns(bend, joints)
         gradient[~free] = 0.0
@@ -150,6 +155,7 @@ class TrajectorySolver:
         here: Poses,
         away: np.ndarray,
         separations: Sequence[SeparationTerm],
+        centre: CentreGoal | None,
     ) -> tuple[Band, np.ndarray, np.ndarray]:
         """Matrix and gradient (F, 6 + A) of goals, floor and separations in frames `rows` (F,).
 
@@ -169,7 +175,26 @@ class TrajectorySolver:
         equations.add_to(band.blocks, gradient, buffer)
         if apart is not None and len(apart):
             apart.add_to(frames, equations.joints, config.separation, band.blocks, gradient)
+        if centre is not None:
+            self._add_centre(centre, rows, frames, equations.joints, band, gradient)
         return band, gradient, equations.joints
+
+    def _add_centre(
+        self,
+        centre: CentreGoal,
+        rows: np.ndarray,
+        frames: Frames,
+        joints: np.ndarray,
+        band: Band,
+        gradient: np.ndarray,
+    ) -> None:
+        """Add the distance of the centre of mass to its goal in frames `rows` (F,)."""
+        slope = self._centre.horizontal_rows(frames, joints)
+        slope[..., 6:] *= centre.joints[joints]
+        away = self._centre.position(frames)[:, :2] - centre.place[rows]
+        product = centre.weight * slope.transpose(0, 2, 1) @ slope
+        band.blocks[:] += product * np.tri(product.shape[-1]).T
+        gradient += centre.weight * (away[:, None] @ slope)[:, 0]
 
     def _within(
         self, band: Band, step: np.ndarray, beyond: np.ndarray, room: np.ndarray

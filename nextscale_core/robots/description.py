@@ -321,7 +321,8 @@ def name_problems(
                     f"parts.{side}.{part}: joint {joint!r} is also locked; to move only a part "
                     "of the robot, name its joints in 'joints'"
                 )
-    for key in ("nominal", "locked", "acceleration", "velocity", "position", "joints"):
+    keys = ("nominal", "locked", "armature", "acceleration", "velocity", "position", "joints")
+    for key in keys:
         patterns = getattr(profile, key)
         for pattern in () if isinstance(patterns, str) else patterns:
             if key == "acceleration" and pattern == "default":

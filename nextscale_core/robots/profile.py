@@ -196,6 +196,29 @@ class _Collision:
     ignore: _Pairs = ()
 
 
+@dataclass(frozen=True, config=_FORBID_EXTRA)
+class FeasibilityLimits:
+    """What the safety gate calls balanced, flight and slow; it rejects nothing by them.
+
+    Attributes:
+        friction: Coefficient of friction of the soles on the floor.
+        missing_wrench: Largest mean part of the contact wrench that the feet may lack in a
+            balanced motion, as share of the body weight.
+        centre_depth: Least distance of the centre of mass to the edge of the soles in contact
+            while a balanced motion is slow [m].
+        torque_use: Largest share of an effort limit in a balanced motion.
+        slow_speed: Horizontal speed of the centre of mass below which a motion is slow [m/s].
+        flight_seconds: Longest time without a sole near the floor that is no flight [s].
+    """
+
+    friction: _Positive = 0.7
+    missing_wrench: _Positive = 0.03
+    centre_depth: _Number = 0.0
+    torque_use: _Positive = 1.5
+    slow_speed: _Positive = 0.1
+    flight_seconds: _Positive = 0.1
+
+
 @dataclass(frozen=True, config=_FORBID_EXTRA, kw_only=True)
 class _TopLevel:
     """The keys that a profile file and a `RobotProfile` have in common."""
@@ -209,7 +232,9 @@ class _TopLevel:
     min_stance_width: _Margin = 0.12
     nominal: Mapping[str, _Number] = field(default_factory=dict)
     locked: Mapping[str, _Number] = field(default_factory=dict)
+    armature: Mapping[str, _Positive] = field(default_factory=dict)
     joints: Annotated[str | _Patterns, _shaped(_JOINTS), AfterValidator(_known_word)] = ALL_JOINTS
+    feasibility: FeasibilityLimits = FeasibilityLimits()
 
 
 @dataclass(frozen=True, config=_FORBID_EXTRA, kw_only=True)
@@ -244,8 +269,10 @@ class RobotProfile(_TopLevel, _Parts, _Limits):
         min_stance_width: Minimum distance between the ankles with the feet side by side [m].
         nominal: Standing posture [rad]; joints not named are at 0.
         locked: Joints held at a position and left out of trajectories [rad].
+        armature: Inertia of a motor's rotor as seen at its joint, for simulation [kg m^2].
         joints: Joints that move: 'all', 'upper_body' or patterns. The others are held in the
             nominal posture and left out of trajectories.
+        feasibility: Thresholds of the dynamics in the safety gate's report.
         acceleration: Acceleration limits [rad/s^2]; 'default' for joints not named.
         velocity: Velocity limits stricter than the URDF's [rad/s].
         position: Position limits that replace the URDF's [rad].
@@ -286,7 +313,7 @@ def read_profile(path: Path | str) -> RobotProfile:
         tree = _stated(read_yaml(path))
     except ConfigError as error:
         raise ConfigError(f"robot profile {error}") from error
-    for group in ("limits", "collision"):
+    for group in ("limits", "collision", "feasibility"):
         if isinstance(tree, dict) and group in tree:
             tree[group] = _stated(tree[group])
     with config_errors(path.name, _File):

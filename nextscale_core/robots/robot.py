@@ -32,6 +32,9 @@ from nextscale_core.robots.profile import SIDES, RobotProfile, changed, read_pro
 from nextscale_core.robots.state import RobotState as RobotState
 from nextscale_core.robots.urdf import read_urdf
 
+_ENDLESS = 1e100
+"""Effort from which on a limit of pinocchio's means that the URDF has none [N m]."""
+
 
 @dataclass(frozen=True, eq=False)
 class Robot:
@@ -93,6 +96,13 @@ class Robot:
         """(J,) True for joints without position limits in the URDF."""
         numbers = [self.model.getJointId(name) for name in self.joint_names]
         return np.array([self.model.joints[number].nq == 2 for number in numbers], dtype=bool)
+
+    @property
+    def effort_limit(self) -> np.ndarray:
+        """(J,) effort limits of the URDF [N m]; infinite where it has none, or 0."""
+        rows = [self.model.joints[self.model.getJointId(n)].idx_v for n in self.joint_names]
+        limit = self.model.effortLimit[rows]
+        return np.where((limit > 0) & (limit < _ENDLESS), limit, np.inf)
 
     def root_quaternion(self, base_quaternion: np.ndarray) -> np.ndarray:
         """Orientation of the URDF's own root link, (..., 4) x y z w.
@@ -159,11 +169,11 @@ def load_robot(
         path = profile or resource(f"config/robots/{name_or_urdf}.yaml")
         return _load_known(str(path), _mtime(Path(path)), joints)
     urdf = Path(name_or_urdf)
-    is_file = _is_file(urdf)
-    if urdf.suffix.lower() in (".yaml", ".yml") and is_file and profile is None:
+    exists = is_file(urdf)
+    if urdf.suffix.lower() in (".yaml", ".yml") and exists and profile is None:
         return _load_known(str(urdf.resolve()), _mtime(urdf), joints)
-    if urdf.suffix.lower() in (".urdf", ".xml") or is_file:
-        if not is_file:
+    if urdf.suffix.lower() in (".urdf", ".xml") or exists:
+        if not exists:
             raise RobotError(f"no URDF file {name_or_urdf}")
         if profile is None:
             raise RobotError(
@@ -171,10 +181,16 @@ def load_robot(
                 f"'nextscale robots draft {name_or_urdf}' writes a first one"
             )
         return build_robot(urdf, _chosen(read_profile(profile), joints), package_roots(urdf))
-    raise RobotError(f"unknown robot {name_or_urdf!r}; known: {', '.join(list_robots())}")
+    raise unknown_robot(name_or_urdf)
 
 
-def _is_file(path: Path) -> bool:
+def unknown_robot(name: str) -> RobotError:
+    """The error for a name that is neither a file nor a packaged robot."""
+    return RobotError(f"unknown robot {name!r}; known: {', '.join(list_robots())}")
+
+
+def is_file(path: Path) -> bool:
+    """Whether a file exists; False for a name that no file can have."""
     try:
         return path.is_file()
     except OSError:  # such as a name that is too long

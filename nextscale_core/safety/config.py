@@ -38,6 +38,29 @@ class RepairConfig:
 
 
 @dataclass(frozen=True)
+class DynamicsConfig:
+    """Dynamics: sampling of a trajectory, and what counts as contact and as slow."""
+
+    period: Annotated[float, "Time between the moments [s]."] = 0.04
+    stride: Annotated[int, "Steps of smoothing in such a period."] = 2
+    smoothing: Annotated[float, "Standard deviation of the smoothing [s]."] = 0.05
+    contact_height: Annotated[float, "Highest sole corner that bears load [m]."] = 0.04
+    contact_speed: Annotated[float, "Fastest sole corner that bears load [m/s]."] = 0.8
+    spread: Annotated[float, "Weight that spreads forces over the corners."] = 1e-3
+    steps: Annotated[int, "Largest number of steps for the contact forces."] = 30
+    halvings: Annotated[int, "Largest number of times that such a step is halved."] = 12
+    enough: Annotated[float, "Step that ends them [body weights]."] = 1e-5
+    free_fall: Annotated[float, "Vertical force without support [body weights]."] = 0.1
+    near_floor: Annotated[float, "Highest sole that may still bear load soon [m]."] = 0.06
+    slow_window: Annotated[float, "Time before and after in which it is slow too [s]."] = 0.2
+    min_height: Annotated[float, "Lowest standing root link [standing heights]."] = 0.8
+
+
+DYNAMICS = DynamicsConfig()
+"""The default configuration of the dynamics."""
+
+
+@dataclass(frozen=True)
 class GateConfig:
     """Gate: tolerances of the checks."""
 
@@ -52,6 +75,7 @@ class GateConfig:
     max_base_height: Annotated[float, "Highest usual root link [leg lengths]."] = 2.5
     repair_rounds: Annotated[int, "Rounds of repair; one may ask for another."] = 3
     repair: RepairConfig = field(default_factory=RepairConfig)
+    dynamics: DynamicsConfig = DYNAMICS
 
 
 GATE = GateConfig()

@@ -13,6 +13,7 @@ from nextscale_core.robots.robot import Robot, RobotState
 from nextscale_core.robots.trajectory import RobotTrajectory
 from nextscale_core.safety import checks, repair
 from nextscale_core.safety.config import GATE, GateConfig
+from nextscale_core.safety.feasibility import LONGEST, Feasibility, feasibility_of
 from nextscale_core.safety.report import Finding, GateResult, SafetyReport
 from nextscale_core.trajectory.spline_limits import limit_use, slowdown
 
@@ -202,7 +203,13 @@ class SafetyGate:
             unwatched_links=self._collisions.unwatched_links,
             penetration=depth,
             base_height=(float(height.min()), float(height.max())),
+            feasibility=self._feasibility(trajectory, rejected="rejected" in severities),
         )
+
+    def _feasibility(self, trajectory: RobotTrajectory, rejected: bool) -> Feasibility | None:
+        if rejected or trajectory.seconds > LONGEST:
+            return None
+        return feasibility_of(self.robot, trajectory, self.config.dynamics)
 
 
 def _repaired(findings: list[Finding], how: str) -> list[Finding]:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from nextscale_core.robots.description import some
 from nextscale_core.robots.trajectory import RobotTrajectory
+from nextscale_core.safety.feasibility import Feasibility
 
 Outcome = Literal["pass", "repaired", "rejected"]
 Severity = Literal["note", "repaired", "rejected"]
@@ -52,6 +53,8 @@ class SafetyReport:
         unwatched_links: Links that are not checked, as they have no collision shape.
         penetration: Deepest sole below the floor [m].
         base_height: Lowest and highest root link [m].
+        feasibility: Dynamics of the trajectory; None where it is rejected or longer than 10
+            minutes.
     """
 
     outcome: Outcome
@@ -69,6 +72,7 @@ class SafetyReport:
     unwatched_links: tuple[str, ...] = ()
     penetration: float = 0.0
     base_height: tuple[float, float] = (0.0, 0.0)
+    feasibility: Feasibility | None = None
 
     def line(self) -> str:
         """Outcome, reasons and figures in one line."""

@@ -40,6 +40,11 @@ class TextFeatures:
         """Features on another device."""
         return TextFeatures(self.tokens.to(device), self.mask.to(device), self.pooled.to(device))
 
+    def rows(self, rows: Sequence[int]) -> TextFeatures:
+        """Features of some sentences, in this order; a row may occur more than once."""
+        own = list(rows)
+        return TextFeatures(self.tokens[own], self.mask[own], self.pooled[own])
+
 
 @lru_cache(maxsize=1)
 def _minilm_folder() -> Path:

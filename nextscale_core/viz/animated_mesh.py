@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from nextscale_core.exceptions import InvalidMotionError
+from nextscale_core.mesh import Color, Mesh, simplified
 from nextscale_core.motion.clip import MotionClip
+from nextscale_core.motion.mannequin import LEFT, RIGHT, Mannequin
 from nextscale_core.motion.skeleton import CONTACT_JOINTS
 from nextscale_core.robots.kinematics import Poses
 from nextscale_core.robots.trajectory import RobotTrajectory
 from nextscale_core.viz.links import heading, require_joints, robot_body
-from nextscale_core.viz.mannequin import LEFT, RIGHT, Mannequin
-from nextscale_core.viz.mesh import Color, Mesh, simplified
-from nextscale_core.viz.scene import Scene, human_heading
+from nextscale_core.viz.scene import ASIDE, Scene, human_heading
 from nextscale_core.viz.viser_scene import STANCE
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _MARGIN = 0.75
 """Space for arms and legs on either side of a root [m]."""
+
+_REFERENCE: Color = (0.72, 0.76, 0.80)
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,42 @@ def robot_mesh(robot: Robot, trajectory: RobotTrajectory, *, detail: float = 0.0
         footprints=np.zeros((0, 2, 2)),
         legend={},
         mesh=_posed(meshes, [None] * len(meshes), turns, origins, np.zeros((len(turns), 2))),
+    )
+
+
+def compared_mesh(
+    robot: Robot, did: RobotTrajectory, wanted: RobotTrajectory, *, detail: float = 0.014
+) -> AnimatedMesh:
+    """A robot's motion and, in grey to its left, what it should have done.
+
+    Args:
+        robot: The robot.
+        did: Its motion.
+        wanted: The reference, with as many samples.
+        detail: As in `robot_mesh`.
+
+    Raises:
+        RobotError: a trajectory's joints are not the robot's.
+        InvalidMotionError: different numbers of samples.
+    """
+    if len(did) != len(wanted):
+        raise InvalidMotionError(
+            f"motion and reference must have as many samples, got {len(did)} and {len(wanted)}"
+        )
+    body, other = (robot_mesh(robot, one, detail=detail) for one in (did, wanted))
+    forward = other.forward[0]
+    shift = ASIDE * np.array([-forward[1], forward[0], 0.0])
+    roots = np.stack([body.root, other.root + shift])
+    centre = roots.mean(axis=0)
+    apart = np.linalg.norm((roots - centre)[..., :2], axis=-1).max()
+    return replace(
+        body,
+        root=centre,
+        legend={"reference": _REFERENCE},
+        mesh=lambda frame: Mesh.joined(
+            [body.mesh(frame), other.mesh(frame).painted(_REFERENCE).placed(np.eye(3), shift)]
+        ),
+        width=2.0 * (float(apart) + _MARGIN),
     )
 
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nextscale_core.exceptions import RobotError
+from nextscale_core.mesh import Color, Mesh, box, capsule, ellipsoid, one_color, simplified
 from nextscale_core.robots.description import link_frame
 from nextscale_core.robots.kinematics import Poses, kinematics_of
 from nextscale_core.robots.profile import SIDES
 from nextscale_core.robots.shapes import Shape, link_shapes
-from nextscale_core.viz.mesh import Color, Mesh, box, capsule, ellipsoid, one_color, simplified
 
 if TYPE_CHECKING:
     from nextscale_core.robots.robot import Robot

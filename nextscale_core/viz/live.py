@@ -11,10 +11,10 @@ from scipy.spatial.transform import Rotation
 
 from nextscale_core.estimation.leg_odometry import sole_contacts
 from nextscale_core.exceptions import InvalidMotionError
+from nextscale_core.motion.mannequin import Mannequin
 from nextscale_core.motion.skeleton import NUM_JOINTS
 from nextscale_core.robots.kinematics import Poses, kinematics_of
 from nextscale_core.viz.links import heading, robot_body
-from nextscale_core.viz.mannequin import Mannequin
 from nextscale_core.viz.scene import ASIDE, DETAIL
 from nextscale_core.viz.viser_scene import (
     SIDES,

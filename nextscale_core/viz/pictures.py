@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 from nextscale_core.exceptions import MotionFileError
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.robots.trajectory import RobotTrajectory
-from nextscale_core.viz.animated_mesh import AnimatedMesh, human_mesh, robot_mesh, scene_mesh
+from nextscale_core.viz.animated_mesh import (
+    AnimatedMesh,
+    compared_mesh,
+    human_mesh,
+    robot_mesh,
+    scene_mesh,
+)
 from nextscale_core.viz.animation import save_animation
 from nextscale_core.viz.contact_sheet import save_strip
 
@@ -48,6 +54,29 @@ def draw_robot(robot: Robot, trajectory: RobotTrajectory, path: str | Path) -> N
         RobotError: the trajectory is for another robot.
     """
     _draw(lambda detail: robot_mesh(robot, trajectory, detail=detail), path)
+
+
+def draw_comparison(
+    robot: Robot,
+    did: RobotTrajectory,
+    wanted: RobotTrajectory,
+    path: str | Path,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Draw a robot's motion beside what it should have done.
+
+    Args:
+        robot: The robot.
+        did: Its motion.
+        wanted: The reference, with as many samples.
+        path: The .png or .gif file; its folder must exist.
+        progress: Called with (frames drawn, frames in all) of an animation.
+
+    Raises:
+        MotionFileError: another suffix, or the file cannot be written.
+        RobotError: a trajectory is for another robot.
+    """
+    _draw(lambda detail: compared_mesh(robot, did, wanted, detail=detail), path, progress)
 
 
 def draw_scene(

@@ -7,8 +7,8 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
 
+from nextscale_core.mesh import Mesh
 from nextscale_core.viz.camera import Camera
-from nextscale_core.viz.mesh import Mesh
 
 INK = "#2b2f36"
 QUIET = "#8a919c"

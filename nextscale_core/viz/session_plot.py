@@ -61,7 +61,11 @@ class Spoken:
 
 
 def draw_session(
-    robot: Robot, executed: RobotTrajectory, seams: Sequence[Spoken], path: str | Path
+    robot: Robot,
+    executed: RobotTrajectory,
+    seams: Sequence[Spoken],
+    path: str | Path,
+    jumps: str = "how far its first point was from the measured state",
 ) -> None:
     """Draw the motion of a robot on several sentences: poses and velocities of the fastest joints.
 
@@ -74,6 +78,7 @@ def draw_session(
         executed: The whole motion, from before the first sentence on.
         seams: The sentences, in the order they were sent; at least one.
         path: The file; a .png in a folder that exists.
+        jumps: What the jumps of the seams are, for the caption.
 
     Raises:
         MotionFileError: another suffix, no sentence, or the file cannot be written.
@@ -88,7 +93,7 @@ def draw_session(
     picture = Figure(figsize=page.size, dpi=_DPI, facecolor="white")
     FigureCanvasAgg(picture)
     _draw_poses(picture.add_axes(page.strip), page)
-    _draw_velocities(picture.add_axes(page.curves), page)
+    _draw_velocities(picture.add_axes(page.curves), page, jumps)
     count = f"{len(seams)} sentence{'s' if len(seams) > 1 else ''}"
     title = f"{count}, one motion: {robot.name} over {executed.seconds:.1f} s"
     x, y = _LEFT / page.size[0], 1.0 - 0.27 / page.size[1]
@@ -165,7 +170,7 @@ def _draw_poses(axes: Axes, page: _Page) -> None:
         paint_mesh(axes, page.camera, there)
 
 
-def _draw_velocities(axes: Axes, page: _Page) -> None:
+def _draw_velocities(axes: Axes, page: _Page, jumps: str) -> None:
     times = page.executed.time_from_start
     speeds = page.executed.velocities
     fastest = np.argsort(np.abs(speeds).max(axis=0))[::-1][: len(_LINES)]
@@ -189,8 +194,7 @@ def _draw_velocities(axes: Axes, page: _Page) -> None:
             begin, reach * 0.95, label, fontsize=8, color=strong,
             va="top", zorder=5, clip_on=True,
         )  # fmt: skip
-    label = "time [s]      ▲ sentence sent      │ its trajectory taken over, and how far "
-    label += "its first point was from the measured state"
+    label = f"time [s]      ▲ sentence sent      │ its trajectory taken over, and {jumps}"
     axes.set_xlabel(label, color=QUIET, fontsize=9)
     axes.set_ylabel("joint velocity [rad/s]", color=INK, fontsize=9)
     axes.tick_params(colors=QUIET, labelsize=8, length=3)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from nextscale_core.viz.mannequin import Mannequin
+from nextscale_core.motion.mannequin import Mannequin
 from nextscale_core.viz.scene import ASIDE, Scene
 from nextscale_core.viz.viser_scene import (
     SIDES,

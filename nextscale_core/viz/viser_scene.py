@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nextscale_core.exceptions import NextscaleError
+from nextscale_core.mesh import Color, by_color, creased
+from nextscale_core.motion.mannequin import LEFT, RIGHT, Mannequin
 from nextscale_core.viz.camera import looking
 from nextscale_core.viz.links import RobotBody
-from nextscale_core.viz.mannequin import LEFT, RIGHT, Mannequin
-from nextscale_core.viz.mesh import Color, by_color, creased
 
 if TYPE_CHECKING:
     import viser

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.signal import find_peaks
 
+from nextscale_core.motion.tracks import SIDES, other, runs_of
 from nextscale_lab.auto_captions.clauses import Clauses, Window, clauses, number, times
 from nextscale_lab.auto_captions.filters import mentions
 from nextscale_lab.auto_captions.signals import Signals
-from nextscale_lab.data.tracks import SIDES, other, runs_of
 
 
 def grouped(frames: list[int], longest_gap: int) -> list[list[int]]:

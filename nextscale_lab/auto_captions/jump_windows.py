@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nextscale_core.motion.tracks import runs_of
 from nextscale_lab.auto_captions.clauses import Clauses, Window, clauses
 from nextscale_lab.auto_captions.jumps import Flights, Jump, flights_of, jump_clauses
 from nextscale_lab.auto_captions.segments import Segment
 from nextscale_lab.auto_captions.signals import Signals
 from nextscale_lab.auto_captions.windows import LONGEST, SHORTEST
-from nextscale_lab.data.tracks import runs_of
 
 _BETWEEN = 1.8  # longest pause inside a row of jumps [s]
 _STEP = 0.35  # path of the pelvis in such a pause without a step [m]

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nextscale_core.motion.tracks import SIDES, other, runs_of
 from nextscale_lab.auto_captions.clauses import Clauses, clauses
 from nextscale_lab.auto_captions.signals import Signals
-from nextscale_lab.data.tracks import SIDES, other, runs_of
 
 _OFF_FLOOR = 0.05  # clearance of the lower foot in flight [m]
 _POSSIBLE, _POSSIBLE_FALL, _HIGH_CLEARANCE = 0.04, 4.0, 0.12  # [m], [m/s^2], [m]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from nextscale_core.motion.tracks import runs_of
 from nextscale_lab.auto_captions.signals import Signals
-from nextscale_lab.data.tracks import runs_of
 
 _LONGEST = 9.8  # [s]
 _GOING = 0.3  # minimum speed in a loop [m/s]

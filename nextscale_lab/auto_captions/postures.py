@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.signal import find_peaks
 
+from nextscale_core.motion.tracks import SIDES, other, runs_of
 from nextscale_lab.auto_captions.arms import grouped
 from nextscale_lab.auto_captions.clauses import Window, clauses, number, times
 from nextscale_lab.auto_captions.filters import mentions
 from nextscale_lab.auto_captions.signals import Signals
-from nextscale_lab.data.tracks import SIDES, other, runs_of
 
 # --- legs -----------------------------------------------------------------------------------
 _KICK_HEIGHT, _KICK_REACH, _KICK_SPEED = 0.42, 0.35, 3.0  # [m], [m], [m/s]

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, median_filter
 
+from nextscale_core.motion.tracks import runs_of
 from nextscale_lab.auto_captions.jumps import Jump
 from nextscale_lab.auto_captions.signals import Signals
-from nextscale_lab.data.tracks import runs_of
 
 _MOVES, _RESTS = 0.32, 0.16  # speed at which travel begins and ends [m/s]
 _SHORTEST = 0.5  # minimum duration of travel or a stand; shorter is a transition [s]

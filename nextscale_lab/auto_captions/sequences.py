@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 from scipy.signal import find_peaks
 
+from nextscale_core.motion.tracks import SIDES
 from nextscale_lab.auto_captions.clauses import Clauses, clauses
 from nextscale_lab.auto_captions.segment_clauses import (
     curve_clauses,
@@ -18,7 +19,6 @@ from nextscale_lab.auto_captions.segment_clauses import (
 from nextscale_lab.auto_captions.segments import Segment
 from nextscale_lab.auto_captions.signals import Signals
 from nextscale_lab.captions.tables import table
-from nextscale_lab.data.tracks import SIDES
 
 _MOST_EVENTS = 3
 _PAUSE = 0.9  # shortest stand between two events that is described [s]

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d, minimum_filter1d, uniform_filter1d
 
 from nextscale_core.motion.clip import MotionClip
-from nextscale_lab.data.tracks import SIDES, Tracks
+from nextscale_core.motion.tracks import SIDES, Tracks
 
 _PATH_SMOOTHING = 0.3  # sigma [s]: removes the sway of single steps
 _TURN_SMOOTHING = 0.35  # sigma [s]: the hips swing by 10 degrees in a stride of 1 s

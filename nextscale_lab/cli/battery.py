@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -18,7 +20,22 @@ from nextscale_lab.evaluate.prompt_suite import (
     run_prompt_suite,
 )
 
+if TYPE_CHECKING:
+    from nextscale_core.motion.clip import MotionClip
+    from nextscale_core.pipeline import MotionPipeline
+
 _DEFAULT_MODEL = "moscale-cmu"
+
+
+@dataclass(frozen=True)
+class _BestOf:
+    """A pipeline that makes several candidates of each motion."""
+
+    pipeline: MotionPipeline
+    candidates: int
+
+    def generate_batch(self, texts: Sequence[str], *, seeds: Sequence[int]) -> list[MotionClip]:
+        return self.pipeline.generate_batch(texts, seeds=seeds, candidates=self.candidates)
 
 
 def battery(
@@ -31,6 +48,9 @@ def battery(
         typer.Option(help="YAML with sentences and checks; default: the package's own."),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Samples per sentence: seeds 0, 1, ...")] = 8,
+    candidates: Annotated[
+        int, typer.Option(min=1, max=64, help="Motions made for each sample, the best is checked.")
+    ] = 1,
     data: Annotated[
         Path | None,
         typer.Option(help="CMU folder; adds the pass rate of recorded clips to the table."),
@@ -53,7 +73,11 @@ def battery(
     pipeline = MotionPipeline.from_pretrained(model, device=device)
     with tqdm(total=len(items) * seeds, desc="samples") as bar:
         report = run_prompt_suite(
-            pipeline, items, range(seeds), lambda done, _: bar.update(done - bar.n), name=model
+            _BestOf(pipeline, candidates),
+            items,
+            range(seeds),
+            lambda done, _: bar.update(done - bar.n),
+            name=model,
         )
     report = report.with_real(real)
     json_path.parent.mkdir(parents=True, exist_ok=True)

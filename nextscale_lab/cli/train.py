@@ -93,6 +93,16 @@ def tokenizer(
     width: Annotated[int, typer.Option(help="Channels of encoder and decoder.")] = 256,
     code_dim: Annotated[int, typer.Option(help="Width of a code.")] = 128,
     codes: Annotated[int, typer.Option(help="Codes in the codebook.")] = 512,
+    more_scales: Annotated[
+        int, typer.Option(min=0, help="Scales after the five, at the finest time resolution.")
+    ] = 0,
+    frame_depth: Annotated[
+        int, typer.Option(min=0, help="Blocks of the decoder at the frame rate.")
+    ] = 0,
+    initial: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a trained tokenizer to continue from, with its sizes."),
+    ] = None,
     frames: Frames = 3072,
     learning_rate: Rate = 4e-4,
     eval_every: EvalEvery = 200,
@@ -108,8 +118,15 @@ def tokenizer(
     from nextscale_lab.train.tokenizer import train_tokenizer
 
     run = _run_config(context, 100, weight_decay=0.01, ema=0.995)
-    config = TokenizerConfig(width=width, code_dim=code_dim, num_codes=codes)
-    _fit(run, lambda: train_tokenizer(data, run, config, frames))
+    divisors = TokenizerConfig.divisors + (1,) * more_scales
+    config = TokenizerConfig(
+        width=width,
+        code_dim=code_dim,
+        num_codes=codes,
+        divisors=divisors,
+        frame_depth=frame_depth,
+    )
+    _fit(run, lambda: train_tokenizer(data, run, config, frames, initial=initial))
 
 
 @app.command()

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.motion.clip import MotionClip
-from nextscale_lab.data.tracks import Tracks
+from nextscale_core.motion.tracks import Tracks
 from nextscale_lab.evaluate import limb_checks, path_checks, posture_checks  # noqa: F401 - they register
 from nextscale_lab.evaluate.check_registry import CHECKS, CheckResult, check
 from nextscale_lab.files import explain

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from nextscale_lab.data.tracks import SIDES, Tracks, runs_of
+from nextscale_core.motion.tracks import SIDES, Tracks, runs_of
 from nextscale_lab.evaluate.check_registry import CheckResult, Side, check
 
 _DIRECTIONS = {

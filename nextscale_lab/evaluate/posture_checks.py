@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nextscale_lab.data.tracks import SIDES, Tracks, runs_of
+from nextscale_core.motion.tracks import SIDES, Tracks, runs_of
 from nextscale_lab.evaluate.check_registry import CheckResult, check
 
 

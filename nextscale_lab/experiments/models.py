@@ -19,7 +19,7 @@ from nextscale_core.exceptions import ConfigError
 from nextscale_core.model.checkpoint import load_part
 from nextscale_core.model.moscale import MoScale, MoScaleConfig
 from nextscale_core.model.sampling import SamplingConfig
-from nextscale_core.model.temporal_tokenizer import TemporalTokenizer
+from nextscale_core.model.temporal_tokenizer import TemporalTokenizer, TokenizerConfig
 from nextscale_core.pipeline import MotionPipeline
 from nextscale_core.text.encoder import TextEncoder
 from nextscale_lab.evaluate.retrieval import RetrievalBaseline
@@ -144,7 +144,11 @@ class Models:
         def train(out: Path) -> dict[str, float]:
             run = _tokenizer_run(own, own.steps, out)
             return train_tokenizer(
-                self.data, run, frames=own.frames, single_scale_of=self.tokenizer_path
+                self.data,
+                run,
+                TokenizerConfig(divisors=(1,)),
+                own.frames,
+                initial=self.tokenizer_path,
             )
 
         settings = {"kind": "single-scale", **asdict(own), "decoder_steps": 0}

@@ -13,14 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nextscale_core.model.checkpoint import load_part
 from nextscale_core.model.temporal_tokenizer import TemporalTokenizer
-from nextscale_core.motion.features import CONTACTS, POSITIONS
 from nextscale_core.motion.formats.bad_data import on_bad_data
-from nextscale_core.motion.skeleton import FPS
 from nextscale_lab.data.limb_speeds import limb_speeds
 from nextscale_lab.data.samples import (
     Folders,
@@ -29,15 +26,9 @@ from nextscale_lab.data.samples import (
     folder_names,
     trial_samples,
 )
-from nextscale_lab.train.features_torch import features_to_joints
 from nextscale_lab.train.loop import RunConfig, Trainer
 from nextscale_lab.train.run import weights_digest
-from nextscale_lab.train.tokenizer import (
-    CONTACT_WEIGHT,
-    contact_loss,
-    evaluate_tokenizer,
-    world_terms,
-)
+from nextscale_lab.train.tokenizer import evaluate_tokenizer, reconstruction_loss
 
 WINDOWS = (8, 16, 24, 49)
 WINDOW_SHARES = (0.25, 0.35, 0.20, 0.20)
@@ -92,30 +83,6 @@ class LatentWindows:
         return torch.stack(latents), torch.from_numpy(np.stack(features))
 
 
-def decoder_loss(
-    decoded: Tensor, features: Tensor, tokenizer: TemporalTokenizer
-) -> tuple[Tensor, dict[str, float]]:
-    """Loss of features, joint distances and world velocities with more weight on fast limbs.
-
-    Args:
-        decoded: (B, T, 263) normalised output of the decoder.
-        features: (B, T, 263) target features, not normalised.
-        tokenizer: Source of the normalisation.
-    """
-    plain = tokenizer.denormalize(decoded)
-    wanted = tokenizer.normalize(features)
-    reconstruction = F.smooth_l1_loss(decoded, wanted)
-    apart = (plain[..., POSITIONS] - features[..., POSITIONS]).unflatten(-1, (-1, 3))
-    distance = (apart.square().sum(-1) + 1e-8).sqrt().mean()
-    made = features_to_joints(plain).diff(dim=1) * FPS
-    real = features_to_joints(features).diff(dim=1) * FPS
-    skate, limbs = world_terms(made, real, features[..., CONTACTS])
-    error = (made - real).norm(dim=-1).mean()
-    loss = reconstruction + 10 * distance + 0.1 * error + 0.1 * limbs + 0.3 * skate
-    loss = loss + CONTACT_WEIGHT * contact_loss(plain, features)
-    return loss, {"loss": loss.item(), "rec": reconstruction.item(), "limbs": limbs.item()}
-
-
 class DecoderOnly(nn.Module):
     """The decoder of a trained tokenizer as a module; the other parts are frozen."""
 
@@ -161,7 +128,9 @@ def train_decoder(
         rows = trainer.shard.rows(len(latents))
         decoded = module(latents[rows].to(device))
         with torch.autocast(device.type, enabled=False):
-            loss, figures = decoder_loss(decoded.float(), features[rows].to(device), tokenizer)
+            loss, figures = reconstruction_loss(
+                decoded.float(), features[rows].to(device), tokenizer
+            )
         return trainer.shard.whole(len(latents), loss, figures)
 
     def evaluate(module: nn.Module) -> dict[str, float]:

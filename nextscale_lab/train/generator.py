@@ -36,8 +36,11 @@ class ObjectiveConfig:
         keep_noise: Maximum share of known tokens replaced by random ones.
         word_drop: Share of hidden tokens of a sentence.
         label_smoothing: Label smoothing of the cross-entropy.
-        finest_every: Share of steps with the finest scale, which holds a third of the tokens and
-            depends least on the sentence.
+        finest_every: Share of steps with all scales; the others leave out one or more of those
+            that repeat the finest time resolution, which hold most tokens and depend least on the
+            sentence.
+        repeat_weight: Weight of a scale that repeats the time resolution of the one before,
+            relative to the others.
     """
 
     corruption: float = 0.6
@@ -46,9 +49,18 @@ class ObjectiveConfig:
     word_drop: float = 0.1
     label_smoothing: float = 0.05
     finest_every: float = 0.5
+    repeat_weight: float = 0.5
 
     def __post_init__(self) -> None:
-        for name in ("corruption", "text_drop", "keep_noise", "word_drop", "label_smoothing"):
+        for name in (
+            "corruption",
+            "text_drop",
+            "keep_noise",
+            "word_drop",
+            "label_smoothing",
+            "finest_every",
+            "repeat_weight",
+        ):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} must be from 0 to 1, got {getattr(self, name)}")
 
@@ -138,7 +150,7 @@ def generator_loss(
     train: bool = True,
     scales: int | None = None,
 ) -> tuple[Tensor, dict[str, float]]:
-    """Cross-entropy on hidden tokens, averaged within and then over the scales.
+    """Cross-entropy on hidden tokens, averaged within and then, with weights, over the scales.
 
     Args:
         model: The module to call (possibly wrapped for several processes).
@@ -172,10 +184,13 @@ def generator_loss(
     metrics: dict[str, float] = {}
     loss = batch.latents.new_zeros(())
     smoothing = objective.label_smoothing if train else 0.0
+    divisors = quantizer.divisors[: padded.num_scales]
+    repeats = [a == b for a, b in zip(divisors, (0, *divisors), strict=False)]
+    weights = [objective.repeat_weight if again else 1.0 for again in repeats]
     for scale, (scores, (_, hidden)) in enumerate(zip(predicted, pairs, strict=True)):
         expected = inputs.targets[scale][hidden]
         entropy = F.cross_entropy(scores[hidden].float(), expected, label_smoothing=smoothing)
-        loss = loss + entropy / padded.num_scales
+        loss = loss + entropy * weights[scale] / sum(weights)
         metrics[f"ce{scale + 1}"] = entropy.item()
         metrics[f"acc{scale + 1}"] = float((scores[hidden].argmax(-1) == expected).float().mean())
     metrics["ce"] = loss.item()
@@ -206,13 +221,28 @@ def evaluate_generator(
 
 
 def _from_weights(folder: Path, wanted: MoScaleConfig) -> MoScale:
-    """A trained generator for the codes of the tokenizer in use."""
+    """A trained generator for the codes of the tokenizer in use.
+
+    Scales that it lacks begin with the embedding and the head of its finest one.
+    """
     model = load_part(MoScale, folder)
-    for name in ("num_codes", "code_dim", "num_scales", "text_dim"):
+    for name in ("num_codes", "code_dim", "text_dim"):
         own, other = getattr(model.config, name), getattr(wanted, name)
         if own != other:
             raise ConfigError(f"{folder} has {name} {own}, this tokenizer and text need {other}")
-    return model
+    own, other = model.config.num_scales, wanted.num_scales
+    if own > other:
+        raise ConfigError(f"{folder} has {own} scales, this tokenizer only {other}")
+    if own == other:
+        return model
+    longer = MoScale(replace(model.config, num_scales=other))
+    state = model.state_dict()
+    state["level"] = torch.cat([model.level, model.level[-1:].expand(other - own, -1)])
+    for name in ("weight", "bias"):
+        for scale in range(own, other):
+            state[f"heads_out.{scale}.{name}"] = state[f"heads_out.{own - 1}.{name}"]
+    longer.load_state_dict(state)
+    return longer
 
 
 def train_generator(
@@ -253,6 +283,7 @@ def train_generator(
     objective = objective or ObjectiveConfig()
     encoder = TextEncoder(config.text_encoder)
     config = replace(config, text_dim=encoder.dim)
+    distinct = len(set(tokenizer.config.divisors))
     source, val = open_libraries(data, tokenizer, encoder, run, library, cache)
     torch.manual_seed(run.seed)
     if initial is not None:
@@ -268,8 +299,9 @@ def train_generator(
         shard = trainer.shard
         drawn = source.draw(run.batch_size, shard.rank, shard.processes)
         batch = drawn.to(trainer.accelerator.device)
-        coarse = source.rng.random() >= objective.finest_every
-        scales = config.num_scales - 1 if coarse and config.num_scales > 1 else None
+        scales = None
+        if source.rng.random() >= objective.finest_every and distinct < config.num_scales:
+            scales = int(source.rng.integers(distinct, config.num_scales))
         return generator_loss(module, trainer.bare, quantizer, batch, objective, scales=scales)
 
     def evaluate(module: nn.Module) -> dict[str, float]:

@@ -23,6 +23,7 @@ from nextscale_lab.auto_captions import auto_captioned_samples
 from nextscale_lab.captions.augmentation import paraphrases
 from nextscale_lab.captions.tables import TABLES
 from nextscale_lab.data.annotations import ANNOTATIONS
+from nextscale_lab.data.limb_speeds import ARMS, LEGS, limb_speeds
 from nextscale_lab.data.samples import (
     Folders,
     Sample,
@@ -36,6 +37,8 @@ from nextscale_lab.train.run import RunConfig
 MAX_LATENTS = 49
 """196 frames, the longest motion."""
 MIN_LATENTS = 5
+_SHORT = 20
+"""Longest single action [latents], 4 s."""
 _BUCKETS = 8
 """Batches drawn at once and sorted by length."""
 
@@ -145,6 +148,8 @@ class LibraryConfig:
         paraphrases: Paraphrases of each caption.
         speeds: Playback speeds.
         balance: Exponent that favours rare captions and rare kinds; 0 for uniform draws.
+        arms: Weight of short clips with captions by people in which the arms move faster than the
+            legs, relative to other clips.
         shares: Shares of captioned clips, windows with auto captions and whole recordings.
         seed: Seed of paraphrases and of the order.
     """
@@ -153,6 +158,7 @@ class LibraryConfig:
     paraphrases: int = 3
     speeds: tuple[float, ...] = (0.9, 1.0, 1.12)
     balance: float = 0.45
+    arms: float = 2.5
     shares: tuple[float, float, float] = (0.5, 0.32, 0.18)
     seed: int = 0
 
@@ -317,8 +323,15 @@ def _weights(
             weight = 0.15 * length / MAX_LATENTS
         else:
             weight = max(crowd[sample.id], 1.0) ** -config.balance
+            if length <= _SHORT and not sample.weak and _arms_lead(sample.features):
+                weight *= config.arms
             if sample.weak:
                 # A window of a long recording may lack actions of its description.
                 weight *= 0.8 if length <= MAX_LATENTS + 2 else 0.1
         weights.append(weight)
     return weights
+
+
+def _arms_lead(features: np.ndarray) -> bool:
+    """Whether the arms are at times faster than the legs ever are (T, 263)."""
+    return float(limb_speeds(features, ARMS).max()) > float(limb_speeds(features, LEGS).max())

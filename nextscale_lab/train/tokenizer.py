@@ -12,11 +12,15 @@ from torch import Tensor, nn
 
 from nextscale_core.exceptions import MotionFileError
 from nextscale_core.model.checkpoint import load_part
-from nextscale_core.model.temporal_tokenizer import TemporalTokenizer, TokenizerConfig
+from nextscale_core.model.temporal_tokenizer import (
+    ResidualBlock,
+    TemporalTokenizer,
+    TokenizerConfig,
+)
 from nextscale_core.motion.features import CONTACTS, POSITIONS
 from nextscale_core.motion.formats.bad_data import on_bad_data
 from nextscale_core.motion.skeleton import CONTACT_JOINTS, FPS
-from nextscale_lab.data.limb_speeds import LIMBS, limb_speeds
+from nextscale_lab.data.limb_speeds import ARMS, LIMBS, limb_speeds
 from nextscale_lab.data.samples import (
     Folders,
     Sample,
@@ -28,10 +32,11 @@ from nextscale_lab.data.samples import (
 from nextscale_lab.train.features_torch import features_to_joints
 from nextscale_lab.train.loop import RunConfig, Trainer
 
-POSITION_WEIGHT = 0.5
+DISTANCE_WEIGHT = 10.0
+SPEED_WEIGHT = 0.1
+LIMB_WEIGHT = 0.2
+SKATE_WEIGHT = 0.3
 COMMITMENT_WEIGHT = 0.1
-WORLD_WEIGHT = 0.5
-LIMB_WEIGHT = 0.05
 CONTACT_WEIGHT = 0.1
 TEMPERATURE = 0.0
 SCALE_DROPOUT = 0.1
@@ -75,15 +80,15 @@ class WindowSampler:
         self.weights = np.array([weight for _, weight in usable])
         self.weights /= self.weights.sum()
         self.features = np.concatenate([sample.features for sample in samples])
-        limb_speed = np.concatenate([0.5 + limb_speeds(sample.features) for sample in samples])
-        self.chance = {window: self._chances(limb_speed, window) for window in self.windows}
+        weight = np.concatenate([window_weight(sample.features) for sample in samples])
+        self.chance = {window: self._chances(weight, window) for window in self.windows}
         self.rng = np.random.default_rng(seed)
 
-    def _chances(self, limb_speed: np.ndarray, window: int) -> np.ndarray:
+    def _chances(self, frame_weight: np.ndarray, window: int) -> np.ndarray:
         """Cumulative weight of every first frame; 0 where a window exceeds its motion."""
-        total = np.concatenate([[0.0], np.cumsum(limb_speed)])
-        weight = np.zeros(len(limb_speed))
-        weight[: len(limb_speed) - window + 1] = total[window:] - total[:-window]
+        total = np.concatenate([[0.0], np.cumsum(frame_weight)])
+        weight = np.zeros(len(frame_weight))
+        weight[: len(frame_weight) - window + 1] = total[window:] - total[:-window]
         ends = np.cumsum(self.lengths)
         for length, end in zip(self.lengths, ends, strict=True):
             weight[end - min(window - 1, length) : end] = 0.0
@@ -98,6 +103,15 @@ class WindowSampler:
         return torch.from_numpy(self.features[starts[:, None] + np.arange(window)])
 
 
+def window_weight(features: np.ndarray) -> np.ndarray:
+    """(T,) weight of each frame of (T, 263) features in the draw of windows.
+
+    The square of the hands' speed sets punches, throws and claps apart from walking, in which
+    the feet are as fast.
+    """
+    return 0.5 + limb_speeds(features) + 0.5 * limb_speeds(features, ARMS) ** 2
+
+
 def tokenizer_loss(
     model: nn.Module,
     bare: TemporalTokenizer,
@@ -105,11 +119,7 @@ def tokenizer_loss(
     temperature: float,
     scales: int | None,
 ) -> tuple[Tensor, dict[str, float]]:
-    """Reconstruction + position + commitment (MoScale), world velocities and contacts.
-
-    The world terms compare the joints' world velocities: small errors of root velocity and pose
-    add up to skating feet. Fast limbs have more weight. Contact labels have a cross-entropy on
-    the distance from one half.
+    """Reconstruction and commitment.
 
     Args:
         model: The module to call (possibly wrapped for several processes).
@@ -118,33 +128,44 @@ def tokenizer_loss(
         temperature: Temperature of the code draw.
         scales: Scales in use; None for all.
     """
-    target = bare.normalize(features)
-    decoded, quantized = model(target, temperature, scales)
-    decoded = decoded.float()
-    reconstruction = F.smooth_l1_loss(decoded, target)
-    position = F.smooth_l1_loss(decoded[..., POSITIONS], target[..., POSITIONS])
-    made = features_to_joints(bare.denormalize(decoded))
-    real = features_to_joints(features)
-    speed_made, speed_real = made.diff(dim=1) * FPS, real.diff(dim=1) * FPS
-    world = F.smooth_l1_loss(speed_made, speed_real, beta=0.2)
-    skate, limbs = world_terms(speed_made, speed_real, features[..., CONTACTS])
-    contact = contact_loss(bare.denormalize(decoded), features)
+    decoded, quantized = model(bare.normalize(features), temperature, scales)
+    loss, metrics = reconstruction_loss(decoded.float(), features, bare)
+    loss = loss + COMMITMENT_WEIGHT * quantized.commitment
+    return loss, {**metrics, "loss": loss.item(), "commit": quantized.commitment.item()}
+
+
+def reconstruction_loss(
+    decoded: Tensor, features: Tensor, tokenizer: TemporalTokenizer
+) -> tuple[Tensor, dict[str, float]]:
+    """Features, joint distances, world velocities with more weight on fast limbs, contacts.
+
+    The world terms compare the joints' world velocities: small errors of root velocity and pose
+    add up to skating feet.
+
+    Args:
+        decoded: (B, T, 263) normalised output of the decoder.
+        features: (B, T, 263) target features, not normalised.
+        tokenizer: Source of the normalisation.
+    """
+    plain = tokenizer.denormalize(decoded)
+    reconstruction = F.smooth_l1_loss(decoded, tokenizer.normalize(features))
+    apart = (plain[..., POSITIONS] - features[..., POSITIONS]).unflatten(-1, (-1, 3))
+    distance = (apart.square().sum(-1) + 1e-8).sqrt().mean()
+    made = features_to_joints(plain).diff(dim=1) * FPS
+    real = features_to_joints(features).diff(dim=1) * FPS
+    skate, limbs = world_terms(made, real, features[..., CONTACTS])
+    error = (made - real).norm(dim=-1).mean()
+    contact = contact_loss(plain, features)
     loss = (
         reconstruction
-        + POSITION_WEIGHT * position
-        + COMMITMENT_WEIGHT * quantized.commitment
-        + WORLD_WEIGHT * (world + skate)
+        + DISTANCE_WEIGHT * distance
+        + SPEED_WEIGHT * error
         + LIMB_WEIGHT * limbs
+        + SKATE_WEIGHT * skate
         + CONTACT_WEIGHT * contact
     )
-    return loss, {
-        "loss": loss.item(),
-        "rec": reconstruction.item(),
-        "commit": quantized.commitment.item(),
-        "skate": skate.item(),
-        "limbs": limbs.item(),
-        "contact": contact.item(),
-    }
+    terms = {"rec": reconstruction, "limbs": limbs, "skate": skate, "contact": contact}
+    return loss, {"loss": loss.item(), **{name: term.item() for name, term in terms.items()}}
 
 
 def contact_loss(decoded: Tensor, features: Tensor) -> Tensor:
@@ -213,17 +234,31 @@ def evaluate_tokenizer(
     return metrics
 
 
-def single_scale_from(tokenizer: TemporalTokenizer) -> TemporalTokenizer:
-    """A tokenizer of one scale with the encoder and decoder of a trained one.
+def grown(tokenizer: TemporalTokenizer, config: TokenizerConfig) -> TemporalTokenizer:
+    """A tokenizer with the weights of a trained one, and with scales and frame blocks of its own.
 
-    Its tokens have the rate of the finest scale. The codebook is filled from the first training
-    batch.
+    Where the trained scales are the first of `config.divisors`, the codes and, before further
+    training, the tokens stay the same; further scales begin with the same codes. Otherwise the
+    codebook is filled from the first training batch. New frame blocks begin as identities.
+
+    Args:
+        tokenizer: The trained one, whose sizes are kept.
+        config: Its `divisors` and `frame_depth` are used.
     """
-    single = TemporalTokenizer(replace(tokenizer.config, divisors=(1,)))
+    own = tokenizer.config.divisors
+    wanted = replace(tokenizer.config, divisors=config.divisors, frame_depth=config.frame_depth)
+    other = TemporalTokenizer(wanted)
+    for block in other.decoder.modules():
+        if isinstance(block, ResidualBlock):
+            for parameter in block.conv2.parameters():
+                nn.init.zeros_(parameter)
+    extended = wanted.divisors[: len(own)] == own
     weights = tokenizer.state_dict().items()
-    kept = {name: value for name, value in weights if not name.startswith("quantizer.")}
-    single.load_state_dict({**single.state_dict(), **kept})
-    return single
+    kept = {n: value for n, value in weights if extended or not n.startswith("quantizer.")}
+    other.load_state_dict({**other.state_dict(), **kept})
+    if extended:
+        other.quantizer.keep_codes()
+    return other
 
 
 def train_tokenizer(
@@ -232,32 +267,32 @@ def train_tokenizer(
     config: TokenizerConfig | None = None,
     frames: int = 3072,
     *,
-    single_scale_of: Path | None = None,
+    initial: Path | None = None,
 ) -> dict[str, float]:
     """Train a tokenizer on the train split and the uncaptioned rest of a data folder.
 
     Args:
         data: CMU or HumanML3D folders.
         run: Settings of the run; its batch size is replaced by `frames`.
-        config: Sizes of the model.
+        config: Sizes of the model; see `grown` for `initial`.
         frames: Frames in a batch.
-        single_scale_of: Folder of a trained tokenizer to start a single-scale one from, in place
-            of `config`; see `single_scale_from`.
+        initial: Folder of a trained tokenizer to start from; see `grown`.
 
     Returns:
         Validation metrics of the last weights; the best are in `run.out/best`.
     """
     run = replace(run, batch_size=frames)
     with on_bad_data(run.on_bad_data):
-        samples = trial_samples(data, mirror=True) or captioned_samples(data, "train", mirror=True)
+        samples = trial_samples(data, mirror=True) + captioned_samples(data, "train", mirror=True)
         val = captioned_samples(data, "val")
     torch.manual_seed(run.seed)
     about = {"data": folder_names(data)}
-    if single_scale_of:
-        model = single_scale_from(load_part(TemporalTokenizer, single_scale_of))
-        about["from"] = single_scale_of.resolve().name
+    config = config or TokenizerConfig()
+    if initial:
+        model = grown(load_part(TemporalTokenizer, initial), config)
+        about["initial"] = initial.resolve().name
     else:
-        model = TemporalTokenizer(config or TokenizerConfig())
+        model = TemporalTokenizer(config)
         mean, std = feature_statistics(samples)
         model.feature_mean.copy_(torch.from_numpy(mean))
         model.feature_std.copy_(torch.from_numpy(std))

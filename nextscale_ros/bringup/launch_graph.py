@@ -9,8 +9,10 @@ from pathlib import Path
 
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.resources import resource
+from nextscale_core.robots import load_robot
 from nextscale_ros.options import DESCRIPTION, Options, robots_by_namespace
 from nextscale_ros.other_robots import Look, Present
+from nextscale_ros.simulated_robot.choice import Choice, choose
 
 Parameters = dict[str, str | bool | int | float]
 
@@ -70,13 +72,15 @@ def arrange(options: Options, installed: Callable[[str], bool], look: Look) -> L
         look: Returns the robots that are present; called unless `mock` is 'false'.
 
     Raises:
-        ConfigError: `mock` is 'true' and a robot already publishes its joint states.
+        ConfigError: `mock` is 'true' and a robot already publishes its joint states, or what the
+            simulated robot needs is not installed.
         NextscaleError: a robot for robot_state_publisher cannot be loaded.
     """
     robots = robots_by_namespace(options)
     missing: list[str] = []
     present = {} if options.mock == "false" else look(tuple(robots))
     mocked = _mocked(options, robots, present, missing)
+    choice = _simulated(options, missing) if options.sim and mocked else None
     publisher = bool(mocked) and _state_publisher(options, installed, missing)
     rviz = options.rviz and _present("rviz2", "RViz is not started", installed, missing)
     viewer = options.viewer and _viser(missing)
@@ -87,12 +91,17 @@ def arrange(options: Options, installed: Callable[[str], bool], look: Look) -> L
         described = present.get(namespace, Present()).described
         if namespace in mocked:
             own: Parameters = {**common}
+            name = "mock_robot"
+            if choice is not None:
+                name = "simulated_robot"
+                own |= {"balancer": choice.balancer, "policy": str(choice.policy or "")}
+                if own.pop("use_sim_time", False):
+                    own["publish_clock"] = True
             if publisher or described:
                 own["publish_description"] = False
             may_end = options.mock == "auto"
             if may_end:
                 own["give_way"] = True
-            name = "mock_robot"
             processes.append(
                 Process(PACKAGE, name, name, namespace, own, remappings, may_end=may_end)
             )
@@ -110,8 +119,11 @@ def arrange(options: Options, installed: Callable[[str], bool], look: Look) -> L
     # Default values are left out, so that the parameter file can set them.
     if not options.autostart:
         model["autostart"] = False
-    if options.output != Options.output:
-        model["output"] = options.output
+    output = options.output
+    if choice is not None and output == Options.output:
+        output = choice.output
+    if output != Options.output:
+        model["output"] = output
     name = "generate_node"
     if options.fleet:
         # The node itself puts each robot into its namespace.
@@ -156,7 +168,7 @@ def _mocked(
     present: Mapping[str, Present],
     notes: list[str],
 ) -> set[str]:
-    """Namespaces in which a mock robot is started.
+    """Namespaces in which a mock or simulated robot is started.
 
     Raises:
         ConfigError: `mock` is 'true' and a robot already publishes its joint states.
@@ -169,8 +181,21 @@ def _mocked(
             f"mock is true, but {', '.join(there.values())}: a mock robot would be a second "
             "source; omit mock to use the present robot, or stop that node"
         )
-    notes += [f"{who}: the mock robot is not started" for who in there.values()]
+    stand_in = "simulated" if options.sim else "mock"
+    notes += [f"{who}: the {stand_in} robot is not started" for who in there.values()]
     return set(robots) - set(there)
+
+
+def _simulated(options: Options, notes: list[str]) -> Choice:
+    """The balancing controller of the simulated robot.
+
+    Raises:
+        NextscaleError: the robot cannot be loaded, or what it needs is not installed.
+    """
+    robot = load_robot(options.robot, Path(options.profile) if options.profile else None)
+    choice = choose(robot, options.balancer, options.policy)
+    notes.append(choice.note or f"{robot.name} is simulated, on its feet by {choice.words}")
+    return choice
 
 
 def _state_publisher(
@@ -207,7 +232,6 @@ def _viser(missing: list[str]) -> bool:
 
 
 def _description(robot: str, profile: str) -> str:
-    from nextscale_core.robots import load_robot
     from nextscale_ros.robot_description import description_text
 
     return description_text(load_robot(robot, Path(profile) if profile else None))

@@ -48,6 +48,9 @@ def bring_up(
     model: Annotated[str, typer.Option(help=_help("model"))] = Options.model,
     device: Annotated[str, typer.Option(help=_help("device"))] = Options.device,
     mock: Annotated[str, typer.Option(help=_help("mock"))] = Options.mock,
+    sim: Annotated[bool, typer.Option(help=_help("sim"))] = Options.sim,
+    balancer: Annotated[str, typer.Option(help=_help("balancer"))] = Options.balancer,
+    policy: Annotated[str, typer.Option(help=_help("policy"))] = Options.policy,
     rviz: Annotated[bool, typer.Option(help=_help("rviz"))] = Options.rviz,
     viewer: Annotated[bool, typer.Option(help=_help("viewer"))] = Options.viewer,
     state_publisher: Annotated[

@@ -1,1 +1,1 @@
-"""`make run`: sentences to a mock robot, and a picture of what it did."""
+"""`make run`: sentences to a mock or simulated robot, and a picture of what it did."""

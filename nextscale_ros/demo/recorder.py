@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from nav_msgs.msg import Odometry
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, String
@@ -35,6 +36,7 @@ class Recorder(Node):
 
     Args:
         context: ROS context of the node; None for the default context.
+        sim_time: Whether its clock is /clock.
 
     Attributes:
         ready: Whether the generate node has reported that it is ready.
@@ -45,8 +47,9 @@ class Recorder(Node):
         odometry: Received base poses.
     """
 
-    def __init__(self, context: Context | None = None) -> None:
-        super().__init__("nextscale_recorder", context=context)
+    def __init__(self, context: Context | None = None, *, sim_time: bool = False) -> None:
+        clock = Parameter("use_sim_time", value=sim_time)
+        super().__init__("nextscale_recorder", context=context, parameter_overrides=[clock])
         self.ready = False
         self.commands: list[tuple[float, JointTrajectory]] = []
         self.bases: list[MultiDOFJointTrajectory] = []
@@ -80,11 +83,14 @@ class Recorder(Node):
 
     def connected(self, mock: bool = True) -> bool:
         """Whether the generate node is ready and connected, and joint states arrive."""
+        return self.is_served(self._answers) and (not mock or bool(self.states))
+
+    def is_served(self, answers: Sequence[Subscription]) -> bool:
+        """Whether the generate node is ready, takes sentences and publishes some topics."""
         return (
             self.ready
             and self._text.get_subscription_count() > 0
-            and all(_is_matched(subscription) for subscription in self._answers)
-            and (not mock or bool(self.states))
+            and all(_is_matched(subscription) for subscription in answers)
         )
 
     def wait(

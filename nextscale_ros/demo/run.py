@@ -1,8 +1,8 @@
 """`nextscale-demo`: sentences through the whole system, on a private ROS graph.
 
-Starts the generate node and the mock robot as separate processes, sends each sentence over DDS
-while the previous motion is still executed, receives the trajectories, and draws the motion of the
-mock robot. The exit status is 0 only if every step succeeded.
+Starts the generate node and the mock robot, with `--sim` a simulated robot, as separate processes,
+sends each sentence over DDS while the previous motion is still executed, and draws the motion of
+the robot. The exit status is 0 only if every step succeeded.
 """
 
 from __future__ import annotations
@@ -29,13 +29,19 @@ from nextscale_core.viz import draw_robot
 from nextscale_ros.bringup.processes import Child, end_on_signals, private_graph
 from nextscale_ros.demo.recorder import DemoTimeoutError, Recorder
 from nextscale_ros.demo.session import Answer, DemoError, Seam, Session, seams
+from nextscale_ros.demo.simulation import SimulatedSession, SimulationRecorder, reference_seams
 from nextscale_ros.messages.validate_trajectory import NANOSECONDS, nanoseconds
+from nextscale_ros.options import DESCRIPTIONS, Options
+from nextscale_ros.simulated_robot.choice import Choice, choose
 
 DEFAULT_TEXTS = (
     "a person walks forward",
     "a person waves with the right hand",
     "a person turns around",
 )
+
+ANIMATION_RATE = 12.5
+"""Pictures per second of the animation [Hz]."""
 
 STILL = 0.7
 """Duration of the drawn motion before the first takeover [s]."""
@@ -48,9 +54,9 @@ class Result:
     Attributes:
         answers: Results of the sentences.
         seams: Difference between each trajectory's first point and the robot's motion.
-        executed: Motion of the mock robot.
+        executed: Motion of the robot.
         final_error: Final distance to the last commanded point [rad].
-        picture: Picture of the executed motion.
+        picture: Picture of the executed motion; beside a simulated robot's there is a GIF.
     """
 
     answers: tuple[Answer, ...]
@@ -82,16 +88,24 @@ def demo(
             "that the next motion takes over about 1 s before the end.",
         ),
     ] = None,
+    sim: Annotated[
+        bool,
+        typer.Option("--sim", help="A simulated robot in physics instead of the mock robot."),
+    ] = False,
+    balancer: Annotated[str, typer.Option(help=DESCRIPTIONS["balancer"] + ".")] = Options.balancer,
+    policy: Annotated[str, typer.Option(help=DESCRIPTIONS["policy"] + ".")] = Options.policy,
     out: Annotated[Path, typer.Option(help="Folder for the picture and the logs.")] = Path("out"),
     timeout: Annotated[float, typer.Option(help="Maximum time for loading the model [s].")] = 300.0,
 ) -> None:
-    """Send sentences, let the mock robot execute them as one motion, and draw it."""
+    """Send sentences, let the robot execute them as one motion, and draw it."""
     end_on_signals()
     console = Console(highlight=False, soft_wrap=True)
     options = {"model": model, "device": device, "seconds": float(seconds), "seed": int(seed)}
     said = tuple(texts or DEFAULT_TEXTS)
     try:
-        result = run_demo(said, robot, options, out, timeout, console, interrupt)
+        given = Options(robot=robot, sim=sim, balancer=balancer, policy=policy)
+        choice = choose(load_robot(robot), given.balancer, given.policy) if sim else None
+        result = run_demo(said, robot, options, out, timeout, console, interrupt, choice=choice)
     except NextscaleError as error:
         console.print(f"[bold red]failed:[/] {_plain(str(error))}")
         raise typer.Exit(1) from None
@@ -110,6 +124,7 @@ def run_demo(
     console: Console,
     interrupt: float | None = None,
     node_module: str = "generate_node",
+    choice: Choice | None = None,
 ) -> Result:
     """Run the demo.
 
@@ -122,6 +137,7 @@ def run_demo(
         console: Console for the progress.
         interrupt: Time of the next sentence; see `Session.until_it_is_time`.
         node_module: Module of the generate node.
+        choice: Balancing controller of a simulated robot; None for the mock robot.
 
     Raises:
         NextscaleError: a step failed; the message states which and why.
@@ -131,15 +147,22 @@ def run_demo(
     with ExitStack() as stack:
         env = stack.enter_context(private_graph(logs))
         os.environ.update(env)
+        kind = "mock robot" if choice is None else "simulated robot"
         console.print(
-            f"[1/5] starting the generate node and the mock robot "
+            f"[1/5] starting the generate node and the {kind} "
             f"(ROS domain {env['ROS_DOMAIN_ID']}, localhost; logs in {logs}/)"
         )
-        node_log, mock_log = logs / "generate_node.log", logs / "mock_robot.log"
+        own: dict[str, object] = {"robot": robot_name}
+        if choice is not None:
+            console.print(f"      {_plain(choice.note or choice.words)}")
+            own |= {"balancer": choice.balancer, "policy": choice.policy or "''"}
+            own["publish_clock"] = True
+            options = {**options, "output": choice.output, "use_sim_time": True}
+        node_log, robot_log = logs / "generate_node.log", logs / f"{kind.replace(' ', '_')}.log"
         children = [
             stack.enter_context(Child(module, parameters=parameters, env=env, log=log))
             for module, parameters, log in (
-                ("mock_robot", {"robot": robot_name}, mock_log),
+                (kind.replace(" ", "_"), own, robot_log),
                 (node_module, {"robot": robot_name, **options}, node_log),
             )
         ]
@@ -147,7 +170,8 @@ def run_demo(
         # Own signal handlers stay, so that Ctrl-C and SIGTERM unwind the children's `with` blocks.
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         stack.callback(rclpy.try_shutdown)
-        recorder = Recorder()
+        simulated = None if choice is None else SimulationRecorder()
+        recorder = simulated or Recorder()
         stack.callback(recorder.destroy_node)
 
         def alive() -> None:
@@ -158,25 +182,35 @@ def run_demo(
             recorder.wait(recorder.connected, timeout, "the nodes' start", alive)
         except DemoTimeoutError as error:
             raise DemoError(f"{error}\n{children[1].tail()}") from error
-        console.print("      ready: model loaded and warm, mock robot standing")
+        console.print(f"      ready: model loaded and warm, {kind} standing")
         session = Session(recorder, alive)
+        if simulated is not None:
+            session = SimulatedSession(simulated, alive)
         for number, text in enumerate(texts):
             _say(session, recorder, text, number, len(texts), interrupt, console)
-        with console.status(f"[4/5] the mock robot executes it, {_left(session):.1f} s"):
+        with console.status(f"[4/5] the {kind} executes it, {_left(session):.1f} s"):
             final_error = session.until_it_rests()
         executed = recorder.executed(robot, "; ".join(texts))
         begin = nanoseconds(recorder.states[0].header.stamp) / NANOSECONDS
     # The children have ended; drawing does not need them.
     moved = np.ptp(executed.positions, axis=0).max()
     console.print(
-        f"[4/5] the mock robot has executed it: {len(executed)} joint states recorded, "
+        f"[4/5] the {kind} has executed it: {len(executed)} joint states recorded, "
         f"largest joint movement {np.degrees(moved):.0f} degrees"
     )
     answers = tuple(session.answers)
-    fits = seams(answers, executed, begin)
+    if simulated is None:
+        fits = seams(answers, executed, begin)
+    else:
+        fits = reference_seams(answers, simulated.references)
     picture = out / f"{_file_name('_then_'.join(texts))}.png"
     console.print(f"[5/5] drawing the executed motion: {picture}")
     _draw(robot, executed, answers, fits, begin, picture)
+    if choice is not None:
+        animation = picture.with_suffix(".gif")
+        console.print(f"      and as an animation: {animation}")
+        shown = _without_idle(executed, answers[0].received - begin, ANIMATION_RATE)
+        draw_robot(robot, shown, animation)
     if not picture.is_file():
         raise DemoError(f"no picture was written to {picture}")
     return Result(answers, fits, executed, final_error, picture)
@@ -201,10 +235,11 @@ def _say(
         # The recording begins with the motion.
         recorder.states.clear()
         recorder.odometry.clear()
-    command = answer.command
+    report = answer.report
+    where = "/motion_command" if answer.command is not None else "/motion_report"
     console.print(
-        f"[3/5] received on /motion_command: {len(command.points)} points, "
-        f"{len(command.joint_names)} joints, {answer.end - answer.begin:.2f} s "
+        f"[3/5] received on {where}: {report.points} points, "
+        f"{len(report.joint_names)} joints, {answer.end - answer.begin:.2f} s "
         f"({answer.latency:.2f} s after sending)"
     )
 
@@ -238,17 +273,26 @@ def _draw(
         )
         for answer, fit in zip(answers, fits, strict=True)
     ]
-    # Most of the standing before the first motion is cut.
-    idle = int(np.searchsorted(executed.time_from_start, spoken[0].begin - STILL))
-    shown = replace(
+    words = {} if answers[0].command else {"jumps": "the largest jump of the reference"}
+    draw_session(robot, _without_idle(executed, spoken[0].begin), spoken, picture, **words)
+
+
+def _without_idle(
+    executed: RobotTrajectory, begin: float, rate: float | None = None
+) -> RobotTrajectory:
+    """A motion without most of the standing before a time [s], at its own or another rate [Hz]."""
+    idle = int(np.searchsorted(executed.time_from_start, begin - STILL))
+    every = 1 if rate is None else max(round(executed.fps / rate), 1)
+    shown = slice(idle, None, every)
+    return replace(
         executed,
-        positions=executed.positions[idle:],
-        velocities=executed.velocities[idle:],
-        time_from_start=executed.time_from_start[idle:],
-        base_position=executed.base_position[idle:],
-        base_quaternion=executed.base_quaternion[idle:],
+        positions=executed.positions[shown],
+        velocities=executed.velocities[shown],
+        time_from_start=executed.time_from_start[shown],
+        base_position=executed.base_position[shown],
+        base_quaternion=executed.base_quaternion[shown],
+        fps=executed.fps / every,
     )
-    draw_session(robot, shown, spoken, picture)
 
 
 def _summarise(result: Result, console: Console) -> None:
@@ -267,11 +311,13 @@ def _summarise(result: Result, console: Console) -> None:
             table.add_row("", f"{name} {seconds:.3f} s")
         table.add_row("safety", _plain(report.message))
         if len(result.answers) > 1:
-            table.add_row(
-                "seam",
+            words = (
                 f"first point {seam.position_jump:.5f} rad and {seam.velocity_jump:.4f} rad/s "
-                "from the measured state",
+                "from the measured state"
             )
+            if answer.command is None:
+                words = f"the reference jumps by {seam.position_jump:.5f} rad at most"
+            table.add_row("seam", words)
     executed = result.executed
     table.add_row(
         "executed",

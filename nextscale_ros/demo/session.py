@@ -43,14 +43,14 @@ class Answer:
     Attributes:
         text: The sentence.
         report: Report of the node.
-        command: The trajectory.
+        command: The trajectory; None where the node publishes references instead.
         sent: Time of sending the sentence.
         received: Time of receiving the trajectory.
     """
 
     text: str
     report: MotionReport
-    command: JointTrajectory
+    command: JointTrajectory | None
     sent: float
     received: float
 
@@ -62,11 +62,14 @@ class Answer:
     @property
     def begin(self) -> float:
         """Start time of the trajectory."""
-        return nanoseconds(self.command.header.stamp) / NANOSECONDS or self.received
+        stamp = 0 if self.command is None else nanoseconds(self.command.header.stamp)
+        return stamp / NANOSECONDS or self.received
 
     @property
     def end(self) -> float:
         """Time of the trajectory's last point."""
+        if self.command is None:
+            return self.begin + float(self.report.duration)
         return self.begin + nanoseconds(self.command.points[-1].time_from_start) / NANOSECONDS
 
 
@@ -89,11 +92,16 @@ class Session:
     Args:
         recorder: Records all topics.
         alive: Raises if a process has ended.
+
+    Attributes:
+        answers: Results of the sentences.
+        patience: Maximum delay of an expected moment [s].
     """
 
     def __init__(self, recorder: Recorder, alive: Callable[[], None]) -> None:
         self._recorder, self._alive = recorder, alive
         self.answers: list[Answer] = []
+        self.patience = 10.0
 
     def now(self) -> float:
         """Time of the ROS clock [s]."""
@@ -126,15 +134,8 @@ class Session:
             DemoError: the node rejected the sentence.
         """
         recorder, sent = self._recorder, self.now()
-        reports, commands = len(recorder.reports), len(recorder.commands)
-        recorder.say(text)
-        recorder.wait(
-            lambda: len(recorder.reports) > reports, 120.0, "a report on the sentence", self._alive
-        )
-        report = recorder.reports[-1]
-        if report.outcome not in (MotionReport.PASS, MotionReport.REPAIRED):
-            known = report.message.startswith(report.outcome)
-            raise DemoError(report.message if known else f"{report.outcome}: {report.message}")
+        commands = len(recorder.commands)
+        report = self._reported(text)
         recorder.wait(
             lambda: len(recorder.commands) > commands and bool(recorder.bases),
             10.0,
@@ -145,6 +146,24 @@ class Session:
         answer = Answer(text, report, command, sent, self.now() - (time.monotonic() - arrival))
         self.answers.append(answer)
         return answer
+
+    def _reported(self, text: str) -> MotionReport:
+        """Send a sentence and wait for its report.
+
+        Raises:
+            DemoError: the node rejected the sentence.
+        """
+        recorder = self._recorder
+        reports = len(recorder.reports)
+        recorder.say(text)
+        recorder.wait(
+            lambda: len(recorder.reports) > reports, 120.0, "a report on the sentence", self._alive
+        )
+        report = recorder.reports[-1]
+        if report.outcome not in (MotionReport.PASS, MotionReport.REPAIRED):
+            known = report.message.startswith(report.outcome)
+            raise DemoError(report.message if known else f"{report.outcome}: {report.message}")
+        return report
 
     def until_it_is_time(self, interrupt: float | None) -> None:
         """Wait until the next sentence is due.
@@ -160,7 +179,7 @@ class Session:
             moment = last.begin + interrupt
         self._recorder.wait(
             lambda: self.now() >= moment,
-            max(moment - self.now(), 0.0) + 10.0,
+            max(moment - self.now(), 0.0) + self.patience,
             "the moment to interrupt",
             self._alive,
         )
@@ -173,6 +192,7 @@ class Session:
         """
         recorder, answer = self._recorder, self.answers[-1]
         command = answer.command
+        assert command is not None
         last = dict(zip(command.joint_names, command.points[-1].positions, strict=True))
 
         def error() -> float:
@@ -206,6 +226,7 @@ def seams(answers: Sequence[Answer], executed: RobotTrajectory, begin: float) ->
     motion = CubicHermiteSpline(times, executed.positions, executed.velocities)
     found = []
     for answer in answers:
+        assert answer.command is not None
         columns = [executed.joint_names.index(name) for name in answer.command.joint_names]
         first = answer.command.points[0]
         offset = nanoseconds(first.time_from_start) / NANOSECONDS

@@ -12,6 +12,7 @@ from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
 from nextscale_core.exceptions import InvalidTextError, NextscaleError
+from nextscale_core.model.options import MAX_GUIDANCE, MAX_STEPS
 from nextscale_core.motion.skeleton import MAX_SECONDS, MIN_SECONDS
 from nextscale_core.text import validate_sentence
 from nextscale_ros.action import GenerateMotion
@@ -21,12 +22,6 @@ from nextscale_ros.srv import EditPlan
 
 MAX_TEXTS = 50
 """Maximum number of sentences of one request."""
-
-MAX_STEPS = 50
-"""Maximum number of passes for one scale, as of the parameter `steps`."""
-
-MAX_GUIDANCE = 20.0
-"""Maximum guidance, as of the parameter `guidance`."""
 
 
 class RequestError(NextscaleError, ValueError):

@@ -28,7 +28,7 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 from nextscale_core.exceptions import ConfigError
 from nextscale_ros.messages.execution import follow_joint_trajectory
 from nextscale_ros.messages.validate_trajectory import NANOSECONDS, nanoseconds
-from nextscale_ros.mock.spline_interpolation import JointPlan
+from nextscale_ros.robot_state.spline_interpolation import JointPlan
 
 FEEDBACK_EVERY = 0.05
 """Period of feedback messages, as in joint_trajectory_controller [s]."""

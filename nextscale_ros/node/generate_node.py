@@ -53,6 +53,7 @@ from nextscale_ros.node.reference_output import ReferenceOutput
 from nextscale_ros.node.services import Services
 from nextscale_ros.node.stream_output import StreamOutput
 from nextscale_ros.node.walking_output import WalkingOutput, walking_joints
+from nextscale_ros.options import BALANCING
 from nextscale_ros.parameters.values import declare_parameters, read_settings
 from nextscale_ros.qos import EVENTS, LATCHED, subscription_events
 from nextscale_ros.robot_description import described_robot
@@ -64,9 +65,6 @@ from nextscale_ros.viewer.plan_markers import MarkerShow
 THREADS = 8
 """Number of executor threads: goals, an edit and sentences may wait at the same time while
 parameters, lifecycle and diagnostics are served."""
-
-BALANCING = ("reference", "walking")
-"""Values of the parameter `output` for robots whose own controller balances."""
 
 
 @dataclass
@@ -166,8 +164,9 @@ class GenerateNode(GuardedLifecycleNode):
                 threads = int(self.get_parameter("torch_threads").value)
                 pipeline = self._models.get(model, device, threads)
         rate = float(self.get_parameter("rate").value)
+        balance = bool(self.get_parameter("balance").value)
         with self._loads(f"{robot.name}'s {len(robot.joint_names)} joints and collision model"):
-            planner = LivePlanner(pipeline, robot, rate, self._robot_time)
+            planner = LivePlanner(pipeline, robot, rate, self._robot_time, balance)
         self.get_logger().info("warming up with one motion ...")
         try:
             warm = planner.warm_up().line()

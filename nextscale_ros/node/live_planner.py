@@ -118,6 +118,7 @@ class LivePlanner:
         robot: The robot.
         rate: Trajectory points per second [Hz].
         clock: Clock of the robot's states; never steps back [s].
+        balance: Whether the centre of mass of slow motions is brought over the feet.
 
     Attributes:
         pipeline: The motion model.
@@ -130,11 +131,12 @@ class LivePlanner:
         robot: Robot,
         rate: float,
         clock: Callable[[], float] = time.monotonic,
+        balance: bool = False,
     ) -> None:
         self.pipeline = pipeline
         self.adapt: Adapt = lambda robot, trajectory, remarks: trajectory
-        self._rate, self._clock = rate, clock
-        self._planner = MotionPlanner(robot, rate)
+        self._rate, self._clock, self._balance = rate, clock, balance
+        self._planner = MotionPlanner(robot, rate, balance)
         self._seconds = 1.0
         """Running mean of the time for one sentence [s]."""
         self._finishing = 0.5
@@ -382,7 +384,7 @@ class LivePlanner:
         if max(abs(measured[name] - at) for name, at in held.items()) < _MOVED:
             return
         with tracker.stopwatch.stage("held joints"):
-            self._planner = MotionPlanner(hold_at(self.robot, measured), self._rate)
+            self._planner = MotionPlanner(hold_at(self.robot, measured), self._rate, self._balance)
 
 
 def _generation(settings: Settings, tracker: ProgressTracker) -> dict[str, Any]:
@@ -391,6 +393,7 @@ def _generation(settings: Settings, tracker: ProgressTracker) -> dict[str, Any]:
         "seed": tracker.seed,
         "guidance": settings.guidance,
         "steps": settings.steps,
+        "candidates": settings.candidates,
         "run": Run(tracker.stopwatch, tracker.passed),
     }
 

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from nextscale_core.exceptions import ConfigError
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.resources import resource
 from nextscale_core.stopwatch import Run
@@ -125,29 +124,10 @@ class ModelStore:
         with self._lock:
             found = self._models.get((model, device))
             if found is None:
-                check_device(device)
                 torch.set_num_threads(torch_threads or max((os.cpu_count() or 2) - 1, 1))
                 pipeline = MotionPipeline.from_pretrained(model, device=device)
                 found = self._models[model, device] = SharedModel(pipeline)
             return found
-
-
-def check_device(device: str) -> None:
-    """Check that a torch device exists.
-
-    Raises:
-        ConfigError: it does not; the message lists those that do.
-    """
-    import torch
-
-    there = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
-    try:
-        wanted = torch.device(device)
-    except RuntimeError as error:
-        raise ConfigError(f"unknown device {device!r}; there is {', '.join(there)}") from error
-    name = str(wanted) if wanted.type != "cuda" or wanted.index is not None else "cuda:0"
-    if name not in there:
-        raise ConfigError(f"device {device!r} is not there; there is {', '.join(there)}")
 
 
 def list_models() -> list[tuple[str, str]]:

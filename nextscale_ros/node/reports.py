@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import asdict
+
 from trajectory_msgs.msg import JointTrajectory
 
+from nextscale_core.safety.feasibility import Feasibility
 from nextscale_core.safety.report import SafetyReport
 from nextscale_core.text.language import language_remark
 from nextscale_ros.messages.requests import Request
 from nextscale_ros.messages.validate_trajectory import NANOSECONDS, nanoseconds
 from nextscale_ros.msg import ErrorCode, MotionReport
+from nextscale_ros.msg import Feasibility as FeasibilityMessage
 from nextscale_ros.node.error_codes import Failure
 from nextscale_ros.node.progress import ProgressTracker
 
@@ -58,6 +63,8 @@ def _report(
     report.header.stamp = request.stamp
     if safety is not None:
         report.findings = [f"{finding.check}: {finding.message}" for finding in safety.findings]
+        if safety.feasibility is not None:
+            report.feasibility = _feasibility(safety.feasibility)
     if tracker is not None:
         report.seed = int(tracker.seed)
         report.stage_names = list(tracker.stopwatch.seconds)
@@ -66,6 +73,13 @@ def _report(
         report.findings += [f"output: {remark}" for remark in dict.fromkeys(tracker.adaptations)]
     report.findings += [f"text: {remark}" for remark in _remarks(request)]
     return report
+
+
+def _feasibility(found: Feasibility) -> FeasibilityMessage:
+    values = asdict(found)
+    if found.centre_depth is None:
+        values["centre_depth"] = math.nan
+    return FeasibilityMessage(**values)
 
 
 def _remarks(request: Request) -> list[str]:

@@ -84,7 +84,7 @@ def declarations(section: str) -> Mapping[str, Declaration]:
     """The declarations of one node, in the order of the file.
 
     Args:
-        section: Name of the node: 'generate_node', 'mock_robot' or 'viewer_node'.
+        section: Name of the node, such as 'generate_node'.
 
     Raises:
         ConfigError: the file or the section is missing or malformed.

@@ -35,6 +35,7 @@ class Settings:
         seed: Seed; None for a new one each time.
         guidance: Strength of the guidance; None for the model's own.
         steps: Passes per scale, coarse to fine; None for the model's own.
+        candidates: Motions made at once for a sentence, of which the best is taken.
         preemption: Effect of a request on the one being served: 'newest_wins' or 'refuse'.
         start_from_state: Whether to begin in the measured state where it is known.
         state_policy: Reaction to absent or stale joint states.
@@ -51,6 +52,7 @@ class Settings:
     seed: int | None = None
     guidance: float | None = None
     steps: tuple[int, ...] | None = None
+    candidates: int = 1
     preemption: str = "newest_wins"
     start_from_state: bool = True
     state_policy: str = "reject"

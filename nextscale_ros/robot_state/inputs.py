@@ -23,9 +23,11 @@ from nextscale_core.estimation.base_pose import (
     root_link,
 )
 from nextscale_core.estimation.joint_states import MAX_WARNINGS, JointStateBuffer
+from nextscale_core.estimation.sender_conflicts import CONTACT_ACCELERATION, MAX_ACCELERATION
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.robots import Robot
 from nextscale_ros.messages.validate_trajectory import NANOSECONDS, nanoseconds
+from nextscale_ros.options import BALANCING
 from nextscale_ros.qos import SENSORS, subscription_events
 from nextscale_ros.robot_state.listener import Listener
 
@@ -81,7 +83,9 @@ class RobotInputs:
     def forget(self) -> None:
         """Empty all buffers."""
         self.delays: deque[float] = deque(maxlen=DELAYS)
-        self.joints = JointStateBuffer.of_robot(self._robot, self._publishers)
+        balances = self._text("output") in BALANCING
+        limit = CONTACT_ACCELERATION if balances else MAX_ACCELERATION
+        self.joints = JointStateBuffer.of_robot(self._robot, self._publishers, limit)
         self.base = BasePoseBuffer(self._robot)
         self.imu = ImuBuffer()
 

@@ -31,12 +31,12 @@ from visualization_msgs.msg import Marker, MarkerArray
 from nextscale_core.exceptions import RetargetError
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.features import heading_yaw
+from nextscale_core.motion.mannequin import BODY, LEFT, RIGHT
 from nextscale_core.motion.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS
 from nextscale_core.robots import Robot, RobotTrajectory
 from nextscale_core.robots.profile import SIDES
 from nextscale_core.rotations import about_z, yaw
 from nextscale_core.viz.links import require_joints
-from nextscale_core.viz.mannequin import BODY, LEFT, RIGHT
 from nextscale_core.viz.scene import ASIDE, source_times
 from nextscale_ros.viewer.footsteps import floor_of, planned_footsteps
 

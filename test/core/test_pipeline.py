@@ -12,8 +12,9 @@ from nextscale_core.exceptions import (
     InvalidTextError,
     ModelLoadError,
 )
+from nextscale_core.model.judge import best_of
 from nextscale_core.model.moscale import MoScale, MoScaleConfig
-from nextscale_core.model.options import GenerationOptions
+from nextscale_core.model.options import GenerationOptions, candidate_seeds
 from nextscale_core.model.sampling import SamplingConfig
 from nextscale_core.model.temporal_tokenizer import TemporalTokenizer, TokenizerConfig
 from nextscale_core.motion.features import heading_yaw
@@ -77,6 +78,24 @@ def test_without_a_length_the_model_chooses_one(pipeline):
     assert abs(clip.seconds - pipeline.choose_seconds(TEXT)) <= 0.2
 
 
+def test_of_several_candidates_the_one_that_agrees_best_is_returned(pipeline):
+    options = GenerationOptions(seed=3, seconds=2.0, candidates=6)
+    (chosen,) = pipeline.generate_batch([TEXT], options)
+    assert chosen.seed == 3 and chosen.text == TEXT
+    each = [pipeline.generate(TEXT, seed=s, seconds=2.0) for s in candidate_seeds(3, 6)]
+    assert len({clip.joints.tobytes() for clip in each}) == 6
+    best = each[best_of(TEXT, each)]
+    assert np.allclose(chosen.joints, best.joints, atol=1e-3)
+    # In a batch each sentence is ranked among its own candidates.
+    other, again = pipeline.generate_batch(["a person squats", TEXT], options, seeds=[8, 3])
+    assert other.text == "a person squats"
+    assert np.allclose(again.joints, chosen.joints, atol=1e-3)
+    # Where nothing can be said, the motion is that of the seed alone.
+    words = "a person juggles"
+    alone, many = (pipeline.generate(words, seed=1, seconds=2.0, candidates=n) for n in (1, 3))
+    assert np.allclose(alone.joints, many.joints, atol=1e-3)
+
+
 def test_the_stages_are_timed_and_the_passes_counted(pipeline):
     watch, seen = Stopwatch(), []
     pipeline.generate(
@@ -114,6 +133,9 @@ def test_bad_text_is_refused(pipeline, text):
         {"seed": 1.5},
         {"seconds": "3"},
         {"steps": 4},
+        {"candidates": 0},
+        {"candidates": 65},
+        {"candidates": 2.0},
     ],
 )
 def test_options_out_of_range_are_refused(pipeline, options):
@@ -170,6 +192,12 @@ def test_an_unknown_model_is_named(tmp_path):
         MotionPipeline.from_pretrained("no-such-model")
     with pytest.raises(ModelLoadError):
         MotionPipeline.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "tpu", "cpu:x", ""])
+def test_a_device_that_is_not_there_is_refused_with_those_that_are(device):
+    with pytest.raises(ConfigError, match="there is cpu"):
+        MotionPipeline.from_pretrained(device=device)
 
 
 @pytest.mark.parametrize("part", ["tokenizer", "generator"])

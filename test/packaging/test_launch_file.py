@@ -229,6 +229,18 @@ def test_only_a_mock_robot_that_is_asked_for_ends_everything_with_it(
         assert ends == {"mock_robot": needed, "generate_node": False}
 
 
+def test_a_simulated_robot_takes_the_place_of_the_mock_robot(
+    launched: Callable[..., Started],
+) -> None:
+    for mock, needed in (("auto", False), ("true", True)):
+        started = launched(sim="true", balancer="fixed", mock=mock, state_publisher="false")
+        ends = {node["executable"]: node["ends"] for node in started.nodes}
+        assert ends == {"simulated_robot": needed, "generate_node": False}
+        (robot,) = started.named("simulated_robot")
+        assert robot["parameters"]["balancer"] == "fixed"
+        assert any("its base is fixed" in line for line in started.said)
+
+
 def test_arguments_reach_the_nodes_as_what_they_are(launched: Callable[..., Started]) -> None:
     """A model called 1 stays text, and a flag is no text."""
     (node,) = launched(

@@ -20,7 +20,7 @@ from nextscale_ros.parameters.values import declare_parameters
 from ros.graph import Graph
 
 ROOT = Path(__file__).resolve().parents[2]
-SECTIONS = ("generate_node", "mock_robot", "viewer_node")
+SECTIONS = ("generate_node", "mock_robot", "simulated_robot", "viewer_node")
 
 RAW = yaml.safe_load((ROOT / "config" / "parameters.yaml").read_text(encoding="utf-8"))
 EVERY = [(section, name) for section in RAW for name in RAW[section]]

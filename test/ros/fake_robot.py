@@ -18,7 +18,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from nextscale_core.robots import Robot
 from nextscale_ros.messages.validate_trajectory import NANOSECONDS, nanoseconds
-from nextscale_ros.mock.spline_interpolation import JointFollower, JointPlan
+from nextscale_ros.robot_state.spline_interpolation import JointFollower, JointPlan
 
 
 class FakeRobot:

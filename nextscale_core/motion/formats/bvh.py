@@ -21,12 +21,11 @@ from nextscale_core.motion.bone_rotations import fit_bone_rotations
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.features import to_y_up
 from nextscale_core.motion.formats.bvh_syntax import Bvh, BvhJoint, read_bvh_text, write_bvh_text
-from nextscale_core.motion.formats.rig_tree import RigTree
-from nextscale_core.motion.formats.rigs import RigMatch, match_rig
-from nextscale_core.motion.formats.world_frame import FileFrame, to_world
+from nextscale_core.motion.formats.rig_clip import RigFile, RigJoints, rig_clip
+from nextscale_core.motion.formats.rigs import RigMatch
+from nextscale_core.motion.formats.world_frame import FileFrame
 from nextscale_core.motion.reading import DEFAULT_OPTIONS, ReadNote, ReadOptions
-from nextscale_core.motion.resample import resample
-from nextscale_core.motion.skeleton import FPS, JOINT_INDEX, JOINT_NAMES, NUM_JOINTS, PARENTS
+from nextscale_core.motion.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS
 
 _CENTIMETRES = 100.0
 _CHANNELS = ("Xposition", "Yposition", "Zposition", "Zrotation", "Yrotation", "Xrotation")
@@ -41,12 +40,6 @@ _ENDS = {
 
 # Most files have y up; unit, facing and floor differ.
 _FRAME = FileFrame("y", certain=False, unit=None, floor_at_zero=False, has_forward=False)
-_RIG_FRAMES = 24  # frames in which a rig's bones are measured
-# Positions of SMPL's spine joints between pelvis and neck, and of its pelvis between hips and neck,
-# as shares of the distance.
-_SPINE_SHARES = (0.23, 0.49, 0.60)
-_PELVIS_SHARE = 0.14
-_TOE_LENGTH, _TOE_DROP = 0.13, 0.05  # [m]
 _STEADY = 0.5  # a rotation above the pelvis that changes less belongs to the file's axes [deg]
 
 
@@ -102,30 +95,19 @@ def read_bvh(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> MotionClip:
     try:
         with np.errstate(over="ignore", invalid="ignore"):
             positions = _posed(bvh, bvh.values)
-        if not np.isfinite(positions).all():
-            raise MotionFileError("positions overflow: the file's numbers are too large")
-        tree = RigTree(
+        joints = RigJoints(
             [joint.name for joint in bvh.joints],
             [joint.parent for joint in bvh.joints],
             [joint.is_end for joint in bvh.joints],
-            positions[:: -(-len(positions) // _RIG_FRAMES)],
         )
-        match = match_rig(tree, options.joint_map)
-        joints, world_notes = to_world(
-            _onto_22_joints(match, positions), _FRAME, options, _rest_pose(bvh, match)
+        notes = [ReadNote("frames", message) for message in bvh.notes]
+        return rig_clip(
+            joints,
+            positions,
+            lambda match: _rest_pose(bvh, match),
+            RigFile(_FRAME, 1.0 / bvh.frame_time, notes=tuple(notes)),
+            options,
         )
-        _fill_feet(joints, match)
-        if options.floor:
-            joints[..., 2] -= joints[..., 2].min()
-        fps = options.fps or 1.0 / bvh.frame_time
-        source = "as given" if options.fps else "as the file states"
-        change = "" if abs(fps - FPS) < 0.01 else f", resampled to {FPS:g}"
-        notes = [ReadNote("rate", f"{round(fps, 2):g} frames per second {source}{change}")]
-        notes += [ReadNote("frames", message) for message in bvh.notes] + world_notes
-        if match.guessed:
-            found = [f"{name} = {tree.names[match.joints[name]]!r}" for name in match.guessed]
-            notes.append(ReadNote("joints", f"found by the bones: {', '.join(found)}"))
-        return MotionClip(resample(joints, fps, FPS), FPS, notes=tuple(notes))
     except (MotionFileError, InvalidMotionError) as error:
         raise MotionFileError(f"{path}: {error}") from error
 
@@ -161,7 +143,7 @@ def _continuous_zyx(matrices: np.ndarray) -> np.ndarray:
 
 
 def _rest_pose(bvh: Bvh, match: RigMatch) -> np.ndarray:
-    """(22, 3) joints without rotations, in the file's unit and axes.
+    """(N, 3) joints without rotations, in the file's unit and axes.
 
     Joints above the pelvis that never turn keep their rotation, which only sets the file's axes.
     """
@@ -175,7 +157,7 @@ def _rest_pose(bvh: Bvh, match: RigMatch) -> np.ndarray:
         values = bvh.values[:, column]
         if channel.endswith("position") or (index in above and np.ptp(values) < _STEADY):
             row[column] = np.median(values)
-    return _onto_22_joints(match, _posed(bvh, row[None]))[0]
+    return _posed(bvh, row[None])[0]
 
 
 def _channels(bvh: Bvh) -> list[tuple[int, str]]:
@@ -222,61 +204,3 @@ def _posed(bvh: Bvh, values: np.ndarray) -> np.ndarray:
         start = positions[:, joint.parent] if joint.parent >= 0 else 0.0
         positions[:, index] = start + above.apply(offset)
     return positions
-
-
-def _onto_22_joints(match: RigMatch, positions: np.ndarray) -> np.ndarray:
-    """(T, 22, 3) joints from the (T, N, 3) joints of the file; missing ones are built.
-
-    The spine is laid along the file's own spine, collars between neck and shoulders; toes are left
-    at the ankles until the vertical is known (`_fill_feet`).
-    """
-    joints = np.empty((len(positions), NUM_JOINTS, 3))
-    for name, index in match.joints.items():
-        joints[:, JOINT_INDEX[name]] = positions[:, index]
-    shoulders = joints[:, [JOINT_INDEX["left_shoulder"], JOINT_INDEX["right_shoulder"]]]
-    if "neck" not in match.joints:
-        joints[:, JOINT_INDEX["neck"]] = shoulders.mean(axis=1)
-    neck = joints[:, JOINT_INDEX["neck"]]
-    if "pelvis" not in match.joints:
-        hips = joints[:, [JOINT_INDEX["left_hip"], JOINT_INDEX["right_hip"]]].mean(axis=1)
-        joints[:, 0] = hips + _PELVIS_SHARE * (neck - hips)
-    spine = positions[:, list(match.spine)]
-    if len(match.spine) != len(_SPINE_SHARES):
-        spine = _along_spine(joints[:, 0], spine, neck)
-    joints[:, [JOINT_INDEX[f"spine{number}"] for number in (1, 2, 3)]] = spine
-    spine3 = joints[:, JOINT_INDEX["spine3"]]
-    if "head" not in match.joints:
-        joints[:, JOINT_INDEX["head"]] = neck + 0.6 * (neck - spine3)
-    for number, side in enumerate(("left", "right")):
-        if f"{side}_collar" not in match.joints:
-            low_neck = neck + 0.3 * (spine3 - neck)
-            collar = low_neck + 0.4 * (shoulders[:, number] - low_neck)
-            joints[:, JOINT_INDEX[f"{side}_collar"]] = collar
-        if f"{side}_foot" not in match.joints:
-            joints[:, JOINT_INDEX[f"{side}_foot"]] = joints[:, JOINT_INDEX[f"{side}_ankle"]]
-    return joints
-
-
-def _along_spine(pelvis: np.ndarray, spine: np.ndarray, neck: np.ndarray) -> np.ndarray:
-    """(T, 3, 3) spine joints at SMPL's shares of the polyline from pelvis to neck."""
-    line = np.concatenate([pelvis[:, None], spine, neck[:, None]], axis=1)
-    lengths = np.median(np.linalg.norm(np.diff(line, axis=1), axis=-1), axis=0)
-    knots = np.concatenate([[0.0], np.cumsum(lengths)])
-    placed = []
-    for share in _SPINE_SHARES:
-        at = share * knots[-1]
-        below = int(np.clip(np.searchsorted(knots, at, side="right") - 1, 0, len(lengths) - 1))
-        part = (at - knots[below]) / lengths[below] if lengths[below] > 0 else 0.0
-        placed.append((1.0 - part) * line[:, below] + part * line[:, below + 1])
-    return np.stack(placed, axis=1)
-
-
-def _fill_feet(joints: np.ndarray, match: RigMatch) -> None:
-    """Put missing toes of (T, 22, 3) joints, z up, ahead of the ankles in the body's direction."""
-    across = joints[:, JOINT_INDEX["left_hip"]] - joints[:, JOINT_INDEX["right_hip"]]
-    forward = np.cross(across, [0.0, 0.0, 1.0])
-    forward /= np.maximum(np.linalg.norm(forward, axis=-1, keepdims=True), 1e-9)
-    for side in ("left", "right"):
-        if f"{side}_foot" not in match.joints:
-            toe = joints[:, JOINT_INDEX[f"{side}_ankle"]] + _TOE_LENGTH * forward
-            joints[:, JOINT_INDEX[f"{side}_foot"]] = toe - [0.0, 0.0, _TOE_DROP]

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from nextscale_core.exceptions import MotionFileError
+from nextscale_core.npz import whole_file
 
 _MAX_BYTES = 256 << 20
 _MAX_JOINTS = 2000
@@ -94,10 +95,8 @@ def write_bvh_text(bvh: Bvh, path: Path) -> None:
     # Adding zero turns -0.0000 into 0.0000.
     rows = np.round(bvh.values, 4) + 0.0
     lines += [" ".join(f"{value:.4f}" for value in row) for row in rows]
-    try:
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise MotionFileError(f"cannot write {path}: {error.strerror or error}") from error
+    with whole_file(path) as stream:
+        stream.write(("\n".join(lines) + "\n").encode("utf-8"))
 
 
 def _hierarchy_lines(joints: Sequence[BvhJoint]) -> list[str]:

@@ -8,16 +8,139 @@ from pathlib import Path
 from nextscale_core.exceptions import InvalidMotionError, MotionFileError
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.formats.bvh import read_bvh, write_bvh
+from nextscale_core.motion.formats.glb import write_glb
+from nextscale_core.motion.formats.gltf import read_gltf
 from nextscale_core.motion.formats.humanml3d import read_humanml3d_array
-from nextscale_core.motion.formats.npz import read_motion_npz, write_motion_npz
+from nextscale_core.motion.formats.npz import POSE_PARAMETERS, read_motion_npz, write_motion_npz
+from nextscale_core.motion.formats.registry import MotionFormat, with_arrays
+from nextscale_core.motion.formats.smpl import write_smpl_npz
+from nextscale_core.motion.formats.usd import USD_SUFFIXES, read_usd, write_usd
 from nextscale_core.motion.reading import DEFAULT_OPTIONS, ReadOptions
+from nextscale_core.npz import array_names
 
-_READERS = {".npz": read_motion_npz, ".bvh": read_bvh, ".npy": read_humanml3d_array}
-_WRITERS = {".npz": write_motion_npz, ".bvh": write_bvh}
+_READERS = {
+    ".npz": read_motion_npz,
+    ".npy": read_humanml3d_array,
+    ".bvh": read_bvh,
+    **dict.fromkeys((".glb", ".gltf", ".vrma"), read_gltf),
+    **dict.fromkeys(USD_SUFFIXES, read_usd),
+}
+_WRITERS = {
+    ".npz": write_motion_npz,
+    ".bvh": write_bvh,
+    ".glb": write_glb,
+    **dict.fromkeys(USD_SUFFIXES, write_usd),
+}
+WRITTEN_SUFFIXES = tuple(_WRITERS)
+"""Suffixes of the files that `write_motion` writes."""
+
+
+def _has_pose_parameters(path: Path) -> bool:
+    return not POSE_PARAMETERS.isdisjoint(array_names(path))
+
+
+HUMAN_FORMATS = (
+    MotionFormat(
+        name="human-npz",
+        subject="human",
+        suffix=".npz",
+        content="22 joints of nextscale",
+        order="SMPL",
+        read=read_motion_npz,
+        write=write_motion_npz,
+        fits=with_arrays("joints"),
+    ),
+    MotionFormat(
+        name="kimodo-npz",
+        subject="human",
+        suffix=".npz",
+        content="joints of Kimodo on the SMPL-X or SOMA skeleton",
+        order="SMPL or SOMA",
+        fps=30.0,
+        states_fps=False,
+        read=read_motion_npz,
+        fits=with_arrays("posed_joints"),
+    ),
+    MotionFormat(
+        name="holosoma-human-npz",
+        subject="human",
+        suffix=".npz",
+        content="joints for holosoma's retargeting",
+        order="SMPL",
+        fps=30.0,
+        states_fps=False,
+        read=read_motion_npz,
+        fits=with_arrays("global_joint_positions"),
+    ),
+    MotionFormat(
+        name="smpl-npz",
+        subject="human",
+        suffix=".npz",
+        content="rotations of SMPL, SMPL-H or SMPL-X, as in AMASS",
+        order="SMPL",
+        read=read_motion_npz,
+        write=write_smpl_npz,
+        fits=_has_pose_parameters,
+    ),
+    MotionFormat(
+        name="humanml3d-npy",
+        subject="human",
+        suffix=".npy",
+        content="22 joints or 263 features of HumanML3D",
+        order="SMPL",
+        fps=20.0,
+        states_fps=False,
+        read=read_humanml3d_array,
+    ),
+    MotionFormat(
+        name="bvh",
+        subject="human",
+        suffix=".bvh",
+        content="any hierarchy with two legs, two arms and a head",
+        order="named",
+        read=read_bvh,
+        write=write_bvh,
+    ),
+    MotionFormat(
+        name="glb",
+        subject="human",
+        suffix=".glb",
+        content="glTF: an animated humanoid of any rig; written with a skinned mannequin",
+        order="named",
+        read=read_gltf,
+        write=write_glb,
+    ),
+    MotionFormat(
+        name="gltf",
+        subject="human",
+        suffix=".gltf",
+        content="glTF as text: an animated humanoid of any rig",
+        order="named",
+        read=read_gltf,
+    ),
+    MotionFormat(
+        name="vrma",
+        subject="human",
+        suffix=".vrma",
+        content="VRM animation",
+        order="named",
+        read=read_gltf,
+    ),
+    MotionFormat(
+        name="usd",
+        subject="human",
+        suffix=".usd",
+        content="UsdSkel: an animated skeleton of any rig; written with a skinned mannequin",
+        order="named",
+        read=read_usd,
+        write=write_usd,
+    ),
+)
+"""Formats of human motion, in the order of `nextscale formats`."""
 
 
 def read_motion(path: str | Path, options: ReadOptions = DEFAULT_OPTIONS) -> MotionClip:
-    """Read a motion from .npz (nextscale or Kimodo), .bvh, or .npy (joints, HumanML3D features).
+    """Read a human motion from a file of any format in `HUMAN_FORMATS`.
 
     Args:
         path: The file; its suffix selects the format.
@@ -41,7 +164,7 @@ def read_motion(path: str | Path, options: ReadOptions = DEFAULT_OPTIONS) -> Mot
 
 
 def write_motion(clip: MotionClip, path: str | Path) -> None:
-    """Write a motion to .npz or .bvh.
+    """Write a motion to .npz, .bvh, .glb, or with the extra 'usd' to .usd, .usda or .usdc.
 
     Args:
         clip: The motion.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,9 +11,12 @@ import numpy as np
 
 from nextscale_core.exceptions import MotionFileError
 from nextscale_core.motion.clip import MotionClip
+from nextscale_core.motion.formats.rig_clip import RigFile, rig_clip
+from nextscale_core.motion.formats.smpl import BODY_KEYS, POSE_KEYS, ROOT_KEYS, smpl_clip
+from nextscale_core.motion.formats.soma import SKELETONS
 from nextscale_core.motion.formats.world_frame import FileFrame, in_world
 from nextscale_core.motion.reading import DEFAULT_OPTIONS, ReadNote, ReadOptions
-from nextscale_core.motion.skeleton import NUM_JOINTS
+from nextscale_core.motion.skeleton import FPS, NUM_JOINTS
 from nextscale_core.npz import number_in, read_npz, text_in, write_npz
 
 NO_SEED = -1
@@ -26,11 +30,14 @@ _OTHER_SKELETONS = {
     17: "Human3.6M or COCO",
     21: "KIT-ML",
     25: "OpenPose or Kinect",
+    30: "SOMA without fingers",
     33: "MediaPipe",
-    34: "Kimodo's G1",
+    34: "Kimodo's G1, a robot: read its CSV file",
     77: "SOMA",
 }
-_POSE_PARAMETERS = {"poses", "pose_body", "pose_aa", "body_pose", "root_orient", "global_orient"}
+POSE_PARAMETERS = frozenset((*POSE_KEYS, *ROOT_KEYS, *BODY_KEYS))
+"""Names of arrays of body parameters."""
+
 _ROBOT_KEYS = {"joint_names", "joint_pos", "body_pos_w", "qpos", "dof_pos", "dof", "ref_dof_pos"}
 
 _RIGHT = f"right is (T, {NUM_JOINTS}, 3): frames, joints in SMPL's order, x y z"
@@ -48,14 +55,18 @@ class _Layout(NamedTuple):
 _LAYOUTS = (
     _Layout("joints", "contacts", "z"),  # nextscale
     _Layout("posed_joints", "foot_contacts", "y", 30.0),  # Kimodo; contacts in the same order
+    _Layout("global_joint_positions", "", "z", 30.0),  # holosoma; `height` of the person unused
 )
 
 
 def read_motion_npz(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> MotionClip:
-    """Read joint positions in one of the known layouts.
+    """Read human motion in one of the known layouts.
 
     - nextscale: `joints` (T, 22, 3) [m, z up], `fps` [Hz], optional `text`, `seed`, `contacts`
-    - Kimodo: `posed_joints` (T, 22, 3) [m, y up], 30 frames per second, optional `foot_contacts`
+    - Kimodo: `posed_joints` (T, J, 3) [m, y up], 30 frames per second, optional `foot_contacts`;
+      J = 22 (SMPL-X), 77 or 30 (SOMA)
+    - holosoma: `global_joint_positions` (T, J, 3) [m, z up], 30 frames per second
+    - AMASS, SMPL-H and SMPL-X parameters: see `smpl_clip`
 
     Raises:
         MotionFileError: missing, cut short or malformed file, wrong keys, types or shapes.
@@ -63,12 +74,13 @@ def read_motion_npz(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> Motio
     """
     arrays = read_npz(path, ())
     layout = next((layout for layout in _LAYOUTS if layout.joints in arrays), None)
+    if layout is None and POSE_PARAMETERS & arrays.keys() and not _ROBOT_KEYS & arrays.keys():
+        return smpl_clip(path, arrays, options)
     if layout is None:
         raise MotionFileError(
             f"{path} has no array 'joints'; it has: {', '.join(sorted(arrays)) or 'none'}; "
             f"{_describe(arrays)}"
         )
-    joints, notes = joint_positions(path, layout.joints, arrays[layout.joints])
     rate, rate_notes = _rate(path, arrays, layout, options)
     seed = int(number_in(path, arrays, "seed")) if "seed" in arrays else NO_SEED
     contacts = arrays.get(layout.contacts)
@@ -76,6 +88,12 @@ def read_motion_npz(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> Motio
         raise MotionFileError(
             f"{path}: {layout.contacts!r} must be true or false, got {contacts.dtype}"
         )
+    if layout.joints == "posed_joints" and (
+        clip := _soma(path, arrays["posed_joints"], replace(options, fps=rate))
+    ):
+        kept = contacts if contacts is not None and len(contacts) == len(clip) else None
+        return replace(clip, contacts=kept, notes=(*rate_notes, *clip.notes[1:]))
+    joints, notes = joint_positions(path, layout.joints, arrays[layout.joints])
     clip = MotionClip(
         joints=joints,
         fps=rate,
@@ -150,6 +168,18 @@ def _where(path: Path, name: str) -> str:
     return f"{path}: {name!r}" if name else str(path)
 
 
+def _soma(path: Path, array: np.ndarray, options: ReadOptions) -> MotionClip | None:
+    """Motion of the SOMA skeleton in (T, J, 3) positions; None for other numbers of joints."""
+    if array.ndim == 4 and len(array) == 1:
+        array = array[0]
+    if array.ndim != 3 or array.shape[1] not in SKELETONS or array.shape[2] != 3 or not len(array):
+        return None
+    positions = finite_numbers(path, "posed_joints", array)
+    file = RigFile(FileFrame("y"), options.fps or FPS)
+    options = replace(options, keep_rate=True)
+    return rig_clip(SKELETONS[array.shape[1]], positions, lambda _: None, file, options)
+
+
 def _rate(
     path: Path, arrays: dict[str, np.ndarray], layout: _Layout, options: ReadOptions
 ) -> tuple[float, list[ReadNote]]:
@@ -168,12 +198,6 @@ def _rate(
 def _describe(keys: Iterable[str]) -> str:
     """Probable content of an npz file without joint positions, and the remedy."""
     names = set(keys)
-    if names & _POSE_PARAMETERS:
-        return (
-            "it holds the body parameters of AMASS, SMPL-H or SMPL-X (rotations, not positions): "
-            "run the body model and save its first 22 joints as 'joints' (T, 22, 3) [m], with "
-            "'fps' (AMASS calls it mocap_framerate)"
-        )
     if names & _ROBOT_KEYS:
         return "it holds a robot's motion; this command needs a human's"
     return f"a motion has 'joints' ({_RIGHT}) and 'fps'"

@@ -42,7 +42,13 @@ from nextscale_core.robots.description import (
 from nextscale_core.robots.find_urdf import find_urdf, package_roots
 from nextscale_core.robots.limits import Limits, joint_limits
 from nextscale_core.robots.profile import RobotProfile, read_profile
-from nextscale_core.robots.robot import build_robot, list_robots, with_profile
+from nextscale_core.robots.robot import (
+    build_robot,
+    is_file,
+    list_robots,
+    unknown_robot,
+    with_profile,
+)
 from nextscale_core.robots.urdf import Urdf, read_urdf
 
 _WIDE = 2 * np.pi
@@ -87,12 +93,17 @@ def check_robot(name_or_urdf: str, profile: Path | None = None) -> RobotCheck:
         name_or_urdf: One of `list_robots()`, the path of a URDF, or the path of a profile with
             `urdf.path`.
         profile: YAML profile. Without one, only the URDF is checked.
+
+    Raises:
+        RobotError: neither a file nor a packaged robot; the message lists the packaged robots.
     """
     if name_or_urdf in list_robots():
         profile = profile or resource(f"config/robots/{name_or_urdf}.yaml")
         name_or_urdf = ""
     elif Path(name_or_urdf).suffix.lower() in (".yaml", ".yml"):
         profile, name_or_urdf = Path(name_or_urdf), ""
+    elif not Path(name_or_urdf).suffix and not is_file(Path(name_or_urdf)):
+        raise unknown_robot(name_or_urdf)
     read, findings = _read(profile)
     urdf = Path(name_or_urdf) if name_or_urdf else None
     folders: tuple[Path, ...] = ()

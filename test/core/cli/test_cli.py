@@ -189,7 +189,7 @@ def test_a_bad_sentence_is_one_clear_line(text: str, reason: str, tmp_path: Path
     ("arguments", "reason"),
     [
         (["a person waves"], "--out"),
-        (["a person waves", "--out", "a.fbx"], ".npz, .bvh, .png, .gif"),
+        (["a person waves", "--out", "a.fbx"], ".npz, .bvh, .glb, .usd, .usda, .usdc, .png, .gif"),
         (["a person waves", "--out", "."], "."),
         (["a person waves", "--out", "a.npz", "--steps", "1,2,,3"], "6,5,4,2,1"),
         (["a person waves", "--out", "a.npz", "--steps", "1,2,3,0"], "6,5,4,2,1"),

@@ -15,6 +15,8 @@ from nextscale_core.exceptions import (
     InvalidMotionError,
     InvalidTextError,
 )
+from nextscale_core.model.judge import agreement
+from nextscale_core.model.options import candidate_seeds
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.skeleton import bone_lengths
 from nextscale_core.stopwatch import Run, Stopwatch
@@ -53,6 +55,21 @@ def test_frames_that_are_not_known_change_nothing(pipeline, mask):
     other = MotionClip(np.where(mask[:, None, None], clip.joints, clip.joints + noise))
     one, two = (pipeline.complete(motion, mask, TEXT, seed=4) for motion in (clip, other))
     assert np.array_equal(one.joints, two.joints)
+
+
+def test_of_several_continuations_the_one_whose_new_part_agrees_best_is_taken(pipeline):
+    clip, words = sway(30), "a person walks forward"
+    each = [
+        pipeline.complete(clip, None, words, seed=s, seconds=3.0) for s in candidate_seeds(2, 5)
+    ]
+    new = [motion.slice(30, len(motion)) for motion in each]
+    chosen = pipeline.complete(clip, None, words, seed=2, seconds=3.0, candidates=5)
+    assert chosen.seed == 2
+    found = [np.abs(chosen.joints - motion.joints).max() < 1e-3 for motion in each]
+    assert any(found)
+    scores = [agreement(words, motion) for motion in new]
+    # The candidates are compared before they are joined to the known part.
+    assert scores[found.index(True)] >= max(scores) - 0.2
 
 
 def test_if_all_is_known_the_clip_comes_back(pipeline):

@@ -7,7 +7,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from nextscale_core.estimation.sender_conflicts import WINDOW, SenderConflictDetector
+from nextscale_core.estimation.sender_conflicts import (
+    CONTACT_ACCELERATION,
+    MAX_ACCELERATION,
+    WINDOW,
+    SenderConflictDetector,
+)
 
 Motion = Callable[[np.ndarray], np.ndarray]
 Stream = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -36,10 +41,10 @@ def sender(
     return arrived, arrived if np.isnan(clock) else times + clock, motion(times)
 
 
-def conflicts(*streams: Stream) -> list[float]:
+def conflicts(*streams: Stream, limit: float = MAX_ACCELERATION) -> list[float]:
     """The times at which there is a conflict [s]."""
     rows = sorted(row for stream in streams for row in zip(*stream, strict=True))
-    detector, found = SenderConflictDetector(1), []
+    detector, found = SenderConflictDetector(1, limit), []
     for arrived, measured, position in rows:
         detector.add(np.array([0]), np.array([position]), arrived, measured)
         if detector.conflict(arrived) is not None:
@@ -81,6 +86,21 @@ def test_messages_that_come_in_pairs_are_found_too() -> None:
     times = np.arange(0.0, 2.0, 0.01)
     positions = np.where(np.arange(len(times)) // 2 % 2, 0.5, 0.0)
     assert conflicts((times, times, positions))
+
+
+def shaking_ankle(times: np.ndarray) -> np.ndarray:
+    """Strikes of a foot twice a second, after which the ankle shakes at 25 Hz for 0.3 s [rad]."""
+    since = times % 0.5
+    return 0.07 * np.sin(50 * np.pi * since) * np.exp(-since / 0.1)
+
+
+def test_an_ankle_that_contacts_shake_is_one_sender_for_a_robot_on_its_feet() -> None:
+    shaken = [sender(100.0, shaking_ankle)]
+    assert conflicts(*shaken), "no motor does that"
+    assert not conflicts(*shaken, limit=CONTACT_ACCELERATION)
+    zeros = sender(50.0, still(0.9), 2.003, 6.0)
+    found = conflicts(*shaken, zeros, limit=CONTACT_ACCELERATION)
+    assert 2.0 < found[0] < 2.5
 
 
 def test_the_joint_that_differs_most_is_named() -> None:

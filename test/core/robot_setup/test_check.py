@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from core.toy_humanoid import toy_humanoid, toy_profile
+from nextscale_core.exceptions import RobotError
 from nextscale_core.robot_setup.check import robot_check
 from nextscale_core.robot_setup.check.robot_check import RobotCheck, check_robot
 
@@ -42,6 +43,11 @@ def test_nothing_is_wrong_with_a_valid_robot(tmp_path: Path) -> None:
     assert [w.message for w in checked.warnings] == ["no visual geometry"]
     about = {finding.about for finding in checked.findings if finding.severity == "ok"}
     assert about >= {"urdf", "masses", "names", "limits", "symmetry", "axes", "knees", "sole"}
+
+
+def test_an_unknown_name_is_refused_with_those_of_the_packaged_robots() -> None:
+    with pytest.raises(RobotError, match=r"unknown robot 'nosuch'; known: g1, human"):
+        check_robot("nosuch")
 
 
 def test_a_file_that_is_not_a_urdf_is_an_error(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nextscale_core.mesh import Mesh, capsule, ellipsoid, one_color, simplified
 from nextscale_core.viz.camera import Camera, looking
-from nextscale_core.viz.mesh import Mesh, capsule, ellipsoid, one_color, simplified
 
 
 def _volume(mesh: Mesh) -> float:

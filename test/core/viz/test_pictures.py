@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from nextscale_core.exceptions import MotionFileError, RobotError
+from nextscale_core.mesh import ellipsoid
 from nextscale_core.motion import MotionClip
 from nextscale_core.motion.skeleton import JOINT_INDEX, MIRROR_ORDER, NUM_JOINTS
 from nextscale_core.robots import Robot, RobotTrajectory, load_robot
@@ -21,7 +22,6 @@ from nextscale_core.viz import draw_human, draw_robot
 from nextscale_core.viz.animated_mesh import AnimatedMesh, robot_mesh
 from nextscale_core.viz.camera import Camera
 from nextscale_core.viz.contact_sheet import save_strip
-from nextscale_core.viz.mesh import ellipsoid
 from nextscale_core.viz.raster import paint_mesh
 
 _STANDING = {

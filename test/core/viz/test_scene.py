@@ -11,11 +11,11 @@ from scipy.spatial.transform import Rotation
 
 from core.human_clips import walking_clip
 from nextscale_core.exceptions import InvalidMotionError, RobotError
+from nextscale_core.mesh import Mesh, box, by_color, capsule, creased
+from nextscale_core.motion.mannequin import Mannequin
 from nextscale_core.motion.skeleton import JOINT_INDEX
 from nextscale_core.robots import Robot, RobotTrajectory, load_robot
 from nextscale_core.viz.animated_mesh import scene_mesh
-from nextscale_core.viz.mannequin import Mannequin
-from nextscale_core.viz.mesh import Mesh, box, by_color, capsule, creased
 from nextscale_core.viz.scene import Scene, human_scene, human_time, robot_scene
 
 

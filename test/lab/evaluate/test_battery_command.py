@@ -25,7 +25,8 @@ def command(monkeypatch, person):
             assert (name, device) == ("someone", "cpu")
             return cls()
 
-        def generate_batch(self, texts, *, seeds):
+        def generate_batch(self, texts, *, seeds, candidates):
+            assert candidates == 3
             asked.extend(zip(texts, seeds, strict=True))
             return [person(heading=lambda t: min(t, np.pi)) for _ in texts]
 
@@ -40,7 +41,17 @@ def command(monkeypatch, person):
 def test_the_core_battery_is_run_and_reported(command, tmp_path):
     app, asked = command
     report, table = tmp_path / "new" / "report.json", tmp_path / "table.md"
-    arguments = ["--model", "someone", "--core", "--seeds", "2", "--json", str(report)]
+    arguments = [
+        "--model",
+        "someone",
+        "--candidates",
+        "3",
+        "--core",
+        "--seeds",
+        "2",
+        "--json",
+        str(report),
+    ]
     result = CliRunner().invoke(app, [*arguments, "--markdown", str(table)])
     assert result.exit_code == 0, result.output
     assert len(asked) == 32
@@ -59,7 +70,16 @@ def test_a_battery_of_ones_own_is_taken(command, tmp_path):
         "sentences:\n  - {sentence: turn, kind: k, check: turn, thresholds: {min_degrees: 90}}\n"
     )
     report = tmp_path / "report.json"
-    arguments = ["--model", "someone", "--prompts", str(prompts), "--seeds", "1"]
+    arguments = [
+        "--model",
+        "someone",
+        "--candidates",
+        "3",
+        "--prompts",
+        str(prompts),
+        "--seeds",
+        "1",
+    ]
     result = CliRunner().invoke(app, [*arguments, "--json", str(report)])
     assert result.exit_code == 0, result.output
     assert asked == [("turn", 0)]

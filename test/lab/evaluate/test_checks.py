@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from nextscale_core.exceptions import ConfigError
+from nextscale_core.motion.tracks import Tracks, runs_of
 from nextscale_lab.data.mirror import mirror_clip
-from nextscale_lab.data.tracks import Tracks, runs_of
 from nextscale_lab.evaluate.checks import apply_check, check_names, validate_thresholds
 from nextscale_lab.evaluate.path_checks import swings
 from nextscale_lab.evaluate.prompt_suite import load_prompt_suite
@@ -18,56 +18,6 @@ CORE = {item.sentence.removeprefix("a person "): item for item in load_prompt_su
 def shows(clip, sentence: str) -> bool:
     item = CORE[sentence]
     return apply_check(item.check, clip, item.thresholds).passed
-
-
-@pytest.fixture
-def motions(person, walking, circle_walk, jumping):
-    """Sentence -> a motion that shows it."""
-    up = (0.25, -0.1, 0.2)
-
-    def lowered(t: float) -> float:
-        return 0.95 - 0.45 * np.sin(np.pi * np.clip((t - 1) / 2, 0, 1))
-
-    def shaking(t: float) -> float:
-        return -0.1 + 0.08 * np.sin(2 * np.pi * 2 * t)
-
-    def once(t: float, start: float = 1.0, seconds: float = 0.6) -> float:
-        return float(np.sin(np.pi * np.clip((t - start) / seconds, 0, 1)))
-
-    def reach_down(t: float) -> float:
-        return -0.5 + 0.02 * once(t, 1, 2)
-
-    return {
-        "walks forward": walking(1.0),
-        "walks backward": walking(0.8, "backward"),
-        "runs": walking(3.0),
-        "jumps": jumping(rise=0.35),
-        "hops": jumping(rise=0.2, lifted=0.3, at=(1.0, 2.0, 3.0)),
-        "waves the right hand": person(right_hand=(0.25, shaking, 0.2)),
-        "waves the left hand": person(left_hand=(0.25, lambda t: -shaking(t), 0.2)),
-        "raises both arms": person(
-            left_hand=(0.1, 0.1, lambda t: -0.5 + 0.9 * once(t, 1, 2)),
-            right_hand=(0.1, -0.1, lambda t: -0.5 + 0.9 * once(t, 1, 2)),
-        ),
-        "squats": person(height=lowered),
-        "kicks with the right leg": person(
-            right_foot=(lambda t: 0.75 * once(t), -0.1, lambda t: 0.06 + 0.6 * once(t))
-        ),
-        "turns around": person(heading=lambda t: np.pi * np.clip((t - 1) / 1.5, 0, 1)),
-        "walks in a circle": circle_walk(),
-        "sits down": person(
-            x=lambda t: -0.45 * np.clip(t - 1, 0, 1),
-            height=lambda t: 0.95 - 0.45 * np.clip(t - 1, 0, 1),
-            left_foot=(lambda t: 0.45 * np.clip(t - 1, 0, 1), 0.1, 0.06),
-            right_foot=(lambda t: 0.45 * np.clip(t - 1, 0, 1), -0.1, 0.06),
-        ),
-        "picks something up from the floor": person(
-            height=lambda t: 0.95 - 0.6 * once(t, 1, 2), right_hand=(0.1, -0.1, reach_down)
-        ),
-        "punches": person(right_hand=(lambda t: 0.12 + 0.38 * once(t, 1, 0.4), 0.0, -0.05)),
-        "stands still": person(),
-        "raised right hand": person(right_hand=up),
-    }
 
 
 @pytest.mark.parametrize("sentence", sorted(CORE))

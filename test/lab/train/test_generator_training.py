@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from nextscale_core.exceptions import ConfigError
+from nextscale_core.model.checkpoint import load_part
 from nextscale_core.model.moscale import MoScale, MoScaleConfig
+from nextscale_core.model.scales import PaddedScales
 from nextscale_core.text.encoder import TextFeatures
 from nextscale_lab.train.generator import ObjectiveConfig, _from_weights, drop_words
 
@@ -29,6 +33,28 @@ def test_weights_of_another_tokenizer_are_refused(tmp_path):
     )
     with pytest.raises(ConfigError, match=r"num_codes 8, .* need 16"):
         _from_weights(tmp_path / "model", other)
+
+
+def test_a_generator_takes_further_scales_and_knows_the_coarse_ones(tmp_path):
+    torch.manual_seed(0)
+    model = MoScale(SMALL).eval()
+    torch.nn.init.normal_(model.heads_out[1].weight)
+    model.save_pretrained(tmp_path / "model")
+    longer = _from_weights(tmp_path / "model", replace(SMALL, num_scales=4)).eval()
+    text = TextFeatures(torch.randn(1, 3, 6), torch.ones(1, 3, dtype=torch.bool), torch.randn(1, 6))
+    padded = PaddedScales.build([8], (2, 1, 1, 1))
+    tokens = [torch.randint(8, (1, n)) for n in (4, 8, 8, 8)]
+    sums = [None, *(torch.randn(1, 8, 4) for _ in range(3))]
+    short = model(tokens[:2], sums[:2], PaddedScales.build([8], (2, 1)), text)
+    logits = longer(tokens, sums, padded, text)
+    assert len(logits) == 4
+    for old, new in zip(short, logits, strict=False):
+        torch.testing.assert_close(old, new)
+    # The saved weights say their scales.
+    longer.save_pretrained(tmp_path / "longer")
+    assert load_part(MoScale, tmp_path / "longer").config.num_scales == 4
+    with pytest.raises(ConfigError, match="4 scales, this tokenizer only 2"):
+        _from_weights(tmp_path / "longer", SMALL)
 
 
 def test_hidden_words_leave_the_first_and_never_come_from_padding():

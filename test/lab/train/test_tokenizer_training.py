@@ -11,13 +11,14 @@ import torch
 from safetensors.torch import load_file
 
 from nextscale_core.exceptions import ConfigError
-from nextscale_core.model.temporal_tokenizer import TokenizerConfig
+from nextscale_core.model.checkpoint import load_part
+from nextscale_core.model.temporal_tokenizer import TemporalTokenizer, TokenizerConfig
 from nextscale_lab.train import decoder as decoder_module
 from nextscale_lab.train import tokenizer as tokenizer_module
 from nextscale_lab.train.decoder import train_decoder
 from nextscale_lab.train.distributed import TrainingStopped
 from nextscale_lab.train.loop import RunConfig
-from nextscale_lab.train.tokenizer import train_tokenizer
+from nextscale_lab.train.tokenizer import grown, train_tokenizer
 
 STEPS = 8
 CONFIG = TokenizerConfig(width=8, code_dim=4, num_codes=16, depth=1)
@@ -98,7 +99,7 @@ def test_a_stopped_decoder_run_goes_on_and_leaves_the_tokens_alone(
     whole, parts = tmp_path / "decoder", tmp_path / "decoder-parts"
     train_decoder(humanml3d, trained / "best", settings(whole), 256)
     with monkeypatch.context() as patch, pytest.raises(TrainingStopped):
-        stop_in(patch, decoder_module, "decoder_loss", 3)
+        stop_in(patch, decoder_module, "reconstruction_loss", 3)
         train_decoder(humanml3d, trained / "best", settings(parts), 256)
     train_decoder(humanml3d, trained / "best", settings(parts), 256)
     same_run(whole, parts)
@@ -107,3 +108,32 @@ def test_a_stopped_decoder_run_goes_on_and_leaves_the_tokens_alone(
     )
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed and all(name.startswith("decoder.") for name in changed)
+
+
+def test_a_grown_tokenizer_keeps_its_tokens_and_motions_and_loses_less_of_the_latents():
+    torch.manual_seed(1)
+    small = TemporalTokenizer(CONFIG).eval()
+    large = grown(small, TokenizerConfig(divisors=(8, 4, 2, 1, 1, 1, 1), frame_depth=2)).eval()
+    motion = torch.randn(2, 40, 263)
+    kept, more = small.encode(motion), large.encode(motion)
+    assert len(more) == 7 and all(map(torch.equal, kept, more))
+    assert torch.equal(small.decode(kept, 10), large.decode(kept, 10))
+    latents = small.encode_latents(small.normalize(motion))
+    left = [(latents - t.quantizer(latents).latents).norm() for t in (small, large)]
+    assert left[1] < left[0]
+
+
+def test_training_goes_on_from_a_trained_tokenizer_with_a_further_scale(
+    humanml3d, tmp_path, trained
+):
+    run = settings(tmp_path / "more", steps=1, learning_rate=1e-5, warmup=1)
+    config = TokenizerConfig(divisors=(8, 4, 2, 1, 1, 1))
+    train_tokenizer(humanml3d, run, config, 256, initial=trained / "best")
+    before, after = (
+        load_part(TemporalTokenizer, folder / "best") for folder in (trained, tmp_path / "more")
+    )
+    assert after.config.width == 8 and len(after.config.divisors) == 6
+    # One step moves the codes a little; codes of a first batch would be others.
+    moved = (after.quantizer.codebook - before.quantizer.codebook).norm(dim=1)
+    assert moved.median() < 0.2 * before.quantizer.codebook.norm(dim=1).median()
+    assert json.loads((tmp_path / "more" / "run.json").read_text())["initial"] == "best"

@@ -15,6 +15,7 @@ from nextscale_core.robots import load_robot
 from nextscale_ros.bringup.launch_graph import Process, arrange, installed_package
 from nextscale_ros.options import DESCRIPTIONS, Options
 from nextscale_ros.other_robots import Look, Present
+from nextscale_ros.simulated_robot.choice import Choice
 
 
 def nothing(package: str) -> bool:
@@ -79,6 +80,62 @@ def test_a_mock_robot_that_is_asked_for_where_a_robot_is_there_is_refused() -> N
 def test_a_mock_robot_that_is_asked_for_is_not_to_end_by_itself() -> None:
     (mock,) = processes(mock="true")["mock_robot"]
     assert mock.parameters == {"robot": "g1"} and not mock.may_end
+
+
+@pytest.mark.parametrize(
+    ("balancer", "output"), [("tracker", "reference"), ("walking", "walking"), ("fixed", "topic")]
+)
+def test_the_balancer_of_a_simulated_robot_decides_on_the_output_of_the_generate_node(
+    balancer: str, output: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = Choice(balancer, None if balancer == "fixed" else Path("policy.onnx"))
+    monkeypatch.setattr(
+        "nextscale_ros.bringup.launch_graph.choose", lambda robot, balancer, policy: chosen
+    )
+    found = processes(sim="true", policy="policy.onnx")
+    assert list(found) == ["simulated_robot", "generate_node"]
+    robot, generate = found["simulated_robot"][0].parameters, found["generate_node"][0].parameters
+    assert robot["balancer"] == balancer
+    assert robot["policy"] == ("" if balancer == "fixed" else "policy.onnx")
+    assert generate.get("output", "topic") == output
+    # An output that is asked for stays.
+    asked = processes(sim="true", output="follow_joint_trajectory")
+    assert asked["generate_node"][0].parameters["output"] == "follow_joint_trajectory"
+
+
+def test_a_simulated_robot_is_the_source_of_simulated_time() -> None:
+    found = processes(sim="true", balancer="fixed", use_sim_time="true")
+    robot = found["simulated_robot"][0].parameters
+    assert robot["publish_clock"] is True and "use_sim_time" not in robot
+    assert found["generate_node"][0].parameters["use_sim_time"] is True
+
+
+def test_where_a_robot_is_there_no_robot_is_simulated_and_the_output_stays() -> None:
+    found = arrange(
+        Options(sim=True, balancer="fixed"), nothing, lambda namespaces: {"": Present(THERE)}
+    )
+    (generate,) = found.processes
+    assert "output" not in generate.parameters
+    assert found.notes == (f"{THERE}: the simulated robot is not started",)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"policy": "a.onnx"}, "add sim:=true"),
+        ({"balancer": "tracker"}, "add sim:=true"),
+        ({"sim": "true", "mock": "false"}, "mock is false"),
+        ({"sim": "true", "fleet": "left=g1,right=talos"}, "leave fleet out"),
+        ({"sim": "true", "robot": "robot_description", "profile": "p.yaml"}, "one robot"),
+        ({"sim": "true", "balancer": "magic"}, "balancer must be one of"),
+        ({"sim": "true", "balancer": "tracker"}, "policy:=PATH"),
+    ],
+)
+def test_a_simulation_that_makes_no_sense_is_refused_with_what_would(
+    arguments: dict[str, str], words: str
+) -> None:
+    with pytest.raises(ConfigError, match=words):
+        processes(**arguments)
 
 
 def test_without_a_mock_robot_no_robot_is_searched() -> None:

@@ -93,6 +93,22 @@ def test_several_sentences_are_executed_as_one_motion(
     assert processes_of(tmp_path) == []
 
 
+def test_a_simulated_robot_executes_the_sentence_and_is_drawn_and_animated(tmp_path: Path) -> None:
+    status, output = finish(demo(tmp_path, "--sim", "--balancer", "fixed"))
+    assert status == 0, output
+    assert "its base is fixed" in output and "the simulated robot has executed it" in output
+    assert_shows_something(tmp_path / "a_person_raises_the_right_arm.png")
+    with Image.open(tmp_path / "a_person_raises_the_right_arm.gif") as animation:
+        assert animation.n_frames > 10
+    assert processes_of(tmp_path) == []
+
+
+def test_a_simulation_without_its_policy_fails_with_what_to_give(tmp_path: Path) -> None:
+    status, output = finish(demo(tmp_path, "--sim", "--policy", str(tmp_path / "nowhere.onnx")))
+    assert status == 1
+    assert "nowhere.onnx" in "".join(output.split()) and "Traceback" not in output
+
+
 def test_a_bad_sentence_after_a_good_one_fails_with_the_reason(tmp_path: Path) -> None:
     status, output = finish(demo(tmp_path, text=(TEXT, "12345")))
     assert status == 1

@@ -182,6 +182,7 @@ def test_parameters_are_answered_while_a_motion_is_being_made(client: Recorder) 
         ("steps", [51], "one number from 1 to 50 for each scale"),
         ("steps", [1, 2, 5, 0], "one number from 1 to 50 for each scale"),
         ("guidance", -1.0, "range"),
+        ("candidates", 0, "range"),
         ("state_timeout", 0.0, "range"),
         ("state_policy", "hope", "state_policy must be reject or assume_nominal, got 'hope'"),
         ("continuation", "on", "continuation must be from_state or from_plan or off, got 'on'"),

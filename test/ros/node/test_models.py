@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nextscale_core.exceptions import ConfigError, GenerationCancelled
+from nextscale_core.exceptions import GenerationCancelled
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.pipeline import MotionPipeline
 from nextscale_core.stopwatch import Run
-from nextscale_ros.node.models import ModelStore, SharedModel, check_device, list_models
+from nextscale_ros.node.models import ModelStore, SharedModel, list_models
 
 PATIENCE = 30.0
 
@@ -87,12 +87,6 @@ def test_who_waits_for_the_model_can_be_canceled() -> None:
     busy.join(PATIENCE)
     # The turn was not lost.
     assert model.generate("next").text == "next"
-
-
-@pytest.mark.parametrize("device", ["cuda:99", "tpu", "cpu:x", ""])
-def test_a_device_that_is_not_there_is_refused_with_those_that_are(device: str) -> None:
-    with pytest.raises(ConfigError, match="there is cpu"):
-        check_device(device)
 
 
 def test_models_of_the_package_are_listed_without_the_evaluator() -> None:

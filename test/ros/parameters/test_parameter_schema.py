@@ -204,7 +204,12 @@ def test_any_tree_is_read_or_refused(
 def test_an_unknown_section_is_answered_with_the_near_one() -> None:
     with pytest.raises(ConfigError, match="did you mean 'generate_node'"):
         declarations("generat_node")
-    assert list(all_declarations()) == ["generate_node", "mock_robot", "viewer_node"]
+    assert list(all_declarations()) == [
+        "generate_node",
+        "mock_robot",
+        "simulated_robot",
+        "viewer_node",
+    ]
 
 
 # -- the files made from it

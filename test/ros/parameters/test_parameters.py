@@ -273,6 +273,7 @@ def test_what_is_set_is_read_by_the_next_request(context: Context) -> None:
         seed=7,
         guidance=2.0,
         steps=(6, 5, 4),
+        candidates=4,
         preemption="refuse",
         start_from_state=False,
         state_policy="assume_nominal",

@@ -9,8 +9,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from nextscale_core.robots import RobotTrajectory
-from nextscale_ros.mock.spline_interpolation import BaseFollower, JointFollower, JointPlan
 from nextscale_ros.robot_state.active_trajectory import ActiveTrajectory
+from nextscale_ros.robot_state.spline_interpolation import BaseFollower, JointFollower, JointPlan
 
 BEGIN = 100.0
 

@@ -4,7 +4,7 @@ Written from the description in Araujo et al., "Retargeting Matters: General Mot
 for Humanoid Motion Tracking" (2025): human bodies are matched to links, rest poses aligned by
 constant rotations, sizes by a factor for each body; then each frame is solved by differential
 inverse kinematics in two stages, from where the frame before ended. Frames are from
-`gmr_human.Matching`, built from the same robot profile that we use.
+`gmr.human.Matching`, built from the same robot profile that we use.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 
 import mink
 import numpy as np
-from gmr_human import BODIES, Human, Matching
-from gmr_model import GmrModel
+from gmr.human import BODIES, Human, Matching
+from gmr.model import GmrModel
 from scipy.spatial.transform import Rotation
 
 from nextscale_core.exceptions import RetargetError

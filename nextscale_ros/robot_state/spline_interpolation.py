@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from scipy.interpolate import BSpline, CubicHermiteSpline, make_interp_spline
 from scipy.spatial.transform import Rotation, Slerp
+from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
+
+from nextscale_ros.messages.validate_trajectory import NANOSECONDS, nanoseconds
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,31 @@ class JointPlan:
         if self.velocities is None:
             return make_interp_spline(self.times, self.positions, k=1)
         return CubicHermiteSpline(self.times, self.positions, self.velocities)
+
+
+def offsets(message: JointTrajectory | MultiDOFJointTrajectory) -> np.ndarray:
+    """(N,) time_from_start of the points [s]."""
+    return np.array([nanoseconds(point.time_from_start) for point in message.points]) / NANOSECONDS
+
+
+def joint_plan(
+    message: JointTrajectory, joint_names: Sequence[str], before: np.ndarray
+) -> JointPlan:
+    """The points of a valid message, at times since its begin.
+
+    Args:
+        message: The message; joints that it leaves out stay where they are.
+        joint_names: The J joints.
+        before: (J,) their present positions [rad].
+    """
+    columns = [list(joint_names).index(name) for name in message.joint_names]
+    positions = np.tile(before, (len(message.points), 1))
+    positions[:, columns] = np.array([point.positions for point in message.points])
+    velocities = None
+    if all(len(point.velocities) for point in message.points):
+        velocities = np.zeros_like(positions)
+        velocities[:, columns] = np.array([point.velocities for point in message.points])
+    return JointPlan(offsets(message), positions, velocities)
 
 
 class JointFollower:

@@ -7,7 +7,7 @@ import pytest
 from scipy.interpolate import CubicHermiteSpline
 from scipy.spatial.transform import Rotation
 
-from nextscale_ros.mock.spline_interpolation import BaseFollower, JointFollower, JointPlan
+from nextscale_ros.robot_state.spline_interpolation import BaseFollower, JointFollower, JointPlan
 
 TIMES = np.array([1.0, 1.5, 2.5])
 POSITIONS = np.array([[0.0, 1.0], [0.4, 0.5], [1.0, 0.0]])

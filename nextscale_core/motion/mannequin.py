@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from nextscale_core.motion.skeleton import JOINT_INDEX, JOINT_NAMES
+from nextscale_core.mesh import Color, Mesh, capsule, ellipsoid
+from nextscale_core.motion.skeleton import JOINT_INDEX, JOINT_NAMES, PARENTS
 from nextscale_core.rotations import unit
-from nextscale_core.viz.mesh import Color, Mesh, capsule, ellipsoid
 
 LEFT: Color = (0.22, 0.46, 0.82)
 RIGHT: Color = (0.90, 0.45, 0.16)
@@ -49,12 +49,14 @@ class Part:
         name: Such as 'left_knee-left_ankle'.
         mesh: Its shape about its own origin, along +z, or along -z where it hangs.
         color: Its colour.
+        joint: Joint with whose frame it moves.
         foot: 0 for a part of the left foot, 1 of the right foot, None for the others.
     """
 
     name: str
     mesh: Mesh
     color: Color
+    joint: int
     foot: int | None = None
 
 
@@ -100,7 +102,10 @@ class Mannequin:
             mesh = capsule(np.zeros(3), tip, *radii, color, sides=sides)
             name = f"{JOINT_NAMES[bone.start]}-{JOINT_NAMES[bone.end]}"
             self._bones.append(bone)
-            parts.append(Part(name + ("+" if bone.beyond else ""), mesh, color, foot))
+            # A part across the body moves with the joint above both of its ends.
+            joint = bone.end if bone.beyond else bone.start
+            joint = joint if PARENTS[bone.end] == bone.start or bone.beyond else PARENTS[joint]
+            parts.append(Part(name + ("+" if bone.beyond else ""), mesh, color, joint, foot))
 
         for a, b, ra, rb in _TRUNK:
             add(_Bone(JOINT_INDEX[a], JOINT_INDEX[b], hangs=False), (ra, rb), BODY, None)
@@ -113,7 +118,8 @@ class Mannequin:
             toe = _Bone(at["ankle"], at["foot"], _TOE_LENGTH, flat=True)
             add(toe, (0.036, 0.027), color, foot)
         self._lengths = self._reaches(joints[None])[0]
-        parts.append(Part("skull", ellipsoid(_SKULL, HEAD, sides=sides), HEAD))
+        skull = ellipsoid(_SKULL, HEAD, sides=sides)
+        parts.append(Part("skull", skull, HEAD, JOINT_INDEX["head"]))
         self.parts = tuple(parts)
 
     def _reaches(self, joints: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from gmr_model import Site
+from gmr.model import Site
 
 from nextscale_core.motion.bone_rotations import fit_bone_rotations
 from nextscale_core.motion.skeleton import JOINT_INDEX

@@ -1,0 +1,98 @@
+"""How well a motion agrees with a sentence, by rule; ranks several motions of one sentence."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from functools import cache
+
+import numpy as np
+
+from nextscale_core.motion import measures
+from nextscale_core.motion.clip import MotionClip
+from nextscale_core.motion.tracks import Tracks
+from nextscale_core.text.clauses import Claim, clauses
+
+_CUTS = 8
+"""Places at which one clause of a sequence may end and the next begin, and the end."""
+
+_WALK, _RUN = {"slowest": 0.5, "fastest": 1.5}, {"slowest": 1.4, "fastest": 3.5}
+
+_MEASURES: dict[str, Callable[[Tracks, Claim], float]] = {
+    "walk": lambda t, c: measures.travel(t, direction=c.direction, pace=c.pace, **_WALK),
+    "run": lambda t, c: measures.travel(t, direction=c.direction, pace=c.pace, **_RUN),
+    "turn": lambda t, c: measures.turn(t, side=c.side, degrees=c.degrees),
+    "circle": lambda t, c: measures.circle(t, side=c.side),
+    "run_circle": lambda t, c: (
+        measures.circle(t, side=c.side) * measures.grade(float(np.median(t.speed)), 0.5, 1.3)
+    ),
+    "figure_eight": lambda t, c: measures.figure_eight(t),
+    "jump": lambda t, c: measures.jump(t, count=c.count, direction=c.direction),
+    "air_spin": lambda t, c: measures.jump(t, count=c.count, spin=True),
+    "still": lambda t, c: measures.still(t),
+    "stop": lambda t, c: measures.stop(t),
+    "squat": lambda t, c: measures.squat(t, count=c.count),
+    "kneel": lambda t, c: measures.kneel(t),
+    "sit": lambda t, c: measures.sit(t),
+    "bend": lambda t, c: measures.bend(t),
+    "pick_up": lambda t, c: measures.pick_up(t),
+    "balance": lambda t, c: measures.balance(t),
+    "wave": lambda t, c: measures.wave(t, side=c.side),
+    "raise": lambda t, c: measures.raise_arms(t, side=c.side),
+    "clap": lambda t, c: measures.clap(t, count=c.count),
+    "punch": lambda t, c: measures.punch(t, side=c.side, count=c.count),
+    "throw": lambda t, c: measures.throw(t),
+    "kick": lambda t, c: measures.kick(t, side=c.side),
+    "march": lambda t, c: measures.march(t),
+    "jacks": lambda t, c: measures.jacks(t),
+}
+
+
+def agreement(sentence: str, clip: MotionClip) -> float | None:
+    """Agreement of a motion with a sentence.
+
+    The clauses of a sequence are compared with successive parts of the motion, cut where they
+    agree best; claims that are made at the same time are compared with the same part.
+
+    Args:
+        sentence: English.
+        clip: The motion.
+
+    Returns:
+        0 to 1, comparable between motions of one sentence; None for a sentence without a known
+        action.
+    """
+    wanted = clauses(sentence)
+    if not wanted:
+        return None
+    count = len(wanted)
+    edges = np.linspace(0, len(clip), _CUTS + 1 if count > 1 else 2).round().astype(int).tolist()
+    count = min(count, len(edges) - 1)
+
+    @cache
+    def part(start: int, end: int) -> Tracks:
+        return Tracks(clip.slice(start, end))
+
+    @cache
+    def score(clause: int, start: int, end: int) -> float:
+        if end - start < 2:
+            return 0.0
+        tracks = part(start, end)
+        return float(np.mean([_MEASURES[claim.action](tracks, claim) for claim in wanted[clause]]))
+
+    best = 0.0
+    for inner in itertools.combinations(edges[1:-1], count - 1):
+        cuts = (0, *inner, edges[-1])
+        spans = itertools.pairwise(cuts)
+        scores = [score(k, start, end) for k, (start, end) in enumerate(spans)]
+        # One clause that is missing cannot be made good by the others.
+        best = max(best, 0.5 * float(np.mean(scores)) + 0.5 * min(scores))
+    return best
+
+
+def best_of(sentence: str, clips: Sequence[MotionClip]) -> int:
+    """Index of the motion that agrees best with a sentence; the first of equals."""
+    if len(clips) == 1:
+        return 0
+    scores = [agreement(sentence, clip) or 0.0 for clip in clips]
+    return scores.index(max(scores))

@@ -1,0 +1,1 @@
+"""A simulated robot: physics and a balancing controller behind the topics of a robot."""

@@ -1,0 +1,279 @@
+"""What a simulated robot is commanded to do: whole-body references, or joints and a velocity."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+from geometry_msgs.msg import TwistStamped
+from rclpy.node import Node
+from scipy.spatial.transform import Rotation
+from trajectory_msgs.msg import JointTrajectory
+
+from nextscale_core.exceptions import RetargetError
+from nextscale_core.robots import Robot
+from nextscale_core.simulation.simulator import SimulatedState
+from nextscale_core.trajectory.curves import minimum_jerk
+from nextscale_core.trajectory.reference import Reference, ReferenceCurve, standing_reference
+from nextscale_core.trajectory.standing import standing_pose, to_standing
+from nextscale_ros.messages.validate_trajectory import check_joint_trajectory, nanoseconds
+from nextscale_ros.msg import MotionReference
+from nextscale_ros.qos import SENSORS
+from nextscale_ros.robot_state.spline_interpolation import JointFollower, joint_plan
+
+TIMEOUT = 0.3
+"""Time after which a reference or a velocity without a successor is stale [s]."""
+
+_AHEAD = 0.1
+"""Time for which a reference is continued with its velocity, or taken back, to its stamp [s]."""
+
+TAKE_UP = 1.0
+"""Time in which the robot moves from standing by itself to the received reference [s]."""
+
+
+class Commands(Protocol):
+    """A source of references; times are those of the simulation [s]."""
+
+    def reference(self, now: float, state: SimulatedState) -> Reference:
+        """What the robot should do now.
+
+        Args:
+            now: Present time.
+            state: Measured state.
+        """
+        ...
+
+    def reset(self, state: SimulatedState) -> None:
+        """The robot was put to stand in a state: nothing that came before counts."""
+        ...
+
+    def age(self, now: float) -> float:
+        """Time since the last command [s]; infinite before the first one."""
+        ...
+
+
+class ReferenceCommands:
+    """Follows nextscale_ros/MotionReference, and stands where none arrives.
+
+    Args:
+        node: Owns the subscription.
+        topic: The topic.
+        robot: The robot.
+        posture: (J,) posture in which the robot stands at first [rad].
+        clock: The present time of the simulation [s].
+        seconds: Converts a stamp [ns] to a time of the simulation [s].
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        topic: str,
+        robot: Robot,
+        posture: np.ndarray,
+        clock: Callable[[], float],
+        seconds: Callable[[int], float],
+    ) -> None:
+        self._node, self._robot, self._clock, self._seconds = node, robot, clock, seconds
+        self._posture = posture
+        self._axes = Rotation.from_matrix(robot.profile.axes.rotation())
+        self._alone = standing_pose(robot)
+        self._received: Reference | None = None
+        self._arrival = self._taken_up = self._stamp = -np.inf
+        self._return: tuple[float, ReferenceCurve] | None = None
+        node.create_subscription(MotionReference, topic, self._on_reference, SENSORS)
+
+    def reset(self, state: SimulatedState) -> None:
+        """Stand in the posture of the reset until the next reference arrives."""
+        stand = standing_pose(self._robot, state.base_position, state.base_quaternion)
+        self._alone = standing_reference(
+            self._posture,
+            np.array([*stand.base_position[:2], state.base_position[2]]),
+            stand.base_quaternion,
+        )
+        self._received, self._return, self._arrival = None, None, -np.inf
+
+    def age(self, now: float) -> float:
+        """Time since the last reference [s]."""
+        return now - self._arrival
+
+    def _on_reference(self, message: MotionReference) -> None:
+        try:
+            reference = self._read(message)
+        except ValueError as error:
+            self._node.get_logger().error(f"reference refused: {error}", throttle_duration_sec=1.0)
+            return
+        now = self._clock()
+        if self._received is None:
+            self._taken_up = now
+        self._received, self._arrival = reference, now
+        self._stamp = self._seconds(nanoseconds(message.header.stamp))
+
+    def _read(self, message: MotionReference) -> Reference:
+        """The reference of a message, its joints in the order of the robot.
+
+        Raises:
+            ValueError: other joints, a wrong number of values, or values that are not finite.
+        """
+        names = list(message.joint_names)
+        if sorted(names) != sorted(self._robot.joint_names):
+            raise ValueError(
+                f"it names {len(names)} joints, and {self._robot.name} moves "
+                f"{self._robot.num_joints}: {', '.join(self._robot.joint_names[:3])}, ..."
+            )
+        order = [names.index(name) for name in self._robot.joint_names]
+        pose, twist = message.base_pose, message.base_twist
+        place, turn = pose.position, pose.orientation
+        values = [
+            np.array(message.positions, dtype=np.float64),
+            np.array(message.velocities, dtype=np.float64),
+            np.array([place.x, place.y, place.z]),
+            np.array([turn.x, turn.y, turn.z, turn.w]),
+            np.array([twist.linear.x, twist.linear.y, twist.linear.z]),
+            np.array([twist.angular.x, twist.angular.y, twist.angular.z]),
+        ]
+        if any(len(one) != len(order) for one in values[:2]):
+            raise ValueError(f"it has {len(order)} names and {[len(v) for v in values[:2]]} values")
+        if not all(np.isfinite(one).all() for one in values):
+            raise ValueError("it holds NaN or infinity")
+        positions, velocities, position, quaternion, linear, angular = values
+        if abs(np.linalg.norm(quaternion) - 1.0) > 0.01:
+            raise ValueError(f"its quaternion has norm {np.linalg.norm(quaternion):.3f}, must be 1")
+        return Reference(
+            positions[order],
+            velocities[order],
+            position,
+            (Rotation.from_quat(quaternion) * self._axes.inv()).as_quat(),
+            self._axes.apply(linear),
+            self._axes.apply(angular),
+        )
+
+    def reference(self, now: float, state: SimulatedState) -> Reference:
+        """The last reference; a stale one is followed by a return to standing."""
+        if self._received is not None and self.age(now) <= TIMEOUT:
+            share = float(minimum_jerk(np.clip((now - self._taken_up) / TAKE_UP, 0.0, 1.0)))
+            # Messages come in bursts where a machine is busy; their stamps are regular.
+            ahead = float(np.clip(now - self._stamp, -_AHEAD, _AHEAD))
+            return _between(self._alone, _continued(self._received, ahead), share)
+        if self._received is not None:
+            self._return = (now, self._back(self._received))
+            self._received = None
+            self._node.get_logger().warning(
+                f"no reference for {TIMEOUT} s: the robot stands until the next one"
+            )
+        if self._return is not None:
+            begin, curve = self._return
+            self._alone = curve.sample(np.array([now - begin]))[0]
+        return self._alone
+
+    def _back(self, last: Reference) -> ReferenceCurve:
+        try:
+            return ReferenceCurve(to_standing(self._robot, last))
+        except RetargetError:
+            still = replace(last, velocities=np.zeros_like(last.velocities))
+            still = replace(still, linear_velocity=np.zeros(3), angular_velocity=np.zeros(3))
+            return ReferenceCurve(to_standing(self._robot, still))
+
+
+def _continued(reference: Reference, seconds: float) -> Reference:
+    """A reference some time later, at its velocity."""
+    turn = Rotation.from_quat(reference.base_quaternion)
+    return replace(
+        reference,
+        positions=reference.positions + seconds * reference.velocities,
+        base_position=reference.base_position + seconds * turn.apply(reference.linear_velocity),
+    )
+
+
+def _between(alone: Reference, received: Reference, share: float) -> Reference:
+    """A reference whose joints and height are on the way from one to another one."""
+    if share >= 1.0:
+        return received
+    place = received.base_position.copy()
+    place[2] += (1.0 - share) * (alone.base_position[2] - place[2])
+    joints = received.positions + (1.0 - share) * (alone.positions - received.positions)
+    return replace(received, positions=joints, base_position=place)
+
+
+class TrajectoryCommands:
+    """Follows trajectory_msgs/JointTrajectory and, with legs that walk, a velocity.
+
+    Trajectories may leave joints out, which stay where they are. A stale velocity is zero.
+
+    Args:
+        node: Owns the subscriptions.
+        topic: Topic of the trajectories.
+        velocity_topic: Topic of geometry_msgs/TwistStamped in the frame of the base; '' for none.
+        robot: The robot.
+        posture: (J,) posture in which the robot stands at first [rad].
+        clock: The present time of the simulation [s].
+        seconds: Converts a stamp [ns] to a time of the simulation [s].
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        topic: str,
+        velocity_topic: str,
+        robot: Robot,
+        posture: np.ndarray,
+        clock: Callable[[], float],
+        seconds: Callable[[int], float],
+    ) -> None:
+        self._node, self._robot, self._clock, self._seconds = node, robot, clock, seconds
+        self._posture = posture
+        self._joints = JointFollower(posture)
+        self._velocity, self._arrival, self._last = np.zeros(3), -np.inf, -np.inf
+        node.create_subscription(JointTrajectory, topic, self._on_trajectory, 10)
+        if velocity_topic:
+            node.create_subscription(TwistStamped, velocity_topic, self._on_velocity, SENSORS)
+
+    def reset(self, state: SimulatedState) -> None:
+        """Hold the posture of the reset until the next trajectory arrives."""
+        self._joints = JointFollower(self._posture)
+        self._velocity = np.zeros(3)
+
+    def age(self, now: float) -> float:
+        """Time since the last trajectory or velocity [s]."""
+        return now - max(self._last, self._arrival)
+
+    def _on_trajectory(self, message: JointTrajectory) -> None:
+        now = self._clock()
+        names = self._robot.joint_names
+        problems = check_joint_trajectory(message, names, partial=True)
+        if problems:
+            self._node.get_logger().error(f"trajectory rejected: {'; '.join(problems[:5])}")
+            return
+        plan = joint_plan(message, names, self._joints.sample(now)[0])
+        stamp = nanoseconds(message.header.stamp)
+        begin = self._seconds(stamp) if stamp else now
+        self._joints.start(replace(plan, times=begin + plan.times), now)
+        self._last = now
+        self._node.get_logger().info(
+            f"following {len(plan.times)} points for {self._joints.end - now:.2f} s"
+        )
+
+    def _on_velocity(self, message: TwistStamped) -> None:
+        linear, angular = message.twist.linear, message.twist.angular
+        velocity = np.array([linear.x, linear.y, angular.z])
+        if not np.isfinite(velocity).all():
+            self._node.get_logger().error(
+                "velocity refused: it holds NaN or infinity", throttle_duration_sec=1.0
+            )
+            return
+        self._velocity, self._arrival = velocity, self._clock()
+
+    def reference(self, now: float, state: SimulatedState) -> Reference:
+        """The commanded joints, over the place where the robot is."""
+        positions, velocities = self._joints.sample(now)
+        forward, left, turn = self._velocity if now - self._arrival <= TIMEOUT else np.zeros(3)
+        # Whoever sends the velocity corrects the drift; the pose of the robot has no error here.
+        return Reference(
+            positions,
+            velocities,
+            state.base_position,
+            state.base_quaternion,
+            np.array([forward, left, 0.0]),
+            np.array([0.0, 0.0, turn]),
+        )

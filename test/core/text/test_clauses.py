@@ -1,0 +1,44 @@
+"""What is read from a sentence."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nextscale_core.text.clauses import Claim, clauses
+
+
+@pytest.mark.parametrize(
+    ("sentence", "wanted"),
+    [
+        ("a person walks forward", [[Claim("walk", direction="forward")]]),
+        ("Someone backs up slowly", [[Claim("walk", direction="backward", pace=-1)]]),
+        ("he sidesteps to the left", [[Claim("walk", "left", "left")]]),
+        ("the robot jogs in place", [[Claim("run", direction="place")]]),
+        ("she waves both hands", [[Claim("wave", "both")]]),
+        ("please wave with the left hand", [[Claim("wave", "left")]]),
+        ("a person throws three punches", [[Claim("punch", count=3)]]),
+        ("he throws a ball", [[Claim("throw")]]),
+        ("somebody jumps 2 times", [[Claim("jump", count=2)]]),
+        ("turn 90 degrees to the right", [[Claim("turn", "right", degrees=90.0)]]),
+        ("walks clockwise in a circle", [[Claim("circle", "right")]]),
+        ("does three jumping jacks", [[Claim("jacks", count=0)]]),
+        ("bends over and picks up a box", [[Claim("pick_up")]]),
+        ("walks, then turns around", [[Claim("walk", direction="forward")],
+                                      [Claim("turn", degrees=180.0)]]),
+        ("sits down after clapping twice", [[Claim("clap", count=2)], [Claim("sit")]]),
+        ("claps before sitting down", [[Claim("clap")], [Claim("sit")]]),
+        ("walks backward while waving the right hand",
+         [[Claim("walk", "", "backward"), Claim("wave", "right")]]),
+        ("a person juggles", []),
+        ("", []),
+    ],
+)  # fmt: skip
+def test_actions_are_read_in_their_order_with_side_count_and_direction(sentence, wanted):
+    assert [list(group) for group in clauses(sentence)] == wanted
+
+
+@given(st.text())
+def test_any_text_can_be_read(text):
+    clauses(text)
