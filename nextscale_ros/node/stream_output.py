@@ -13,12 +13,14 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 
 from nextscale_core.estimation.joint_states import RobotStateError
+from nextscale_core.exceptions import RetargetError
 from nextscale_core.robots import Robot, RobotTrajectory
 from nextscale_core.trajectory.reference import REFERENCE_RATE
 from nextscale_core.trajectory.reference_stream import ReferenceStream
 from nextscale_core.trajectory.standing import with_return
 from nextscale_ros.messages.requests import Client, Request, Response
 from nextscale_ros.msg import ErrorCode
+from nextscale_ros.node.error_codes import TooLateError
 from nextscale_ros.node.outputs import Executed, Output
 from nextscale_ros.parameters.values import read_settings
 from nextscale_ros.robot_state.active_trajectory import ActiveTrajectory
@@ -90,10 +92,13 @@ class StreamOutput(Output):
         """Play a trajectory from now on; the one before ends as preempted.
 
         Raises:
-            RetargetError: it cannot take over from the reference within the limits.
+            TooLateError: it no longer fits onto the reference.
         """
         now = self._clock()
-        self._reference.replace(active.trajectory, now, active.begin)
+        try:
+            self._reference.replace(active.trajectory, now, active.begin)
+        except RetargetError as error:
+            raise TooLateError(f"the trajectory was ready too late: {error}") from error
         self._reference.anchor(now)
         self._finish(ErrorCode.PREEMPTED, "replaced by a newer trajectory")
         with self._lock:

@@ -78,6 +78,7 @@ class WalkingOutput(StreamOutput):
         )
         self._patience = value("odometry_timeout")
         self._follower = PathFollower(self._limits)
+        self._lost = False
 
     @property
     def listeners(self) -> int:
@@ -109,6 +110,7 @@ class WalkingOutput(StreamOutput):
 
     def _begin(self, response: Response) -> None:
         assert response.trajectory is not None
+        self._lost = False
         self._commands.publish(of_joints(response.trajectory, self._joints))
 
     def _rest(self, stream: ReferenceStream, now: float) -> None:
@@ -139,7 +141,9 @@ class WalkingOutput(StreamOutput):
 
     def _play(self, stream: ReferenceStream, now: float) -> None:
         base = self._inputs.base.last(now, self._patience)
-        if base is None:
+        # Odometry that comes back does not set the feet in motion again.
+        self._lost = self._lost or (base is None and stream.moves(now))
+        if base is None or self._lost:
             command = self._follower.stop()
         else:
             command = self._follower.command(stream, now, base.position, base.quaternion, STEP)
