@@ -130,7 +130,7 @@ class Target:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "time", _time(self.time))
-        if self.body not in BODIES:
+        if not isinstance(self.body, str) or self.body not in BODIES:
             raise ConfigError(f"body must be one of {', '.join(BODIES)}, got {self.body!r}")
         if np.shape(self.position) != (3,):
             raise ConfigError(f"position must be three numbers x, y, z, got {self.position!r}")

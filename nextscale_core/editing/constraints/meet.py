@@ -23,8 +23,10 @@ _POSE_REACH, _HAND_REACH = 14.0, 12.0
 _LIMB = {"wrist": 0.95, "foot": 0.98}
 """Largest distance of a hand from its shoulder, or a foot from its hip, relative to a straight
 limb, before the body steps nearer."""
-_BEND = {"wrist": 0.25, "foot": 0.1}
-"""Height that the body bends or stretches for a target without stepping nearer [m]."""
+_BEND, _STRETCH = {"wrist": 0.25, "foot": 0.1}, 0.05
+"""Height that the body bends down, and stretches up, without stepping nearer to a target [m]."""
+_LEAN = {"wrist": 0.15, "foot": 0.0}
+"""Distance along the floor that the body leans towards a target without stepping nearer [m]."""
 _ASIDE = np.radians([-70.0, 110.0])
 """Directions of a target seen from the body for which it does not turn: across, and outward."""
 
@@ -57,16 +59,17 @@ def meet(clip: MotionClip, plan: Plan, fixed: np.ndarray | None = None) -> Met:
     contacts = np.zeros((len(clip), 4), bool) if clip.contacts is None else clip.contacts
     held = np.zeros(len(clip), bool) if fixed is None else fixed
     lengths = np.asarray(np.median(bone_lengths(joints), axis=0))
-    moved, effort = _led(joints, plan, held, fixed is None, clip.fps, lengths)
+    led, turn, effort = _led(joints, plan, held, fixed is None, clip.fps, lengths)
     still = held.copy()
     still[list(plan.poses)] = True
     shares = spread(np.array(list(plan.hands), dtype=int), len(clip), still, _HAND_REACH).T
-    yaw = _smooth_heading(moved)
+    yaw = _smooth_heading(led)
+    moved = led
     for (frame, hands), share in zip(plan.hands.items(), shares, strict=True):
-        leaning = Reach(moved[frame], hands, pelvis=True)
+        leaning = Reach(led[frame], hands, pelvis=True)
         effort += leaning.effort
         moved = moved + share[:, None, None] * leaning.pelvis
-    moved, contacts = place_feet(moved, contacts, still, plan.feet, lengths)
+    moved, contacts = place_feet(moved, led, joints, turn, contacts, still, plan.feet, lengths)
     for (frame, hands), share in zip(plan.hands.items(), shares, strict=True):
         moved = Reach(moved[frame], hands)(moved, share, yaw - yaw[frame])
     moved[held] = joints[held]
@@ -77,8 +80,8 @@ def meet(clip: MotionClip, plan: Plan, fixed: np.ndarray | None = None) -> Met:
 
 def _led(
     joints: np.ndarray, plan: Plan, held: np.ndarray, starts: bool, fps: float, lengths: np.ndarray
-) -> tuple[np.ndarray, float]:
-    """The motion (T, 22, 3) on its new path with its keyframes, and the effort of the change."""
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """The motion (T, 22, 3) on its new path with its keyframes, its turn (T,), and the effort."""
     anchored = held.copy()
     anchored[0] |= starts
     weights = spread(np.array(list(plan.poses), dtype=int), len(joints), held, _POSE_REACH)
@@ -101,7 +104,7 @@ def _led(
         if not nearer:
             break
         goals |= nearer
-    return posed, bend.cost + effort
+    return posed, bend.turn, bend.cost + effort
 
 
 def _nearer(joints: np.ndarray, plan: Plan) -> dict[int, RootGoal]:
@@ -118,8 +121,8 @@ def _nearer(joints: np.ndarray, plan: Plan) -> dict[int, RootGoal]:
         upper = PARENTS[joint]
         base = pose[PARENTS[upper]]
         most = _LIMB[part] * bone_lengths(pose)[[upper - 1, joint - 1]].sum()
-        height = max(abs(place[2] - base[2]) - _BEND[part], 0.0)
-        across = np.sqrt(max(most**2 - height**2, 0.05**2))
+        height = max(base[2] - place[2] - _BEND[part], place[2] - base[2] - _STRETCH, 0.0)
+        across = np.sqrt(max(most**2 - height**2, 0.05**2)) + _LEAN[part]
         line = place[:2] - base[:2]
         distance = float(np.linalg.norm(line))
         if distance <= across:

@@ -22,8 +22,8 @@ _MOST = {"spine1": 0.5, "spine2": 0.3, "spine3": 0.3, "collar": 0.4, "shoulder":
 """Largest change of a joint [rad]."""
 _PELVIS = np.array([8.0, 8.0, 5.0])
 """Cost of moving the pelvis by 1 m along x, y and z."""
-_LEAN = np.array([0.12, 0.12, 0.45])
-"""Largest movement of the pelvis along x, y and z [m]."""
+_LEAN, _RISE = np.array([0.12, 0.12, 0.45]), 0.02
+"""Largest movement of the pelvis along x, y and down, and up [m]."""
 _PULL = 1000.0
 """Cost of 1 m between a hand and its target."""
 _ROUNDS = 40
@@ -125,20 +125,28 @@ class Reach:
         # A pelvis that stays has limits of zero.
         weight = np.concatenate([_PELVIS, *cost])
         limit = np.concatenate([_LEAN if pelvis else 0.0 * _LEAN, *most])
+        upper = limit.copy()
+        upper[2] = min(_RISE, limit[2])
         values = np.zeros(len(weight))
         for _ in range(_ROUNDS):
             self._set(values)
             now = self(pose[None], np.ones(1))[0]
             gap = np.concatenate([goal - now[wrist] for wrist, goal in targets.items()])
             slopes = np.concatenate([self._slopes(now, wrist) for wrist in targets])
-            open_ = limit > 0
             system = _PULL**2 * slopes.T @ slopes + np.diag(weight**2) + 1e-9 * np.eye(len(weight))
             pull = _PULL**2 * slopes.T @ gap - weight**2 * values
-            step = np.zeros(len(weight))
-            step[open_] = np.linalg.solve(system[np.ix_(open_, open_)], pull[open_])
+            step, free = np.zeros(len(weight)), limit > 0
+            # Values at their limits, which the step would push beyond, are left out of it.
+            for _ in range(len(weight)):
+                step[:] = 0.0
+                step[free] = np.linalg.solve(system[np.ix_(free, free)], pull[free])
+                stuck = free & np.where(step > 0, values >= upper, values <= -limit)
+                if not stuck.any():
+                    break
+                free &= ~stuck
             # The rotations of a joint are added as vectors, which holds for short steps.
             size = np.abs(step).max()
-            values = np.clip(values + step * min(1.0, 0.4 / max(size, 1e-9)), -limit, limit)
+            values = np.clip(values + step * min(1.0, 0.4 / max(size, 1e-9)), -limit, upper)
             if size < 1e-5:
                 break
         self._set(values)
