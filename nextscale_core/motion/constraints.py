@@ -152,6 +152,7 @@ class Residual:
 
     Attributes:
         constraint: Name of the constraint, such as 'waypoint at 2 s'.
+        place: Where pelvis, hand or foot is wanted [m]; at z = 0 for a waypoint.
         distance: Distance of pelvis (along the floor), hand or foot from the constraint; of a
             keyframe, the largest one of its joints [m].
         heading: Difference of the heading of a waypoint [rad]; None without one.
@@ -160,6 +161,7 @@ class Residual:
     """
 
     constraint: str
+    place: tuple[float, float, float]
     distance: float
     heading: float | None
     met: bool
@@ -189,18 +191,20 @@ def residual(joints: np.ndarray, fps: float, constraint: Constraint, note: str =
     here = np.asarray(joints[frame_of(constraint, fps)], dtype=np.float64)
     heading = None
     if isinstance(constraint, Waypoint):
-        kind = "waypoint"
-        distance = math.dist(here[0, :2], (constraint.x, constraint.y))
+        kind, place = "waypoint", (constraint.x, constraint.y, 0.0)
+        distance = math.dist(here[0, :2], place[:2])
         if constraint.heading is not None:
             turn = heading_yaw(here[None])[0] - constraint.heading
             heading = abs(math.remainder(float(turn), 2 * math.pi))
     elif isinstance(constraint, Target):
-        kind, distance = "target", math.dist(here[BODIES[constraint.body]], constraint.position)
+        kind, place = "target", constraint.position
+        distance = math.dist(here[BODIES[constraint.body]], place)
     else:
         kind, pose = "keyframe", placed_pose(constraint, here)
+        place = (float(pose[0, 0]), float(pose[0, 1]), float(pose[0, 2]))
         distance = float(np.linalg.norm(here - pose, axis=-1).max())
     met = distance <= TOLERANCE[kind] and (heading is None or heading <= HEADING_TOLERANCE)
-    return Residual(str(constraint), distance, heading, met, note)
+    return Residual(str(constraint), place, distance, heading, met, note)
 
 
 def placed_pose(keyframe: Keyframe, here: np.ndarray) -> np.ndarray:

@@ -63,6 +63,7 @@ def _report(
         report.stage_names = list(tracker.stopwatch.seconds)
         report.stage_seconds = [float(value) for value in tracker.stopwatch.seconds.values()]
         report.findings += [f"continuation: {note}" for note in tracker.notes]
+        report.findings += [f"constraint: {one}" for one in tracker.residuals]
     report.findings += [f"text: {remark}" for remark in _remarks(request)]
     return report
 

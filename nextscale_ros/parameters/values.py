@@ -44,6 +44,7 @@ class Settings:
         takeover_margin: Time from sending to the first point, for a robot in motion [s].
         execution_timeout: Time that an execution may take beyond its trajectory [s].
         publish_markers: Whether markers are published.
+        base_frame: Frame in which the base is measured.
     """
 
     seconds: float | None = None
@@ -59,6 +60,7 @@ class Settings:
     takeover_margin: float = 0.1
     execution_timeout: float = 5.0
     publish_markers: bool = True
+    base_frame: str = "odom"
 
 
 def declare_parameters(node: Node, section: str = "generate_node") -> None:

@@ -59,7 +59,7 @@ def read_constraints(path: Path) -> tuple[Constraint, ...]:
 
 
 def write_residuals(residuals: Sequence[Residual], path: Path) -> None:
-    """Write residuals as a JSON list of {constraint, distance, heading, met, note} [m], [rad].
+    """Write residuals as a JSON list of their attributes.
 
     Raises:
         ConfigError: the file cannot be written.

@@ -13,20 +13,35 @@ from nextscale_core.motion.skeleton import (
     PARENTS,
     bone_lengths,
 )
-from nextscale_core.rotations import about_z, exp, skew, unit
+from nextscale_core.rotations import about_z, exp, log, skew, unit
 
-_STIFFNESS = {"spine1": 3.0, "spine2": 4.0, "spine3": 4.0, "collar": 3.0, "shoulder": 1.0,
-              "elbow": 1.0}  # fmt: skip
+_STIFFNESS = {
+    "spine1": 3.0,
+    "spine2": 4.0,
+    "spine3": 4.0,
+    "collar": 3.0,
+    "shoulder": 1.0,
+    "elbow": 1.0,
+}
 """Cost of turning by 1 rad at a joint."""
-_MOST = {"spine1": 0.5, "spine2": 0.3, "spine3": 0.3, "collar": 0.4, "shoulder": 3.0, "elbow": 2.5}
+_MOST = {
+    "spine1": 0.8,
+    "spine2": 0.4,
+    "spine3": 0.4,
+    "collar": 0.6,
+    "shoulder": 3.0,
+    "elbow": 2.6,
+}
 """Largest change of a joint [rad]."""
 _PELVIS = np.array([8.0, 8.0, 5.0])
 """Cost of moving the pelvis by 1 m along x, y and z."""
-_LEAN, _RISE = np.array([0.12, 0.12, 0.45]), 0.02
+_LEAN, _RISE = np.array([0.15, 0.15, 0.5]), 0.02
 """Largest movement of the pelvis along x, y and down, and up [m]."""
 _PULL = 1000.0
 """Cost of 1 m between a hand and its target."""
-_ROUNDS = 40
+_ROUNDS, _STEP = 40, 0.5
+"""Largest number of steps of the solver, and largest turn of one [rad]."""
+_STILL = np.zeros(3)
 
 _POSE_EFFORT, _REACH_EFFORT = 3.0, 0.3
 """Effort of turning all bones, or the joints of an arm, by 1 rad, relative to that of a path."""
@@ -102,7 +117,7 @@ class Reach:
 
     Attributes:
         pelvis: (3,) movement of the pelvis [m].
-        turns: Joint -> (3,) rotation vector by which everything beyond it turns [rad].
+        turns: (22, 3) rotation vectors of the bones that begin at each joint [rad].
         effort: Measure of the change.
     """
 
@@ -120,47 +135,62 @@ class Reach:
         self._moved = [
             j for j in range(NUM_JOINTS) if _PART[j] in _STIFFNESS and _BEYOND[j, wrists].any()
         ]
-        cost = [np.full(3, _STIFFNESS[_PART[joint]]) for joint in self._moved]
-        most = [np.full(3, _MOST[_PART[joint]]) for joint in self._moved]
-        # A pelvis that stays has limits of zero.
-        weight = np.concatenate([_PELVIS, *cost])
-        limit = np.concatenate([_LEAN if pelvis else 0.0 * _LEAN, *most])
-        upper = limit.copy()
-        upper[2] = min(_RISE, limit[2])
-        values = np.zeros(len(weight))
+        cost = np.array([_STIFFNESS[_PART[joint]] for joint in self._moved])
+        most = np.array([_MOST[_PART[joint]] for joint in self._moved])
+        weight = np.concatenate([_PELVIS, np.repeat(cost, 3)])
+        low, high = (_LEAN * [-1, -1, -1], np.r_[_LEAN[:2], _RISE]) if pelvis else (_STILL, _STILL)
+        self.pelvis = np.zeros(3)
+        local = np.zeros((len(self._moved), 3))
+        for wrist, goal in targets.items():
+            local[self._moved.index(PARENTS[wrist])] = _folded(pose, wrist, goal)
+        goals = np.concatenate(list(targets.values()))
         for _ in range(_ROUNDS):
-            self._set(values)
-            now = self(pose[None], np.ones(1))[0]
-            gap = np.concatenate([goal - now[wrist] for wrist, goal in targets.items()])
-            slopes = np.concatenate([self._slopes(now, wrist) for wrist in targets])
-            system = _PULL**2 * slopes.T @ slopes + np.diag(weight**2) + 1e-9 * np.eye(len(weight))
-            pull = _PULL**2 * slopes.T @ gap - weight**2 * values
-            step, free = np.zeros(len(weight)), limit > 0
-            # Values at their limits, which the step would push beyond, are left out of it.
-            for _ in range(len(weight)):
-                step[:] = 0.0
+            whole = self._whole(local)
+            now = _turned(pose[None] + self.pelvis, whole[None])[0]
+            slopes = np.concatenate([self._slopes(now, whole, wrist) for wrist in wrists])
+            values = np.concatenate([self.pelvis, local.ravel()])
+            pull = _PULL**2 * slopes.T @ (goals - now[wrists].ravel()) - weight**2 * values
+            system = _PULL**2 * slopes.T @ slopes + np.diag(weight**2)
+            free = np.concatenate([high > low, np.ones(local.size, bool)])
+            # What is at its limit, and would be moved beyond, is left out of the step.
+            for _ in range(len(self._moved) + 1):
+                step = np.zeros(len(weight))
                 step[free] = np.linalg.solve(system[np.ix_(free, free)], pull[free])
-                stuck = free & np.where(step > 0, values >= upper, values <= -limit)
+                turn = step[3:].reshape(-1, 3)
+                outward = (np.linalg.norm(local, axis=1) > 0.999 * most) & (
+                    (turn * local).sum(1) > 0
+                )
+                past = np.where(step[:3] > 0, self.pelvis >= high, self.pelvis <= low)
+                stuck = free & np.concatenate([past, np.repeat(outward, 3)])
                 if not stuck.any():
                     break
                 free &= ~stuck
-            # The rotations of a joint are added as vectors, which holds for short steps.
             size = np.abs(step).max()
-            values = np.clip(values + step * min(1.0, 0.4 / max(size, 1e-9)), -limit, upper)
+            step *= min(1.0, _STEP / max(size, 1e-9))
+            self.pelvis = np.clip(self.pelvis + step[:3], low, high)
+            local = log(exp(step[3:].reshape(-1, 3)) @ exp(local))
+            norm = np.linalg.norm(local, axis=1)
+            local *= np.minimum(1.0, most / np.maximum(norm, 1e-9))[:, None]
             if size < 1e-5:
                 break
-        self._set(values)
+        self.turns = log(self._whole(local))
+        values = np.concatenate([self.pelvis, local.ravel()])
         self.effort = _REACH_EFFORT * float(((weight * values) ** 2).sum())
 
-    def _set(self, values: np.ndarray) -> None:
-        self.pelvis = values[:3]
-        self.turns = dict(zip(self._moved, values[3:].reshape(-1, 3), strict=True))
+    def _whole(self, local: np.ndarray) -> np.ndarray:
+        """(22, 3, 3) rotations of bones from those of joints against the bone above."""
+        own = np.tile(np.eye(3), (NUM_JOINTS, 1, 1))
+        own[self._moved] = exp(local)
+        for joint in range(1, NUM_JOINTS):
+            own[joint] = own[PARENTS[joint]] @ own[joint]
+        return own
 
-    def _slopes(self, now: np.ndarray, wrist: int) -> np.ndarray:
+    def _slopes(self, now: np.ndarray, whole: np.ndarray, wrist: int) -> np.ndarray:
+        """(3, 3 + 3 n) derivatives of a hand by movement of the pelvis and turns of joints."""
         parts = [np.eye(3)]
         for joint in self._moved:
-            beyond = _BEYOND[joint, wrist]
-            parts.append(-skew(now[wrist] - now[joint]) if beyond else np.zeros((3, 3)))
+            lever = -skew(now[wrist] - now[joint]) @ whole[PARENTS[joint]]
+            parts.append(lever * float(_BEYOND[joint, wrist]))
         return np.concatenate(parts, axis=1)
 
     def __call__(
@@ -173,14 +203,37 @@ class Reach:
             share: 1 in the frame of the pose, 0 where nothing changes.
             yaw: (T,) heading relative to that of the pose, with which the change turns [rad].
         """
-        out = joints + share[:, None, None] * self.pelvis
         about = about_z(np.zeros(len(joints)) if yaw is None else yaw)
-        for joint, turn in self.turns.items():
-            rotation = exp(share[:, None] * (about @ turn))
-            beyond = _BEYOND[joint]
-            arm = out[:, beyond] - out[:, joint, None]
-            out[:, beyond] = out[:, joint, None] + arm @ np.swapaxes(rotation, -1, -2)
-        return out
+        turns = np.einsum("tij,kj->tki", about, self.turns) * share[:, None, None]
+        return _turned(joints + share[:, None, None] * self.pelvis, exp(turns))
+
+
+def _turned(joints: np.ndarray, turns: np.ndarray) -> np.ndarray:
+    """Joints (T, 22, 3) whose bones are turned by the rotations (T, 22, 3, 3) at their begin."""
+    out = joints.copy()
+    for joint in range(1, NUM_JOINTS):
+        parent = PARENTS[joint]
+        bone = (turns[:, parent] @ (joints[:, joint] - joints[:, parent])[..., None])[..., 0]
+        out[:, joint] = out[:, parent] + bone
+    return out
+
+
+def _folded(pose: np.ndarray, wrist: int, goal: np.ndarray) -> np.ndarray:
+    """(3,) turn of an elbow that brings the hand as near to the shoulder as its goal [rad].
+
+    A straight arm does not become shorter by small turns, so the solver needs it to begin with.
+    """
+    elbow = PARENTS[wrist]
+    shoulder = PARENTS[elbow]
+    upper, fore = pose[elbow] - pose[shoulder], pose[wrist] - pose[elbow]
+    a, b, away = np.linalg.norm(upper), np.linalg.norm(fore), np.linalg.norm(goal - pose[shoulder])
+    wanted = np.arccos(np.clip((away**2 - a**2 - b**2) / (2 * a * b), -1.0, 1.0))
+    hinge = np.cross(upper, fore)
+    if np.linalg.norm(hinge) < 0.05 * a * b:
+        ahead = np.cross([0.0, 0.0, 1.0], pose[17] - pose[16])
+        hinge = np.cross(upper, ahead)
+    now = np.arctan2(np.linalg.norm(np.cross(upper, fore)), upper @ fore)
+    return np.asarray(unit(hinge) * np.clip(wanted - now, 0.0, _MOST["elbow"]))
 
 
 def with_lengths(pose: np.ndarray, lengths: np.ndarray) -> np.ndarray:
