@@ -142,6 +142,8 @@ def _draw_map(axes: Axes, animated: AnimatedMesh, frames: np.ndarray, colors: np
         path[frames, 0], path[frames, 1], color=colors, s=28, zorder=4, edgecolors="white",
         linewidths=0.7,
     )  # fmt: skip
-    axes.scatter(*marks.T, marker="x", color="#d62728", s=60, linewidths=2, zorder=5)
+    axes.scatter(
+        marks[:, 0], marks[:, 1], marker="x", color="#d62728", s=60, linewidths=2, zorder=5
+    )
     caption = f"from above, squares of {step:g} m"
     axes.text(0.02, 0.02, caption, transform=axes.transAxes, fontsize=8, color=QUIET, va="bottom")

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from nextscale_core.editing.constraints.meet import meet
+from nextscale_core.editing.constraints.plan import Plan
 from nextscale_core.model.options import GenerationOptions, merge_options
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.skeleton import JOINT_INDEX
@@ -74,6 +76,7 @@ class FakePipeline:
         text: str,
         options: GenerationOptions | None = None,
         *,
+        constraints: Sequence[object] = (),
         run: Run | None = None,
         **changes: Any,
     ) -> MotionClip:
@@ -88,7 +91,12 @@ class FakePipeline:
             for done in range(1, total + 1):
                 time.sleep(0.05 if "wait" in text else 0.0)
                 run.progress(done, total)
-        return MotionClip(raise_arm(options.seconds or 1.5), FPS, text, seed=options.seed)
+        clip = MotionClip(raise_arm(options.seconds or 1.5), FPS, text, seed=options.seed)
+        return (
+            meet(clip, Plan.build(constraints, len(clip), np.zeros(3))).clip
+            if constraints
+            else clip
+        )
 
     def complete(
         self,
