@@ -25,7 +25,7 @@ from nextscale_core.robots import Robot, load_robot
 from nextscale_ros.action import GenerateMotion
 from nextscale_ros.messages import requests
 from nextscale_ros.messages.validate_trajectory import NANOSECONDS, nanoseconds
-from nextscale_ros.msg import ErrorCode, TextCommand
+from nextscale_ros.msg import Constraint, ErrorCode, TextCommand
 from nextscale_ros.node.error_codes import failure_of
 from nextscale_ros.parameters.schema import declarations
 from nextscale_ros.parameters.values import wanted
@@ -73,6 +73,20 @@ def goal(draw: random.Random, wire: bool = False) -> GenerateMotion.Goal:
     )
     if draw.random() < 0.5:
         message.start_state = joint_state(draw, ("left_knee_joint", "waist_yaw_joint"), wire)
+    message.constraints = [constraint(draw, wire) for _ in range(draw.choice([0, 0, 1, 3, 200]))]
+    return message
+
+
+def constraint(draw: random.Random, wire: bool = False) -> Constraint:
+    """A constraint of a goal."""
+    message = Constraint(
+        type=draw.choice(["keyframe", "waypoint", "target", sentence(draw, wire)[:20]]),
+        body=draw.choice(["left_hand", "right_foot", sentence(draw, wire)[:20]]),
+        frame_id=draw.choice(["", "odom", sentence(draw, wire)[:20]]),
+        has_heading=draw.random() < 0.5,
+        **{name: draw.choice(DOUBLES) for name in ("time", "x", "y", "z", "heading")},
+    )
+    message.joints = joint_state(draw, ("left_knee_joint", "waist_yaw_joint"), wire)
     return message
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nextscale_core.model.options import GenerationOptions
     from nextscale_core.motion.clip import MotionClip
+    from nextscale_core.motion.constraints import Keyframe, Residual, Target, Waypoint
     from nextscale_core.pipeline import MotionPipeline
     from nextscale_core.planning import MotionPlanner, plan
     from nextscale_core.retarget.retargeter import Retargeter
@@ -19,28 +20,36 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GenerationOptions",
+    "Keyframe",
     "MotionClip",
     "MotionPipeline",
     "MotionPlanner",
+    "Residual",
     "Retargeter",
     "RobotState",
     "RobotTrajectory",
     "Run",
     "SafetyGate",
+    "Target",
+    "Waypoint",
     "load_robot",
     "plan",
 ]
 
 _PUBLIC = {
     "GenerationOptions": "model.options",
+    "Keyframe": "motion.constraints",
     "MotionClip": "motion.clip",
     "MotionPipeline": "pipeline",
     "MotionPlanner": "planning",
+    "Residual": "motion.constraints",
     "Retargeter": "retarget.retargeter",
     "RobotState": "robots.state",
     "RobotTrajectory": "robots.trajectory",
     "Run": "stopwatch",
     "SafetyGate": "safety.gate",
+    "Target": "motion.constraints",
+    "Waypoint": "motion.constraints",
     "load_robot": "robots.robot",
     "plan": "planning",
 }

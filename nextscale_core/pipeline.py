@@ -12,6 +12,10 @@ import torch
 from torch import Tensor
 
 from nextscale_core.editing.complete import complete
+from nextscale_core.editing.constraints.generate import (
+    complete_constrained,
+    generate_constrained,
+)
 from nextscale_core.editing.edit import edit
 from nextscale_core.editing.frame_mask import KnownFrames
 from nextscale_core.editing.sequence import Script, joined, stream
@@ -36,6 +40,7 @@ from nextscale_core.model.sampling import NextScaleSampler, SamplingConfig, defa
 from nextscale_core.model.temporal_tokenizer import TemporalTokenizer
 from nextscale_core.motion.cleanup import clean_up
 from nextscale_core.motion.clip import MotionClip
+from nextscale_core.motion.constraints import Constraint
 from nextscale_core.motion.durations import Seconds, for_each, settle
 from nextscale_core.motion.features import clip_to_features, features_to_clip
 from nextscale_core.resources import resource
@@ -128,6 +133,7 @@ class MotionPipeline:
         text: str,
         options: GenerationOptions | None = None,
         *,
+        constraints: Sequence[Constraint] = (),
         run: Run | None = None,
         **changes: Any,
     ) -> MotionClip:
@@ -136,17 +142,24 @@ class MotionPipeline:
         Args:
             text: What the person does, in English.
             options: Seed, length, guidance and passes; None for the defaults.
+            constraints: Keyframes, waypoints and targets to pass through. Without `seconds`, the
+                motion lasts at least until the last of them.
             run: Takes the times of the stages 'text', 'generate' and 'decode', and the progress.
             **changes: Fields of `GenerationOptions` that replace those of `options`, for example
                 `seed=1, seconds=4.0`.
 
         Returns:
-            A canonical clip at 20 fps: starts above the origin, faces +x, floor at z = 0.
+            A canonical clip at 20 fps: starts above the origin, faces +x, floor at z = 0. Its
+            `residuals` state how well each constraint is met.
 
         Raises:
             InvalidTextError: the sentence cannot be used.
-            ConfigError: an option is unknown or out of range.
+            ConfigError: an option is unknown or out of range, or a constraint is outside of the
+                motion or contradicts another.
         """
+        if constraints:
+            options = merge_options(options, changes)
+            return generate_constrained(self, text, constraints, options, run or Run())
         return self.generate_batch([text], merge_options(options, changes), run=run)[0]
 
     def generate_batch(
@@ -219,6 +232,7 @@ class MotionPipeline:
         text: str,
         options: GenerationOptions | None = None,
         *,
+        constraints: Sequence[Constraint] = (),
         run: Run | None = None,
         **changes: Any,
     ) -> MotionClip:
@@ -238,6 +252,8 @@ class MotionPipeline:
             options: See `generate`. `seconds` is the length of the result with the known part;
                 frames beyond the mask are new. None for the length of the mask or, without a mask,
                 for the clip and the usual duration of the sentence, at most 9.8 s in total.
+            constraints: Keyframes, waypoints and targets of the new part, in the world of `known`,
+                with times from the start of the result; only with `known_frames` None.
             run: Takes the times of the stages 'text', 'encode', 'generate' and 'decode', and the
                 progress.
             **changes: See `generate`.
@@ -248,9 +264,14 @@ class MotionPipeline:
         Raises:
             InvalidTextError: the sentence cannot be used.
             InvalidMotionError: the known clip does not have 20 fps.
-            ConfigError: a mask or span does not fit, or an option is unknown or out of range.
+            ConfigError: a mask, span or constraint does not fit, or an option is unknown or out of
+                range.
         """
         options = merge_options(options, changes)
+        if constraints:
+            if known_frames is not None:
+                raise ConfigError("constraints need a known start of the motion, not known_frames")
+            return complete_constrained(self, known, text, constraints, options, run or Run())
         return complete(self, known, known_frames, text, options, run or Run())
 
     def edit(

@@ -29,7 +29,7 @@ from nextscale_core.cli.choices import (
 )
 from nextscale_core.cli.console import following
 from nextscale_core.cli.inputs import load_pipeline
-from nextscale_core.cli.outputs import check_outputs, finish
+from nextscale_core.cli.outputs import check_outputs, finish, make_folder
 
 
 def generate(
@@ -64,6 +64,17 @@ def generate(
     upper_body: UpperBody = False,
     joints: Joints = None,
     balance: Balance = False,
+    constraints: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSON file with keyframes, waypoints and targets of hands and feet: see "
+            "docs/constraints.md."
+        ),
+    ] = None,
+    residuals: Annotated[
+        Path | None,
+        typer.Option(help="JSON file to write: how well each of --constraints is met."),
+    ] = None,
     prompts: Annotated[
         Path | None,
         typer.Option(help="Text file, one sentence a line; # begins a comment line."),
@@ -80,8 +91,11 @@ def generate(
 
     nextscale generate "a person waves" --robot g1 --upper-body --out wave_g1.npz
 
+    nextscale generate "a person walks forward" --constraints path.json --out walk.npz
+
     nextscale generate --prompts sentences.txt --samples 4 --out motions/
     """
+    from nextscale_core.editing.constraints.json_file import read_constraints, write_residuals
     from nextscale_core.text.validation import validate_sentence
 
     options = generation_options(seed, steps, guidance, seconds, candidates)
@@ -93,7 +107,11 @@ def generate(
         )
     if (text is None) == (prompts is None):
         raise typer.BadParameter("give either a sentence or --prompts FILE", param_hint="TEXT")
+    if residuals is not None and constraints is None:
+        raise typer.BadParameter("needs --constraints", param_hint="--residuals")
     if prompts is not None:
+        if constraints is not None:
+            raise typer.BadParameter("needs a sentence, not --prompts", param_hint="--constraints")
         from nextscale_core.cli.prompts import generate_many
 
         generate_many(
@@ -112,14 +130,20 @@ def generate(
         return
     sentence = validate_sentence(text or "")
     files = check_outputs(out, robot=robot is not None)
+    wanted = () if constraints is None else read_constraints(constraints)
+    if residuals is not None:
+        make_folder(residuals.parent)
     planner = load_planner(robot, profile, rate, choice, balance) if robot is not None else None
     pipeline = load_pipeline(model, device)
     with following("generating") as run:
-        clip = pipeline.generate(sentence, options, run=run)
+        clip = pipeline.generate(sentence, options, constraints=wanted, run=run)
+    if residuals is not None:
+        write_residuals(clip.residuals, residuals)
+    met = {f"constraint {n}": str(one) for n, one in enumerate(clip.residuals, start=1)}
     finish(
         clip,
         files,
-        {"text": sentence},
+        {"text": sentence, **met},
         model=pipeline.name,
         planner=planner,
         stopwatch=run.stopwatch,

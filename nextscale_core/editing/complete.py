@@ -54,6 +54,17 @@ class TextToMotion(Protocol):
         """A motion for a sentence."""
         ...
 
+    def generate_batch(
+        self,
+        texts: Sequence[str],
+        options: GenerationOptions | None = None,
+        *,
+        seeds: Sequence[int] | None = None,
+        run: Run | None = None,
+    ) -> list[MotionClip]:
+        """Motions for several sentences."""
+        ...
+
 
 def complete(
     model: TextToMotion,

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nextscale_core.exceptions import InvalidMotionError
 from nextscale_core.motion.reading import ReadNote
 from nextscale_core.motion.skeleton import FPS, NUM_JOINTS
+
+if TYPE_CHECKING:
+    from nextscale_core.motion.constraints import Residual
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class MotionClip:
             (HumanML3D's labels); None when unknown.
         seed: Seed of the sample, or None for recorded motion.
         notes: Assumptions and corrections of the file's reader; not written to files.
+        residuals: How well each constraint is met, in order of time; not written to files.
 
     Raises:
         InvalidMotionError: wrong shapes, no frame, NaN or infinity, or fps not positive.
@@ -35,6 +40,7 @@ class MotionClip:
     contacts: np.ndarray | None = None
     seed: int | None = None
     notes: tuple[ReadNote, ...] = ()
+    residuals: tuple[Residual, ...] = ()
 
     def __post_init__(self) -> None:
         joints = _float32(self.joints)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,6 +42,7 @@ class AnimatedMesh:
         legend: Name -> colour of the parts.
         mesh: The mesh in frame n, in the world.
         width: Page width that an animation needs [m]; None for that of a single body.
+        marks: (M, 2) places of constraints on the floor [m].
     """
 
     title: str
@@ -52,6 +53,7 @@ class AnimatedMesh:
     legend: dict[str, Color]
     mesh: Callable[[int], Mesh]
     width: float | None = None
+    marks: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
 
     def __len__(self) -> int:
         return len(self.root)
@@ -71,6 +73,7 @@ def human_mesh(clip: MotionClip) -> AnimatedMesh:
         footprints=_soles(joints)[stance],
         legend={"left": LEFT, "right": RIGHT},
         mesh=_human(joints, np.zeros_like(stance)),
+        marks=np.array([one.place[:2] for one in clip.residuals]).reshape(-1, 2),
     )
 
 

@@ -29,7 +29,7 @@ def save_strip(animated: AnimatedMesh, path: Path) -> None:
 
     The poses stand side by side, whatever the path, so that none hides another; their heights
     above the floor are true. The body is seen from ahead and its right, so a walk forward goes to
-    the right of the page. The first heading points up on the map.
+    the right of the page. The first heading points up on the map. Crosses mark constraints.
 
     Args:
         animated: The mesh.
@@ -107,7 +107,9 @@ def _draw_map(axes: Axes, animated: AnimatedMesh, frames: np.ndarray, colors: np
     start = animated.root[0, :2]
     path = (animated.root[:, :2] - start) @ turn.T
     prints = (animated.footprints - start) @ turn.T
-    low, high = path.min(axis=0), path.max(axis=0)
+    marks = (animated.marks - start) @ turn.T
+    shown = np.concatenate([path, marks])
+    low, high = shown.min(axis=0), shown.max(axis=0)
     centre, half = (low + high) / 2, max(float((high - low).max()) / 2 + 0.45, 0.95)
     axes.set(
         xlim=(centre[0] - half, centre[0] + half),
@@ -140,5 +142,8 @@ def _draw_map(axes: Axes, animated: AnimatedMesh, frames: np.ndarray, colors: np
         path[frames, 0], path[frames, 1], color=colors, s=28, zorder=4, edgecolors="white",
         linewidths=0.7,
     )  # fmt: skip
+    axes.scatter(
+        marks[:, 0], marks[:, 1], marker="x", color="#d62728", s=60, linewidths=2, zorder=5
+    )
     caption = f"from above, squares of {step:g} m"
     axes.text(0.02, 0.02, caption, transform=axes.transAxes, fontsize=8, color=QUIET, va="bottom")

@@ -11,17 +11,21 @@ from builtin_interfaces.msg import Time
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
-from nextscale_core.exceptions import InvalidTextError, NextscaleError
+from nextscale_core.exceptions import ConfigError, InvalidTextError, NextscaleError
 from nextscale_core.model.options import MAX_GUIDANCE, MAX_STEPS
+from nextscale_core.motion.constraints import Target, Waypoint
 from nextscale_core.motion.skeleton import MAX_SECONDS, MIN_SECONDS
 from nextscale_core.text import validate_sentence
 from nextscale_ros.action import GenerateMotion
-from nextscale_ros.msg import ErrorCode, MotionReport, TextCommand
+from nextscale_ros.msg import Constraint, ErrorCode, MotionReport, TextCommand
 from nextscale_ros.parameters.values import MAX_SEED, Settings
 from nextscale_ros.srv import EditPlan
 
 MAX_TEXTS = 50
 """Maximum number of sentences of one request."""
+
+MAX_CONSTRAINTS = 100
+"""Maximum number of constraints of one request."""
 
 
 class RequestError(NextscaleError, ValueError):
@@ -45,11 +49,13 @@ class Response:
         report: Outcome of the request.
         trajectory: The joint trajectory, or None.
         base: The base trajectory, or None.
+        residuals: Distance from each constraint, in order of time [m].
     """
 
     report: MotionReport
     trajectory: JointTrajectory | None = None
     base: MultiDOFJointTrajectory | None = None
+    residuals: tuple[float, ...] = ()
 
 
 class Client(Protocol):
@@ -85,6 +91,34 @@ class Edit:
 
 
 @dataclass(frozen=True)
+class Posture:
+    """A posture of the robot at a time.
+
+    Attributes:
+        time: From the start of the new motion [s].
+        joints: Joint positions by name [rad].
+    """
+
+    time: float
+    joints: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Framed:
+    """A constraint as it was requested, at the robot's size.
+
+    Attributes:
+        frame: Frame of its places; empty for the start of the motion.
+        constraint: The constraint.
+        name: Its place in the request, for error messages.
+    """
+
+    frame: str
+    constraint: Waypoint | Target | Posture
+    name: str
+
+
+@dataclass(frozen=True)
 class Request:
     """One request.
 
@@ -96,6 +130,7 @@ class Request:
         guidance: Guidance; None for the parameter.
         steps: Passes for each scale; None for the parameter.
         start: Joint positions to begin in, by name [rad]; None for where the robot is.
+        constraints: What the motion has to pass through; only with one sentence.
         edit: The part to change, for an edit of the last motion.
         plan_only: Whether the trajectory is planned but not sent.
         client: Waits for the response.
@@ -108,6 +143,7 @@ class Request:
     guidance: float | None = None
     steps: tuple[int, ...] | None = None
     start: Mapping[str, float] | None = None
+    constraints: tuple[Framed, ...] = ()
     edit: Edit | None = None
     plan_only: bool = False
     client: Client | None = field(default=None, compare=False)
@@ -165,6 +201,7 @@ def of_goal(goal: GenerateMotion.Goal) -> Fields:
     return {
         "script": script,
         "start": _start(goal.start_state),
+        "constraints": _constraints(goal.constraints, len(texts)),
         "plan_only": bool(goal.plan_only),
         **_options(goal.seed, goal.guidance, goal.steps),
     }
@@ -238,18 +275,56 @@ def _options(seed: int, guidance: float, steps: Sequence[int]) -> Fields:
     }
 
 
-def _start(state: JointState) -> Mapping[str, float] | None:
+def _constraints(messages: Sequence[Constraint], texts: int) -> tuple[Framed, ...]:
+    if len(messages) and texts > 1:
+        raise RequestError(
+            ErrorCode.INVALID_CONSTRAINT, f"constraints need a goal with one text, got {texts}"
+        )
+    if len(messages) > MAX_CONSTRAINTS:
+        raise RequestError(
+            ErrorCode.INVALID_CONSTRAINT,
+            f"constraints must be at most {MAX_CONSTRAINTS}, got {len(messages)}",
+        )
+    return tuple(_constraint(one, f"constraints[{n}]") for n, one in enumerate(messages))
+
+
+def _constraint(message: Constraint, name: str) -> Framed:
+    """Read one constraint; its values are checked as those of the core's."""
+    place = (float(message.x), float(message.y), float(message.z))
+    found: Waypoint | Target | Posture
+    try:
+        if message.type == Constraint.WAYPOINT:
+            heading = float(message.heading) if message.has_heading else None
+            found = Waypoint(float(message.time), place[0], place[1], heading)
+        elif message.type == Constraint.TARGET:
+            found = Target(float(message.time), str(message.body), place)
+        elif message.type == Constraint.KEYFRAME:
+            joints = _start(message.joints, "joints")
+            if joints is None:
+                raise ConfigError("a keyframe needs joints with names and positions")
+            found = Posture(Waypoint(float(message.time), 0.0, 0.0).time, joints)
+        else:
+            raise ConfigError(
+                f"type must be {Constraint.KEYFRAME}, {Constraint.WAYPOINT} or "
+                f"{Constraint.TARGET}, got {str(message.type)[:50]!r}"
+            )
+    except (ConfigError, RequestError) as error:
+        raise RequestError(ErrorCode.INVALID_CONSTRAINT, f"{name}: {error}") from error
+    return Framed(str(message.frame_id), found, name)
+
+
+def _start(state: JointState, field_name: str = "start_state") -> Mapping[str, float] | None:
     if not state.name and not len(state.position):
         return None
     if len(state.position) != len(state.name):
         raise RequestError(
             ErrorCode.INVALID_START_STATE,
-            f"start_state has {len(state.position)} positions for {len(state.name)} names",
+            f"{field_name} has {len(state.position)} positions for {len(state.name)} names",
         )
     if len(set(state.name)) != len(state.name):
-        raise RequestError(ErrorCode.INVALID_START_STATE, "start_state names a joint twice")
+        raise RequestError(ErrorCode.INVALID_START_STATE, f"{field_name} names a joint twice")
     start = dict(zip(state.name, (float(value) for value in state.position), strict=True))
     wrong = [f"{name} is {value}" for name, value in start.items() if not math.isfinite(value)]
     if wrong:
-        raise RequestError(ErrorCode.INVALID_START_STATE, f"start_state: {', '.join(wrong[:5])}")
+        raise RequestError(ErrorCode.INVALID_START_STATE, f"{field_name}: {', '.join(wrong[:5])}")
     return start

@@ -28,8 +28,9 @@ from nextscale_core.robots import Robot, RobotState, RobotTrajectory, hold_at
 from nextscale_core.safety import SafetyReport
 from nextscale_core.stopwatch import Run, Stopwatch
 from nextscale_core.trajectory import with_approach
-from nextscale_ros.messages.requests import Edit, RequestError
+from nextscale_ros.messages.requests import Edit, Framed, RequestError
 from nextscale_ros.msg import ErrorCode
+from nextscale_ros.node.constraints import ClipFrame, refusing
 from nextscale_ros.node.departure import JERK
 from nextscale_ros.node.error_codes import TooLateError
 from nextscale_ros.node.models import MotionSource
@@ -162,7 +163,12 @@ class LivePlanner:
         return tracker.stopwatch
 
     def plan(
-        self, script: Script, settings: Settings, start: Start, tracker: ProgressTracker
+        self,
+        script: Script,
+        settings: Settings,
+        start: Start,
+        tracker: ProgressTracker,
+        constraints: Sequence[Framed] = (),
     ) -> Plan:
         """Generate a motion for one or several sentences and plan its trajectory.
 
@@ -171,8 +177,10 @@ class LivePlanner:
             settings: Duration, guidance and other parameters.
             start: Where the motion begins; read before and again after the motion is generated.
             tracker: Gets stages, notes and progress; stops the work when it is pointless.
+            constraints: What the motion of one sentence has to pass through.
 
         Raises:
+            RequestError: a constraint cannot be used.
             GenerationCancelled: the work has become pointless.
             UnsafeTrajectoryError: the safety gate refused the trajectory.
             TooLateError: every trajectory came too late for the robot to follow smoothly.
@@ -180,7 +188,8 @@ class LivePlanner:
         """
         began = self._clock()
         prefix = self._prefix(settings, start, tracker)
-        motion = Motion(self._generate(script, settings, prefix, tracker), prefix)
+        clip = self._generate(script, settings, prefix, tracker, constraints)
+        motion = Motion(clip, prefix)
         plan = self.plan_motion(motion, settings, start, tracker)
         # The time for several sentences does not predict that of the next one.
         if len(script) == 1:
@@ -290,19 +299,29 @@ class LivePlanner:
         return prefix
 
     def _generate(
-        self, script: Script, settings: Settings, prefix: Prefix | None, tracker: ProgressTracker
+        self,
+        script: Script,
+        settings: Settings,
+        prefix: Prefix | None,
+        tracker: ProgressTracker,
+        constraints: Sequence[Framed],
     ) -> MotionClip:
         """The human motion, including the past that it continues."""
         (text, length), *later = script
         seconds = settings.seconds if length is None else length
         options = _generation(settings, tracker)
-        if prefix is None:
-            clip = self.pipeline.generate(text, seconds=seconds, **options)
-        else:
-            known = prefix.human.clip
-            if seconds is not None:
-                seconds = min(seconds + known.seconds, MAX_SECONDS)
-            clip = self.pipeline.complete(known, None, text, seconds=seconds, **options)
+        frame = ClipFrame.of(self.robot, prefix, settings.base_frame)
+        if constraints:
+            options["constraints"] = frame.constraints(self.robot, constraints)
+        with refusing(constraints):
+            if prefix is None:
+                clip = self.pipeline.generate(text, seconds=seconds, **options)
+            else:
+                known = prefix.human.clip
+                if seconds is not None:
+                    seconds = min(seconds + known.seconds, MAX_SECONDS)
+                clip = self.pipeline.complete(known, None, text, seconds=seconds, **options)
+        tracker.residuals = frame.residuals(clip)
         if not later:
             return clip
         # Each sentence has a seed of its own, the last one included.

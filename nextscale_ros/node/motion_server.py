@@ -198,7 +198,7 @@ class MotionServer:
                 f"the model has {len(known)} scales, steps must hold as many, got {list(steps)}",
             )
         if request.edit is None:
-            return self._planner.plan(request.script, settings, start, tracker)
+            return self._planner.plan(request.script, settings, start, tracker, request.constraints)
         if self._last is None:
             raise RequestError(
                 ErrorCode.NOTHING_TO_EDIT, "no motion has been made yet: send a sentence first"
@@ -245,7 +245,8 @@ class MotionServer:
             departure.apply(base, stamp)
             report = self._signed(success_report(request, tracker, plan.safety, command))
             report.listeners = 0 if request.plan_only else self._output.listeners
-            sent.append((Response(report, command, base), departure.plan))
+            away = tuple(one.distance for one in tracker.residuals)
+            sent.append((Response(report, command, base, away), departure.plan))
             if not request.plan_only:
                 self._hand_over(request, *sent[0])
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from nextscale_core.exceptions import GenerationCancelled
+from nextscale_core.motion.constraints import Residual
 from nextscale_core.robots import Robot, RobotTrajectory
 from nextscale_core.stopwatch import Stopwatch
 from nextscale_ros.action import GenerateMotion
@@ -42,6 +43,7 @@ class ProgressTracker:
         stopwatch: Times of the stages.
         notes: Remarks on how the motion continues the robot's past, for the report.
         adaptations: Remarks on how it was changed for what executes it, for the report.
+        residuals: How well the motion meets the constraints of the request, at the robot's size.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class ProgressTracker:
         self.stopwatch = Stopwatch(entered=self.stage)
         self.notes: list[str] = []
         self.adaptations: list[str] = []
+        self.residuals: tuple[Residual, ...] = ()
         self._stale, self._feedback, self._texts = stale, feedback, max(texts, 1)
         self._ends = np.cumsum(np.asarray(steps, dtype=np.int64))
         self._text = 0

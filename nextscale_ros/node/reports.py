@@ -71,6 +71,7 @@ def _report(
         report.stage_seconds = [float(value) for value in tracker.stopwatch.seconds.values()]
         report.findings += [f"continuation: {note}" for note in tracker.notes]
         report.findings += [f"output: {remark}" for remark in dict.fromkeys(tracker.adaptations)]
+        report.findings += [f"constraint: {one}" for one in tracker.residuals]
     report.findings += [f"text: {remark}" for remark in _remarks(request)]
     return report
 

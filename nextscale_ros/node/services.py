@@ -86,6 +86,8 @@ def _fill(message: Any, response: Response) -> Any:
         message.trajectory = response.trajectory
     if response.base is not None:
         message.base_trajectory = response.base
+    if response.residuals:
+        message.residuals = list(response.residuals)
     return message
 
 

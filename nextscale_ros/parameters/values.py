@@ -46,6 +46,7 @@ class Settings:
         reference_bound: Maximum distance of a joint from the reference of a balancing robot [rad].
         execution_timeout: Time that an execution may take beyond its trajectory [s].
         publish_markers: Whether markers are published.
+        base_frame: Frame in which the base is measured.
     """
 
     seconds: float | None = None
@@ -63,6 +64,7 @@ class Settings:
     reference_bound: float = 1.0
     execution_timeout: float = 5.0
     publish_markers: bool = True
+    base_frame: str = "odom"
 
 
 def declare_parameters(node: Node, section: str = "generate_node") -> None:

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from nextscale_core.editing.constraints.meet import meet
+from nextscale_core.editing.constraints.plan import Plan
 from nextscale_core.model.options import GenerationOptions, merge_options
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.skeleton import JOINT_INDEX
@@ -75,6 +77,7 @@ class FakePipeline:
         text: str,
         options: GenerationOptions | None = None,
         *,
+        constraints: Sequence[object] = (),
         run: Run | None = None,
         **changes: Any,
     ) -> MotionClip:
@@ -92,7 +95,10 @@ class FakePipeline:
         joints = raise_arm(options.seconds or 1.5)
         if "glides" in text:
             joints[:, :, 0] += 0.4 * np.arange(len(joints))[:, None] / FPS
-        return MotionClip(joints, FPS, text, seed=options.seed)
+        clip = MotionClip(joints, FPS, text, seed=options.seed)
+        if constraints:
+            clip = meet(clip, Plan.build(constraints, len(clip), np.zeros(3))).clip
+        return clip
 
     def complete(
         self,

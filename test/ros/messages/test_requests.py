@@ -23,7 +23,7 @@ from nextscale_core.safety.report import Finding, SafetyReport
 from nextscale_ros.action import GenerateMotion
 from nextscale_ros.messages import requests
 from nextscale_ros.messages.requests import Request, RequestError
-from nextscale_ros.msg import ErrorCode, MotionReport, TextCommand
+from nextscale_ros.msg import Constraint, ErrorCode, MotionReport, TextCommand
 from nextscale_ros.node.diagnostics import CODES
 from nextscale_ros.node.error_codes import (
     RefusedByRulesError,
@@ -83,6 +83,36 @@ def test_goals_too(
         return
     assert len(request.script) == len(texts)
     assert request.start is None or all(map(np.isfinite, request.start.values()))
+
+
+@given(
+    kind=st.sampled_from(["keyframe", "waypoint", "target", "", "x"]),
+    numbers=st.lists(NUMBERS, min_size=5, max_size=5),
+    body=st.sampled_from(["left_hand", "right_foot", "tail"]),
+    names=st.lists(st.text(max_size=5), max_size=3),
+    positions=st.lists(NUMBERS, max_size=3),
+)
+def test_constraints_are_within_bounds_or_refused_by_their_number(
+    kind: str, numbers: list[float], body: str, names: list[str], positions: list[float]
+) -> None:
+    time, x, y, z, heading = numbers
+    message = Constraint(
+        type=kind, time=time, x=x, y=y, z=z, heading=heading, has_heading=True, body=body
+    )
+    message.joints = JointState(name=names, position=positions)
+    try:
+        request = made(requests.of_goal(GenerateMotion.Goal(texts=[TEXT], constraints=[message])))
+    except RequestError as error:
+        assert error.code == ErrorCode.INVALID_CONSTRAINT and "constraints[0]" in str(error)
+        return
+    (framed,) = request.constraints
+    assert 0.0 <= framed.constraint.time <= MAX_SECONDS
+
+
+def test_constraints_belong_to_a_single_sentence() -> None:
+    waypoint = Constraint(type=Constraint.WAYPOINT, time=1.0, x=0.5)
+    with pytest.raises(RequestError, match="one text"):
+        requests.of_goal(GenerateMotion.Goal(texts=[TEXT, TEXT], constraints=[waypoint]))
 
 
 @given(begin=NUMBERS, end=NUMBERS)

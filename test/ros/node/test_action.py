@@ -13,7 +13,7 @@ from nextscale_core.robots import Robot, load_robot
 from nextscale_ros.bringup.processes import Child
 from nextscale_ros.demo.recorder import Recorder
 from nextscale_ros.messages.validate_trajectory import check_joint_trajectory, nanoseconds
-from nextscale_ros.msg import ErrorCode, MotionReport
+from nextscale_ros.msg import Constraint, ErrorCode, MotionReport
 from nextscale_ros.parameters.values import MAX_SEED
 from ros.goals import ABORTED, CANCELED, SUCCEEDED, Goals
 from ros.graph import REPLY, START, Graph, idle_share
@@ -99,6 +99,18 @@ def test_a_plan_begins_in_the_posture_that_was_asked_for(goals: Goals, robot: Ro
     others = [n for n in robot.joint_names if n != name]
     nominal = dict(zip(robot.joint_names, robot.nominal, strict=True))
     assert [first[n] for n in others] == pytest.approx([nominal[n] for n in others], abs=1e-6)
+
+
+def test_a_goal_with_constraints_brings_their_residuals(goals: Goals) -> None:
+    hand = Constraint(type=Constraint.TARGET, time=1.0, body="left_hand", x=0.2, y=0.2, z=0.9)
+    status, result = goals.ask(TEXT, seconds=[2.0], constraints=[hand], plan_only=True)
+    assert status == SUCCEEDED, result.error
+    assert len(result.residuals) == 1 and result.residuals[0] < 0.02
+    assert any(line.startswith("constraint: left_hand") for line in result.report.findings)
+    hand.frame_id = "map"
+    status, result = goals.ask(TEXT, constraints=[hand], plan_only=True)
+    assert status == ABORTED and result.error.code == ErrorCode.INVALID_CONSTRAINT
+    assert "constraints[0]" in result.error.message
 
 
 def test_several_sentences_become_one_motion(goals: Goals) -> None:

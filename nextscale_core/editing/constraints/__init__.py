@@ -1,0 +1,1 @@
+"""Generation with constraints: keyframes, waypoints, and targets of hands and feet."""
