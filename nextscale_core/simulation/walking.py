@@ -19,6 +19,7 @@ from nextscale_core.simulation.balancer import (
     joint_order,
 )
 from nextscale_core.simulation.config import CONTROL_STEP
+from nextscale_core.simulation.model import physics_model
 from nextscale_core.simulation.simulator import Gains, SimulatedState
 from nextscale_core.trajectory.reference import Reference
 
@@ -38,12 +39,16 @@ class WalkingOptions:
 
     Attributes:
         waist: True if the waist follows the reference, False if the policy moves it.
-        deadband: Commands below it are zero, and the robot stands still [m/s and rad/s].
+        start: The robot begins to step when the command is above it [m/s and rad/s].
+        stop: It stands still again when the command is below it [m/s and rad/s].
+        full_effort: Error at which a motor of the upper body gives its effort limit [rad].
         acceleration: Maximum change of the commanded velocity [m/s^2 and rad/s^2].
     """
 
     waist: bool = False
-    deadband: float = 0.1
+    start: float = 0.25
+    stop: float = 0.1
+    full_effort: float = 0.25
     acceleration: float = 3.0
 
 
@@ -95,7 +100,6 @@ class WalkingBalancer:
         self._policy, self._options = policy, options or WalkingOptions()
         self._outer = outer or OuterLoop()
         back = self._back = np.argsort(self._order)
-        self.gains = Gains(np.array(stiffness)[back], np.array(damping)[back])
         lacking = [name for name in names if name not in _STANDING]
         if lacking:
             raise ModelLoadError(f"{policy.path} is not for a G1: it moves {some(lacking)}")
@@ -103,6 +107,12 @@ class WalkingBalancer:
         self.standing = self._default[back]
         moved = LEG_JOINTS if self._options.waist else (*LEG_JOINTS, *WAIST_JOINTS)
         self._by_policy = np.isin(names, moved)
+        # The policy's own arms are soft: a raised one would hang 20 degrees below its reference.
+        firm = physics_model(robot).effort[self._order] / self._options.full_effort
+        gains = (
+            np.where(self._by_policy, *pair) for pair in ((stiffness, firm), (damping, firm / 20))
+        )
+        self.gains = Gains(*(values[back] for values in gains))
         self._rest()
 
     def reset(self, state: SimulatedState) -> None:
@@ -146,10 +156,12 @@ class WalkingBalancer:
         wanted = np.clip(wanted, self._lowest, self._highest)
         step = self._options.acceleration * CONTROL_STEP
         self._command = self._command + np.clip(wanted - self._command, -step, step)
-        if np.abs(self._command).max() < self._options.deadband:
+        stands = bool((self._phase == np.pi).all())
+        threshold = self._options.start if stands else self._options.stop
+        if np.abs(self._command).max() < threshold:
             self._phase = np.full(2, np.pi)
             return np.zeros(3)
-        if (self._phase == np.pi).all():
+        if stands:
             self._phase = np.array([0.0, np.pi])
         advanced = self._phase + 2 * np.pi * CONTROL_STEP / _GAIT_PERIOD
         self._phase = np.remainder(advanced + np.pi, 2 * np.pi) - np.pi
