@@ -28,7 +28,7 @@ from nextscale_ros.robot_state.spline_interpolation import JointFollower, joint_
 TIMEOUT = 0.3
 """Time after which a reference or a velocity without a successor is stale [s]."""
 
-BUFFER = 0.06
+BUFFER = 0.1
 """Time by which references are followed later than they arrive at best: messages come in bursts
 where a machine is busy, and a tracker minds a constant delay less than an irregular one [s]."""
 
