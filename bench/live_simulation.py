@@ -35,6 +35,8 @@ from nextscale_ros.demo.simulation import (
     SimulatedSession,
     SimulationRecorder,
 )
+from nextscale_ros.messages.validate_trajectory import NANOSECONDS, nanoseconds
+from nextscale_ros.msg import MotionReference
 from nextscale_ros.simulated_robot.choice import TRACKER, choose
 
 SENTENCES = (
@@ -63,6 +65,7 @@ class Run:
         jumps: The same beyond the references' own velocities [rad].
         velocity_jumps: Largest change of a joint's velocity between two references [rad/s].
         latencies: Simulated time from each sentence to its report [s].
+        gap: Longest time from one reference to the next; 0.02 on a machine that keeps up [s].
         late: Number of trajectories that were made again because they came too late.
         error: What ended the run early; '' for nothing.
     """
@@ -73,6 +76,7 @@ class Run:
     jumps: tuple[float, ...]
     velocity_jumps: tuple[float, ...]
     latencies: tuple[float, ...]
+    gap: float
     late: int
     error: str
 
@@ -107,9 +111,15 @@ def run(
         jumps=tuple(seam.jump for seam in seams),
         velocity_jumps=tuple(seam.velocity for seam in seams),
         latencies=tuple(answer.latency for answer in session.answers),
+        gap=float(np.diff(stamps(recorder.planned)).max(initial=0.0)) if tracks else 0.0,
         late=sum("too late" in line for one in new for line in (*one.findings, one.message)),
         error=error,
     )
+
+
+def stamps(messages: list[MotionReference]) -> np.ndarray:
+    """(N,) stamps [s]."""
+    return np.array([nanoseconds(one.header.stamp) for one in messages]) / NANOSECONDS
 
 
 def reset(recorder: SimulationRecorder, child: Child) -> None:
@@ -141,6 +151,8 @@ def table(runs: list[Run], words: str) -> str:
         ("largest step of the reference at a seam", f"{seams[:, 0].max():.3f} rad"),
         ("largest jump beyond its velocity", f"{seams[:, 1].max():.4f} rad"),
         ("largest change of velocity in 20 ms", f"{seams[:, 2].max():.2f} rad/s"),
+        ("longest time from one reference to the next",
+         f"{max(one.gap for one in runs):.2f} s"),
         ("trajectories that came too late", f"{sum(one.late for one in runs)}"),
     ]  # fmt: skip
     if len(latencies):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
@@ -26,8 +28,12 @@ from nextscale_ros.robot_state.spline_interpolation import JointFollower, joint_
 TIMEOUT = 0.3
 """Time after which a reference or a velocity without a successor is stale [s]."""
 
-_AHEAD = 0.1
-"""Time for which a reference is continued with its velocity, or taken back, to its stamp [s]."""
+BUFFER = 0.1
+"""Time by which references are followed later than they arrive at best: messages come in bursts
+where a machine is busy, and a tracker minds a constant delay less than an irregular one [s]."""
+
+_KEPT = 50
+"""Number of references in the buffer."""
 
 TAKE_UP = 1.0
 """Time in which the robot moves from standing by itself to the received reference [s]."""
@@ -79,8 +85,9 @@ class ReferenceCommands:
         self._posture = posture
         self._axes = Rotation.from_matrix(robot.profile.axes.rotation())
         self._alone = standing_pose(robot)
-        self._received: Reference | None = None
-        self._arrival = self._taken_up = self._stamp = -np.inf
+        self._received: deque[tuple[float, Reference]] = deque(maxlen=_KEPT)
+        self._lags: deque[float] = deque(maxlen=_KEPT)
+        self._arrival = self._taken_up = -np.inf
         self._return: tuple[float, ReferenceCurve] | None = None
         node.create_subscription(MotionReference, topic, self._on_reference, SENSORS)
 
@@ -92,7 +99,8 @@ class ReferenceCommands:
             np.array([*stand.base_position[:2], state.base_position[2]]),
             stand.base_quaternion,
         )
-        self._received, self._return, self._arrival = None, None, -np.inf
+        self._received.clear()
+        self._return, self._arrival = None, -np.inf
 
     def age(self, now: float) -> float:
         """Time since the last reference [s]."""
@@ -104,11 +112,18 @@ class ReferenceCommands:
         except ValueError as error:
             self._node.get_logger().error(f"reference refused: {error}", throttle_duration_sec=1.0)
             return
-        now = self._clock()
-        if self._received is None:
+        now, stamp = self._clock(), self._seconds(nanoseconds(message.header.stamp))
+        if not self._received:
             self._taken_up = now
-        self._received, self._arrival = reference, now
-        self._stamp = self._seconds(nanoseconds(message.header.stamp))
+        elif stamp == self._received[-1][0]:
+            self._received.pop()
+        elif stamp < self._received[-1][0]:
+            # The sender's clock went back, or it is another sender.
+            self._received.clear()
+            self._lags.clear()
+        self._received.append((stamp, reference))
+        self._lags.append(now - stamp)
+        self._arrival = now
 
     def _read(self, message: MotionReference) -> Reference:
         """The reference of a message, its joints in the order of the robot.
@@ -151,14 +166,12 @@ class ReferenceCommands:
 
     def reference(self, now: float, state: SimulatedState) -> Reference:
         """The last reference; a stale one is followed by a return to standing."""
-        if self._received is not None and self.age(now) <= TIMEOUT:
+        if self._received and self.age(now) <= TIMEOUT:
             share = float(minimum_jerk(np.clip((now - self._taken_up) / TAKE_UP, 0.0, 1.0)))
-            # Messages come in bursts where a machine is busy; their stamps are regular.
-            ahead = float(np.clip(now - self._stamp, -_AHEAD, _AHEAD))
-            return _between(self._alone, _continued(self._received, ahead), share)
-        if self._received is not None:
-            self._return = (now, self._back(self._received))
-            self._received = None
+            return _between(self._alone, self._buffered(now), share)
+        if self._received:
+            self._return = (now, self._back(self._received[-1][1]))
+            self._received.clear()
             self._node.get_logger().warning(
                 f"no reference for {TIMEOUT} s: the robot stands until the next one"
             )
@@ -166,6 +179,17 @@ class ReferenceCommands:
             begin, curve = self._return
             self._alone = curve.sample(np.array([now - begin]))[0]
         return self._alone
+
+    def _buffered(self, now: float) -> Reference:
+        """The reference that is due now, by linear interpolation; the last one if it is late."""
+        # The clock of the sender may be another one: the shortest lag seen is its offset.
+        due = now - min(self._lags) - BUFFER
+        stamps = [stamp for stamp, _ in self._received]
+        later = bisect_right(stamps, due)
+        if later in (0, len(stamps)):
+            return self._received[min(later, len(stamps) - 1)][1]
+        (begin, before), (end, after) = self._received[later - 1], self._received[later]
+        return interpolated(before, after, (due - begin) / (end - begin))
 
     def _back(self, last: Reference) -> ReferenceCurve:
         try:
@@ -176,14 +200,15 @@ class ReferenceCommands:
             return ReferenceCurve(to_standing(self._robot, still))
 
 
-def _continued(reference: Reference, seconds: float) -> Reference:
-    """A reference some time later, at its velocity."""
-    turn = Rotation.from_quat(reference.base_quaternion)
-    return replace(
-        reference,
-        positions=reference.positions + seconds * reference.velocities,
-        base_position=reference.base_position + seconds * turn.apply(reference.linear_velocity),
-    )
+def interpolated(before: Reference, after: Reference, share: float) -> Reference:
+    """A reference a share of the way from one to another one that is near."""
+    values = {
+        name: (1.0 - share) * value + share * getattr(after, name)
+        for name, value in vars(before).items()
+    }
+    first, second = before.base_quaternion, after.base_quaternion
+    turn = (1.0 - share) * first + share * np.copysign(1.0, first @ second) * second
+    return Reference(**{**values, "base_quaternion": turn / np.linalg.norm(turn)})
 
 
 def _between(alone: Reference, received: Reference, share: float) -> Reference:
