@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -103,6 +103,9 @@ def tokenizer(
         Path | None,
         typer.Option(help="Folder of a trained tokenizer to continue from, with its sizes."),
     ] = None,
+    keep_tokens: Annotated[
+        bool, typer.Option("--keep-tokens", help="Train only the decoder of --initial.")
+    ] = False,
     frames: Frames = 3072,
     learning_rate: Rate = 4e-4,
     eval_every: EvalEvery = 200,
@@ -118,6 +121,10 @@ def tokenizer(
     from nextscale_lab.train.tokenizer import train_tokenizer
 
     run = _run_config(context, 100, weight_decay=0.01, ema=0.995)
+    if keep_tokens and initial is None:
+        raise typer.BadParameter(
+            "give --initial too: its tokens are kept", param_hint="--keep-tokens"
+        )
     divisors = TokenizerConfig.divisors + (1,) * more_scales
     config = TokenizerConfig(
         width=width,
@@ -126,7 +133,12 @@ def tokenizer(
         divisors=divisors,
         frame_depth=frame_depth,
     )
-    _fit(run, lambda: train_tokenizer(data, run, config, frames, initial=initial))
+    _fit(
+        run,
+        lambda: train_tokenizer(
+            data, run, config, frames, initial=initial, keep_tokens=keep_tokens
+        ),
+    )
 
 
 @app.command()
@@ -167,11 +179,17 @@ def generator(
     corruption: Annotated[
         float, typer.Option(help="Largest share of corrupted coarser tokens (HR); 0 for none.")
     ] = 0.6,
+    finest_every: Annotated[
+        float, typer.Option(help="Share of steps with all scales; the others are faster.")
+    ] = 0.5,
     cache: Annotated[
         Path | None, typer.Option(help="Folder that keeps the encoded data for the next run.")
     ] = None,
     initial: Annotated[
         Path | None, typer.Option(help="Folder of a trained generator to continue from.")
+    ] = None,
+    initial_tokenizer: Annotated[
+        Path | None, typer.Option(help="Folder of the tokenizer of --initial, if it is another.")
     ] = None,
     text_encoder: Annotated[
         str, typer.Option(help="all-MiniLM-L6-v2, a local folder or a cached hub name.")
@@ -191,11 +209,18 @@ def generator(
 
     run = _run_config(context, 200, ema=0.998)
     config = MoScaleConfig(width=width, depth=depth, heads=heads, text_encoder=text_encoder)
-    objective = ObjectiveConfig(corruption=corruption)
+    objective = ObjectiveConfig(corruption=corruption, finest_every=finest_every)
     _fit(
         run,
         lambda: train_generator(
-            data, tokenizer, run, config, objective, cache=cache, initial=initial
+            data,
+            tokenizer,
+            run,
+            config,
+            objective,
+            cache=cache,
+            initial=initial,
+            initial_tokenizer=initial_tokenizer,
         ),
     )
 
@@ -266,14 +291,19 @@ def pack(
     generator: Generator,
     out: Annotated[Path, typer.Option("--out", help="Folder of the model to write.")],
 ) -> None:
-    """Combine a tokenizer and a generator in one model folder, in fp16."""
+    """Combine a tokenizer and a generator in one model folder, in fp16.
+
+    Scales of the tokenizer that the generator lacks are left out.
+    """
     from nextscale_core.model.checkpoint import load_part
     from nextscale_core.model.moscale import MoScale
     from nextscale_core.model.temporal_tokenizer import TemporalTokenizer
     from nextscale_core.pipeline import MotionPipeline
+    from nextscale_lab.train.tokenizer import resized
 
-    pipeline = MotionPipeline(
-        load_part(TemporalTokenizer, tokenizer), load_part(MoScale, generator), name=out.name
-    )
+    tokens, model = load_part(TemporalTokenizer, tokenizer), load_part(MoScale, generator)
+    divisors = tokens.config.divisors[: model.config.num_scales]
+    tokens = resized(tokens, replace(tokens.config, divisors=divisors))
+    pipeline = MotionPipeline(tokens, model, name=out.name)
     pipeline.save_pretrained(out)
     typer.echo(f"wrote {out}; use it with --model {out}")

@@ -16,8 +16,10 @@ from nextscale_core.model.moscale import MoScale, MoScaleConfig
 from nextscale_core.model.quantizer import MultiScaleQuantizer
 from nextscale_core.model.scales import PaddedScales
 from nextscale_core.model.temporal_tokenizer import TemporalTokenizer
+from nextscale_core.motion.formats.bad_data import on_bad_data
 from nextscale_core.text.encoder import TextEncoder, TextFeatures
-from nextscale_lab.data.samples import Folders, folder_names
+from nextscale_lab.data.samples import Folders, captioned_samples, folder_names
+from nextscale_lab.train.code_matching import match_codes
 from nextscale_lab.train.duration import teach_duration
 from nextscale_lab.train.entries import Batch
 from nextscale_lab.train.library import LibraryConfig, TokenLibrary, open_libraries
@@ -255,6 +257,7 @@ def train_generator(
     library: LibraryConfig | None = None,
     cache: Path | None = None,
     initial: Path | None = None,
+    initial_tokenizer: Path | None = None,
 ) -> dict[str, float]:
     """Train MoScale on the train split of a data folder with a frozen tokenizer.
 
@@ -266,8 +269,9 @@ def train_generator(
         objective: Settings of the loss.
         library: Content of the training library.
         cache: Folder that keeps the encoded library for later runs.
-        initial: Folder of a generator to continue from, trained on tokens of the same tokenizer;
-            its sizes replace `config`.
+        initial: Folder of a generator to continue from; its sizes replace `config`.
+        initial_tokenizer: Folder of the tokenizer that it was trained with; None where that is
+            `tokenizer_path`. See `match_codes`.
 
     Returns:
         Validation metrics of the last weights. `run.out/best` holds the weights with the
@@ -288,6 +292,10 @@ def train_generator(
     torch.manual_seed(run.seed)
     if initial is not None:
         model = _from_weights(initial, config)
+        if initial_tokenizer is not None:
+            old = load_part(TemporalTokenizer, initial_tokenizer).eval()
+            with on_bad_data(run.on_bad_data):
+                match_codes(model, old, tokenizer, captioned_samples(data, "train"))
     else:
         model = MoScale(config)
         with torch.no_grad():

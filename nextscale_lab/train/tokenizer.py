@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import replace
 from pathlib import Path
 
@@ -234,12 +235,12 @@ def evaluate_tokenizer(
     return metrics
 
 
-def grown(tokenizer: TemporalTokenizer, config: TokenizerConfig) -> TemporalTokenizer:
+def resized(tokenizer: TemporalTokenizer, config: TokenizerConfig) -> TemporalTokenizer:
     """A tokenizer with the weights of a trained one, and with scales and frame blocks of its own.
 
-    Where the trained scales are the first of `config.divisors`, the codes and, before further
-    training, the tokens stay the same; further scales begin with the same codes. Otherwise the
-    codebook is filled from the first training batch. New frame blocks begin as identities.
+    Where the scales of both begin alike, the codes and, before further training, the tokens stay
+    the same; further scales begin with the same codes. Otherwise the codebook is filled from the
+    first training batch. New frame blocks begin as identities.
 
     Args:
         tokenizer: The trained one, whose sizes are kept.
@@ -252,11 +253,15 @@ def grown(tokenizer: TemporalTokenizer, config: TokenizerConfig) -> TemporalToke
         if isinstance(block, ResidualBlock):
             for parameter in block.conv2.parameters():
                 nn.init.zeros_(parameter)
-    extended = wanted.divisors[: len(own)] == own
-    weights = tokenizer.state_dict().items()
-    kept = {n: value for n, value in weights if extended or not n.startswith("quantizer.")}
+    alike = all(map(operator.eq, own, wanted.divisors))
+    names = other.state_dict().keys()
+    kept = {
+        name: value
+        for name, value in tokenizer.state_dict().items()
+        if name in names and (alike or not name.startswith("quantizer."))
+    }
     other.load_state_dict({**other.state_dict(), **kept})
-    if extended:
+    if alike:
         other.quantizer.keep_codes()
     return other
 
@@ -268,15 +273,18 @@ def train_tokenizer(
     frames: int = 3072,
     *,
     initial: Path | None = None,
+    keep_tokens: bool = False,
 ) -> dict[str, float]:
     """Train a tokenizer on the train split and the uncaptioned rest of a data folder.
 
     Args:
         data: CMU or HumanML3D folders.
         run: Settings of the run; its batch size is replaced by `frames`.
-        config: Sizes of the model; see `grown` for `initial`.
+        config: Sizes of the model; see `resized` for `initial`.
         frames: Frames in a batch.
-        initial: Folder of a trained tokenizer to start from; see `grown`.
+        initial: Folder of a trained tokenizer to start from; see `resized`.
+        keep_tokens: Train the decoder only, so that a generator for the tokens of `initial`
+            remains valid.
 
     Returns:
         Validation metrics of the last weights; the best are in `run.out/best`.
@@ -289,22 +297,28 @@ def train_tokenizer(
     about = {"data": folder_names(data)}
     config = config or TokenizerConfig()
     if initial:
-        model = grown(load_part(TemporalTokenizer, initial), config)
+        model = resized(load_part(TemporalTokenizer, initial), config)
         about["initial"] = initial.resolve().name
     else:
         model = TemporalTokenizer(config)
         mean, std = feature_statistics(samples)
         model.feature_mean.copy_(torch.from_numpy(mean))
         model.feature_std.copy_(torch.from_numpy(std))
+    about["keep_tokens"] = keep_tokens
+    if keep_tokens:
+        model.requires_grad_(False).decoder.requires_grad_(True)
     num_scales = len(model.config.divisors)
+    # A generator may be without the last scales, but never without one of the time resolutions.
+    fewest, dropout = (len(set(model.config.divisors)), 0.3) if keep_tokens else (1, SCALE_DROPOUT)
     sampler = WindowSampler(samples, frames=frames, seed=run.seed)
     generator = np.random.default_rng(run.seed + 1)
 
     def batch_loss(module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
         bare = trainer.bare
         scales = None
-        if num_scales > 1 and generator.random() < SCALE_DROPOUT:
-            scales = int(generator.integers(1, num_scales))
+        if num_scales > fewest and generator.random() < dropout:
+            scales = int(generator.integers(fewest, num_scales))
+        bare.quantizer.train(not keep_tokens)
         # The temperature falls to zero, as in inference.
         heat = TEMPERATURE * max(0.0, 1 - step / (0.6 * run.steps))
         batch = sampler()

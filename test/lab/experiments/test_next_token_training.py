@@ -12,7 +12,7 @@ from nextscale_core.text.encoder import TextFeatures
 from nextscale_lab.experiments.next_token import NextToken, NextTokenConfig
 from nextscale_lab.experiments.train_next_token import NextTokenObjective, corrupt, next_token_loss
 from nextscale_lab.train.entries import Batch
-from nextscale_lab.train.tokenizer import grown
+from nextscale_lab.train.tokenizer import resized
 
 CLEAN = NextTokenObjective(corruption=0.0, text_drop=0.0, word_drop=0.0, label_smoothing=0.0)
 
@@ -92,7 +92,7 @@ def test_a_single_scale_tokenizer_starts_from_the_trained_encoder_and_decoder():
     torch.manual_seed(3)
     many = TemporalTokenizer(TokenizerConfig(width=16, code_dim=8, num_codes=16)).eval()
     many.feature_mean.normal_()
-    single = grown(many, TokenizerConfig(divisors=(1,))).eval()
+    single = resized(many, TokenizerConfig(divisors=(1,))).eval()
     assert single.config.divisors == (1,)
     motion = torch.randn(1, 40, 263)
     assert torch.equal(

@@ -6,9 +6,17 @@ import pytest
 import torch
 
 from nextscale_core.exceptions import ConfigError
+from nextscale_core.model.moscale import MoScale, MoScaleConfig
 from nextscale_core.model.quantizer import MultiScaleQuantizer
 from nextscale_core.model.scales import PaddedScales
-from nextscale_lab.train.generator import ObjectiveConfig, hierarchical_inputs, mask_tokens
+from nextscale_core.text.encoder import TextFeatures
+from nextscale_lab.train.entries import Batch
+from nextscale_lab.train.generator import (
+    ObjectiveConfig,
+    generator_loss,
+    hierarchical_inputs,
+    mask_tokens,
+)
 
 DIVISORS = (8, 4, 2, 1)
 
@@ -84,3 +92,21 @@ def test_what_is_not_hidden_stays_without_noise():
 def test_impossible_shares_are_refused(wrong):
     with pytest.raises(ConfigError):
         ObjectiveConfig(**wrong)
+
+
+def test_a_scale_that_repeats_a_resolution_weighs_less_in_the_loss():
+    torch.manual_seed(3)
+    divisors = (2, 1, 1)
+    quantizer = MultiScaleQuantizer(16, 4, divisors).eval().requires_grad_(False)
+    quantizer.codebook.normal_()
+    sizes = {"width": 16, "depth": 1, "heads": 2, "code_dim": 4, "text_dim": 6}
+    model = MoScale(MoScaleConfig(num_codes=16, num_scales=3, **sizes)).eval()
+    for head in model.heads_out:
+        torch.nn.init.normal_(head.weight)
+    text = TextFeatures(torch.randn(2, 3, 6), torch.ones(2, 3, dtype=torch.bool), torch.randn(2, 6))
+    batch = Batch(torch.randn(2, 8, 4), [8, 8], text, torch.ones(2, dtype=torch.bool))
+    objective = ObjectiveConfig(repeat_weight=0.25)
+    loss, metrics = generator_loss(model, model, quantizer, batch, objective, train=False)
+    parts = [metrics[f"ce{scale}"] for scale in (1, 2, 3)]
+    assert len({round(part, 3) for part in parts}) == 3
+    assert loss.item() == pytest.approx((parts[0] + parts[1] + 0.25 * parts[2]) / 2.25)

@@ -18,7 +18,7 @@ from nextscale_lab.train import tokenizer as tokenizer_module
 from nextscale_lab.train.decoder import train_decoder
 from nextscale_lab.train.distributed import TrainingStopped
 from nextscale_lab.train.loop import RunConfig
-from nextscale_lab.train.tokenizer import grown, train_tokenizer
+from nextscale_lab.train.tokenizer import resized, train_tokenizer
 
 STEPS = 8
 CONFIG = TokenizerConfig(width=8, code_dim=4, num_codes=16, depth=1)
@@ -110,14 +110,17 @@ def test_a_stopped_decoder_run_goes_on_and_leaves_the_tokens_alone(
     assert changed and all(name.startswith("decoder.") for name in changed)
 
 
-def test_a_grown_tokenizer_keeps_its_tokens_and_motions_and_loses_less_of_the_latents():
+def test_a_tokenizer_with_further_scales_keeps_its_tokens_and_loses_less_of_the_latents():
     torch.manual_seed(1)
     small = TemporalTokenizer(CONFIG).eval()
-    large = grown(small, TokenizerConfig(divisors=(8, 4, 2, 1, 1, 1, 1), frame_depth=2)).eval()
+    large = resized(small, TokenizerConfig(divisors=(8, 4, 2, 1, 1, 1, 1), frame_depth=2)).eval()
     motion = torch.randn(2, 40, 263)
     kept, more = small.encode(motion), large.encode(motion)
     assert len(more) == 7 and all(map(torch.equal, kept, more))
     assert torch.equal(small.decode(kept, 10), large.decode(kept, 10))
+    # And back: scales that a generator lacks are left out.
+    again = resized(large, TokenizerConfig(frame_depth=2)).eval()
+    assert all(map(torch.equal, kept, again.encode(motion)))
     latents = small.encode_latents(small.normalize(motion))
     left = [(latents - t.quantizer(latents).latents).norm() for t in (small, large)]
     assert left[1] < left[0]
@@ -137,3 +140,14 @@ def test_training_goes_on_from_a_trained_tokenizer_with_a_further_scale(
     moved = (after.quantizer.codebook - before.quantizer.codebook).norm(dim=1)
     assert moved.median() < 0.2 * before.quantizer.codebook.norm(dim=1).median()
     assert json.loads((tmp_path / "more" / "run.json").read_text())["initial"] == "best"
+
+
+def test_the_decoder_alone_is_trained_on_where_the_tokens_are_kept(humanml3d, tmp_path, trained):
+    config = TokenizerConfig(divisors=(8, 4, 2, 1, 1, 1), frame_depth=1)
+    run = settings(tmp_path / "decoder")
+    train_tokenizer(humanml3d, run, config, 256, initial=trained / "best", keep_tokens=True)
+    before, after = (
+        load_file(str(p / "model.safetensors")) for p in (trained / "best", run.out / "last")
+    )
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed and all(name.startswith("decoder.") for name in changed)
