@@ -53,7 +53,10 @@ def generate_constrained(
     # Contradictions are refused before the work.
     plan = Plan.build(constraints, frames, np.zeros(3))
     drawn = model.generate_batch(
-        [sentence] * _SAMPLES, replace(options, seconds=seconds), seeds=seeds[:_SAMPLES], run=run
+        [sentence] * _SAMPLES,
+        replace(options, seconds=seconds, candidates=1),
+        seeds=seeds[:_SAMPLES],
+        run=run,
     )
     with run.stopwatch.stage("constraints"):
         best = min((meet(clip, plan) for clip in drawn), key=lambda met: met.effort)
