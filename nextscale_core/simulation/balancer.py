@@ -97,13 +97,15 @@ class OuterLoop:
         gain: Velocity per error [1/s].
         linear: Maximum correction [m/s].
         angular: Maximum correction [rad/s].
-        lateral: Factor on the velocity to the left, for policies that sidestep too slowly.
+        lateral: Factor on the reference's velocity to the left, for policies that sidestep slowly.
+        fastest: Maximum of the sum [m/s].
     """
 
     gain: float = 2.0
     linear: float = 0.6
     angular: float = 1.0
     lateral: float = 1.0
+    fastest: float = 2.0
 
     def velocity(self, state: SimulatedState, reference: Reference) -> np.ndarray:
         """Velocity that follows the reference's and brings the base back to its place.
@@ -112,16 +114,18 @@ class OuterLoop:
             (3,) forward [m/s], left [m/s] and yaw rate [rad/s], in the heading of the base.
         """
         turn = Rotation.from_quat(reference.base_quaternion)
-        heading, wanted_heading = _yaw(state.base_quaternion), _yaw(reference.base_quaternion)
-        back = self.gain * (reference.base_position - state.base_position)[:2]
-        back *= min(1.0, self.linear / max(float(np.linalg.norm(back)), 1e-9))
-        linear = turn.apply(reference.linear_velocity)[:2] + back
+        heading = _yaw(state.base_quaternion)
         c, s = np.cos(heading), np.sin(heading)
-        error = np.remainder(wanted_heading - heading + np.pi, 2 * np.pi) - np.pi
+        into = np.array([[c, s], [-s, c]])
+        linear = into @ turn.apply(reference.linear_velocity)[:2] * [1.0, self.lateral]
+        back = self.gain * into @ (reference.base_position - state.base_position)[:2]
+        linear += back * min(1.0, self.linear / max(float(np.linalg.norm(back)), 1e-9))
+        linear *= min(1.0, self.fastest / max(float(np.linalg.norm(linear)), 1e-9))
+        error = _yaw(reference.base_quaternion) - heading
+        error = float(np.remainder(error + np.pi, 2 * np.pi) - np.pi)
         rate = turn.apply(reference.angular_velocity)[2]
         rate += np.clip(self.gain * error, -self.angular, self.angular)
-        left = self.lateral * (c * linear[1] - s * linear[0])
-        return np.array([c * linear[0] + s * linear[1], left, rate])
+        return np.array([*linear, rate])
 
 
 def _yaw(quaternion: np.ndarray) -> float:

@@ -55,7 +55,7 @@ class TrackerBalancer:
                 f"{policy.path}: a tracker has {len(self._order)} outputs, got {policy.outputs}"
             )
         self._policy = policy
-        self._outer = outer or OuterLoop(lateral=1.6)
+        self._outer = outer or OuterLoop(lateral=2.0)
         back = np.argsort(self._order)
         self.gains = Gains(_STIFFNESS[back], _DAMPING[back])
         self.standing = _STANDING[back]
