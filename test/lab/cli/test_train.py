@@ -57,7 +57,8 @@ def test_training_goes_from_data_to_a_model_that_generates(data, tmp_path):
         runs / "t" / "best", "--steps", 2, "--eval-every", 2, "--precision", "no")  # fmt: skip
     run("train", "generator", "--data", data, "--out", runs / "g", "--tokenizer",
         runs / "t" / "best", "--steps", 4, "--width", 16, "--depth", 1, "--heads", 2,
-        "--batch-size", 4, "--eval-every", 2, "--precision", "no")  # fmt: skip
+        "--batch-size", 4, "--finest-every", 1.0, "--eval-every", 2,
+        "--precision", "no")  # fmt: skip
     run("train", "pack", "--tokenizer", runs / "d" / "last", "--generator", runs / "g" / "last",
         "--out", model)  # fmt: skip
     run("generate", "a person swings", "--model", model, "--seconds", 2, "--out",
@@ -66,6 +67,23 @@ def test_training_goes_from_data_to_a_model_that_generates(data, tmp_path):
     rows = [json.loads(line) for line in (runs / "g" / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [2, 4]
     assert {"val_ce", "val_ce1", "val_acc4", "train_ce"} <= set(rows[0])
+    # And on from there, with a further scale.
+    run("train", "tokenizer", "--data", data, "--out", runs / "t6", "--initial",
+        runs / "d" / "last",
+        "--more-scales", 1, "--frame-depth", 1, "--steps", 2, "--frames", 256, "--eval-every", 2,
+        "--precision", "no")  # fmt: skip
+    # A generator of five scales leaves out the sixth.
+    run("train", "pack", "--tokenizer", runs / "t6" / "last", "--generator",
+        runs / "g" / "last", "--out", tmp_path / "five")  # fmt: skip
+    for part, scales in ((runs / "t6" / "last", 6), (tmp_path / "five" / "tokenizer", 5)):
+        config = json.loads((part / "config.json").read_text())
+        assert (len(config["divisors"]), config["frame_depth"]) == (scales, 1)
+
+
+def test_tokens_can_only_be_kept_of_a_trained_tokenizer(tmp_path):
+    words = ["train", "tokenizer", "--data", str(tmp_path), "--out", str(tmp_path), "--keep-tokens"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 2 and "--initial" in result.output
 
 
 def test_a_folder_without_data_is_one_clear_line(tmp_path):

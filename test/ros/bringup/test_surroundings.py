@@ -159,7 +159,7 @@ torch.set_num_threads(1)
 from nextscale_core.pipeline import MotionPipeline
 from nextscale_core.exceptions import ModelLoadError
 
-clip = MotionPipeline.from_pretrained().generate("a person walks", seconds=2.0, steps=(1,) * 5)
+clip = MotionPipeline.from_pretrained().generate("a person walks", seconds=2.0)
 for name in ("nobody/nothing", "gone-with-the-wind", sys.argv[1]):
     try:
         MotionPipeline.from_pretrained(name)
