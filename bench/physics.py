@@ -106,7 +106,7 @@ def g1_motions(file: Path, seconds: float) -> Iterator[Motion]:
     """Motions that others recorded for the G1, as they are: past no gate of ours."""
     robot = load_robot("g1")
     order = [UNITREE_JOINTS.index(name) for name in robot.joint_names]
-    with np.load(file) as arrays:
+    with np.load(file, allow_pickle=False) as arrays:
         for name in sorted(arrays.files):
             rows = arrays[name].astype(np.float64)[: int(60 * seconds)]
             joints = rows[:, 7:][:, order]

@@ -66,6 +66,7 @@ class StandIn:
         text: str,
         options: GenerationOptions,
         *,
+        constraints: Sequence[object] = (),
         run: Run,
     ) -> MotionClip:
         self.calls.append({"text": text, "guidance": options.guidance, "steps": options.steps})

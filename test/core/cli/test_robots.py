@@ -54,9 +54,11 @@ def test_a_robot_is_shown_with_its_limits_and_the_numbers_of_every_stage() -> No
         "takeover",
         "inverse_kinematics",
         "smoothness",
+        "balance",
         "time_parameterization",
         "gate",
         "repair",
+        "dynamics",
     }
     assert tree["stages"]["targets"]["stance"] == RETARGET.targets.stance
     passes = tree["stages"]["inverse_kinematics"]["passes"]
