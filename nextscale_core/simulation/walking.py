@@ -31,6 +31,7 @@ _ARM = (0.2, 0.2, 0.0, 0.6, 0.0, 0.0, 0.0, 0.2, -0.2, 0.0, 0.6, 0.0, 0.0, 0.0)
 _STANDING = dict(zip(UNITREE_JOINTS, (*_LEG, *_LEG, 0.0, 0.0, 0.0, *_ARM), strict=True))
 _ACTION_SCALE = 0.25
 _GAIT_PERIOD = 1.0  # [s]
+_STEPPING = 0.5  # [s] after a push
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class WalkingOptions:
         waist: True if the waist follows the reference, False if the policy moves it.
         start: The robot begins to step when the command is above it [m/s and rad/s].
         stop: It stands still again when the command is below it [m/s and rad/s].
+        push: Speed of the base at which it steps for half a second, whatever the command [m/s].
         full_effort: Error at which a motor of the upper body gives its effort limit [rad].
         acceleration: Maximum change of the commanded velocity [m/s^2 and rad/s^2].
     """
@@ -48,6 +50,7 @@ class WalkingOptions:
     waist: bool = False
     start: float = 0.25
     stop: float = 0.1
+    push: float = 0.3
     full_effort: float = 0.25
     acceleration: float = 3.0
 
@@ -122,6 +125,7 @@ class WalkingBalancer:
     def _rest(self) -> None:
         self._action = np.zeros(len(self._order))
         self._command = np.zeros(3)
+        self._pushed = 0.0
         self._phase = np.full(2, np.pi)
 
     def act(self, state: SimulatedState, reference: Reference) -> np.ndarray:
@@ -156,9 +160,12 @@ class WalkingBalancer:
         wanted = np.clip(wanted, self._lowest, self._highest)
         step = self._options.acceleration * CONTROL_STEP
         self._command = self._command + np.clip(wanted - self._command, -step, step)
+        self._pushed = max(self._pushed - CONTROL_STEP, 0.0)
+        if np.linalg.norm(state.linear_velocity[:2]) > self._options.push:
+            self._pushed = _STEPPING
         stands = bool((self._phase == np.pi).all())
         threshold = self._options.start if stands else self._options.stop
-        if np.abs(self._command).max() < threshold:
+        if not self._pushed and np.abs(self._command).max() < threshold:
             self._phase = np.full(2, np.pi)
             return np.zeros(3)
         if stands:

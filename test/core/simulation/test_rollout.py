@@ -140,6 +140,19 @@ def test_a_walking_robot_stands_still_at_small_commands(g1, echo_walker):
         assert (balancer._action[0] == 0) == still
 
 
+def test_a_walking_robot_steps_when_it_is_pushed(g1, echo_walker):
+    balancer = make_balancer(g1, policy=echo_walker)
+    still = replace_state(g1)
+    balancer.reset(still)
+    pushed = replace(still, linear_velocity=np.array([0.0, 0.5, 0.0]))
+    wanted = standing_reference(g1.nominal, still.base_position, still.base_quaternion)
+    stepping = []
+    for state in (still, pushed, still, *[still] * 30):
+        balancer.act(state, wanted)
+        stepping.append(not (balancer._phase == np.pi).all())
+    assert stepping[:3] == [False, True, True] and not stepping[-1]
+
+
 def test_a_trajectory_of_another_robot_is_refused(g1, motion):
     other = load_robot("talos")
     with pytest.raises(RobotError, match="the trajectory is for g1 with 29 joints, not for talos"):
