@@ -15,7 +15,7 @@ from nextscale_core.robots.trajectory import RobotTrajectory
 from nextscale_core.rotations import yaw
 from nextscale_core.trajectory.config import TIMING
 from nextscale_core.trajectory.curves import PEAK_VELOCITY, minimum_jerk, quintic_fade
-from nextscale_core.trajectory.reference import Reference, ReferenceCurve
+from nextscale_core.trajectory.reference import Reference, ReferenceCurve, standing_reference
 from nextscale_core.trajectory.spline_limits import limit_use
 from nextscale_core.trajectory.standing import (
     braked,
@@ -224,6 +224,20 @@ class ReferenceStream:
                     trajectory = followed_by(moved, _moved(trajectory, _alignment(first, before)))
             curve = ReferenceCurve(with_return(self.robot, trajectory))
             self._segment = self._joined(_Segment(curve, begin, at), before)
+
+    def stand_in(self, positions: np.ndarray, at: float) -> None:
+        """Stand in another posture, at once: for a reference that nothing follows while it stands.
+
+        Args:
+            positions: (J,) joint positions; those outside the limits are moved to the limits [rad].
+            at: Time of the change [s].
+        """
+        with self._lock:
+            here = self._segment.sample(np.array([at]))[0]
+            inside = np.clip(positions, self.robot.position_lower, self.robot.position_upper)
+            pose = standing_reference(inside, here.base_position, here.base_quaternion)
+            still = transition(self.robot, pose, pose)
+            self._segment = _Segment(ReferenceCurve(still), at - still.seconds - 1.0, at)
 
     def brake(self, at: float) -> None:
         """Stop along the trajectory that is followed, and stay in the pose that is reached.

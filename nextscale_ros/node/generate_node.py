@@ -253,6 +253,7 @@ class GenerateNode(GuardedLifecycleNode):
             lambda time: inputs.base.last(time, timeout),
             needs_base=source != "none",
             compared=walking_joints(self, robot) if walking else None,
+            silent=walking,
         )
 
     def _make_output(

@@ -23,6 +23,9 @@ from nextscale_core.safety import SafetyGate
 from nextscale_core.trajectory.reference_stream import ReferenceStream
 from nextscale_ros.robot_state.active_trajectory import ActiveTrajectory
 
+_NEAR = 0.02
+"""Maximum distance of a joint from a silent reference that stands [rad]."""
+
 
 class FarFromReferenceError(UnsafeTrajectoryError):
     """The robot does not follow its reference."""
@@ -63,6 +66,8 @@ class LiveReference:
         base: The newest measured base at a time [s]; None where unknown.
         needs_base: Whether the reference begins only when the base is known.
         compared: Indices of the joints that have to be near their reference.
+        silent: Whether nothing follows a reference that stands: a motion then begins with the
+            compared joints where they are measured.
     """
 
     def __init__(
@@ -72,9 +77,11 @@ class LiveReference:
         *,
         needs_base: bool = True,
         compared: Sequence[int] | None = None,
+        silent: bool = False,
     ) -> None:
         self._robot, self._base, self._needs_base = robot, base, needs_base
         self._compared = list(range(robot.num_joints) if compared is None else compared)
+        self._silent = silent
         self._stream: ReferenceStream | None = None
         self._gate = SafetyGate(robot)
         self._standing_up: threading.Thread | None = None
@@ -112,6 +119,8 @@ class LiveReference:
     def check(self, positions: np.ndarray, time: float, bound: float) -> None:
         """Refuse to move a robot that is far from its reference, and let the reference stand.
 
+        A silent reference at rest takes the measured posture of the compared joints.
+
         Args:
             positions: (J,) measured [rad].
             time: Time of the measurement [s].
@@ -126,6 +135,8 @@ class LiveReference:
         off[self._compared] = (positions - stream.at(time).positions)[self._compared]
         joint = int(np.abs(off).argmax())
         if abs(off[joint]) <= bound:
+            if self._silent and abs(off[joint]) > _NEAR and not stream.moves(time):
+                stream.stand_in(stream.at(time).positions + off, time)
             return
         self.stop(time)
         raise FarFromReferenceError(

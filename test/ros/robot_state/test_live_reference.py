@@ -152,3 +152,32 @@ def test_the_reference_begins_over_the_robot_and_comes_after_it(world: World) ->
     steps = [world.reference.state(BEGIN + 0.1 + k).base_position[0] for k in range(5)]
     assert steps[0] == pytest.approx(3.0) and steps[-1] == pytest.approx(3.2)
     assert (np.diff(steps) >= 0).all()
+
+
+def test_where_nothing_follows_a_standing_reference_the_arms_begin_where_they_are(
+    robot: Robot,
+) -> None:
+    arms = [i for i, name in enumerate(robot.joint_names) if "elbow" in name or "wrist" in name]
+    world = World(robot, compared=arms, silent=True)
+    world.follow(BEGIN + 1.0, off=0.0)
+    measured = world.reference.state(world.time).positions + 0.3
+    world.reference.check(measured, world.time, bound=1.0)
+    begins = world.reference.state(world.time)
+    assert np.allclose(begins.positions[arms], measured[arms])
+    others = np.setdiff1d(np.arange(robot.num_joints), arms)
+    assert np.allclose(begins.positions[others], robot.nominal[others])
+    assert not begins.velocities.any()
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_a_reference_that_is_followed_does_not_jump_to_the_robot(
+    robot: Robot, silent: bool
+) -> None:
+    world = World(robot, silent=silent)
+    world.follow(BEGIN + 1.0, off=0.0)
+    if silent:
+        world.move()
+        world.follow(world.time + 1.0, off=0.0)
+    before = world.reference.state(world.time).positions
+    world.reference.check(before + 0.3, world.time, bound=1.0)
+    assert np.array_equal(world.reference.state(world.time).positions, before)
