@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from torch import nn
 
 from nextscale_core.model.moscale import MoScale
 from nextscale_core.model.temporal_tokenizer import TemporalTokenizer
@@ -48,6 +49,7 @@ def match_codes(
             )
     shares = _shares(together)
     for scale, head in enumerate(model.heads_out):
+        assert isinstance(head, nn.Linear)
         share = shares[min(scale, scales - 1)]
         head.weight.copy_(share @ head.weight)
         head.bias.copy_(share @ head.bias)
