@@ -5,7 +5,6 @@ from __future__ import annotations
 import operator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -295,7 +294,7 @@ def train_tokenizer(
         samples = trial_samples(data, mirror=True) + captioned_samples(data, "train", mirror=True)
         val = captioned_samples(data, "val")
     torch.manual_seed(run.seed)
-    about: dict[str, Any] = {"data": folder_names(data)}
+    about: dict[str, object] = {"data": folder_names(data)}
     config = config or TokenizerConfig()
     if initial:
         model = resized(load_part(TemporalTokenizer, initial), config)
