@@ -194,7 +194,7 @@ def test_policies_that_do_not_fit_are_refused_with_the_reason(
 def test_without_an_installed_walking_policy_the_error_holds_the_command(g1, monkeypatch):
     from nextscale_core.simulation import policies
 
-    monkeypatch.setattr(policies, "WALKING_PACKAGE", "a_package_that_nobody_has")
+    monkeypatch.setattr(policies, "WALKING_PACKAGE", "a_package_that_does_not_exist")
     with pytest.raises(ModelLoadError, match="pip install --no-deps holosoma-inference"):
         make_balancer(g1, "walking")
 
