@@ -220,7 +220,7 @@ def test_only_the_words_of_the_list_are_taken(context: Context, section: str, na
     listed = " or ".join(str(word) for word in words)
     for wrong in wrongs:
         told = starts(context, section, name, wrong)
-        assert f"parameter {name} must be " in told and f", {listed};" in told
+        assert f"parameter {name} must be " in told and f", {listed}" in told
 
 
 @pytest.mark.parametrize(
