@@ -164,7 +164,7 @@ class ReferenceSteps:
         return cls(times[1:][kept], *largest)
 
     def within(self, begin: float, end: float) -> ReferenceSeam:
-        """The largest ones in a span of time [s]; 0 where there are none."""
+        """The largest ones in a span of time [s]; 0 where the span has no reference."""
         inside = (self.times >= begin) & (self.times <= end)
         series = (self.positions, self.jumps, self.velocities)
         return ReferenceSeam(*(float(one[inside].max(initial=0.0)) for one in series))

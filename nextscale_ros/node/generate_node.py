@@ -39,12 +39,12 @@ from std_msgs.msg import Bool, String
 
 from nextscale_core.exceptions import ConfigError, RetargetError
 from nextscale_core.robots import Robot
+from nextscale_ros.lifecycle import GuardedLifecycleNode
 from nextscale_ros.messages import requests
 from nextscale_ros.messages.requests import Client, Fields
 from nextscale_ros.messages.validate_trajectory import NANOSECONDS
 from nextscale_ros.msg import MotionReport, TextCommand
 from nextscale_ros.node.diagnostics import Statistics, status
-from nextscale_ros.node.lifecycle import GuardedLifecycleNode
 from nextscale_ros.node.live_planner import LivePlanner
 from nextscale_ros.node.models import ModelStore, MotionSource
 from nextscale_ros.node.motion_server import MotionServer
