@@ -51,6 +51,11 @@ def yaw(matrices: np.ndarray) -> np.ndarray:
     return np.asarray(np.arctan2(matrices[..., 1, 0], matrices[..., 0, 0]))
 
 
+def heading_of(quaternion: np.ndarray) -> float:
+    """Heading of one orientation (4,), x y z w [rad]; see `yaw`."""
+    return float(yaw(Rotation.from_quat(quaternion).as_matrix()))
+
+
 def frame_from(
     *, primary: np.ndarray, secondary: np.ndarray, axes: str, fallback: np.ndarray | None = None
 ) -> np.ndarray:

@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from nextscale_core.exceptions import RetargetError
 from nextscale_core.robots.robot import Robot
 from nextscale_core.robots.trajectory import RobotTrajectory
-from nextscale_core.rotations import yaw
+from nextscale_core.rotations import heading_of
 from nextscale_core.trajectory.config import TIMING
 from nextscale_core.trajectory.curves import PEAK_VELOCITY, minimum_jerk, quintic_fade
 from nextscale_core.trajectory.reference import Reference, ReferenceCurve, standing_reference
@@ -293,7 +293,7 @@ class ReferenceStream:
             if at < earlier.at + earlier.seconds:
                 return
             here = self.at(at)
-            turn = _heading(quaternion) - _heading(here.base_quaternion)
+            turn = heading_of(quaternion) - heading_of(here.base_quaternion)
             turn = float((turn + np.pi) % (2 * np.pi) - np.pi)
             pivot = _complex(here.base_position)
             shift = _complex(position) - pivot
@@ -361,17 +361,13 @@ def _complex(position: np.ndarray) -> complex:
     return complex(position[0], position[1])
 
 
-def _heading(quaternion: np.ndarray) -> float:
-    return float(yaw(Rotation.from_quat(quaternion).as_matrix()))
-
-
 def _row(reference: Reference) -> Reference:
     return Reference(*(value[None] for value in vars(reference).values()))
 
 
 def _alignment(first: Reference, before: Reference) -> Ground:
     """What moves the root of the one over the place and into the heading of the other."""
-    turn = _heading(before.base_quaternion) - _heading(first.base_quaternion)
+    turn = heading_of(before.base_quaternion) - heading_of(first.base_quaternion)
     about = complex(np.exp(1j * turn))
     return Ground(about, _complex(before.base_position) - about * _complex(first.base_position))
 

@@ -12,7 +12,7 @@ from nextscale_core.exceptions import RetargetError
 from nextscale_core.robots.kinematics import Poses, kinematics_of
 from nextscale_core.robots.robot import Robot, RobotState
 from nextscale_core.robots.trajectory import RobotTrajectory
-from nextscale_core.rotations import about_z, continuous_quaternions, yaw
+from nextscale_core.rotations import about_z, continuous_quaternions, heading_of
 from nextscale_core.trajectory.blend_in import blend_in
 from nextscale_core.trajectory.curves import quintic_fade
 from nextscale_core.trajectory.reference import REFERENCE_RATE, Reference, standing_reference
@@ -41,7 +41,7 @@ def standing_pose(
         position: (3,) root link whose place on the floor it has; None for the origin [m].
         quaternion: (4,) orientation whose heading it has, x y z w; None for 0.
     """
-    heading = 0.0 if quaternion is None else _heading(quaternion)
+    heading = 0.0 if quaternion is None else heading_of(quaternion)
     base = np.zeros(3) if position is None else np.array([*position[:2], 0.0])
     rotation = about_z(heading)
     poses = Poses(base[None], rotation[None], robot.nominal[None])
@@ -111,7 +111,9 @@ def transition(
     speed = here.apply(start.linear_velocity)[:2]
     turning = float(here.apply(start.angular_velocity)[2])
     way = (goal.base_position - start.base_position)[:2] - coast[-1] * speed
-    turn = _heading(goal.base_quaternion) - _heading(start.base_quaternion) - coast[-1] * turning
+    turn = (
+        heading_of(goal.base_quaternion) - heading_of(start.base_quaternion) - coast[-1] * turning
+    )
     base[:, :2] += coast[:, None] * speed + done[:, None] * way
     turn = (turn + np.pi) % (2 * np.pi) - np.pi
     about = Rotation.from_matrix(about_z(coast * turning + done * turn))
@@ -221,10 +223,6 @@ def pose_of(trajectory: RobotTrajectory, sample: int) -> Reference:
         trajectory.base_position[sample],
         trajectory.base_quaternion[sample],
     )
-
-
-def _heading(quaternion: np.ndarray) -> float:
-    return float(yaw(Rotation.from_quat(quaternion).as_matrix()))
 
 
 def _centre_of_soles(robot: Robot, reference: Reference) -> np.ndarray:

@@ -12,7 +12,7 @@ from nextscale_core.robots.description import chain, part_frames
 from nextscale_core.robots.profile import SIDES
 from nextscale_core.robots.robot import Robot
 from nextscale_core.robots.trajectory import RobotTrajectory
-from nextscale_core.rotations import continuous_quaternions, smoothstep, yaw
+from nextscale_core.rotations import continuous_quaternions, heading_of, smoothstep, yaw
 from nextscale_core.trajectory.reference import Reference, ReferenceCurve
 from nextscale_core.trajectory.reference_stream import ReferenceStream
 from nextscale_core.trajectory.time_scaling import Pace
@@ -136,7 +136,7 @@ class PathFollower:
         place, heading = _root(stream.sample(time + WINDOW * np.array([-0.5, 0.0, 0.5])))
         speed, rate = _rates(place, heading, WINDOW / 2)
         here = complex(position[0], position[1])
-        facing = float(yaw(Rotation.from_quat(quaternion).as_matrix()))
+        facing = heading_of(quaternion)
         away, turn = complex(place.mean()) - here, _wrapped(float(heading.mean()) - facing)
         stands = abs(speed[1]) < _REST_SPEED and abs(rate[1]) < _REST_RATE
         limit, limit_turn = (_NEAR, _NEAR_TURN) if self._correcting else (_FAR, _FAR_TURN)

@@ -29,7 +29,7 @@ from sensor_msgs.msg import Imu
 from std_srvs.srv import Trigger
 
 from nextscale_core.exceptions import ConfigError
-from nextscale_core.rotations import yaw
+from nextscale_core.rotations import heading_of
 from nextscale_core.simulation.config import CONTROL_STEP, PHYSICS_STEP, SimulationConfig
 from nextscale_core.simulation.policies import make_balancer
 from nextscale_core.simulation.rollout import has_fallen
@@ -176,7 +176,7 @@ class SimulatedRobot(RobotStandIn):
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         # Where a tracker's reference is: it would walk there at once.
         here = self._commands.reference(self._pace.seconds, self._measured)
-        heading = float(yaw(Rotation.from_quat(here.base_quaternion).as_matrix()))
+        heading = heading_of(here.base_quaternion)
         self._stand(here.base_position[:2], heading)
         self._steps = 0
         response.success, response.message = True, f"{self._robot.name} stands again"
