@@ -28,16 +28,16 @@ from nextscale_core.exceptions import (
 from nextscale_core.model.checkpoint import (
     check_checksums,
     existing_device,
-    load_part,
     model_name,
     read_json,
     write_checksums,
 )
 from nextscale_core.model.judge import best_of
-from nextscale_core.model.moscale import MoScale
+from nextscale_core.model.kinds import load_generator, load_tokenizer
+from nextscale_core.model.next_scale import NextScaleTransformer
 from nextscale_core.model.options import GenerationOptions, candidate_seeds, merge_options
 from nextscale_core.model.sampling import NextScaleSampler, SamplingConfig, default_sampling
-from nextscale_core.model.temporal_tokenizer import TemporalTokenizer
+from nextscale_core.model.tokenizer import MotionTokenizer
 from nextscale_core.motion.cleanup import clean_up
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.constraints import Constraint
@@ -69,8 +69,8 @@ class MotionPipeline:
 
     def __init__(
         self,
-        tokenizer: TemporalTokenizer,
-        generator: MoScale,
+        tokenizer: MotionTokenizer,
+        generator: NextScaleTransformer,
         encoder: TextEncoder | None = None,
         sampling: SamplingConfig | None = None,
         name: str = DEFAULT_MODEL,
@@ -101,8 +101,8 @@ class MotionPipeline:
         folder, where = _model_folder(name_or_path), existing_device(device)
         try:
             check_checksums(folder)
-            tokenizer = load_part(TemporalTokenizer, folder / "tokenizer").to(where)
-            generator = load_part(MoScale, folder / "generator").to(where)
+            tokenizer = load_tokenizer(folder / "tokenizer").to(where)
+            generator = load_generator(folder / "generator").to(where)
         except NextscaleError as error:
             raise ModelLoadError(f"the model in {folder} cannot be loaded: {error}") from error
         except (OSError, RuntimeError) as error:
@@ -370,7 +370,7 @@ class MotionPipeline:
         return settle([None], self.generator.seconds_of(features.pooled).tolist())[0]
 
     def encode(self, clip: MotionClip) -> tuple[Tensor, ...]:
-        """Tokens of a clip, coarse to fine; see `TemporalTokenizer.encode`."""
+        """Tokens of a clip, coarse to fine; see `MotionTokenizer.encode`."""
         features = torch.from_numpy(clip_to_features(clip))[None].to(self.device)
         if features.shape[1] < self.tokenizer.frames_per_latent:
             raise InvalidMotionError(
@@ -380,7 +380,7 @@ class MotionPipeline:
 
 
 def decode_clip(
-    tokenizer: TemporalTokenizer, tokens: tuple[Tensor, ...], latents: int, text: str, seed: int
+    tokenizer: MotionTokenizer, tokens: tuple[Tensor, ...], latents: int, text: str, seed: int
 ) -> MotionClip:
     """Decode tokens into a cleaned-up clip.
 

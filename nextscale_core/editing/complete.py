@@ -16,7 +16,7 @@ from nextscale_core.model.inpainting import KnownLatents
 from nextscale_core.model.judge import best_of
 from nextscale_core.model.options import GenerationOptions, candidate_seeds
 from nextscale_core.model.sampling import NextScaleSampler, SamplingConfig
-from nextscale_core.model.temporal_tokenizer import TemporalTokenizer
+from nextscale_core.model.tokenizer import MotionTokenizer
 from nextscale_core.motion.cleanup import clean_up
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.skeleton import FPS, MAX_SECONDS
@@ -31,7 +31,7 @@ _CANDIDATES = 4
 class TextToMotion(Protocol):
     """What completion, editing and sequences need of a `MotionPipeline`."""
 
-    tokenizer: TemporalTokenizer
+    tokenizer: MotionTokenizer
     sampler: NextScaleSampler
     sampling: SamplingConfig
 
@@ -109,7 +109,7 @@ def complete(
 
 
 def _decoded(
-    tokenizer: TemporalTokenizer, tokens: Sequence[Tensor], given: KnownLatents, timeline: Timeline
+    tokenizer: MotionTokenizer, tokens: Sequence[Tensor], given: KnownLatents, timeline: Timeline
 ) -> np.ndarray:
     """(T, 22, 3) positions that tokens stand for, scaled to the known body [m]."""
     clip = clean_up(decode_around(tokenizer, tokens, given))

@@ -11,7 +11,7 @@ from torch import Tensor
 from nextscale_core.editing.bone_lengths import median_bones
 from nextscale_core.editing.frame_mask import Timeline, between, runs
 from nextscale_core.model.inpainting import KnownLatents, known_latents
-from nextscale_core.model.temporal_tokenizer import TemporalTokenizer
+from nextscale_core.model.tokenizer import MotionTokenizer
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.features import CONTACTS, VELOCITIES, clip_to_features, features_to_clip
 from nextscale_core.motion.skeleton import STANDARD_LEG
@@ -49,7 +49,7 @@ def known_features(timeline: Timeline) -> np.ndarray:
     return between(features[places], places, len(timeline)).astype(np.float32)
 
 
-def encode_known(tokenizer: TemporalTokenizer, timeline: Timeline) -> KnownLatents:
+def encode_known(tokenizer: MotionTokenizer, timeline: Timeline) -> KnownLatents:
     """Latents of the known frames.
 
     The encoder's receptive field reaches beyond a latent's own frames, into interpolated ones. On
@@ -76,7 +76,7 @@ def encode_known(tokenizer: TemporalTokenizer, timeline: Timeline) -> KnownLaten
 
 @torch.no_grad()
 def decode_around(
-    tokenizer: TemporalTokenizer, tokens: Sequence[Tensor], known: KnownLatents
+    tokenizer: MotionTokenizer, tokens: Sequence[Tensor], known: KnownLatents
 ) -> MotionClip:
     """Decode tokens, with the known latents inserted unquantized.
 
@@ -89,6 +89,6 @@ def decode_around(
         A canonical clip of 4 L frames, not cleaned up.
     """
     total = tokenizer.quantizer.accumulate([t[None] for t in tokens], len(known.known))
-    total = torch.where(known.known[None, :, None], known.latents, total)
+    total = torch.where(known.mask, known.latents, total)
     features = tokenizer.denormalize(tokenizer.decode_latents(total))[0]
     return features_to_clip(features.float().cpu().numpy())

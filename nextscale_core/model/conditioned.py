@@ -24,8 +24,7 @@ class TransformerConfig:
         depth: Number of blocks.
         heads: Attention heads.
         dropout: Share of samples that skip a branch of a block in training.
-        num_codes: Size of the tokenizer's codebook.
-        code_dim: Width of the tokenizer's codes.
+        code_dim: Width of the vector of a token.
         text_dim: Width of the text features.
         text_encoder: Name of the text encoder, see `TextEncoder`.
     """
@@ -34,7 +33,6 @@ class TransformerConfig:
     depth: int = 6
     heads: int = 4
     dropout: float = 0.1
-    num_codes: int = 512
     code_dim: int = 128
     text_dim: int = 384
     text_encoder: str = "all-MiniLM-L6-v2"

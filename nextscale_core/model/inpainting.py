@@ -9,19 +9,10 @@ import torch
 from torch import Tensor
 
 from nextscale_core.exceptions import InvalidMotionError
-from nextscale_core.model.quantizer import MultiScaleQuantizer
-from nextscale_core.model.scales import area_matrix
+from nextscale_core.model.quantizer import Quantizer
+from nextscale_core.model.scales import ScaleSchedule, area_matrix, scale_lengths
 
 _WHOLE = 1 - 1e-6
-
-_SPREAD = 1.0
-"""Expected squared distance between the mean of half a token's span and that of the whole span.
-
-Measured as the joint error in the 0.5 s after a known second, on training clips. 40 clips: 15.4 cm
-where such tokens are generated freely, 14.5 cm where the recorded sum replaces the generated one
-over the known latents before each scale, 12.5 cm with a spread of 10. 30 other clips: 14.5, 11.6,
-9.8 cm with 10, 3, 1. 36 others: 8.5, 8.4 cm with 1, 0.3.
-"""
 
 
 @dataclass(frozen=True)
@@ -31,8 +22,7 @@ class KnownOfScale:
     Attributes:
         tokens: (n_k,) indices.
         known: (n_k,) bool; the other tokens are generated.
-        evidence: (n_k, C) summand of the logits of each code, where a token's span is partly
-            known; None for nothing.
+        evidence: (n_k, C) summand of the logits, where a token is partly known; None for nothing.
     """
 
     tokens: Tensor
@@ -51,45 +41,44 @@ class KnownLatents:
     cross-scale hierarchical refinement).
 
     Attributes:
-        latents: (L, D) encoder output; values where `known` is False are ignored.
-        known: (L,) bool.
+        latents: (L, P x D) encoder output; values where `known` is False are ignored.
+        known: (L,) bool, or (L, P) for each body part by itself.
     """
 
     latents: Tensor
     known: Tensor
 
     def __post_init__(self) -> None:
-        if self.latents.ndim != 2 or self.known.shape != self.latents.shape[:1]:
+        shape, known = self.latents.shape, self.known.shape
+        parts = known[1] if len(known) == 2 else 1
+        if len(shape) != 2 or known[:1] != shape[:1] or not parts or shape[1] % parts:
             raise InvalidMotionError(
-                f"known latents must be (L, D) and their mask (L,), got "
-                f"{tuple(self.latents.shape)} and {tuple(self.known.shape)}"
+                f"known latents must be (L, P x D) and their mask (L,) or (L, P), got "
+                f"{tuple(shape)} and {tuple(known)}"
             )
 
-    def at_scale(
-        self, quantizer: MultiScaleQuantizer, scale: int, accumulated: Tensor
-    ) -> KnownOfScale:
-        """Known tokens of one scale, given the sum of the coarser ones.
+    @property
+    def mask(self) -> Tensor:
+        """(L, 1) or (L, P x D) bool: which values are known."""
+        if self.known.ndim == 1:
+            return self.known[:, None]
+        return self.known.repeat_interleave(self.latents.shape[1] // self.known.shape[1], dim=1)
 
-        Where a share c of a token's span is known, with mean m, the mean of the whole span is
-        expected at a squared distance of about (1 - c) / c x `_SPREAD` from m. The logarithm of
-        that Gaussian is added to the logits, beside the evidence of text and neighbours.
+    def at_scale(self, quantizer: Quantizer, scale: int, accumulated: Tensor) -> KnownOfScale:
+        """Known tokens of one scale, given the sum of the coarser ones.
 
         Args:
             quantizer: The tokenizer's quantizer.
             scale: Index k.
-            accumulated: (L, D) sum of the contributions of the coarser scales.
+            accumulated: (L, P x D) sum of the contributions of the coarser scales.
         """
-        length = len(self.known)
-        count = quantizer.lengths(length)[scale]
-        left = torch.where(self.known[:, None], self.latents - accumulated, 0.0)
-        share = covered(self.known, count)
-        mean = area_matrix(length, count).to(left) @ left / share.clamp(min=1e-6)[:, None]
+        left = torch.where(self.mask, self.latents - accumulated, 0.0)
+        share = covered(self.known, quantizer.schedule, scale)
+        mean = quantizer.schedule.down(scale, left) / share.clamp(min=1e-6)[:, None]
         partly = (share > 0) & (share < 1)
         evidence = None
         if bool(partly.any()):
-            distance = torch.cdist(mean, quantizer.codebook).square()
-            odds = torch.where(partly, share / (1 - share), 0.0)
-            evidence = -odds[:, None] * distance / (2 * _SPREAD)
+            evidence = quantizer.evidence(mean, torch.where(partly, share, 0.0), scale)
         return KnownOfScale(quantizer.nearest(mean), share == 1.0, evidence)
 
 
@@ -103,15 +92,20 @@ def known_latents(known_frames: Tensor, frames_per_latent: int) -> Tensor:
     return filled.reshape(-1, frames_per_latent).all(dim=1)
 
 
-def covered(known: Tensor, count: int) -> Tensor:
-    """(L,) bool of latents -> (count,) known share of each token's span, 1 for a whole span."""
-    share = area_matrix(len(known), count).to(known.device) @ known.float()
+def covered(known: Tensor, schedule: ScaleSchedule, scale: int) -> Tensor:
+    """(L,) or (L, P) bool of latents -> (N_k,) known share of each token, 1 for the whole."""
+    length = len(known)
+    count = scale_lengths(length, schedule.divisors)[scale]
+    share = area_matrix(length, count).to(known.device) @ known.float()
+    if schedule.parts > 1:
+        spans = share if share.ndim == 2 else share[:, None].expand(-1, schedule.parts)
+        share = schedule.pool(scale, spans)[:, 0]
     return torch.where(share > _WHOLE, 1.0, share)
 
 
 def known_at_scale(
     known: Sequence[KnownLatents | None],
-    quantizer: MultiScaleQuantizer,
+    quantizer: Quantizer,
     scale: int,
     size: int,
     accumulated: Tensor,
@@ -123,7 +117,7 @@ def known_at_scale(
         quantizer: The tokenizer's quantizer.
         scale: Index k.
         size: Tokens n_k of the longest motion.
-        accumulated: (B, L, D) sum of the coarser scales.
+        accumulated: (B, L, P x D) sum of the coarser scales.
 
     Returns:
         (B, n_k) tokens, (B, n_k) bool and (B, n_k, C) evidence or None.
@@ -145,6 +139,6 @@ def known_at_scale(
         tokens[row, :count], masks[row, :count] = own.tokens, own.known
         if own.evidence is not None:
             if evidence is None:
-                evidence = accumulated.new_zeros(batch, size, quantizer.num_codes)
+                evidence = accumulated.new_zeros(batch, size, quantizer.logits)
             evidence[row, :count] = own.evidence
     return KnownOfScale(tokens, masks, evidence)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +10,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nextscale_core.model.distributed import GlobalRows, from_main, summed
-from nextscale_core.model.scales import PaddedScales, area_matrix, linear_matrix, scale_lengths
+from nextscale_core.model.drawing import SampleNoise, draw_codes
+from nextscale_core.model.scales import PaddedScales, ScaleSchedule, area_matrix, linear_matrix
+
+_SPREAD = 1.0
+"""Expected squared distance between the mean of half a token's span and that of the whole span.
+
+Measured as the joint error in the 0.5 s after a known second, on training clips. 40 clips: 15.4 cm
+where such tokens are generated freely, 14.5 cm where the recorded sum replaces the generated one
+over the known latents before each scale, 12.5 cm with a spread of 10. 30 other clips: 14.5, 11.6,
+9.8 cm with 10, 3, 1. 36 others: 8.5, 8.4 cm with 1, 0.3.
+"""
 
 
 @dataclass(frozen=True)
@@ -17,9 +28,9 @@ class Quantized:
     """Result of quantizing a batch of latents.
 
     Attributes:
-        latents: (B, L, D) sum of all scales' contributions; gradients pass straight through.
-        tokens: One (B, n_k) long tensor per scale, coarse to fine.
-        commitment: Mean commitment loss over scales (scalar).
+        latents: (B, L, P x D) sum of all scales' contributions; gradients pass straight through.
+        tokens: One (B, N_k) long tensor per scale, coarse to fine.
+        commitment: Loss that pulls the latents to what tokens can represent (scalar).
     """
 
     latents: Tensor
@@ -27,7 +38,95 @@ class Quantized:
     commitment: Tensor
 
 
-class MultiScaleQuantizer(nn.Module):
+class Quantizer(nn.Module):
+    """What sampling, completion and training need of a tokenizer's quantizer.
+
+    A token is an integer. Latents are (L, P x D) for P body parts, see `ScaleSchedule`.
+
+    Attributes:
+        schedule: Time and body resolution of the scales.
+        dim: Width D of a token's vector.
+    """
+
+    schedule: ScaleSchedule
+    dim: int
+
+    @property
+    @abstractmethod
+    def logits(self) -> int:
+        """Number of logits that a token is predicted with."""
+
+    @abstractmethod
+    def nearest(self, vectors: Tensor) -> Tensor:
+        """(..., D) vectors -> (...) tokens."""
+
+    @abstractmethod
+    def vectors(self, tokens: Tensor) -> Tensor:
+        """(...) tokens -> (..., D)."""
+
+    @abstractmethod
+    def contribution(self, tokens: Tensor, scale: int, padded: PaddedScales) -> Tensor:
+        """(B, N_k) tokens of one scale -> (B, L, P x D) summand of the latents, 0 on padding."""
+
+    @abstractmethod
+    def forward(
+        self, latents: Tensor, temperature: float = 0.0, scales: int | None = None
+    ) -> Quantized:
+        """Quantize a batch of equally long clips.
+
+        Args:
+            latents: (B, L, P x D) encoder output.
+            temperature: Temperature of the draw of tokens in training; 0 takes the nearest.
+            scales: Number of scales used (quantizer dropout, metrics by scale); None for all.
+
+        Returns:
+            The quantized latents, tokens and the quantizer's own loss.
+        """
+
+    @abstractmethod
+    def accumulate(self, tokens: tuple[Tensor, ...] | list[Tensor], latents: int) -> Tensor:
+        """(B, N_k) tokens of the coarsest scales -> (B, L, P x D) sum of their contributions."""
+
+    @abstractmethod
+    def corrupt(self, tokens: Tensor, share: Tensor) -> Tensor:
+        """Tokens with errors, for training.
+
+        Args:
+            tokens: (B, N) tokens.
+            share: (B,) share of each sample that is replaced.
+        """
+
+    @abstractmethod
+    def evidence(self, mean: Tensor, share: Tensor, scale: int) -> Tensor:
+        """Summand of the logits of partly known tokens.
+
+        Args:
+            mean: (N, D) mean of the known part.
+            share: (N,) known share in [0, 1).
+            scale: Index k.
+
+        Returns:
+            (N, `logits`), 0 where the share is 0.
+        """
+
+    @abstractmethod
+    def draw(
+        self, logits: Tensor, temperature: float, top_p: float, noise: SampleNoise
+    ) -> tuple[Tensor, Tensor]:
+        """Sample tokens.
+
+        Args:
+            logits: (B, N, `logits`) float.
+            temperature: Temperature of the logits.
+            top_p: Probability mass kept by nucleus sampling.
+            noise: Random numbers of each sample.
+
+        Returns:
+            (B, N) tokens, and (B, N) confidence: the log-probability of each token.
+        """
+
+
+class MultiScaleQuantizer(Quantizer):
     r"""Coarse-to-fine residual quantization (MoScale, section "tokenizer"; VAR, algorithm 1).
 
     With residual r_0 = z and sum s_0 = 0, at every scale k
@@ -54,7 +153,8 @@ class MultiScaleQuantizer(nn.Module):
         self, num_codes: int, dim: int, divisors: tuple[int, ...], decay: float = 0.99
     ) -> None:
         super().__init__()
-        self.num_codes, self.dim, self.divisors, self.decay = num_codes, dim, divisors, decay
+        self.num_codes, self.dim, self.decay = num_codes, dim, decay
+        self.schedule = ScaleSchedule(divisors)
         convs = [nn.Conv1d(dim, dim, 3, padding=1) for _ in divisors]
         for conv in convs:
             for parameter in conv.parameters():
@@ -67,13 +167,9 @@ class MultiScaleQuantizer(nn.Module):
         self.register_buffer("initialized", torch.tensor(False), persistent=False)
 
     @property
-    def num_scales(self) -> int:
-        """Number of scales K."""
-        return len(self.divisors)
-
-    def lengths(self, latents: int) -> tuple[int, ...]:
-        """Number of tokens of each scale for a clip of `latents` latents."""
-        return scale_lengths(latents, self.divisors)
+    def logits(self) -> int:
+        """One logit for each code."""
+        return self.num_codes
 
     def upsample(self, codes: Tensor, scale: int, latents: int) -> Tensor:
         """Contribution u_k of one scale: (B, n_k, D) codes -> (B, L, D) latents."""
@@ -93,7 +189,7 @@ class MultiScaleQuantizer(nn.Module):
         Returns:
             (B, L, D), zero on padding, equal to `upsample` of each clip alone.
         """
-        raised = padded.up[scale] @ F.embedding(tokens, self.codebook)
+        raised = padded.up(scale, self.vectors(tokens))
         refined = self.phi[scale](raised.transpose(1, 2)).transpose(1, 2)
         return (raised + 0.5 * refined) * padded.latent_mask[..., None]
 
@@ -134,9 +230,9 @@ class MultiScaleQuantizer(nn.Module):
         tokens: list[Tensor] = []
         commitment = latents.new_zeros(())
         seen: list[tuple[Tensor, Tensor]] = []
-        count = self.num_scales if scales is None else scales
+        count = self.schedule.num_scales if scales is None else scales
         for scale in range(count):
-            n = self.lengths(length)[scale]
+            n = self.schedule.tokens(length)[scale]
             down = area_matrix(length, n).to(latents)
             coarse = torch.einsum("nl,bld->bnd", down, residual)
             if self.training and not bool(self.initialized):
@@ -161,8 +257,33 @@ class MultiScaleQuantizer(nn.Module):
         first = tokens[0]
         total = self.codebook.new_zeros(first.shape[0], latents, self.dim)
         for scale, index in enumerate(tokens):
-            total = total + self.upsample(F.embedding(index, self.codebook), scale, latents)
+            total = total + self.upsample(self.vectors(index), scale, latents)
         return total
+
+    def vectors(self, tokens: Tensor) -> Tensor:
+        """(...) indices -> (..., D) codes."""
+        return F.embedding(tokens, self.codebook)
+
+    def corrupt(self, tokens: Tensor, share: Tensor) -> Tensor:
+        """Replace a share (B,) of the tokens (B, N) by random ones."""
+        replaced = torch.rand(tokens.shape, device=tokens.device) < share[:, None]
+        random = torch.randint(self.num_codes, tokens.shape, device=tokens.device)
+        return torch.where(replaced, random, tokens)
+
+    def evidence(self, mean: Tensor, share: Tensor, scale: int) -> Tensor:
+        """(N, C) logarithm of a Gaussian around the mean of the known part; see `Quantizer`.
+
+        Where a share c of a token's span is known, with mean m, the mean of the whole span is
+        expected at a squared distance of about (1 - c) / c x `_SPREAD` from m.
+        """
+        distance = torch.cdist(mean, self.codebook).square()
+        return -(share / (1 - share))[:, None] * distance / (2 * _SPREAD)
+
+    def draw(
+        self, logits: Tensor, temperature: float, top_p: float, noise: SampleNoise
+    ) -> tuple[Tensor, Tensor]:
+        """Codes by nucleus sampling; see `Quantizer`."""
+        return draw_codes(logits, temperature, top_p, noise)
 
     @torch.no_grad()
     def keep_codes(self) -> None:

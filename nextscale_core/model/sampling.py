@@ -11,10 +11,11 @@ from torch import Tensor
 
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.model.conditioned import Past
+from nextscale_core.model.drawing import SampleNoise
 from nextscale_core.model.inpainting import KnownLatents, known_at_scale
-from nextscale_core.model.moscale import MoScale
+from nextscale_core.model.next_scale import NextScaleTransformer
 from nextscale_core.model.options import MAX_GUIDANCE, GenerationOptions, checked_steps
-from nextscale_core.model.quantizer import MultiScaleQuantizer
+from nextscale_core.model.quantizer import Quantizer
 from nextscale_core.model.scales import PaddedScales
 from nextscale_core.stopwatch import Run
 from nextscale_core.text.encoder import TextFeatures
@@ -106,53 +107,8 @@ def cosine_mask_count(total: Tensor, done: int, rounds: int) -> Tensor:
     return torch.minimum(left, total - done).clamp(min=0)
 
 
-def nucleus(probabilities: Tensor, top_p: float) -> Tensor:
-    """Keep the smallest set of codes whose mass reaches top_p, renormalized.
-
-    Args:
-        probabilities: (..., C), sums to 1.
-        top_p: In (0, 1].
-    """
-    ordered, index = probabilities.sort(dim=-1, descending=True)
-    before = ordered.cumsum(-1) - ordered
-    ordered = ordered.masked_fill(before >= top_p, 0.0)
-    kept = torch.zeros_like(probabilities).scatter(-1, index, ordered)
-    return kept / kept.sum(-1, keepdim=True)
-
-
-@dataclass(frozen=True)
-class SampleNoise:
-    """Random numbers for each sample of a batch.
-
-    A sample draws for its own tokens only, never for padding, so that its motion does not
-    depend on the lengths of the others in its batch.
-
-    Attributes:
-        generators: B generators on the CPU.
-        counts: Tokens of each sample at the current scale.
-    """
-
-    generators: Sequence[torch.Generator]
-    counts: Sequence[int]
-
-    def codes(self, probabilities: Tensor) -> Tensor:
-        """(B, N, C) probabilities -> (B, N) codes, 0 on padding."""
-        out = torch.zeros(probabilities.shape[:2], dtype=torch.long)
-        for row, (generator, n) in enumerate(zip(self.generators, self.counts, strict=True)):
-            out[row, :n] = torch.multinomial(probabilities[row, :n], 1, generator=generator)[:, 0]
-        return out
-
-    def gumbel(self, width: int, rows: Sequence[int]) -> Tensor:
-        """(B, width) standard Gumbel noise for some rows, 0 on padding and in other rows."""
-        out = torch.zeros(len(self.counts), width)
-        for row in rows:
-            generator, n = self.generators[row], self.counts[row]
-            out[row, :n] = -torch.empty(n).exponential_(generator=generator).log()
-        return out
-
-
 class NextScaleSampler:
-    """Samples tokens coarse to fine from a `MoScale` transformer.
+    """Samples tokens coarse to fine from a `NextScaleTransformer`.
 
     At scale k, all unknown tokens start masked. Each pass predicts them, keeps the confident
     ones and masks the rest again by a cosine schedule (MoScale's in-scale temporal refinement).
@@ -164,7 +120,7 @@ class NextScaleSampler:
             next.
     """
 
-    def __init__(self, model: MoScale, quantizer: MultiScaleQuantizer) -> None:
+    def __init__(self, model: NextScaleTransformer, quantizer: Quantizer) -> None:
         self.model, self.quantizer = model, quantizer
 
     @torch.no_grad()
@@ -192,21 +148,20 @@ class NextScaleSampler:
         """
         device = self.model.null_token.device
         batch, run = len(latents), run or Run()
-        padded = PaddedScales.build(list(latents), self.quantizer.divisors, device)
+        padded = PaddedScales.build(list(latents), self.quantizer.schedule, device)
         given = known or [None] * batch
         generators = [torch.Generator(device="cpu").manual_seed(int(seed)) for seed in seeds]
         guided = any(g > 0 for g in config.guidance)
         passes = _Passes(self.model, text, padded, guided)
         total, done = sum(config.steps), 0
-        accumulated = torch.zeros(
-            batch, padded.latent_mask.shape[1], self.quantizer.dim, device=device
-        )
+        width = self.quantizer.schedule.parts * self.quantizer.dim
+        accumulated = torch.zeros(*padded.latent_mask.shape, width, device=device)
         out: list[Tensor] = []
         for scale in range(padded.num_scales):
             valid = padded.token_masks[scale]
             own = known_at_scale(given, self.quantizer, scale, valid.shape[1], accumulated)
             tokens = torch.where(own.known, own.tokens, self.model.mask_token)
-            coarse = padded.down[scale] @ accumulated if scale else None
+            coarse = padded.down(scale, accumulated) if scale else None
             open_tokens = valid & ~own.known
             masked = open_tokens.clone()
             rounds = config.steps[scale]
@@ -215,7 +170,11 @@ class NextScaleSampler:
                 logits = passes.logits(tokens, coarse, scale, config.guidance[scale])
                 if own.evidence is not None:
                     logits = logits + own.evidence
-                tokens, confidence = self._predict(logits, tokens, masked, scale, config, noise)
+                drawn, confidence = self.quantizer.draw(
+                    logits.float(), config.temperature[scale], config.top_p, noise
+                )
+                tokens = torch.where(masked, drawn.to(device), tokens)
+                confidence = confidence.to(device)
                 left = cosine_mask_count(open_tokens.sum(1), pass_index + 1, rounds)
                 strength = config.confidence_noise * (1 - (pass_index + 1) / rounds)
                 masked = _least_confident(confidence, masked, left, strength, noise)
@@ -227,27 +186,11 @@ class NextScaleSampler:
             tokens = tokens.masked_fill(~valid, 0)
             accumulated = accumulated + self.quantizer.contribution(tokens, scale, padded)
             out.append(tokens)
-        counts = [self.quantizer.lengths(length) for length in latents]
+        counts = [self.quantizer.schedule.tokens(length) for length in latents]
         return [
             tuple(tokens[row, :n] for tokens, n in zip(out, counts[row], strict=True))
             for row in range(batch)
         ]
-
-    @staticmethod
-    def _predict(
-        logits: Tensor,
-        tokens: Tensor,
-        masked: Tensor,
-        scale: int,
-        config: SamplingConfig,
-        noise: SampleNoise,
-    ) -> tuple[Tensor, Tensor]:
-        """Fill the masked tokens; return all tokens and the log-probability of the new ones."""
-        probabilities = torch.softmax(logits.float() / config.temperature[scale], dim=-1).cpu()
-        drawn = noise.codes(nucleus(probabilities, config.top_p))
-        chosen = probabilities.gather(-1, drawn[..., None])[..., 0].clamp(min=1e-9).log()
-        filled = torch.where(masked, drawn.to(tokens.device), tokens)
-        return filled, chosen.to(tokens.device)
 
 
 class _Passes:
@@ -257,7 +200,7 @@ class _Passes:
     """
 
     def __init__(
-        self, model: MoScale, text: TextFeatures, padded: PaddedScales, guided: bool
+        self, model: NextScaleTransformer, text: TextFeatures, padded: PaddedScales, guided: bool
     ) -> None:
         self.model, self.guided = model, guided
         self.padded = padded

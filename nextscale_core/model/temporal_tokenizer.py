@@ -5,13 +5,12 @@
 from dataclasses import asdict, dataclass, fields
 
 import torch
-from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
 from nextscale_core.exceptions import ConfigError
-from nextscale_core.model.quantizer import MultiScaleQuantizer, Quantized
+from nextscale_core.model.quantizer import MultiScaleQuantizer
+from nextscale_core.model.tokenizer import MotionTokenizer
 from nextscale_core.motion.features import NUM_FEATURES
-from nextscale_core.motion.skeleton import FPS
 
 
 @dataclass(frozen=True)
@@ -121,10 +120,7 @@ class _TemporalAttention(nn.Module):
 
 
 class TemporalTokenizer(
-    nn.Module,
-    PyTorchModelHubMixin,
-    library_name="nextscale",
-    tags=["text-to-motion", "robotics"],
+    MotionTokenizer,
     coders={TokenizerConfig: (asdict, lambda data: TokenizerConfig(**data))},
 ):
     """Hierarchical residual VQ-VAE over time (MoScale, arXiv 2604.03799).
@@ -136,10 +132,8 @@ class TemporalTokenizer(
         config: Sizes.
     """
 
-    frames_per_latent = 4
-
-    feature_mean: Tensor
-    feature_std: Tensor
+    config: TokenizerConfig
+    quantizer: MultiScaleQuantizer
 
     def __init__(self, config: TokenizerConfig) -> None:
         super().__init__()
@@ -170,20 +164,6 @@ class TemporalTokenizer(
             _Conv(width, NUM_FEATURES, 3, padding=1),
         )
         self.quantizer = MultiScaleQuantizer(config.num_codes, config.code_dim, config.divisors)
-        self.register_buffer("feature_mean", torch.zeros(NUM_FEATURES))
-        self.register_buffer("feature_std", torch.ones(NUM_FEATURES))
-
-    def latents_for(self, seconds: float) -> int:
-        """Number of latents of a motion of `seconds` [s], at least 1."""
-        return max(round(seconds * FPS / self.frames_per_latent), 1)
-
-    def normalize(self, features: Tensor) -> Tensor:
-        """Features to zero mean and unit standard deviation."""
-        return (features - self.feature_mean) / self.feature_std
-
-    def denormalize(self, features: Tensor) -> Tensor:
-        """Inverse of `normalize`."""
-        return features * self.feature_std + self.feature_mean
 
     def encode_latents(self, normalized: Tensor) -> Tensor:
         """(B, T, 263) normalized features -> (B, T // 4, D) latents; T is a multiple of 4."""
@@ -192,45 +172,3 @@ class TemporalTokenizer(
     def decode_latents(self, latents: Tensor) -> Tensor:
         """(B, L, D) latents -> (B, 4 L, 263) normalized features."""
         return self.decoder(latents.transpose(1, 2)).transpose(1, 2)
-
-    def forward(
-        self, normalized: Tensor, temperature: float = 0.0, scales: int | None = None
-    ) -> tuple[Tensor, Quantized]:
-        """Reconstruct normalized features.
-
-        Args:
-            normalized: (B, T, 263), T a multiple of 4.
-            temperature: See `MultiScaleQuantizer.forward`.
-            scales: Number of scales used; None for all.
-
-        Returns:
-            (B, T, 263) reconstruction and the quantizer's result.
-        """
-        quantized = self.quantizer(self.encode_latents(normalized), temperature, scales)
-        return self.decode_latents(quantized.latents), quantized
-
-    @torch.no_grad()
-    def encode(self, features: Tensor) -> tuple[Tensor, ...]:
-        """Features to tokens.
-
-        Args:
-            features: (B, T, 263) HumanML3D features; frames beyond a multiple of 4 are dropped.
-
-        Returns:
-            One (B, n_k) long tensor per scale, coarse to fine.
-        """
-        frames = features.shape[1] - features.shape[1] % self.frames_per_latent
-        return self.quantizer(self.encode_latents(self.normalize(features[:, :frames]))).tokens
-
-    @torch.no_grad()
-    def decode(self, tokens: tuple[Tensor, ...] | list[Tensor], latents: int) -> Tensor:
-        """Tokens to features.
-
-        Args:
-            tokens: One (B, n_k) tensor per scale; fewer scales give a coarser motion.
-            latents: Number L of latents of the clip.
-
-        Returns:
-            (B, 4 L, 263) HumanML3D features.
-        """
-        return self.denormalize(self.decode_latents(self.quantizer.accumulate(tokens, latents)))

@@ -24,14 +24,19 @@ from nextscale_core.model.conditioned import (
     TransformerConfig,
     count_features,
 )
-from nextscale_core.model.sampling import nucleus
+from nextscale_core.model.drawing import nucleus
 from nextscale_core.text.encoder import TextFeatures
 
 
 @dataclass(frozen=True)
 class NextTokenConfig(TransformerConfig):
-    """Shape of a `NextToken` transformer; see `TransformerConfig`."""
+    """Shape of a `NextToken` transformer; see `TransformerConfig`.
 
+    Attributes:
+        num_codes: Size of the tokenizer's codebook.
+    """
+
+    num_codes: int = 512
     width: int = 256
 
 

@@ -29,7 +29,7 @@ def match_codes(
         new: The tokenizer to use.
         samples: Motions that show most codes.
     """
-    scales, codes = old.quantizer.num_scales, new.config.num_codes
+    scales, codes = old.quantizer.schedule.num_scales, new.config.num_codes
     together = torch.zeros(scales, codes, old.config.num_codes)
     sums: list[tuple[torch.Tensor, torch.Tensor]] = []
     for sample in samples:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.model.checkpoint import load_part
 from nextscale_core.model.moscale import MoScale, MoScaleConfig
-from nextscale_core.model.quantizer import MultiScaleQuantizer
+from nextscale_core.model.quantizer import Quantizer
 from nextscale_core.model.scales import PaddedScales
 from nextscale_core.model.temporal_tokenizer import TemporalTokenizer
 from nextscale_core.motion.formats.bad_data import on_bad_data
@@ -82,7 +82,7 @@ class ScaleInputs:
 
 @torch.no_grad()
 def hierarchical_inputs(
-    quantizer: MultiScaleQuantizer, latents: Tensor, padded: PaddedScales, corruption: Tensor
+    quantizer: Quantizer, latents: Tensor, padded: PaddedScales, corruption: Tensor
 ) -> ScaleInputs:
     """Targets and inputs with cross-scale hierarchical refinement (MoScale, HR).
 
@@ -99,13 +99,11 @@ def hierarchical_inputs(
     targets: list[Tensor] = []
     accumulated: list[Tensor | None] = []
     for scale in range(padded.num_scales):
-        coarse = padded.down[scale] @ (latents - total)
+        coarse = padded.down(scale, latents - total)
         target = quantizer.nearest(coarse)
         targets.append(target)
-        accumulated.append(padded.down[scale] @ total if scale else None)
-        replaced = torch.rand(target.shape, device=target.device) < corruption[:, None]
-        random = torch.randint(quantizer.num_codes, target.shape, device=target.device)
-        total = total + quantizer.contribution(torch.where(replaced, random, target), scale, padded)
+        accumulated.append(padded.down(scale, total) if scale else None)
+        total = total + quantizer.contribution(quantizer.corrupt(target, corruption), scale, padded)
     return ScaleInputs(targets, accumulated)
 
 
@@ -146,7 +144,7 @@ def drop_words(text: TextFeatures, share: float) -> TextFeatures:
 def generator_loss(
     model: nn.Module,
     bare: MoScale,
-    quantizer: MultiScaleQuantizer,
+    quantizer: Quantizer,
     batch: Batch,
     objective: ObjectiveConfig,
     train: bool = True,
@@ -164,7 +162,7 @@ def generator_loss(
         scales: Number of scales, coarsest first; None for all.
     """
     device = batch.latents.device
-    padded = PaddedScales.build(batch.lengths, quantizer.divisors[:scales], device)
+    padded = PaddedScales.build(batch.lengths, quantizer.schedule.first(scales), device)
     size = len(batch.lengths)
     corruption = torch.zeros(size, device=device)
     dropped = ~batch.has_text
@@ -186,7 +184,7 @@ def generator_loss(
     metrics: dict[str, float] = {}
     loss = batch.latents.new_zeros(())
     smoothing = objective.label_smoothing if train else 0.0
-    divisors = quantizer.divisors[: padded.num_scales]
+    divisors = padded.schedule.divisors
     repeats = [a == b for a, b in zip(divisors, (0, *divisors), strict=False)]
     weights = [objective.repeat_weight if again else 1.0 for again in repeats]
     for scale, (scores, (_, hidden)) in enumerate(zip(predicted, pairs, strict=True)):
@@ -201,7 +199,7 @@ def generator_loss(
 
 @torch.no_grad()
 def evaluate_generator(
-    model: MoScale, quantizer: MultiScaleQuantizer, library: TokenLibrary, repeats: int = 3
+    model: MoScale, quantizer: Quantizer, library: TokenLibrary, repeats: int = 3
 ) -> dict[str, float]:
     """Mean cross-entropy and accuracy of each scale on a split, with fixed masks."""
     state = torch.get_rng_state()

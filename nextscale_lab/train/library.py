@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 import nextscale_core
 import nextscale_lab
-from nextscale_core.model.temporal_tokenizer import TemporalTokenizer
+from nextscale_core.model.tokenizer import MotionTokenizer
 from nextscale_core.motion.formats.bad_data import on_bad_data, policy_in_force
 from nextscale_core.text.encoder import TextEncoder
 from nextscale_lab.auto_captions import auto_captioned_samples
@@ -123,7 +123,7 @@ class TokenLibrary:
 
 
 @torch.no_grad()
-def _encode(tokenizer: TemporalTokenizer, samples: Sequence[Sample], label: str) -> list[Tensor]:
+def _encode(tokenizer: MotionTokenizer, samples: Sequence[Sample], label: str) -> list[Tensor]:
     out = []
     for sample in tqdm(samples, desc=label, unit="clip"):
         frames = len(sample.features) - len(sample.features) % tokenizer.frames_per_latent
@@ -164,7 +164,7 @@ class LibraryConfig:
 
 
 def library_digest(
-    data: Folders, tokenizer: TemporalTokenizer, encoder: TextEncoder, config: LibraryConfig
+    data: Folders, tokenizer: MotionTokenizer, encoder: TextEncoder, config: LibraryConfig
 ) -> str:
     """Hash of everything that determines a library: weights, data, settings and rules."""
     digest = hashlib.sha256()
@@ -186,7 +186,7 @@ def library_digest(
 def build_library(
     data: Folders,
     split: str,
-    tokenizer: TemporalTokenizer,
+    tokenizer: MotionTokenizer,
     encoder: TextEncoder,
     config: LibraryConfig | None = None,
     cache: Path | None = None,
@@ -215,7 +215,7 @@ def build_library(
 
 def open_libraries(
     data: Folders,
-    tokenizer: TemporalTokenizer,
+    tokenizer: MotionTokenizer,
     encoder: TextEncoder,
     run: RunConfig,
     config: LibraryConfig | None = None,
@@ -255,7 +255,7 @@ def _sources(data: Folders, split: str, config: LibraryConfig) -> list[dict[str,
 def _build(
     data: Folders,
     split: str,
-    tokenizer: TemporalTokenizer,
+    tokenizer: MotionTokenizer,
     encoder: TextEncoder,
     config: LibraryConfig,
 ) -> tuple[list[Entry], SentenceTable]:

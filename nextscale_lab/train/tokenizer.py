@@ -210,7 +210,7 @@ def evaluate_tokenizer(
         `mpjpe_mm_k` with the first k scales, `codebook_use` (share of used codes), `contact`
         (share of correct contact labels).
     """
-    errors: list[list[float]] = [[] for _ in range(model.quantizer.num_scales)]
+    errors: list[list[float]] = [[] for _ in range(model.quantizer.schedule.num_scales)]
     contacts, weights = [], []
     used = torch.zeros(model.config.num_codes, dtype=torch.bool)
     for sample in samples:

@@ -20,11 +20,12 @@ from nextscale_core.model.inpainting import (
 )
 from nextscale_core.model.quantizer import MultiScaleQuantizer
 from nextscale_core.model.sampling import SamplingConfig
-from nextscale_core.model.scales import PaddedScales, scale_lengths
+from nextscale_core.model.scales import PaddedScales, ScaleSchedule, scale_lengths
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.text.encoder import TextFeatures
 
 DIVISORS = (8, 4, 2, 1)
+SCHEDULE = ScaleSchedule(DIVISORS)
 masks = st.lists(st.booleans(), min_size=20, max_size=120).map(np.array)
 latent_masks = st.lists(st.booleans(), min_size=1, max_size=40).map(torch.tensor)
 
@@ -46,8 +47,8 @@ def test_a_latent_is_known_only_if_all_its_frames_are(mask):
 
 @given(latent_masks)
 def test_a_token_is_known_only_if_all_its_latents_are(mask):
-    for count in scale_lengths(len(mask), DIVISORS):
-        share = covered(mask, count)
+    for scale, count in enumerate(scale_lengths(len(mask), DIVISORS)):
+        share = covered(mask, SCHEDULE, scale)
         for token in range(count):
             first, last = token * len(mask) / count, (token + 1) * len(mask) / count
             span = mask[int(np.floor(first + 1e-9)) : int(np.ceil(last - 1e-9))]
@@ -58,8 +59,9 @@ def test_a_token_is_known_only_if_all_its_latents_are(mask):
 @given(latent_masks, st.integers(0, 1000))
 def test_more_known_latents_never_make_a_known_token_unknown(mask, seed):
     more = mask | (torch.rand(len(mask), generator=torch.Generator().manual_seed(seed)) < 0.5)
-    for count in scale_lengths(len(mask), DIVISORS):
-        assert ((covered(mask, count) == 1.0) <= (covered(more, count) == 1.0)).all()
+    for scale in range(len(DIVISORS)):
+        before, after = (covered(known, SCHEDULE, scale) == 1.0 for known in (mask, more))
+        assert (before <= after).all()
 
 
 @given(latent_masks, st.integers(0, 1000))
@@ -116,7 +118,7 @@ def test_a_known_token_is_never_changed_by_sampling(pipeline, seed):
     words = torch.randn(1, 4, dim, generator=random)
     text = TextFeatures(words, torch.ones(1, 4, dtype=torch.bool), words.mean(1))
     (out,) = pipeline.sampler.sample(text, [length], [seed], SamplingConfig(), [known])
-    padded, total = PaddedScales.build([length], book.divisors), torch.zeros(1, length, book.dim)
+    padded, total = PaddedScales.build([length], book.schedule), torch.zeros(1, length, book.dim)
     for scale, own in enumerate(out):
         wanted = known.at_scale(book, scale, total[0])
         assert torch.equal(own[wanted.known], wanted.tokens[wanted.known])
@@ -125,7 +127,7 @@ def test_a_known_token_is_never_changed_by_sampling(pipeline, seed):
 
 def test_tokens_known_by_frames_are_those_whose_frames_are_all_known():
     latents = known_latents(torch.arange(64) < 35, 4)
-    known = [covered(latents, n) == 1.0 for n in scale_lengths(16, DIVISORS)]
+    known = [covered(latents, SCHEDULE, k) == 1.0 for k in range(len(DIVISORS))]
     assert known[0].tolist() == [True, False]
     assert known[1].tolist() == [True, True, False, False]
     assert known[3].sum() == 8

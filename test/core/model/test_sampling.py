@@ -8,17 +8,18 @@ import pytest
 import torch
 
 from nextscale_core.exceptions import ConfigError, GenerationCancelled
+from nextscale_core.model.drawing import nucleus
 from nextscale_core.model.inpainting import KnownLatents, covered
-from nextscale_core.model.moscale import MoScale, MoScaleConfig, block_causal_mask
+from nextscale_core.model.moscale import MoScale, MoScaleConfig
+from nextscale_core.model.next_scale import block_causal_mask
 from nextscale_core.model.options import GenerationOptions
 from nextscale_core.model.quantizer import MultiScaleQuantizer
 from nextscale_core.model.sampling import (
     NextScaleSampler,
     SamplingConfig,
     cosine_mask_count,
-    nucleus,
 )
-from nextscale_core.model.scales import PaddedScales, scale_lengths
+from nextscale_core.model.scales import PaddedScales, ScaleSchedule, scale_lengths
 from nextscale_core.stopwatch import Run
 from nextscale_core.text.encoder import TextFeatures
 
@@ -59,7 +60,7 @@ def equal(a, b) -> bool:
 @pytest.mark.parametrize("scale", range(4))
 def test_a_masked_token_knows_where_it_stands(model, scale):
     """Rotary angles are relative: places of equal input would have equal logits without more."""
-    padded = PaddedScales.build([40, 24], DIVISORS)
+    padded = PaddedScales.build([40, 24], ScaleSchedule(DIVISORS))
     condition = model.condition(features(2), padded.lengths)
     count = padded.token_masks[scale].shape[1]
     tokens = torch.full((2, count), model.mask_token)
@@ -72,7 +73,7 @@ def test_a_masked_token_knows_where_it_stands(model, scale):
 
 
 def test_the_first_scale_is_not_predicted_alike_everywhere(model):
-    padded = PaddedScales.build([40], DIVISORS)
+    padded = PaddedScales.build([40], ScaleSchedule(DIVISORS))
     condition = model.condition(features(1), padded.lengths)
     tokens = torch.full((1, 5), model.mask_token)
     with torch.no_grad():
@@ -113,7 +114,7 @@ def test_a_known_token_is_never_changed(sampler, seed):
     latents = torch.randn(22, 8, generator=generator)
     given = KnownLatents(latents, torch.rand(22, generator=generator) < 0.6)
     (out,) = sampler.sample(features(1), [22], [seed], SamplingConfig(), [given])
-    padded, total = PaddedScales.build([22], DIVISORS), torch.zeros(1, 22, 8)
+    padded, total = PaddedScales.build([22], ScaleSchedule(DIVISORS)), torch.zeros(1, 22, 8)
     for scale, own in enumerate(out):
         wanted = given.at_scale(sampler.quantizer, scale, total[0])
         assert torch.equal(own[wanted.known], wanted.tokens[wanted.known])
@@ -130,7 +131,7 @@ def test_if_all_is_known_all_comes_back(sampler):
 
 def test_a_token_is_known_only_if_all_it_covers_is():
     latents = torch.arange(16) < 9
-    known = [covered(latents, n) == 1.0 for n in scale_lengths(16, DIVISORS)]
+    known = [covered(latents, ScaleSchedule(DIVISORS), k) == 1.0 for k in range(len(DIVISORS))]
     assert known[0].tolist() == [True, False]
     assert known[1].tolist() == [True, True, False, False]
     assert known[3].tolist() == latents.tolist()
@@ -138,7 +139,7 @@ def test_a_token_is_known_only_if_all_it_covers_is():
 
 def test_a_scale_never_sees_a_finer_one(model):
     torch.manual_seed(0)
-    padded = PaddedScales.build([20, 11], DIVISORS)
+    padded = PaddedScales.build([20, 11], ScaleSchedule(DIVISORS))
     sizes = [m.shape[1] for m in padded.token_masks]
     tokens = [torch.randint(24, (2, n)) for n in sizes]
     coarse = [None, *(torch.randn(2, n, 8) for n in sizes[1:])]
@@ -154,7 +155,7 @@ def test_a_scale_never_sees_a_finer_one(model):
 
 def test_padding_is_never_seen(model):
     torch.manual_seed(0)
-    padded = PaddedScales.build([20, 11], DIVISORS)
+    padded = PaddedScales.build([20, 11], ScaleSchedule(DIVISORS))
     mask = block_causal_mask(padded)[1, 0]
     visible = torch.cat([m[1] for m in padded.token_masks])
     assert not mask[:, ~visible].any()
@@ -163,7 +164,7 @@ def test_padding_is_never_seen(model):
 
 def test_cached_steps_equal_the_full_pass(model):
     torch.manual_seed(0)
-    padded = PaddedScales.build([20, 11], DIVISORS)
+    padded = PaddedScales.build([20, 11], ScaleSchedule(DIVISORS))
     sizes = [m.shape[1] for m in padded.token_masks]
     tokens = [torch.randint(25, (2, n)) for n in sizes]
     coarse = [None, *(torch.randn(2, n, 8) for n in sizes[1:])]

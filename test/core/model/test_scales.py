@@ -4,7 +4,13 @@ import pytest
 import torch
 
 from nextscale_core.model.quantizer import MultiScaleQuantizer
-from nextscale_core.model.scales import PaddedScales, area_matrix, linear_matrix, scale_lengths
+from nextscale_core.model.scales import (
+    PaddedScales,
+    ScaleSchedule,
+    area_matrix,
+    linear_matrix,
+    scale_lengths,
+)
 
 DIVISORS = (8, 4, 2, 1)
 
@@ -40,7 +46,7 @@ def test_padded_contributions_equal_those_of_each_clip_alone():
         torch.nn.init.normal_(conv.bias, std=0.2)
     quantizer.codebook.normal_()
     lengths = [49, 13, 5]
-    padded = PaddedScales.build(lengths, DIVISORS)
+    padded = PaddedScales.build(lengths, ScaleSchedule(DIVISORS))
     for scale in range(4):
         tokens = torch.randint(16, padded.token_masks[scale].shape)
         together = quantizer.contribution(tokens, scale, padded)

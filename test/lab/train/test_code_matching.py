@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from nextscale_core.model.moscale import MoScale, MoScaleConfig
-from nextscale_core.model.scales import PaddedScales
+from nextscale_core.model.scales import PaddedScales, ScaleSchedule
 from nextscale_core.model.temporal_tokenizer import TemporalTokenizer, TokenizerConfig
 from nextscale_core.text.encoder import TextFeatures
 from nextscale_lab.data.samples import Sample
@@ -48,12 +48,12 @@ def test_codes_in_another_order_and_turned_latents_leave_the_predictions_as_they
     ).eval()
     for head in model.heads_out:
         torch.nn.init.normal_(head.weight)
-    padded = PaddedScales.build([16], (2, 1))
+    padded = PaddedScales.build([16], ScaleSchedule((2, 1)))
     text = TextFeatures(torch.randn(1, 3, 6), torch.ones(1, 3, dtype=torch.bool), torch.randn(1, 6))
 
     def logits(tokenizer, tokens):
         total = tokenizer.quantizer.accumulate(tokens[:1], 16)
-        return model(list(tokens), [None, padded.down[1] @ total], padded, text)
+        return model(list(tokens), [None, padded.down(1, total)], padded, text)
 
     with torch.no_grad():
         wanted = logits(old, before)

@@ -10,7 +10,7 @@ import torch
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.model.checkpoint import load_part
 from nextscale_core.model.moscale import MoScale, MoScaleConfig
-from nextscale_core.model.scales import PaddedScales
+from nextscale_core.model.scales import PaddedScales, ScaleSchedule
 from nextscale_core.text.encoder import TextFeatures
 from nextscale_lab.train.generator import ObjectiveConfig, _from_weights, drop_words
 
@@ -42,10 +42,10 @@ def test_a_generator_takes_further_scales_and_knows_the_coarse_ones(tmp_path):
     model.save_pretrained(tmp_path / "model")
     longer = _from_weights(tmp_path / "model", replace(SMALL, num_scales=4)).eval()
     text = TextFeatures(torch.randn(1, 3, 6), torch.ones(1, 3, dtype=torch.bool), torch.randn(1, 6))
-    padded = PaddedScales.build([8], (2, 1, 1, 1))
+    padded = PaddedScales.build([8], ScaleSchedule((2, 1, 1, 1)))
     tokens = [torch.randint(8, (1, n)) for n in (4, 8, 8, 8)]
     sums = [None, *(torch.randn(1, 8, 4) for _ in range(3))]
-    short = model(tokens[:2], sums[:2], PaddedScales.build([8], (2, 1)), text)
+    short = model(tokens[:2], sums[:2], PaddedScales.build([8], ScaleSchedule((2, 1))), text)
     logits = longer(tokens, sums, padded, text)
     assert len(logits) == 4
     for old, new in zip(short, logits, strict=False):

@@ -8,7 +8,7 @@ import torch
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.model.moscale import MoScale, MoScaleConfig
 from nextscale_core.model.quantizer import MultiScaleQuantizer
-from nextscale_core.model.scales import PaddedScales
+from nextscale_core.model.scales import PaddedScales, ScaleSchedule
 from nextscale_core.text.encoder import TextFeatures
 from nextscale_lab.train.entries import Batch
 from nextscale_lab.train.generator import (
@@ -31,7 +31,7 @@ def quantizer():
 
 def test_without_corruption_the_targets_are_the_tokenizer_s_own(quantizer):
     latents = torch.randn(1, 21, 8)
-    padded = PaddedScales.build([21], DIVISORS)
+    padded = PaddedScales.build([21], ScaleSchedule(DIVISORS))
     inputs = hierarchical_inputs(quantizer, latents, padded, torch.zeros(1))
     for ours, own in zip(inputs.targets, quantizer(latents).tokens, strict=True):
         assert torch.equal(ours, own)
@@ -40,7 +40,7 @@ def test_without_corruption_the_targets_are_the_tokenizer_s_own(quantizer):
 def test_a_clip_has_the_same_targets_alone_and_in_a_batch(quantizer):
     latents = torch.randn(2, 30, 8)
     latents[1, 9:] = 0
-    padded = PaddedScales.build([30, 9], DIVISORS)
+    padded = PaddedScales.build([30, 9], ScaleSchedule(DIVISORS))
     inputs = hierarchical_inputs(quantizer, latents, padded, torch.zeros(2))
     for scale, own in enumerate(quantizer(latents[1:, :9]).tokens):
         assert torch.equal(inputs.targets[scale][1, : own.shape[1]], own[0])
@@ -49,7 +49,7 @@ def test_a_clip_has_the_same_targets_alone_and_in_a_batch(quantizer):
 def test_corruption_changes_finer_targets_but_never_the_first_scale_s(quantizer):
     torch.manual_seed(1)
     latents = torch.randn(4, 40, 8)
-    padded = PaddedScales.build([40] * 4, DIVISORS)
+    padded = PaddedScales.build([40] * 4, ScaleSchedule(DIVISORS))
     clean = hierarchical_inputs(quantizer, latents, padded, torch.zeros(4))
     noisy = hierarchical_inputs(quantizer, latents, padded, torch.full((4,), 0.6))
     assert torch.equal(clean.targets[0], noisy.targets[0])
@@ -62,7 +62,7 @@ def test_finer_scales_learn_to_repair_what_coarser_ones_got_wrong():
     quantizer = MultiScaleQuantizer(64, 1, (2, 1)).eval().requires_grad_(False)
     quantizer.codebook.copy_(torch.linspace(-4, 4, 64)[:, None])
     latents = torch.randn(1, 16, 1)
-    padded = PaddedScales.build([16], (2, 1))
+    padded = PaddedScales.build([16], ScaleSchedule((2, 1)))
     inputs = hierarchical_inputs(quantizer, latents, padded, torch.ones(1))
     coarse = inputs.accumulated[1]
     repaired = coarse + quantizer.codebook[inputs.targets[1]]

@@ -1,0 +1,64 @@
+"""Drawing of tokens from logits, with random numbers of each sample's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+def nucleus(probabilities: Tensor, top_p: float) -> Tensor:
+    """Keep the smallest set of codes whose mass reaches top_p, renormalized.
+
+    Args:
+        probabilities: (..., C), sums to 1.
+        top_p: In (0, 1].
+    """
+    ordered, index = probabilities.sort(dim=-1, descending=True)
+    before = ordered.cumsum(-1) - ordered
+    ordered = ordered.masked_fill(before >= top_p, 0.0)
+    kept = torch.zeros_like(probabilities).scatter(-1, index, ordered)
+    return kept / kept.sum(-1, keepdim=True)
+
+
+@dataclass(frozen=True)
+class SampleNoise:
+    """Random numbers for each sample of a batch.
+
+    A sample draws for its own tokens only, never for padding, so that its motion does not
+    depend on the lengths of the others in its batch.
+
+    Attributes:
+        generators: B generators on the CPU.
+        counts: Tokens of each sample at the current scale.
+    """
+
+    generators: Sequence[torch.Generator]
+    counts: Sequence[int]
+
+    def codes(self, probabilities: Tensor) -> Tensor:
+        """(B, N, C) probabilities -> (B, N) codes, 0 on padding."""
+        out = torch.zeros(probabilities.shape[:2], dtype=torch.long)
+        for row, (generator, n) in enumerate(zip(self.generators, self.counts, strict=True)):
+            out[row, :n] = torch.multinomial(probabilities[row, :n], 1, generator=generator)[:, 0]
+        return out
+
+    def gumbel(self, width: int, rows: Sequence[int]) -> Tensor:
+        """(B, width) standard Gumbel noise for some rows, 0 on padding and in other rows."""
+        out = torch.zeros(len(self.counts), width)
+        for row in rows:
+            generator, n = self.generators[row], self.counts[row]
+            out[row, :n] = -torch.empty(n).exponential_(generator=generator).log()
+        return out
+
+
+def draw_codes(
+    logits: Tensor, temperature: float, top_p: float, noise: SampleNoise
+) -> tuple[Tensor, Tensor]:
+    """(B, N, C) logits -> (B, N) codes by nucleus sampling, and their log-probabilities."""
+    probabilities = torch.softmax(logits / temperature, dim=-1).cpu()
+    drawn = noise.codes(nucleus(probabilities, top_p))
+    chosen = probabilities.gather(-1, drawn[..., None])[..., 0].clamp(min=1e-9).log()
+    return drawn, chosen

@@ -1,0 +1,173 @@
+"""`NextScaleTransformer`: block-causal transformer over the tokens of several scales."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import torch
+from huggingface_hub import PyTorchModelHubMixin
+from torch import Tensor, nn
+
+from nextscale_core.model.conditioned import (
+    LENGTH_FEATURES,
+    Condition,
+    Past,
+    TextConditioned,
+    TransformerConfig,
+    count_features,
+)
+from nextscale_core.model.scales import PaddedScales
+from nextscale_core.model.transformer import attention_bias
+from nextscale_core.text.encoder import TextFeatures
+
+
+@dataclass(frozen=True)
+class NextScaleConfig(TransformerConfig):
+    """Sizes common to the transformers that predict scale by scale.
+
+    Attributes:
+        num_scales: Number of scales.
+    """
+
+    num_scales: int = 5
+
+
+class NextScaleTransformer(
+    TextConditioned,
+    PyTorchModelHubMixin,
+    library_name="nextscale",
+    tags=["text-to-motion", "robotics"],
+):
+    """Predicts the tokens of each scale from the text and all coarser scales.
+
+    A token sees its own scale whole and every coarser scale; its input is the sum of the
+    coarser scales' contributions at its place, joined with its own vector where that is known.
+    Rotary angles are relative, so the token's time from the start and to the end is added; without
+    it, all masked tokens of the first scale would have the same logits, in whatever order a
+    sentence names its parts.
+
+    Args:
+        config: Sizes.
+        logits: Number of logits of a token.
+        mask_token: Index that stands for an unknown token.
+    """
+
+    def __init__(self, config: NextScaleConfig, logits: int, mask_token: int) -> None:
+        super().__init__(config)
+        self.config = config
+        width = config.width
+        self.mask_token = mask_token
+        self.input = nn.Linear(2 * config.code_dim, width)
+        self.place = nn.Linear(2 * LENGTH_FEATURES, width)
+        self.level = nn.Parameter(torch.randn(config.num_scales, width) * 0.02)
+        heads = [nn.Linear(width, logits) for _ in range(config.num_scales)]
+        self.heads_out = nn.ModuleList(heads)
+        self.initialize(*heads)
+
+    @abstractmethod
+    def own_vectors(self, tokens: Tensor) -> Tensor:
+        """(B, N) tokens, `mask_token` where unknown -> (B, N, code_dim)."""
+
+    def embed(
+        self,
+        tokens: Tensor,
+        accumulated: Tensor | None,
+        scale: int,
+        padded: PaddedScales,
+        condition: Condition,
+    ) -> Tensor:
+        """Input of one scale.
+
+        Args:
+            tokens: (B, N_k) own tokens, `mask_token` where unknown.
+            accumulated: (B, N_k, code_dim) sum of the coarser scales at this scale's tokens;
+                None at the first scale, which starts from the text.
+            scale: Index k.
+            padded: Lengths and positions.
+            condition: From `condition`.
+
+        Returns:
+            (B, N_k, W).
+        """
+        own = self.own_vectors(tokens)
+        if accumulated is None:
+            accumulated = condition.query[:, None].expand_as(own)
+        joined = torch.cat([accumulated.to(own), own], dim=-1)
+        from_start = padded.centers[scale]
+        to_end = padded.lengths[:, None] - from_start
+        ends = torch.cat([count_features(from_start), count_features(to_end)], dim=-1)
+        return self.input(joined) + self.place(ends.to(joined)) + self.level[scale]
+
+    def forward(
+        self,
+        tokens: list[Tensor],
+        accumulated: list[Tensor | None],
+        padded: PaddedScales,
+        text: TextFeatures,
+    ) -> list[Tensor]:
+        """All scales at once, or the coarsest ones, for training.
+
+        Args:
+            tokens: Per scale (B, N_k) own tokens with `mask_token` where unknown.
+            accumulated: Per scale (B, N_k, code_dim); None for the first.
+            padded: Masks and positions of these scales.
+            text: Features of B sentences.
+
+        Returns:
+            Per scale (B, N_k, `logits`) logits.
+        """
+        condition = self.condition(text, padded.lengths)
+        x = torch.cat(
+            [
+                self.embed(own, coarse, scale, padded, condition)
+                for scale, (own, coarse) in enumerate(zip(tokens, accumulated, strict=True))
+            ],
+            dim=1,
+        )
+        sizes = [own.shape[1] for own in tokens]
+        # The float form, computed once for all blocks.
+        mask = attention_bias(block_causal_mask(padded)).to(x.dtype)
+        hidden, _ = self.run_blocks(x, torch.cat(padded.centers, dim=1), mask, condition, None)
+        parts = zip(self.heads_out[: len(sizes)], hidden.split(sizes, dim=1), strict=True)
+        return [head(part) for head, part in parts]
+
+    def step(
+        self,
+        tokens: Tensor,
+        accumulated: Tensor | None,
+        scale: int,
+        padded: PaddedScales,
+        condition: Condition,
+        past: list[Past],
+    ) -> tuple[Tensor, Past]:
+        """One pass over one scale, with cached keys and values of the finished ones.
+
+        Args:
+            tokens: (B, N_k) own tokens with `mask_token` where unknown.
+            accumulated: (B, N_k, code_dim); None at the first scale.
+            scale: Index k.
+            padded: Masks and positions.
+            condition: From `condition`.
+            past: Per finished scale, per block, keys and values.
+
+        Returns:
+            (B, N_k, `logits`) logits, and this scale's keys and values.
+        """
+        x = self.embed(tokens, accumulated, scale, padded, condition)
+        allowed = torch.cat(padded.token_masks[: scale + 1], dim=1)
+        mask = allowed[:, None, None]
+        hidden, own = self.run_blocks(x, padded.centers[scale], mask, condition, past)
+        return self.heads_out[scale](hidden), own
+
+
+def block_causal_mask(padded: PaddedScales) -> Tensor:
+    """(B, 1, N, N) bool: a token sees its own scale whole and all coarser ones.
+
+    Padding is never seen; a padded query sees real tokens, so that no row is empty.
+    """
+    masks = padded.token_masks
+    level = torch.cat([torch.full((m.shape[1],), k, device=m.device) for k, m in enumerate(masks)])
+    visible = torch.cat(masks, dim=1)
+    allowed = (level[None] <= level[:, None])[None] & visible[:, None]
+    return allowed[:, None]
