@@ -45,6 +45,13 @@ class SampleNoise:
             out[row, :n] = torch.multinomial(probabilities[row, :n], 1, generator=generator)[:, 0]
         return out
 
+    def uniform(self, shape: Sequence[int]) -> Tensor:
+        """(B, *shape) uniform numbers in [0, 1), 1 on padding; shape begins with the tokens."""
+        out = torch.ones(len(self.counts), *shape)
+        for row, (generator, n) in enumerate(zip(self.generators, self.counts, strict=True)):
+            out[row, :n] = torch.rand(n, *shape[1:], generator=generator)
+        return out
+
     def gumbel(self, width: int, rows: Sequence[int]) -> Tensor:
         """(B, width) standard Gumbel noise for some rows, 0 on padding and in other rows."""
         out = torch.zeros(len(self.counts), width)
@@ -62,3 +69,18 @@ def draw_codes(
     drawn = noise.codes(nucleus(probabilities, top_p))
     chosen = probabilities.gather(-1, drawn[..., None])[..., 0].clamp(min=1e-9).log()
     return drawn, chosen
+
+
+def draw_bits(
+    logits: Tensor, temperature: float, top_p: float, noise: SampleNoise
+) -> tuple[Tensor, Tensor]:
+    """(B, N, d) logits -> (B, N, d) bool bits, and (B, N) log-probabilities averaged over bits.
+
+    A bit whose likelier value reaches `top_p` takes it, as in nucleus sampling of two codes.
+    """
+    p = torch.sigmoid(logits / temperature).cpu()
+    likely = (p - 0.5).abs() >= max(top_p, 0.5) - 0.5
+    cut = torch.where(likely, p.round(), p) if top_p < 1 else p
+    bits = noise.uniform(p.shape[1:]) < cut
+    chosen = torch.where(bits, p, 1 - p).clamp(min=1e-9).log().mean(-1)
+    return bits, chosen
