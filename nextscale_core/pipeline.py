@@ -213,17 +213,14 @@ class MotionPipeline:
         with run.stopwatch.stage("generate"):
             sizes = [latents[row] for row in rows]
             tokens = self.sampler.sample(features.rows(rows), sizes, numbers, sampling, run=run)
+        size = options.candidates
+        clips = []
         with run.stopwatch.stage("decode"):
-            drawn = [
-                decode_clip(self.tokenizer, own, latents[row], sentences[row], each[row].seed)
-                for row, own in zip(rows, tokens, strict=True)
-            ]
-            size = options.candidates
-            groups = [drawn[first : first + size] for first in range(0, len(drawn), size)]
-            return [
-                group[best_of(sentence, group)]
-                for sentence, group in zip(sentences, groups, strict=True)
-            ]
+            for row, sentence in enumerate(sentences):
+                own = tokens[row * size : (row + 1) * size]
+                drawn = decode_clips(self.tokenizer, own, latents[row], sentence, each[row].seed)
+                clips.append(drawn[best_of(sentence, drawn)])
+        return clips
 
     def complete(
         self,
@@ -379,20 +376,25 @@ class MotionPipeline:
         return tuple(tokens[0] for tokens in self.tokenizer.encode(features))
 
 
-def decode_clip(
-    tokenizer: MotionTokenizer, tokens: tuple[Tensor, ...], latents: int, text: str, seed: int
-) -> MotionClip:
-    """Decode tokens into a cleaned-up clip.
+def decode_clips(
+    tokenizer: MotionTokenizer,
+    drawn: Sequence[Sequence[Tensor]],
+    latents: int,
+    text: str,
+    seed: int,
+) -> list[MotionClip]:
+    """Decode the tokens of motions of one length into cleaned-up clips.
 
     Args:
         tokenizer: The tokenizer of these tokens.
-        tokens: One (n_k,) tensor per scale.
-        latents: Number of latents of the motion.
-        text: Kept in the clip.
-        seed: Kept in the clip.
+        drawn: For each motion one (N_k,) tensor per scale.
+        latents: Number of latents of each motion.
+        text: Kept in the clips.
+        seed: Kept in the clips.
     """
-    features = tokenizer.decode([t[None] for t in tokens], latents)[0]
-    return clean_up(features_to_clip(features.float().cpu().numpy(), text=text, seed=seed))
+    scales = [torch.stack(own) for own in zip(*drawn, strict=True)]
+    features = tokenizer.decode(scales, latents).float().cpu().numpy()
+    return [clean_up(features_to_clip(own, text=text, seed=seed)) for own in features]
 
 
 def _model_folder(name_or_path: str | Path) -> Path:

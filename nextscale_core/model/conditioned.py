@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nextscale_core.exceptions import ConfigError
-from nextscale_core.model.transformer import Block, rope_angles
+from nextscale_core.model.transformer import Block, Modulation, rope
 from nextscale_core.text.encoder import TextFeatures
 
 LENGTH_FEATURES = 64
@@ -59,16 +59,26 @@ class Condition:
     """Text and length of a batch, prepared for the blocks.
 
     Attributes:
-        modulation: (B, 6, W) AdaLN modulation from pooled text and length.
+        modulation: Per block its AdaLN modulation from pooled text and length.
         query: (B, code_dim) input of the first tokens, from the pooled text.
         text: Per block keys and values of the text, (B, H, S, head_dim).
         text_mask: (B, 1, 1, S) bool.
     """
 
-    modulation: Tensor
+    modulation: tuple[Modulation, ...]
     query: Tensor
     text: tuple[tuple[Tensor, Tensor], ...]
     text_mask: Tensor
+
+
+def joined(past: Past, own: Past) -> Past:
+    """Keys and values of the finished tokens, with those of a newly finished part."""
+    if not past:
+        return own
+    return [
+        (torch.cat([before[0], new[0]], dim=2), torch.cat([before[1], new[1]], dim=2))
+        for before, new in zip(past, own, strict=True)
+    ]
 
 
 def count_features(counts: Tensor) -> Tensor:
@@ -143,8 +153,9 @@ class TextConditioned(nn.Module):
         """
         mixed = self.pooled_input(text.pooled) + self.length_input(count_features(lengths))
         tokens = self.text_input(text.tokens)
+        shared = self.modulation(mixed).unflatten(-1, (6, -1))
         return Condition(
-            self.modulation(mixed).unflatten(-1, (6, -1)),
+            tuple(block.modulate(shared) for block in self.blocks),  # type: ignore
             self.query(nn.functional.silu(mixed)),
             tuple(block.cross.keys_values(tokens) for block in self.blocks),  # type: ignore
             text.mask[:, None, None],
@@ -154,37 +165,31 @@ class TextConditioned(nn.Module):
         self,
         x: Tensor,
         positions: Tensor,
-        mask: Tensor,
+        mask: Tensor | None,
         condition: Condition,
-        past: list[Past] | None = None,
+        past: Past | None = None,
     ) -> tuple[Tensor, Past]:
         """All blocks and the last norm.
 
         Args:
             x: (B, N, W) tokens.
             positions: (B, N) positions, in latents.
-            mask: (B or 1, 1, N, P + N) bool, True where attention is allowed.
+            mask: (B or 1, 1, N, P + N) bool, True where attention is allowed; None for all.
             condition: From `condition`.
-            past: Keys and values of the finished parts, in order.
+            past: Keys and values of the finished tokens, per block; see `joined`.
 
         Returns:
             (B, N, W), and the keys and values of x per block.
         """
-        angles = rope_angles(positions, self._head_dim)
+        rotation = rope(positions, self._head_dim)
         own: Past = []
         for index, block in enumerate(self.blocks):
-            before = None
-            if past:
-                before = (
-                    torch.cat([part[index][0] for part in past], dim=2),
-                    torch.cat([part[index][1] for part in past], dim=2),
-                )
             x, keys_values = block(
                 x,
-                condition.modulation,
-                angles,
+                condition.modulation[index],
+                rotation,
                 mask,
-                before,
+                past[index] if past else None,
                 condition.text[index],
                 condition.text_mask,
             )

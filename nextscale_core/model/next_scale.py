@@ -139,7 +139,7 @@ class NextScaleTransformer(
         scale: int,
         padded: PaddedScales,
         condition: Condition,
-        past: list[Past],
+        past: Past,
     ) -> tuple[Tensor, Past]:
         """One pass over one scale, with cached keys and values of the finished ones.
 
@@ -149,14 +149,14 @@ class NextScaleTransformer(
             scale: Index k.
             padded: Masks and positions.
             condition: From `condition`.
-            past: Per finished scale, per block, keys and values.
+            past: Keys and values of the finished scales, per block.
 
         Returns:
             (B, N_k, `logits`) logits, and this scale's keys and values.
         """
         x = self.embed(tokens, accumulated, scale, padded, condition)
         allowed = torch.cat(padded.token_masks[: scale + 1], dim=1)
-        mask = allowed[:, None, None]
+        mask = None if bool(allowed.all()) else allowed[:, None, None]
         hidden, own = self.run_blocks(x, padded.centers[scale], mask, condition, past)
         return self.heads_out[scale](hidden), own
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nextscale_core.exceptions import ConfigError
-from nextscale_core.model.conditioned import Past
+from nextscale_core.model.conditioned import Past, joined
 from nextscale_core.model.drawing import SampleNoise
 from nextscale_core.model.inpainting import KnownLatents, known_at_scale
 from nextscale_core.model.next_scale import NextScaleTransformer
@@ -211,7 +211,7 @@ class _Passes:
             twice = (torch.cat([x, x]) for x in (text.tokens, text.mask, text.pooled))
             text = model.drop_text(TextFeatures(*twice), dropped)
         self.condition = model.condition(text, self.padded.lengths)
-        self.past: list[Past] = []
+        self.past: Past = []
         self.current: Past = []
 
     def logits(self, tokens: Tensor, coarse: Tensor | None, scale: int, guidance: float) -> Tensor:
@@ -232,7 +232,7 @@ class _Passes:
         They were computed with some tokens of the scale still masked, as in training, so no
         extra pass is needed.
         """
-        self.past.append(self.current)
+        self.past = joined(self.past, self.current)
 
 
 def _least_confident(

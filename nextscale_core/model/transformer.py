@@ -8,9 +8,18 @@ from torch import Tensor, nn
 
 ROPE_BASE = 500.0
 
+_EPSILON = 1e-6
 
-def rope_angles(positions: Tensor, head_dim: int) -> Tensor:
-    """Rotary angles on a line of real positions shared by all scales.
+
+Rotation = tuple[Tensor, Tensor]
+"""Cosines and signed sines (B, 1, N, head_dim) of rotary positions."""
+
+Modulation = tuple[Tensor, ...]
+"""Shift, factor and gate (B, 1, W) of the attention, then of the MLP of a block."""
+
+
+def rope(positions: Tensor, head_dim: int) -> Rotation:
+    """Rotary positions on a line of real numbers shared by all scales.
 
     Args:
         positions: (B, N) positions, in latents; a coarse token is at the centre of its span, so
@@ -18,17 +27,18 @@ def rope_angles(positions: Tensor, head_dim: int) -> Tensor:
         head_dim: Width of one attention head.
 
     Returns:
-        (B, 1, N, head_dim / 2) angles [rad].
+        Cosines and sines of head_dim / 2 angles, twice, the first sines negative.
     """
     index = torch.arange(0, head_dim, 2, device=positions.device) / head_dim
-    return (positions[..., None] * ROPE_BASE**-index)[:, None]
+    angles = (positions[..., None] * ROPE_BASE**-index)[:, None]
+    cos, sin = angles.cos(), angles.sin()
+    return torch.cat([cos, cos], dim=-1), torch.cat([-sin, sin], dim=-1)
 
 
-def apply_rope(x: Tensor, angles: Tensor) -> Tensor:
-    """Rotate (B, H, N, head_dim) queries or keys by their angles."""
-    cos, sin = angles.cos().to(x), angles.sin().to(x)
-    first, second = x.chunk(2, dim=-1)
-    return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)
+def apply_rope(x: Tensor, rotation: Rotation) -> Tensor:
+    """Rotate (..., N, head_dim) queries or keys; the halves of a head are the coordinates."""
+    cos, sin = (part.to(x.dtype) for part in rotation)
+    return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, dims=-1), sin)
 
 
 def attention_bias(mask: Tensor) -> Tensor:
@@ -37,15 +47,17 @@ def attention_bias(mask: Tensor) -> Tensor:
     return bias.masked_fill_(~mask, torch.finfo(bias.dtype).min)
 
 
-def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
     """Attention under a mask, bool (True where allowed) or float (added to the scores)."""
     if not (q.requires_grad and q.device.type == "cpu"):
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
     # In training on the CPU the backward pass of the fused kernel takes twice as long as plain
     # products, and torch's own plain path as long again to guard against rows without any key;
     # here every row sees a key.
-    bias = attention_bias(mask) if mask.dtype == torch.bool else mask
-    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2) + bias.to(q.dtype)
+    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
+    if mask is not None:
+        bias = attention_bias(mask) if mask.dtype == torch.bool else mask
+        scores = scores + bias.to(q.dtype)
     return scores.softmax(dim=-1) @ v
 
 
@@ -56,30 +68,36 @@ class SelfAttention(nn.Module):
         super().__init__()
         self.heads = heads
         self.qkv = nn.Linear(width, 3 * width)
-        self.q_norm = nn.RMSNorm(width // heads, eps=1e-6)
-        self.k_norm = nn.RMSNorm(width // heads, eps=1e-6)
+        self.q_norm = nn.RMSNorm(width // heads, eps=_EPSILON)
+        self.k_norm = nn.RMSNorm(width // heads, eps=_EPSILON)
         self.out = nn.Linear(width, width)
 
     def forward(
-        self, x: Tensor, angles: Tensor, mask: Tensor, past: tuple[Tensor, Tensor] | None
+        self, x: Tensor, rotation: Rotation, mask: Tensor | None, past: tuple[Tensor, Tensor] | None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Attend to the past (finished scales) and to x.
 
         Args:
             x: (B, N, W).
-            angles: (B, 1, N, head_dim / 2) rotary angles of x.
+            rotation: Rotary positions of x, see `rope`.
             mask: (B or 1, 1, N, P + N) bool, True where attention is allowed, or float, added
-                to the scores.
+                to the scores; None where all is allowed.
             past: Keys and values (B, H, P, head_dim) of finished scales.
 
         Returns:
             (B, N, W) and the keys and values of x.
         """
         batch, count, width = x.shape
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, width // self.heads)).unbind(2)
-        q = apply_rope(self.q_norm(q.transpose(1, 2).float()).to(v), angles)
-        k = apply_rope(self.k_norm(k.transpose(1, 2).float()).to(v), angles)
-        v = v.transpose(1, 2)
+        heads = self.qkv(x).unflatten(-1, (3, self.heads, width // self.heads)).movedim(1, 3)
+        both = heads[:, :2].float()
+        # Queries and keys at once, with the root mean square in float32.
+        both = both * torch.rsqrt(both.square().mean(-1, keepdim=True) + _EPSILON)
+        weight = torch.stack([self.q_norm.weight, self.k_norm.weight])[:, None, None]
+        turned = apply_rope(
+            (both * weight).to(heads.dtype), (rotation[0][:, None], rotation[1][:, None])
+        )
+        q, k = turned.unbind(1)
+        v = heads[:, 2]
         own = (k, v)
         if past is not None:
             k, v = torch.cat([past[0], k], dim=2), torch.cat([past[1], v], dim=2)
@@ -134,12 +152,17 @@ class Block(nn.Module):
         self.table = nn.Parameter(torch.zeros(6, width))
         self.dropout = dropout
 
+    def modulate(self, condition: Tensor) -> Modulation:
+        """Modulation of this block from the shared one (B, 6, W); the same in all passes."""
+        shift1, scale1, gate1, shift3, scale3, gate3 = (condition + self.table)[:, None].unbind(2)
+        return shift1, 1 + scale1, 1 + gate1, shift3, 1 + scale3, 1 + gate3
+
     def forward(
         self,
         x: Tensor,
-        condition: Tensor,
-        angles: Tensor,
-        mask: Tensor,
+        modulation: Modulation,
+        rotation: Rotation,
+        mask: Tensor | None,
         past: tuple[Tensor, Tensor] | None,
         text: tuple[Tensor, Tensor],
         text_mask: Tensor,
@@ -148,22 +171,22 @@ class Block(nn.Module):
 
         Args:
             x: (B, N, W) tokens.
-            condition: (B, 6, W) shared modulation.
-            angles: See `SelfAttention`.
+            modulation: From `modulate`.
+            rotation: See `SelfAttention`.
             mask: See `SelfAttention`.
             past: See `SelfAttention`.
             text: Keys and values, see `CrossAttention`.
             text_mask: See `CrossAttention`.
         """
-        shift1, scale1, gate1, shift3, scale3, gate3 = (condition + self.table)[:, None].unbind(2)
+        shift1, factor1, gate1, shift3, factor3, gate3 = modulation
+        attended, own = self.attention(
+            torch.addcmul(shift1, self.norm1(x), factor1), rotation, mask, past
+        )
         kept1, kept2, kept3 = self._kept(x)
-        modulated = torch.addcmul(shift1, self.norm1(x), 1 + scale1)
-        attended, own = self.attention(modulated, angles, mask, past)
-        x = torch.addcmul(x, (1 + gate1) * kept1, attended)
+        x = torch.addcmul(x, gate1 * kept1, attended)
         x = torch.addcmul(x, kept2, self.cross(self.norm2(x), text, text_mask))
-        modulated = torch.addcmul(shift3, self.norm3(x), 1 + scale3)
-        x = torch.addcmul(x, (1 + gate3) * kept3, self.mlp(modulated))
-        return x, own
+        modulated = torch.addcmul(shift3, self.norm3(x), factor3)
+        return torch.addcmul(x, gate3 * kept3, self.mlp(modulated)), own
 
     def _kept(self, x: Tensor) -> tuple[Tensor, ...]:
         """Weight of each branch for each sample, three of (B, 1, 1); 1 in inference."""

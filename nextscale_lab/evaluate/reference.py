@@ -117,7 +117,7 @@ def pipeline_reconstruction(pipeline: MotionPipeline) -> Reconstruct:
     """Encoding and decoding by a pipeline, with clean-up."""
     import torch
 
-    from nextscale_core.pipeline import decode_clip
+    from nextscale_core.pipeline import decode_clips
 
     def reconstruct(clip: MotionClip) -> ReconstructedClip:
         features = clip_to_features(clip)
@@ -129,7 +129,7 @@ def pipeline_reconstruction(pipeline: MotionPipeline) -> Reconstruct:
         # The aligned root has no error and is one of 22 joints.
         mpjpe = float(error) * (NUM_JOINTS - 1) / NUM_JOINTS * 1000
         # Decoded as by the pipeline, including clean-up.
-        shown = decode_clip(pipeline.tokenizer, tokens, latents, clip.text, 0)
+        shown = decode_clips(pipeline.tokenizer, [tokens], latents, clip.text, 0)[0]
         return ReconstructedClip(shown, mpjpe, len(delta))
 
     return reconstruct

@@ -23,6 +23,7 @@ from nextscale_core.model.conditioned import (
     TextConditioned,
     TransformerConfig,
     count_features,
+    joined,
 )
 from nextscale_core.model.drawing import nucleus
 from nextscale_core.text.encoder import TextFeatures
@@ -131,16 +132,8 @@ class NextToken(
             before = self.code_embedding(previous)[:, None]
         places = torch.tensor([place], device=lengths.device)
         x = self._embed(before, places, lengths)
-        seen = torch.ones(1, 1, 1, place + 1, dtype=torch.bool, device=lengths.device)
-        hidden, own = self.run_blocks(
-            x, _rows(places, len(lengths)), seen, condition, [past] if past else None
-        )
-        if past:
-            own = [
-                (torch.cat([k, new_k], dim=2), torch.cat([v, new_v], dim=2))
-                for (k, v), (new_k, new_v) in zip(past, own, strict=True)
-            ]
-        return self.head(hidden)[:, 0], own
+        hidden, own = self.run_blocks(x, _rows(places, len(lengths)), None, condition, past)
+        return self.head(hidden)[:, 0], joined(past or [], own)
 
     def _embed(self, previous: Tensor, places: Tensor, lengths: Tensor) -> Tensor:
         """(B, N, code_dim) codes before each position -> (B, N, W)."""

@@ -10,7 +10,7 @@ from nextscale_core.exceptions import ConfigError
 from nextscale_core.model.temporal_tokenizer import TemporalTokenizer
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.durations import Seconds, for_each, settle
-from nextscale_core.pipeline import decode_clip
+from nextscale_core.pipeline import decode_clips
 from nextscale_core.text.encoder import TextEncoder
 from nextscale_core.text.validation import validate_sentence
 from nextscale_lab.experiments.next_token import NextToken, NextTokenSampler, NextTokenSampling
@@ -73,6 +73,6 @@ class NextTokenPipeline:
         numbers = [int(seed) for seed in seeds]
         tokens = self._sampler.sample(features, latents, numbers, self.sampling)
         return [
-            decode_clip(self.tokenizer, (own,), length, text, seed)
+            decode_clips(self.tokenizer, [(own,)], length, text, seed)[0]
             for own, length, text, seed in zip(tokens, latents, sentences, numbers, strict=True)
         ]

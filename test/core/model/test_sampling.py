@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from nextscale_core.exceptions import ConfigError, GenerationCancelled
+from nextscale_core.model.conditioned import joined
 from nextscale_core.model.drawing import nucleus
 from nextscale_core.model.inpainting import KnownLatents, covered
 from nextscale_core.model.moscale import MoScale, MoScaleConfig
@@ -172,7 +173,7 @@ def test_cached_steps_equal_the_full_pass(model):
     condition, past = model.condition(features(2), padded.lengths), []
     for scale in range(4):
         logits, own = model.step(tokens[scale], coarse[scale], scale, padded, condition, past)
-        past.append(own)
+        past = joined(past, own)
         valid = padded.token_masks[scale]
         assert torch.allclose(logits[valid], whole[scale][valid], atol=1e-4)
 
