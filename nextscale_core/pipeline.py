@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -45,6 +46,7 @@ from nextscale_core.motion.durations import Seconds, for_each, settle
 from nextscale_core.motion.features import clip_to_features, features_to_clip
 from nextscale_core.resources import resource
 from nextscale_core.stopwatch import Run
+from nextscale_core.text.domain import OutOfDomainWarning, TextDomain
 from nextscale_core.text.encoder import TextEncoder, TextFeatures
 from nextscale_core.text.validation import validate_sentence
 
@@ -65,6 +67,7 @@ class MotionPipeline:
         encoder: Text encoder; None loads the one that the generator was trained with.
         sampling: Default passes, guidance and temperature.
         name: Name shown in reports.
+        domain: Training captions, by which sentences out of reach are noticed.
     """
 
     def __init__(
@@ -74,8 +77,9 @@ class MotionPipeline:
         encoder: TextEncoder | None = None,
         sampling: SamplingConfig | None = None,
         name: str = DEFAULT_MODEL,
+        domain: TextDomain | None = None,
     ) -> None:
-        self.name = name
+        self.name, self.domain = name, domain
         self.tokenizer = tokenizer.eval().requires_grad_(False)
         self.generator = generator.eval().requires_grad_(False)
         self.device = generator.null_token.device
@@ -110,7 +114,8 @@ class MotionPipeline:
             raise ModelLoadError(f"the model in {folder} cannot be loaded: {reason}") from error
         sampling = _read_sampling(folder / _SAMPLING_FILE, generator.config.num_scales)
         name = str(name_or_path) if not Path(name_or_path).is_dir() else folder.name
-        return cls(tokenizer, generator, sampling=sampling, name=name)
+        domain = TextDomain.load(folder)
+        return cls(tokenizer, generator, sampling=sampling, name=name, domain=domain)
 
     def save_pretrained(self, folder: str | Path, half: bool = True) -> None:
         """Write tokenizer, generator, sampling settings and checksums to a folder.
@@ -126,6 +131,8 @@ class MotionPipeline:
             module.float().load_state_dict(state)
         text = json.dumps(asdict(self.sampling), indent=2)
         (folder / _SAMPLING_FILE).write_text(text + "\n")
+        if self.domain is not None:
+            self.domain.save(folder)
         write_checksums(folder)
 
     def generate(
@@ -358,8 +365,21 @@ class MotionPipeline:
         return stream(self, script, options, run or Run(), overlap=overlap, start=start)
 
     def text_features(self, sentences: Sequence[str]) -> TextFeatures:
-        """Features of validated sentences, on the model's device."""
+        """Features of validated sentences, on the model's device.
+
+        Warns:
+            OutOfDomainWarning: a sentence resembles nothing that the model was trained on.
+        """
+        for sentence in dict.fromkeys(sentences):
+            if remark := self.domain_remark(sentence):
+                warnings.warn(remark, OutOfDomainWarning, stacklevel=2)
         return self.encoder(sentences).to(self.device)
+
+    def domain_remark(self, text: str) -> str | None:
+        """Why a sentence is out of the model's reach; None for one that is not, or not known."""
+        if self.domain is None:
+            return None
+        return self.domain.remark(text, self.encoder([text]).pooled[0])
 
     def choose_seconds(self, text: str) -> float:
         """Duration that the model chooses for a sentence [s]."""

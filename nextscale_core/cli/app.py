@@ -34,7 +34,7 @@ from nextscale_core.exceptions import (
     RetargetError,
     UnsafeTrajectoryError,
 )
-from nextscale_core.text.language import LanguageWarning
+from nextscale_core.text.language import TextWarning
 
 COMMANDS = "nextscale.commands"
 """Group of the entry points that add commands, each a function or a `typer.Typer`."""
@@ -88,7 +88,7 @@ def _plain_warnings() -> Iterator[None]:
     shown: set[str] = set()
 
     def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-        if not issubclass(category, LanguageWarning):
+        if not issubclass(category, TextWarning):
             usual(message, category, *place, **more)
         elif str(message) not in shown:
             shown.add(str(message))
@@ -96,7 +96,7 @@ def _plain_warnings() -> Iterator[None]:
 
     with warnings.catch_warnings():
         usual = warnings.showwarning
-        warnings.simplefilter("always", LanguageWarning)
+        warnings.simplefilter("always", TextWarning)
         warnings.showwarning = show
         yield
 

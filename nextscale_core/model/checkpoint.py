@@ -64,7 +64,8 @@ def write_checksums(folder: Path) -> None:
     Raises:
         ModelLoadError: a file cannot be read or written.
     """
-    files = sorted(path for name in (CONFIG, WEIGHTS) for path in folder.rglob(name))
+    names = (CONFIG, "*.safetensors")
+    files = sorted(path for name in names for path in folder.rglob(name))
     try:
         sums = {path.relative_to(folder).as_posix(): _sha256(path) for path in files}
         (folder / CHECKSUMS).write_text(json.dumps(sums, indent=2, sort_keys=True) + "\n")
@@ -98,7 +99,7 @@ def check_checksums(folder: Path) -> None:
                 f"{path.name} has {str(noted)[:16]}...; download the model again"
             )
     listed = {(folder / name).resolve() for name in sums}
-    for file in folder.rglob(WEIGHTS):
+    for file in folder.rglob("*.safetensors"):
         if file.resolve() not in listed:
             raise ModelLoadError(f"{file} is not listed in {path}")
 

@@ -83,7 +83,11 @@ _BORROWED = re.compile(
 )
 
 
-class LanguageWarning(UserWarning):
+class TextWarning(UserWarning):
+    """A sentence is accepted, but the motion may not be what it means."""
+
+
+class LanguageWarning(TextWarning):
     """A sentence is accepted, but the model probably does not know its language."""
 
 

@@ -290,6 +290,10 @@ def pack(
     tokenizer: Tokenizer,
     generator: Generator,
     out: Annotated[Path, typer.Option("--out", help="Folder of the model to write.")],
+    data: Annotated[
+        list[Path],
+        typer.Option("--data", help="Folder of training data; its captions mark what is known."),
+    ] = [],  # noqa: B006
 ) -> None:
     """Combine a tokenizer and a generator in one model folder, in fp16.
 
@@ -299,6 +303,7 @@ def pack(
     from nextscale_core.model.moscale import MoScale
     from nextscale_core.model.temporal_tokenizer import TemporalTokenizer
     from nextscale_core.pipeline import MotionPipeline
+    from nextscale_lab.train.domain import write_domain
     from nextscale_lab.train.tokenizer import resized
 
     tokens, model = load_part(TemporalTokenizer, tokenizer), load_part(MoScale, generator)
@@ -306,4 +311,7 @@ def pack(
     tokens = resized(tokens, replace(tokens.config, divisors=divisors))
     pipeline = MotionPipeline(tokens, model, name=out.name)
     pipeline.save_pretrained(out)
+    if data:
+        count = write_domain(data, out, pipeline.encoder)
+        typer.echo(f"wrote the features of {count} captions")
     typer.echo(f"wrote {out}; use it with --model {out}")

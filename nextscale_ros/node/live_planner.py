@@ -27,6 +27,7 @@ from nextscale_core.planning import MotionPlanner
 from nextscale_core.robots import Robot, RobotState, RobotTrajectory, hold_at
 from nextscale_core.safety import SafetyReport
 from nextscale_core.stopwatch import Run, Stopwatch
+from nextscale_core.text.validation import validate_sentence
 from nextscale_core.trajectory import with_approach
 from nextscale_ros.messages.requests import Edit, Framed, RequestError
 from nextscale_ros.msg import ErrorCode
@@ -233,6 +234,7 @@ class LivePlanner:
                 ErrorCode.UNKNOWN_BODY_PART,
                 f"unknown body parts: {', '.join(unknown)}; there are {', '.join(BODY_PARTS)}",
             )
+        tracker.unknown = self._unknown([text])
         clip = self.pipeline.edit(
             last,
             text,
@@ -284,6 +286,10 @@ class LivePlanner:
 
     # -- the human motion
 
+    def _unknown(self, sentences: Sequence[str]) -> list[str]:
+        found = [self.pipeline.domain_remark(validate_sentence(text)) for text in sentences]
+        return [remark for remark in found if remark]
+
     def _prefix(self, settings: Settings, start: Start, tracker: ProgressTracker) -> Prefix | None:
         """The motion to continue, or None."""
         past = start.past(settings, min(self._seconds, LONGEST_AHEAD))
@@ -308,6 +314,7 @@ class LivePlanner:
     ) -> MotionClip:
         """The human motion, including the past that it continues."""
         (text, length), *later = script
+        tracker.unknown = self._unknown([sentence for sentence, _ in script])
         seconds = settings.seconds if length is None else length
         options = _generation(settings, tracker)
         frame = ClipFrame.of(self.robot, prefix, settings.base_frame)

@@ -27,6 +27,11 @@ class MotionSource(Protocol):
         ...
 
     @property
+    def domain_remark(self) -> Callable[[str], str | None]:
+        """Why a sentence is out of the model's reach; None for one that is not."""
+        ...
+
+    @property
     def generate(self) -> Generate:
         """A motion for a sentence."""
         ...
@@ -68,6 +73,11 @@ class SharedModel:
         """Passes for each scale, coarse to fine; empty where unknown."""
         sampling = getattr(self._pipeline, "sampling", None)
         return tuple(getattr(sampling, "steps", ()))
+
+    def domain_remark(self, text: str) -> str | None:
+        """See `MotionPipeline.domain_remark`."""
+        with self._turn:
+            return self._pipeline.domain_remark(text)
 
     def generate(self, *arguments: Any, **options: Any) -> MotionClip:
         """See `MotionPipeline.generate`."""

@@ -43,6 +43,7 @@ class ProgressTracker:
         stopwatch: Times of the stages.
         notes: Remarks on how the motion continues the robot's past, for the report.
         adaptations: Remarks on how it was changed for what executes it, for the report.
+        unknown: Remarks on sentences that are out of the reach of the model.
         residuals: How well the motion meets the constraints of the request, at the robot's size.
     """
 
@@ -58,6 +59,7 @@ class ProgressTracker:
         self.stopwatch = Stopwatch(entered=self.stage)
         self.notes: list[str] = []
         self.adaptations: list[str] = []
+        self.unknown: list[str] = []
         self.residuals: tuple[Residual, ...] = ()
         self._stale, self._feedback, self._texts = stale, feedback, max(texts, 1)
         self._ends = np.cumsum(np.asarray(steps, dtype=np.int64))

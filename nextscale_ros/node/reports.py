@@ -36,7 +36,7 @@ def success_report(
         command: The trajectory as it is sent.
     """
     report = _report(request, tracker, safety)
-    remarks = _remarks(request)
+    remarks = [*_remarks(request), *tracker.unknown]
     report.outcome = MotionReport.REPAIRED if safety.outcome == "repaired" else MotionReport.PASS
     report.message = safety.line() + "".join(f"; note: {remark}" for remark in remarks)
     report.joint_names = list(command.joint_names)
@@ -72,6 +72,8 @@ def _report(
         report.findings += [f"continuation: {note}" for note in tracker.notes]
         report.findings += [f"output: {remark}" for remark in dict.fromkeys(tracker.adaptations)]
         report.findings += [f"constraint: {one}" for one in tracker.residuals]
+        report.findings += [f"text: {remark}" for remark in tracker.unknown]
+        report.out_of_domain = bool(tracker.unknown)
     report.findings += [f"text: {remark}" for remark in _remarks(request)]
     return report
 

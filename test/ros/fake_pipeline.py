@@ -72,6 +72,10 @@ class FakePipeline:
     steps = (1, 1, 2)
     """Passes for each of three made-up scales."""
 
+    def domain_remark(self, text: str) -> str | None:
+        """Sentences with 'swims' are out of reach."""
+        return f"{text!r} resembles no sentence" if "swims" in text else None
+
     def generate(
         self,
         text: str,

@@ -47,3 +47,15 @@ def test_a_report_without_a_trajectory_has_no_verdict() -> None:
     failure = Failure(MotionReport.REJECTED, 402, "too fast", rejected)
     request = Request(1, Time(), (("a person waves", None),))
     assert failure_report(request, None, failure).feasibility.verdict == ""
+
+
+def test_a_sentence_out_of_reach_is_reported_and_its_motion_is_sent_all_the_same() -> None:
+    request = Request(1, Time(), (("a person swims", None),))
+    command = JointTrajectory(joint_names=["left_knee"], points=[JointTrajectoryPoint()])
+    tracker = ProgressTracker()
+    tracker.unknown = ["'a person swims' resembles no sentence"]
+    report = success_report(request, tracker, SafetyReport("pass"), command)
+    assert report.out_of_domain and report.outcome == MotionReport.PASS
+    assert "resembles no sentence" in report.message
+    assert any("resembles no sentence" in finding for finding in report.findings)
+    assert not reported(SafetyReport("pass")).out_of_domain
