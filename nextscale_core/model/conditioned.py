@@ -70,6 +70,15 @@ class Condition:
     text: tuple[tuple[Tensor, Tensor], ...]
     text_mask: Tensor
 
+    def first(self, batch: int) -> Condition:
+        """The condition of the first samples of the batch."""
+        return Condition(
+            tuple(tuple(part[:batch] for part in own) for own in self.modulation),
+            self.query[:batch],
+            tuple((k[:batch], v[:batch]) for k, v in self.text),
+            self.text_mask[:batch],
+        )
+
 
 def joined(past: Past, own: Past) -> Past:
     """Keys and values of the finished tokens, with those of a newly finished part."""

@@ -151,8 +151,7 @@ class NextScaleSampler:
         padded = PaddedScales.build(list(latents), self.quantizer.schedule, device)
         given = known or [None] * batch
         generators = [torch.Generator(device="cpu").manual_seed(int(seed)) for seed in seeds]
-        guided = any(g > 0 for g in config.guidance)
-        passes = _Passes(self.model, text, padded, guided)
+        passes = _Passes(self.model, text, padded, config.guidance)
         total, done = sum(config.steps), 0
         width = self.quantizer.schedule.parts * self.quantizer.dim
         accumulated = torch.zeros(*padded.latent_mask.shape, width, device=device)
@@ -167,7 +166,7 @@ class NextScaleSampler:
             rounds = config.steps[scale]
             noise = SampleNoise(generators, valid.sum(1).tolist())
             for pass_index in range(rounds):
-                logits = passes.logits(tokens, coarse, scale, config.guidance[scale])
+                logits = passes.logits(tokens, coarse, scale)
                 if own.evidence is not None:
                     logits = logits + own.evidence
                 drawn, confidence = self.quantizer.draw(
@@ -196,16 +195,21 @@ class NextScaleSampler:
 class _Passes:
     """Passes of one batch with its condition, guidance and cached keys and values.
 
-    Conditional and unconditional passes run as one batch of twice the size.
+    Conditional and unconditional passes run as one batch of twice the size, up to the last scale
+    with guidance.
     """
 
     def __init__(
-        self, model: NextScaleTransformer, text: TextFeatures, padded: PaddedScales, guided: bool
+        self,
+        model: NextScaleTransformer,
+        text: TextFeatures,
+        padded: PaddedScales,
+        guidance: Sequence[float],
     ) -> None:
-        self.model, self.guided = model, guided
-        self.padded = padded
+        self.model, self.guidance = model, guidance
+        self.padded = self._single = padded
         batch = len(padded.lengths)
-        if guided:
+        if any(guidance):
             self.padded = padded.twice()
             dropped = torch.arange(2 * batch, device=padded.lengths.device) >= batch
             twice = (torch.cat([x, x]) for x in (text.tokens, text.mask, text.pooled))
@@ -214,17 +218,26 @@ class _Passes:
         self.past: Past = []
         self.current: Past = []
 
-    def logits(self, tokens: Tensor, coarse: Tensor | None, scale: int, guidance: float) -> Tensor:
-        if self.guided:
+    def logits(self, tokens: Tensor, coarse: Tensor | None, scale: int) -> Tensor:
+        guided = any(self.guidance[scale:])
+        if guided:
             tokens = torch.cat([tokens, tokens])
             coarse = None if coarse is None else torch.cat([coarse, coarse])
+        elif self.padded is not self._single:
+            self._forget_unconditional()
         logits, self.current = self.model.step(
             tokens, coarse, scale, self.padded, self.condition, self.past
         )
-        if not self.guided:
+        if not guided:
             return logits
         conditional, unconditional = logits.float().chunk(2)
-        return (1 + guidance) * conditional - guidance * unconditional
+        strength = self.guidance[scale]
+        return (1 + strength) * conditional - strength * unconditional
+
+    def _forget_unconditional(self) -> None:
+        batch = len(self._single.lengths)
+        self.padded, self.condition = self._single, self.condition.first(batch)
+        self.past = [(k[:batch], v[:batch]) for k, v in self.past]
 
     def finish(self) -> None:
         """Keep the last pass's keys and values for the finer scales.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -190,6 +191,26 @@ def test_no_guidance_needs_no_second_pass(sampler, monkeypatch):
     config = SamplingConfig().with_overrides(GenerationOptions(guidance=0.0))
     sampler.sample(features(1), [9], [0], config)
     assert set(sizes) == {1}
+
+
+def test_scales_after_the_last_guided_one_run_without_the_unconditional_half(sampler, monkeypatch):
+    sizes = []
+    step = sampler.model.step
+
+    def spy(tokens, *args):
+        sizes.append(len(tokens))
+        return step(tokens, *args)
+
+    monkeypatch.setattr(sampler.model, "step", spy)
+    config = SamplingConfig((1, 1, 1, 1), (3.0, 0.0, 2.0, 0.0), (1.0,) * 4)
+    short = sampler.sample(features(2), [9, 12], [0, 1], config)
+    assert sizes == [4, 4, 4, 2]
+    # A guidance that is next to nothing takes the other way to the same tokens.
+    whole = sampler.sample(
+        features(2), [9, 12], [0, 1], replace(config, guidance=(3.0, 0.0, 2.0, 1e-9))
+    )
+    assert sizes[4:] == [4] * 4
+    assert all(equal(a, b) for a, b in zip(short, whole, strict=True))
 
 
 def test_progress_counts_every_pass_and_may_stop_the_work(sampler):
