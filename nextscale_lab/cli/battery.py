@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,9 +33,12 @@ class _BestOf:
 
     pipeline: MotionPipeline
     candidates: int
+    first: list[MotionClip] = field(default_factory=list)
 
     def generate_batch(self, texts: Sequence[str], *, seeds: Sequence[int]) -> list[MotionClip]:
-        return self.pipeline.generate_batch(texts, seeds=seeds, candidates=self.candidates)
+        clips = self.pipeline.generate_batch(texts, seeds=seeds, candidates=self.candidates)
+        self.first.append(clips[0])
+        return clips
 
 
 def battery(
@@ -63,17 +66,23 @@ def battery(
     markdown: Annotated[
         Path | None, typer.Option(help="File for the table in Markdown.", dir_okay=False)
     ] = None,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(help="Picture with a strip of each sentence's first motion.", dir_okay=False),
+    ] = None,
 ) -> None:
     """Generate motions for plain sentences and check them geometrically."""
     # Loading torch takes seconds, which `nextscale --help` does not need.
     from nextscale_core.pipeline import MotionPipeline
+    from nextscale_lab.evaluate.sheet import save_sheet
 
     items = load_prompt_suite(prompts, core=core, other_words=other_words)
     real = real_rates(recorded_clips(data), items) if data else {}
     pipeline = MotionPipeline.from_pretrained(model, device=device)
+    chosen = _BestOf(pipeline, candidates)
     with tqdm(total=len(items) * seeds, desc="samples") as bar:
         report = run_prompt_suite(
-            _BestOf(pipeline, candidates),
+            chosen,
             items,
             range(seeds),
             lambda done, _: bar.update(done - bar.n),
@@ -85,6 +94,8 @@ def battery(
     if markdown:
         markdown.parent.mkdir(parents=True, exist_ok=True)
         markdown.write_text(report.markdown() + "\n", encoding="utf-8")
+    if sheet:
+        save_sheet(chosen.first, sheet)
     header, *rows = report.rows()
     table = Table(title=f"{report.model}: {100 * report.rate:.0f} % of all samples pass")
     for name in header:
