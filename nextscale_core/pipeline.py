@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import warnings
 from collections.abc import Iterator, Sequence
@@ -33,7 +34,7 @@ from nextscale_core.model.checkpoint import (
     read_json,
     write_checksums,
 )
-from nextscale_core.model.judge import best_of
+from nextscale_core.model.judge import best_of, worth_sampling
 from nextscale_core.model.kinds import load_generator, load_tokenizer
 from nextscale_core.model.next_scale import NextScaleTransformer
 from nextscale_core.model.options import GenerationOptions, candidate_seeds, merge_options
@@ -215,18 +216,22 @@ class MotionPipeline:
         lengths = settle([own.seconds for own in each], guesses)
         latents = [self.tokenizer.latents_for(value) for value in lengths]
         # The candidates of a sentence follow one another.
-        rows = [row for row in range(count) for _ in range(options.candidates)]
-        numbers = [n for own in each for n in candidate_seeds(own.seed, options.candidates)]
+        counts = [worth_sampling(sentence, options.candidates) for sentence in sentences]
+        rows = [row for row, many in enumerate(counts) for _ in range(many)]
+        numbers = [
+            n
+            for own, many in zip(each, counts, strict=True)
+            for n in candidate_seeds(own.seed, many)
+        ]
         with run.stopwatch.stage("generate"):
             sizes = [latents[row] for row in rows]
             tokens = self.sampler.sample(features.rows(rows), sizes, numbers, sampling, run=run)
-        size = options.candidates
-        clips = []
+        clips, drawn = [], iter(tokens)
         with run.stopwatch.stage("decode"):
             for row, sentence in enumerate(sentences):
-                own = tokens[row * size : (row + 1) * size]
-                drawn = decode_clips(self.tokenizer, own, latents[row], sentence, each[row].seed)
-                clips.append(drawn[best_of(sentence, drawn)])
+                own = list(itertools.islice(drawn, counts[row]))
+                made = decode_clips(self.tokenizer, own, latents[row], sentence, each[row].seed)
+                clips.append(made[best_of(sentence, made)])
         return clips
 
     def complete(

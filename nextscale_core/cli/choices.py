@@ -21,6 +21,7 @@ DEFAULT_MODEL = "moscale-cmu"
 # The limits of `nextscale_core.motion.skeleton`, which `--help` need not import.
 MIN_SECONDS, MAX_SECONDS = 1.0, 9.8
 MAX_SEED = 2**31 - 1
+DEFAULT_CANDIDATES = 4
 
 Clip = Annotated[Path, typer.Argument(help="Motion file: .npz, .npy, .bvh, .glb or .usd.")]
 Files = Annotated[
@@ -144,7 +145,7 @@ def generation_options(
     steps: str | None,
     guidance: float | None,
     seconds: float | None = None,
-    candidates: int = 1,
+    candidates: int = DEFAULT_CANDIDATES,
 ) -> GenerationOptions:
     """Options of the model; `steps` is text such as '6,5,4,2,1'.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nextscale_core.cli.choices import (
+    DEFAULT_CANDIDATES,
     DEFAULT_MODEL,
     MAX_SECONDS,
     MIN_SECONDS,
@@ -64,7 +65,7 @@ def complete(
     model: Model = DEFAULT_MODEL,
     steps: Steps = None,
     guidance: Guidance = None,
-    candidates: Candidates = 1,
+    candidates: Candidates = DEFAULT_CANDIDATES,
     robot: RobotName = None,
     profile: Profile = None,
     rate: Rate = 50.0,
@@ -146,7 +147,7 @@ def edit(
     model: Model = DEFAULT_MODEL,
     steps: Steps = None,
     guidance: Guidance = None,
-    candidates: Candidates = 1,
+    candidates: Candidates = DEFAULT_CANDIDATES,
     robot: RobotName = None,
     profile: Profile = None,
     rate: Rate = 50.0,

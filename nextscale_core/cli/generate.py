@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from nextscale_core.cli.choices import (
+    DEFAULT_CANDIDATES,
     DEFAULT_MODEL,
     MAX_SECONDS,
     MIN_SECONDS,
@@ -57,7 +58,7 @@ def generate(
     model: Model = DEFAULT_MODEL,
     steps: Steps = None,
     guidance: Guidance = None,
-    candidates: Candidates = 1,
+    candidates: Candidates = DEFAULT_CANDIDATES,
     robot: RobotName = None,
     profile: Profile = None,
     rate: Rate = 50.0,

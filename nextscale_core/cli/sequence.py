@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nextscale_core.cli.choices import (
+    DEFAULT_CANDIDATES,
     DEFAULT_MODEL,
     Balance,
     Candidates,
@@ -50,7 +51,7 @@ def sequence(
     model: Model = DEFAULT_MODEL,
     steps: Steps = None,
     guidance: Guidance = None,
-    candidates: Candidates = 1,
+    candidates: Candidates = DEFAULT_CANDIDATES,
     robot: RobotName = None,
     profile: Profile = None,
     rate: Rate = 50.0,

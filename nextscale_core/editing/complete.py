@@ -13,7 +13,7 @@ from nextscale_core.editing.frame_mask import KnownFrames, Timeline
 from nextscale_core.editing.latents import body_scale, decode_around, encode_known
 from nextscale_core.editing.seams import assemble, closing_error, inner_gaps
 from nextscale_core.model.inpainting import KnownLatents
-from nextscale_core.model.judge import best_of
+from nextscale_core.model.judge import best_of, worth_sampling
 from nextscale_core.model.options import GenerationOptions, candidate_seeds
 from nextscale_core.model.sampling import NextScaleSampler, SamplingConfig
 from nextscale_core.model.tokenizer import MotionTokenizer
@@ -88,7 +88,7 @@ def complete(
     # The model does not see the distance to the other side of a gap: of several candidates, the
     # one that ends nearest to it is taken.
     least = _CANDIDATES if inner_gaps(timeline) else 1
-    seeds = candidate_seeds(options.seed, max(options.candidates, least))
+    seeds = candidate_seeds(options.seed, max(worth_sampling(sentence, options.candidates), least))
     with run.stopwatch.stage("text"):
         features = model.text_features([sentence] * len(seeds))
     with run.stopwatch.stage("encode"):

@@ -90,6 +90,11 @@ def agreement(sentence: str, clip: MotionClip) -> float | None:
     return best
 
 
+def worth_sampling(sentence: str, candidates: int) -> int:
+    """The number of candidates, or 1 for a sentence without an action by which to rank them."""
+    return candidates if clauses(sentence) else 1
+
+
 def best_of(sentence: str, clips: Sequence[MotionClip]) -> int:
     """Index of the motion that agrees best with a sentence; the first of equals."""
     if len(clips) == 1:

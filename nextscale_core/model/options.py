@@ -23,6 +23,10 @@ MAX_CANDIDATES = 64
 """Maximum number of motions that are sampled for one sentence."""
 
 
+DEFAULT_CANDIDATES = 4
+"""Motions sampled at once unless the caller chooses; see docs/training.md."""
+
+
 @dataclass(frozen=True)
 class GenerationOptions:
     """What a caller may choose for one motion.
@@ -34,7 +38,7 @@ class GenerationOptions:
         steps: Passes per scale, for example (6, 5, 4, 2, 1); None for the model's default.
         candidates: Motions sampled at once, 1 to 64, of which the one that agrees best with the
             sentence is returned, see `agreement`. The first candidate is the motion of the same
-            seed without further ones; it stays where the sentence names no known action.
+            seed without further ones, and the only one where the sentence names no known action.
 
     Raises:
         ConfigError: a value is out of range.
@@ -44,7 +48,7 @@ class GenerationOptions:
     seconds: float | None = None
     guidance: float | None = None
     steps: tuple[int, ...] | None = None
-    candidates: int = 1
+    candidates: int = DEFAULT_CANDIDATES
 
     def __post_init__(self) -> None:
         seconds, guidance = self.seconds, self.guidance

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
+from nextscale_core.model.options import DEFAULT_CANDIDATES
+from nextscale_lab.evaluate.best_of import BestOf
 from nextscale_lab.evaluate.prompt_suite import (
     load_prompt_suite,
     real_rates,
@@ -20,25 +20,7 @@ from nextscale_lab.evaluate.prompt_suite import (
     run_prompt_suite,
 )
 
-if TYPE_CHECKING:
-    from nextscale_core.motion.clip import MotionClip
-    from nextscale_core.pipeline import MotionPipeline
-
 _DEFAULT_MODEL = "moscale-cmu"
-
-
-@dataclass(frozen=True)
-class _BestOf:
-    """A pipeline that makes several candidates of each motion."""
-
-    pipeline: MotionPipeline
-    candidates: int
-    first: list[MotionClip] = field(default_factory=list)
-
-    def generate_batch(self, texts: Sequence[str], *, seeds: Sequence[int]) -> list[MotionClip]:
-        clips = self.pipeline.generate_batch(texts, seeds=seeds, candidates=self.candidates)
-        self.first.append(clips[0])
-        return clips
 
 
 def battery(
@@ -53,7 +35,7 @@ def battery(
     seeds: Annotated[int, typer.Option(min=1, help="Samples per sentence: seeds 0, 1, ...")] = 8,
     candidates: Annotated[
         int, typer.Option(min=1, max=64, help="Motions made for each sample, the best is checked.")
-    ] = 1,
+    ] = DEFAULT_CANDIDATES,
     data: Annotated[
         Path | None,
         typer.Option(help="CMU folder; adds the pass rate of recorded clips to the table."),
@@ -79,7 +61,7 @@ def battery(
     items = load_prompt_suite(prompts, core=core, other_words=other_words)
     real = real_rates(recorded_clips(data), items) if data else {}
     pipeline = MotionPipeline.from_pretrained(model, device=device)
-    chosen = _BestOf(pipeline, candidates)
+    chosen = BestOf(pipeline, candidates)
     with tqdm(total=len(items) * seeds, desc="samples") as bar:
         report = run_prompt_suite(
             chosen,

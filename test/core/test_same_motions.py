@@ -39,7 +39,7 @@ def made(name: str) -> dict[str, np.ndarray]:
     """Joints of the clip (T, 22, 3) [m] and positions of the G1's trajectory (N, J) [rad]."""
     pipeline, retargeter, gate = _parts()
     text, seed = SENTENCES[name]
-    clip = pipeline.generate(text, seed=seed)
+    clip = pipeline.generate(text, seed=seed, candidates=1)
     passed = gate.review(retargeter.retarget(clip)).trajectory
     assert passed is not None
     return {"clip": clip.joints, "times": passed.time_from_start, "g1": passed.positions}

@@ -615,3 +615,10 @@ def test_the_real_model_makes_the_motion_that_the_options_ask_for(tmp_path: Path
         assert 1.2 < float(np.ptp(clip.joints[0, :, 2])) < 2.0
         out, before = tmp_path / "b.npz", out
     np.testing.assert_array_equal(read_motion(before).joints, clip.joints)
+
+
+def test_the_numbers_that_help_need_not_import_are_those_of_the_library():
+    from nextscale_core.cli import choices
+    from nextscale_core.model import options
+
+    assert choices.DEFAULT_CANDIDATES == options.DEFAULT_CANDIDATES

@@ -25,7 +25,7 @@ def command(monkeypatch, person):
             assert (name, device) == ("someone", "cpu")
             return cls()
 
-        def generate_batch(self, texts, *, seeds, candidates):
+        def generate_batch(self, texts, *, seeds, seconds, candidates):
             assert candidates == 3
             asked.extend(zip(texts, seeds, strict=True))
             return [person(heading=lambda t: min(t, np.pi)) for _ in texts]

@@ -66,7 +66,7 @@ class Walker:
     def __init__(self, walking, factor=1.0):
         self.walking, self.factor, self.asked = walking, factor, []
 
-    def generate_batch(self, texts, *, seeds, seconds):
+    def generate_batch(self, texts, *, seeds, seconds, candidates=1):
         self.asked += list(zip(texts, seeds, seconds, strict=True))
         speeds = [float(text.split()[-2]) for text in texts]
         return [
