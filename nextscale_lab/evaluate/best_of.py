@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nextscale_core.motion.clip import MotionClip
@@ -35,6 +35,6 @@ class BestOf:
         self.first.append(clips[0])
         return clips
 
-    def choose_seconds(self, text: str) -> float:
-        """Duration that the model chooses for a sentence [s]."""
-        return self.pipeline.choose_seconds(text)
+    def __getattr__(self, name: str) -> Any:
+        """What else the pipeline has, such as `choose_seconds`."""
+        return getattr(self.pipeline, name)
