@@ -21,7 +21,6 @@ from nextscale_core.motion.reading import ReadOptions
 from nextscale_core.planning import MotionPlanner
 from nextscale_core.production.columns import columns_of
 from nextscale_core.production.recipe import HUMAN, Job, Recipe
-from nextscale_core.robots.robot import load_robot
 from nextscale_core.safety.gate import SafetyGate
 from nextscale_core.safety.report import SafetyReport
 from nextscale_core.trajectory.formats.robot_motion import RobotMotion, RobotReadOptions
@@ -239,7 +238,7 @@ def _reading_options(recipe: Recipe) -> tuple[ReadOptions, RobotReadOptions]:
     # Robots are moved at the 20 frames per second of the models.
     keep_rate = not recipe.spec.robots
     human = ReadOptions(known.up, known.unit, known.fps, names, keep_rate=keep_rate)
-    origin = load_robot(known.robot) if known.robot else None
+    origin = recipe.robot(known.robot) if known.robot else None
     return human, RobotReadOptions(origin, known.fps, known.quaternion)
 
 

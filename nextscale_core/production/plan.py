@@ -105,7 +105,7 @@ class Plan:
             folder = model if model.is_dir() else resource(f"weights/{spec.generation.model}")
             if (folder / "checksums.json").is_file():
                 yield f"{spec.generation.model}/checksums.json", folder / "checksums.json"
-        for choice in spec.robots:
+        for choice in (*spec.robots, *([spec.reading.robot] if spec.reading.robot else [])):
             if choice.profile:
                 yield choice.profile, recipe.path(choice.profile)
             elif choice.name in list_robots():

@@ -125,7 +125,7 @@ class Reading:
         fps: Frames per second of the files [Hz]; None for the rate that they state.
         map: YAML file with the names of joints.
         quaternion: Order of the root's quaternion in files of robot motion.
-        robot: Robot of files that do not name it; the G1 by default.
+        robot: Robot of files of robot motion, where they do not name a known one; None for the G1.
     """
 
     format: str = ""
@@ -134,7 +134,7 @@ class Reading:
     fps: _Number | None = None
     map: str = ""
     quaternion: Literal["xyzw", "wxyz"] | None = None
-    robot: str = ""
+    robot: Annotated[RobotChoice | None, BeforeValidator(_named)] = None
 
     def __post_init__(self) -> None:
         ReadOptions(self.up, self.unit, self.fps)
@@ -251,10 +251,9 @@ class ProductionSpec:
             raise ValueError("has sentences and sentence_file; give one of them")
         if not (self.formats or self.shards):
             raise ValueError("writes nothing: give formats, shards or both")
-        for_robots = [*self.robot_formats, *(["shards"] if self.shards else [])]
+        for_robots = [one.name for one in self.robot_formats] + ["shards"] * bool(self.shards)
         if for_robots and not self.robots:
-            what = for_robots[0] if isinstance(for_robots[0], str) else for_robots[0].name
-            raise ValueError(f"has no robots, and {what} holds robot motion")
+            raise ValueError(f"has no robots, and {for_robots[0]} holds robot motion")
         if self.robots and not for_robots:
             raise ValueError("has robots, but formats of human motion only, and no shards")
         if self.simulation and not self.robots:
