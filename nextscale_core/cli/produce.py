@@ -45,21 +45,21 @@ def produce(
     from nextscale_core.production import produce as run
 
     with progress_bar("producing", _PERIOD) as bar:
-        done = run(spec, out, workers=workers, ray=ray, progress=_Follower(bar))
-    refused = ", ".join(f"{count} at {stage}" for stage, count in done.refused.items())
+        result = run(spec, out, workers=workers, ray=ray, progress=_Follower(bar))
+    refused = ", ".join(f"{count} at {stage}" for stage, count in result.refused.items())
     facts = {
-        "sources": f"{done.jobs} of {done.total}",
-        "kept": str(done.kept),
+        "sources": f"{result.done} of {result.total}",
+        "kept": str(result.kept),
         "refused": refused or "0",
     }
     print_facts(facts, [out / "manifest.jsonl"])
-    if done.stopped is not None:
+    if result.stopped is not None:
         typer.echo(
             f"stopped: nothing is lost; the same command goes on: nextscale produce {spec} "
             f"--out {out}",
             err=True,
         )
-        raise typer.Exit(128 + done.stopped)
+        raise typer.Exit(128 + result.stopped)
 
 
 class _Follower:
@@ -73,15 +73,15 @@ class _Follower:
     def __call__(self, state: Production) -> None:
         """Show the state of a production."""
         if self._before is None:
-            self._before = state.jobs
-        advance(self._bar, state.jobs, state.total)
+            self._before = state.done
+        advance(self._bar, state.done, state.total)
         now = time.monotonic()
         if self._bar.console.is_terminal or now < self._shown + _LOG_INTERVAL:
             return
         self._shown = now
-        left = (state.total - state.jobs) * (now - self._begin) / max(state.jobs - self._before, 1)
+        left = (state.total - state.done) * (now - self._begin) / max(state.done - self._before, 1)
         typer.echo(
-            f"{state.jobs} of {state.total} sources, {state.kept} kept, "
+            f"{state.done} of {state.total} sources, {state.kept} kept, "
             f"{sum(state.refused.values())} refused, {left / 60:.0f} min left",
             err=True,
         )

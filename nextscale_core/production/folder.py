@@ -198,7 +198,7 @@ class ProductionFolder:
         where = f"{self.path / MANIFEST} line {number}"
         try:
             row: dict[str, Any] = json.loads(line)
-            found = row["job"], row["robot"] or HUMAN, row["item"], row["kept"]
+            found = row["source"], row["robot"] or HUMAN, row["item"], row["kept"]
         except (ValueError, KeyError, TypeError) as error:
             raise MotionFileError(f"{where} is damaged: {error!r}; give a new folder") from error
         job = self._plan.job(self.jobs).name if self.jobs < len(self._plan) else None

@@ -105,7 +105,7 @@ class Maker:
 
     def make(self, job: Job) -> list[Item]:
         """The items of a job: the human motion if a format holds it, then each robot."""
-        facts: dict[str, Any] = {"job": job.name, "sentence": job.sentence, "seed": job.seed}
+        facts: dict[str, Any] = {"source": job.name, "sentence": job.sentence, "seed": job.seed}
         facts |= {"capture": job.capture}
         human = self._recipe.spec.human_formats
         subjects = [HUMAN] if human else []

@@ -29,7 +29,7 @@ class Production:
     """State of a production.
 
     Attributes:
-        jobs: Number of sources (sentences with a seed, captures) that are done.
+        done: Number of sources (sentences with a seed, captures) that are done.
         total: Number of all sources.
         kept: Number of items that are kept; a source has one for each robot, and one for the human
             motion if a format holds it.
@@ -37,7 +37,7 @@ class Production:
         stopped: Signal that stopped it; None where it is complete.
     """
 
-    jobs: int
+    done: int
     total: int
     kept: int
     refused: Mapping[str, int]
@@ -131,7 +131,7 @@ def _lost(plan: Plan, robots: list[Robot], number: int, reason: str) -> list[Ite
     """Items of a job that ended every worker that tried it."""
     job = plan.job(number)
     humans: list[str | None] = [None] if plan.spec.human_formats else []
-    row = {"job": job.name, "sentence": job.sentence, "seed": job.seed, "capture": job.capture}
+    row = {"source": job.name, "sentence": job.sentence, "seed": job.seed, "capture": job.capture}
     why = {"kept": False, "stage": "worker", "reason": reason}
     names = [*humans, *(robot.name for robot in robots)]
     return [Item({**row, "robot": name, **why}) for name in names]

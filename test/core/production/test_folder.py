@@ -54,7 +54,7 @@ def robots(plan: Plan) -> list[Robot]:
 def items(plan: Plan, number: int) -> list[Item]:
     """Made-up items of a job; the robot's motion of the second is refused."""
     job = plan.job(number)
-    row = {"job": job.name, "sentence": job.sentence, "seed": job.seed, "text": job.sentence}
+    row = {"source": job.name, "sentence": job.sentence, "seed": job.seed, "text": job.sentence}
     human = Item({**row, "robot": None, "kept": True}, {f"bvh/{job.name}.bvh": b"human"})
     if number == 1:
         return [human, Item({**row, "robot": "doll", "kept": False, "stage": "gate"})]

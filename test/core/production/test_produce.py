@@ -166,8 +166,8 @@ def test_killed_interrupted_and_resumed_with_more_workers_the_result_is_the_same
         assert "the same command goes on: nextscale produce" in errors
         assert "Traceback" not in errors
 
-    done = produce(spec, out, workers=2)
-    assert done.jobs == done.total and done.stopped is None
+    result = produce(spec, out, workers=2)
+    assert result.done == result.total and result.stopped is None
     assert files_of(out) == files_of(made)
     assert not multiprocessing.active_children()
 
@@ -178,7 +178,7 @@ def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(
     killed: list[int | None] = []
 
     def kill_one(state: Production) -> None:
-        if state.jobs == 2 and not killed:
+        if state.done == 2 and not killed:
             (child,) = multiprocessing.active_children()
             killed.append(child.pid)
             child.kill()
@@ -190,8 +190,8 @@ def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(
 
 def test_a_complete_production_is_not_made_again(spec: Path, made: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in made.rglob("*.npz")}
-    done = produce(spec, made)
-    assert done.jobs == done.total
+    result = produce(spec, made)
+    assert result.done == result.total
     assert {path: path.stat().st_mtime_ns for path in made.rglob("*.npz")} == before
 
 
