@@ -1,7 +1,7 @@
 """Efficiency of `nextscale produce` with several workers, and memory over many motions.
 
     python bench/produce.py efficiency [--workers 2] [--sources 24] [--robot g1]
-    python bench/produce.py memory [--sources 2000] [--workers 2] [--robot g1]
+    python bench/produce.py memory [--sources 2000] [--workers 2] [--robot g1] [--seconds 1]
 
 `efficiency` makes the same motions with one worker and with several, in turns, and prints ratios:
 
@@ -147,9 +147,10 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--sources", type=int, default=0)
     parser.add_argument("--robot", default="g1")
-    parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--seconds", type=float, default=0.0, help="length of a motion")
     parser.add_argument("--turns", type=int, default=3)
     options = parser.parse_args()
+    options.seconds = options.seconds or {"efficiency": 4.0, "memory": 1.0}[options.what]
     options.sources = options.sources or {"efficiency": 28, "memory": 2000}[options.what]
     with tempfile.TemporaryDirectory() as folder:
         {"efficiency": efficiency, "memory": memory}[options.what](options, Path(folder))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import socket
 from functools import lru_cache
 from typing import Any
 
@@ -11,6 +12,9 @@ from nextscale_core.exceptions import ConfigError, NextscaleError
 from nextscale_core.production.local_workers import TRIES, Made
 from nextscale_core.production.make import Item, Maker
 from nextscale_core.production.recipe import Job, Recipe
+
+_PATIENCE = 10.0
+"""Time for a cluster to answer [s]."""
 
 
 class RayWorkers:
@@ -33,8 +37,9 @@ class RayWorkers:
         self._owner = not ray.is_initialized()
         if self._owner:
             try:
+                _reach(address)
                 ray.init(address=address, log_to_driver=False, logging_level="error")
-            except (ConnectionError, RuntimeError, ValueError) as error:
+            except (OSError, RuntimeError, ValueError) as error:
                 raise ConfigError(f"no Ray cluster at {address!r}: {error}") from error
         self._count = count
         on_gpu = recipe.spec.generation.device.startswith("cuda") and recipe.generates
@@ -93,6 +98,18 @@ class RayWorkers:
         except self._ray.exceptions.RayError as error:
             lines = str(error).splitlines() or [type(error).__name__]
             return number, f"the worker ended, {TRIES} times: {lines[0]}"
+
+
+def _reach(address: str) -> None:
+    """Connect to an address with a port once: Ray would try for minutes.
+
+    Raises:
+        OSError: nothing answers.
+        ValueError: the port is not a number.
+    """
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon:
+        socket.create_connection((host.strip("[]"), int(port)), _PATIENCE).close()
 
 
 def require_ray() -> Any:

@@ -18,11 +18,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from core.conftest import waving_clip
 from core.production.conftest import BAD, GOOD, files_of
 from nextscale_core.cli import app as cli
-from nextscale_core.motion import read_motion
+from nextscale_core.motion import read_motion, write_motion
 from nextscale_core.production import Production, produce
 from nextscale_core.production.columns import COLUMNS
+from nextscale_core.production.plan import Plan
+from nextscale_core.production.recipe import Job
 from nextscale_core.robots import load_robot, read_trajectory
 from nextscale_core.safety import SafetyGate
 
@@ -186,6 +189,34 @@ def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(
     produce(spec, tmp_path / "out", workers=1, progress=kill_one)
     assert killed
     assert files_of(tmp_path / "out") == files_of(made)
+
+
+class Deadly(Job):
+    """A job that ends the process that receives it."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os._exit, (7,)
+
+
+def test_a_source_that_ends_every_worker_is_refused_and_the_others_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "takes").mkdir()
+    for name in ("a", "b"):
+        write_motion(waving_clip(10), tmp_path / "takes" / f"{name}.npz")
+    spec = tmp_path / "spec.yaml"
+    spec.write_text("captures: takes\nformats: [human-npz]\n")
+    real = Plan.job
+
+    def job(plan: Plan, number: int) -> Job:
+        return Deadly(**vars(real(plan, number))) if number == 0 else real(plan, number)
+
+    monkeypatch.setattr(Plan, "job", job)
+    result = produce(spec, tmp_path / "out", workers=1)
+    assert result.kept == 1 and result.refused == {"worker": 1}
+    first, second = rows_of(tmp_path / "out")
+    assert first["capture"] == "a.npz" and "exit code 7, 2 times" in first["reason"]
+    assert second["kept"]
 
 
 def test_a_complete_production_is_not_made_again(spec: Path, made: Path) -> None:
