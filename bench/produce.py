@@ -59,6 +59,8 @@ class Watch:
 
     def __call__(self, state: Production) -> None:
         """Note the state after a source."""
+        if self.rows and self.rows[-1][0] == state.done:
+            return  # the end: the workers are gone
         workers = children()
         processes = [os.getpid(), *workers]
         cpu = sum(cpu_seconds(one) for one in processes)

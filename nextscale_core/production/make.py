@@ -177,6 +177,8 @@ class _RobotMaker:
     def make(self, facts: dict[str, Any], motion: MotionClip | RobotMotion, name: str) -> Item:
         """Retarget, review, simulate and write a motion."""
         row = dict(facts)
+        # Which motions a worker made before is not the same in every run.
+        self._planner.forget()
         try:
             with _stage("retarget"):
                 moved, report = self._on_robot(motion)
