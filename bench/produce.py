@@ -13,8 +13,8 @@
 - efficiency: CPU times (1 - idle): the part of linear speed-up that remains where each worker has
   a core to itself.
 
-`memory` prints the resident memory of all processes after every 100 sources, without shards of
-earlier motions in memory, and the slope over the second half.
+`memory` prints the resident memory of all processes after every 100 sources of 1 s, generated with
+one pass a scale, and the slope over the second half.
 """
 
 from __future__ import annotations
@@ -34,13 +34,14 @@ from nextscale_core.production import Production, produce
 ACTIONS = ("walks forward", "runs", "jumps", "turns around", "waves", "squats", "raises both arms")
 
 
-def write_spec(folder: Path, sources: int, robot: str, seconds: float) -> Path:
+def write_spec(folder: Path, options: argparse.Namespace, steps: str = "null") -> Path:
     """A specification with a number of sources."""
     path = folder / "spec.yaml"
-    seeds = -(-sources // len(ACTIONS))
+    seeds = -(-options.sources // len(ACTIONS))
     path.write_text(
         f"sentences: [{', '.join(f'a person {action}' for action in ACTIONS)}]\n"
-        f"seeds: {seeds}\ngeneration: {{seconds: {seconds}}}\nrobots: [{robot}]\n"
+        f"seeds: {seeds}\ngeneration: {{seconds: {options.seconds}, steps: {steps}}}\n"
+        f"robots: [{options.robot}]\n"
         "formats: [robot-npz]\nshards: {motions: 64}\n"
     )
     return path
@@ -67,6 +68,8 @@ class Watch:
         memory = sum(resident(one) for one in processes)
         busy = sum(runnable_seconds(one) for one in workers)
         self.rows.append((state.done, time.monotonic(), cpu, memory, busy))
+        if state.done and state.done % 100 == 0:
+            print(f"{state.done:6d} sources: {memory:8.1f} MiB", flush=True)
 
 
 def children() -> list[int]:
@@ -99,7 +102,9 @@ def measured(spec: Path, workers: int) -> Watch:
     """Run a production in a new folder."""
     watch = Watch()
     with tempfile.TemporaryDirectory() as folder:
-        produce(spec, Path(folder) / "out", workers=workers, progress=watch)
+        result = produce(spec, Path(folder) / "out", workers=workers, progress=watch)
+    if result.stopped is not None or result.refused:
+        raise SystemExit(f"not a whole run: {result}")
     return watch
 
 
@@ -113,7 +118,7 @@ def steady(watch: Watch, workers: int) -> tuple[float, float, float]:
 
 def efficiency(options: argparse.Namespace, folder: Path) -> None:
     """Print the efficiency of several workers against one."""
-    spec = write_spec(folder, options.sources, options.robot, options.seconds)
+    spec = write_spec(folder, options)
     turns = []
     for turn in range(options.turns):
         one = steady(measured(spec, 1), 1)
@@ -132,11 +137,9 @@ def line(figures: Sequence[float]) -> str:
 
 def memory(options: argparse.Namespace, folder: Path) -> None:
     """Print memory over the number of sources."""
-    spec = write_spec(folder, options.sources, options.robot, options.seconds)
+    spec = write_spec(folder, options, steps="[1, 1, 1, 1, 1]")
     watch = measured(spec, options.workers)
     table = np.array([(row[0], row[3]) for row in watch.rows if row[0] > 0])
-    for count in range(100, int(table[-1, 0]) + 1, 100):
-        print(f"{count:6d} sources: {table[table[:, 0] == count, 1][0]:8.1f} MiB")
     half = table[len(table) // 2 :]
     slope = np.polyfit(half[:, 0], half[:, 1], 1)[0]
     print(f"slope over the second half: {1000 * slope:.2f} MiB per 1000 sources")
