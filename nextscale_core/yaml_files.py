@@ -140,6 +140,8 @@ def _line(found: dict[str, Any], model: type) -> str:
 
 
 def _part(model: Any, key: str | int) -> Any:
-    """Type of a field, or of the items of a list; of 'X | None', X."""
-    part = get_args(model)[0] if isinstance(key, int) else get_type_hints(model)[key]
+    """The model in a field; of a list or of 'X | None', that of its items."""
+    if isinstance(key, int):
+        return model  # an item of the list above
+    part = get_type_hints(model)[key]
     return next((one for one in get_args(part) if is_dataclass(one)), part)

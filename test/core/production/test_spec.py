@@ -74,7 +74,7 @@ def test_an_error_names_the_key_and_what_would_be_right(
             "no format of formats holds talos",
         ),
         (
-            WAVE.replace("[g1]", "[{name: g1, joints: upper_body}]").replace("robot", "mjlab"),
+            WAVE.replace("[g1]", "[{name: g1, joints: upper_body}]").replace("robot-", "mjlab-"),
             "mjlab-npz holds the 29 joints",
         ),
         (WAVE + "simulation: {controller: pd, robots: h1}", "simulation.robots: h1"),
