@@ -110,6 +110,12 @@ def test_jobs_are_sentences_by_seed_and_then_captures_in_order(tmp_path: Path) -
     assert jobs[3].name == "000003-a-person-jumps-seed1"
 
 
+def test_the_example_is_a_valid_specification(tmp_path: Path) -> None:
+    path = Path(__file__).resolve().parents[3] / "examples" / "produce.yaml"
+    plan = make_plan(read_spec(path), path.parent, tmp_path)
+    assert len(plan) == 36 and [robot.name for robot in plan.robots()] == ["g1", "talos"]
+
+
 def test_a_number_of_seeds_stands_for_the_seeds_from_zero(tmp_path: Path) -> None:
     assert read(tmp_path, WAVE + "seeds: 3").seeds == (0, 1, 2)
 
