@@ -41,6 +41,14 @@ class MotionPlanner:
         self._retargeter = Retargeter(self.robot)
         self._gate = SafetyGate(self.robot)
 
+    def forget(self) -> None:
+        """Forget what earlier motions left behind to be faster.
+
+        The next trajectory then depends on its clip alone, to the last bit.
+        """
+        self._retargeter.forget()
+        self._gate.forget()
+
     def plan(
         self,
         clip: MotionClip,

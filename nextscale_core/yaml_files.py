@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import yaml
 from pydantic import ValidationError
@@ -126,7 +127,7 @@ def _line(found: dict[str, Any], model: type) -> str:
     if kind in ("extra_forbidden", "unexpected_keyword_argument", "invalid_key"):
         *above, key = found["loc"]
         for parent in above:
-            model = get_type_hints(model)[parent]
+            model = _part(model, parent)
         return f"unknown key {place}; {nearest(str(key), get_type_hints(model))}"
     if kind == "missing":
         return f"{place} is missing"
@@ -136,3 +137,11 @@ def _line(found: dict[str, Any], model: type) -> str:
     if kind in ("dict_type", "mapping_type", "model_type", "dataclass_type"):
         message = "must be a mapping"
     return f"{place} {message}, got {found['input']!r:.200}".strip()
+
+
+def _part(model: Any, key: str | int) -> Any:
+    """The model in a field; of a list or of 'X | None', that of its items."""
+    if isinstance(key, int):
+        return model  # an item of the list above
+    part = get_type_hints(model)[key]
+    return next((one for one in get_args(part) if is_dataclass(one)), part)

@@ -22,6 +22,7 @@ from nextscale_core.cli.console import BAD_INPUT, FAILED, REFUSED
 from nextscale_core.cli.convert import convert, formats
 from nextscale_core.cli.editing import complete, edit
 from nextscale_core.cli.generate import generate
+from nextscale_core.cli.produce import produce
 from nextscale_core.cli.retarget import retarget
 from nextscale_core.cli.robots import app as robots_app
 from nextscale_core.cli.sequence import sequence
@@ -159,7 +160,8 @@ def make_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     made.callback()(_nextscale)
-    for command in (generate, complete, edit, sequence, retarget, convert, formats, simulate, view):
+    makers = (generate, complete, edit, sequence, retarget, convert, produce)
+    for command in (*makers, formats, simulate, view):
         made.command()(command)
     made.add_typer(robots_app, name="robots")
     made.add_typer(bag_app, name="bag")

@@ -19,10 +19,18 @@ FAILED, BAD_INPUT, REFUSED = 1, 2, 3
 
 
 @contextmanager
-def progress_bar(label: str) -> Iterator[Progress]:
-    """A progress bar with one task called `label`; it disappears at the end."""
+def progress_bar(label: str, period: float = 30.0) -> Iterator[Progress]:
+    """A progress bar with one task called `label`; it disappears at the end.
+
+    Args:
+        label: Its name.
+        period: Time over which speed is measured [s].
+    """
     columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(
+        *columns, console=console, transient=True, speed_estimate_period=period
+    ) as progress:
         progress.add_task(label, total=None)
         yield progress
 

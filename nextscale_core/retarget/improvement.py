@@ -37,6 +37,10 @@ class Improvement:
         self._wanted = near + room * self._collisions.share
         self._apart = np.minimum(self._collisions.reach, config.parting_done)
 
+    def forget(self) -> None:
+        """Forget what earlier motions left behind; see `CollisionModel.forget`."""
+        self._collisions.forget()
+
     def run(
         self, targets: Targets, poses: Poses, moved: np.ndarray, step: Callable[..., Poses]
     ) -> Poses:

@@ -153,6 +153,10 @@ class Retargeter:
             source_time=np.minimum(source, (len(clip) - 1) / clip.fps),
         )
 
+    def forget(self) -> None:
+        """Forget what earlier motions left behind: the next depends on its own clip alone."""
+        self._improvement.forget()
+
     def solve(self, targets: Targets, past: Joined | None = None, balance: bool = False) -> Poses:
         """Poses of all frames, at the frames' own rate and without start, stop and retiming.
 

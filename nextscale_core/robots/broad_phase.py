@@ -86,6 +86,10 @@ class BroadPhase:
         )
         self._planes: dict[int, list[_Plane]] = {}
 
+    def forget(self) -> None:
+        """Forget the planes of earlier motions."""
+        self._planes.clear()
+
     def suspects(
         self, frames: Frames, normal: Normal, known: Iterable[tuple[int, int]] = ()
     ) -> list[tuple[int, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -107,8 +108,13 @@ class CollisionModel:
         self._pairs = self._select_pairs()
         self.pairs = tuple((self._links[a], self._links[b]) for a, b in self._pairs)
         self._geometry_data = pin.GeometryData(self._geometry)
-        for request in self._geometry_data.collisionRequests:
-            request.enable_contact = True
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            for request in self._geometry_data.distanceRequests:
+                # GJK would start from its last result: motions would depend on earlier ones.
+                request.enable_cached_gjk_guess = False
+            for request in self._geometry_data.collisionRequests:
+                request.enable_contact, request.enable_cached_gjk_guess = True, False
         self._tree = kinematics_of(robot).tree
         room = 0.0 if margin is None else distance - margin
         self.share = np.ones(len(self._pairs))
@@ -192,6 +198,13 @@ class CollisionModel:
         # Each body is inflated by half of the safety distance.
         return float(result.min_distance) + self.distance
 
+    def forget(self) -> None:
+        """Forget what earlier motions left behind, which makes the search faster.
+
+        In noise, where the search ends early, its result depends on that.
+        """
+        self._broad_phase.forget()
+
     def colliding(self, positions: np.ndarray) -> np.ndarray:
         """(N,) True where any two bodies touch, for joint positions (N, J) [rad]."""
         found = np.zeros(len(positions), dtype=bool)
@@ -203,8 +216,8 @@ class CollisionModel:
         suspects, place = self._suspects(positions)
         found = []
         for row, number in suspects:
-            # No plane separates them, so they touch. GJK, which starts from its last result,
-            # gives the depth, but has missed bodies 13 mm inside each other.
+            # No plane separates them, so they touch. GJK gives the depth, but has missed bodies
+            # 13 mm inside each other.
             place(row)
             if pin.computeCollision(self._geometry, self._geometry_data, number):
                 contact = self._geometry_data.collisionResults[number].getContact(0)

@@ -58,6 +58,10 @@ class SafetyGate:
         with single_threaded():
             return self._review(trajectory, start)
 
+    def forget(self) -> None:
+        """Forget what earlier trajectories left behind: the next review depends on its own."""
+        self._collisions.forget()
+
     def _review(self, trajectory: RobotTrajectory, start: RobotState | None) -> GateResult:
         wrong = checks.check_form(self.robot, trajectory)
         if wrong:

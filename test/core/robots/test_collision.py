@@ -76,6 +76,20 @@ def test_a_bad_hint_only_costs_time(g1: Robot) -> None:
     assert suspects > collisions.close_pairs(postures)
 
 
+def test_distances_do_not_depend_on_what_was_asked_before(g1: Robot) -> None:
+    model = CollisionModel(g1, 0.03)
+    generator = np.random.default_rng(0)
+    joints = generator.uniform(g1.position_lower, g1.position_upper, (4, g1.num_joints))
+    poses = Poses(np.zeros((4, 3)), np.tile(np.eye(3), (4, 1, 1)), joints)
+    where = [(frame, number) for frame in range(4) for number in range(0, len(model.pairs), 7)]
+    together = model.nearest(poses, where)
+    for at in where:
+        alone = model.nearest(poses, [at])[at]
+        assert alone.distance == together[at].distance
+        assert (alone.normal == together[at].normal).all()
+        assert np.array_equal(alone.points, together[at].points)
+
+
 def test_neighbours_are_not_checked_and_limbs_are(g1: Robot) -> None:
     pairs = {frozenset(pair) for pair in collision_model(g1).pairs}
     assert frozenset(("left_knee_link", "left_hip_yaw_link")) not in pairs
