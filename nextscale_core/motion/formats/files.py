@@ -184,6 +184,7 @@ HUMAN_FORMATS = (
         name="usd",
         subject="human",
         suffix=".usd",
+        other_suffixes=(".usda", ".usdc"),
         content="UsdSkel: an animated skeleton of any rig; written with a skinned mannequin",
         order="named",
         read=read_usd,

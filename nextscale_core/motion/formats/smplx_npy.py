@@ -21,7 +21,9 @@ from nextscale_core.rotations import exp, log, unit
 ROW_FPS = 30.0
 """Rate of both data sets, which their files do not state [Hz]."""
 
-_TILTED = np.radians(20.0)
+_TILTS = np.radians([20.0, 50.0])
+"""Smallest and largest tilt of a body that stands in the frame of a camera [rad]."""
+
 _UPRIGHT = 0.9
 """Smallest length of the mean upward axis of a body that is upright in nearly every frame."""
 
@@ -49,8 +51,8 @@ ROW_WIDTHS = tuple(_LAYOUTS)
 def smplx_rows_clip(path: Path, array: np.ndarray, options: ReadOptions) -> MotionClip:
     """Motion of rows of SMPL-X parameters, y up, on the neutral skeleton, on the floor.
 
-    Motion-X's motion from video is in the frame of its camera. Where the body is upright in nearly
-    every frame along a direction that is no axis, that direction is taken as up.
+    Motion-X's motion from video is in the frame of its camera. Where the body stands 20 to 50
+    degrees off the vertical in nearly every frame, its mean upward direction is taken as up.
 
     Args:
         path: The file, for messages.
@@ -96,8 +98,8 @@ def _levelled(
     root = exp(turns[:, 0])
     mean = root[:, :, 1].mean(axis=0)
     up = unit(mean)
-    tilt = np.arccos(np.clip(np.abs(up[1:]).max(), 0.0, 1.0))
-    if np.linalg.norm(mean) < _UPRIGHT or tilt < _TILTED:
+    tilt = np.arccos(np.clip(np.abs(up[1]), 0.0, 1.0))
+    if np.linalg.norm(mean) < _UPRIGHT or not _TILTS[0] < tilt < _TILTS[1]:
         return turns, trans
     across = np.cross(up, [0.0, 1.0, 0.0])
     angle = np.arctan2(np.linalg.norm(across), up[1])
@@ -106,7 +108,7 @@ def _levelled(
     turns = turns.copy()
     turns[:, 0] = log(level @ root)
     message = (
-        f"the body stands {np.degrees(tilt):.0f} degrees off the axes, as in a camera's frame: "
+        f"the body stands {np.degrees(tilt):.0f} degrees off the vertical, as seen by a camera: "
         "its upward direction taken as up; --up y keeps the file's"
     )
     notes.append(ReadNote("up", message))

@@ -23,6 +23,7 @@ from nextscale_core.trajectory.formats.gmr import read_gmr, read_twist2, write_g
 from nextscale_core.trajectory.formats.motion_library import (
     is_motion_library,
     read_motion_library,
+    write_motion_library,
 )
 from nextscale_core.trajectory.formats.qpos_npz import (
     HOLOSOMA_FPS,
@@ -206,6 +207,7 @@ ROBOT_FORMATS = (
         quaternion="xyzw",
         order="MuJoCo",
         read=read_motion_library,
+        write=write_motion_library,
         fits=is_motion_library,
     ),
     MotionFormat(

@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from nextscale_core.exceptions import MotionFileError
+from nextscale_core.npz import whole_file
+from nextscale_core.robots.description import joint_axis
 from nextscale_core.trajectory.formats.evidence import by_evidence
-from nextscale_core.trajectory.formats.orders import G1_JOINTS, commanded
+from nextscale_core.trajectory.formats.orders import G1_JOINTS, columns, commanded
 from nextscale_core.trajectory.formats.restricted_pickle import (
     PICKLE_FPS,
+    plain_pickle,
     read_plain,
     stated_rate,
     table_in,
@@ -81,6 +85,34 @@ def read_motion_library(path: Path, options: RobotReadOptions) -> RobotMotion:
         return robot_motion(path, robot, names, joints, root, quaternion, fps, notes=notes)
 
     return by_evidence(as_order, "xyzw", options.quaternion)
+
+
+def write_motion_library(motion: RobotMotion, path: Path) -> None:
+    """Write a library of one motion, named as the file, for any robot.
+
+    `pose_aa` (T, 1 + joints, 3) are the rotation vectors of the root and about the joints' axes;
+    `smpl_joints` (T, 24, 3) are zero, as in files made from robot motion.
+
+    Raises:
+        MotionFileError: the file cannot be written.
+    """
+    at, fps = motion.samples()
+    robot = motion.robot
+    names = commanded(robot)
+    joints = at.positions[:, columns(names, robot.joint_names)]
+    root = robot.root_quaternion(at.base_quaternion)
+    axes = np.stack([joint_axis(robot.model, robot.model.getJointId(name)) for name in names])
+    turns = [Rotation.from_quat(root).as_rotvec()[:, None], axes * joints[..., None]]
+    entry = {
+        "root_trans_offset": at.base_position.astype(np.float32),
+        "pose_aa": np.concatenate(turns, axis=1).astype(np.float32),
+        "dof": joints.astype(np.float32),
+        "root_rot": root.astype(np.float32),
+        "smpl_joints": np.zeros((len(joints), 24, 3), dtype=np.float32),
+        "fps": int(fps) if fps == int(fps) else fps,
+    }
+    with whole_file(path) as stream:
+        stream.write(plain_pickle({path.stem: entry}))
 
 
 def _motions(content: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

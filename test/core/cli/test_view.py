@@ -134,7 +134,7 @@ def test_a_trajectory_of_some_joints_only_is_shown_on_the_whole_robot(
     ("words", "said"),
     [
         (["nowhere.npz", "--png", "a.png"], "does not exist"),
-        (["nowhere.xyz", "--png", "a.png"], "is not a motion format"),
+        (["nowhere.xyz", "--png", "a.png"], "does not exist"),
         (["{walk}", "--robot", "r2d2", "--png", "{tmp}/a.png"], "unknown robot 'r2d2'"),
         (["{walk}", "--png", "{tmp}/a.gif"], "must end in .png"),
         (["{walk}", "--gif", "{tmp}/a"], "must end in .gif"),
