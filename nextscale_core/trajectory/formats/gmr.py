@@ -108,7 +108,7 @@ def _read(path: Path, content: dict[str, Any], options: RobotReadOptions) -> Rob
     if joints.shape[1] != len(names):
         raise MotionFileError(
             f"{path}: 'dof_pos' has {joints.shape[1]} columns, {robot.name} has {len(names)} "
-            "joints; give its robot with --source-robot"
+            "joints; give the robot of the file (convert --source-robot, other commands --robot)"
         )
 
     def as_order(order: Quaternion) -> RobotMotion:

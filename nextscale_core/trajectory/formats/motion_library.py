@@ -77,7 +77,7 @@ def read_motion_library(path: Path, options: RobotReadOptions) -> RobotMotion:
     elif missing:
         raise MotionFileError(
             f"{path}: 'dof' has {joints.shape[1]} columns, {robot.name} has {len(names)} "
-            "joints; give its robot with --source-robot"
+            "joints; give the robot of the file (convert --source-robot, other commands --robot)"
         )
 
     def as_order(order: Quaternion) -> RobotMotion:
