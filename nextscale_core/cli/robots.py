@@ -23,7 +23,7 @@ _STYLES = {"error": "bold red", "warning": "yellow", "ok": "green"}
 
 
 _WIDTH = 100
-"""Width of tables that are not written to a terminal [characters]."""
+"""Width of the list of robots where it is not written to a terminal [characters]."""
 
 
 def _console(width: int = 400) -> Console:
@@ -44,7 +44,7 @@ def list_(
 ) -> None:
     """List the robots that have a profile in the package.
 
-    For those whose description is not installed, the command that installs it is printed.
+    Commands that install missing descriptions are printed behind it.
     """
     from nextscale_core.resources import resource
     from nextscale_core.robots.find_urdf import is_installed
@@ -52,12 +52,13 @@ def list_(
     from nextscale_core.robots.robot import list_robots, load_robot
 
     table = Table("name", "joints", "description", box=SIMPLE)
+    missing: dict[str, list[str]] = {}
     for name in list_robots():
         profile = read_profile(resource(f"config/robots/{name}.yaml"))
         if not is_installed(profile.urdf):
+            missing.setdefault(profile.urdf.install, []).append(name)
             if not paths:
-                hint = f"{profile.description}\nnot installed: {profile.urdf.install}"
-                table.add_row(name, "-", Text(hint))
+                table.add_row(name, "-", Text(profile.description))
             continue
         try:
             robot = load_robot(name)
@@ -70,6 +71,8 @@ def list_(
             table.add_row(name, str(len(robot.joint_names)), Text(profile.description))
     if table.row_count:
         _console(_WIDTH).print(table)
+    for command, names in missing.items():
+        typer.echo(f"not installed: {', '.join(names)}: {command}")
 
 
 @app.command()
