@@ -52,7 +52,8 @@ _BONES: dict[str, tuple[str, tuple[float, float, float]]] = {
 }
 """Joint -> its parent, and its place in the frame of the parent [m]."""
 
-_TURNING = {parent for parent, _ in _BONES.values() if parent}
+SOMA_JOINTS = tuple(dict.fromkeys(parent for parent, _ in _BONES.values() if parent))
+"""Joints whose rotations a file must have."""
 
 
 def soma_clip(path: Path, arrays: dict[str, np.ndarray], options: ReadOptions) -> MotionClip:
@@ -72,7 +73,7 @@ def soma_clip(path: Path, arrays: dict[str, np.ndarray], options: ReadOptions) -
     if arrays["joint_names"].dtype.kind != "U" or arrays["joint_names"].ndim != 1:
         raise MotionFileError(f"{path}: 'joint_names' must be a list of texts")
     names = [str(name) for name in arrays["joint_names"]]
-    missing = sorted(_TURNING - set(names))
+    missing = sorted(set(SOMA_JOINTS) - set(names))
     if missing:
         raise MotionFileError(
             f"{path}: 'joint_names' lacks joints of the SOMA body: {', '.join(missing[:6])}"
@@ -80,6 +81,8 @@ def soma_clip(path: Path, arrays: dict[str, np.ndarray], options: ReadOptions) -
     if options.fps is None and "fps" not in arrays:
         raise MotionFileError(f"{path} has no rate; give it (--fps)")
     rate = options.fps or number_in(path, arrays, "fps")
+    if rate <= 0.0:
+        raise MotionFileError(f"{path}: 'fps' must be a positive number, got {rate:g}")
     unit = text_in(path, arrays, "unit") or "meters"
     if unit not in _METRES:
         raise MotionFileError(f"{path}: 'unit' must be {', '.join(_METRES)}, got {unit!r}")
@@ -145,7 +148,7 @@ def _positions(
     for name, (parent, offset) in _BONES.items():
         if parent:
             at[name] = at[parent] + axes[parent] @ np.array(offset)
-        if name not in _TURNING:
+        if name not in SOMA_JOINTS:
             continue
         turned[name] = (turned[parent] if parent else root) @ local[:, column[name]]
         axes[name] = turned[name] if orient is None else turned[name] @ orient[column[name]]

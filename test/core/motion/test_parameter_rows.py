@@ -235,6 +235,7 @@ def test_rotation_vectors_and_centimetres_are_the_same_motion(
     ("change", "said"),
     [
         ({"fps": None}, "no rate; give it"),
+        ({"fps": np.float64(0.0)}, "'fps' must be a positive number, got 0"),
         ({"unit": np.array("furlongs")}, "'unit' must be meters, centimeters, millimeters"),
         ({"joint_names": np.array([f"Finger{n}" for n in range(23)])}, "lacks joints of the SOMA"),
         ({"poses": np.zeros((30, 22, 3))}, r"'poses' has shape \(30, 22, 3\); right is \(T, 23, 3"),
