@@ -220,8 +220,8 @@ def _legness(tree: JointTree, pair: _Paths, other: _Paths) -> float:
 
 
 def is_limb_name(name: str) -> bool:
-    """Whether a name contains a word for a part of a leg or an arm that moves."""
-    return bool(re.search("hip|knee|ankle|shoulder|elbow|wrist|arm_", name.lower()))
+    """Whether a name contains a word for an upper joint of a leg or an arm."""
+    return bool(re.search("hip|knee|shoulder|elbow", name.lower()))
 
 
 def _has(name: str, words: tuple[str, ...]) -> int:
