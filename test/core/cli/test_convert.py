@@ -13,6 +13,7 @@ from core.robot_motions import waving_g1
 from nextscale_core.cli import app as cli
 from nextscale_core.conversion import FORMATS
 from nextscale_core.motion import read_motion
+from nextscale_core.motion.formats.files import HUMAN_FORMATS, WRITTEN_SUFFIXES
 from nextscale_core.motion.formats.registry import find_format
 from nextscale_core.robots.trajectory import read_trajectory
 from nextscale_core.trajectory.formats.robot_motion import RobotMotion
@@ -90,6 +91,12 @@ def test_motion_beyond_the_limits_is_timed_anew_and_the_command_says_so(
     slow = read_trajectory(out)
     assert slow.seconds > 1.3 * fast.seconds
     assert "slower" in result.output or "timed anew" in result.output
+
+
+@pytest.mark.parametrize("suffix", WRITTEN_SUFFIXES)
+def test_every_suffix_of_human_motion_has_a_format(suffix: str) -> None:
+    (one,) = [one for one in HUMAN_FORMATS if one.write and one.has_suffix(suffix)][:1]
+    assert one.read is not None
 
 
 def cut(motion: RobotMotion, frames: int, pace: float = 1.0) -> RobotMotion:
