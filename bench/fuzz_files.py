@@ -24,7 +24,7 @@ from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.formats.files import read_motion, write_motion
 from nextscale_core.motion.formats.registry import MotionFormat
 from nextscale_core.motion.formats.smpl import write_smpl_npz
-from nextscale_core.motion.formats.soma_npz import SOMA_JOINTS
+from nextscale_core.motion.formats.soma import SOMA_JOINTS
 from nextscale_core.motion.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS, STANDARD_OFFSETS
 from nextscale_core.resources import resource
 from nextscale_core.robots.profile import read_profile

@@ -13,15 +13,15 @@ from nextscale_core.motion.formats.gltf import read_gltf
 from nextscale_core.motion.formats.humanml3d import read_humanml3d_array
 from nextscale_core.motion.formats.npz import POSE_PARAMETERS, read_motion_npz, write_motion_npz
 from nextscale_core.motion.formats.registry import MotionFormat, with_arrays
-from nextscale_core.motion.formats.smpl import write_smpl_npz
-from nextscale_core.motion.formats.smplx_npy import (
+from nextscale_core.motion.formats.smpl import (
     MOTION_X,
     PHUMA,
     ROW_FPS,
     ROW_WIDTHS,
     smplx_rows_clip,
+    write_smpl_npz,
 )
-from nextscale_core.motion.formats.soma_npz import SOMA_KEYS
+from nextscale_core.motion.formats.soma import SOMA_KEYS
 from nextscale_core.motion.formats.usd import USD_SUFFIXES, read_usd, write_usd
 from nextscale_core.motion.reading import DEFAULT_OPTIONS, ReadOptions
 from nextscale_core.npz import array_names, npy_width, read_npy

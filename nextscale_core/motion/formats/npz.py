@@ -13,8 +13,7 @@ from nextscale_core.exceptions import MotionFileError
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.formats.rig_clip import RigFile, rig_clip
 from nextscale_core.motion.formats.smpl import BODY_KEYS, POSE_KEYS, ROOT_KEYS, smpl_clip
-from nextscale_core.motion.formats.soma import SKELETONS
-from nextscale_core.motion.formats.soma_npz import SOMA_KEYS, soma_clip
+from nextscale_core.motion.formats.soma import SKELETONS, SOMA_KEYS, soma_clip
 from nextscale_core.motion.formats.world_frame import FileFrame, in_world
 from nextscale_core.motion.reading import DEFAULT_OPTIONS, ReadNote, ReadOptions
 from nextscale_core.motion.skeleton import FPS, NUM_JOINTS
