@@ -24,6 +24,7 @@ from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.formats.files import read_motion, write_motion
 from nextscale_core.motion.formats.registry import MotionFormat
 from nextscale_core.motion.formats.smpl import write_smpl_npz
+from nextscale_core.motion.formats.soma import SOMA_JOINTS
 from nextscale_core.motion.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS, STANDARD_OFFSETS
 from nextscale_core.resources import resource
 from nextscale_core.robots.profile import read_profile
@@ -207,7 +208,9 @@ def npz(draw: random.Random, folder: Path) -> object:
 def _npy(draw: random.Random) -> bytes:
     """One array, whose header may claim a larger size."""
     buffer = io.BytesIO()
-    np.save(buffer, draw.choice([clip().joints, np.zeros((5, 263)), np.zeros(0)]))
+    widths = (263, 322, 69, 73)
+    rows = np.full((5, draw.choice(widths)), draw.choice([0.0, 0.1, 1e5, np.nan]))
+    np.save(buffer, draw.choice([clip().joints, rows, np.zeros(0)]))
     data = buffer.getvalue()
     if draw.random() < 0.4:
         shape = draw.choice(["(10000000000, 22, 3)", "(-1,)", "(2.5,)", "(1" + "0" * 40 + ",)"])
@@ -317,6 +320,28 @@ def smpl(draw: random.Random, folder: Path) -> object:
     return read_motion(path)
 
 
+def soma(draw: random.Random, folder: Path) -> object:
+    """Rotations of SOMA with altered bytes or arrays."""
+    path = folder / "motion.npz"
+    count = len(SOMA_JOINTS)
+    arrays = {
+        "poses": np.tile(np.eye(3), (8, count, 1, 1)),
+        "transl": np.tile([0.0, 1.0, 0.0], (8, 1)),
+        "joint_names": np.array(SOMA_JOINTS),
+        "joint_orient": np.tile(np.eye(3), (count, 1, 1)),
+        "absolute_pose": np.bool_(False),
+        "unit": np.array("meters"),
+        "fps": np.float64(30.0),
+    }
+    with path.open("wb") as stream:
+        np.savez(stream, **arrays)  # type: ignore[arg-type]
+    if draw.random() < 0.3:
+        path.write_bytes(altered(draw, path.read_bytes()))
+    else:
+        _swap_array(draw, path)
+    return read_motion(path)
+
+
 # -- robot motion
 
 
@@ -366,7 +391,11 @@ class RobotMotions:
             _swap_array(draw, file)
         elif file.suffix == ".pkl" and draw.random() < 0.5:
             content = dict.fromkeys(("fps", "root_pos", "root_rot", "dof_pos"))
+            if one.name == "motionlib-pkl":
+                content = dict.fromkeys(("fps", "root_trans_offset", "root_rot", "dof"))
             content |= {name: _any_array(draw) for name in draw.sample(sorted(content), 3)}
+            if draw.random() < 0.3:
+                content = {"walk": content}
             protocol = draw.randrange(6)
             file.write_bytes(_many(draw, plain_pickle(content, protocol)))
         else:
@@ -583,12 +612,13 @@ def file_attacks(folder: Path) -> dict[str, tuple[float, Attack]]:
         folder: For what is made once.
     """
     attacks: dict[str, tuple[float, Attack]] = {
-        "texts": (0.25, texts),
+        "texts": (0.24, texts),
         "robot profiles": (0.10, profiles),
         "npz and npy": (0.07, npz),
         "bvh": (0.05, bvh),
         "glTF": (0.02, gltf),
         "SMPL parameters": (0.02, smpl),
+        "SOMA parameters": (0.01, soma),
         "robot motion": (0.06, RobotMotions(folder / "robot_motion")),
         "weights": (0.05, Weights(folder / "weights")),
     }

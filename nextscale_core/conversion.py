@@ -24,6 +24,7 @@ from nextscale_core.planning import MotionPlanner
 from nextscale_core.robots.kinematics import Poses
 from nextscale_core.robots.robot import Robot
 from nextscale_core.safety.gate import SafetyGate
+from nextscale_core.safety.repair import braked, stopped
 from nextscale_core.safety.report import SafetyReport
 from nextscale_core.trajectory.formats.files import ROBOT_FORMATS
 from nextscale_core.trajectory.formats.robot_motion import RobotMotion, RobotReadOptions
@@ -119,9 +120,9 @@ def to_robot(
 ) -> tuple[RobotMotion, SafetyReport]:
     """A motion on a robot, reviewed by the safety gate.
 
-    Motion of the same robot is written as it is where the gate passes it. Otherwise it is timed
-    anew, from rest to rest within the limits, and reviewed again. Motion of a human or another
-    robot is retargeted.
+    Motion of the same robot is written as it is where the gate passes it, with its end led to rest
+    if need be. Otherwise it is timed anew, from rest to rest within the limits, and reviewed again.
+    Motion of a human or another robot is retargeted.
 
     Args:
         motion: A human's or a robot's motion.
@@ -146,6 +147,10 @@ def _same_robot(motion: RobotMotion) -> tuple[RobotMotion, SafetyReport]:
     checked = gate.review(motion.trajectory)
     if checked.trajectory is not None:
         return replace(motion, trajectory=checked.trajectory), checked.report
+    if any(finding.check == "end" for finding in checked.report.findings):
+        ended = _ended(motion, gate)
+        if ended is not None:
+            return ended
     reasons = "; ".join(finding.message for finding in checked.report.findings)
     try:
         timed = _timed_anew(motion)
@@ -164,6 +169,26 @@ def _same_robot(motion: RobotMotion) -> tuple[RobotMotion, SafetyReport]:
     before, after = motion.trajectory.seconds, again.trajectory.seconds
     note = f"timed anew, {before:.2f} s became {after:.2f} s: as in the file, {reasons}"
     return replace(timed.noted(note), trajectory=again.trajectory), again.report
+
+
+def _ended(motion: RobotMotion, gate: SafetyGate) -> tuple[RobotMotion, SafetyReport] | None:
+    """The same motion, led to rest at its end only; None where the gate refuses that too.
+
+    A recording ends anywhere in a movement. A small velocity is lost in the last interval, a larger
+    one is braked behind it.
+    """
+    trajectory = motion.trajectory
+    speed = float(np.abs(trajectory.velocities[-1]).max())
+    there = trajectory.seconds
+    for led in (stopped(trajectory), braked(motion.robot, trajectory)):
+        again = gate.review(led)
+        # A stop that is too sudden would be played slower, and much before it too.
+        if again.trajectory is not None and (len(led) > len(trajectory) or again.trajectory is led):
+            more = led.seconds - there
+            how = f"{more:.2f} s added in which it comes to rest" if more else "set to zero"
+            note = f"the last velocity of {speed:.3f} rad/s: {how}"
+            return replace(motion.noted(note), trajectory=again.trajectory), again.report
+    return None
 
 
 def _timed_anew(motion: RobotMotion) -> RobotMotion:

@@ -69,6 +69,16 @@ def read_npy(path: Path) -> np.ndarray:
         ) from error
 
 
+def npy_width(path: Path) -> int:
+    """Number of columns of an npy file with two dimensions; 0 for another file."""
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    # `read_npy` reports what is wrong with it.
+    except Exception:
+        return 0
+    return int(array.shape[1]) if isinstance(array, np.ndarray) and array.ndim == 2 else 0
+
+
 def array_names(path: Path) -> set[str]:
     """Names of the arrays of an npz file.
 

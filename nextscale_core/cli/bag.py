@@ -10,8 +10,10 @@ import typer
 
 from nextscale_core.cli.choices import (
     Fps,
+    From,
     JointMap,
     Profile,
+    QuaternionOrder,
     Rate,
     Robot,
     Unit,
@@ -20,7 +22,7 @@ from nextscale_core.cli.choices import (
     read_options,
 )
 from nextscale_core.cli.console import advance, notes, print_facts, progress_bar, working
-from nextscale_core.cli.inputs import is_trajectory
+from nextscale_core.cli.inputs import Source, read_any_motion
 from nextscale_core.cli.outputs import (
     check_outputs,
     make_folder,
@@ -32,9 +34,8 @@ from nextscale_core.exceptions import BagError, MotionFileError
 
 if TYPE_CHECKING:
     from nextscale_core.bags.reconstruction import RecordedMotion
-    from nextscale_core.motion.reading import ReadNote, ReadOptions
     from nextscale_core.robots.robot import Robot as LoadedRobot
-    from nextscale_core.robots.trajectory import RobotTrajectory
+    from nextscale_core.trajectory.formats.robot_motion import RobotMotion
 
 app = typer.Typer(
     no_args_is_help=True, help="Read and write rosbag2 recordings, without a ROS installation."
@@ -206,14 +207,16 @@ def to_trajectory(
 def from_motion(
     motion: Annotated[
         Path,
-        typer.Argument(help="Robot trajectory (.npz), or human motion (.npz, .npy, .bvh, .glb)."),
+        typer.Argument(help="Motion of a robot or a human, of any format of 'nextscale formats'."),
     ],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder of the bag; it must not exist.")
     ] = None,
     robot: Annotated[
         str | None,
-        typer.Option(help="Robot of a human motion, g1 if not given; a trajectory names its own."),
+        typer.Option(
+            help="Robot of a human motion, or of a robot's motion that does not name it; g1."
+        ),
     ] = None,
     profile: Profile = None,
     rate: Rate = 50.0,
@@ -221,6 +224,8 @@ def from_motion(
     unit: Unit = "auto",
     fps: Fps = None,
     joint_map: JointMap = None,
+    from_: From = None,
+    quaternion: QuaternionOrder = None,
 ) -> None:
     """Write a motion as a recording (mcap) that RViz, Foxglove and PlotJuggler play.
 
@@ -236,15 +241,17 @@ def from_motion(
         raise BagError(f"{out} exists already; give a new folder")
     options = read_options(up, unit, fps, joint_map)
     with working(f"reading {motion.name}"):
-        loaded, trajectory, remarks = _trajectory_of(motion, robot, profile, rate, options)
+        source = Source(options, robot, profile, from_, quaternion)
+        read = _trajectory_of(motion, source, rate)
+    trajectory = read.trajectory
     make_folder(out.parent)
     with progress_bar("writing") as bar:
-        count = write_bag(trajectory, out, loaded, progress=partial(advance, bar))
+        count = write_bag(trajectory, out, read.robot, progress=partial(advance, bar))
     facts = {
         "robot": f"{trajectory.robot}: {len(trajectory.joint_names)} joints, {len(trajectory)} "
         f"points, {trajectory.seconds:.2f} s",
         "bag": f"{count} messages on /joint_states, /odom, /tf and /motion_command",
-        **notes(remarks),
+        **notes(read.notes),
     }
     print_facts(facts, [out])
 
@@ -299,19 +306,16 @@ def _facts(found: RecordedMotion) -> dict[str, str]:
     return {"base from": found.describe_base(), **notes(found.notes)}
 
 
-def _trajectory_of(
-    motion: Path, robot: str | None, profile: Path | None, rate: float, options: ReadOptions
-) -> tuple[LoadedRobot, RobotTrajectory, tuple[ReadNote, ...]]:
-    """Trajectory of a file, or of the retargeted human motion of a file, and the reader's notes."""
-    from nextscale_core.motion import read_motion
-    from nextscale_core.robots.robot import load_robot
-    from nextscale_core.robots.trajectory import read_trajectory
+def _trajectory_of(path: Path, source: Source, rate: float) -> RobotMotion:
+    """Robot's motion of a file, or the retargeted human motion of a file, with the notes."""
+    from nextscale_core.trajectory.formats.robot_motion import RobotMotion
 
-    if is_trajectory(motion):
-        trajectory = read_trajectory(motion)
-        if robot is not None and profile is None and robot != trajectory.robot:
-            raise BagError(f"{motion} is a trajectory of {trajectory.robot}, not of {robot}")
-        return load_robot(robot or trajectory.robot, profile), trajectory, ()
-    planner = load_planner(robot or "g1", profile, rate)
-    clip = read_motion(motion, options)
-    return planner.robot, planner.plan(clip)[0], clip.notes
+    motion = read_any_motion(path, source)
+    if not isinstance(motion, RobotMotion):
+        planner = load_planner(source.robot or "g1", source.profile, rate)
+        remarks = tuple(map(str, motion.notes))
+        return RobotMotion(planner.robot, planner.plan(motion)[0], remarks)
+    named = motion.trajectory.robot
+    if source.robot is not None and source.profile is None and source.robot != named:
+        raise BagError(f"{path} is a trajectory of {named}, not of {source.robot}")
+    return motion

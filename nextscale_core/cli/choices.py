@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -93,6 +93,20 @@ JointMap = Annotated[
     Path | None,
     typer.Option(
         "--map", help="YAML with lines 'left_knee: NAME' for joints of a BVH file that are unknown."
+    ),
+]
+From = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        help="Format of the motion file, found from the file if not given ('nextscale formats').",
+    ),
+]
+QuaternionOrder = Annotated[
+    Literal["xyzw", "wxyz"] | None,
+    typer.Option(
+        "--quaternion",
+        help="Order of the root's quaternion in a robot's motion, where the format leaves it open.",
     ),
 ]
 

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nextscale_core.cli.choices import Fps, JointMap, Profile, Unit, Up, read_options
+from nextscale_core.cli.choices import (
+    Fps,
+    From,
+    JointMap,
+    Profile,
+    QuaternionOrder,
+    Unit,
+    Up,
+    read_options,
+)
 from nextscale_core.cli.console import notes, print_facts, working
 from nextscale_core.cli.outputs import make_folder, robot_line
 from nextscale_core.exceptions import MotionFileError, RobotError
@@ -28,9 +37,7 @@ def convert(
         str | None,
         typer.Option("--to", help="Format to write; needed where several have the suffix of OUT."),
     ] = None,
-    from_: Annotated[
-        str | None, typer.Option("--from", help="Format of IN; found from the file if not given.")
-    ] = None,
+    from_: From = None,
     robot: Annotated[
         str | None,
         typer.Option(help="Robot to write: see 'nextscale robots'; that of IN, or g1."),
@@ -45,10 +52,7 @@ def convert(
             min=1.0, max=1000.0, help="Samples per second of a robot's motion; the format's. [Hz]"
         ),
     ] = None,
-    quaternion: Annotated[
-        Literal["xyzw", "wxyz"] | None,
-        typer.Option(help="Order of the root's quaternion in IN, where the format leaves it open."),
-    ] = None,
+    quaternion: QuaternionOrder = None,
     fps: Fps = None,
     up: Up = "auto",
     unit: Unit = "auto",
@@ -153,7 +157,7 @@ def _output_format(target: Path, name: str | None) -> MotionFormat:
 
     if name is None:
         suffix = target.suffix.lower()
-        fitting = [one for one in FORMATS if one.write is not None and one.suffix == suffix]
+        fitting = [one for one in FORMATS if one.write is not None and one.has_suffix(suffix)]
         if len(fitting) != 1:
             names = [one.name for one in fitting or FORMATS if one.write is not None]
             raise MotionFileError(
@@ -164,7 +168,7 @@ def _output_format(target: Path, name: str | None) -> MotionFormat:
         chosen = find_format(name, FORMATS)
     if chosen.write is None:
         raise MotionFileError(f"{chosen.name} can be read, not written; see nextscale formats")
-    if target.suffix.lower() != chosen.suffix:
+    if not chosen.has_suffix(target.suffix.lower()):
         wanted = f"end in {chosen.suffix}" if chosen.suffix else "be a folder, without a suffix"
         raise MotionFileError(f"{target}: a {chosen.name} must {wanted}")
     if target.is_dir():

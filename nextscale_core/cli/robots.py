@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -21,9 +22,13 @@ app = typer.Typer(help="List, show, check and draft robots.", invoke_without_com
 _STYLES = {"error": "bold red", "warning": "yellow", "ok": "green"}
 
 
-def _console() -> Console:
+_WIDTH = 100
+"""Width of the list of robots where it is not written to a terminal [characters]."""
+
+
+def _console(width: int = 400) -> Console:
     console = Console()
-    return console if console.is_terminal else Console(width=400)
+    return console if console.is_terminal else Console(width=width)
 
 
 @app.callback()
@@ -34,21 +39,40 @@ def robots(context: typer.Context) -> None:
 
 
 @app.command("list")
-def list_() -> None:
-    """List the robots that come with the package."""
+def list_(
+    paths: Annotated[bool, typer.Option("--paths", help="Print the URDF of each instead.")] = False,
+) -> None:
+    """List the robots that have a profile in the package.
+
+    Commands that install missing descriptions are printed behind it.
+    """
+    from nextscale_core.resources import resource
+    from nextscale_core.robots.find_urdf import is_installed
+    from nextscale_core.robots.profile import read_profile
     from nextscale_core.robots.robot import list_robots, load_robot
 
-    table = Table("name", "joints", "description", "where")
+    table = Table("name", "joints", "description", box=SIMPLE)
+    missing: dict[str, list[str]] = {}
     for name in list_robots():
+        profile = read_profile(resource(f"config/robots/{name}.yaml"))
+        if not is_installed(profile.urdf):
+            missing.setdefault(profile.urdf.install, []).append(name)
+            if not paths:
+                table.add_row(name, "-", Text(profile.description))
+            continue
         try:
             robot = load_robot(name)
-        # The error names the package to install.
         except NextscaleError as error:
-            table.add_row(name, "-", Text(str(error)), "-")
+            table.add_row(name, "-", Text(str(error), overflow="fold"))
             continue
-        row = (str(len(robot.joint_names)), robot.profile.description, str(robot.urdf_path))
-        table.add_row(name, *(Text(cell, overflow="fold") for cell in row))
-    _console().print(table)
+        if paths:
+            typer.echo(f"{name}: {robot.urdf_path}")
+        else:
+            table.add_row(name, str(len(robot.joint_names)), Text(profile.description))
+    if table.row_count:
+        _console(_WIDTH).print(table)
+    for command, names in missing.items():
+        typer.echo(f"not installed: {', '.join(names)}: {command}")
 
 
 @app.command()

@@ -20,7 +20,7 @@ from nextscale_core.cli.choices import (
     read_options,
 )
 from nextscale_core.cli.console import advance, print_facts, progress_bar, working
-from nextscale_core.cli.inputs import is_trajectory, robot_of
+from nextscale_core.cli.inputs import Source, read_any_motion
 from nextscale_core.cli.outputs import check_suffixes
 from nextscale_core.exceptions import MotionFileError, NextscaleError
 
@@ -131,18 +131,15 @@ def simulate(
 def _trajectory_of(
     path: Path, robot: str | None, profile: Path | None, options: ReadOptions
 ) -> tuple[Robot, RobotTrajectory]:
-    """A robot and its trajectory, from a trajectory file or a human motion."""
-    if is_trajectory(path):
-        from nextscale_core.robots.trajectory import read_trajectory
+    """A robot and its trajectory, from a robot's or a human's motion."""
+    from nextscale_core.trajectory.formats.robot_motion import RobotMotion
 
-        trajectory = read_trajectory(path)
-        return robot_of(trajectory, path, robot, profile), trajectory
-    from nextscale_core.motion import read_motion
-
-    clip = read_motion(path, options)
+    motion = read_any_motion(path, Source(options, robot, profile))
+    if isinstance(motion, RobotMotion):
+        return motion.robot, motion.trajectory
     with working(f"retargeting {path.name}"):
         planner = load_planner(robot or "g1", profile, 50.0)
-        return planner.robot, planner.plan(clip)[0]
+        return planner.robot, planner.plan(motion)[0]
 
 
 def _run(

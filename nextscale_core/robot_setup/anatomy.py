@@ -8,7 +8,7 @@ limb far from their axis, at any zero posture.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -16,7 +16,15 @@ import numpy as np
 import pinocchio as pin
 
 from nextscale_core.exceptions import RobotError
-from nextscale_core.robot_setup.limbs import JointTree, Limb, arm_of, leg_of, parallel, tip_of
+from nextscale_core.robot_setup.limbs import (
+    JointTree,
+    Limb,
+    arm_of,
+    covered,
+    leg_of,
+    parallel,
+    tip_of,
+)
 from nextscale_core.robots.description import REVOLUTE, chain
 from nextscale_core.robots.profile import SIDES, Axes, nearest_axis
 from nextscale_core.rotations import unit
@@ -72,7 +80,11 @@ class Anatomy:
     notes: tuple[str, ...]
 
 
-def find_anatomy(model: pin.Model, shapes: Mapping[str, np.ndarray] | None = None) -> Anatomy:
+def find_anatomy(
+    model: pin.Model,
+    shapes: Mapping[str, np.ndarray] | None = None,
+    seen: Callable[[], Mapping[str, np.ndarray]] = dict,
+) -> Anatomy:
     """Find legs, arms, trunk and directions.
 
     Args:
@@ -80,6 +92,8 @@ def find_anatomy(model: pin.Model, shapes: Mapping[str, np.ndarray] | None = Non
         shapes: (P, 3) points of the body of each joint, by joint name, in the root link's frame
             at zero [m]; they show the front where names do not show left and right, and the ends
             of arms.
+        seen: The same points of visual shapes, for arms whose collision shapes cover only a part
+            of their last body.
 
     Raises:
         RobotError: no two pairs of equal branches, or a limb without knee, ankle or elbow.
@@ -106,6 +120,8 @@ def find_anatomy(model: pin.Model, shapes: Mapping[str, np.ndarray] | None = Non
         )
     axes = Axes(nearest_axis(np.cross(lateral, up)), nearest_axis(up))
     leg = dict(zip(SIDES, found, strict=True))
+    if not all(covered(tree, path[-1], shapes) for path in arms):
+        shapes = {**shapes, **_behind(tree, arms, seen())}
     arm_pair = sorted(arms, key=lambda path: -float(np.mean(tree.at[path] @ lateral)))
     arm = {
         side: arm_of(tree, path, tip_of(tree, path, shapes))
@@ -140,6 +156,13 @@ def find_anatomy(model: pin.Model, shapes: Mapping[str, np.ndarray] | None = Non
         hand=hand,
         notes=tuple(notes),
     )
+
+
+def _behind(tree: JointTree, arms: _Paths, seen: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Points of the last bodies of both arms."""
+    model = tree.model
+    names = {model.names[joint] for path in arms for joint in model.subtrees[path[-1]]}
+    return {name: points for name, points in seen.items() if name in names}
 
 
 def _pairs(tree: JointTree) -> tuple[_Paths, _Paths]:
@@ -194,6 +217,11 @@ def _legness(tree: JointTree, pair: _Paths, other: _Paths) -> float:
         hanging = sum(tree.at[path[-1]] - tree.at[path[0]] for path in pair)
         return float(named + unit(hanging) @ unit(away))
     return float(named + (_mass(tree, pair) > _mass(tree, other)))
+
+
+def is_limb_name(name: str) -> bool:
+    """Whether a name contains a word for an upper joint of a leg or an arm."""
+    return bool(re.search("hip|knee|shoulder|elbow", name.lower()))
 
 
 def _has(name: str, words: tuple[str, ...]) -> int:

@@ -6,15 +6,22 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pinocchio as pin
 
 from nextscale_core.exceptions import RobotError
-from nextscale_core.robot_setup.anatomy import Anatomy, find_anatomy, trunk
+from nextscale_core.robot_setup.anatomy import Anatomy, find_anatomy, is_limb_name, trunk
+from nextscale_core.robot_setup.draft_hips import hip_contacts
 from nextscale_core.robot_setup.draft_posture import Ranges, nominal_posture
-from nextscale_core.robot_setup.footprint import body_points, footprint, mesh_up_of
+from nextscale_core.robot_setup.footprint import (
+    body_points,
+    footprint,
+    mesh_up_of,
+    seen_points,
+)
 from nextscale_core.robots.description import (
     CONTINUOUS,
     REVOLUTE,
@@ -25,7 +32,8 @@ from nextscale_core.robots.description import (
     stand_up,
 )
 from nextscale_core.robots.find_urdf import package_roots
-from nextscale_core.robots.profile import SIDES, RobotProfile, Sole, UrdfSource
+from nextscale_core.robots.profile import SIDES, RobotProfile, Sole, UrdfSource, changed
+from nextscale_core.robots.robot import build_robot
 from nextscale_core.robots.urdf import Urdf, read_urdf
 from nextscale_core.yaml_files import config_errors
 
@@ -92,7 +100,15 @@ def draft_profile(
         shapes, visual = body_points(model, urdf, folders, mesh_up)
     except RobotError as error:
         notes.append(str(error))
-    anatomy = find_anatomy(model, shapes)
+    try:
+        anatomy = find_anatomy(model, shapes, partial(seen_points, model, urdf, folders, mesh_up))
+    except RobotError as error:
+        fixed = sorted(name for name in read.fixed_joints() if is_limb_name(name))
+        if not fixed:
+            raise
+        raise RobotError(
+            f"{error}; {some(fixed)} are fixed in this URDF: use one in which they move"
+        ) from error
     notes += anatomy.notes
     parts = {joint for limb in anatomy.limbs.values() for joint in limb.values()}
     guessed = guessed or [joint for joint in bare if joint in parts]
@@ -138,7 +154,37 @@ def draft_profile(
             velocity=grouped(_unlimited(model, moving), names),
             position=dict.fromkeys(guessed, (-_GUESS, _GUESS)),
         )
+    if shapes:
+        profile = _without_hip_contacts(profile, urdf, folders, anatomy, notes)
     return Draft(profile, tuple(notes), tuple(moving))
+
+
+def _without_hip_contacts(
+    profile: RobotProfile,
+    urdf: Path,
+    folders: tuple[Path, ...],
+    anatomy: Anatomy,
+    notes: list[str],
+) -> RobotProfile:
+    """The profile with bodies of the hips that touch in a walk in `collision_ignore`."""
+    try:
+        robot = build_robot(urdf, profile, folders)
+    # `robots check` reports what is wrong.
+    except RobotError:
+        return profile
+    hips: set[str] = set()
+    for side in SIDES:
+        leg = anatomy.legs[side]
+        hips |= set(leg[: leg.index(anatomy.limbs[side]["knee"])])
+    touching = hip_contacts(robot, hips)
+    if not touching:
+        return profile
+    pairs = some([f"{first} and {second}" for first, second in touching])
+    notes.append(
+        f"the hulls of {pairs} touch in a generated walk: not checked for collisions "
+        "(collision.ignore)"
+    )
+    return changed(profile, collision_ignore=touching)
 
 
 def _relative(urdf: Path, beside: Path | None) -> str:

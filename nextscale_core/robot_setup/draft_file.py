@@ -48,8 +48,7 @@ limits:
 
 collision:
   margin: {collision_margin:g} # [m] minimum distance between bodies
-  ignore: [] # pairs of links that touch by construction
-"""
+{ignore}"""
 
 _HAND = """
 # The arms end at the elbow. The end of the left forearm relative to the elbow joint at the zero
@@ -72,6 +71,7 @@ def draft_yaml(draft: Draft) -> str:
         for side in SIDES
     ]
     intervals = [f"    {_text(key)}: {_numbers(at)}\n" for key, at in profile.position.items()]
+    pairs = [f"    - [{_text(a)}, {_text(b)}]\n" for a, b in profile.collision_ignore]
     return _TEMPLATE.format(
         name=_text(profile.name),
         description=_text(profile.description),
@@ -97,6 +97,11 @@ def draft_yaml(draft: Draft) -> str:
         else "",
         position_margin=profile.position_margin,
         collision_margin=profile.collision_margin,
+        ignore="".join(
+            ["  ignore: # pairs of links that touch by construction\n", *pairs]
+            if pairs
+            else "  ignore: [] # pairs of links that touch by construction\n"
+        ),
     )
 
 

@@ -92,12 +92,22 @@ def body_points(
     }
     if not bare:
         return points, frozenset()
-    try:
-        seen = _joint_points(model, urdf, mesh_dirs, mesh_up, ("visual",))
-    except RobotError:
-        return points, frozenset()
+    seen = seen_points(model, urdf, mesh_dirs, mesh_up)
     visual = bare & set(seen)
     return points | {joint: seen[joint] for joint in visual}, frozenset(visual)
+
+
+def seen_points(
+    model: pin.Model, urdf: Path, mesh_dirs: Sequence[Path], mesh_up: str
+) -> dict[str, np.ndarray]:
+    """(P, 3) points of the visual shapes of each joint, at zero in the base frame [m].
+
+    Joints have no points where a mesh is missing or cannot be read.
+    """
+    try:
+        return _joint_points(model, urdf, mesh_dirs, mesh_up, ("visual",))
+    except RobotError:
+        return {}
 
 
 def _joint_points(

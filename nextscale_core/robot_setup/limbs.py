@@ -27,6 +27,9 @@ _NAMED = 1.5
 _SHORTEST = 0.01
 """Minimum lever of a knee or an elbow [m]."""
 
+_BESIDE = 0.02
+"""Largest distance of a centre of mass from the shapes of its body [m]."""
+
 _PARALLEL = 0.5
 """Minimum cosine between the axes of hip, knee and ankle."""
 
@@ -188,6 +191,19 @@ def tip_of(tree: JointTree, path: list[int], shapes: Mapping[str, np.ndarray]) -
     # The centre of mass of a rod is in its middle.
     rod = 2 * (data.oMi[last].act(model.inertias[last].lever) - origin)
     return np.asarray(origin + max(furthest, rod, key=lambda away: float(np.linalg.norm(away))))
+
+
+def covered(tree: JointTree, joint: int, shapes: Mapping[str, np.ndarray]) -> bool:
+    """Whether the shapes of a joint's body, where it has any, extend to its centre of mass.
+
+    A shape around the motor of an elbow says nothing about the length of the forearm.
+    """
+    points = shapes.get(tree.model.names[joint])
+    if points is None:
+        return True
+    centre = at_zero(tree.model).oMi[joint].act(tree.model.inertias[joint].lever)
+    low, high = points.min(0) - _BESIDE, points.max(0) + _BESIDE
+    return bool(((low < centre) & (centre < high)).all())
 
 
 def _centre(tree: JointTree, joints: list[int], *, last: bool) -> int:

@@ -7,10 +7,13 @@ import importlib.metadata
 import os
 import tempfile
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from nextscale_core.exceptions import RobotError
 from nextscale_core.robots.profile import UrdfSource
+
+_LEVELS = 5
+"""Number of folders above a URDF that `package://` is resolved in."""
 
 
 def find_urdf(source: UrdfSource, beside: Path) -> tuple[Path, tuple[Path, ...]]:
@@ -21,26 +24,37 @@ def find_urdf(source: UrdfSource, beside: Path) -> tuple[Path, tuple[Path, ...]]
         beside: The profile file.
 
     Raises:
-        RobotError: the package that contains it is not installed; the message names the command.
+        RobotError: the package that contains it is not installed, or in a version without it; the
+            message names the command.
     """
     if not source.distribution:
         urdf = beside.parent / source.path
         return urdf, package_roots(urdf)
-    root = _distribution_share(source.distribution, source.install)
-    return root / source.path, (root.parent,)
+    urdf = _in_distribution(source)
+    return urdf, tuple(urdf.parents)[:_LEVELS]
 
 
-def _distribution_share(distribution: str, install: str) -> Path:
-    """Folder `share/<distribution>` of an installed pip distribution."""
-    hint = f"install it with: {install}" if install else "install it with pip"
+def is_installed(source: UrdfSource) -> bool:
+    """Whether the package that carries a description is installed, or none is needed."""
     try:
-        files = importlib.metadata.distribution(distribution).files or []
+        return not source.distribution or bool(importlib.metadata.version(source.distribution))
     except importlib.metadata.PackageNotFoundError:
-        raise RobotError(f"the package {distribution} is not installed; {hint}") from None
+        return False
+
+
+def _in_distribution(source: UrdfSource) -> Path:
+    """The file of a pip distribution whose path ends as the profile says."""
+    name = source.distribution
+    hint = f"install it with: {source.install}" if source.install else "install it with pip"
+    try:
+        files = importlib.metadata.distribution(name).files or []
+    except importlib.metadata.PackageNotFoundError:
+        raise RobotError(f"the package {name} is not installed; {hint}") from None
+    wanted = PurePath(source.path).parts
     for file in files:
-        if file.parts[-2:] == (distribution, "package.xml"):
-            return Path(str(file.locate())).resolve().parent
-    raise RobotError(f"the package {distribution} holds no robot descriptions; {hint}")
+        if file.parts[-len(wanted) :] == wanted:
+            return Path(str(file.locate())).resolve()
+    raise RobotError(f"the package {name} has no file {source.path}; {hint}")
 
 
 def package_roots(urdf: Path) -> tuple[Path, ...]:
@@ -49,7 +63,10 @@ def package_roots(urdf: Path) -> tuple[Path, ...]:
     sources = os.environ.get("ROS_PACKAGE_PATH", "").split(os.pathsep)
     folders = [Path(prefix) / "share" for prefix in prefixes if prefix]
     folders += [Path(folder) for folder in sources if folder]
-    return (*tuple(urdf.resolve().parents)[:5], *(folder for folder in folders if folder.is_dir()))
+    return (
+        *tuple(urdf.resolve().parents)[:_LEVELS],
+        *(folder for folder in folders if folder.is_dir()),
+    )
 
 
 def find_mesh(name: str, urdf: Path, mesh_dirs: Sequence[Path]) -> Path | None:

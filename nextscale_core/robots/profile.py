@@ -104,7 +104,7 @@ class UrdfSource:
     """Location of a robot's description.
 
     Attributes:
-        path: Absolute, or relative to the distribution's share folder, or to the profile file.
+        path: Absolute, or relative to the profile file; the end of a path in the distribution.
         distribution: Name of the pip distribution that contains it, or '' for a plain file.
         install: Command that installs the distribution, for the error message.
         mesh_up: 'y' to turn COLLADA meshes whose files state Y_UP; 'z' to leave them as RViz and

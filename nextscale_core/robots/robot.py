@@ -25,7 +25,7 @@ from nextscale_core.robots.description import (
     reduced,
     stand_up,
 )
-from nextscale_core.robots.find_urdf import find_urdf, keep_description, package_roots
+from nextscale_core.robots.find_urdf import find_urdf, is_installed, keep_description, package_roots
 from nextscale_core.robots.limits import acceleration_limits, joint_limits
 from nextscale_core.robots.mimic import Coupling, Mimic, coupling, with_followers
 from nextscale_core.robots.profile import SIDES, RobotProfile, changed, read_profile
@@ -140,9 +140,14 @@ class Robot:
         return q
 
 
-def list_robots() -> list[str]:
-    """Names of the robots that come with the package, sorted."""
-    return sorted(path.stem for path in resource("config/robots").glob("*.yaml"))
+def list_robots(*, installed: bool = False) -> list[str]:
+    """Names of the robots that have a profile in the package, sorted.
+
+    Args:
+        installed: Leave out those whose description is in a package that is not installed.
+    """
+    paths = sorted(resource("config/robots").glob("*.yaml"))
+    return [path.stem for path in paths if not installed or is_installed(read_profile(path).urdf)]
 
 
 def load_robot(

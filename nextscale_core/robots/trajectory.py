@@ -85,7 +85,8 @@ class RobotTrajectory:
 
 def _numbers(name: str, values: object) -> np.ndarray:
     try:
-        return np.asarray(values, dtype=np.float64)
+        # Row by row: the writers of messages take the bytes of whole samples.
+        return np.asarray(values, dtype=np.float64, order="C")
     except (TypeError, ValueError) as error:
         raise RetargetError(f"{name} must hold numbers: {error}") from error
 

@@ -45,6 +45,11 @@ class Urdf:
     acceleration: Mapping[str, float]
     missing: Mapping[str, tuple[str, ...]]
 
+    def fixed_joints(self) -> list[str]:
+        """Names of the joints that cannot move."""
+        joints = self.root.findall("./joint")
+        return [joint.get("name", "") for joint in joints if joint.get("type") == "fixed"]
+
     def masses(self) -> dict[str, float]:
         """Mass of each link that states one [kg].
 

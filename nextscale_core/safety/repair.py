@@ -50,6 +50,37 @@ def stopped(trajectory: RobotTrajectory) -> RobotTrajectory:
     return replace(trajectory, velocities=velocities)
 
 
+_BRAKING = 0.5
+"""Share of the acceleration limits that a motion is braked with."""
+
+
+def braked(robot: Robot, trajectory: RobotTrajectory) -> RobotTrajectory:
+    """The same motion with samples added in which joints and base come to rest, each evenly."""
+    speed, fps = trajectory.velocities[-1], trajectory.fps
+    seconds = float((np.abs(speed) / (_BRAKING * robot.acceleration_limit)).max())
+    count = max(int(np.ceil(seconds * fps - 1e-9)), 1)
+    times = np.arange(1, count + 1) / fps
+    way, left = (times - times**2 / (2 * times[-1]))[:, None], (1 - times / times[-1])[:, None]
+    turns = Rotation.from_quat(trajectory.base_quaternion[-2:])
+    spin = (turns[1] * turns[0].inv()).as_rotvec() * fps
+    moved = np.diff(trajectory.base_position[-2:], axis=0) * fps
+    base = (Rotation.from_rotvec(way * spin) * turns[1]).as_quat()
+    quaternions = np.concatenate([trajectory.base_quaternion, base])
+    return replace(
+        trajectory,
+        positions=np.concatenate([trajectory.positions, trajectory.positions[-1] + way * speed]),
+        velocities=np.concatenate([trajectory.velocities, left * speed]),
+        time_from_start=np.concatenate(
+            [trajectory.time_from_start, trajectory.time_from_start[-1] + times]
+        ),
+        base_position=np.concatenate(
+            [trajectory.base_position, trajectory.base_position[-1] + way * moved]
+        ),
+        base_quaternion=continuous_quaternions(quaternions),
+        source_time=None,
+    )
+
+
 @np.errstate(all="ignore")  # Products of numbers near the largest float overflow to NaN.
 def slowed(
     robot: Robot, trajectory: RobotTrajectory, config: RepairConfig = GATE.repair

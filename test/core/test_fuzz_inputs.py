@@ -80,7 +80,7 @@ def test_any_text_is_a_sentence_or_a_typed_error(text: str) -> None:
     assert validate_sentence(clean) == clean
 
 
-@pytest.mark.parametrize("kind", ["texts", "profiles", "npz", "bvh", "gltf", "smpl"])
+@pytest.mark.parametrize("kind", ["texts", "profiles", "npz", "bvh", "gltf", "smpl", "soma"])
 @some
 @given(seed=seeds)
 def test_what_is_altered_at_random_raises_typed_errors_only(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from nextscale_core.exceptions import InvalidMotionError, MotionFileError
@@ -13,14 +13,30 @@ from nextscale_core.motion.formats.gltf import read_gltf
 from nextscale_core.motion.formats.humanml3d import read_humanml3d_array
 from nextscale_core.motion.formats.npz import POSE_PARAMETERS, read_motion_npz, write_motion_npz
 from nextscale_core.motion.formats.registry import MotionFormat, with_arrays
-from nextscale_core.motion.formats.smpl import write_smpl_npz
+from nextscale_core.motion.formats.smpl import (
+    MOTION_X,
+    PHUMA,
+    ROW_FPS,
+    ROW_WIDTHS,
+    smplx_rows_clip,
+    write_smpl_npz,
+)
+from nextscale_core.motion.formats.soma import SOMA_KEYS
 from nextscale_core.motion.formats.usd import USD_SUFFIXES, read_usd, write_usd
 from nextscale_core.motion.reading import DEFAULT_OPTIONS, ReadOptions
-from nextscale_core.npz import array_names
+from nextscale_core.npz import array_names, npy_width, read_npy
+
+
+def _read_npy(path: Path, options: ReadOptions) -> MotionClip:
+    """An array of HumanML3D, or rows of SMPL-X parameters as in Motion-X and PHUMA."""
+    if npy_width(path) in ROW_WIDTHS:
+        return smplx_rows_clip(path, read_npy(path), options)
+    return read_humanml3d_array(path, options)
+
 
 _READERS = {
     ".npz": read_motion_npz,
-    ".npy": read_humanml3d_array,
+    ".npy": _read_npy,
     ".bvh": read_bvh,
     **dict.fromkeys((".glb", ".gltf", ".vrma"), read_gltf),
     **dict.fromkeys(USD_SUFFIXES, read_usd),
@@ -36,7 +52,12 @@ WRITTEN_SUFFIXES = tuple(_WRITERS)
 
 
 def _has_pose_parameters(path: Path) -> bool:
-    return not POSE_PARAMETERS.isdisjoint(array_names(path))
+    names = array_names(path)
+    return not POSE_PARAMETERS.isdisjoint(names) and not names.issuperset(SOMA_KEYS)
+
+
+def _has_rows_of(*widths: int) -> Callable[[Path], bool]:
+    return lambda path: npy_width(path) in widths
 
 
 HUMAN_FORMATS = (
@@ -83,6 +104,16 @@ HUMAN_FORMATS = (
         fits=_has_pose_parameters,
     ),
     MotionFormat(
+        name="soma-npz",
+        subject="human",
+        suffix=".npz",
+        content="rotations of the SOMA skeleton, as py-soma-x writes them",
+        order="named",
+        states_fps=False,
+        read=read_motion_npz,
+        fits=with_arrays(*SOMA_KEYS),
+    ),
+    MotionFormat(
         name="humanml3d-npy",
         subject="human",
         suffix=".npy",
@@ -90,7 +121,30 @@ HUMAN_FORMATS = (
         order="SMPL",
         fps=20.0,
         states_fps=False,
-        read=read_humanml3d_array,
+        read=_read_npy,
+        fits=lambda path: npy_width(path) not in ROW_WIDTHS,
+    ),
+    MotionFormat(
+        name="motionx-npy",
+        subject="human",
+        suffix=".npy",
+        content="322 columns of SMPL-X parameters, as in Motion-X",
+        order="SMPL",
+        fps=ROW_FPS,
+        states_fps=False,
+        read=_read_npy,
+        fits=_has_rows_of(MOTION_X),
+    ),
+    MotionFormat(
+        name="phuma-npy",
+        subject="human",
+        suffix=".npy",
+        content="69 or 73 columns of SMPL-X parameters, as in PHUMA",
+        order="SMPL",
+        fps=ROW_FPS,
+        states_fps=False,
+        read=_read_npy,
+        fits=_has_rows_of(PHUMA, PHUMA + 4),
     ),
     MotionFormat(
         name="bvh",
@@ -130,6 +184,7 @@ HUMAN_FORMATS = (
         name="usd",
         subject="human",
         suffix=".usd",
+        other_suffixes=(".usda", ".usdc"),
         content="UsdSkel: an animated skeleton of any rig; written with a skinned mannequin",
         order="named",
         read=read_usd,

@@ -13,7 +13,7 @@ from nextscale_core.exceptions import MotionFileError
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.formats.rig_clip import RigFile, rig_clip
 from nextscale_core.motion.formats.smpl import BODY_KEYS, POSE_KEYS, ROOT_KEYS, smpl_clip
-from nextscale_core.motion.formats.soma import SKELETONS
+from nextscale_core.motion.formats.soma import SKELETONS, SOMA_KEYS, soma_clip
 from nextscale_core.motion.formats.world_frame import FileFrame, in_world
 from nextscale_core.motion.reading import DEFAULT_OPTIONS, ReadNote, ReadOptions
 from nextscale_core.motion.skeleton import FPS, NUM_JOINTS
@@ -67,6 +67,7 @@ def read_motion_npz(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> Motio
       J = 22 (SMPL-X), 77 or 30 (SOMA)
     - holosoma: `global_joint_positions` (T, J, 3) [m, z up], 30 frames per second
     - AMASS, SMPL-H and SMPL-X parameters: see `smpl_clip`
+    - SOMA parameters: see `soma_clip`
 
     Raises:
         MotionFileError: missing, cut short or malformed file, wrong keys, types or shapes.
@@ -74,6 +75,8 @@ def read_motion_npz(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> Motio
     """
     arrays = read_npz(path, ())
     layout = next((layout for layout in _LAYOUTS if layout.joints in arrays), None)
+    if layout is None and arrays.keys() >= set(SOMA_KEYS):
+        return soma_clip(path, arrays, options)
     if layout is None and POSE_PARAMETERS & arrays.keys() and not _ROBOT_KEYS & arrays.keys():
         return smpl_clip(path, arrays, options)
     if layout is None:
@@ -213,6 +216,6 @@ def _guess(shape: tuple[int, ...]) -> str:
         return "; the axes are in another order: transpose the array"
     if len(shape) == 2 and 255 < shape[1] < 270:
         return "; HumanML3D's features have 263 columns"
-    if len(shape) == 2 and shape[1] in (66, 72, 156, 165, 322):
+    if len(shape) == 2 and shape[1] in (66, 72, 156, 165):
         return "; these look like SMPL pose parameters or flattened joints"
     return ""

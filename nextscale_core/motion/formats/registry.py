@@ -24,6 +24,7 @@ class MotionFormat:
         name: As given to --to and --from.
         subject: Whether it holds the motion of a human (`MotionClip`) or a robot (`RobotMotion`).
         suffix: Of its files, such as '.csv'; '' for a folder.
+        other_suffixes: That its files may have too.
         robot: Name of the one robot of the format; '' for human motion and for any robot.
         content: What a file holds, in a few words.
         quaternion: Order of the root's quaternion in the file; '' without quaternions.
@@ -48,6 +49,11 @@ class MotionFormat:
     read: Callable[[Path, Any], Any] | None = None
     write: Callable[[Any, Path], None] | None = None
     fits: Callable[[Path], bool] = _any_file
+    other_suffixes: tuple[str, ...] = ()
+
+    def has_suffix(self, suffix: str) -> bool:
+        """Whether its files may have a suffix, in lower case."""
+        return suffix in (self.suffix, *self.other_suffixes)
 
 
 def with_arrays(*names: str, without: Iterable[str] = ()) -> Callable[[Path], bool]:
@@ -82,7 +88,7 @@ def candidates(path: Path, formats: Iterable[MotionFormat]) -> list[MotionFormat
         raise MotionFileError(f"{path} does not exist")
     suffix = "" if path.is_dir() else path.suffix.lower()
     readable = [one for one in formats if one.read is not None]
-    alike = [one for one in readable if one.suffix == suffix]
+    alike = [one for one in readable if one.has_suffix(suffix)]
     if not alike:
         known = sorted({one.suffix or "a folder" for one in readable})
         what = "a folder" if path.is_dir() else repr(suffix or "no suffix")

@@ -1,5 +1,9 @@
 """Body parameters of SMPL, SMPL-H and SMPL-X as AMASS stores them: rotations to joints and back.
 
+Motion-X and PHUMA store rows of SMPL-X parameters without a rate, with y up. Their columns are
+those of the README of IDEA-Research/Motion-X and of src/curation/preprocess_smplx.py of
+DAVIAN-Robotics/PHUMA.
+
 The body models are not needed. The rotations pose nextscale's own neutral skeleton, which stands
 at rest as the models' templates do: legs apart, arms a little behind. AMASS has z up; the
 parameters have y up and z forward in the body's frame. `trans` is the place of the template's
@@ -8,7 +12,9 @@ origin, not of the pelvis, and the pelvis lies at a constant offset from it in t
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -41,8 +47,8 @@ _REST_DIRECTIONS = {
         "elbow": (-0.115, 1.0, -0.185), "wrist": (-0.03, 1.0, 0.03),
     },
 }  # fmt: skip
-# Pelvis of the template from its origin, in the axes of the file [m].
-_PELVIS = {"smpl": (0.0, -0.22, 0.03), "smplx": (0.0, -0.35, 0.01)}
+PELVIS = {"smpl": (0.0, -0.22, 0.03), "smplx": (0.0, -0.35, 0.01)}
+"""Pelvis of each template from its origin, in the axes of the file [m]."""
 _SMPLX_LEG = 0.79  # hip to ankle of SMPL-X's neutral template [m]
 _BALL_HEIGHT = 0.02  # ball of a standing foot above the floor of the recordings [m]
 _STANDS = 0.75  # minimum depth of the feet below the pelvis of a standing body [m]
@@ -71,18 +77,57 @@ def smpl_clip(path: Path, arrays: dict[str, np.ndarray], options: ReadOptions) -
     model = _model(path, arrays)
     rotations, trans = _parameters(path, arrays)
     rate = _rate(path, arrays, options)
-    joints = _posed(model, exp(rotations), trans + np.array(_PELVIS[model]))
-    frame = FileFrame("z", floor_at_zero=False, has_forward=False)
-    joints, world_notes = to_world(joints, frame, options)
     source = "as given" if options.fps else "as the file states"
-    notes = [
-        ReadNote("rate", f"{rate:g} frames per second {source}"),
+    clip = posed_clip(
+        rotations,
+        trans,
+        rate,
+        options,
+        model=model,
+        frame=FileFrame("z", floor_at_zero=False, has_forward=False),
+        notes=(ReadNote("rate", f"{rate:g} frames per second {source}"),),
+    )
+    return replace(clip, text=text_in(path, arrays, "text"))
+
+
+def posed_clip(
+    rotations: np.ndarray,
+    trans: np.ndarray,
+    rate: float,
+    options: ReadOptions,
+    *,
+    model: str,
+    frame: FileFrame,
+    notes: tuple[ReadNote, ...] = (),
+    own_floor: bool = True,
+) -> MotionClip:
+    """Motion of body parameters on the neutral skeleton.
+
+    Args:
+        rotations: (T, 22, 3) rotation vectors [rad].
+        trans: (T, 3) place of the template's origin [m].
+        rate: Frames per second [Hz].
+        options: Known properties of the file.
+        model: 'smpl' or 'smplx'.
+        frame: Conventions of the format.
+        notes: Notes of the format's reader.
+        own_floor: Whether the floor of the recording is at a height of zero.
+
+    Raises:
+        InvalidMotionError: a body whose vertical is unclear.
+    """
+    joints = _posed(model, exp(rotations), trans + np.array(PELVIS[model]))
+    joints, world_notes = to_world(joints, frame, options)
+    remarks = [
+        *notes,
         ReadNote("joints", f"rotations of {model.upper()} on the neutral skeleton"),
         *world_notes,
     ]
     if options.floor:
-        joints = _on_own_legs(joints, notes)
-    return MotionClip(joints, rate, text_in(path, arrays, "text"), notes=tuple(notes))
+        if own_floor:
+            joints = _on_own_legs(joints, remarks)
+        joints = joints - np.array([0.0, 0.0, joints[..., 2].min()])
+    return MotionClip(joints, rate, notes=tuple(remarks))
 
 
 def write_smpl_npz(clip: MotionClip, path: Path) -> None:
@@ -114,7 +159,7 @@ def write_smpl_npz(clip: MotionClip, path: Path) -> None:
         "pose_jaw": np.zeros((frames, 3)),
         "pose_eye": np.zeros((frames, 6)),
         "pose_hand": np.zeros((frames, 90)),
-        "trans": pelvis - np.array(_PELVIS["smplx"]),
+        "trans": pelvis - np.array(PELVIS["smplx"]),
         "betas": np.zeros(16),
         "num_betas": np.int64(16),
         "gender": np.array("neutral"),
@@ -179,13 +224,26 @@ def _flat(path: Path, arrays: dict[str, np.ndarray], name: str) -> np.ndarray:
         raise MotionFileError(
             f"{path}: {name!r} has shape {array.shape}; right are axis-angle rows, one a frame"
         )
+    checked_parameters(path, name, array)
+    return array.reshape(len(array), -1) if len(array) else array.reshape(0, 3)
+
+
+def checked_parameters(path: Path, name: str, array: np.ndarray) -> np.ndarray:
+    """The array as float64, if its numbers can be parameters; `name` is '' for a whole file.
+
+    Raises:
+        MotionFileError: not numbers, NaN or very large numbers; the message names the frame.
+    """
+    where = f"{path}: {name!r}" if name else str(path)
+    if array.dtype.kind not in "iuf":
+        raise MotionFileError(f"{where} must hold numbers, got {array.dtype}")
     is_sane = np.abs(array) < _LARGEST
     if not is_sane.all():
         frame = int(np.argwhere(~is_sane)[0, 0])
         raise MotionFileError(
-            f"{path}: {name!r} holds NaN or a number above {_LARGEST:g}, first in frame {frame}"
+            f"{where} holds NaN or a number above {_LARGEST:g}, first in frame {frame}"
         )
-    return array.reshape(len(array), -1) if len(array) else array.reshape(0, 3)
+    return array.astype(np.float64)
 
 
 def _rate(path: Path, arrays: dict[str, np.ndarray], options: ReadOptions) -> float:
@@ -235,7 +293,7 @@ def _posed(model: str, local: np.ndarray, pelvis: np.ndarray) -> np.ndarray:
 
 
 def _on_own_legs(joints: np.ndarray, notes: list[ReadNote]) -> np.ndarray:
-    """Joints with the path scaled from the recorded person's legs to the skeleton's, on the floor.
+    """Joints with the path scaled from the recorded person's legs to the skeleton's.
 
     The floor of the recordings is at zero: the height of a standing person's pelvis shows the
     length of the legs.
@@ -251,5 +309,101 @@ def _on_own_legs(joints: np.ndarray, notes: list[ReadNote]) -> np.ndarray:
         scale = 1.0
     if abs(scale - 1.0) > 0.005:
         notes.append(ReadNote("unit", f"path scaled by {scale:.2f} to the neutral skeleton's legs"))
-    joints = joints + (scale - 1.0) * pelvis[:, None]
-    return joints - np.array([0.0, 0.0, joints[..., 2].min()])
+    return np.asarray(joints + (scale - 1.0) * pelvis[:, None])
+
+
+ROW_FPS = 30.0
+"""Rate of both data sets, which their files do not state [Hz]."""
+
+_TILTS = np.radians([20.0, 50.0])
+"""Smallest and largest tilt of a body that stands in the frame of a camera [rad]."""
+
+_UPRIGHT = 0.9
+"""Smallest length of the mean upward axis of a body that is upright in nearly every frame."""
+
+
+class _Columns(NamedTuple):
+    """First columns of the root's rotation, of the body's 21 rotations and of the place."""
+
+    root: int
+    body: int
+    trans: int
+    in_camera: bool
+    """Whether the world may be that of a camera, whose axes have any tilt."""
+
+
+MOTION_X, PHUMA = 322, 69
+_LAYOUTS = {
+    MOTION_X: _Columns(0, 3, 309, in_camera=True),
+    PHUMA: _Columns(3, 6, 0, in_camera=False),
+    PHUMA + 4: _Columns(3, 6, 0, in_camera=False),
+}
+ROW_WIDTHS = tuple(_LAYOUTS)
+"""Numbers of columns of the arrays that `smplx_rows_clip` reads."""
+
+
+def smplx_rows_clip(path: Path, array: np.ndarray, options: ReadOptions) -> MotionClip:
+    """Motion of rows of SMPL-X parameters, y up, on the neutral skeleton, on the floor.
+
+    Motion-X's motion from video is in the frame of its camera. Where the body stands 20 to 50
+    degrees off the vertical in nearly every frame, its mean upward direction is taken as up.
+
+    Args:
+        path: The file, for messages.
+        array: (T, 322), (T, 69) or (T, 73).
+        options: Its known properties.
+
+    Raises:
+        MotionFileError: NaN, or numbers that are not parameters.
+        InvalidMotionError: a body whose vertical is unclear.
+    """
+    layout = _LAYOUTS[array.shape[1]]
+    checked = checked_parameters(path, "", array)
+    turns = np.concatenate(
+        [
+            checked[:, layout.root : layout.root + 3],
+            checked[:, layout.body : layout.body + 3 * NUM_JOINTS - 3],
+        ],
+        axis=1,
+    ).reshape(-1, NUM_JOINTS, 3)
+    trans = checked[:, layout.trans : layout.trans + 3]
+    message = f"{ROW_FPS:g} frames per second assumed: the file states no rate"
+    if options.fps:
+        message = f"{options.fps:g} frames per second, as given"
+    notes = [ReadNote("rate", message)]
+    if layout.in_camera and options.up == "auto":
+        turns, trans = _levelled(turns, trans, notes)
+    return posed_clip(
+        turns,
+        trans,
+        options.fps or ROW_FPS,
+        options,
+        model="smplx",
+        frame=FileFrame("y", certain=False, floor_at_zero=False, has_forward=False),
+        notes=tuple(notes),
+        own_floor=not layout.in_camera,
+    )
+
+
+def _levelled(
+    turns: np.ndarray, trans: np.ndarray, notes: list[ReadNote]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rotations and places with the body's mean upward direction turned onto y, if it is tilted."""
+    root = exp(turns[:, 0])
+    mean = root[:, :, 1].mean(axis=0)
+    up = unit(mean)
+    tilt = np.arccos(np.clip(np.abs(up[1]), 0.0, 1.0))
+    if np.linalg.norm(mean) < _UPRIGHT or not _TILTS[0] < tilt < _TILTS[1]:
+        return turns, trans
+    across = np.cross(up, [0.0, 1.0, 0.0])
+    angle = np.arctan2(np.linalg.norm(across), up[1])
+    level = exp(unit(across) * angle)
+    pelvis = np.array(PELVIS["smplx"])
+    turns = turns.copy()
+    turns[:, 0] = log(level @ root)
+    message = (
+        f"the body stands {np.degrees(tilt):.0f} degrees off the vertical, as seen by a camera: "
+        "its upward direction taken as up; --up y keeps the file's"
+    )
+    notes.append(ReadNote("up", message))
+    return turns, (trans + pelvis) @ level.T - pelvis

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pinocchio as pin
 from nextscale_core.exceptions import RobotError
 from nextscale_core.robot_setup.anatomy import Anatomy, find_anatomy
 from nextscale_core.robot_setup.check.finding import CheckFinding, error, ok, warning
-from nextscale_core.robot_setup.footprint import body_points
+from nextscale_core.robot_setup.footprint import body_points, seen_points
 from nextscale_core.robots.description import at_zero, chain, joint_places
 from nextscale_core.robots.limits import Limits
 from nextscale_core.robots.profile import LIMB_PARTS, SIDES, RobotProfile
@@ -102,7 +103,8 @@ def seen_anatomy(
     except RobotError:
         shapes = {}
     try:
-        return find_anatomy(model, shapes)
+        mesh_up = profile.urdf.mesh_up
+        return find_anatomy(model, shapes, partial(seen_points, model, urdf, folders, mesh_up))
     except RobotError:
         return None
 

@@ -20,6 +20,11 @@ from nextscale_core.trajectory.formats.csv_files import (
     write_g1_csv,
 )
 from nextscale_core.trajectory.formats.gmr import read_gmr, read_twist2, write_gmr, write_twist2
+from nextscale_core.trajectory.formats.motion_library import (
+    is_motion_library,
+    read_motion_library,
+    write_motion_library,
+)
 from nextscale_core.trajectory.formats.qpos_npz import (
     HOLOSOMA_FPS,
     read_holosoma_npz,
@@ -192,6 +197,18 @@ ROBOT_FORMATS = (
         order="MuJoCo",
         read=read_gmr,
         write=write_gmr,
+        fits=lambda path: not is_motion_library(path),
+    ),
+    MotionFormat(
+        name="motionlib-pkl",
+        subject="robot",
+        suffix=".pkl",
+        content="motion library of SONIC, PBHC and ASAP (joblib)",
+        quaternion="xyzw",
+        order="MuJoCo",
+        read=read_motion_library,
+        write=write_motion_library,
+        fits=is_motion_library,
     ),
     MotionFormat(
         name="twist2-npz",

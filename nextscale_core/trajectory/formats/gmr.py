@@ -14,7 +14,13 @@ from nextscale_core.robots.robot import Robot
 from nextscale_core.trajectory.formats.bodies import bodies
 from nextscale_core.trajectory.formats.evidence import by_evidence
 from nextscale_core.trajectory.formats.orders import columns, commanded
-from nextscale_core.trajectory.formats.restricted_pickle import plain_pickle, read_plain
+from nextscale_core.trajectory.formats.restricted_pickle import (
+    PICKLE_FPS,
+    plain_pickle,
+    read_plain,
+    stated_rate,
+    table_in,
+)
 from nextscale_core.trajectory.formats.robot_motion import (
     Quaternion,
     RobotMotion,
@@ -23,9 +29,6 @@ from nextscale_core.trajectory.formats.robot_motion import (
     robot_motion,
 )
 from nextscale_core.trajectory.reference import Reference
-
-GMR_FPS = 30.0
-"""Rate of GMR's files that state none [Hz]."""
 
 _ARRAYS = ("root_pos", "root_rot", "dof_pos")
 
@@ -99,19 +102,13 @@ def _content(motion: RobotMotion) -> dict[str, Any]:
 
 def _read(path: Path, content: dict[str, Any], options: RobotReadOptions) -> RobotMotion:
     robot = options.robot_or_g1()
-    root, turn, joints = (_array(path, content, name) for name in _ARRAYS)
-    stated = content.get("fps")
-    if stated is not None:
-        try:
-            stated = float(stated)
-        except (TypeError, ValueError) as error:
-            raise MotionFileError(f"{path}: 'fps' must be a number: {error}") from error
-    fps, notes = options.rate(stated, GMR_FPS)
+    root, turn, joints = (table_in(path, content, name) for name in _ARRAYS)
+    fps, notes = options.rate(stated_rate(path, content), PICKLE_FPS)
     names = commanded(robot)
     if joints.shape[1] != len(names):
         raise MotionFileError(
             f"{path}: 'dof_pos' has {joints.shape[1]} columns, {robot.name} has {len(names)} "
-            "joints; give its robot with --source-robot"
+            "joints; give the robot of the file (convert --source-robot, other commands --robot)"
         )
 
     def as_order(order: Quaternion) -> RobotMotion:
@@ -121,13 +118,3 @@ def _read(path: Path, content: dict[str, Any], options: RobotReadOptions) -> Rob
     if turn.shape[1] != 4:
         raise MotionFileError(f"{path}: 'root_rot' must have 4 columns, got {turn.shape}")
     return by_evidence(as_order, "xyzw", options.quaternion)
-
-
-def _array(path: Path, content: dict[str, Any], name: str) -> np.ndarray:
-    value = content.get(name)
-    if not isinstance(value, np.ndarray) or value.dtype.kind not in "iuf" or value.ndim != 2:
-        known = ", ".join(sorted(content)) or "none"
-        raise MotionFileError(
-            f"{path}: {name!r} must be an array of numbers with two dimensions; it has: {known}"
-        )
-    return value.astype(np.float64)

@@ -11,15 +11,18 @@ from typer.testing import CliRunner, Result
 pytest.importorskip("rosbags")
 
 from core.bags.conftest import joint_state
+from core.robot_motions import waving_g1
 from nextscale_core.bags import Bag, BagWriter
 from nextscale_core.bags import definitions as kinds
 from nextscale_core.cli import app as cli
 from nextscale_core.estimation.skeleton import t_pose
 from nextscale_core.motion import MotionClip, read_motion, write_motion
+from nextscale_core.motion.formats.registry import find_format
 from nextscale_core.motion.skeleton import JOINT_INDEX
 from nextscale_core.retarget import Retargeter
 from nextscale_core.robots import load_robot
 from nextscale_core.robots.trajectory import read_trajectory, write_trajectory
+from nextscale_core.trajectory.formats.files import ROBOT_FORMATS
 
 
 def run(*arguments: object) -> Result:
@@ -56,6 +59,19 @@ def test_a_trajectory_becomes_a_bag_and_comes_back(files: Path, tmp_path: Path) 
     count = min(len(back), len(before))
     assert abs(len(back) - len(before)) <= 1
     np.testing.assert_allclose(back.positions[:count], before.positions[:count], atol=1e-6)
+
+
+def test_every_format_of_a_robots_motion_becomes_a_bag(tmp_path: Path) -> None:
+    write = find_format("gmr-pkl", ROBOT_FORMATS).write
+    assert write is not None
+    write(waving_g1(), tmp_path / "a.pkl")
+    result = run("from-motion", tmp_path / "a.pkl", "--out", tmp_path / "bag")
+    assert result.exit_code == 0, result.output
+    assert "g1: 29 joints, 61 points, 1.20 s" in " ".join(result.output.split())
+    result = run("from-motion", tmp_path / "a.pkl", "--robot", "talos", "--out", tmp_path / "b")
+    assert result.exit_code == 2
+    assert "'dof_pos' has 29 columns, talos has 28 joints" in " ".join(result.output.split())
+    assert not (tmp_path / "b").exists()
 
 
 def test_a_human_motion_becomes_a_bag_of_its_robot(files: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from core.robot_motions import waving_g1
 from nextscale_core.cli import app as cli
 from nextscale_core.conversion import FORMATS
 from nextscale_core.motion import read_motion
+from nextscale_core.motion.formats.files import HUMAN_FORMATS, WRITTEN_SUFFIXES
 from nextscale_core.motion.formats.registry import find_format
 from nextscale_core.robots.trajectory import read_trajectory
 from nextscale_core.trajectory.formats.robot_motion import RobotMotion
@@ -90,6 +91,67 @@ def test_motion_beyond_the_limits_is_timed_anew_and_the_command_says_so(
     slow = read_trajectory(out)
     assert slow.seconds > 1.3 * fast.seconds
     assert "slower" in result.output or "timed anew" in result.output
+
+
+@pytest.mark.parametrize("suffix", WRITTEN_SUFFIXES)
+def test_every_suffix_of_human_motion_has_a_format(suffix: str) -> None:
+    (one,) = [one for one in HUMAN_FORMATS if one.write and one.has_suffix(suffix)][:1]
+    assert one.read is not None
+
+
+def cut(motion: RobotMotion, frames: int, pace: float = 1.0) -> RobotMotion:
+    """The first frames of a motion at 30 Hz, played at another pace."""
+    whole = motion.at_rate(30.0 / pace).trajectory
+    return replace(
+        motion,
+        trajectory=replace(
+            whole,
+            positions=whole.positions[:frames],
+            velocities=whole.velocities[:frames] * pace,
+            time_from_start=whole.time_from_start[:frames] / pace,
+            base_position=whole.base_position[:frames],
+            base_quaternion=whole.base_quaternion[:frames],
+            fps=30.0,
+        ),
+    )
+
+
+def converted(motion: RobotMotion, folder: Path) -> tuple[np.ndarray, np.ndarray, str]:
+    """Rows of a CSV file before and after its conversion, and the output of the command."""
+    made = find_format("lafan1-csv", FORMATS)
+    assert made.write is not None
+    made.write(motion, folder / "in.csv")
+    words = ("--from", "lafan1-csv", "--to", "lafan1-csv")
+    result = run("convert", folder / "in.csv", folder / "out.csv", *words)
+    assert result.exit_code == 0, result.output
+    before, after = (np.loadtxt(folder / f"{name}.csv", delimiter=",") for name in ("in", "out"))
+    return before, after, " ".join(result.output.split())
+
+
+def test_a_recording_that_ends_in_a_slow_movement_keeps_its_frames(
+    waving: RobotMotion, tmp_path: Path
+) -> None:
+    slow = cut(waving, 35, pace=0.05)
+    assert 0.005 < np.abs(slow.trajectory.velocities[-1]).max() < 0.05
+    before, after, output = converted(slow, tmp_path)
+    np.testing.assert_allclose(after, before, atol=1e-6)
+    assert "rad/s: set to zero" in output
+    assert "timed anew" not in output
+
+
+def test_a_recording_that_ends_in_a_fast_movement_is_braked_behind_its_last_frame(
+    waving: RobotMotion, tmp_path: Path
+) -> None:
+    # Faster than the last interval can lose.
+    fast = cut(waving, 6, pace=2.5)
+    speed = float(np.abs(fast.trajectory.velocities[-1]).max())
+    assert speed > 0.5
+    before, after, output = converted(fast, tmp_path)
+    assert len(before) < len(after) <= len(before) + 10
+    np.testing.assert_allclose(after[: len(before)], before, atol=1e-6)
+    steps = np.abs(np.diff(after[:, 7:], axis=0)).max(axis=1)
+    assert (np.diff(steps[len(before) - 1 :]) < 0).all()
+    assert "added in which it comes to rest" in output
 
 
 def test_what_the_gate_refuses_is_not_written(waving: RobotMotion, tmp_path: Path) -> None:

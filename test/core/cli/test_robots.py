@@ -33,6 +33,13 @@ def test_all_robots_are_listed(command: tuple[str, ...], talos: Path) -> None:
     for name, joints in (("icub", 29), ("romeo", 25), ("talos_full", 28), ("human", 31)):
         line = next(line for line in output.splitlines() if f" {name} " in line)
         assert f" {joints} " in line
+    assert max(map(len, output.splitlines())) <= 100
+
+
+def test_the_paths_of_descriptions_are_printed_on_demand(talos: Path) -> None:
+    code, output = run("robots", "list", "--paths")
+    assert code == 0, output
+    assert f"talos: {talos}" in output.splitlines()
 
 
 def test_a_robot_is_shown_with_its_limits_and_the_numbers_of_every_stage() -> None:

@@ -16,11 +16,14 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from core.human_clips import walking_clip
+from core.robot_motions import waving_g1
 from nextscale_core.cli import app as cli
 from nextscale_core.exceptions import RobotError
-from nextscale_core.motion import MotionClip, write_motion
+from nextscale_core.motion import MotionClip, read_motion, write_motion
+from nextscale_core.motion.formats.registry import find_format
 from nextscale_core.robots import Robot, RobotTrajectory, load_robot
 from nextscale_core.robots.trajectory import write_trajectory
+from nextscale_core.trajectory.formats.files import ROBOT_FORMATS
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -134,7 +137,7 @@ def test_a_trajectory_of_some_joints_only_is_shown_on_the_whole_robot(
     ("words", "said"),
     [
         (["nowhere.npz", "--png", "a.png"], "does not exist"),
-        (["nowhere.xyz", "--png", "a.png"], "is not a motion format"),
+        (["nowhere.xyz", "--png", "a.png"], "does not exist"),
         (["{walk}", "--robot", "r2d2", "--png", "{tmp}/a.png"], "unknown robot 'r2d2'"),
         (["{walk}", "--png", "{tmp}/a.gif"], "must end in .png"),
         (["{walk}", "--gif", "{tmp}/a"], "must end in .gif"),
@@ -200,3 +203,25 @@ def test_the_page_is_served_until_ctrl_c(walk: Path) -> None:
     finally:
         process.kill()
         process.wait()
+
+
+def test_every_format_of_a_robots_motion_is_shown_and_its_length_counted_once(
+    tmp_path: Path,
+) -> None:
+    motion = waving_g1()
+    for name, suffix in (("lafan1-csv", ".csv"), ("gmr-pkl", ".pkl")):
+        write = find_format(name, ROBOT_FORMATS).write
+        assert write is not None
+        write(motion.at_rate(30.0), tmp_path / f"a{suffix}")
+        words = ("--from", "lafan1-csv") if suffix == ".csv" else ()
+        result = run(tmp_path / f"a{suffix}", "--png", tmp_path / "a.png", *words)
+        assert result.exit_code == 0, result.output
+        facts = " ".join(result.stdout.split())
+        assert "g1: 29 joints, 37 points, 1.20 s at 30 Hz" in facts
+        assert f"a{suffix}: 1.20 s" in facts
+
+
+def test_a_humans_length_is_its_frames_divided_by_the_rate(walk: Path, tmp_path: Path) -> None:
+    clip = read_motion(walk)
+    result = run(walk, "--png", tmp_path / "a.png")
+    assert f"{walk}: {len(clip) / clip.fps:.2f} s" in " ".join(result.stdout.split())

@@ -10,7 +10,7 @@ import pytest
 
 from core.plans import ARMS, X, Y, Z, body, write
 from core.toy_humanoid import toy_humanoid, toy_profile
-from nextscale_core.exceptions import ConfigError
+from nextscale_core.exceptions import ConfigError, RobotError
 from nextscale_core.motion import read_motion
 from nextscale_core.resources import resource
 from nextscale_core.retarget import Retargeter
@@ -378,3 +378,54 @@ def test_forearms_and_soles_are_followed_where_other_joints_are_held(tmp_path: P
     trajectory = Retargeter(robot).retarget(read_motion(resource("config/checkup/wave.npz")))
     elbow = trajectory.positions[:, robot.joint_names.index("left_elbow")]
     assert np.ptp(elbow) > 0.4
+
+
+def test_a_forearm_whose_collision_shape_covers_its_motor_only_is_measured_as_it_is_seen(
+    tmp_path: Path,
+) -> None:
+    urdf = write(tmp_path, body("elbow"))
+    text = urdf.read_text()
+    motor = '<collision><geometry><box size="0.05 0.05 0.05"/></geometry></collision>'
+    for side in SIDES:
+        link, rest = text.split(f'<link name="{side}_elbow_link">', 1)
+        shape, rest = rest.split("<inertial>", 1)
+        seen = shape.replace("collision", "visual")
+        text = (
+            f'{link}<link name="{side}_elbow_link">{motor}{seen}<inertial>'
+            f'<origin xyz="0 0 -0.15"/>{rest}'
+        )
+    urdf.write_text(text)
+    draft, path = _drafted(tmp_path, urdf)
+    for side in SIDES:
+        assert draft.profile.limb(side)["elbow"] == f"{side}_elbow"
+    assert draft.profile.hand == pytest.approx((0.0, 0.0, -0.31), abs=0.03)
+    assert not _wrong(check_robot(str(path)), "limbs")
+
+
+def test_bodies_of_a_hip_that_touch_in_a_walk_are_not_checked_and_the_draft_says_so(
+    tmp_path: Path,
+) -> None:
+    urdf = write(tmp_path, body())
+    pelvis = '<box size="0.1 0.16 0.1"/>'
+    assert pelvis in urdf.read_text()
+    # Its lower side is 8 mm above the thighs, which reach it when they swing.
+    urdf.write_text(urdf.read_text().replace(pelvis, '<box size="0.3 0.16 0.114"/>'))
+    draft, path = _drafted(tmp_path, urdf)
+    pairs = {frozenset(pair) for pair in draft.profile.collision_ignore}
+    assert pairs == {frozenset(("base", f"{side}_hip_pitch_link")) for side in SIDES}
+    assert any("base and left_hip_pitch_link" in note for note in draft.notes)
+    assert read_profile(path).collision_ignore == draft.profile.collision_ignore
+    assert not _wrong(check_robot(str(path)), "walk", "wave")
+
+
+def test_limbs_whose_joints_are_fixed_are_named(tmp_path: Path) -> None:
+    urdf = write(tmp_path, body())
+    lines = [
+        line.replace('type="revolute"', 'type="fixed"')
+        if any(part in line for part in ("shoulder", "elbow", "wrist"))
+        else line
+        for line in urdf.read_text().splitlines()
+    ]
+    urdf.write_text("\n".join(lines))
+    with pytest.raises(RobotError, match=r"found 1 .*left_elbow, .* are fixed in this URDF"):
+        draft_profile(urdf)

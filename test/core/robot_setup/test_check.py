@@ -46,7 +46,7 @@ def test_nothing_is_wrong_with_a_valid_robot(tmp_path: Path) -> None:
 
 
 def test_an_unknown_name_is_refused_with_those_of_the_packaged_robots() -> None:
-    with pytest.raises(RobotError, match=r"unknown robot 'nosuch'; known: g1, human"):
+    with pytest.raises(RobotError, match=r"unknown robot 'nosuch'; known: g1, gr1"):
         check_robot("nosuch")
 
 
