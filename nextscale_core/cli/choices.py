@@ -37,7 +37,7 @@ Seed = Annotated[
 ]
 Model = Annotated[str, typer.Option(help="Name or folder of the model.")]
 Steps = Annotated[
-    str | None, typer.Option(help="Passes per scale, coarse to fine, such as 6,5,4,2,1.")
+    str | None, typer.Option(help="Passes per scale, coarse to fine, such as 4,4,3,1,1,1,1.")
 ]
 Guidance = Annotated[
     float | None, typer.Option(min=0.0, max=20.0, help="How closely the text is followed.")
@@ -161,7 +161,7 @@ def generation_options(
     seconds: float | None = None,
     candidates: int = DEFAULT_CANDIDATES,
 ) -> GenerationOptions:
-    """Options of the model; `steps` is text such as '6,5,4,2,1'.
+    """Options of the model; `steps` is text such as '4,4,3,1,1,1,1'.
 
     Raises:
         typer.BadParameter: steps are not positive whole numbers.
@@ -174,7 +174,7 @@ def generation_options(
         parts = [part.strip() for part in steps.split(",")]
         if not all(part.isdecimal() and 0 < int(part) < 1000 for part in parts):
             raise typer.BadParameter(
-                f"{steps!r} must be whole numbers from 1, one per scale, such as 6,5,4,2,1",
+                f"{steps!r} must be whole numbers from 1, one per scale, such as 4,4,3,1,1,1,1",
                 param_hint="--steps",
             )
         passes = tuple(int(part) for part in parts)

@@ -35,7 +35,7 @@ class GenerationOptions:
         seed: 0 to 2^63 - 1; the same seed gives the same motion on the same machine.
         seconds: Duration, 1 to 9.8 s; None lets the model choose from the sentence.
         guidance: Strength of the text, 0 to 20; None for the model's default.
-        steps: Passes per scale, for example (6, 5, 4, 2, 1); None for the model's default.
+        steps: Passes per scale, for example (4, 4, 3, 1, 1, 1, 1); None for the model's default.
         candidates: Motions sampled at once, 1 to 64, of which the one that agrees best with the
             sentence is returned, see `agreement`. The first candidate is the motion of the same
             seed without further ones, and the only one where the sentence names no known action.
