@@ -1,0 +1,250 @@
+"""Retargeting beside its peers: GMR itself and OmniRetarget itself, on the same clips in one run.
+
+    python bench/peers.py --gmr CHECKOUT [--data DATA] [--clips 40] [--json OUT]
+
+All retarget ten generated motions to a G1; GMR and ours also recorded clips of `DATA`, a folder
+that `nextscale_lab.data.cmu` reads. Our time includes targets, solving, timing and gate; theirs
+the retargeting alone. Each runs in one thread, warm, and CPU time is measured. `CHECKOUT` is a
+clone of https://github.com/YanjieZe/GMR; holosoma-retargeting comes from PyPI. Both run in
+environments of their own with pinned packages, which are installed into a temporary folder, or
+into `--environments` for the next run. The GMR-style baseline of `retarget.py` runs in this
+process, if its packages are there. One evaluator measures the results of all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from retarget import baseline_missing, draw
+from retarget_metrics import MeshCollisions, as_published, published, quality
+from scipy.spatial.transform import Rotation
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from nextscale_core.exceptions import NextscaleError
+from nextscale_core.motion.bone_rotations import fit_bone_rotations
+from nextscale_core.motion.clip import MotionClip
+from nextscale_core.motion.resample import resample
+from nextscale_core.motion.skeleton import JOINT_NAMES, STANDARD_LEG
+from nextscale_core.pipeline import MotionPipeline
+from nextscale_core.retarget import Retargeter, StreamingRetargeter
+from nextscale_core.retarget.human_frames import Body
+from nextscale_core.retarget.targets import Targets, make_targets
+from nextscale_core.robots import load_robot
+from nextscale_core.robots.kinematics import Poses, kinematics_of
+from nextscale_core.robots.robot import Robot
+from nextscale_core.robots.trajectory import RobotTrajectory
+from nextscale_core.safety import SafetyGate
+
+SENTENCES = (
+    "a person walks forward",
+    "a person runs",
+    "a person jumps",
+    "a person waves the right hand",
+    "a person raises both arms",
+    "a person squats",
+    "a person kicks with the right leg",
+    "a person turns around",
+    "a person walks in a circle",
+    "a person picks something up from the floor",
+)
+
+STREAM_RATE = 60.0
+"""Frames per second of the streams [Hz]."""
+
+PACKAGES = {
+    "gmr": ["mujoco==4.0.0", "mink==1.3.0", "daqp==0.11.0", "scipy==1.17.1", "rich", "numpy==2.4.6"],
+    # Its own dependencies include torch with CUDA, which these motions do not need.
+    "holosoma": ["mujoco==3.3.4", "numpy==2.3.5", "cvxpy==1.9.3", "scipy", "trimesh", "viser"]
+    + ["yourdfpy", "tqdm", "tyro", "jinja2"],
+}
+"""Packages of each peer's environment. With mujoco 4.0, OmniRetarget's joints stay at zero."""
+
+HOLOSOMA = "holosoma-retargeting==0.1.0"
+
+RUNNERS = Path(__file__).resolve().parent / "peer_runners"
+
+SMPL_HEIGHT = 1.66
+"""Height of SMPL's mean body, as GMR computes it [m]; the clips' standard skeleton has its legs."""
+
+# SMPL's axes at rest, x left, y up and z forward, in ours.
+_SMPL_AXES = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+
+_ROWS = (
+    "bone direction [deg]",
+    "foot orientation [deg]",
+    "stance foot speed [cm/s]",
+    "stance sole above the floor, mean [mm]",
+    "penetration, mean [mm]",
+    "penetration, largest [mm]",
+    "joint jerk, mean [rad/s^3]",
+    "published: position violations [samples]",
+    "published: velocity violations [samples]",
+    "published: acceleration violations [samples]",
+    "published: self-collisions [samples]",
+)
+
+
+class Results:
+    """Figures of every retargeter on every clip: quality by name, and CPU time [ms a frame]."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, dict[int, dict[str, float]]] = {}
+        self.cpu: dict[str, dict[int, float]] = {}
+        self.frames: dict[int, int] = {}
+        self.slowest: dict[str, float] = {}
+
+    def add(self, who: str, clip: int, row: dict[str, float], cpu: float) -> None:
+        """One clip's figures."""
+        self.rows.setdefault(who, {})[clip] = row
+        self.cpu.setdefault(who, {})[clip] = cpu
+
+    def table(self, clips: Sequence[int], title: str) -> str:
+        """Means over clips, and times beside ours."""
+        names = [who for who in self.rows if set(clips) & set(self.rows[who])]
+        done = [clip for clip in clips if all(clip in self.rows[who] for who in names)]
+        lines = [f"| {title}, {len(done)} clips | " + " | ".join(names) + " |"]
+        lines.append("| --- " * (1 + len(names)) + "|")
+
+        def line(name: str, value: Callable[[str], float]) -> None:
+            lines.append(f"| {name} | " + " | ".join(f"{value(who):.3g}" for who in names) + " |")
+
+        weight = np.array([self.frames[clip] for clip in done])
+        cpu = {who: np.array([self.cpu[who][clip] for clip in done]) for who in names}
+        line("CPU time [ms a frame]", lambda who: float(cpu[who] @ weight / weight.sum()))
+        line("the same, median clip", lambda who: float(np.median(cpu[who])))
+        line("the same, worst clip", lambda who: float(cpu[who].max()))
+        ours = names[0]
+        line(
+            f"times the time of {ours}, by sums",
+            lambda who: float(cpu[who] @ weight / (cpu[ours] @ weight)),
+        )
+        line("the same, median clip", lambda who: float(np.median(cpu[who] / cpu[ours])))
+        line("the same, least clip", lambda who: float((cpu[who] / cpu[ours]).min()))
+        for row in _ROWS:
+            values = {
+                who: [self.rows[who][c][row] for c in done if row in self.rows[who][c]]
+                for who in names
+            }
+            spread = np.nanmax if "largest" in row else np.nanmean
+            line(row, lambda who, v=values, s=spread: float(s(v[who])) if v[who] else np.nan)
+        return "\n".join(lines)
+
+
+class Evaluator:
+    """The same figures for the result of every retargeter."""
+
+    def __init__(self, robot: Robot):
+        self.robot, self.kinematics = robot, kinematics_of(robot)
+        self._bodies = MeshCollisions(robot)
+
+    def __call__(
+        self,
+        clip: MotionClip,
+        targets: Targets,
+        poses: Poses,
+        trajectory: RobotTrajectory | None = None,
+    ) -> dict[str, float]:
+        """Figures of poses at the frames of `targets`, and of the samples that are sent.
+
+        Without a trajectory, the samples are those of a spline through the poses.
+        """
+        if trajectory is None:
+            trajectory = as_published(self.robot, poses, targets.fps)
+        row = quality(targets, poses, self.kinematics)
+        return row | published(self.kinematics, trajectory, clip, self._bodies)
+
+    def of_mujoco(self, q: np.ndarray, joints: Sequence[str]) -> Poses:
+        """Our poses of MuJoCo's coordinates (T, 7 + J): place, w x y z, joints by name."""
+        columns = [7 + list(joints).index(name) for name in self.robot.joint_names]
+        rotation = Rotation.from_quat(q[:, [4, 5, 6, 3]]).as_matrix()
+        return Poses(q[:, :3], rotation @ self.robot.profile.axes.rotation().T, q[:, columns])
+
+
+def environment(folder: Path, name: str) -> Path:
+    """The Python of a peer's environment, installed where it is not there yet."""
+    python = folder / name / "bin" / "python"
+    done = folder / name / "installed"
+    if not done.exists():
+        print(f"installing {name} into {folder / name}", flush=True)
+        venv.create(folder / name, with_pip=True, clear=True)
+        install = [str(python), "-m", "pip", "install", "--quiet"]
+        if name == "holosoma":
+            subprocess.run([*install, "--no-deps", HOLOSOMA], check=True)
+        subprocess.run([*install, *PACKAGES[name]], check=True)
+        done.touch()
+    return python
+
+
+def run_peer(python: Path, arguments: Sequence[Path], clips: Path) -> dict[str, np.ndarray]:
+    """Arrays that a runner wrote; it has one thread."""
+    result = clips.with_suffix(".result.npz")
+    one = {f"{kind}_NUM_THREADS": "1" for kind in ("OMP", "OPENBLAS", "MKL", "RAYON")}
+    command = [str(python), *map(str, arguments), str(clips), str(result)]
+    variables = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | one
+    subprocess.run(command, check=True, env=variables, stderr=subprocess.DEVNULL)
+    with np.load(result) as found:
+        return dict(found)
+
+
+def height_of(body: Body) -> float:
+    """Height of a human by the length of its legs [m]."""
+    joints = [body.joint(f"left_{part}") for part in ("hip", "knee", "ankle")]
+    leg = np.linalg.norm(np.diff(joints, axis=0), axis=-1).sum(0)
+    return SMPL_HEIGHT * float(np.median(leg)) / STANDARD_LEG
+
+
+def smpl_turns(body: Body) -> np.ndarray:
+    """(T, 22, 4) orientations of all SMPL bodies in a world with z up, w x y z.
+
+    Trunk and feet as our own retargeting sees them, limbs with the twist that hinges show.
+    """
+    turns = fit_bone_rotations(body.joints).rotations.copy()
+    turns[:, JOINT_NAMES.index("pelvis")] = body.pelvis
+    turns[:, JOINT_NAMES.index("spine3")] = body.torso
+    for n, side in enumerate(("left", "right")):
+        turns[:, JOINT_NAMES.index(f"{side}_foot")] = body.feet[:, n]
+    turned = Rotation.from_matrix((turns @ _SMPL_AXES).reshape(-1, 3, 3)).as_quat()
+    return turned[:, [3, 0, 1, 2]].reshape(*turns.shape[:2], 4)
+
+
+def gmr_clips(path: Path, bodies: Sequence[Body]) -> Path:
+    """Write humans as GMR reads them."""
+    arrays: dict[str, Any] = {"count": len(bodies), "names": np.array(JOINT_NAMES)}
+    for number, body in enumerate(bodies):
+        arrays[f"position_{number}"] = body.joints
+        arrays[f"quaternion_{number}"] = smpl_turns(body)
+        arrays[f"height_{number}"] = height_of(body)
+    np.savez(path, **arrays)
+    return path
+
+
+def holosoma_clips(path: Path, bodies: Sequence[Body]) -> Path:
+    """Write humans as holosoma-retargeting reads them."""
+    arrays: dict[str, Any] = {"count": len(bodies)}
+    for number, body in enumerate(bodies):
+        arrays[f"joints_{number}"], arrays[f"height_{number}"] = body.joints, height_of(body)
+    np.savez(path, **arrays)
+    return path
+
+
+def streamed(robot: Robot, clip: MotionClip) -> tuple[list[Any], np.ndarray]:
+    """Poses of a clip that comes frame by frame, and the CPU time of each [s]."""
+    joints = resample(clip.joints, clip.fps, STREAM_RATE)
+    stream, poses, seconds = StreamingRetargeter(robot), [], []
+    for number, frame in enumerate(joints):
+        begin = time.process_time()
+        poses.append(stream.push(number / STREAM_RATE, frame))
+        seconds.append(time.process_time() - begin)
+    return poses, np.array(seconds)

@@ -1,0 +1,336 @@
+"""Targets of single human frames: as in `make_targets`, but without the rest of the clip.
+
+The size of the human and the height of the floor are estimated from the frames so far. A foot
+that begins to stand is locked where the robot's foot is by then. The correction that this gives
+fades while the foot is in the air.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pinocchio as pin
+
+from nextscale_core.exceptions import InvalidMotionError
+from nextscale_core.motion.skeleton import CONTACT_JOINTS, JOINT_INDEX
+from nextscale_core.retarget.config import RetargetConfig
+from nextscale_core.retarget.foot_locking import heading_left, spread
+from nextscale_core.retarget.frame_solver import Goal
+from nextscale_core.retarget.human_frames import Body, body_of
+from nextscale_core.retarget.streaming_config import StreamingConfig
+from nextscale_core.robots.kinematics import LEVER, Kinematics
+from nextscale_core.robots.profile import SIDES
+
+_BONES = {"thigh": ("hip", "knee"), "shank": ("knee", "ankle")}
+_ARMS = {"upper_arm": ("shoulder", "elbow"), "forearm": ("elbow", "wrist")}
+_HIPS = [JOINT_INDEX[f"{side}_hip"] for side in SIDES]
+_KNEES = [JOINT_INDEX[f"{side}_knee"] for side in SIDES]
+_ANKLES = [JOINT_INDEX[f"{side}_ankle"] for side in SIDES]
+
+
+def target_rows() -> list[tuple[str, str | None]]:
+    """Keypoints of all residuals: trunk, then legs, then arms."""
+
+    def turn(part: str, origin: str) -> list[tuple[str, str | None]]:
+        return [(f"{part}_{axis}", origin) for axis in "xyz"]
+
+    rows: list[tuple[str, str | None]] = [("pelvis", None)]
+    rows += turn("pelvis", "pelvis") + turn("torso", "torso")
+    for side in SIDES:
+        rows += [(f"{side}_ankle", None), *turn(f"{side}_foot", f"{side}_ankle")]
+        rows += [(f"{side}_{end}", f"{side}_{start}") for start, end in _BONES.values()]
+    for side in SIDES:
+        rows += [(f"{side}_{end}", f"{side}_{start}") for start, end in _ARMS.values()]
+    return rows
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Targets of one frame.
+
+    Attributes:
+        goal: Residuals, in the order of `target_rows`.
+        ankle: (2, 3) where the ankles should be [m].
+        standing: (2,) bool, the feet that are locked.
+    """
+
+    goal: Goal
+    ankle: np.ndarray
+    standing: np.ndarray
+
+
+@dataclass
+class _Foot:
+    """One foot over time; corrections are differences to what the human's foot asks for."""
+
+    heel: bool = False
+    ball: bool = False
+    standing: bool = False
+    free_until: float = -np.inf
+    turning: bool = False
+    heading: float = 0.0
+    pitch: float = 0.0
+    place: np.ndarray = field(default_factory=lambda: np.zeros(2))
+    asked: np.ndarray = field(default_factory=lambda: np.zeros(2))
+    shift: np.ndarray = field(default_factory=lambda: np.zeros(3))
+    twist: np.ndarray = field(default_factory=lambda: np.zeros(3))
+
+
+class FrameTargets:
+    """Turns frames of one human into targets of one robot.
+
+    Args:
+        kinematics: The robot's keypoints.
+        config: Weights, and how feet are locked.
+        streaming: Numbers of the stream.
+    """
+
+    def __init__(self, kinematics: Kinematics, config: RetargetConfig, streaming: StreamingConfig):
+        self._kinematics, self._config, self._streaming = kinematics, config, streaming
+        sole, limits = kinematics.robot.profile.sole, config.targets
+        mirrors = np.array([[1.0, 1.0, 1.0], [1.0, -1.0, 1.0]])
+        self._toe, self._heel = mirrors * sole.toe, mirrors * sole.heel
+        side = np.array([0.0, sole.half_width, 0.0])
+        ends = (self._toe, self._heel)
+        self._corners = np.stack([end + s * side for end in ends for s in (1, -1)], axis=1)
+        leg = [limits.thigh, limits.shank]
+        trunk = [limits.pelvis, *[limits.pelvis_turn] * 3, *[limits.torso_turn] * 3]
+        arms = [limits.arm] * 4
+        swing = [limits.foot, *[limits.foot_turn] * 3, *leg]
+        stance = [limits.stance, *[limits.stance_turn] * 3, *leg]
+        self._weight = {
+            (left, right): np.array(
+                [*trunk, *(stance if left else swing), *(stance if right else swing), *arms]
+            )
+            for left in (False, True)
+            for right in (False, True)
+        }
+        self._feet = (_Foot(), _Foot())
+        self._leg, self._frames, self._rest = 0.0, 0, np.zeros(2)
+
+    def begin(
+        self, joints: np.ndarray, hips: np.ndarray, heading: float, *, again: bool = False
+    ) -> None:
+        """Put a human over the robot.
+
+        Args:
+            joints: (22, 3) positions [m].
+            hips: (3,) middle of the robot's hips [m].
+            heading: Of the robot [rad].
+            again: The same human: its size is known.
+
+        Raises:
+            InvalidMotionError: the legs do not have the length of a human's.
+        """
+        leg = self._leg_of(joints)
+        low, high = self._config.targets.min_leg, self._config.targets.max_leg
+        if not low <= leg <= high:
+            raise InvalidMotionError(
+                f"thigh and shank measure {leg:.3g} m together, a human's {low} to {high} m; "
+                "are the joints in metres?"
+            )
+        if not again:
+            self._leg, self._frames = leg, 1
+            width = np.linalg.norm(joints[_HIPS[0]] - joints[_HIPS[1]])
+            self._half_width = float(width) / 2
+            self._rest = self._lowest(joints)
+            locking = self._config.foot_locking
+            if self._rest[0] > locking.raised:
+                self._rest = np.array([locking.ankle_rest, locking.ball_rest])
+        pelvis = body_of(joints[None], np.zeros((1, 2), dtype=bool)).pelvis
+        left = heading_left(pelvis)[0]
+        turn = heading - float(np.arctan2(-left[0], left[1]))
+        c, s = np.cos(turn), np.sin(turn)
+        self._turn = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+        self._from = np.array([*joints[_HIPS, :2].mean(0), 0.0])
+        self._to = np.array([hips[0], hips[1], 0.0])
+        self._feet = (_Foot(), _Foot())
+
+    def shown(
+        self,
+        times: Sequence[float],
+        frames: Sequence[np.ndarray],
+        ankles: np.ndarray,
+        soles: np.ndarray,
+        seconds: float,
+    ) -> Shown:
+        """Targets of the middle one of some frames.
+
+        Args:
+            times: (2 D + 1) of the frames [s].
+            frames: (22, 3) positions of each [m].
+            ankles: (2, 3) where the robot's ankles are [m].
+            soles: (2, 3, 3) how its feet are turned.
+            seconds: Time since the targets before [s].
+        """
+        middle = len(frames) // 2
+        joints = frames[middle]
+        self._measure(joints, seconds)
+        self._touch(times, frames, middle)
+        k = self._kinematics
+        scale = k.lengths.leg / self._leg
+        joints = (joints - self._from) @ self._turn.T
+        flat = np.array([[foot.heel and foot.ball for foot in self._feet]])
+        body = body_of(joints[None], flat)
+        lift = self._to + [0.0, 0.0, k.ankle_height - self._rest[0] * scale]
+        lateral = heading_left(body.pelvis)
+        wider = k.hip_offset[:, 1] - k.hip_offset[:, 1].mean()
+        wider = wider - np.array([1.0, -1.0]) * self._half_width * scale
+        ankle = joints[_ANKLES] * scale + lift + wider[:, None] * lateral
+        sole = k.robot.profile.sole
+        width = k.robot.profile.min_stance_width
+        ankle = spread(ankle[None], lateral, width, length=sole.toe[0] - sole.heel[0])[0]
+        placed = [
+            self._foot(n, times[middle], seconds, ankle[n], body.feet[0, n], ankles[n], soles[n])
+            for n in range(2)
+        ]
+        ankle, feet = (np.array(part) for part in zip(*placed, strict=True))
+        standing = np.array([foot.standing for foot in self._feet])
+        hips = joints[_HIPS].mean(0) * scale + lift
+        pelvis = hips - body.pelvis[0] @ k.hip_offset.mean(0)
+        place = self._places(body, pelvis, ankle, feet)
+        weight = self._weight[bool(standing[0]), bool(standing[1])]
+        return Shown(Goal(place, weight), ankle, standing)
+
+    def _places(
+        self, body: Body, pelvis: np.ndarray, ankle: np.ndarray, feet: np.ndarray
+    ) -> np.ndarray:
+        """(M, 3) places of all residuals."""
+        lengths = vars(self._kinematics.lengths)
+        parts = [pelvis[None], LEVER * body.pelvis[0].T, LEVER * body.torso[0].T]
+        for n, side in enumerate(SIDES):
+            bones = [lengths[bone] * body.bones[f"{side}_{bone}"] for bone in _BONES]
+            parts += [ankle[n, None], LEVER * feet[n].T, *bones]
+        parts += [lengths[b] * body.bones[f"{side}_{b}"] for side in SIDES for b in _ARMS]
+        return np.concatenate(parts)
+
+    def _leg_of(self, joints: np.ndarray) -> float:
+        thigh = np.linalg.norm(joints[_KNEES] - joints[_HIPS], axis=1)
+        shank = np.linalg.norm(joints[_ANKLES] - joints[_KNEES], axis=1)
+        return float((thigh + shank).mean())
+
+    def _lowest(self, joints: np.ndarray) -> np.ndarray:
+        """(2,) heights of the lower ankle and the lower ball [m]."""
+        return np.asarray(joints[list(CONTACT_JOINTS), 2].reshape(2, 2).min(0))
+
+    def _measure(self, joints: np.ndarray, seconds: float) -> None:
+        """Refine the size of the human and the height of the floor."""
+        if self._frames < self._streaming.sizing:
+            self._frames += 1
+            self._leg += (self._leg_of(joints) - self._leg) / self._frames
+        lowest = self._lowest(joints)
+        rising = np.minimum(self._rest + self._streaming.rise * seconds, lowest)
+        still = lowest < self._rest + self._config.foot_locking.ball_height
+        self._rest = np.where(still, rising, self._rest)
+
+    def _touch(self, times: Sequence[float], frames: Sequence[np.ndarray], middle: int) -> None:
+        """Which parts of the feet stand: slow and low, with hysteresis."""
+        locking, more = self._config.foot_locking, self._streaming.hysteresis
+        before, here, after = (frames[n][list(CONTACT_JOINTS)] for n in (0, middle, -1))
+        speed = np.minimum(
+            np.linalg.norm(here - before, axis=1) / (times[middle] - times[0]),
+            np.linalg.norm(after - here, axis=1) / (times[-1] - times[middle]),
+        ).reshape(2, 2)
+        height = here[:, 2].reshape(2, 2) - self._rest
+        low = np.array([locking.ankle_height, locking.ball_height])
+        for n, foot in enumerate(self._feet):
+            was = np.array([foot.heel, foot.ball])
+            fast = np.where(was, locking.labelled_speed, locking.speed)
+            stands = (height[n] < low + more * was) & (speed[n] < fast)
+            foot.heel, foot.ball = bool(stands[0]), bool(stands[1])
+
+    def _foot(
+        self,
+        n: int,
+        time: float,
+        seconds: float,
+        ankle: np.ndarray,
+        turn: np.ndarray,
+        at: np.ndarray,
+        sole: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Ankle and orientation of one foot, from those that the human's foot asks for."""
+        foot, streaming = self._feet[n], self._streaming
+        locking = self._config.foot_locking
+        heading = float(np.arctan2(turn[1, 0], turn[0, 0]))
+        down = (foot.heel or foot.ball) and time >= foot.free_until
+        about = self._about(n)
+        lain = (ankle + turn @ about - _about_z(heading) @ about)[:2]
+        if down and foot.standing and np.hypot(*(lain - foot.asked)) > locking.slip:
+            # The human's foot slides to another place, and the robot's goes there too.
+            down, foot.free_until = False, time + streaming.swing
+        before = self._corrected(foot, *self._asked(n, ankle, turn))
+        if down and not foot.standing:
+            foot.heading = float(np.arctan2(sole[1, 0], sole[0, 0]))
+            foot.place = (at + sole @ about - _about_z(foot.heading) @ about)[:2]
+            foot.asked, foot.pitch, foot.turning = lain, _pitch(sole), False
+        changed, foot.standing = down != foot.standing, down
+        if foot.standing:
+            self._turn_standing(foot, heading, seconds)
+            share = 1.0 - np.exp(-seconds / streaming.land)
+            foot.pitch += share * (self._wanted_pitch(foot, turn) - foot.pitch)
+        place, level = self._asked(n, ankle, turn)
+        if changed:
+            # The target is where it was, and settles from there.
+            foot.shift = before[0] - place
+            foot.twist = pin.log3(before[1] @ level.T)
+        fade = np.exp(-seconds / (streaming.land if foot.standing else streaming.swing))
+        foot.shift, foot.twist = fade * foot.shift, fade * foot.twist
+        place, level = self._corrected(foot, place, level)
+        lowest = place[2] + float((self._corners[n] @ level[2]).min())
+        place[2] -= min(lowest, 0.0)
+        return place, level
+
+    def _asked(
+        self, n: int, ankle: np.ndarray, turn: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Ankle and orientation without correction: the human's, or the place it stands on."""
+        foot = self._feet[n]
+        if not foot.standing:
+            return ankle, turn
+        level = _about_z(foot.heading)
+        turn = level @ _about_y(foot.pitch)
+        rest = np.array([foot.place[0], foot.place[1], -self._toe[n, 2]])
+        pivot = self._toe[n] if foot.pitch >= 0 else self._heel[n]
+        return rest + level @ pivot - turn @ pivot, turn
+
+    def _corrected(
+        self, foot: _Foot, place: np.ndarray, turn: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        return place + foot.shift, pin.exp3(foot.twist) @ turn
+
+    def _about(self, n: int) -> np.ndarray:
+        """Point of the foot that stands, seen from the ankle [m]."""
+        foot = self._feet[n]
+        if foot.heel and foot.ball:
+            return np.zeros(3)
+        return self._toe[n] if foot.ball else self._heel[n]
+
+    def _turn_standing(self, foot: _Foot, heading: float, seconds: float) -> None:
+        """A foot whose human foot has turned far follows it, slowly."""
+        error = (heading - foot.heading + np.pi) % (2 * np.pi) - np.pi
+        foot.turning = abs(error) > (0.05 if foot.turning else self._config.foot_locking.slip_turn)
+        if foot.turning:
+            most = self._streaming.turn_rate * seconds
+            foot.heading += float(np.clip(error, -most, most))
+
+    def _wanted_pitch(self, foot: _Foot, turn: np.ndarray) -> float:
+        """Pitch of a standing foot [rad], positive with the toes down."""
+        if foot.heel and foot.ball:
+            return 0.0
+        pitch = _pitch(turn)
+        return float(np.clip(pitch, 0.0, 1.2) if foot.ball else np.clip(pitch, -0.8, 0.0))
+
+
+def _pitch(turn: np.ndarray) -> float:
+    return -float(np.arcsin(np.clip(turn[2, 0], -1.0, 1.0)))
+
+
+def _about_z(angle: float) -> np.ndarray:
+    return np.asarray(pin.exp3(np.array([0.0, 0.0, angle])))
+
+
+def _about_y(angle: float) -> np.ndarray:
+    return np.asarray(pin.exp3(np.array([0.0, angle, 0.0])))
