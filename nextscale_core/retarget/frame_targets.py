@@ -7,6 +7,7 @@ fades while the foot is in the air.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -16,15 +17,17 @@ import pinocchio as pin
 from nextscale_core.exceptions import InvalidMotionError
 from nextscale_core.motion.skeleton import CONTACT_JOINTS, JOINT_INDEX
 from nextscale_core.retarget.config import RetargetConfig
-from nextscale_core.retarget.foot_locking import heading_left, spread
+from nextscale_core.retarget.frame_body import FrameBody, frame_body, smoothstep_of
 from nextscale_core.retarget.frame_solver import Goal
-from nextscale_core.retarget.human_frames import Body, body_of
+from nextscale_core.retarget.human_frames import FOOT_REST
 from nextscale_core.retarget.streaming_config import StreamingConfig
 from nextscale_core.robots.kinematics import LEVER, Kinematics
 from nextscale_core.robots.profile import SIDES
 
-_BONES = {"thigh": ("hip", "knee"), "shank": ("knee", "ankle")}
-_ARMS = {"upper_arm": ("shoulder", "elbow"), "forearm": ("elbow", "wrist")}
+_LEG, _ARM = (("hip", "knee"), ("knee", "ankle")), (("shoulder", "elbow"), ("elbow", "wrist"))
+_SETTLE = 0.1
+"""Share of a flat foot's pitch that a frame adds to the average."""
+
 _HIPS = [JOINT_INDEX[f"{side}_hip"] for side in SIDES]
 _KNEES = [JOINT_INDEX[f"{side}_knee"] for side in SIDES]
 _ANKLES = [JOINT_INDEX[f"{side}_ankle"] for side in SIDES]
@@ -40,9 +43,9 @@ def target_rows() -> list[tuple[str, str | None]]:
     rows += turn("pelvis", "pelvis") + turn("torso", "torso")
     for side in SIDES:
         rows += [(f"{side}_ankle", None), *turn(f"{side}_foot", f"{side}_ankle")]
-        rows += [(f"{side}_{end}", f"{side}_{start}") for start, end in _BONES.values()]
+        rows += [(f"{side}_{end}", f"{side}_{start}") for start, end in _LEG]
     for side in SIDES:
-        rows += [(f"{side}_{end}", f"{side}_{start}") for start, end in _ARMS.values()]
+        rows += [(f"{side}_{end}", f"{side}_{start}") for start, end in _ARM]
     return rows
 
 
@@ -107,8 +110,12 @@ class FrameTargets:
             for left in (False, True)
             for right in (False, True)
         }
+        lengths = kinematics.lengths
+        limbs = [lengths.thigh, lengths.shank, lengths.upper_arm, lengths.forearm]
+        self._lengths = np.array([*limbs, *limbs])[:, None]
         self._feet = (_Foot(), _Foot())
         self._leg, self._frames, self._rest = 0.0, 0, np.zeros(2)
+        self._pitches = np.full(2, FOOT_REST)
 
     def begin(
         self, joints: np.ndarray, hips: np.ndarray, heading: float, *, again: bool = False
@@ -135,13 +142,12 @@ class FrameTargets:
             self._leg, self._frames = leg, 1
             width = np.linalg.norm(joints[_HIPS[0]] - joints[_HIPS[1]])
             self._half_width = float(width) / 2
-            self._rest = self._lowest(joints)
+            self._rest, self._pitches = self._lowest(joints), np.full(2, FOOT_REST)
             locking = self._config.foot_locking
             if self._rest[0] > locking.raised:
                 self._rest = np.array([locking.ankle_rest, locking.ball_rest])
-        pelvis = body_of(joints[None], np.zeros((1, 2), dtype=bool)).pelvis
-        left = heading_left(pelvis)[0]
-        turn = heading - float(np.arctan2(-left[0], left[1]))
+        left = _left_of(frame_body(joints).pelvis)
+        turn = heading - math.atan2(-left[0], left[1])
         c, s = np.cos(turn), np.sin(turn)
         self._turn = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
         self._from = np.array([*joints[_HIPS, :2].mean(0), 0.0])
@@ -172,39 +178,46 @@ class FrameTargets:
         k = self._kinematics
         scale = k.lengths.leg / self._leg
         joints = (joints - self._from) @ self._turn.T
-        flat = np.array([[foot.heel and foot.ball for foot in self._feet]])
-        body = body_of(joints[None], flat)
+        pitches = self._pitches
+        body = frame_body(joints, (float(pitches[0]), float(pitches[1])))
         lift = self._to + [0.0, 0.0, k.ankle_height - self._rest[0] * scale]
-        lateral = heading_left(body.pelvis)
+        left = _left_of(body.pelvis)
         wider = k.hip_offset[:, 1] - k.hip_offset[:, 1].mean()
         wider = wider - np.array([1.0, -1.0]) * self._half_width * scale
-        ankle = joints[_ANKLES] * scale + lift + wider[:, None] * lateral
-        sole = k.robot.profile.sole
-        width = k.robot.profile.min_stance_width
-        ankle = spread(ankle[None], lateral, width, length=sole.toe[0] - sole.heel[0])[0]
+        ankle = joints[_ANKLES] * scale + lift + wider[:, None] * left
+        push = self._too_near(ankle[0] - ankle[1], left) / 2
+        ankle += np.array([[push], [-push]]) * left
         placed = [
-            self._foot(n, times[middle], seconds, ankle[n], body.feet[0, n], ankles[n], soles[n])
+            self._foot(n, times[middle], seconds, ankle[n], body.feet[n], ankles[n], soles[n])
             for n in range(2)
         ]
         ankle, feet = (np.array(part) for part in zip(*placed, strict=True))
         standing = np.array([foot.standing for foot in self._feet])
         hips = joints[_HIPS].mean(0) * scale + lift
-        pelvis = hips - body.pelvis[0] @ k.hip_offset.mean(0)
+        pelvis = hips - body.pelvis @ k.hip_offset.mean(0)
         place = self._places(body, pelvis, ankle, feet)
         weight = self._weight[bool(standing[0]), bool(standing[1])]
         return Shown(Goal(place, weight), ankle, standing)
 
     def _places(
-        self, body: Body, pelvis: np.ndarray, ankle: np.ndarray, feet: np.ndarray
+        self, body: FrameBody, pelvis: np.ndarray, ankle: np.ndarray, feet: np.ndarray
     ) -> np.ndarray:
         """(M, 3) places of all residuals."""
-        lengths = vars(self._kinematics.lengths)
-        parts = [pelvis[None], LEVER * body.pelvis[0].T, LEVER * body.torso[0].T]
-        for n, side in enumerate(SIDES):
-            bones = [lengths[bone] * body.bones[f"{side}_{bone}"] for bone in _BONES]
-            parts += [ankle[n, None], LEVER * feet[n].T, *bones]
-        parts += [lengths[b] * body.bones[f"{side}_{b}"] for side in SIDES for b in _ARMS]
-        return np.concatenate(parts)
+        bones = body.bones * self._lengths
+        parts = [pelvis[None], LEVER * body.pelvis.T, LEVER * body.torso.T]
+        for n in (0, 1):
+            parts += [ankle[n, None], LEVER * feet[n].T, bones[4 * n : 4 * n + 2]]
+        return np.concatenate([*parts, bones[2:4], bones[6:8]])
+
+    def _too_near(self, apart: np.ndarray, left: np.ndarray) -> float:
+        """How far feet beside each other are from the least width of a stance [m]."""
+        profile = self._kinematics.robot.profile
+        length = profile.sole.toe[0] - profile.sole.heel[0]
+        across = float(apart @ left)
+        along = math.hypot(apart[0] - across * left[0], apart[1] - across * left[1])
+        beside = 1.0 - smoothstep_of(along, 0.8 * length, 1.6 * length)
+        beside *= 1.0 - smoothstep_of(abs(float(apart[2])), 0.15, 0.25)
+        return beside * max(0.0, profile.min_stance_width - across)
 
     def _leg_of(self, joints: np.ndarray) -> float:
         thigh = np.linalg.norm(joints[_KNEES] - joints[_HIPS], axis=1)
@@ -240,6 +253,12 @@ class FrameTargets:
             fast = np.where(was, locking.labelled_speed, locking.speed)
             stands = (height[n] < low + more * was) & (speed[n] < fast)
             foot.heel, foot.ball = bool(stands[0]), bool(stands[1])
+            if foot.heel and foot.ball:
+                # Shoes and skeletons differ in the line from ankle to ball.
+                line = here[2 * n + 1] - here[2 * n]
+                pitch = math.asin(line[2] / float(np.linalg.norm(line)))
+                pitch = min(max(pitch, FOOT_REST - 0.3), FOOT_REST + 0.3)
+                self._pitches[n] += _SETTLE * (pitch - self._pitches[n])
 
     def _foot(
         self,
@@ -322,6 +341,18 @@ class FrameTargets:
             return 0.0
         pitch = _pitch(turn)
         return float(np.clip(pitch, 0.0, 1.2) if foot.ball else np.clip(pitch, -0.8, 0.0))
+
+
+def _left_of(pelvis: np.ndarray) -> np.ndarray:
+    """(3,) horizontal unit vector to the left of a pelvis; see `heading_left`."""
+    x, y, z = pelvis[:, 0].tolist()
+    # Bent far over, the x axis of the pelvis points down and its z axis points ahead.
+    bent = smoothstep_of(abs(z), 0.7, 0.95)
+    x = (1 - bent) * x - bent * math.copysign(1.0, z) * float(pelvis[0, 2])
+    y = (1 - bent) * y - bent * math.copysign(1.0, z) * float(pelvis[1, 2])
+    length = math.hypot(x, y)
+    x, y = (x / length, y / length) if length > 1e-6 else (1.0, 0.0)
+    return np.array([-y, x, 0.0])
 
 
 def _pitch(turn: np.ndarray) -> float:
