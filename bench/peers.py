@@ -28,18 +28,18 @@ from typing import Any
 import numpy as np
 from retarget import baseline_missing, draw
 from retarget_metrics import MeshCollisions, as_published, published, quality
+from scipy.interpolate import CubicSpline
 from scipy.spatial.transform import Rotation
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from nextscale_core.exceptions import NextscaleError
 from nextscale_core.motion.bone_rotations import fit_bone_rotations
 from nextscale_core.motion.clip import MotionClip
-from nextscale_core.motion.resample import resample
 from nextscale_core.motion.skeleton import JOINT_NAMES, STANDARD_LEG
 from nextscale_core.pipeline import MotionPipeline
 from nextscale_core.retarget import Retargeter, StreamingRetargeter
-from nextscale_core.retarget.human_frames import Body
+from nextscale_core.retarget.human_frames import Body, body_of
+from nextscale_core.retarget.streaming_config import STREAMING
 from nextscale_core.retarget.targets import Targets, make_targets
 from nextscale_core.robots import load_robot
 from nextscale_core.robots.kinematics import Poses, kinematics_of
@@ -60,11 +60,18 @@ SENTENCES = (
     "a person picks something up from the floor",
 )
 
-STREAM_RATE = 60.0
-"""Frames per second of the streams [Hz]."""
+STREAM_RATE, LEAD = 60.0, 2.0
+"""Frames per second of the streams [Hz], and how long the human stands before each [s]."""
 
 PACKAGES = {
-    "gmr": ["mujoco==4.0.0", "mink==1.3.0", "daqp==0.11.0", "scipy==1.17.1", "rich", "numpy==2.4.6"],
+    "gmr": [
+        "mujoco==4.0.0",
+        "mink==1.3.0",
+        "daqp==0.11.0",
+        "scipy==1.17.1",
+        "rich",
+        "numpy==2.4.6",
+    ],
     # Its own dependencies include torch with CUDA, which these motions do not need.
     "holosoma": ["mujoco==3.3.4", "numpy==2.3.5", "cvxpy==1.9.3", "scipy", "trimesh", "viser"]
     + ["yourdfpy", "tqdm", "tyro", "jinja2"],
@@ -103,7 +110,7 @@ class Results:
         self.rows: dict[str, dict[int, dict[str, float]]] = {}
         self.cpu: dict[str, dict[int, float]] = {}
         self.frames: dict[int, int] = {}
-        self.slowest: dict[str, float] = {}
+        self.gmr_stream = 0.0
 
     def add(self, who: str, clip: int, row: dict[str, float], cpu: float) -> None:
         """One clip's figures."""
@@ -112,7 +119,7 @@ class Results:
 
     def table(self, clips: Sequence[int], title: str) -> str:
         """Means over clips, and times beside ours."""
-        names = [who for who in self.rows if set(clips) & set(self.rows[who])]
+        names = [who for who in self.rows if len(set(clips) & set(self.rows[who])) * 2 > len(clips)]
         done = [clip for clip in clips if all(clip in self.rows[who] for who in names)]
         lines = [f"| {title}, {len(done)} clips | " + " | ".join(names) + " |"]
         lines.append("| --- " * (1 + len(names)) + "|")
@@ -239,12 +246,167 @@ def holosoma_clips(path: Path, bodies: Sequence[Body]) -> Path:
     return path
 
 
-def streamed(robot: Robot, clip: MotionClip) -> tuple[list[Any], np.ndarray]:
-    """Poses of a clip that comes frame by frame, and the CPU time of each [s]."""
-    joints = resample(clip.joints, clip.fps, STREAM_RATE)
-    stream, poses, seconds = StreamingRetargeter(robot), [], []
+def at_stream_rate(clip: MotionClip) -> np.ndarray:
+    """(T, 22, 3) the clip at `STREAM_RATE`, by splines."""
+    times = np.arange(len(clip)) / clip.fps
+    frames = int(times[-1] * STREAM_RATE + 1e-6) + 1
+    return CubicSpline(times, clip.joints.astype(np.float64))(np.arange(frames) / STREAM_RATE)
+
+
+def streamed(robot: Robot, clip: MotionClip) -> tuple[Poses, RobotTrajectory, float]:
+    """Poses of a clip that comes frame by frame, at the clip's frames; CPU time a frame [ms].
+
+    The human stands in the first pose for some seconds first: a stream begins slowly.
+    """
+    joints = at_stream_rate(clip)
+    lead = int(LEAD * STREAM_RATE)
+    joints = np.concatenate([np.repeat(joints[:1], lead, axis=0), joints])
+    stream, found = StreamingRetargeter(robot), []
+    begin = time.process_time()
     for number, frame in enumerate(joints):
+        found.append(stream.push(number / STREAM_RATE, frame).reference)
+    cpu = 1000 * (time.process_time() - begin) / len(joints)
+    found = found[lead:]
+    trajectory = RobotTrajectory(
+        robot=robot.name,
+        joint_names=robot.joint_names,
+        positions=np.array([one.positions for one in found]),
+        velocities=np.array([one.velocities for one in found]),
+        time_from_start=np.arange(len(found)) / STREAM_RATE,
+        base_position=np.array([one.base_position for one in found]),
+        base_quaternion=np.array([one.base_quaternion for one in found]),
+        fps=STREAM_RATE,
+    )
+    # What the output shows, it shows some frames later.
+    rows = np.arange(STREAMING.delay, len(found), round(STREAM_RATE / clip.fps))
+    rotation = Rotation.from_quat(trajectory.base_quaternion[rows]).as_matrix()
+    poses = Poses(trajectory.base_position[rows], rotation, trajectory.positions[rows])
+    return poses, trajectory, cpu
+
+
+class Bench:
+    """Runs everything on some clips of one robot, the G1 that all peers know."""
+
+    def __init__(self, baseline: bool):
+        self.robot = load_robot("g1")
+        self.evaluate, self.results = Evaluator(self.robot), Results()
+        self._retargeter, self._gate = Retargeter(self.robot), SafetyGate(self.robot)
+        self._baseline: Any = None
+        if baseline:
+            from gmr.baseline import GmrBaseline
+
+            self._baseline = GmrBaseline(self.robot)
+
+    def ours(self, number: int, clip: MotionClip, targets: Targets) -> None:
+        """The whole-clip retargeter with the gate."""
         begin = time.process_time()
-        poses.append(stream.push(number / STREAM_RATE, frame))
-        seconds.append(time.process_time() - begin)
-    return poses, np.array(seconds)
+        trajectory = self._retargeter.retarget(clip)
+        result = self._gate.review(trajectory)
+        cpu = 1000 * (time.process_time() - begin) / len(clip)
+        poses = self._retargeter.solve(targets)
+        row = self.evaluate(clip, targets, poses, result.trajectory or trajectory)
+        self.results.add("nextscale, with gate", number, row, cpu)
+
+    def stream(self, number: int, clip: MotionClip) -> None:
+        """The streaming retargeter."""
+        poses, trajectory, cpu = streamed(self.robot, clip)
+        targets = make_targets(clip.slice(0, len(poses)), self.evaluate.kinematics)
+        row = self.evaluate(clip, targets, poses, trajectory)
+        self.results.add("nextscale, stream", number, row, cpu)
+
+    def stand_in(self, number: int, clip: MotionClip, targets: Targets) -> None:
+        """The baseline in GMR's manner."""
+        if self._baseline is None:
+            return
+        from gmr.human import human_of
+
+        human = human_of(targets.body, float(targets.contacts.rest_height[0]))
+        begin = time.process_time()
+        poses = self._baseline.retarget(human)
+        cpu = 1000 * (time.process_time() - begin) / len(clip)
+        self.results.add("GMR-style", number, self.evaluate(clip, targets, poses), cpu)
+
+    def peer(
+        self, who: str, clips: Sequence[MotionClip], targets: Sequence[Targets], found: Any
+    ) -> None:
+        """What a runner found."""
+        for number, (clip, one) in enumerate(zip(clips, targets, strict=True)):
+            poses = self.evaluate.of_mujoco(found[f"q_{number}"], found["joints"].tolist())
+            cpu = 1000 * float(found[f"cpu_{number}"].sum()) / len(poses)
+            self.results.add(who, number, self.evaluate(clip, one, poses), cpu)
+
+
+def bodies_of(clips: Sequence[np.ndarray]) -> list[Body]:
+    """Humans at the rate of the stream."""
+    return [body_of(joints, np.zeros((len(joints), 2), dtype=bool)) for joints in clips]
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument(
+        "--gmr", type=Path, help="clone of YanjieZe/GMR; without it, GMR is left out"
+    )
+    parser.add_argument("--no-holosoma", action="store_true", help="leave OmniRetarget out")
+    parser.add_argument("--data", type=Path, help="folder of CMU motion, for recorded clips")
+    parser.add_argument("--clips", type=int, default=40, help="of val and test together")
+    parser.add_argument("--generated", type=int, default=len(SENTENCES), help="motions")
+    parser.add_argument("--environments", type=Path, help="folder to keep for the next run")
+    parser.add_argument("--json", type=Path, help="file for the figures of every clip")
+    options = parser.parse_args()
+    pipeline = MotionPipeline.from_pretrained()
+    generated = [pipeline.generate(one, seed=0) for one in SENTENCES[: options.generated]]
+    recorded = []
+    if options.data is not None:
+        drawn = draw(options.data, ["val", "test"], options.clips, seed=0)
+        recorded = [item.clip for item in drawn]
+    clips = generated + recorded
+    with tempfile.TemporaryDirectory() as name, threadpool_limits(limits=1):
+        folder = Path(name)
+        environments = options.environments or folder
+        missing = baseline_missing()
+        bench = Bench(baseline=not missing)
+        kinematics, results = bench.evaluate.kinematics, bench.results
+        targets = [make_targets(clip, kinematics) for clip in clips]
+        results.frames = {number: len(clip) for number, clip in enumerate(clips)}
+        bench.ours(0, clips[0], targets[0])  # once more, warm
+        for number, clip in enumerate(tqdm(clips, unit="clip")):
+            bench.ours(number, clip, targets[number])
+            if number < len(generated):
+                bench.stream(number, clip)
+            bench.stand_in(number, clip, targets[number])
+        bodies = [one.body for one in targets]
+        if options.gmr is not None:
+            python = environment(environments, "gmr")
+            runner = [RUNNERS / "gmr.py", options.gmr.resolve()]
+            found = run_peer(python, runner, gmr_clips(folder / "gmr.npz", bodies))
+            bench.peer("GMR", clips, targets, found)
+            fast = gmr_clips(
+                folder / "fast.npz", bodies_of([at_stream_rate(clip) for clip in generated])
+            )
+            found = run_peer(python, runner, fast)
+            frames = np.concatenate([found[f"cpu_{n}"][1:] for n in range(len(generated))])
+            results.gmr_stream = 1000 * float(frames.mean())
+        if not options.no_holosoma:
+            python = environment(environments, "holosoma")
+            given = holosoma_clips(folder / "holosoma.npz", bodies[: len(generated)])
+            found = run_peer(python, [RUNNERS / "holosoma.py"], given)
+            bench.peer("OmniRetarget", generated, targets[: len(generated)], found)
+    numbers = range(len(clips))
+    print(results.table(numbers[: len(generated)], "generated"))
+    if results.gmr_stream:
+        cpu = np.mean(list(results.cpu["nextscale, stream"].values()))
+        print(
+            f"\nStreams of {STREAM_RATE:g} frames per second: GMR {results.gmr_stream:.2f} ms a "
+            f"frame, ours {cpu:.2f} ms, {results.gmr_stream / cpu:.1f} times as fast"
+        )
+    if recorded:
+        print("\n" + results.table(numbers[len(generated) :], "recorded"))
+    if missing:
+        print(missing)
+    if options.json is not None:
+        options.json.write_text(json.dumps(vars(results), indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

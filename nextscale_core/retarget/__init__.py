@@ -6,8 +6,9 @@ import warnings
 from typing import Any
 
 from nextscale_core.retarget.retargeter import Retargeter
+from nextscale_core.retarget.streaming import StreamedPose, StreamingRetargeter
 
-__all__ = ["Retargeter"]
+__all__ = ["Retargeter", "StreamedPose", "StreamingRetargeter"]
 
 _MOVED = ("RobotState", "RobotTrajectory", "SafetyGate", "load_robot")
 

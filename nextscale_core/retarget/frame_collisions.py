@@ -10,6 +10,7 @@ from nextscale_core.retarget.frame_solver import Part
 from nextscale_core.robots.collision import collision_model
 from nextscale_core.robots.description import link_frame
 from nextscale_core.robots.hulls import link_hulls
+from nextscale_core.robots.kinematics import kinematics_of
 from nextscale_core.robots.robot import Robot
 
 
@@ -23,6 +24,7 @@ class FrameCollisions:
     """
 
     def __init__(self, robot: Robot, apart: float, let_go: float):
+        self._kinematics = kinematics_of(robot)
         self._model, self._data = robot.model, robot.model.createData()
         margin = robot.profile.collision_margin
         self._apart, self._let_go, self._margin = apart + margin, let_go, margin
@@ -60,10 +62,16 @@ class FrameCollisions:
     def touching(self, configuration: np.ndarray) -> set[int]:
         """Numbers in `pairs` of all bodies that touch."""
         placed = self._placed
-        pin.computeCollisions(
-            self._model, self._data, self._geometry, placed, configuration, False
-        )
+        pin.computeCollisions(self._model, self._data, self._geometry, placed, configuration, False)
         return {n for n, result in enumerate(placed.collisionResults) if result.isCollision()}
+
+    def between(self, pairs: set[int]) -> np.ndarray:
+        """(J,) True for the joints that move the two bodies of any pair against each other."""
+        moved = np.zeros(self._kinematics.bodies, dtype=bool)
+        for number in pairs:
+            first, second = (self._owners[body] - 2 for body in self._pairs[number])
+            moved |= self._kinematics.ancestors(first) ^ self._kinematics.ancestors(second)
+        return self._kinematics.commanded(moved)
 
     def parts(self, configuration: np.ndarray, pairs: set[int]) -> dict[int, Part]:
         """What keeps pairs apart, without those that are far apart by now.

@@ -239,5 +239,3 @@ def _skew(points: np.ndarray) -> np.ndarray:
     result[..., 0, 1], result[..., 0, 2], result[..., 1, 2] = -z, y, -x
     result[..., 1, 0], result[..., 2, 0], result[..., 2, 1] = z, -y, x
     return result
-
-

@@ -25,8 +25,17 @@ from nextscale_core.robots.kinematics import LEVER, Kinematics
 from nextscale_core.robots.profile import SIDES
 
 _LEG, _ARM = (("hip", "knee"), ("knee", "ankle")), (("shoulder", "elbow"), ("elbow", "wrist"))
+Placed = tuple[np.ndarray, np.ndarray]
+"""Place (3,) of an ankle [m] and orientation (3, 3) of its sole."""
+
 _SETTLE = 0.1
 """Share of a flat foot's pitch that a frame adds to the average."""
+
+_LEVEL = 0.08
+"""Pitch up to which a standing foot counts as level [rad]."""
+
+_ROLL = 0.02
+"""Time constant of the pitch of a standing foot [s]."""
 
 _HIPS = [JOINT_INDEX[f"{side}_hip"] for side in SIDES]
 _KNEES = [JOINT_INDEX[f"{side}_knee"] for side in SIDES]
@@ -77,8 +86,24 @@ class _Foot:
     pitch: float = 0.0
     place: np.ndarray = field(default_factory=lambda: np.zeros(2))
     asked: np.ndarray = field(default_factory=lambda: np.zeros(2))
-    shift: np.ndarray = field(default_factory=lambda: np.zeros(3))
-    twist: np.ndarray = field(default_factory=lambda: np.zeros(3))
+    # Shift and twist [m, rad], and their rates.
+    correction: np.ndarray = field(default_factory=lambda: np.zeros(6))
+    drift: np.ndarray = field(default_factory=lambda: np.zeros(6))
+    # The human's foot, the target that came of it, and the rate of the target.
+    human: Placed = field(default_factory=lambda: (np.zeros(3), np.eye(3)))
+    target: Placed | None = None
+    rate: np.ndarray = field(default_factory=lambda: np.zeros(6))
+
+    def fade(self, seconds: float, constant: float) -> None:
+        """Let the correction fade as a critically damped spring does."""
+        pull = self.drift + self.correction / constant
+        left = math.exp(-seconds / constant)
+        self.correction = left * (self.correction + pull * seconds)
+        self.drift = left * (self.drift - pull * seconds / constant)
+
+    def corrected(self, place: np.ndarray, turn: np.ndarray) -> Placed:
+        """Ankle and orientation with the correction."""
+        return place + self.correction[:3], pin.exp3(self.correction[3:]) @ turn
 
 
 class FrameTargets:
@@ -269,42 +294,42 @@ class FrameTargets:
         turn: np.ndarray,
         at: np.ndarray,
         sole: np.ndarray,
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> Placed:
         """Ankle and orientation of one foot, from those that the human's foot asks for."""
         foot, streaming = self._feet[n], self._streaming
         locking = self._config.foot_locking
-        heading = float(np.arctan2(turn[1, 0], turn[0, 0]))
+        heading = math.atan2(turn[1, 0], turn[0, 0])
         down = (foot.heel or foot.ball) and time >= foot.free_until
         about = self._about(n)
         lain = (ankle + turn @ about - _about_z(heading) @ about)[:2]
-        if down and foot.standing and np.hypot(*(lain - foot.asked)) > locking.slip:
+        if down and foot.standing and math.hypot(*(lain - foot.asked)) > locking.slip:
             # The human's foot slides to another place, and the robot's goes there too.
             down, foot.free_until = False, time + streaming.swing
-        before = self._corrected(foot, *self._asked(n, ankle, turn))
         if down and not foot.standing:
-            foot.heading = float(np.arctan2(sole[1, 0], sole[0, 0]))
+            foot.heading = math.atan2(sole[1, 0], sole[0, 0])
             foot.place = (at + sole @ about - _about_z(foot.heading) @ about)[:2]
             foot.asked, foot.pitch, foot.turning = lain, _pitch(sole), False
         changed, foot.standing = down != foot.standing, down
         if foot.standing:
             self._turn_standing(foot, heading, seconds)
-            share = 1.0 - np.exp(-seconds / streaming.land)
-            foot.pitch += share * (self._wanted_pitch(foot, turn) - foot.pitch)
-        place, level = self._asked(n, ankle, turn)
-        if changed:
-            # The target is where it was, and settles from there.
-            foot.shift = before[0] - place
-            foot.twist = pin.log3(before[1] @ level.T)
-        fade = np.exp(-seconds / (streaming.land if foot.standing else streaming.swing))
-        foot.shift, foot.twist = fade * foot.shift, fade * foot.twist
-        place, level = self._corrected(foot, place, level)
+            foot.pitch += (1.0 - math.exp(-seconds / _ROLL)) * (_roll(foot, turn) - foot.pitch)
+        raw = self._asked(n, ankle, turn)
+        if changed and foot.target is not None:
+            # The target goes on as fast as it was.
+            own = np.zeros(6) if foot.standing else _between(foot.human, (ankle, turn)) / seconds
+            foot.correction = _between(raw, foot.target) + foot.rate * seconds
+            foot.drift = foot.rate - own
+        else:
+            foot.fade(seconds, streaming.land if foot.standing else streaming.swing)
+        place, level = foot.corrected(*raw)
         lowest = place[2] + float((self._corners[n] @ level[2]).min())
         place[2] -= min(lowest, 0.0)
+        if foot.target is not None:
+            foot.rate = _between(foot.target, (place, level)) / seconds
+        foot.human, foot.target = (ankle, turn), (place, level)
         return place, level
 
-    def _asked(
-        self, n: int, ankle: np.ndarray, turn: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _asked(self, n: int, ankle: np.ndarray, turn: np.ndarray) -> Placed:
         """Ankle and orientation without correction: the human's, or the place it stands on."""
         foot = self._feet[n]
         if not foot.standing:
@@ -314,11 +339,6 @@ class FrameTargets:
         rest = np.array([foot.place[0], foot.place[1], -self._toe[n, 2]])
         pivot = self._toe[n] if foot.pitch >= 0 else self._heel[n]
         return rest + level @ pivot - turn @ pivot, turn
-
-    def _corrected(
-        self, foot: _Foot, place: np.ndarray, turn: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        return place + foot.shift, pin.exp3(foot.twist) @ turn
 
     def _about(self, n: int) -> np.ndarray:
         """Point of the foot that stands, seen from the ankle [m]."""
@@ -335,12 +355,17 @@ class FrameTargets:
             most = self._streaming.turn_rate * seconds
             foot.heading += float(np.clip(error, -most, most))
 
-    def _wanted_pitch(self, foot: _Foot, turn: np.ndarray) -> float:
-        """Pitch of a standing foot [rad], positive with the toes down."""
-        if foot.heel and foot.ball:
-            return 0.0
-        pitch = _pitch(turn)
-        return float(np.clip(pitch, 0.0, 1.2) if foot.ball else np.clip(pitch, -0.8, 0.0))
+
+def _roll(foot: _Foot, turn: np.ndarray) -> float:
+    """Pitch of a standing foot that rolls over its toes or its heel [rad], toes down positive."""
+    pitch = _pitch(turn)
+    pitch = math.copysign(max(abs(pitch) - _LEVEL, 0.0), pitch)
+    return min(max(pitch, -0.8 if foot.heel else 0.0), 1.2 if foot.ball else 0.0)
+
+
+def _between(first: Placed, second: Placed) -> np.ndarray:
+    """(6,) shift and rotation vector from one place and orientation to another."""
+    return np.concatenate([second[0] - first[0], pin.log3(second[1] @ first[1].T)])
 
 
 def _left_of(pelvis: np.ndarray) -> np.ndarray:
@@ -356,7 +381,7 @@ def _left_of(pelvis: np.ndarray) -> np.ndarray:
 
 
 def _pitch(turn: np.ndarray) -> float:
-    return -float(np.arcsin(np.clip(turn[2, 0], -1.0, 1.0)))
+    return -math.asin(min(max(turn[2, 0], -1.0), 1.0))
 
 
 def _about_z(angle: float) -> np.ndarray:

@@ -104,7 +104,9 @@ class StreamingRetargeter:
             np.concatenate([np.repeat(config.base_speed, 6), robot.velocity_limit]),
             np.concatenate([np.repeat(config.base_acceleration, 6), robot.acceleration_limit]),
         )
-        self._joint_limits = StepLimits(lower, upper, robot.velocity_limit, robot.acceleration_limit)
+        self._joint_limits = StepLimits(
+            lower, upper, robot.velocity_limit, robot.acceleration_limit
+        )
         self._approach = np.repeat([config.approach_base, config.approach], [6, count])
         self._steady = np.repeat([config.base, config.turn, config.joints], [3, 3, count])
         self._posture = solver.posture
@@ -266,18 +268,27 @@ class StreamingRetargeter:
         shown = self._targets.shown(times, frames, ankles, soles, seconds)
         self._solve(shown.goal, seconds)
         rate = self._step(time, seconds)
-        pose = self._pose.moved((self._rate + rate) / 2 * seconds)
-        pose, points = self._stood(pose, shown.ankle, shown.standing)
-        bad = self._touching(pose, rate, seconds)
-        if bad is None:
-            self._move(pose, points, rate, seconds)
-            self._standing = shown.standing
-            return ""
-        touching = self._collisions.touching(bad)
-        self._near |= touching
+        held: set[int] = set()
+        for _ in range(_TRIES):
+            pose = self._pose.moved((self._rate + rate) / 2 * seconds)
+            pose, points = self._stood(pose, shown.ankle, shown.standing)
+            bad = self._touching(pose, rate, seconds)
+            if bad is None:
+                self._move(pose, points, rate, seconds)
+                self._standing = shown.standing
+                return self._names(held)
+            # Only the joints between bodies that would touch brake, if that is enough.
+            held |= self._collisions.touching(bad)
+            between = np.concatenate([np.zeros(6, dtype=bool), self._collisions.between(held)])
+            rate = np.where(between, self._limits.braked(self._rate, seconds), rate)
+        self._near |= held
         self._brake(seconds)
-        names = [" and ".join(self._collisions.pairs[number]) for number in sorted(touching)[:1]]
-        return f"{names[0] if names else 'bodies'} would touch"
+        return self._names(held)
+
+    def _names(self, touching: set[int]) -> str:
+        """What would touch; empty where nothing would."""
+        pairs = [" and ".join(self._collisions.pairs[number]) for number in sorted(touching)]
+        return f"{', '.join(pairs)} would touch" if pairs else ""
 
     def _solve(self, goal: Goal, seconds: float) -> None:
         """Pose that fits a goal best, with the limits of positions alone."""

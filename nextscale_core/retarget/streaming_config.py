@@ -23,8 +23,8 @@ class StreamingConfig:
     approach: Annotated[float, "Speed of joints towards a human who is elsewhere [rad/s]."] = 1.5
     approach_base: Annotated[float, "Speed of the base towards there [m/s, rad/s]."] = 0.5
     approach_time: Annotated[float, "Time until joints may be as fast as ever [s]."] = 1.5
-    land: Annotated[float, "Time constant in which a foot settles on its place [s]."] = 0.03
-    swing: Annotated[float, "Time constant in which its correction fades in the air [s]."] = 0.15
+    land: Annotated[float, "Time constant in which a foot settles on its place [s]."] = 0.04
+    swing: Annotated[float, "Time constant in which its correction fades in the air [s]."] = 0.1
     turn_rate: Annotated[float, "Turn of a standing foot that follows the human's [rad/s]."] = 2.0
     hysteresis: Annotated[float, "Height that a standing foot may have in addition [m]."] = 0.02
     stand_shift: Annotated[float, "Largest correction of the base for a standing foot [m]."] = 0.02
