@@ -17,7 +17,6 @@ import argparse
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 import venv
@@ -64,17 +63,10 @@ STREAM_RATE, LEAD = 60.0, 2.0
 """Frames per second of the streams [Hz], and how long the human stands before each [s]."""
 
 PACKAGES = {
-    "gmr": [
-        "mujoco==4.0.0",
-        "mink==1.3.0",
-        "daqp==0.11.0",
-        "scipy==1.17.1",
-        "rich",
-        "numpy==2.4.6",
-    ],
+    "gmr": "mujoco==4.0.0 mink==1.3.0 daqp==0.11.0 scipy==1.17.1 numpy==2.4.6 rich",
     # Its own dependencies include torch with CUDA, which these motions do not need.
-    "holosoma": ["mujoco==3.3.4", "numpy==2.3.5", "cvxpy==1.9.3", "scipy", "trimesh", "viser"]
-    + ["yourdfpy", "tqdm", "tyro", "jinja2"],
+    "holosoma": "mujoco==3.3.4 numpy==2.3.5 cvxpy==1.9.3 scipy trimesh viser yourdfpy tqdm tyro "
+    "jinja2",
 }
 """Packages of each peer's environment. With mujoco 4.0, OmniRetarget's joints stay at zero."""
 
@@ -189,7 +181,7 @@ def environment(folder: Path, name: str) -> Path:
         install = [str(python), "-m", "pip", "install", "--quiet"]
         if name == "holosoma":
             subprocess.run([*install, "--no-deps", HOLOSOMA], check=True)
-        subprocess.run([*install, *PACKAGES[name]], check=True)
+        subprocess.run([*install, *PACKAGES[name].split()], check=True)
         done.touch()
     return python
 

@@ -97,7 +97,7 @@ def _minus(a: Vector, b: Vector) -> Vector:
 
 
 def _sum(a: Vector, p: float, b: Vector, q: float) -> Vector:
-    """p a + q b."""
+    """Sum of multiples."""
     return (p * a[0] + q * b[0], p * a[1] + q * b[1], p * a[2] + q * b[2])
 
 

@@ -169,7 +169,7 @@ class FrameSolver:
         change, (expected, weight) = np.clip(guess, *bounds), prior
         for _ in range(steps):
             matrix, gradient = self._equations(goal, pose.moved(change))
-            matrix[np.diag_indices_from(matrix)] += weight
+            matrix.flat[:: len(weight) + 1] += weight
             gradient += weight * (change - expected)
             low, high = bounds[0] - change, bounds[1] - change
             step = _bounded(matrix, gradient, low, high)
@@ -219,12 +219,14 @@ def _bounded(
     held = np.zeros(len(gradient), dtype=bool)
     step = np.zeros_like(gradient)
     for _ in range(_ROUNDS):
-        fixed = matrix + np.diag(_FIXED * held)
-        right = np.where(held, _FIXED * step, 0.0) - gradient
+        fixed, right = matrix, -gradient
+        if held.any():
+            fixed = matrix + np.diag(_FIXED * held)
+            right = np.where(held, _FIXED * step, right)
         _, found, info = lapack.dposv(fixed, right)
         if info or not np.isfinite(found).all():
             return np.zeros_like(gradient)
-        step = np.clip(found, low, high)
+        step = np.minimum(np.maximum(found, low), high)
         beyond = (found != step) & ~held
         if not beyond.any():
             break

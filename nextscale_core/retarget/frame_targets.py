@@ -205,7 +205,7 @@ class FrameTargets:
         joints = (joints - self._from) @ self._turn.T
         pitches = self._pitches
         body = frame_body(joints, (float(pitches[0]), float(pitches[1])))
-        lift = self._to + [0.0, 0.0, k.ankle_height - self._rest[0] * scale]
+        lift = self._to + np.array([0.0, 0.0, k.ankle_height - self._rest[0] * scale])
         left = _left_of(body.pelvis)
         wider = k.hip_offset[:, 1] - k.hip_offset[:, 1].mean()
         wider = wider - np.array([1.0, -1.0]) * self._half_width * scale

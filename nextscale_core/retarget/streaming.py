@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 import pinocchio as pin
 
-from nextscale_core.blas_lock import single_threaded
 from nextscale_core.exceptions import InvalidMotionError, RetargetError
 from nextscale_core.motion.skeleton import JOINT_INDEX, NUM_JOINTS
 from nextscale_core.retarget.config import RETARGET, RetargetConfig
@@ -30,6 +29,7 @@ from nextscale_core.robots.robot import Robot
 from nextscale_core.robots.state import RobotState
 from nextscale_core.rotations import yaw
 from nextscale_core.trajectory.reference import Reference
+from nextscale_core.trajectory.spline_limits import STEP
 from nextscale_core.trajectory.standing import standing_pose
 
 _LARGEST_STEP = 0.6
@@ -38,6 +38,7 @@ _LARGEST_STEP = 0.6
 _TRIES = 2
 """Number of solutions that are tried where bodies of the wanted pose touch."""
 
+_ORIGIN, _UPRIGHT = np.zeros(3), np.eye(3)
 _HIPS = [JOINT_INDEX[f"{side}_hip"] for side in SIDES]
 _ANKLES = [JOINT_INDEX[f"{side}_ankle"] for side in SIDES]
 
@@ -180,34 +181,33 @@ class StreamingRetargeter:
                 f"a frame must have shape ({NUM_JOINTS}, 3), got {joints.shape}"
             )
         seconds = self._passed(time)
-        with single_threaded():
-            problem = _problem(joints)
-            if not self._window:
-                if problem:
-                    raise InvalidMotionError(f"the first frame is unusable: {problem}")
-                self._begin(time, joints)
-                self._time = time
-                return self._out(time, "")
+        problem = _problem(joints)
+        if not self._window:
             if problem:
-                return self._held(time, seconds, problem)
-            since = time - self._window[-1][0]
-            if since > self._config.longest_gap:
-                pose = self._held(time, seconds, f"no usable frame for {since:.2f} s")
-                self._begin(time, joints, again=True)
-                return pose
-            jump = self._jump(self._window[-1], time, joints)
-            if jump:
-                new, self._jumped = self._jumped, (time, joints)
-                if new is None or self._jump(new, time, joints):
-                    return self._held(time, seconds, jump)
-                pose = self._held(time, seconds, "the human is elsewhere")
-                self._begin(time, joints, again=True)
-                return pose
-            self._jumped = None
-            self._window.append((time, joints))
-            held = self._follow(time, seconds)
+                raise InvalidMotionError(f"the first frame is unusable: {problem}")
+            self._begin(time, joints)
             self._time = time
-            return self._out(time, held)
+            return self._out(time, "")
+        if problem:
+            return self._held(time, seconds, problem)
+        since = time - self._window[-1][0]
+        if since > self._config.longest_gap:
+            pose = self._held(time, seconds, f"no usable frame for {since:.2f} s")
+            self._begin(time, joints, again=True)
+            return pose
+        jump = self._jump(self._window[-1], time, joints)
+        if jump:
+            new, self._jumped = self._jumped, (time, joints)
+            if new is None or self._jump(new, time, joints):
+                return self._held(time, seconds, jump)
+            pose = self._held(time, seconds, "the human is elsewhere")
+            self._begin(time, joints, again=True)
+            return pose
+        self._jumped = None
+        self._window.append((time, joints))
+        held = self._follow(time, seconds)
+        self._time = time
+        return self._out(time, held)
 
     def hold(self, time: float) -> StreamedPose:
         """The robot's next pose where there is no new frame: it brakes, then stands.
@@ -218,8 +218,7 @@ class StreamingRetargeter:
         Raises:
             RetargetError: the time does not increase.
         """
-        with single_threaded():
-            return self._held(time, self._passed(time), "no frame")
+        return self._held(time, self._passed(time), "no frame")
 
     def _passed(self, time: float) -> float:
         """Time since the pose before [s]."""
@@ -279,9 +278,9 @@ class StreamingRetargeter:
                 return self._names(held)
             # Only the joints between bodies that would touch brake, if that is enough.
             held |= self._collisions.touching(bad)
+            self._near |= held
             between = np.concatenate([np.zeros(6, dtype=bool), self._collisions.between(held)])
             rate = np.where(between, self._limits.braked(self._rate, seconds), rate)
-        self._near |= held
         self._brake(seconds)
         return self._names(held)
 
@@ -304,12 +303,17 @@ class StreamingRetargeter:
         expected[6:] += self._posture * (self.robot.nominal - before.joints) / steady[6:]
         change = expected
         for _ in range(_TRIES):
-            here = solver.configuration(before.moved(change))
-            parts = self._collisions.parts(here, self._near)
-            self._near = set(parts)
+            parts = {}
+            if self._near:
+                here = solver.configuration(before.moved(change))
+                parts = self._collisions.parts(here, self._near)
+                self._near = set(parts)
             goal = Goal(goal.place, goal.weight, tuple(parts.values()))
             prior = (expected, steady)
             change = solver.solve(goal, before, change, prior, bounds, self._config.steps)
+            # Bodies that the robot's own way would bring together are apart from then on.
+            if not self._near:
+                break
             here = solver.configuration(before.moved(change))
             if not self._collisions.touches(here):
                 break
@@ -349,8 +353,12 @@ class StreamingRetargeter:
 
     def _touching(self, pose: Pose, rate: np.ndarray, seconds: float) -> np.ndarray | None:
         """The first configuration in which bodies touch, braking from a pose."""
-        for joints in self._joint_limits.braking_path(pose.joints, rate[6:], seconds):
-            here = self._solver.configuration(Pose(pose.base, pose.rotation, joints))
+        way = self._joint_limits.braking_path(pose.joints, rate[6:], seconds)
+        # As in the gate: steps below `STEP` need no samples between.
+        if np.abs(way[-1] - way[0]).max() < STEP:
+            way = way[[0, -1]] if len(way) > 1 else way
+        for joints in way:
+            here = self._solver.configuration(Pose(_ORIGIN, _UPRIGHT, joints))
             if self._collisions.touches(here):
                 return here
         return None

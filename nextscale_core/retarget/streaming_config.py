@@ -13,7 +13,7 @@ class StreamingConfig:
     rate: Annotated[float, "Expected frames per second [Hz]."] = 60.0
     # Frames after the one that is shown tell whether a foot is about to stand or to leave.
     delay: Annotated[int, "Frames that the output lags behind [frames]."] = 2
-    steps: Annotated[int, "Gauss-Newton steps for a frame."] = 2
+    steps: Annotated[int, "Gauss-Newton steps for a frame."] = 1
     # Beside the residuals of the targets, whose weights are about 3.
     base: Annotated[float, "Weight of a steady base [1/m^2]."] = 1.0
     turn: Annotated[float, "Weight of its steady orientation [1/rad^2]."] = 0.3
