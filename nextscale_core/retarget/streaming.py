@@ -67,7 +67,8 @@ class StreamingRetargeter:
     at the first frame are put over the robot's; after a jump of the human they are again, and
     the robot goes slowly to the new posture.
 
-    A caller without frames calls `hold` at its own rate, and the robot brakes.
+    A caller without frames calls `hold` at its own rate, and the robot brakes. One caller at a
+    time.
 
     Args:
         robot: The robot; joints of the legs must not be held.
@@ -91,7 +92,7 @@ class StreamingRetargeter:
                 f"a stream moves the legs, but joints of the legs of {robot.name} are held"
             )
         kinematics, solver = kinematics_of(robot), retarget.inverse_kinematics
-        self.robot, self._config, self._kinematics = robot, config, kinematics
+        self.robot, self.config, self._kinematics = robot, config, kinematics
         self._solver = FrameSolver(kinematics, target_rows(), solver.ground, solver.separation)
         self._targets = FrameTargets(kinematics, retarget, config)
         self._collisions = FrameCollisions(robot, config.apart, config.let_go)
@@ -154,7 +155,7 @@ class StreamingRetargeter:
         self._points = self._solver.keypoints(pose)
         self._wanted, self._wanted_rate = pose, self._rate
         self._time: float | None = None
-        self._window: deque[tuple[float, np.ndarray]] = deque(maxlen=2 * self._config.delay + 1)
+        self._window: deque[tuple[float, np.ndarray]] = deque(maxlen=2 * self.config.delay + 1)
         self._jumped: tuple[float, np.ndarray] | None = None
         self._standing, self._near = np.zeros(2, dtype=bool), set()
         self._begun = -np.inf
@@ -191,7 +192,7 @@ class StreamingRetargeter:
         if problem:
             return self._held(time, seconds, problem)
         since = time - self._window[-1][0]
-        if since > self._config.longest_gap:
+        if since > self.config.longest_gap:
             pose = self._held(time, seconds, f"no usable frame for {since:.2f} s")
             self._begin(time, joints, again=True)
             return pose
@@ -225,7 +226,7 @@ class StreamingRetargeter:
         if not math.isfinite(time):
             raise RetargetError(f"the time of a frame must be a number, got {time}")
         if self._time is None:
-            return 1.0 / self._config.rate
+            return 1.0 / self.config.rate
         if time <= self._time:
             raise RetargetError(
                 f"time must increase: the frame of {time:.4f} s comes after that of "
@@ -238,9 +239,9 @@ class StreamingRetargeter:
         hips = self._points[self._hips].mean(0)
         heading = float(yaw(self._pose.rotation))
         self._targets.begin(joints, hips, heading, again=again)
-        period = 1.0 / self._config.rate
+        period = 1.0 / self.config.rate
         self._window.clear()
-        for n in range(-2 * self._config.delay, 1):
+        for n in range(-2 * self.config.delay, 1):
             self._window.append((time + n * period, joints))
         self._jumped, self._begun = None, time
 
@@ -250,8 +251,8 @@ class StreamingRetargeter:
         hips = float(np.linalg.norm((joints[_HIPS] - earlier[_HIPS]).mean(0))) / seconds
         foot = float(np.linalg.norm(joints[_ANKLES] - earlier[_ANKLES], axis=1).max()) / seconds
         for name, speed, most in (
-            ("hips", hips, self._config.fastest_hips),
-            ("a foot", foot, self._config.fastest_foot),
+            ("hips", hips, self.config.fastest_hips),
+            ("a foot", foot, self.config.fastest_foot),
         ):
             if speed > most:
                 return f"{name} of the human moved at {speed:.0f} m/s"
@@ -310,7 +311,7 @@ class StreamingRetargeter:
                 self._near = set(parts)
             goal = Goal(goal.place, goal.weight, tuple(parts.values()))
             prior = (expected, steady)
-            change = solver.solve(goal, before, change, prior, bounds, self._config.steps)
+            change = solver.solve(goal, before, change, prior, bounds, self.config.steps)
             # Bodies that the robot's own way would bring together are apart from then on.
             if not self._near:
                 break
@@ -323,7 +324,7 @@ class StreamingRetargeter:
 
     def _step(self, time: float, seconds: float) -> np.ndarray:
         """(6 + J,) rates at the end of a step that follows the wanted pose inside the limits."""
-        config, limits, rate = self._config, self._limits, self._rate
+        config, limits, rate = self.config, self._limits, self._rate
         here = np.concatenate([np.zeros(6), self._pose.joints])
         low, high = limits.velocities(here, rate, seconds)
         share = float(np.clip((time - self._begun) / config.approach_time, 0.0, 1.0)) ** 2
@@ -339,7 +340,7 @@ class StreamingRetargeter:
         """The pose shifted so that standing feet are where they should be, and its keypoints."""
         points = self._solver.keypoints(pose)
         if standing.any():
-            most = self._config.stand_shift
+            most = self.config.stand_shift
             away = (ankle - points[self._corner])[standing].mean(0)
             shift = np.clip(away, -most, most)
             pose = Pose(pose.base + shift, pose.rotation, pose.joints)
@@ -373,7 +374,7 @@ class StreamingRetargeter:
 
     def _brake(self, seconds: float) -> None:
         """Brake along the way that has been checked; standing feet stay where they are."""
-        period = 1.0 / self._config.rate
+        period = 1.0 / self.config.rate
         while seconds > 1e-9 and np.abs(self._rate).max() > 1e-6:
             step = min(seconds, period) if seconds < 1.5 * period else period
             seconds -= step
@@ -402,7 +403,7 @@ class StreamingRetargeter:
             linear_velocity=pose.rotation.T @ rate[:3],
             angular_velocity=pose.rotation.T @ rate[3:6],
         )
-        shows = self._window[self._config.delay][0] if self._window else time
+        shows = self._window[self.config.delay][0] if self._window else time
         return StreamedPose(time, shows, reference, held)
 
 
