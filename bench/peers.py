@@ -192,7 +192,9 @@ def run_peer(python: Path, arguments: Sequence[Path], clips: Path) -> dict[str, 
     one = {f"{kind}_NUM_THREADS": "1" for kind in ("OMP", "OPENBLAS", "MKL", "RAYON")}
     command = [str(python), *map(str, arguments), str(clips), str(result)]
     variables = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | one
-    subprocess.run(command, check=True, env=variables, stderr=subprocess.DEVNULL)
+    done = subprocess.run(command, env=variables, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{command[1]} failed:\n{done.stderr[-2000:]}")
     with np.load(result) as found:
         return dict(found)
 
