@@ -232,10 +232,11 @@ def gmr_clips(path: Path, bodies: Sequence[Body]) -> Path:
 
 
 def holosoma_clips(path: Path, bodies: Sequence[Body]) -> Path:
-    """Write humans as holosoma-retargeting reads them."""
+    """Write humans as holosoma-retargeting reads them: it takes the origin to be ahead."""
     arrays: dict[str, Any] = {"count": len(bodies)}
     for number, body in enumerate(bodies):
-        arrays[f"joints_{number}"], arrays[f"height_{number}"] = body.joints, height_of(body)
+        arrays[f"joints_{number}"] = body.joints - body.pelvis[0, :, 0] * [1.0, 1.0, 0.0]
+        arrays[f"height_{number}"] = height_of(body)
     np.savez(path, **arrays)
     return path
 

@@ -9,16 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from tqdm import tqdm
-
-from nextscale_lab.evaluate.prompt_suite import (
-    load_prompt_suite,
-    real_rates,
-    recorded_clips,
-    run_prompt_suite,
-)
 
 if TYPE_CHECKING:
     from nextscale_core.motion.clip import MotionClip
@@ -66,7 +56,17 @@ def battery(
 ) -> None:
     """Generate motions for plain sentences and check them geometrically."""
     # Loading torch takes seconds, which `nextscale --help` does not need.
+    from rich.console import Console
+    from rich.table import Table
+    from tqdm import tqdm
+
     from nextscale_core.pipeline import MotionPipeline
+    from nextscale_lab.evaluate.prompt_suite import (
+        load_prompt_suite,
+        real_rates,
+        recorded_clips,
+        run_prompt_suite,
+    )
 
     items = load_prompt_suite(prompts, core=core, other_words=other_words)
     real = real_rates(recorded_clips(data), items) if data else {}
