@@ -157,7 +157,8 @@ class StreamingRetargeter:
         self._time: float | None = None
         self._window: deque[tuple[float, np.ndarray]] = deque(maxlen=2 * self.config.delay + 1)
         self._jumped: tuple[float, np.ndarray] | None = None
-        self._standing, self._near = np.zeros(2, dtype=bool), set()
+        self._standing = np.zeros(2, dtype=bool)
+        self._near: set[int] = set()
         self._begun = -np.inf
 
     def push(self, time: float, joints: np.ndarray) -> StreamedPose:
