@@ -8,16 +8,8 @@ import sys
 import pytest
 
 HEAVY = [
-    "numpy",
-    "scipy",
-    "torch",
-    "transformers",
-    "pinocchio",
-    "coal",
-    "pandas",
-    "matplotlib",
-    "sympy",
-    "pydantic",
+    *("numpy", "scipy", "torch", "transformers", "pinocchio", "coal", "pandas"),
+    *("matplotlib", "sympy", "pydantic"),
 ]
 
 
