@@ -38,7 +38,7 @@ from nextscale_core.motion.skeleton import JOINT_NAMES, STANDARD_LEG
 from nextscale_core.pipeline import MotionPipeline
 from nextscale_core.retarget import Retargeter, StreamingRetargeter
 from nextscale_core.retarget.human_frames import Body, body_of
-from nextscale_core.retarget.streaming_config import STREAMING
+from nextscale_core.retarget.stream.streaming_config import STREAMING
 from nextscale_core.retarget.targets import Targets, make_targets
 from nextscale_core.robots import load_robot
 from nextscale_core.robots.kinematics import Poses, kinematics_of

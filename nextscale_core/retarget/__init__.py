@@ -5,9 +5,9 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from nextscale_core.retarget.clip_stream import stream_clip
 from nextscale_core.retarget.retargeter import Retargeter
-from nextscale_core.retarget.streaming import StreamedPose, StreamingRetargeter
+from nextscale_core.retarget.stream.clip_stream import stream_clip
+from nextscale_core.retarget.stream.streaming import StreamedPose, StreamingRetargeter
 
 __all__ = ["Retargeter", "StreamedPose", "StreamingRetargeter", "stream_clip"]
 

@@ -13,10 +13,10 @@ from core.human_clips import walking_clip
 from nextscale_core.exceptions import InvalidMotionError, RetargetError
 from nextscale_core.motion.skeleton import JOINT_INDEX
 from nextscale_core.retarget import StreamedPose, StreamingRetargeter, stream_clip
-from nextscale_core.retarget.clip_stream import frames_of
-from nextscale_core.retarget.frame_body import frame_body
 from nextscale_core.retarget.human_frames import BONES, body_of
-from nextscale_core.retarget.step_limits import StepLimits
+from nextscale_core.retarget.stream.clip_stream import frames_of
+from nextscale_core.retarget.stream.frame_body import frame_body
+from nextscale_core.retarget.stream.step_limits import StepLimits
 from nextscale_core.robots import Robot, RobotState, load_robot
 from nextscale_core.robots.collision import collision_model
 from nextscale_core.robots.kinematics import Poses, kinematics_of

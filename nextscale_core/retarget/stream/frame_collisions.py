@@ -6,7 +6,7 @@ import coal
 import numpy as np
 import pinocchio as pin
 
-from nextscale_core.retarget.frame_solver import Part
+from nextscale_core.retarget.stream.frame_solver import Part
 from nextscale_core.robots.collision import collision_model
 from nextscale_core.robots.description import link_frame
 from nextscale_core.robots.hulls import link_hulls

@@ -18,11 +18,11 @@ import pinocchio as pin
 from nextscale_core.exceptions import InvalidMotionError, RetargetError
 from nextscale_core.motion.skeleton import JOINT_INDEX, NUM_JOINTS
 from nextscale_core.retarget.config import RETARGET, RetargetConfig
-from nextscale_core.retarget.frame_collisions import FrameCollisions
-from nextscale_core.retarget.frame_solver import FrameSolver, Goal, Pose
-from nextscale_core.retarget.frame_targets import FrameTargets, target_rows
-from nextscale_core.retarget.step_limits import StepLimits
-from nextscale_core.retarget.streaming_config import STREAMING, StreamingConfig
+from nextscale_core.retarget.stream.frame_collisions import FrameCollisions
+from nextscale_core.retarget.stream.frame_solver import FrameSolver, Goal, Pose
+from nextscale_core.retarget.stream.frame_targets import FrameTargets, target_rows
+from nextscale_core.retarget.stream.step_limits import StepLimits
+from nextscale_core.retarget.stream.streaming_config import STREAMING, StreamingConfig
 from nextscale_core.robots.kinematics import kinematics_of
 from nextscale_core.robots.profile import SIDES
 from nextscale_core.robots.robot import Robot

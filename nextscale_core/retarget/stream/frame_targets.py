@@ -17,10 +17,10 @@ import pinocchio as pin
 from nextscale_core.exceptions import InvalidMotionError
 from nextscale_core.motion.skeleton import CONTACT_JOINTS, JOINT_INDEX
 from nextscale_core.retarget.config import RetargetConfig
-from nextscale_core.retarget.frame_body import FrameBody, frame_body, smoothstep_of
-from nextscale_core.retarget.frame_solver import Goal
 from nextscale_core.retarget.human_frames import FOOT_REST
-from nextscale_core.retarget.streaming_config import StreamingConfig
+from nextscale_core.retarget.stream.frame_body import FrameBody, frame_body, smoothstep_of
+from nextscale_core.retarget.stream.frame_solver import Goal
+from nextscale_core.retarget.stream.streaming_config import StreamingConfig
 from nextscale_core.robots.kinematics import LEVER, Kinematics
 from nextscale_core.robots.profile import SIDES
 

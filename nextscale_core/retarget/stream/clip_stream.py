@@ -9,7 +9,7 @@ import numpy as np
 from scipy.interpolate import make_interp_spline
 
 from nextscale_core.motion.clip import MotionClip
-from nextscale_core.retarget.streaming import StreamingRetargeter
+from nextscale_core.retarget.stream.streaming import StreamingRetargeter
 from nextscale_core.robots.trajectory import RobotTrajectory
 
 LEAD = 2.0
