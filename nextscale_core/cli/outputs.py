@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nextscale_core.cli.console import notes, print_facts, working
-from nextscale_core.exceptions import MotionFileError
+from nextscale_core.exceptions import MotionFileError, UnsafeTrajectoryError
 from nextscale_core.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
@@ -153,6 +153,39 @@ def write_planned(
     if report.feasibility is not None:
         facts["feasibility"] = report.feasibility.line()
     return facts
+
+
+def write_streamed(
+    robot: Robot, clip: MotionClip, files: list[Path], stopwatch: Stopwatch
+) -> dict[str, str]:
+    """Retarget a motion frame by frame, review and write it.
+
+    Returns:
+        Facts about the trajectory.
+
+    Raises:
+        MotionFileError: a file cannot be written.
+        InvalidMotionError: the first frame is no human in metres.
+        UnsafeTrajectoryError: the safety gate refused it.
+    """
+    from nextscale_core.retarget import StreamingRetargeter, stream_clip
+    from nextscale_core.safety.gate import SafetyGate
+
+    with working(f"streaming to {robot.name}"):
+        retargeter = StreamingRetargeter(robot)
+        with stopwatch.stage("stream"):
+            trajectory, held = stream_clip(retargeter, clip)
+        with stopwatch.stage("gate"):
+            checked = SafetyGate(robot).review(trajectory)
+        if checked.trajectory is None:
+            raise UnsafeTrajectoryError(
+                f"the safety gate refused the stream: {checked.report.line()}", checked.report
+            )
+        for path in files:
+            write_robot(robot, checked.trajectory, path, clip.seed)
+    facts = {"robot": robot_line(robot, trajectory), "safety": checked.report.line()}
+    reasons = [f"{count} of {len(trajectory)} poses: {why}" for why, count in held.most_common(5)]
+    return facts | ({"held": "; ".join(reasons)} if reasons else {})
 
 
 def finish(

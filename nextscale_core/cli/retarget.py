@@ -23,7 +23,8 @@ from nextscale_core.cli.choices import (
     read_options,
 )
 from nextscale_core.cli.console import notes, print_facts, working
-from nextscale_core.cli.outputs import check_outputs, write_planned
+from nextscale_core.cli.outputs import check_outputs, write_planned, write_streamed
+from nextscale_core.exceptions import RetargetError
 from nextscale_core.stopwatch import Stopwatch
 
 
@@ -42,6 +43,12 @@ def retarget(
     upper_body: UpperBody = False,
     joints: Joints = None,
     balance: Balance = False,
+    stream: Annotated[
+        bool,
+        typer.Option(
+            "--stream", help="Frame by frame, as from a live source: 60 Hz, and never slower."
+        ),
+    ] = False,
     up: Up = "auto",
     unit: Unit = "auto",
     fps: Fps = None,
@@ -55,9 +62,13 @@ def retarget(
 
     nextscale retarget walk.bvh --robot g1 --rounds 4 --out walk_on.npz
 
+    nextscale retarget walk.bvh --stream --out live.npz
+
     nextscale retarget take.bvh --fps 60 --map my_rig.yaml --out take_g1.npz
     """
     files = check_outputs(out, robot=True)
+    if stream and (rounds > 1 or balance):
+        raise RetargetError("--stream shows each frame once, at once: without --rounds, --balance")
     choice = chosen_joints(upper_body, joints)
     options = read_options(up, unit, fps, joint_map)
     stopwatch = Stopwatch()
@@ -73,6 +84,14 @@ def retarget(
         },
         [],
     )
+    if stream:
+        with working(f"loading {robot}"):
+            from nextscale_core.robots.robot import load_robot
+
+            loaded = load_robot(robot, profile, choice)
+        facts = write_streamed(loaded, clip, files, stopwatch)
+        print_facts({**facts, "time": stopwatch.line()}, files)
+        return
     with working(f"loading {robot}"):
         planner = load_planner(robot, profile, rate, choice, balance)
     facts = write_planned(planner, clip, files, stopwatch, rounds)

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from nextscale_core.exceptions import ConfigError, ModelLoadError, NextscaleError
 
@@ -37,6 +38,9 @@ MAX_LAYERS = 256
 _LAYERS = ("depth", "heads", "num_scales")
 
 _HASH = re.compile("[0-9a-f]{64}")
+
+_FILLING = {"normal_", "uniform_", "trunc_normal_", "kaiming_uniform_", "xavier_uniform_"}
+"""Functions that fill a tensor with random numbers."""
 
 _Model = TypeVar("_Model", bound=nn.Module)
 
@@ -153,12 +157,30 @@ def model_name(name: str) -> str:
     return name
 
 
+class _Unfilled(TorchFunctionMode):
+    """Leaves tensors without random numbers, neither drawn nor scaled.
+
+    For these, torch loads its compiler on the meta device: a thousand modules, 90 MB.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func.__name__ == "randn":
+            return torch.empty(*args, **kwargs)
+        scaled = func.__name__ == "mul" and isinstance(args[1], float)
+        if scaled or func.__name__ in _FILLING:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
+
+
 def _check_shapes(kind: type[Any], folder: Path) -> None:
     config = read_json(folder / CONFIG)
     for name, value in config.items():
         _check_size(folder / CONFIG, name, value)
     # On the meta device a model has shapes but takes no memory.
-    with torch.device("meta"):
+    with torch.device("meta"), _Unfilled():
         annotation = kind._hub_mixin_init_parameters["config"].annotation
         model: nn.Module = kind(kind._decode_arg(annotation, config))
     wanted = {name: tuple(value.shape) for name, value in model.state_dict().items()}

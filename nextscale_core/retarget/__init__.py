@@ -6,8 +6,10 @@ import warnings
 from typing import Any
 
 from nextscale_core.retarget.retargeter import Retargeter
+from nextscale_core.retarget.stream.clip_stream import stream_clip
+from nextscale_core.retarget.stream.streaming import StreamedPose, StreamingRetargeter
 
-__all__ = ["Retargeter"]
+__all__ = ["Retargeter", "StreamedPose", "StreamingRetargeter", "stream_clip"]
 
 _MOVED = ("RobotState", "RobotTrajectory", "SafetyGate", "load_robot")
 

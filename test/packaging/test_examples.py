@@ -53,6 +53,13 @@ def test_a_bvh_file_is_retargeted(tmp_path: Path, bvh: Path) -> None:
     assert np.ptp(read_trajectory(tmp_path / "g1.npz").positions) > 0.5
 
 
+def test_a_human_is_followed_frame_by_frame(tmp_path: Path) -> None:
+    write_motion(waving_clip(frames=30), tmp_path / "wave.npz")
+    status, output = example("stream_my_poses.py", tmp_path / "wave.npz", "g1")
+    assert status == 0, output
+    assert output.count(" s [") == 30
+
+
 def test_a_robot_of_ones_own_moves(tmp_path: Path, bvh: Path) -> None:
     urdf, profile, picture = toy_humanoid(tmp_path), toy_profile(tmp_path), tmp_path / "doll.png"
     status, output = example("my_robot.py", urdf, profile, bvh, picture)

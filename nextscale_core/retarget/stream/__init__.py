@@ -1,0 +1,1 @@
+"""Human poses in, robot poses out, one at a time."""
