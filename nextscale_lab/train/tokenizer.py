@@ -49,6 +49,8 @@ BIT_WEIGHT = 4.0
 CONTACT_WEIGHT = 0.1
 TEMPERATURE = 0.0
 SCALE_DROPOUT = 0.1
+BIT_SCALE_DROPOUT = 0.2
+"""Share of steps without the last scales; more for bits, whose coarse scales say less."""
 
 
 class WindowSampler:
@@ -325,6 +327,12 @@ def tokenizer_config(
     return SkeletalConfig(**given, divisors=SCHEDULES[name].divisors, groups=SCHEDULES[name].groups)
 
 
+def scale_dropout(tokenizer: MotionTokenizer) -> float:
+    """Share of steps without the last scales."""
+    binary = isinstance(tokenizer.quantizer, BinaryQuantizer)
+    return BIT_SCALE_DROPOUT if binary else SCALE_DROPOUT
+
+
 def train_tokenizer(
     data: Folders,
     run: RunConfig,
@@ -376,7 +384,7 @@ def train_tokenizer(
     divisors = model.quantizer.schedule.divisors
     num_scales = len(divisors)
     # A generator may be without the last scales, but never without one of the time resolutions.
-    fewest, dropout = (len(set(divisors)), 0.3) if keep_tokens else (1, SCALE_DROPOUT)
+    fewest, dropout = (len(set(divisors)), 0.3) if keep_tokens else (1, scale_dropout(model))
     sampler = WindowSampler(samples, frames=frames, seed=run.seed)
     generator = np.random.default_rng(run.seed + 1)
 
