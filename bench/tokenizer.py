@@ -4,7 +4,7 @@
 
 An action survives if a recording that passes the check of its sentence (see the prompt suite)
 passes it again after encoding, decoding and clean-up; recordings of all splits count. The foot
-skating ratio and the jerk are those of `nextscale evaluate`, without clean-up.
+skating ratio and the jerk are those of `nextscale evaluate`.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ ACTIONS = {
 
 
 def reconstruct(tokenizer: MotionTokenizer, clip: MotionClip) -> MotionClip:
-    """A clip after encoding and decoding, without clean-up."""
+    """A clip after encoding, decoding and clean-up."""
     features = torch.from_numpy(clip_to_features(clip))[None]
     tokens = tokenizer.encode(features)
     decoded = tokenizer.decode(tokens, features.shape[1] // tokenizer.frames_per_latent)
-    return features_to_clip(decoded[0].numpy(), text=clip.text)
+    return clean_up(features_to_clip(decoded[0].numpy(), text=clip.text))
 
 
 def scale_table(tokenizer: MotionTokenizer, data: Path, split: str) -> dict[str, float]:
@@ -102,7 +102,7 @@ def main() -> None:
         rates = real_rates(
             recorded_clips(options.data),
             items,
-            lambda clip: clean_up(reconstruct(tokenizer, clip)),
+            lambda clip: reconstruct(tokenizer, clip),
         )
         print("| action | survive |\n|---|---|")
         for name, own in ACTIONS.items():

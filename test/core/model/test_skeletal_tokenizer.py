@@ -101,8 +101,9 @@ def test_the_published_schedule_has_the_tokens_of_the_paper():
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_a_schedule_begins_with_one_token_and_ends_with_every_part(name):
     schedule = SCHEDULES[name]
-    assert schedule.tokens(49)[0] == 1 and schedule.complete
+    assert schedule.tokens(49)[0] == 1
     assert schedule.groups[-1] == tuple((part,) for part in range(7))
+    assert schedule.complete == (name != "short")
 
 
 @pytest.mark.parametrize(
@@ -112,7 +113,7 @@ def test_a_schedule_begins_with_one_token_and_ends_with_every_part(name):
         {"bits": 25},
         {"frame_depth": -1},
         {"kind": "temporal"},
-        {"divisors": (4, 2), "groups": SMALL.groups[-2:]},
+        {"divisors": (4, 2), "groups": SMALL.groups[:2]},
         {"divisors": (1,), "groups": (((0, 1, 2, 3, 4, 5, 6),),)},
         {"divisors": (1,), "groups": ()},
     ],

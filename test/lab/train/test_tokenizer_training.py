@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from dataclasses import replace
 
 import pytest
 import torch
@@ -23,6 +24,7 @@ from nextscale_lab.train.distributed import TrainingStopped
 from nextscale_lab.train.loop import RunConfig
 from nextscale_lab.train.tokenizer import (
     evaluate_tokenizer,
+    rescheduled,
     resized,
     tokenizer_config,
     train_tokenizer,
@@ -190,6 +192,23 @@ def test_a_stopped_run_of_body_parts_goes_on_along_the_same_curve(humanml3d, tmp
     assert changed and all(name.startswith("decoder.") for name in changed)
 
 
+def test_a_shorter_schedule_keeps_the_tokens_of_its_scales_and_another_kind_is_refused(
+    humanml3d, tmp_path, trained
+):
+    torch.manual_seed(2)
+    own = replace(PARTS, divisors=SkeletalConfig.divisors, groups=SkeletalConfig.groups)
+    whole = SkeletalTokenizer(own).eval()
+    whole.quantizer.spread.uniform_()
+    short = rescheduled(whole, tokenizer_config("skeletal", "short")).eval()
+    motion = torch.randn(1, 80, 263)
+    kept, more = short.encode(motion), whole.encode(motion)
+    assert short.config.width == 8 and len(kept) == 5 and all(map(torch.equal, kept, more))
+    assert torch.equal(short.decode(kept, 20), whole.decode(more[:5], 20))
+    assert torch.equal(short.quantizer.spread, whole.quantizer.spread[:5])
+    with pytest.raises(ConfigError, match="another kind"):
+        train_tokenizer(humanml3d, settings(tmp_path), PARTS, 256, initial=trained / "best")
+
+
 def test_a_decoder_that_repeats_the_recording_has_no_error_and_its_feet_slide_as_recorded(
     humanml3d, monkeypatch
 ):
@@ -215,7 +234,7 @@ def test_options_of_a_kind_become_its_sizes_and_others_are_refused():
     for wrong, reason in (
         (("skeletal", None, 2), "more scales"),
         (("temporal", "published"), "schedule"),
-        (("skeletal", "fast"), "product or published"),
+        (("skeletal", "fast"), "product or short or published"),
         (("spectral",), "temporal or skeletal"),
     ):
         with pytest.raises(ConfigError, match=reason):
