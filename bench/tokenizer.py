@@ -98,7 +98,11 @@ def main() -> None:
     )
     figures |= {"foot_skate_ratio": made[0], "jerk_ratio": made[1] / real[1]}
     print(f"\nfoot skating {made[0]:.1%} (recorded {real[0]:.1%}), jerk {made[1] / real[1]:.2f}")
-    print(f"contacts {figures['contact']:.1%}, feet at rest {figures['slide_cm_s']:.1f} cm/s\n")
+    print(
+        f"all scales: contacts {figures['contact']:.1%}, pelvis {figures['height_mm']:.1f} mm, ",
+        end="",
+    )
+    print(f"feet at rest {figures['slide_cm_s']:.1f} cm/s\n")
     if not options.no_actions:
         wanted = {sentence: name for name, own in ACTIONS.items() for sentence in own}
         items = [item for item in load_prompt_suite() if item.sentence in wanted]
