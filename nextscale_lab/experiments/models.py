@@ -30,8 +30,9 @@ from nextscale_lab.experiments.study import Study
 from nextscale_lab.experiments.train_next_token import NextTokenObjective, train_next_token
 from nextscale_lab.files import write_json
 from nextscale_lab.train.decoder import train_decoder
-from nextscale_lab.train.generator import ObjectiveConfig, train_generator
+from nextscale_lab.train.generator import train_generator
 from nextscale_lab.train.loop import RunConfig
+from nextscale_lab.train.objective import ObjectiveConfig
 from nextscale_lab.train.tokenizer import train_tokenizer
 
 M = TypeVar("M", bound=PyTorchModelHubMixin)

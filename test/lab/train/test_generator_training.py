@@ -12,7 +12,8 @@ from nextscale_core.model.checkpoint import load_part
 from nextscale_core.model.moscale import MoScale, MoScaleConfig
 from nextscale_core.model.scales import PaddedScales, ScaleSchedule
 from nextscale_core.text.encoder import TextFeatures
-from nextscale_lab.train.generator import ObjectiveConfig, _from_weights, drop_words
+from nextscale_lab.train.generator import _from_weights
+from nextscale_lab.train.objective import ObjectiveConfig, drop_words
 
 SMALL = MoScaleConfig(width=16, depth=1, heads=2, num_codes=8, code_dim=4, num_scales=2, text_dim=6)
 

@@ -11,7 +11,7 @@ from nextscale_core.model.quantizer import MultiScaleQuantizer
 from nextscale_core.model.scales import PaddedScales, ScaleSchedule
 from nextscale_core.text.encoder import TextFeatures
 from nextscale_lab.train.entries import Batch
-from nextscale_lab.train.generator import (
+from nextscale_lab.train.objective import (
     ObjectiveConfig,
     generator_loss,
     hierarchical_inputs,
