@@ -11,12 +11,16 @@ from nextscale_core.exceptions import ModelLoadError
 from nextscale_core.model.checkpoint import CONFIG, load_part, read_json
 from nextscale_core.model.moscale import MoScale
 from nextscale_core.model.next_scale import NextScaleTransformer
-from nextscale_core.model.scalemogen import KIND, ScaleMoGen
+from nextscale_core.model.scalemogen import ScaleMoGen
+from nextscale_core.model.skeletal_tokenizer import SkeletalTokenizer
 from nextscale_core.model.temporal_tokenizer import TemporalTokenizer
 from nextscale_core.model.tokenizer import MotionTokenizer
 
-TOKENIZERS: dict[str, type[MotionTokenizer]] = {"temporal": TemporalTokenizer}
-GENERATORS: dict[str, type[NextScaleTransformer]] = {"moscale": MoScale, KIND: ScaleMoGen}
+TOKENIZERS: dict[str, type[MotionTokenizer]] = {
+    "temporal": TemporalTokenizer,
+    "skeletal": SkeletalTokenizer,
+}
+GENERATORS: dict[str, type[NextScaleTransformer]] = {"moscale": MoScale, "scalemogen": ScaleMoGen}
 
 _Part = TypeVar("_Part", bound=nn.Module)
 

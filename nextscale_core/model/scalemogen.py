@@ -14,8 +14,6 @@ from nextscale_core.model.conditioned import Condition
 from nextscale_core.model.next_scale import NextScaleConfig, NextScaleTransformer
 from nextscale_core.model.scales import Groups, PaddedScales, ScaleSchedule
 
-KIND = "scalemogen"
-
 
 @dataclass(frozen=True)
 class ScaleMoGenConfig(NextScaleConfig):
@@ -26,18 +24,18 @@ class ScaleMoGenConfig(NextScaleConfig):
         own_tokens: Whether a token sees the decided tokens of its own scale, so that a scale takes
             several passes and given tokens act on their neighbors. False is the published model:
             one pass a scale.
-        kind: Name of the class in `config.json`.
+        kind: 'scalemogen', which the loader of a folder reads.
     """
 
     code_dim: int = 16
     groups: tuple[Groups, ...] = ()
     own_tokens: bool = True
-    kind: str = KIND
+    kind: str = "scalemogen"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.kind != KIND:
-            raise ConfigError(f"kind must be {KIND!r}, got {self.kind!r}")
+        if self.kind != "scalemogen":
+            raise ConfigError(f"the kind of a ScaleMoGen is 'scalemogen', got {self.kind!r}")
         if self.code_dim > MAX_BITS:
             raise ConfigError(f"a token must have 1 to {MAX_BITS} bits, got {self.code_dim}")
         schedule = ScaleSchedule((1,) * self.num_scales, self.groups)

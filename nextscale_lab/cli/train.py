@@ -90,15 +90,27 @@ def tokenizer(
     data: Data,
     out: Out,
     steps: Steps = 6000,
-    width: Annotated[int, typer.Option(help="Channels of encoder and decoder.")] = 256,
-    code_dim: Annotated[int, typer.Option(help="Width of a code.")] = 128,
-    codes: Annotated[int, typer.Option(help="Codes in the codebook.")] = 512,
+    kind: Annotated[
+        str,
+        typer.Option(help="temporal (MoScale), or skeletal: tokens of body parts (ScaleMoGen)."),
+    ] = "temporal",
+    width: Annotated[
+        int | None, typer.Option(help="Channels; 256, or 128 for each part of a skeletal one.")
+    ] = None,
+    code_dim: Annotated[int | None, typer.Option(help="Temporal: width of a code, 128.")] = None,
+    codes: Annotated[int | None, typer.Option(help="Temporal: codes in the codebook, 512.")] = None,
     more_scales: Annotated[
-        int, typer.Option(min=0, help="Scales after the five, at the finest time resolution.")
+        int, typer.Option(min=0, help="Temporal: scales after the five, at the finest resolution.")
     ] = 0,
+    bits: Annotated[int | None, typer.Option(help="Skeletal: bits of a token, 16.")] = None,
+    schedule: Annotated[
+        str | None,
+        typer.Option(help="Skeletal: product, or published: the eleven scales of the paper."),
+    ] = None,
     frame_depth: Annotated[
-        int, typer.Option(min=0, help="Blocks of the decoder at the frame rate.")
-    ] = 0,
+        int | None,
+        typer.Option(min=0, help="Blocks of the decoder at the frame rate; 0, skeletal 2."),
+    ] = None,
     initial: Annotated[
         Path | None,
         typer.Option(help="Folder of a trained tokenizer to continue from, with its sizes."),
@@ -116,23 +128,22 @@ def tokenizer(
     on_bad_data: OnBadData = "refuse",
     threads: Threads = 0,
 ) -> None:
-    """Train the motion tokenizer (MoScale's residual VQ-VAE, with a fifth scale)."""
-    from nextscale_core.model.temporal_tokenizer import TokenizerConfig
-    from nextscale_lab.train.tokenizer import train_tokenizer
+    """Train a motion tokenizer: MoScale's residual VQ-VAE, or ScaleMoGen's bits of body parts."""
+    from nextscale_lab.train.tokenizer import tokenizer_config, train_tokenizer
 
     run = _run_config(context, 100, weight_decay=0.01, ema=0.995)
     if keep_tokens and initial is None:
         raise typer.BadParameter(
             "give --initial too: its tokens are kept", param_hint="--keep-tokens"
         )
-    divisors = TokenizerConfig.divisors + (1,) * more_scales
-    config = TokenizerConfig(
-        width=width,
-        code_dim=code_dim,
-        num_codes=codes,
-        divisors=divisors,
-        frame_depth=frame_depth,
-    )
+    sizes = {
+        "width": width,
+        "code_dim": code_dim,
+        "num_codes": codes,
+        "frame_depth": frame_depth,
+        "bits": bits,
+    }
+    config = tokenizer_config(kind, schedule, more_scales, **sizes)
     _fit(
         run,
         lambda: train_tokenizer(

@@ -1,23 +1,29 @@
-"""Training of the temporal tokenizer (MoScale's residual VQ-VAE)."""
+"""Training of the tokenizers: MoScale's residual VQ-VAE, ScaleMoGen's bits over body parts."""
 
 from __future__ import annotations
 
+import math
 import operator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nextscale_core.exceptions import MotionFileError
-from nextscale_core.model.checkpoint import load_part
+from nextscale_core.exceptions import ConfigError, MotionFileError
+from nextscale_core.model.binary_quantizer import BinaryQuantizer, tokens_to_bits
+from nextscale_core.model.kinds import load_tokenizer
+from nextscale_core.model.quantizer import Quantizer
+from nextscale_core.model.skeletal_tokenizer import SCHEDULES, SkeletalConfig, SkeletalTokenizer
 from nextscale_core.model.temporal_tokenizer import (
     ResidualBlock,
     TemporalTokenizer,
     TokenizerConfig,
 )
+from nextscale_core.model.tokenizer import MotionTokenizer
 from nextscale_core.motion.features import CONTACTS, POSITIONS
 from nextscale_core.motion.formats.bad_data import on_bad_data
 from nextscale_core.motion.skeleton import CONTACT_JOINTS, FPS
@@ -38,6 +44,8 @@ SPEED_WEIGHT = 0.1
 LIMB_WEIGHT = 0.2
 SKATE_WEIGHT = 0.3
 COMMITMENT_WEIGHT = 0.1
+BIT_WEIGHT = 4.0
+"""Weight of the loss of `BinaryQuantizer`."""
 CONTACT_WEIGHT = 0.1
 TEMPERATURE = 0.0
 SCALE_DROPOUT = 0.1
@@ -115,7 +123,7 @@ def window_weight(features: np.ndarray) -> np.ndarray:
 
 def tokenizer_loss(
     model: nn.Module,
-    bare: TemporalTokenizer,
+    bare: MotionTokenizer,
     features: Tensor,
     temperature: float,
     scales: int | None,
@@ -131,12 +139,13 @@ def tokenizer_loss(
     """
     decoded, quantized = model(bare.normalize(features), temperature, scales)
     loss, metrics = reconstruction_loss(decoded.float(), features, bare)
-    loss = loss + COMMITMENT_WEIGHT * quantized.commitment
+    weight = BIT_WEIGHT if isinstance(bare.quantizer, BinaryQuantizer) else COMMITMENT_WEIGHT
+    loss = loss + weight * quantized.commitment
     return loss, {**metrics, "loss": loss.item(), "commit": quantized.commitment.item()}
 
 
 def reconstruction_loss(
-    decoded: Tensor, features: Tensor, tokenizer: TemporalTokenizer
+    decoded: Tensor, features: Tensor, tokenizer: MotionTokenizer
 ) -> tuple[Tensor, dict[str, float]]:
     """Features, joint distances, world velocities with more weight on fast limbs, contacts.
 
@@ -201,38 +210,52 @@ def world_terms(made: Tensor, real: Tensor, contacts: Tensor) -> tuple[Tensor, T
 
 @torch.no_grad()
 def evaluate_tokenizer(
-    model: TemporalTokenizer, samples: list[Sample], device: torch.device
+    model: MotionTokenizer, samples: list[Sample], device: torch.device
 ) -> dict[str, float]:
     """Reconstruction metrics over whole clips.
 
     Returns:
         `mpjpe_mm` (with the root's ground position and heading aligned in every frame),
-        `mpjpe_mm_k` with the first k scales, `codebook_use` (share of used codes), `contact`
-        (share of correct contact labels).
+        `mpjpe_mm_k` with the first k scales, `codebook_use` (share of used codes) or `bit_entropy`
+        (mean over the bits of a token), `contact` (share of correct contact labels), `slide_cm_s`
+        (mean horizontal speed of feet where the recording has contact).
     """
     errors: list[list[float]] = [[] for _ in range(model.quantizer.schedule.num_scales)]
-    contacts, weights = [], []
-    used = torch.zeros(model.config.num_codes, dtype=torch.bool)
+    contacts, slides, weights = [], [], []
+    every: list[Tensor] = []
     for sample in samples:
         frames = len(sample.features) - len(sample.features) % 4
         features = torch.from_numpy(sample.features[None, :frames]).to(device)
         tokens = model.encode(features)
-        for scale, index in enumerate(tokens):
-            used[index.cpu().flatten()] = True
+        every += [index.flatten() for index in tokens]
+        for scale in range(len(tokens)):
             decoded = model.decode(tokens[: scale + 1], frames // 4).float()
             delta = (decoded - features)[0, :, POSITIONS].reshape(frames, 21, 3)
             errors[scale].append(float(delta.norm(dim=-1).mean()) * 21 / 22 * 1000)
-        agree = (decoded[0, :, CONTACTS] > 0.5) == (features[0, :, CONTACTS] > 0.5)
+        resting = features[:, :, CONTACTS] > 0.5
+        agree = (decoded[:, :, CONTACTS] > 0.5) == resting
         contacts.append(float(agree.float().mean()))
+        feet = features_to_joints(decoded)[:, :, list(CONTACT_JOINTS), :2].diff(dim=1) * FPS
+        slides.append(feet.norm(dim=-1)[resting[:, :-1]])
         weights.append(frames)
     metrics = {
         f"mpjpe_mm_{k + 1}": float(np.average(rows, weights=weights))
         for k, rows in enumerate(errors)
     }
     metrics["mpjpe_mm"] = metrics[f"mpjpe_mm_{len(errors)}"]
-    metrics["codebook_use"] = float(used.float().mean())
+    metrics |= _use(model.quantizer, torch.cat(every))
     metrics["contact"] = float(np.average(contacts, weights=weights))
+    metrics["slide_cm_s"] = float(torch.cat(slides).mean()) * 100
     return metrics
+
+
+def _use(quantizer: Quantizer, tokens: Tensor) -> dict[str, float]:
+    """How much of its vocabulary a quantizer uses; 1 is all of it."""
+    if isinstance(quantizer, BinaryQuantizer):
+        ones = tokens_to_bits(tokens, quantizer.dim).float().mean(0)
+        entropy = -(torch.xlogy(ones, ones) + torch.xlogy(1 - ones, 1 - ones)) / math.log(2)
+        return {"bit_entropy": float(entropy.mean())}
+    return {"codebook_use": len(tokens.unique()) / quantizer.logits}
 
 
 def resized(tokenizer: TemporalTokenizer, config: TokenizerConfig) -> TemporalTokenizer:
@@ -266,10 +289,46 @@ def resized(tokenizer: TemporalTokenizer, config: TokenizerConfig) -> TemporalTo
     return other
 
 
+def tokenizer_config(
+    kind: str, schedule: str | None = None, more_scales: int = 0, **sizes: int | None
+) -> TokenizerConfig | SkeletalConfig:
+    """Sizes of a tokenizer from the options of a command.
+
+    Args:
+        kind: 'temporal' or 'skeletal'.
+        schedule: Name in `SCHEDULES`; skeletal only, None for 'product'.
+        more_scales: Scales after the default ones, at the finest resolution; temporal only.
+        sizes: Fields of the config; None for the default.
+
+    Raises:
+        ConfigError: an unknown kind or schedule, or an option of the other kind.
+    """
+    kinds = {"temporal": TokenizerConfig, "skeletal": SkeletalConfig}
+    if kind not in kinds:
+        raise ConfigError(f"kind must be {' or '.join(kinds)}, got {kind!r}")
+    given: dict[str, Any] = {name: value for name, value in sizes.items() if value is not None}
+    if more_scales:
+        given["more_scales"] = more_scales
+    if schedule:
+        given["schedule"] = schedule
+    known = {field.name for field in fields(kinds[kind])}
+    known.add("schedule" if kind == "skeletal" else "more_scales")
+    for name in given.keys() - known:
+        raise ConfigError(f"a {kind} tokenizer has no {name.replace('_', ' ')}")
+    if kind == "temporal":
+        given.pop("more_scales", None)
+        return TokenizerConfig(**given, divisors=TokenizerConfig.divisors + (1,) * more_scales)
+    given.pop("schedule", None)
+    name = schedule or "product"
+    if name not in SCHEDULES:
+        raise ConfigError(f"schedule must be {' or '.join(SCHEDULES)}, got {name!r}")
+    return SkeletalConfig(**given, divisors=SCHEDULES[name].divisors, groups=SCHEDULES[name].groups)
+
+
 def train_tokenizer(
     data: Folders,
     run: RunConfig,
-    config: TokenizerConfig | None = None,
+    config: TokenizerConfig | SkeletalConfig | None = None,
     frames: int = 3072,
     *,
     initial: Path | None = None,
@@ -280,7 +339,8 @@ def train_tokenizer(
     Args:
         data: CMU or HumanML3D folders.
         run: Settings of the run; its batch size is replaced by `frames`.
-        config: Sizes of the model; see `resized` for `initial`.
+        config: Sizes and kind of the model. With `initial` a skeletal tokenizer keeps its own; see
+            `resized` for a temporal one.
         frames: Frames in a batch.
         initial: Folder of a trained tokenizer to start from; see `resized`.
         keep_tokens: Train the decoder only, so that a generator for the tokens of `initial`
@@ -296,20 +356,27 @@ def train_tokenizer(
     torch.manual_seed(run.seed)
     about: dict[str, object] = {"data": folder_names(data)}
     config = config or TokenizerConfig()
+    model: MotionTokenizer
     if initial:
-        model = resized(load_part(TemporalTokenizer, initial), config)
+        model = load_tokenizer(initial).train()
+        if isinstance(model, TemporalTokenizer) and isinstance(config, TokenizerConfig):
+            model = resized(model, config)
         about["initial"] = initial.resolve().name
     else:
-        model = TemporalTokenizer(config)
+        if isinstance(config, SkeletalConfig):
+            model = SkeletalTokenizer(config)
+        else:
+            model = TemporalTokenizer(config)
         mean, std = feature_statistics(samples)
         model.feature_mean.copy_(torch.from_numpy(mean))
         model.feature_std.copy_(torch.from_numpy(std))
     about["keep_tokens"] = keep_tokens
     if keep_tokens:
         model.requires_grad_(False).decoder.requires_grad_(True)
-    num_scales = len(model.config.divisors)
+    divisors = model.quantizer.schedule.divisors
+    num_scales = len(divisors)
     # A generator may be without the last scales, but never without one of the time resolutions.
-    fewest, dropout = (len(set(model.config.divisors)), 0.3) if keep_tokens else (1, SCALE_DROPOUT)
+    fewest, dropout = (len(set(divisors)), 0.3) if keep_tokens else (1, SCALE_DROPOUT)
     sampler = WindowSampler(samples, frames=frames, seed=run.seed)
     generator = np.random.default_rng(run.seed + 1)
 
@@ -327,7 +394,7 @@ def train_tokenizer(
         return trainer.shard.whole(len(batch), loss, metrics)
 
     def evaluate(module: nn.Module) -> dict[str, float]:
-        assert isinstance(module, TemporalTokenizer)
+        assert isinstance(module, MotionTokenizer)
         return evaluate_tokenizer(module, val, trainer.accelerator.device)
 
     trainer = Trainer(
