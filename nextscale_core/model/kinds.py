@@ -47,6 +47,25 @@ def load_generator(folder: Path | str) -> NextScaleTransformer:
     return _load(GENERATORS, "moscale", Path(folder))
 
 
+def check_fit(tokenizer: MotionTokenizer, generator: NextScaleTransformer) -> None:
+    """Check that a generator predicts the tokens of a tokenizer.
+
+    Raises:
+        ModelLoadError: other scales, groups of body parts, or sizes of tokens.
+    """
+    quantizer, config = tokenizer.quantizer, generator.config
+    schedule, head = quantizer.schedule, generator.heads_out[0]
+    groups = getattr(config, "groups", (((0,),),) * config.num_scales)
+    own = (config.num_scales, groups, config.code_dim, head.out_features)
+    wanted = (schedule.num_scales, schedule.groups, quantizer.dim, quantizer.logits)
+    names = ("scales", "groups of body parts", "numbers in a code", "logits")
+    for name, one, other in zip(names, own, wanted, strict=True):
+        if one != other:
+            raise ModelLoadError(
+                f"the generator is for another tokenizer: it has {one} {name}, this one {other}"
+            )
+
+
 def _load(kinds: dict[str, type[_Part]], default: str, folder: Path) -> _Part:
     path = folder / CONFIG
     kind = str(read_json(path).get("kind", default)) if path.is_file() else default

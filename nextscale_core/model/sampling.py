@@ -16,9 +16,15 @@ from nextscale_core.model.inpainting import KnownLatents, known_at_scale
 from nextscale_core.model.next_scale import NextScaleTransformer
 from nextscale_core.model.options import MAX_GUIDANCE, GenerationOptions, checked_steps
 from nextscale_core.model.quantizer import Quantizer
-from nextscale_core.model.scales import PaddedScales
+from nextscale_core.model.scales import PaddedScales, ScaleSchedule
 from nextscale_core.stopwatch import Run
 from nextscale_core.text.encoder import TextFeatures
+
+_LONGEST = 49
+"""Latents of the longest motion."""
+
+_PLAN = 100
+"""Number of tokens from which a scale of body parts takes one pass."""
 
 
 @dataclass(frozen=True)
@@ -77,15 +83,24 @@ class SamplingConfig:
         return replace(self, steps=steps, guidance=guidance)
 
 
-def default_sampling(scales: int) -> SamplingConfig:
-    """Settings for a model of `scales` scales whose folder has no sampling.json.
+def default_sampling(schedule: ScaleSchedule, own_tokens: bool = True) -> SamplingConfig:
+    """Settings for a model whose folder has no sampling.json.
 
     Most passes go to the coarse scales. With one pass there (MoScale's first number) tokens are
     sampled independently: of "walks in a circle", which may turn left or right, each token samples
     its own direction and the person walks straight (metrics in docs/training.md).
+
+    Args:
+        schedule: Time and body resolution of the scales.
+        own_tokens: See `NextScaleTransformer`; without, each scale takes one pass.
     """
+    scales = schedule.num_scales
     passes = (6, 5, 4, 2) + (1,) * scales
     guidance = (4.0, 4.0, 3.0, 2.5) + (2.0,) * scales
+    if schedule.parts > 1:
+        # A few passes for the scales of up to 100 tokens, which hold the plan.
+        counts = schedule.tokens(_LONGEST)
+        passes = tuple(min(n, 4 if own_tokens and n < _PLAN else 1) for n in counts)
     return SamplingConfig(passes[:scales], guidance[:scales], (1.0,) * scales)
 
 
