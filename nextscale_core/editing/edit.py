@@ -15,9 +15,9 @@ from nextscale_core.editing.part_tokens import regenerate_parts
 from nextscale_core.editing.seams import beside, fading
 from nextscale_core.exceptions import ConfigError, InvalidMotionError
 from nextscale_core.model.options import GenerationOptions
-from nextscale_core.motion.body_parts import joints_of, with_parts
+from nextscale_core.motion.body_parts import joints_of, moved_along, with_parts
 from nextscale_core.motion.clip import MotionClip
-from nextscale_core.motion.skeleton import FPS, MAX_SECONDS, MIN_SECONDS
+from nextscale_core.motion.skeleton import CONTACT_JOINTS, FPS, MAX_SECONDS, MIN_SECONDS
 from nextscale_core.stopwatch import Run
 
 _CONTEXT = 2.0
@@ -119,4 +119,10 @@ def _only_parts(
     if not moved[[7, 8, 10, 11]].any():
         return replace(window, joints=mixed, text=new.text, seed=new.seed)
     joints, contacts = hold_feet(mixed, timeline, FPS)
+    # The foot of a leg that does not move stays as it was.
+    still = ~moved_along(moved)
+    joints[:, still] = mixed[:, still]
+    if window.contacts is not None:
+        columns = still[list(CONTACT_JOINTS)]
+        contacts[:, columns] = window.contacts[:, columns]
     return replace(window, joints=joints, contacts=contacts, text=new.text, seed=new.seed)
