@@ -64,9 +64,9 @@ class SamplingConfig:
             )
 
     def with_overrides(self, options: GenerationOptions) -> SamplingConfig:
-        """The passes of the options, and their guidance at the first scale.
+        """The passes of the options, and their guidance at the scale where it is strongest.
 
-        The guidance of the finer scales keeps its ratio to the first.
+        The guidance of the other scales keeps its ratio to that one.
 
         Raises:
             ConfigError: a guidance out of range, or a number of passes other than of scales.
@@ -78,8 +78,8 @@ class SamplingConfig:
             )
         if options.guidance is None:
             return replace(self, steps=steps)
-        first = self.guidance[0] or 1.0
-        guidance = tuple(options.guidance * g / first for g in self.guidance)
+        most = max(self.guidance) or 1.0
+        guidance = tuple(options.guidance * g / most for g in self.guidance)
         return replace(self, steps=steps, guidance=guidance)
 
 
