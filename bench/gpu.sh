@@ -5,9 +5,9 @@
 #
 # OUT gets generation.json (batches of 1 to 1024), tokenizer/, generator/, model/, suite.json,
 # other_words.json and val.json; a second call resumes the runs in it. Environment: MINUTES (8) of
-# training in all, a third of it for the tokenizer; TOKENIZER: a trained one, then all of it is for
-# the generator; INITIAL: a trained generator to start from; DEVICE (cuda), BATCHES, SEEDS (8),
-# PYTHON (python3).
+# training in all, a third of it for the tokenizer; KIND (temporal) of the tokenizer; TOKENIZER: a
+# trained one, then all of it is for the generator; INITIAL: a trained generator to start from;
+# DEVICE (cuda), BATCHES, SEEDS (8), PYTHON (python3).
 set -eu
 
 [ $# -ge 2 ] || { sed -n '2,11s/^# \{0,1\}//p' "$0" >&2; exit 2; }
@@ -27,7 +27,8 @@ mkdir -p "$out"
 if [ -n "${TOKENIZER:-}" ]; then
     for_generator=$minutes
 else
-    nextscale train tokenizer "$@" --out "$out/tokenizer" --max-minutes "$(share 1/3)"
+    nextscale train tokenizer "$@" --kind "${KIND:-temporal}" --out "$out/tokenizer" \
+        --max-minutes "$(share 1/3)"
     TOKENIZER=$out/tokenizer/best for_generator=$(share 2/3)
 fi
 nextscale train generator "$@" --out "$out/generator" --tokenizer "$TOKENIZER" \

@@ -22,6 +22,9 @@ _COMMITMENT, _ENTROPY = 0.25, 0.001
 _SHARPNESS = 400.0
 """Slope of the probability of a bit in the entropy terms (BSQ, arXiv 2406.07548)."""
 
+_SHORTEST = 1e-2
+"""Length below which a vector is not brought to length 1, so that gradients stay finite."""
+
 
 class BinaryQuantizer(Quantizer):
     r"""Coarse-to-fine residual quantization with bits (ScaleMoGen, arXiv 2605.11704).
@@ -86,23 +89,28 @@ class BinaryQuantizer(Quantizer):
         The loss has the distance of the unit vectors to their bits, and two entropies: of each
         bit, to be certain, and of its mean over the batch, to use both values.
         """
+        # Sums of many scales need float32, also where the networks compute in bf16.
+        with torch.autocast(latents.device.type, enabled=False):
+            return self._forward(latents.float(), scales)
+
+    def _forward(self, latents: Tensor, scales: int | None) -> Quantized:
         residual, total = latents, torch.zeros_like(latents)
         tokens: list[Tensor] = []
         loss = latents.new_zeros(())
         schedule = self.schedule.first(scales)
         for scale in range(schedule.num_scales):
             coarse = schedule.down(scale, residual)
-            unit = F.normalize(coarse.float(), dim=-1)
+            unit = F.normalize(coarse, dim=-1, eps=_SHORTEST)
             index = self.nearest(unit)
             bits = self.vectors(index)
             loss = loss + _COMMITMENT * F.mse_loss(unit, bits)
             if self.training:
                 loss = loss + _ENTROPY * _entropies(unit)
                 with torch.no_grad():
-                    own = coarse.float().square().mean().sqrt()
+                    own = coarse.square().mean().sqrt()
                     self.spread[scale] = 0.99 * self.spread[scale] + 0.01 * own
             # Straight-through gradient: the bits pass it to the unit vectors.
-            signs = (unit + (bits - unit).detach()).to(latents.dtype)
+            signs = unit + (bits - unit).detach()
             raised = schedule.up(scale, signs, latents.shape[-2])
             residual, total = residual - raised, total + raised
             tokens.append(index)

@@ -40,10 +40,13 @@ _TRUNK_LEGS_ARMS: Groups = ((0, 3), (1, 2), (4, 5, 6))
 _FIVE: Groups = ((0,), (3,), (1, 2), (4, 5), (6,))
 _SINGLE: Groups = tuple((part,) for part in range(len(PARTS)))
 
+_PRODUCT = ScaleSchedule(
+    (49, 16, 7, 4, 2, 1), (_BODY, _TRUNK_LEGS_ARMS, _SINGLE, _SINGLE, _SINGLE, _SINGLE)
+)
+
 SCHEDULES: dict[str, ScaleSchedule] = {
-    "product": ScaleSchedule(
-        (49, 16, 7, 4, 2, 1), (_BODY, _TRUNK_LEGS_ARMS, _SINGLE, _SINGLE, _SINGLE, _SINGLE)
-    ),
+    "product": _PRODUCT,
+    "short": _PRODUCT.first(5),
     "published": ScaleSchedule(
         (49, 24, 24, 16, 7, 7, 4, 2, 2, 1, 1),
         (
@@ -53,7 +56,8 @@ SCHEDULES: dict[str, ScaleSchedule] = {
         ),
     ),
 }
-"""Schedules by name: ours, and the eleven scales of ScaleMoGen for HumanML3D."""
+"""Schedules by name: ours, the same without its last scale, which has more than half of the tokens,
+and the eleven scales of ScaleMoGen for HumanML3D."""
 
 
 def part_features() -> tuple[tuple[int, ...], ...]:
@@ -88,7 +92,7 @@ class SkeletalConfig:
         groups: Groups of parts of each scale; see `ScaleSchedule`.
 
     Raises:
-        ConfigError: sizes below 1, or a schedule that is invalid or incomplete.
+        ConfigError: sizes below 1, an invalid schedule, or one that never parts the body.
     """
 
     kind: str = "skeletal"
@@ -97,8 +101,8 @@ class SkeletalConfig:
     depth: int = 3
     frame_depth: int = 2
     dilation_growth: int = 3
-    divisors: tuple[int, ...] = SCHEDULES["product"].divisors
-    groups: tuple[Groups, ...] = SCHEDULES["product"].groups
+    divisors: tuple[int, ...] = _PRODUCT.divisors
+    groups: tuple[Groups, ...] = _PRODUCT.groups
 
     def __post_init__(self) -> None:
         if self.kind != "skeletal":
@@ -112,10 +116,10 @@ class SkeletalConfig:
         schedule = ScaleSchedule(tuple(self.divisors), tuple(self.groups))
         object.__setattr__(self, "divisors", schedule.divisors)
         object.__setattr__(self, "groups", schedule.groups)
-        if schedule.parts != len(PARTS) or not schedule.complete:
+        if schedule.parts != len(PARTS) or len(schedule.groups[-1]) != len(PARTS):
             raise ConfigError(
-                f"the last scale must have divisor 1 and {len(PARTS)} groups of one part each, "
-                f"got divisor {schedule.divisors[-1]} and groups {schedule.groups[-1]}"
+                f"the last scale must have {len(PARTS)} groups of one part each, "
+                f"got {schedule.groups[-1]}"
             )
 
     @property

@@ -105,7 +105,7 @@ def tokenizer(
     bits: Annotated[int | None, typer.Option(help="Skeletal: bits of a token, 16.")] = None,
     schedule: Annotated[
         str | None,
-        typer.Option(help="Skeletal: product, or published: the eleven scales of the paper."),
+        typer.Option(help="Skeletal: product, short (without its last scale), or published."),
     ] = None,
     frame_depth: Annotated[
         int | None,

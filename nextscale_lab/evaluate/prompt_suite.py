@@ -170,12 +170,18 @@ def run_prompt_suite(
     return PromptSuiteReport(name, tuple(results))
 
 
-def real_rates(clips: Iterable[CaptionedClip], items: Sequence[Prompt]) -> dict[str, RealRate]:
+def real_rates(
+    clips: Iterable[CaptionedClip],
+    items: Sequence[Prompt],
+    reconstruct: Callable[[MotionClip], MotionClip] | None = None,
+) -> dict[str, RealRate]:
     """Pass rate of each check on the recorded clips that match its sentence.
 
     Args:
         clips: Captioned recordings, all splits.
         items: Sentences and checks; those without a query are left out.
+        reconstruct: If given, the rate is that of reconstructed clips, among those whose recording
+            passes.
 
     Returns:
         Rate by sentence, with the ids of failing clips ('~' before the id of a mirrored clip).
@@ -187,9 +193,15 @@ def real_rates(clips: Iterable[CaptionedClip], items: Sequence[Prompt]) -> dict[
             if item.real is None:
                 continue
             for mark, captions, clip in _views(recorded, item.real):
-                if item.real.matches(captions):
-                    book = passed if _shows(item, clip) else failed
-                    book[item.sentence].append(mark + recorded.id)
+                if not item.real.matches(captions):
+                    continue
+                shown = _shows(item, clip)
+                if reconstruct is not None:
+                    if not shown:
+                        continue
+                    shown = _shows(item, reconstruct(clip))
+                book = passed if shown else failed
+                book[item.sentence].append(mark + recorded.id)
     return {
         sentence: RealRate(
             len(passed[sentence]), len(passed[sentence]) + len(failures), tuple(failures)

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nextscale_core.model.checkpoint import load_part
-from nextscale_core.model.temporal_tokenizer import TemporalTokenizer
+from nextscale_core.model.kinds import load_tokenizer
+from nextscale_core.model.tokenizer import MotionTokenizer
 from nextscale_core.motion.formats.bad_data import on_bad_data
 from nextscale_lab.data.limb_speeds import limb_speeds
 from nextscale_lab.data.samples import (
@@ -47,7 +47,7 @@ class LatentWindows:
     def __init__(
         self,
         samples: Sequence[Sample],
-        tokenizer: TemporalTokenizer,
+        tokenizer: MotionTokenizer,
         seed: int = 0,
         latents: int = 768,
     ) -> None:
@@ -61,7 +61,7 @@ class LatentWindows:
 
     @staticmethod
     @torch.no_grad()
-    def _quantized(sample: Sample, tokenizer: TemporalTokenizer) -> Tensor:
+    def _quantized(sample: Sample, tokenizer: MotionTokenizer) -> Tensor:
         frames = len(sample.features) - len(sample.features) % 4
         tokens = tokenizer.encode(torch.from_numpy(sample.features[None, :frames]))
         return tokenizer.quantizer.accumulate(tokens, frames // 4)[0]
@@ -86,7 +86,7 @@ class LatentWindows:
 class DecoderOnly(nn.Module):
     """The decoder of a trained tokenizer as a module; the other parts are frozen."""
 
-    def __init__(self, tokenizer: TemporalTokenizer) -> None:
+    def __init__(self, tokenizer: MotionTokenizer) -> None:
         super().__init__()
         self.tokenizer = tokenizer.requires_grad_(False)
         self.tokenizer.decoder.requires_grad_(True)
@@ -108,7 +108,7 @@ def train_decoder(
 
     Args:
         data: CMU or HumanML3D folders.
-        tokenizer_path: Folder of a trained `TemporalTokenizer`.
+        tokenizer_path: Folder of a trained tokenizer.
         run: Settings of the run; the batch is given in frames, not in samples.
         frames: Frames in a batch.
 
@@ -116,7 +116,7 @@ def train_decoder(
         Validation metrics of the last weights, which are in `run.out/last`.
     """
     run = replace(run, batch_size=frames)
-    tokenizer = load_part(TemporalTokenizer, tokenizer_path).eval()
+    tokenizer = load_tokenizer(tokenizer_path).eval()
     with on_bad_data(run.on_bad_data):
         samples = captioned_samples(data, "train", mirror=True) + trial_samples(data, mirror=True)
         val = captioned_samples(data, "val")

@@ -49,6 +49,8 @@ BIT_WEIGHT = 4.0
 CONTACT_WEIGHT = 0.1
 TEMPERATURE = 0.0
 SCALE_DROPOUT = 0.1
+BIT_SCALE_DROPOUT = 0.2
+"""Share of steps without the last scales; more for bits, whose coarse scales say less."""
 
 
 class WindowSampler:
@@ -325,6 +327,26 @@ def tokenizer_config(
     return SkeletalConfig(**given, divisors=SCHEDULES[name].divisors, groups=SCHEDULES[name].groups)
 
 
+def rescheduled(tokenizer: SkeletalTokenizer, config: SkeletalConfig) -> SkeletalTokenizer:
+    """A tokenizer with the weights and sizes of a trained one and the schedule of a config.
+
+    Where the scales of both begin alike, their tokens stay the same until further training.
+    """
+    wanted = replace(tokenizer.config, divisors=config.divisors, groups=config.groups)
+    other = SkeletalTokenizer(wanted)
+    kept = {k: v for k, v in tokenizer.state_dict().items() if k != "quantizer.spread"}
+    other.load_state_dict({**other.state_dict(), **kept})
+    shared = min(len(config.divisors), len(tokenizer.config.divisors))
+    other.quantizer.spread[:shared] = tokenizer.quantizer.spread[:shared]
+    return other
+
+
+def scale_dropout(tokenizer: MotionTokenizer) -> float:
+    """Share of steps without the last scales."""
+    binary = isinstance(tokenizer.quantizer, BinaryQuantizer)
+    return BIT_SCALE_DROPOUT if binary else SCALE_DROPOUT
+
+
 def train_tokenizer(
     data: Folders,
     run: RunConfig,
@@ -339,15 +361,17 @@ def train_tokenizer(
     Args:
         data: CMU or HumanML3D folders.
         run: Settings of the run; its batch size is replaced by `frames`.
-        config: Sizes and kind of the model. With `initial` a skeletal tokenizer keeps its own; see
-            `resized` for a temporal one.
+        config: Sizes and kind of the model; with `initial` see `resized` and `rescheduled`.
         frames: Frames in a batch.
-        initial: Folder of a trained tokenizer to start from; see `resized`.
+        initial: Folder of a trained tokenizer to start from.
         keep_tokens: Train the decoder only, so that a generator for the tokens of `initial`
             remains valid.
 
     Returns:
         Validation metrics of the last weights; the best are in `run.out/best`.
+
+    Raises:
+        ConfigError: `initial` is of another kind than `config`.
     """
     run = replace(run, batch_size=frames)
     with on_bad_data(run.on_bad_data):
@@ -361,6 +385,10 @@ def train_tokenizer(
         model = load_tokenizer(initial).train()
         if isinstance(model, TemporalTokenizer) and isinstance(config, TokenizerConfig):
             model = resized(model, config)
+        elif isinstance(model, SkeletalTokenizer) and isinstance(config, SkeletalConfig):
+            model = rescheduled(model, config)
+        else:
+            raise ConfigError(f"the tokenizer in {initial} is of another kind than asked for")
         about["initial"] = initial.resolve().name
     else:
         if isinstance(config, SkeletalConfig):
@@ -376,7 +404,7 @@ def train_tokenizer(
     divisors = model.quantizer.schedule.divisors
     num_scales = len(divisors)
     # A generator may be without the last scales, but never without one of the time resolutions.
-    fewest, dropout = (len(set(divisors)), 0.3) if keep_tokens else (1, SCALE_DROPOUT)
+    fewest, dropout = (len(set(divisors)), 0.3) if keep_tokens else (1, scale_dropout(model))
     sampler = WindowSampler(samples, frames=frames, seed=run.seed)
     generator = np.random.default_rng(run.seed + 1)
 

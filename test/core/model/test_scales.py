@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from nextscale_core.exceptions import ConfigError
 from nextscale_core.model.quantizer import MultiScaleQuantizer
 from nextscale_core.model.scales import (
     PaddedScales,
@@ -55,3 +56,42 @@ def test_padded_contributions_equal_those_of_each_clip_alone():
             alone = quantizer.upsample(quantizer.codebook[own], scale, length)[0]
             assert torch.allclose(together[row, :length], alone, atol=1e-5)
             assert (together[row, length:] == 0).all()
+
+
+BODY, HALVES, SINGLE = ((0, 1, 2),), ((0,), (1, 2)), ((0,), (1,), (2,))
+SCHEDULE = ScaleSchedule((4, 2, 1), (BODY, HALVES, SINGLE))
+
+
+def test_means_of_groups_keep_what_is_equal_and_copies_keep_means():
+    for scale in range(3):
+        tokens = torch.randn(2, SCHEDULE.tokens(8)[scale], 5)
+        spread = SCHEDULE.spread(scale, tokens)
+        assert torch.allclose(SCHEDULE.pool(scale, spread), tokens, atol=1e-6)
+        equal = torch.full((2, 8, 15), 0.7)
+        assert torch.allclose(SCHEDULE.down(scale, equal), torch.tensor(0.7))
+        lifted = SCHEDULE.up(scale, torch.full((2, SCHEDULE.tokens(8)[scale], 5), 0.7), 8)
+        assert torch.allclose(lifted, equal)
+
+
+def test_tokens_are_ordered_by_time_and_then_by_group():
+    latents = torch.arange(4.0)[:, None] * 10 + torch.tensor([0.0, 1.0, 3.0])
+    averages = SCHEDULE.down(1, latents[None])[0, :, 0]
+    assert averages.tolist() == [5, 7, 25, 27]
+    assert SCHEDULE.tokens(4) == (1, 4, 12) and SCHEDULE.first(2).tokens(4) == (1, 4)
+
+
+@pytest.mark.parametrize(
+    ("divisors", "groups", "reason"),
+    [
+        ((1, 2), (BODY, SINGLE), "must fall"),
+        ((), (), "positive integers"),
+        ((2, 0), (BODY, SINGLE), "positive integers"),
+        ((2, 1), (BODY,), "groups each"),
+        ((2, 1), (BODY, ((0,), (1,))), "once"),
+        ((2, 1), (BODY, ((0, 1), (1, 2))), "once"),
+        ((2, 1), (HALVES, ((0, 1), (2,))), "lies in no group"),
+    ],
+)
+def test_schedules_that_do_not_refine_are_refused(divisors, groups, reason):
+    with pytest.raises(ConfigError, match=reason):
+        ScaleSchedule(divisors, groups)

@@ -80,6 +80,16 @@ def test_training_goes_from_data_to_a_model_that_generates(data, tmp_path):
         assert (len(config["divisors"]), config["frame_depth"]) == (scales, 1)
 
 
+def test_a_tokenizer_of_body_parts_is_trained_and_its_decoder_after_it(data, tmp_path):
+    run("train", "tokenizer", "--kind", "skeletal", "--schedule", "published", "--bits", 8,
+        "--data", data, "--out", tmp_path / "t", "--steps", 2, "--width", 16,
+        "--frames", 256, "--eval-every", 2, "--precision", "no")  # fmt: skip
+    run("train", "decoder", "--data", data, "--out", tmp_path / "d", "--tokenizer",
+        tmp_path / "t" / "last", "--steps", 1, "--eval-every", 1, "--precision", "no")  # fmt: skip
+    config = json.loads((tmp_path / "d" / "last" / "config.json").read_text())
+    assert (config["kind"], config["bits"], len(config["divisors"])) == ("skeletal", 8, 11)
+
+
 def test_tokens_can_only_be_kept_of_a_trained_tokenizer(tmp_path):
     words = ["train", "tokenizer", "--data", str(tmp_path), "--out", str(tmp_path), "--keep-tokens"]
     result = CliRunner().invoke(app, words)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,16 +13,33 @@ from safetensors.torch import load_file
 
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.model.checkpoint import load_part
+from nextscale_core.model.kinds import load_tokenizer
+from nextscale_core.model.skeletal_tokenizer import SCHEDULES, SkeletalConfig, SkeletalTokenizer
 from nextscale_core.model.temporal_tokenizer import TemporalTokenizer, TokenizerConfig
+from nextscale_lab.data.samples import captioned_samples
 from nextscale_lab.train import decoder as decoder_module
 from nextscale_lab.train import tokenizer as tokenizer_module
 from nextscale_lab.train.decoder import train_decoder
 from nextscale_lab.train.distributed import TrainingStopped
 from nextscale_lab.train.loop import RunConfig
-from nextscale_lab.train.tokenizer import resized, train_tokenizer
+from nextscale_lab.train.tokenizer import (
+    evaluate_tokenizer,
+    rescheduled,
+    resized,
+    tokenizer_config,
+    train_tokenizer,
+)
 
 STEPS = 8
 CONFIG = TokenizerConfig(width=8, code_dim=4, num_codes=16, depth=1)
+PARTS = SkeletalConfig(
+    width=8,
+    bits=4,
+    depth=1,
+    frame_depth=1,
+    divisors=(16, 2, 1),
+    groups=SkeletalConfig.groups[:2] + SkeletalConfig.groups[-1:],
+)
 
 
 def settings(out, **options) -> RunConfig:
@@ -151,3 +169,75 @@ def test_the_decoder_alone_is_trained_on_where_the_tokens_are_kept(humanml3d, tm
     )
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed and all(name.startswith("decoder.") for name in changed)
+
+
+def test_a_stopped_run_of_body_parts_goes_on_along_the_same_curve(humanml3d, tmp_path, monkeypatch):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train_tokenizer(humanml3d, settings(whole), PARTS, 256)
+    with monkeypatch.context() as patch, pytest.raises(TrainingStopped, match="step 5 of 8"):
+        stop_in(patch, tokenizer_module, "tokenizer_loss", 5)
+        train_tokenizer(humanml3d, settings(parts), PARTS, 256)
+    train_tokenizer(humanml3d, settings(parts), PARTS, 256)
+    same_run(whole, parts)
+    trained = load_tokenizer(whole / "best")
+    assert isinstance(trained, SkeletalTokenizer) and trained.config == PARTS
+    assert {"val_mpjpe_mm_3", "val_bit_entropy", "val_slide_cm_s"} <= set(figures(whole)[0])
+    # Its decoder is trained on alone, so that tokens stay valid.
+    run = settings(tmp_path / "decoder", steps=2)
+    train_tokenizer(humanml3d, run, PARTS, 256, initial=whole / "best", keep_tokens=True)
+    before, after = (
+        load_file(str(p / "model.safetensors")) for p in (whole / "best", run.out / "last")
+    )
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed and all(name.startswith("decoder.") for name in changed)
+
+
+def test_a_shorter_schedule_keeps_the_tokens_of_its_scales_and_another_kind_is_refused(
+    humanml3d, tmp_path, trained
+):
+    torch.manual_seed(2)
+    own = replace(PARTS, divisors=SkeletalConfig.divisors, groups=SkeletalConfig.groups)
+    whole = SkeletalTokenizer(own).eval()
+    whole.quantizer.spread.uniform_()
+    short = rescheduled(whole, tokenizer_config("skeletal", "short")).eval()
+    motion = torch.randn(1, 80, 263)
+    kept, more = short.encode(motion), whole.encode(motion)
+    assert short.config.width == 8 and len(kept) == 5 and all(map(torch.equal, kept, more))
+    assert torch.equal(short.decode(kept, 20), whole.decode(more[:5], 20))
+    assert torch.equal(short.quantizer.spread, whole.quantizer.spread[:5])
+    with pytest.raises(ConfigError, match="another kind"):
+        train_tokenizer(humanml3d, settings(tmp_path), PARTS, 256, initial=trained / "best")
+
+
+def test_a_decoder_that_repeats_the_recording_has_no_error_and_its_feet_slide_as_recorded(
+    humanml3d, monkeypatch
+):
+    samples = captioned_samples(humanml3d, "val")
+    tokenizer = SkeletalTokenizer(PARTS).eval()
+    whole = {len(s.features) // 4: s.features[: len(s.features) // 4 * 4] for s in samples}
+    monkeypatch.setattr(
+        tokenizer, "decode", lambda tokens, latents: torch.from_numpy(whole[latents])[None]
+    )
+    metrics = evaluate_tokenizer(tokenizer, samples[:1], torch.device("cpu"))
+    assert metrics["mpjpe_mm"] == 0 and metrics["contact"] == 1
+    assert 0 <= metrics["slide_cm_s"] < 100
+
+
+def test_options_of_a_kind_become_its_sizes_and_others_are_refused():
+    assert tokenizer_config("temporal", more_scales=2, width=None) == TokenizerConfig(
+        divisors=(8, 4, 2, 1, 1, 1, 1)
+    )
+    own = tokenizer_config("skeletal", "published", bits=24, code_dim=None)
+    assert own == SkeletalConfig(
+        bits=24, divisors=SCHEDULES["published"].divisors, groups=SCHEDULES["published"].groups
+    )
+    for wrong, reason in (
+        (("skeletal", None, 2), "more scales"),
+        (("temporal", "published"), "schedule"),
+        (("skeletal", "fast"), "product or short or published"),
+        (("spectral",), "temporal or skeletal"),
+    ):
+        with pytest.raises(ConfigError, match=reason):
+            tokenizer_config(*wrong)
+    with pytest.raises(ConfigError, match="code dim"):
+        tokenizer_config("skeletal", code_dim=8)
