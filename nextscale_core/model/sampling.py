@@ -23,8 +23,8 @@ from nextscale_core.text.encoder import TextFeatures
 _LONGEST = 49
 """Latents of the longest motion."""
 
-_PLAN = 100
-"""Number of tokens from which a scale of body parts takes one pass."""
+_PASSES = ((60, 4), (100, 2))
+"""Most tokens of a scale of body parts, and its passes; larger scales take one."""
 
 
 @dataclass(frozen=True)
@@ -98,9 +98,11 @@ def default_sampling(schedule: ScaleSchedule, own_tokens: bool = True) -> Sampli
     passes = (6, 5, 4, 2) + (1,) * scales
     guidance = (4.0, 4.0, 3.0, 2.5) + (2.0,) * scales
     if schedule.parts > 1:
-        # A few passes for the scales of up to 100 tokens, which hold the plan.
-        counts = schedule.tokens(_LONGEST)
-        passes = tuple(min(n, 4 if own_tokens and n < _PLAN else 1) for n in counts)
+        several = _PASSES if own_tokens else ()
+        passes = tuple(
+            next((min(count, number) for most, number in several if count <= most), 1)
+            for count in schedule.tokens(_LONGEST)
+        )
     return SamplingConfig(passes[:scales], guidance[:scales], (1.0,) * scales)
 
 
