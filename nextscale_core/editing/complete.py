@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -84,10 +84,15 @@ def complete(
     sampling = model.sampling.with_overrides(options)
     if timeline.known.all():
         return replace(known, text=sentence, seed=options.seed)
-    with run.stopwatch.stage("encode"):
-        given = encode_known(model.tokenizer, timeline)
     joints = sampled_around(
-        model, given, timeline, body_scale(timeline), sentence, options, sampling, run
+        model,
+        lambda: encode_known(model.tokenizer, timeline),
+        timeline,
+        body_scale(timeline),
+        sentence,
+        options,
+        sampling,
+        run,
     )
     with run.stopwatch.stage("decode"):
         joints, contacts = assemble(timeline, joints, FPS)
@@ -96,7 +101,7 @@ def complete(
 
 def sampled_around(
     model: TextToMotion,
-    given: KnownLatents,
+    encode: Callable[[], KnownLatents],
     timeline: Timeline,
     scale: float,
     sentence: str,
@@ -108,7 +113,7 @@ def sampled_around(
 
     Args:
         model: The model.
-        given: Known latents.
+        encode: Returns the known latents.
         timeline: T frames; its gaps are new.
         scale: Length of the body's legs relative to the standard skeleton's.
         sentence: A validated sentence.
@@ -125,6 +130,8 @@ def sampled_around(
     seeds = candidate_seeds(options.seed, max(options.candidates, least))
     with run.stopwatch.stage("text"):
         features = model.text_features([sentence] * len(seeds))
+    with run.stopwatch.stage("encode"):
+        given = encode()
     with run.stopwatch.stage("generate"):
         lengths, knowns = [len(given.known)] * len(seeds), [given] * len(seeds)
         drawn = model.sampler.sample(features, lengths, seeds, sampling, knowns, run)

@@ -57,13 +57,15 @@ def regenerate_parts(
     sentence = validate_sentence(text)
     timeline, whole = Timeline.build(window, known_frames), Timeline.build(window)
     tokenizer, scale = model.tokenizer, body_scale(whole)
-    with run.stopwatch.stage("encode"):
+
+    def encode() -> KnownLatents:
         latents = encode_known(tokenizer, whole).latents
         frames = known_latents(torch.from_numpy(known_frames), tokenizer.frames_per_latent)
         kept = torch.from_numpy(~token_parts(moved))
-        given = KnownLatents(latents, (frames[:, None] | kept).to(latents.device))
+        return KnownLatents(latents, (frames[:, None] | kept).to(latents.device))
+
     sampling = model.sampling.with_overrides(options)
-    joints = sampled_around(model, given, timeline, scale, sentence, options, sampling, run)
+    joints = sampled_around(model, encode, timeline, scale, sentence, options, sampling, run)
     contacts = window.contacts
     if known_frames.any():
         joints, contacts = assemble(timeline, joints, FPS)

@@ -64,7 +64,7 @@ def finished_runs(tmp_path_factory, config, study_data, study_tokenizer, project
         seeds=1, evaluator=projection, say=said.append,
     )  # fmt: skip
     assert [result.row for result in results] == ["base", "tr", "next-token", "parts", "found"]
-    assert len(said) == 4
+    assert len(said) == 5
     return runs, results
 
 
