@@ -296,7 +296,8 @@ class MotionPipeline:
             options: See `generate`; `seconds` must be None.
             span: (start, stop) of the part to change [s], at most 9.8 s; None for all of it.
             parts: Names from `BODY_PARTS` that change, such as ['left_arm']; None for the whole
-                body. The whole body is generated, and the rotations of these parts are taken.
+                body. The rotations of these parts are taken from a new motion: with MoScale of
+                the whole body, with tokens of body parts one in which the other parts are given.
             run: See `complete`.
             **changes: See `generate`.
 
