@@ -1,6 +1,6 @@
 """What a tokenizer keeps: error after each scale, sliding feet, recorded actions that survive.
 
-    python bench/tokenizer.py TOKENIZER DATA [--split val] [--no-actions] [--json OUT]
+    python bench/tokenizer.py TOKENIZER DATA [--split val] [--scales N] [--no-actions] [--json OUT]
 
 An action survives if a recording that passes the check of its sentence (see the prompt suite)
 passes it again after encoding, decoding and clean-up; recordings of all splits count. The foot
@@ -52,10 +52,12 @@ ACTIONS = {
 }
 
 
-def reconstruct(tokenizer: MotionTokenizer, clip: MotionClip) -> MotionClip:
-    """A clip after encoding, decoding and clean-up."""
+def reconstruct(
+    tokenizer: MotionTokenizer, clip: MotionClip, scales: int | None = None
+) -> MotionClip:
+    """A clip after encoding, decoding of the coarsest scales (None: of all) and clean-up."""
     features = torch.from_numpy(clip_to_features(clip))[None]
-    tokens = tokenizer.encode(features)
+    tokens = tokenizer.encode(features)[:scales]
     decoded = tokenizer.decode(tokens, features.shape[1] // tokenizer.frames_per_latent)
     return clean_up(features_to_clip(decoded[0].numpy(), text=clip.text))
 
@@ -83,6 +85,7 @@ def main() -> None:
     parser.add_argument("tokenizer", type=Path)
     parser.add_argument("data", type=Path)
     parser.add_argument("--split", default="val")
+    parser.add_argument("--scales", type=int, help="number of scales of all but the first table")
     parser.add_argument("--no-actions", action="store_true")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -91,18 +94,22 @@ def main() -> None:
     clips = [c.clip for c in reference_clips(options.data, options.split)]
     real, made = (
         np.array([(m.foot_skate_ratio, m.jerk_mps3) for m in map(measure, own)]).mean(0)
-        for own in (clips, [reconstruct(tokenizer, clip) for clip in clips])
+        for own in (clips, [reconstruct(tokenizer, clip, options.scales) for clip in clips])
     )
     figures |= {"foot_skate_ratio": made[0], "jerk_ratio": made[1] / real[1]}
     print(f"\nfoot skating {made[0]:.1%} (recorded {real[0]:.1%}), jerk {made[1] / real[1]:.2f}")
-    print(f"contacts {figures['contact']:.1%}, feet at rest {figures['slide_cm_s']:.1f} cm/s\n")
+    print(
+        f"all scales: contacts {figures['contact']:.1%}, pelvis {figures['height_mm']:.1f} mm, ",
+        end="",
+    )
+    print(f"feet at rest {figures['slide_cm_s']:.1f} cm/s\n")
     if not options.no_actions:
         wanted = {sentence: name for name, own in ACTIONS.items() for sentence in own}
         items = [item for item in load_prompt_suite() if item.sentence in wanted]
         rates = real_rates(
             recorded_clips(options.data),
             items,
-            lambda clip: reconstruct(tokenizer, clip),
+            lambda clip: reconstruct(tokenizer, clip, options.scales),
         )
         print("| action | survive |\n|---|---|")
         for name, own in ACTIONS.items():

@@ -24,7 +24,7 @@ from nextscale_core.model.temporal_tokenizer import (
     TokenizerConfig,
 )
 from nextscale_core.model.tokenizer import MotionTokenizer
-from nextscale_core.motion.features import CONTACTS, POSITIONS
+from nextscale_core.motion.features import CONTACTS, POSITIONS, ROOT
 from nextscale_core.motion.formats.bad_data import on_bad_data
 from nextscale_core.motion.skeleton import CONTACT_JOINTS, FPS
 from nextscale_lab.data.limb_speeds import ARMS, LIMBS, limb_speeds
@@ -44,6 +44,8 @@ SPEED_WEIGHT = 0.1
 LIMB_WEIGHT = 0.2
 SKATE_WEIGHT = 0.3
 COMMITMENT_WEIGHT = 0.1
+ROOT_WEIGHT = 1.0
+HEIGHT_WEIGHT = 3.0
 BIT_WEIGHT = 4.0
 """Weight of the loss of `BinaryQuantizer`."""
 CONTACT_WEIGHT = 0.1
@@ -151,6 +153,8 @@ def reconstruction_loss(
 ) -> tuple[Tensor, dict[str, float]]:
     """Features, joint distances, world velocities with more weight on fast limbs, contacts.
 
+    A tokenizer of body parts also has a loss of its root, see `_root_loss`.
+
     The world terms compare the joints' world velocities: small errors of root velocity and pose
     add up to skating feet.
 
@@ -168,6 +172,7 @@ def reconstruction_loss(
     skate, limbs = world_terms(made, real, features[..., CONTACTS])
     error = (made - real).norm(dim=-1).mean()
     contact = contact_loss(plain, features)
+    root = _root_loss(decoded, features, tokenizer) if _has_parts(tokenizer) else 0.0
     loss = (
         reconstruction
         + DISTANCE_WEIGHT * distance
@@ -175,9 +180,25 @@ def reconstruction_loss(
         + LIMB_WEIGHT * limbs
         + SKATE_WEIGHT * skate
         + CONTACT_WEIGHT * contact
+        + root
     )
     terms = {"rec": reconstruction, "limbs": limbs, "skate": skate, "contact": contact}
     return loss, {"loss": loss.item(), **{name: term.item() for name, term in terms.items()}}
+
+
+def _has_parts(tokenizer: MotionTokenizer) -> bool:
+    return tokenizer.quantizer.schedule.parts > 1
+
+
+def _root_loss(decoded: Tensor, features: Tensor, tokenizer: MotionTokenizer) -> Tensor:
+    """Root features, and the pelvis' height in metres.
+
+    Where each part has a network of its own, that of the root learns the height from this alone.
+    """
+    wanted = tokenizer.normalize(features)
+    height = (tokenizer.denormalize(decoded) - features)[..., ROOT.stop - 1].abs().mean()
+    own = F.smooth_l1_loss(decoded[..., ROOT], wanted[..., ROOT])
+    return ROOT_WEIGHT * own + HEIGHT_WEIGHT * height
 
 
 def contact_loss(decoded: Tensor, features: Tensor) -> Tensor:
@@ -219,11 +240,12 @@ def evaluate_tokenizer(
     Returns:
         `mpjpe_mm` (with the root's ground position and heading aligned in every frame),
         `mpjpe_mm_k` with the first k scales, `codebook_use` (share of used codes) or `bit_entropy`
-        (mean over the bits of a token), `contact` (share of correct contact labels), `slide_cm_s`
-        (mean horizontal speed of feet where the recording has contact).
+        (mean over the bits of a token), `contact` (share of correct contact labels), `height_mm`
+        (error of the pelvis' height), `slide_cm_s` (mean horizontal speed of feet where the
+        recording has contact).
     """
     errors: list[list[float]] = [[] for _ in range(model.quantizer.schedule.num_scales)]
-    contacts, slides, weights = [], [], []
+    contacts, slides, heights, weights = [], [], [], []
     every: list[Tensor] = []
     for sample in samples:
         frames = len(sample.features) - len(sample.features) % 4
@@ -239,6 +261,7 @@ def evaluate_tokenizer(
         contacts.append(float(agree.float().mean()))
         feet = features_to_joints(decoded)[:, :, list(CONTACT_JOINTS), :2].diff(dim=1) * FPS
         slides.append(feet.norm(dim=-1)[resting[:, :-1]])
+        heights.append(float((decoded - features)[..., ROOT.stop - 1].abs().mean()) * 1000)
         weights.append(frames)
     metrics = {
         f"mpjpe_mm_{k + 1}": float(np.average(rows, weights=weights))
@@ -247,6 +270,7 @@ def evaluate_tokenizer(
     metrics["mpjpe_mm"] = metrics[f"mpjpe_mm_{len(errors)}"]
     metrics |= _use(model.quantizer, torch.cat(every))
     metrics["contact"] = float(np.average(contacts, weights=weights))
+    metrics["height_mm"] = float(np.average(heights, weights=weights))
     metrics["slide_cm_s"] = float(torch.cat(slides).mean()) * 100
     return metrics
 

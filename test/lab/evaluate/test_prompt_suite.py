@@ -120,6 +120,10 @@ def test_real_clips_are_chosen_by_their_captions(person):
         CaptionedClip("silent", "test", (), still),
     ]
     assert real_rates(clips, [item])[item.sentence] == RealRate(1, 2, ("noise",))
+    # Of reconstructions only those count whose recording passes.
+    for rebuilt, rate in ((turned, RealRate(1, 1)), (still, RealRate(0, 1, ("turned",)))):
+        own = real_rates(clips, [item], lambda _, rebuilt=rebuilt: rebuilt)
+        assert own[item.sentence] == rate
 
 
 def test_a_mirrored_clip_counts_for_the_other_side(person):
