@@ -38,7 +38,7 @@ EDITS = {
     "a person waves the left hand": ("left_arm",),
     "a person raises both arms": ("arms",),
     "a person punches": ("arms",),
-    "a person kicks with the right leg": ("legs",),
+    "a person kicks with the right leg": ("right_leg",),
 }
 """Sentences of the prompt suite, and the parts that they change."""
 
