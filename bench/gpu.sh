@@ -5,13 +5,18 @@
 #
 # OUT gets generation.json (batches of 1 to 1024), tokenizer/, generator/, model/, suite.json,
 # other_words.json and val.json; a second call resumes the runs in it. Environment: MINUTES (8) of
-# training in all, a third of it for the tokenizer; KIND (temporal) of the tokenizer; TOKENIZER: a
-# trained one, then all of it is for the generator; INITIAL: a trained generator to start from;
-# DEVICE (cuda), BATCHES, SEEDS (8), PYTHON (python3).
+# training in all, a third of it for the tokenizer; KIND (temporal) of the tokenizer: skeletal makes
+# a ScaleMoGen; KINDS="temporal skeletal": both models, each in a folder of OUT; TOKENIZER: a trained
+# one, then all of it is for the generator; INITIAL: a trained generator to start from; DEVICE
+# (cuda), BATCHES, SEEDS (8), PYTHON (python3).
 set -eu
 
-[ $# -ge 2 ] || { sed -n '2,11s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ $# -ge 2 ] || { sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 out=$1 && shift
+if [ -n "${KINDS:-}" ]; then
+    for kind in $KINDS; do KINDS='' KIND=$kind sh "$0" "$out/$kind" "$@"; done
+    exit
+fi
 first=$1
 python=${PYTHON:-python3}
 minutes=${MINUTES:-8}

@@ -35,7 +35,7 @@ from nextscale_core.model.checkpoint import (
     write_checksums,
 )
 from nextscale_core.model.judge import best_of, worth_sampling
-from nextscale_core.model.kinds import load_generator, load_tokenizer
+from nextscale_core.model.kinds import check_fit, load_generator, load_tokenizer
 from nextscale_core.model.next_scale import NextScaleTransformer
 from nextscale_core.model.options import GenerationOptions, candidate_seeds, merge_options
 from nextscale_core.model.sampling import NextScaleSampler, SamplingConfig, default_sampling
@@ -85,7 +85,9 @@ class MotionPipeline:
         self.generator = generator.eval().requires_grad_(False)
         self.device = generator.null_token.device
         self.encoder = encoder or TextEncoder(generator.config.text_encoder, self.device)
-        self.sampling = sampling or default_sampling(generator.config.num_scales)
+        self.sampling = sampling or default_sampling(
+            tokenizer.quantizer.schedule, generator.own_tokens
+        )
         self.sampler = NextScaleSampler(self.generator, self.tokenizer.quantizer)
 
     @classmethod
@@ -95,8 +97,8 @@ class MotionPipeline:
         """Load a model that comes with the package, or one from a folder.
 
         Args:
-            name_or_path: 'moscale-cmu', or a folder with `tokenizer/`, `generator/` and
-                optionally `sampling.json`.
+            name_or_path: Name of a model, such as 'moscale-cmu', or a folder with `tokenizer/`,
+                `generator/` and optionally `sampling.json`.
             device: 'cpu' or 'cuda'.
 
         Raises:
@@ -108,12 +110,13 @@ class MotionPipeline:
             check_checksums(folder)
             tokenizer = load_tokenizer(folder / "tokenizer").to(where)
             generator = load_generator(folder / "generator").to(where)
+            check_fit(tokenizer, generator)
         except NextscaleError as error:
             raise ModelLoadError(f"the model in {folder} cannot be loaded: {error}") from error
         except (OSError, RuntimeError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise ModelLoadError(f"the model in {folder} cannot be loaded: {reason}") from error
-        sampling = _read_sampling(folder / _SAMPLING_FILE, generator.config.num_scales)
+        sampling = _read_sampling(folder / _SAMPLING_FILE)
         name = str(name_or_path) if not Path(name_or_path).is_dir() else folder.name
         domain = TextDomain.load(folder)
         return cls(tokenizer, generator, sampling=sampling, name=name, domain=domain)
@@ -302,7 +305,8 @@ class MotionPipeline:
             options: See `generate`; `seconds` must be None.
             span: (start, stop) of the part to change [s], at most 9.8 s; None for all of it.
             parts: Names from `BODY_PARTS` that change, such as ['left_arm']; None for the whole
-                body. The whole body is generated, and the rotations of these parts are taken.
+                body. The rotations of these parts are taken from a new motion: with MoScale of
+                the whole body, with tokens of body parts one in which the other parts are given.
             run: See `complete`.
             **changes: See `generate`.
 
@@ -434,9 +438,9 @@ def _model_folder(name_or_path: str | Path) -> Path:
         raise ModelLoadError(f"no model {str(name_or_path)!r}: {error}") from error
 
 
-def _read_sampling(path: Path, scales: int) -> SamplingConfig:
+def _read_sampling(path: Path) -> SamplingConfig | None:
     if not path.is_file():
-        return default_sampling(scales)
+        return None
     try:
         return SamplingConfig(**read_json(path))
     except (ValueError, TypeError) as error:

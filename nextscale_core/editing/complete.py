@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
-from torch import Tensor
 
 from nextscale_core.editing.frame_mask import KnownFrames, Timeline
 from nextscale_core.editing.latents import body_scale, decode_around, encode_known
@@ -85,6 +84,46 @@ def complete(
     sampling = model.sampling.with_overrides(options)
     if timeline.known.all():
         return replace(known, text=sentence, seed=options.seed)
+    joints = sampled_around(
+        model,
+        lambda: encode_known(model.tokenizer, timeline),
+        timeline,
+        body_scale(timeline),
+        sentence,
+        options,
+        sampling,
+        run,
+    )
+    with run.stopwatch.stage("decode"):
+        joints, contacts = assemble(timeline, joints, FPS)
+    return MotionClip(joints, FPS, sentence, contacts, options.seed)
+
+
+def sampled_around(
+    model: TextToMotion,
+    encode: Callable[[], KnownLatents],
+    timeline: Timeline,
+    scale: float,
+    sentence: str,
+    options: GenerationOptions,
+    sampling: SamplingConfig,
+    run: Run,
+) -> np.ndarray:
+    """The best of several motions sampled around known latents.
+
+    Args:
+        model: The model.
+        encode: Returns the known latents.
+        timeline: T frames; its gaps are new.
+        scale: Length of the body's legs relative to the standard skeleton's.
+        sentence: A validated sentence.
+        options: Seed and number of candidates.
+        sampling: Passes, guidance, temperature.
+        run: Takes the times and the progress.
+
+    Returns:
+        (T, 22, 3) positions of a canonical motion [m].
+    """
     # The model does not see the distance to the other side of a gap: of several candidates, the
     # one that ends nearest to it is taken.
     least = _CANDIDATES if inner_gaps(timeline) else 1
@@ -92,25 +131,14 @@ def complete(
     with run.stopwatch.stage("text"):
         features = model.text_features([sentence] * len(seeds))
     with run.stopwatch.stage("encode"):
-        given = encode_known(model.tokenizer, timeline)
+        given = encode()
     with run.stopwatch.stage("generate"):
         lengths, knowns = [len(given.known)] * len(seeds), [given] * len(seeds)
         drawn = model.sampler.sample(features, lengths, seeds, sampling, knowns, run)
     with run.stopwatch.stage("decode"):
-        candidates = [_decoded(model.tokenizer, tokens, given, timeline) for tokens in drawn]
+        decoded = (clean_up(decode_around(model.tokenizer, tokens, given)) for tokens in drawn)
+        candidates = [clip.joints[: len(timeline)].astype(np.float64) * scale for clip in decoded]
         if inner_gaps(timeline):
-            generated = min(candidates, key=lambda joints: closing_error(timeline, joints))
-        else:
-            new = ~timeline.known
-            clips = [MotionClip(joints[new], FPS) for joints in candidates]
-            generated = candidates[best_of(sentence, clips)]
-        joints, contacts = assemble(timeline, generated, FPS)
-    return MotionClip(joints, FPS, sentence, contacts, options.seed)
-
-
-def _decoded(
-    tokenizer: MotionTokenizer, tokens: Sequence[Tensor], given: KnownLatents, timeline: Timeline
-) -> np.ndarray:
-    """(T, 22, 3) positions that tokens stand for, scaled to the known body [m]."""
-    clip = clean_up(decode_around(tokenizer, tokens, given))
-    return clip.joints[: len(timeline)].astype(np.float64) * body_scale(timeline)
+            return min(candidates, key=lambda joints: closing_error(timeline, joints))
+        new = ~timeline.known
+        return candidates[best_of(sentence, [MotionClip(own[new], FPS) for own in candidates])]

@@ -10,12 +10,14 @@ import numpy as np
 from nextscale_core.editing.complete import TextToMotion, complete
 from nextscale_core.editing.foot_plants import hold_feet
 from nextscale_core.editing.frame_mask import Timeline
+from nextscale_core.editing.ground_transform import GroundTransform
+from nextscale_core.editing.part_tokens import regenerate_parts
 from nextscale_core.editing.seams import beside, fading
 from nextscale_core.exceptions import ConfigError, InvalidMotionError
 from nextscale_core.model.options import GenerationOptions
-from nextscale_core.motion.body_parts import joints_of, with_parts
+from nextscale_core.motion.body_parts import joints_of, moved_along, with_parts
 from nextscale_core.motion.clip import MotionClip
-from nextscale_core.motion.skeleton import FPS, MAX_SECONDS, MIN_SECONDS
+from nextscale_core.motion.skeleton import CONTACT_JOINTS, FPS, MAX_SECONDS, MIN_SECONDS
 from nextscale_core.stopwatch import Run
 
 _CONTEXT = 2.0
@@ -47,9 +49,13 @@ def edit(
     window = clip.slice(start, stop)
     known = np.ones(len(window), dtype=bool)
     known[first - start : last - start] = False
-    new = complete(model, window, known, text, options, run)
+    if moved is not None and model.tokenizer.quantizer.schedule.parts > 1:
+        new = regenerate_parts(model, window, known, moved, text, options, run)
+    else:
+        new = complete(model, window, known, text, options, run)
     if moved is not None:
-        # Each token stands for the whole body, so only these parts of the new motion are taken.
+        # A token may stand for the whole body, and latents are not exact: only the rotations of
+        # these parts are taken.
         new = _only_parts(window, new, known, moved)
     joints = clip.joints.copy()
     joints[first:last] = new.joints[first - start : last - start]
@@ -97,8 +103,11 @@ def _only_parts(
     window: MotionClip, new: MotionClip, known: np.ndarray, moved: np.ndarray
 ) -> MotionClip:
     """The window, its unknown frames with the rotations of the moved parts from the new motion."""
-    old = window.joints.astype(np.float64)
-    mixed = with_parts(old, new.joints.astype(np.float64), moved)
+    old, other = window.joints.astype(np.float64), new.joints.astype(np.float64)
+    if moved[0] and not known.any():
+        # A new path begins where the old one does.
+        other = GroundTransform.fit(other[0], old[0])(other)
+    mixed = with_parts(old, other, moved)
     timeline = Timeline(old, known, window.contacts)
     for start, stop in timeline.gaps:
         before, after = beside(timeline, start, stop)
@@ -110,4 +119,10 @@ def _only_parts(
     if not moved[[7, 8, 10, 11]].any():
         return replace(window, joints=mixed, text=new.text, seed=new.seed)
     joints, contacts = hold_feet(mixed, timeline, FPS)
+    # The foot of a leg that does not move stays as it was.
+    still = ~moved_along(moved)
+    joints[:, still] = mixed[:, still]
+    if window.contacts is not None:
+        columns = still[list(CONTACT_JOINTS)]
+        contacts[:, columns] = window.contacts[:, columns]
     return replace(window, joints=joints, contacts=contacts, text=new.text, seed=new.seed)

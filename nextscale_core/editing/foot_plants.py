@@ -121,7 +121,9 @@ def _eased(shift: np.ndarray, held: np.ndarray) -> np.ndarray:
 
 
 def _nearest(known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(T,) distance to the nearest known frame, and (T,) its index."""
+    """(T,) distance to the nearest known frame, and (T,) its index; inf and 0 without one."""
     places = np.flatnonzero(known)
+    if not len(places):
+        return np.full(len(known), np.inf), np.zeros(len(known), dtype=int)
     away = np.abs(np.arange(len(known))[:, None] - places[None])
     return away.min(axis=1), places[away.argmin(axis=1)]

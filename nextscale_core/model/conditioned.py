@@ -40,7 +40,7 @@ class TransformerConfig:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, int) and value < 1:
+            if isinstance(value, int) and not isinstance(value, bool) and value < 1:
                 raise ConfigError(f"generator {field.name} must be positive, got {value!r}")
         if self.width % (2 * self.heads):
             raise ConfigError(

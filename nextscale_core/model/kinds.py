@@ -11,6 +11,7 @@ from nextscale_core.exceptions import ModelLoadError
 from nextscale_core.model.checkpoint import CONFIG, load_part, read_json
 from nextscale_core.model.moscale import MoScale
 from nextscale_core.model.next_scale import NextScaleTransformer
+from nextscale_core.model.scalemogen import ScaleMoGen
 from nextscale_core.model.skeletal_tokenizer import SkeletalTokenizer
 from nextscale_core.model.temporal_tokenizer import TemporalTokenizer
 from nextscale_core.model.tokenizer import MotionTokenizer
@@ -19,7 +20,7 @@ TOKENIZERS: dict[str, type[MotionTokenizer]] = {
     "temporal": TemporalTokenizer,
     "skeletal": SkeletalTokenizer,
 }
-GENERATORS: dict[str, type[NextScaleTransformer]] = {"moscale": MoScale}
+GENERATORS: dict[str, type[NextScaleTransformer]] = {"moscale": MoScale, "scalemogen": ScaleMoGen}
 
 _Part = TypeVar("_Part", bound=nn.Module)
 
@@ -44,6 +45,25 @@ def load_generator(folder: Path | str) -> NextScaleTransformer:
         ModelLoadError: an unknown kind, or damaged files.
     """
     return _load(GENERATORS, "moscale", Path(folder))
+
+
+def check_fit(tokenizer: MotionTokenizer, generator: NextScaleTransformer) -> None:
+    """Check that a generator predicts the tokens of a tokenizer.
+
+    Raises:
+        ModelLoadError: other scales, groups of body parts, or sizes of tokens.
+    """
+    quantizer, config = tokenizer.quantizer, generator.config
+    schedule, head = quantizer.schedule, generator.heads_out[0]
+    groups = getattr(config, "groups", (((0,),),) * config.num_scales)
+    own = (config.num_scales, groups, config.code_dim, head.out_features)
+    wanted = (schedule.num_scales, schedule.groups, quantizer.dim, quantizer.logits)
+    names = ("scales", "groups of body parts", "numbers in a code", "logits")
+    for name, one, other in zip(names, own, wanted, strict=True):
+        if one != other:
+            raise ModelLoadError(
+                f"the generator is for another tokenizer: it has {one} {name}, this one {other}"
+            )
 
 
 def _load(kinds: dict[str, type[_Part]], default: str, folder: Path) -> _Part:

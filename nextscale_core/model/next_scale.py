@@ -51,7 +51,13 @@ class NextScaleTransformer(
         config: Sizes.
         logits: Number of logits of a token.
         mask_token: Index that stands for an unknown token.
+
+    Attributes:
+        own_tokens: Whether a token sees the known tokens of its own scale.
     """
+
+    own_tokens = True
+    config: NextScaleConfig
 
     def __init__(self, config: NextScaleConfig, logits: int, mask_token: int) -> None:
         super().__init__(config)

@@ -16,9 +16,15 @@ from nextscale_core.model.inpainting import KnownLatents, known_at_scale
 from nextscale_core.model.next_scale import NextScaleTransformer
 from nextscale_core.model.options import MAX_GUIDANCE, GenerationOptions, checked_steps
 from nextscale_core.model.quantizer import Quantizer
-from nextscale_core.model.scales import PaddedScales
+from nextscale_core.model.scales import PaddedScales, ScaleSchedule
 from nextscale_core.stopwatch import Run
 from nextscale_core.text.encoder import TextFeatures
+
+_LONGEST = 49
+"""Latents of the longest motion."""
+
+_PASSES = ((60, 4), (100, 2))
+"""Most tokens of a scale of body parts, and its passes; larger scales take one."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +64,9 @@ class SamplingConfig:
             )
 
     def with_overrides(self, options: GenerationOptions) -> SamplingConfig:
-        """The passes of the options, and their guidance at the first scale.
+        """The passes of the options, and their guidance at the scale where it is strongest.
 
-        The guidance of the finer scales keeps its ratio to the first.
+        The guidance of the other scales keeps its ratio to that one.
 
         Raises:
             ConfigError: a guidance out of range, or a number of passes other than of scales.
@@ -72,20 +78,31 @@ class SamplingConfig:
             )
         if options.guidance is None:
             return replace(self, steps=steps)
-        first = self.guidance[0] or 1.0
-        guidance = tuple(options.guidance * g / first for g in self.guidance)
+        most = max(self.guidance) or 1.0
+        guidance = tuple(options.guidance * g / most for g in self.guidance)
         return replace(self, steps=steps, guidance=guidance)
 
 
-def default_sampling(scales: int) -> SamplingConfig:
-    """Settings for a model of `scales` scales whose folder has no sampling.json.
+def default_sampling(schedule: ScaleSchedule, own_tokens: bool = True) -> SamplingConfig:
+    """Settings for a model whose folder has no sampling.json.
 
     Most passes go to the coarse scales. With one pass there (MoScale's first number) tokens are
     sampled independently: of "walks in a circle", which may turn left or right, each token samples
     its own direction and the person walks straight (metrics in docs/training.md).
+
+    Args:
+        schedule: Time and body resolution of the scales.
+        own_tokens: See `NextScaleTransformer`; without, each scale takes one pass.
     """
+    scales = schedule.num_scales
     passes = (6, 5, 4, 2) + (1,) * scales
     guidance = (4.0, 4.0, 3.0, 2.5) + (2.0,) * scales
+    if schedule.parts > 1:
+        several = _PASSES if own_tokens else ()
+        passes = tuple(
+            next((min(count, number) for most, number in several if count <= most), 1)
+            for count in schedule.tokens(_LONGEST)
+        )
     return SamplingConfig(passes[:scales], guidance[:scales], (1.0,) * scales)
 
 

@@ -49,6 +49,14 @@ def joints_of(parts: Sequence[str]) -> np.ndarray:
     return mask
 
 
+def moved_along(moved: np.ndarray) -> np.ndarray:
+    """(22,) joints that are in a mask (22,), or hang on one that is."""
+    changed = np.array(moved, dtype=bool)
+    for joint in range(1, NUM_JOINTS):
+        changed[joint] |= changed[PARENTS[joint]]
+    return changed
+
+
 def with_parts(base: np.ndarray, other: np.ndarray, moved: np.ndarray) -> np.ndarray:
     """A motion in which some joints move as in another motion.
 
@@ -77,9 +85,9 @@ def with_parts(base: np.ndarray, other: np.ndarray, moved: np.ndarray) -> np.nda
     own_local, new_local = own.local_rotations(), new.local_rotations()
     rotations = np.empty_like(own.rotations)
     out = base.copy()
-    changed = np.zeros(NUM_JOINTS, dtype=bool)
+    changed = moved_along(moved)
     if moved[0]:
-        out[:, 0], changed[0] = other[:, 0], True
+        out[:, 0] = other[:, 0]
     rotations[:, 0] = (new_local if moved[0] else own_local)[:, 0]
     for joint in range(1, NUM_JOINTS):
         parent = PARENTS[joint]
@@ -87,7 +95,6 @@ def with_parts(base: np.ndarray, other: np.ndarray, moved: np.ndarray) -> np.nda
         below = [moved[j] for j in range(NUM_JOINTS) if PARENTS[j] == joint] or [moved[joint]]
         local = new_local if all(below) else own_local
         rotations[:, joint] = rotations[:, parent] @ local[:, joint]
-        changed[joint] = changed[parent] or moved[joint]
         if changed[joint]:
             length = np.linalg.norm(base[:, joint] - base[:, parent], axis=1, keepdims=True)
             position = new.positions if moved[joint] else own.positions

@@ -122,7 +122,9 @@ def list_rows(
             str(row.training.depth) if trained else "",
             str(row.training.steps) if trained else "",
             f"{row.training.corruption:g}" if trained else "",
-            " ".join(map(str, row.sampling.passes)) if row.kind == "moscale" else "",
+            " ".join(map(str, row.sampling.passes))
+            if row.kind in ("moscale", "scalemogen")
+            else "",
             f"{row.verbs[0]} to {row.verbs[1]}" if row.verbs else "",
             ", ".join(table.name for table in study.tables if row.name in table.rows),
         ]

@@ -188,11 +188,23 @@ def generator(
     heads: Annotated[int, typer.Option(help="Attention heads.")] = 4,
     batch_size: Annotated[int, typer.Option(min=1, help="Motions in a batch, over all GPUs.")] = 64,
     corruption: Annotated[
-        float, typer.Option(help="Largest share of corrupted coarser tokens (HR); 0 for none.")
-    ] = 0.6,
+        float | None,
+        typer.Option(
+            help="Largest share of corrupted coarser tokens (HR, 0.6 if not given) or flipped bits "
+            "(self-correction, 0.3); 0 for none."
+        ),
+    ] = None,
     finest_every: Annotated[
-        float, typer.Option(help="Share of steps with all scales; the others are faster.")
-    ] = 0.5,
+        float | None,
+        typer.Option(
+            help="Share of steps with all scales, 0.5 for codes and 0.25 for bits if not given; "
+            "the others are faster."
+        ),
+    ] = None,
+    one_pass: Annotated[
+        bool,
+        typer.Option("--one-pass", help="ScaleMoGen as published: no own tokens, no masks."),
+    ] = False,
     cache: Annotated[
         Path | None, typer.Option(help="Folder that keeps the encoded data for the next run.")
     ] = None,
@@ -214,13 +226,19 @@ def generator(
     on_bad_data: OnBadData = "refuse",
     threads: Threads = 0,
 ) -> None:
-    """Train the MoScale transformer on a trained tokenizer's tokens."""
-    from nextscale_core.model.moscale import MoScaleConfig
-    from nextscale_lab.train.generator import ObjectiveConfig, train_generator
+    """Train a transformer on a trained tokenizer's tokens: MoScale, or ScaleMoGen on body parts."""
+    from nextscale_core.model.kinds import load_tokenizer
+    from nextscale_core.model.next_scale import NextScaleConfig
+    from nextscale_lab.train.generator import default_objective, generator_config, train_generator
 
     run = _run_config(context, 200, ema=0.998)
-    config = MoScaleConfig(width=width, depth=depth, heads=heads, text_encoder=text_encoder)
-    objective = ObjectiveConfig(corruption=corruption, finest_every=finest_every)
+    quantizer = load_tokenizer(tokenizer).quantizer
+    sizes = NextScaleConfig(width=width, depth=depth, heads=heads, text_encoder=text_encoder)
+    config = generator_config(quantizer, sizes, own_tokens=not one_pass)
+    given = {"corruption": corruption, "finest_every": finest_every}
+    objective = replace(
+        default_objective(quantizer), **{k: v for k, v in given.items() if v is not None}
+    )
     _fit(
         run,
         lambda: train_generator(
@@ -249,13 +267,12 @@ def duration(
 
     'train generator' does the same before its own steps.
     """
-    from nextscale_core.model.checkpoint import load_part
-    from nextscale_core.model.moscale import MoScale
+    from nextscale_core.model.kinds import load_generator
     from nextscale_core.text.encoder import TextEncoder
     from nextscale_lab.train.duration import DurationConfig, teach_duration
 
     _use_threads(threads)
-    model = load_part(MoScale, generator)
+    model = load_generator(generator)
     encoder = TextEncoder(model.config.text_encoder)
     error = teach_duration(model, data, encoder, DurationConfig(seed=seed), policy=on_bad_data)
     model.save_pretrained(out)
@@ -308,18 +325,18 @@ def pack(
 ) -> None:
     """Combine a tokenizer and a generator in one model folder, in fp16.
 
-    Scales of the tokenizer that the generator lacks are left out.
+    Scales of a temporal tokenizer that the generator lacks are left out.
     """
-    from nextscale_core.model.checkpoint import load_part
-    from nextscale_core.model.moscale import MoScale
+    from nextscale_core.model.kinds import load_generator, load_tokenizer
     from nextscale_core.model.temporal_tokenizer import TemporalTokenizer
     from nextscale_core.pipeline import MotionPipeline
     from nextscale_lab.train.domain import write_domain
     from nextscale_lab.train.tokenizer import resized
 
-    tokens, model = load_part(TemporalTokenizer, tokenizer), load_part(MoScale, generator)
-    divisors = tokens.config.divisors[: model.config.num_scales]
-    tokens = resized(tokens, replace(tokens.config, divisors=divisors))
+    tokens, model = load_tokenizer(tokenizer), load_generator(generator)
+    if isinstance(tokens, TemporalTokenizer):
+        divisors = tokens.config.divisors[: model.config.num_scales]
+        tokens = resized(tokens, replace(tokens.config, divisors=divisors))
     pipeline = MotionPipeline(tokens, model, name=out.name)
     pipeline.save_pretrained(out)
     if data:

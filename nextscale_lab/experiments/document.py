@@ -95,7 +95,7 @@ def _costs(rows: Sequence[Row], measured: Sequence[list[RowResult]]) -> str:
         budgets = [result.budget for result in own]
         cells = [NONE] * (len(heads) - 1)
         if row.kind != "retrieval":
-            first, strength = budgets[0], row.sampling.guidance[0]
+            first, strength = budgets[0], max(row.sampling.guidance)
             cells = [
                 f"{first['parameters'] / 1e6:.2f} M",
                 f"{first['steps']} x {first['settings']['batch_size']}",

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from nextscale_core.exceptions import ConfigError
-from nextscale_core.model.temporal_tokenizer import TemporalTokenizer
+from nextscale_core.model.kinds import load_tokenizer
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.pipeline import MotionPipeline
 from nextscale_lab.captions.verbs import count_verbs
@@ -27,7 +27,7 @@ from nextscale_lab.evaluate.metrics import MetricValue
 from nextscale_lab.evaluate.prompt_suite import load_prompt_suite, run_prompt_suite
 from nextscale_lab.evaluate.reference import ReferenceClip, reference_clips
 from nextscale_lab.evaluate.repeats import Bench, EvaluationPlan
-from nextscale_lab.experiments.models import AnyPipeline, Models, load
+from nextscale_lab.experiments.models import AnyPipeline, Models
 from nextscale_lab.experiments.results import RowResult
 from nextscale_lab.experiments.settings import Row
 from nextscale_lab.train.tokenizer import evaluate_tokenizer
@@ -69,6 +69,8 @@ class Measurer:
             out |= {"training": asdict(row.training), "sampling": asdict(row.sampling)}
         if row.kind == "next-token":
             out["single_scale"] = asdict(self.models.study.single_scale)
+        if row.kind == "scalemogen":
+            out["skeletal"] = asdict(row.skeletal)
         return out
 
     def measure(self, row: Row, seed: int) -> RowResult:
@@ -137,18 +139,16 @@ class Measurer:
         """Passes, scales, and reconstruction error of the row's tokenizer on test [mm]."""
         if row.kind == "retrieval":
             return {}
-        moscale = row.kind == "moscale"
-        passes = sum(self.models.sampling(row).steps) if moscale else "one a token"
-        return {"passes": passes, **self._tokenizer_facts(moscale)}
+        by_token = row.kind == "next-token"
+        passes = "one a token" if by_token else sum(self.models.sampling(row).steps)
+        return {"passes": passes, **self._tokenizer_facts(self.models.tokenizer_folder(row))}
 
-    def _read_tokenizer_facts(self, several_scales: bool) -> dict[str, Any]:
-        tokenizer = self.models.tokenizer
-        if not several_scales:
-            tokenizer = load(TemporalTokenizer, self.models.single_scale().folder).eval()
+    def _read_tokenizer_facts(self, folder: Path) -> dict[str, Any]:
+        tokenizer = load_tokenizer(folder).eval()
         samples = [Sample(c.id, c.features, c.captions) for c in self._clips("test", None)]
         metrics = evaluate_tokenizer(tokenizer, samples, torch.device("cpu"))
         return {
-            "divisors": list(tokenizer.config.divisors),
+            "divisors": list(tokenizer.quantizer.schedule.divisors),
             "reconstruction_mpjpe_mm": round(metrics["mpjpe_mm"], 2),
         }
 

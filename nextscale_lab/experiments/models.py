@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,21 +17,31 @@ from torch import nn
 
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.model.checkpoint import load_part
+from nextscale_core.model.kinds import load_generator, load_tokenizer
 from nextscale_core.model.moscale import MoScale, MoScaleConfig
+from nextscale_core.model.next_scale import NextScaleConfig, NextScaleTransformer
 from nextscale_core.model.sampling import SamplingConfig
+from nextscale_core.model.scalemogen import ScaleMoGen, ScaleMoGenConfig
+from nextscale_core.model.scales import ScaleSchedule
+from nextscale_core.model.skeletal_tokenizer import (
+    SCHEDULES,
+    SkeletalConfig,
+    SkeletalTokenizer,
+)
 from nextscale_core.model.temporal_tokenizer import TemporalTokenizer, TokenizerConfig
 from nextscale_core.pipeline import MotionPipeline
 from nextscale_core.text.encoder import TextEncoder
 from nextscale_lab.evaluate.retrieval import RetrievalBaseline
 from nextscale_lab.experiments.next_token import NextToken, NextTokenConfig, NextTokenSampling
 from nextscale_lab.experiments.pipelines import NextTokenPipeline
-from nextscale_lab.experiments.settings import Row, SingleScale, Training
+from nextscale_lab.experiments.settings import Row, SingleScale, Skeletal, Training
 from nextscale_lab.experiments.study import Study
 from nextscale_lab.experiments.train_next_token import NextTokenObjective, train_next_token
 from nextscale_lab.files import write_json
 from nextscale_lab.train.decoder import train_decoder
-from nextscale_lab.train.generator import ObjectiveConfig, train_generator
+from nextscale_lab.train.generator import train_generator
 from nextscale_lab.train.loop import RunConfig
+from nextscale_lab.train.objective import SCALEMOGEN_OBJECTIVE, ObjectiveConfig
 from nextscale_lab.train.tokenizer import train_tokenizer
 
 M = TypeVar("M", bound=PyTorchModelHubMixin)
@@ -108,20 +118,22 @@ class Models:
             model = load(NextToken, folder)
             return NextTokenPipeline(single, model, self.encoder, sampling, row.name)
         return MotionPipeline(
-            self.tokenizer,
-            load(MoScale, folder),
+            load_tokenizer(self.tokenizer_folder(row)),
+            load_generator(folder),
             self.encoder,
             self.sampling(row, guidance),
             row.name,
         )
 
     def sampling(self, row: Row, guidance: float = 1.0) -> SamplingConfig:
-        """Sampling settings of a MoScale row for the scales of the tokenizer.
+        """Sampling settings of a MoScale or ScaleMoGen row for the scales of its tokenizer.
 
         Raises:
             ConfigError: the row has another number of scales.
         """
-        scales = len(self.tokenizer.config.divisors)
+        parts = row.kind == "scalemogen"
+        schedule = skeletal_schedule(row.skeletal) if parts else self.tokenizer.quantizer.schedule
+        scales = schedule.num_scales
         values: dict[str, tuple] = {}
         for name in ("passes", "guidance"):
             own = getattr(row.sampling, name)
@@ -136,6 +148,27 @@ class Models:
             (row.sampling.temperature,) * scales,
             row.sampling.top_p,
         )
+
+    def tokenizer_folder(self, row: Row) -> Path:
+        """The tokenizer of a row, trained if the row has its own."""
+        if row.kind == "scalemogen":
+            return self.skeletal(row.skeletal).folder
+        return self.tokenizer_path if row.kind == "moscale" else self.single_scale().folder
+
+    def skeletal(self, own: Skeletal) -> Trained:
+        """The tokenizer of ScaleMoGen rows, one for all seeds and for both forms."""
+        schedule = skeletal_schedule(own)
+        config = SkeletalConfig(bits=own.bits, divisors=schedule.divisors, groups=schedule.groups)
+
+        def train(out: Path) -> dict[str, float]:
+            return train_tokenizer(
+                self.data, _tokenizer_run(own, own.steps, out), config, own.frames
+            )
+
+        settings = {"kind": "skeletal", **asdict(own)}
+        del settings["one_pass"]
+        label = f"tokenizer-{own.schedule}-{own.bits}-bits"
+        return self._once(label, settings, train, SkeletalTokenizer)
 
     def single_scale(self) -> Trained:
         """The tokenizer of the next-token rows, one for all seeds."""
@@ -169,19 +202,29 @@ class Models:
         settings = {"kind": row.kind, **asdict(training), "seed": seed}
         label = f"{row.kind}-d{training.depth}-c{training.corruption:g}-seed{seed}"
         width, depth, heads = training.width, training.depth, training.heads
-        if row.kind == "moscale":
+        if row.has_scales:
+            sizes: NextScaleConfig = MoScaleConfig(width, depth, heads)
+            objective = ObjectiveConfig()
+            kind: type[NextScaleTransformer] = MoScale
+            tokens = self.tokenizer_folder(row)
+            if row.kind == "scalemogen":
+                sizes = ScaleMoGenConfig(
+                    width, depth, heads, num_scales=1, own_tokens=not row.skeletal.one_pass
+                )
+                objective, kind = SCALEMOGEN_OBJECTIVE, ScaleMoGen
+                settings |= {"skeletal": asdict(row.skeletal), "weights": file_digest(tokens)}
 
             def train(out: Path) -> dict[str, float]:
                 return train_generator(
                     self.data,
-                    self.tokenizer_path,
+                    tokens,
                     _generator_run(training, seed, out),
-                    MoScaleConfig(width, depth, heads),
-                    ObjectiveConfig(corruption=training.corruption),
+                    sizes,
+                    replace(objective, corruption=training.corruption),
                     cache=self.cache,
                 )
 
-            return self._once(label, settings, train, MoScale)
+            return self._once(label, settings, train, kind)
         single = self.single_scale()
         settings["single_scale"] = file_digest(single.folder)
 
@@ -224,6 +267,14 @@ class Models:
         return Trained(out / "last", json.loads(record.read_text(encoding="utf-8")))
 
 
+def skeletal_schedule(own: Skeletal) -> ScaleSchedule:
+    """The schedule of a ScaleMoGen row."""
+    schedule = SCHEDULES[own.schedule]
+    if own.groups:
+        return schedule
+    return ScaleSchedule(schedule.divisors, (schedule.groups[-1],) * schedule.num_scales)
+
+
 def load(kind: type[M], folder: Path) -> M:
     """A model from its folder."""
     return load_part(kind, folder)  # type: ignore[type-var]
@@ -261,11 +312,11 @@ def _generator_run(training: Training, seed: int, out: Path) -> RunConfig:
     return RunConfig(out=out, seed=seed, **settings)
 
 
-def _tokenizer_run(single: SingleScale, steps: int, out: Path) -> RunConfig:
+def _tokenizer_run(own: SingleScale | Skeletal, steps: int, out: Path) -> RunConfig:
     return RunConfig(
         out=out,
         steps=steps,
-        learning_rate=single.learning_rate,
+        learning_rate=own.learning_rate,
         warmup=min(50, steps),
         weight_decay=0.01,
         ema=0.99,

@@ -52,7 +52,7 @@ def run_rows(
     models = Models(study, data, tokenizer, runs, cache)
     for row in rows:
         # Raises before the training.
-        if row.kind == "moscale":
+        if row.has_scales:
             models.sampling(row)
     measurer = Measurer(models, evaluator, data) if evaluator else None
     out = []

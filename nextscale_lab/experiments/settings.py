@@ -16,7 +16,7 @@ def _several(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else (value,)
 
 
-Kind = Literal["moscale", "next-token", "retrieval"]
+Kind = Literal["moscale", "scalemogen", "next-token", "retrieval"]
 Several = Annotated[tuple[StrictFloat, ...], BeforeValidator(_several)]
 
 
@@ -35,8 +35,9 @@ class Training:
         width: Channels.
         depth: Blocks.
         heads: Attention heads.
-        corruption: Maximum share of corrupted coarser tokens of MoScale (HR, 0 for none), or share
-            of corrupted input tokens of the next-token model (T2M-GPT's tau).
+        corruption: Maximum share of corrupted coarser tokens of MoScale (HR, 0 for none) or of
+            flipped bits of ScaleMoGen, or share of corrupted input tokens of the next-token model
+            (T2M-GPT's tau).
     """
 
     steps: StrictInt = 800
@@ -87,6 +88,30 @@ class SingleScale:
 
 
 @dataclass(frozen=True, config=CLOSED)
+class Skeletal:
+    """Tokenizer of a ScaleMoGen row, and form of its generator.
+
+    Attributes:
+        bits: Bits of a token.
+        schedule: Name in `SCHEDULES`: 'product' or 'published'.
+        groups: Whether coarse scales share tokens between parts of the body; else each scale has
+            tokens of single parts.
+        one_pass: The published form: no own tokens, one pass a scale.
+        steps: Optimiser steps of the tokenizer.
+        frames: Frames in a batch.
+        learning_rate: Peak learning rate.
+    """
+
+    bits: StrictInt = 16
+    schedule: Literal["product", "published"] = "product"
+    groups: StrictBool = True
+    one_pass: StrictBool = False
+    steps: StrictInt = 600
+    frames: StrictInt = 2048
+    learning_rate: StrictFloat = 1.5e-3
+
+
+@dataclass(frozen=True, config=CLOSED)
 class Measuring:
     """Measurement of a row.
 
@@ -124,9 +149,10 @@ class Row:
     Attributes:
         name: Name on the command line.
         label: Name in the table.
-        kind: 'moscale', 'next-token' or 'retrieval'.
+        kind: 'moscale', 'scalemogen', 'next-token' or 'retrieval'.
         training: Settings of the training; rows with equal ones share trained models.
         sampling: Settings of the sampling.
+        skeletal: Tokenizer of a ScaleMoGen row.
         verbs: Least and greatest number of verbs of the captions; None for all captions.
     """
 
@@ -135,11 +161,17 @@ class Row:
     kind: Kind
     training: Training = Training()
     sampling: Sampling = Sampling()
+    skeletal: Skeletal = Skeletal()
     verbs: tuple[StrictInt, StrictInt] | None = None
 
     def __post_init__(self) -> None:
         if self.verbs is not None and not 0 <= self.verbs[0] <= self.verbs[1]:
             raise ConfigError(f"verbs must be [least, most], got {list(self.verbs)}")
+
+    @property
+    def has_scales(self) -> bool:
+        """Whether tokens of several scales are sampled, in passes."""
+        return self.kind in ("moscale", "scalemogen")
 
 
 @dataclass(frozen=True, config=CLOSED)

@@ -18,6 +18,7 @@ from nextscale_lab.experiments.settings import (
     Row,
     Sampling,
     SingleScale,
+    Skeletal,
     Table,
     Training,
 )
@@ -74,10 +75,14 @@ class Study:
                 eval_every=min(training.eval_every, steps),
             )
 
+        def with_less(row: Row) -> Row:
+            skeletal = replace(row.skeletal, steps=min(row.skeletal.steps, steps))
+            return replace(row, training=shorter(row.training), skeletal=skeletal)
+
         single = self.single_scale
         return replace(
             self,
-            rows=tuple(replace(row, training=shorter(row.training)) for row in self.rows),
+            rows=tuple(map(with_less, self.rows)),
             single_scale=replace(
                 single,
                 steps=min(single.steps, steps),
@@ -91,12 +96,16 @@ _Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$")]
 
 @dataclass(frozen=True, config=CLOSED)
 class _StudyFile:
-    """Content of a study file; `training` and `sampling` hold what rows do not set themselves."""
+    """Content of a study file.
+
+    `training`, `sampling` and `skeletal` hold what rows do not set themselves.
+    """
 
     rows: Annotated[dict[_Name, Row], Field(min_length=1)]
     tables: Annotated[dict[_Name, tuple[str, ...]], Field(min_length=1)]
     training: Training = Training()
     sampling: Sampling = Sampling()
+    skeletal: Skeletal = Skeletal()
     single_scale: SingleScale = SingleScale()
     measuring: Measuring = Measuring()
 
@@ -114,7 +123,7 @@ class _StudyFile:
                         f"rows, {name}: unknown key 'name'; the row's key is its name"
                     )
                 row = {"name": name, **row}
-                for key in ("training", "sampling"):
+                for key in ("training", "sampling", "skeletal"):
                     shared, own = content.get(key) or {}, row.get(key) or {}
                     if isinstance(shared, dict) and isinstance(own, dict):
                         row[key] = {**shared, **own}

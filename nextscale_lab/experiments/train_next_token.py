@@ -18,9 +18,9 @@ from nextscale_lab.data.samples import Folders, folder_names
 from nextscale_lab.experiments.next_token import NextToken, NextTokenConfig
 from nextscale_lab.train.duration import teach_duration
 from nextscale_lab.train.entries import Batch
-from nextscale_lab.train.generator import drop_words
 from nextscale_lab.train.library import LibraryConfig, TokenLibrary, open_libraries
 from nextscale_lab.train.loop import RunConfig, Trainer
+from nextscale_lab.train.objective import drop_words
 from nextscale_lab.train.run import weights_digest
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections.abc import Callable
@@ -151,8 +152,14 @@ def list_models() -> list[tuple[str, str]]:
 
 def _description(name: str) -> str:
     try:
+        kind = _kind(name)
         files = resource(f"weights/{name}").rglob("*.safetensors")
         size = sum(file.stat().st_size for file in files if file.is_file())
-    except OSError:
+    except (OSError, ValueError):
         return ""
-    return f"MoScale, text to motion at 20 Hz, {size / 1e6:.0f} MB"
+    return f"{kind}, text to motion at 20 Hz, {size / 1e6:.0f} MB"
+
+
+def _kind(name: str) -> str:
+    config = json.loads(resource(f"weights/{name}/generator/config.json").read_text("utf-8"))
+    return {"scalemogen": "ScaleMoGen"}.get(config.get("kind"), "MoScale")

@@ -36,9 +36,14 @@ SMALL = {
         "base": {"label": "base", "kind": "moscale", "sampling": {"passes": 1}},
         "tr": {"label": "+ TR", "kind": "moscale", "sampling": {"passes": [1, 2, 2]}},
         "next-token": {"label": "next", "kind": "next-token", "training": {"corruption": 0.5}},
+        "parts": {
+            "label": "parts", "kind": "scalemogen", "training": {"corruption": 0.3},
+            "skeletal": {"bits": 4, "one_pass": True, "groups": False},
+        },
         "found": {"label": "found", "kind": "retrieval"},
     },
-    "tables": {"all": ["base", "tr", "next-token", "found"]},
+    "skeletal": {"steps": 2, "frames": 120},
+    "tables": {"all": ["base", "tr", "next-token", "parts", "found"]},
 }  # fmt: skip
 
 
@@ -58,8 +63,8 @@ def finished_runs(tmp_path_factory, config, study_data, study_tokenizer, project
         load_study(config), ["all"], data=study_data, tokenizer=study_tokenizer, runs=runs,
         seeds=1, evaluator=projection, say=said.append,
     )  # fmt: skip
-    assert [result.row for result in results] == ["base", "tr", "next-token", "found"]
-    assert len(said) == 4
+    assert [result.row for result in results] == ["base", "tr", "next-token", "parts", "found"]
+    assert len(said) == 5
     return runs, results
 
 
@@ -98,6 +103,7 @@ def test_every_row_has_figures_on_both_splits_and_its_budget(finished_runs):
     assert by_name["base"]["steps"] == by_name["next-token"]["steps"] == 3
     assert by_name["base"]["passes"] == 3 and by_name["tr"]["passes"] == 5
     assert by_name["next-token"]["divisors"] == [1]
+    assert by_name["parts"]["divisors"] == [49, 16, 7, 4, 2, 1] and by_name["parts"]["passes"] == 6
     assert by_name["next-token"]["single_scale"]["val"]["mpjpe_mm"] > 0
 
 
@@ -107,6 +113,8 @@ def test_rows_with_the_same_training_share_their_models(finished_runs):
     assert trained == [
         "moscale-d1-c0-seed0",
         "next-token-d1-c0.5-seed0",
+        "scalemogen-d1-c0.3-seed0",
+        "tokenizer-product-4-bits",
         "tokenizer-single-scale",
         "tokenizer-single-scale-decoder",
     ]

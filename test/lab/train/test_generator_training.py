@@ -7,12 +7,25 @@ from dataclasses import replace
 import pytest
 import torch
 
+from lab.train.conftest import write_humanml3d
 from nextscale_core.exceptions import ConfigError
+from nextscale_core.model.binary_quantizer import BinaryQuantizer
 from nextscale_core.model.checkpoint import load_part
+from nextscale_core.model.kinds import check_fit, load_generator, load_tokenizer
 from nextscale_core.model.moscale import MoScale, MoScaleConfig
+from nextscale_core.model.next_scale import NextScaleConfig
+from nextscale_core.model.scalemogen import ScaleMoGen, ScaleMoGenConfig
 from nextscale_core.model.scales import PaddedScales, ScaleSchedule
+from nextscale_core.model.skeletal_tokenizer import SkeletalConfig, SkeletalTokenizer
 from nextscale_core.text.encoder import TextFeatures
-from nextscale_lab.train.generator import ObjectiveConfig, _from_weights, drop_words
+from nextscale_lab.train.generator import (
+    _from_weights,
+    _started,
+    generator_config,
+    train_generator,
+)
+from nextscale_lab.train.loop import RunConfig
+from nextscale_lab.train.objective import ObjectiveConfig, drop_words
 
 SMALL = MoScaleConfig(width=16, depth=1, heads=2, num_codes=8, code_dim=4, num_scales=2, text_dim=6)
 
@@ -75,3 +88,33 @@ def test_hidden_words_leave_the_first_and_never_come_from_padding():
 def test_shares_out_of_range_are_refused():
     with pytest.raises(ConfigError, match="word_drop"):
         ObjectiveConfig(word_drop=1.5)
+
+
+def test_a_generator_of_bits_begins_with_the_blocks_of_a_generator_of_codes(tmp_path):
+    torch.manual_seed(0)
+    MoScale(SMALL).save_pretrained(tmp_path / "moscale")
+    quantizer = BinaryQuantizer(4, ScaleSchedule((2, 1), (((0, 1),), ((0,), (1,)))))
+    wanted = replace(
+        generator_config(quantizer, replace(SMALL, width=32, depth=2), own_tokens=False), text_dim=6
+    )
+    assert isinstance(wanted, ScaleMoGenConfig) and not wanted.own_tokens
+    model, old = _started(tmp_path / "moscale", wanted), load_part(MoScale, tmp_path / "moscale")
+    assert isinstance(model, ScaleMoGen) and (model.config.width, model.config.depth) == (16, 1)
+    own, other = model.state_dict(), old.state_dict()
+    for name in ("blocks.0.mlp.0.weight", "text_input.weight", "duration.0.weight", "place.weight"):
+        assert torch.equal(own[name], other[name])
+    assert own["heads_out.0.weight"].shape == (4, 16)
+    with pytest.raises(ConfigError, match="text_dim 6, this text needs 7"):
+        _started(tmp_path / "moscale", replace(wanted, text_dim=7))
+
+
+def test_the_kind_of_the_generator_follows_from_the_tokenizer(tmp_path):
+    write_humanml3d(tmp_path / "data", clips=4)
+    SkeletalTokenizer(SkeletalConfig(width=8, depth=1, bits=4)).save_pretrained(tmp_path / "tokens")
+    sizes = NextScaleConfig(width=16, depth=1, heads=2)
+    run = RunConfig(tmp_path / "run", steps=2, batch_size=2, warmup=1, precision="no")
+    metrics = train_generator(tmp_path / "data", tmp_path / "tokens", run, sizes)
+    assert metrics["ce6"] > 0
+    model = load_generator(tmp_path / "run" / "last")
+    assert isinstance(model, ScaleMoGen) and model.config.code_dim == 4
+    check_fit(load_tokenizer(tmp_path / "tokens"), model)

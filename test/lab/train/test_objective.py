@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import pytest
 import torch
 
 from nextscale_core.exceptions import ConfigError
+from nextscale_core.model.binary_quantizer import BinaryQuantizer, tokens_to_bits
 from nextscale_core.model.moscale import MoScale, MoScaleConfig
 from nextscale_core.model.quantizer import MultiScaleQuantizer
+from nextscale_core.model.scalemogen import ScaleMoGen, ScaleMoGenConfig
 from nextscale_core.model.scales import PaddedScales, ScaleSchedule
 from nextscale_core.text.encoder import TextFeatures
 from nextscale_lab.train.entries import Batch
-from nextscale_lab.train.generator import (
+from nextscale_lab.train.objective import (
+    SCALEMOGEN_OBJECTIVE,
     ObjectiveConfig,
     generator_loss,
     hierarchical_inputs,
@@ -110,3 +116,71 @@ def test_a_scale_that_repeats_a_resolution_weighs_less_in_the_loss():
     parts = [metrics[f"ce{scale}"] for scale in (1, 2, 3)]
     assert len({round(part, 3) for part in parts}) == 3
     assert loss.item() == pytest.approx((parts[0] + parts[1] + 0.25 * parts[2]) / 2.25)
+
+
+SCHEDULE = ScaleSchedule((4, 2, 1), (((0, 1),), ((0,), (1,)), ((0,), (1,))))
+
+
+@pytest.fixture
+def bits():
+    return BinaryQuantizer(6, SCHEDULE).eval()
+
+
+def test_without_flips_the_bits_are_the_tokenizer_s_own_alone_and_in_a_batch(bits):
+    latents = torch.randn(2, 21, 12)
+    latents[1, 9:] = 0
+    padded = PaddedScales.build([21, 9], SCHEDULE)
+    inputs = hierarchical_inputs(bits, latents, padded, torch.zeros(2))
+    for row, length in enumerate((21, 9)):
+        for scale, own in enumerate(bits(latents[row : row + 1, :length]).tokens):
+            assert torch.equal(inputs.targets[scale][row, : own.shape[1]], own[0])
+
+
+def test_bits_after_a_flip_are_those_of_the_new_residual(bits):
+    """A target depends on flips at coarser scales only."""
+    torch.manual_seed(5)
+    latents, padded = torch.randn(1, 20, 12), PaddedScales.build([20], SCHEDULE)
+    inputs = hierarchical_inputs(bits, latents, padded, torch.full((1,), 0.3))
+    assert torch.equal(inputs.targets[0], bits(latents).tokens[0])
+    assert not torch.equal(inputs.targets[2], bits(latents).tokens[2])
+    # The last scale has a token for each latent and part: its input is the whole sum.
+    total = inputs.accumulated[2].reshape(1, 20, 12)
+    residual = (latents - total).reshape(1, 40, 6)
+    assert torch.equal(inputs.targets[2], bits.nearest(residual))
+
+
+def test_the_share_of_flipped_bits_is_the_asked_one(bits):
+    torch.manual_seed(6)
+    tokens = torch.randint(64, (3, 5000))
+    share = torch.tensor([0.0, 0.1, 0.3])
+    flipped = bits.corrupt(tokens, share) ^ tokens
+    found = tokens_to_bits(flipped, 6).float().mean((1, 2))
+    torch.testing.assert_close(found, share, atol=0.01, rtol=0)
+
+
+@pytest.mark.parametrize("own_tokens", [True, False])
+def test_bits_that_are_coins_cost_ln_2_each_and_coarse_scales_weigh_as_stated(own_tokens):
+    torch.manual_seed(7)
+    quantizer = BinaryQuantizer(6, SCHEDULE).eval()
+    config = ScaleMoGenConfig(
+        width=16,
+        depth=1,
+        heads=2,
+        code_dim=6,
+        text_dim=6,
+        num_scales=3,
+        groups=SCHEDULE.groups,
+        own_tokens=own_tokens,
+    )
+    model = ScaleMoGen(config).eval()
+    text = TextFeatures(torch.randn(2, 3, 6), torch.ones(2, 3, dtype=torch.bool), torch.randn(2, 6))
+    batch = Batch(torch.randn(2, 16, 12), [16, 16], text, torch.ones(2, dtype=torch.bool))
+    loss, _ = generator_loss(model, model, quantizer, batch, SCALEMOGEN_OBJECTIVE)
+    assert loss.item() == pytest.approx(math.log(2), abs=1e-5)
+    for head in model.heads_out:
+        torch.nn.init.normal_(head.weight)
+    objective = replace(SCALEMOGEN_OBJECTIVE, count_power=0.5)
+    loss, metrics = generator_loss(model, model, quantizer, batch, objective, train=False)
+    # 4 tokens, 8 x 2 and 16 x 2.
+    wanted = 2 * metrics["ce1"] + 4 * metrics["ce2"] + 32**0.5 * metrics["ce3"]
+    assert loss.item() == pytest.approx(wanted / (6 + 32**0.5), rel=1e-5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from nextscale_core.exceptions import GenerationCancelled
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.pipeline import MotionPipeline
 from nextscale_core.stopwatch import Run
+from nextscale_ros.node import models as models_module
 from nextscale_ros.node.models import ModelStore, SharedModel, list_models
 
 PATIENCE = 30.0
@@ -93,3 +95,14 @@ def test_models_of_the_package_are_listed_without_the_evaluator() -> None:
     models = dict(list_models())
     assert "moscale-cmu" in models and "evaluator-cmu" not in models
     assert "MB" in models["moscale-cmu"]
+
+
+def test_the_kind_of_a_model_is_in_its_description(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, config in (("old", "{}"), ("parts", '{"kind": "scalemogen"}')):
+        (tmp_path / "weights" / name / "generator").mkdir(parents=True)
+        (tmp_path / "weights" / name / "generator" / "config.json").write_text(config)
+    monkeypatch.setattr(models_module, "resource", lambda relative: tmp_path / relative)
+    models = dict(list_models())
+    assert models["old"].startswith("MoScale,") and models["parts"].startswith("ScaleMoGen,")
