@@ -15,12 +15,15 @@ the others stay where they are and hold their neighbours.
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
 
 import numpy as np
 from scipy import ndimage
 
+from nextscale_core.kernels import kernels
 from nextscale_core.retarget.banded_system import Band
+from nextscale_core.retarget.compiled_step import CompiledEquations
 from nextscale_core.retarget.config import RETARGET, InverseKinematicsConfig, Smoothness
 from nextscale_core.retarget.normal_equations import NormalEquations
 from nextscale_core.retarget.targets import CentreGoal, Goals
@@ -60,6 +63,7 @@ class TrajectorySolver:
         self._lower, self._upper = lower, upper
         self._centre = CentreOfMass(kinematics)
         self._structures: dict[tuple[bytes, bytes, bytes, bool], NormalEquations] = {}
+        self._in_library: dict[NormalEquations, CompiledEquations] = {}
 
     def step(
         self,
@@ -103,6 +107,29 @@ class TrajectorySolver:
         # The frames that change, and two beside each run of them, which hold it.
         wide = np.convolve(frames, np.ones(5), mode="same") > 0.5 if not frames.all() else frames
         rows = np.flatnonzero(wide)
+        library = kernels()
+        if library is not None:
+            posture = k.robot.nominal if reference is None else reference
+            apart = SeparationRows(k, separations, rows) if separations else None
+            away = _at(poses.joints, rows) - _at(posture, rows)
+            asked = (np.abs(away) > _ASTRAY).any(0)
+            if apart is not None:
+                asked |= apart.joints
+            return self._compiled(library, goals, asked).step(
+                goals,
+                poses,
+                rows,
+                frames,
+                smoothness=smoothness,
+                reference=posture,
+                pull=config.posture if pull is None else pull,
+                damping=config.damping if damping is None else damping,
+                limits=(self._lower, self._upper),
+                relative_to=relative_to,
+                apart=apart,
+                centre=centre,
+                config=config,
+            )
         here, free = _take(poses, rows), frames[rows]
         reference = _at(k.robot.nominal if reference is None else reference, rows)
         pull = np.broadcast_to(config.posture if pull is None else pull, poses.joints.shape)[rows]
@@ -210,6 +237,19 @@ class TrajectorySolver:
         step = step.copy()
         step[near] += band.at(near).solve(change[near])
         return step
+
+    def _compiled(
+        self, library: ctypes.CDLL, goals: Goals, asked: np.ndarray
+    ) -> CompiledEquations:
+        """The structure of the equations in the library."""
+        # A structure with turns serves every frame of goals that have equal weights throughout.
+        equations = self._equations(goals, goals.weight.T, asked)
+        if equations not in self._in_library:
+            if len(self._in_library) >= _STRUCTURES:
+                self._in_library.clear()
+            made = CompiledEquations(library, self._kinematics, equations)
+            self._in_library[equations] = made
+        return self._in_library[equations]
 
     def _equations(self, goals: Goals, root: np.ndarray, asked: np.ndarray) -> NormalEquations:
         """The structure of the equations, cached for other clips; `asked` (J,) joints are in it."""

@@ -77,6 +77,11 @@ class ForwardKinematics:
         turn: (J, 3, 3) orientation of each joint in its parent's frame, at zero.
         axis: (J, 3) unit axis of each joint in its own frame.
         coupling: Map from the joints in a clip to the J joints here, if some mimic others.
+
+    Attributes:
+        own: (1 + J, 3, 3) orientation of each body's turned frame in the frame of the URDF.
+        levels: Joints of each level of the tree, rows of their parents in `Frames`, and the
+            (4, 3) axes and origin of each in its parent's turned frame, at zero.
     """
 
     def __init__(
@@ -89,7 +94,7 @@ class ForwardKinematics:
     ):
         count = len(parent)
         self._coupling = coupling
-        # own[b] @ z is the axis of body b in the frame of the URDF.
+        # own[b] @ z is the axis of body b.
         self.own = np.concatenate([np.eye(3)[None], np.stack([_onto(one) for one in axis])])
         above = self.own[parent + 1].transpose(0, 2, 1)
         link = above @ turn @ self.own[1:]
@@ -100,7 +105,7 @@ class ForwardKinematics:
         for j, p in enumerate(parent):
             depth[j] = depth[p] + 1 if p >= 0 else 0
         levels = [np.flatnonzero(depth == level) for level in range(int(depth.max()) + 1)]
-        self._levels = [(level, parent[level] + 1, step[level]) for level in levels]
+        self.levels = [(level, parent[level] + 1, step[level]) for level in levels]
 
     def local(self, body: np.ndarray, offset: np.ndarray) -> np.ndarray:
         """Points (P, 3) in the turned frames, from those in the URDF's frames of bodies (P,)."""
@@ -123,7 +128,7 @@ class ForwardKinematics:
         flat = columns.reshape(count + 1, 3, 3 * frames)
         angles = np.ascontiguousarray(joints.T)
         cosine, sine = np.cos(angles)[:, None], np.sin(angles)[:, None]
-        for level, above, step in self._levels:
+        for level, above, step in self.levels:
             here = (step @ flat[above]).reshape(-1, 4, 3, frames)
             c, s, x, y = cosine[level], sine[level], here[:, 0], here[:, 1]
             turned = np.empty((len(level), 3, 3, frames))

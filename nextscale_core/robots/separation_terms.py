@@ -110,6 +110,11 @@ class SeparationRows:
         return len(self._frame)
 
     @property
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """Frame (S,), rows of both bodies in `Frames` (S, 2), points, normals and distances."""
+        return self._frame, self._body, self._at, self._normal, self._separation
+
+    @property
     def joints(self) -> np.ndarray:
         """(J,) True for joints that move the two bodies of a term relative to each other."""
         return self._kinematics.commanded(np.asarray((self._moved.sum(1) != 0).any(0)))

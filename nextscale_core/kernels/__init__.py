@@ -1,0 +1,88 @@
+"""Compiled kernels: loops of retargeting and gate in C++, behind the same functions in NumPy.
+
+`setup.py` compiles them where it finds a C++ compiler, on x86-64 once for each level of the
+instruction set. Without them, or with the environment variable `NEXTSCALE_KERNELS=0`, NumPy does
+the same work: results agree to rounding.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.machinery
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+_log = logging.getLogger(__name__)
+
+_enabled = os.environ.get("NEXTSCALE_KERNELS", "1") != "0"
+
+
+class Track(ctypes.Structure):
+    """A matrix in which rows or columns may all be the same; strides in elements."""
+
+    _fields_ = (("data", ctypes.c_void_p), ("row", ctypes.c_int64), ("column", ctypes.c_int64))
+
+
+def kernels() -> ctypes.CDLL | None:
+    """The library of compiled kernels; None where it is missing or not wanted."""
+    return _library() if _enabled else None
+
+
+@contextmanager
+def without_kernels() -> Iterator[None]:
+    """NumPy alone, in all threads of this process."""
+    global _enabled
+    before, _enabled = _enabled, False
+    try:
+        yield
+    finally:
+        _enabled = before
+
+
+def address(array: np.ndarray | None, kind: type = np.float64) -> int | None:
+    """Address of an array's first element for a kernel; the caller keeps the array.
+
+    Raises:
+        TypeError: another type of elements, or an array that is not contiguous.
+    """
+    if array is None:
+        return None
+    if array.dtype != kind or not array.flags.c_contiguous:
+        raise TypeError(f"a kernel needs a contiguous array of {kind.__name__}, got {array.dtype}")
+    return int(array.__array_interface__["data"][0])
+
+
+def track(array: np.ndarray, rows: int, columns: int) -> Track:
+    """An array of doubles as if it had been broadcast to (rows, columns)."""
+    wide = np.broadcast_to(array, (rows, columns))
+    row, column = (stride // wide.itemsize for stride in wide.strides)
+    return Track(int(wide.__array_interface__["data"][0]), row, column)
+
+
+@lru_cache(maxsize=1)
+def _library() -> ctypes.CDLL | None:
+    basic = _load("_kernels")
+    if basic is None:
+        return None
+    level = basic.ns_level()
+    names = [f"_kernels_v{wanted}" for wanted in (4, 3) if level >= wanted]
+    found = next((library for name in names if (library := _load(name)) is not None), basic)
+    found.ns_model.restype = found.ns_equations.restype = ctypes.c_void_p
+    return found
+
+
+def _load(name: str) -> ctypes.CDLL | None:
+    for suffix in importlib.machinery.EXTENSION_SUFFIXES:
+        path = Path(__file__).with_name(name + suffix)
+        if path.is_file():
+            try:
+                return ctypes.CDLL(str(path))
+            except OSError as error:
+                _log.warning("compiled kernels %s cannot be loaded: %s", path, error)
+    return None

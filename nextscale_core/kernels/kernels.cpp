@@ -1,0 +1,62 @@
+// C interface of the kernels; `nextscale_core/kernels/__init__.py` loads it.
+#include "step.hpp"
+
+using namespace nextscale;
+
+namespace {
+template <typename T>
+std::vector<T> copied(const T* data, int64_t count) {
+  return std::vector<T>(data, data + count);
+}
+}  // namespace
+
+NS_EXPORT Model* ns_model(int bodies, int joints, int points, const int64_t* above,
+                          const double* step, const int64_t* leader, const double* multiplier,
+                          const double* offset, const int64_t* body, const double* local,
+                          const uint8_t* ancestors, const uint8_t* carried,
+                          const double* mass_local, const double* mass_share) {
+  return new Model{bodies,
+                   joints,
+                   points,
+                   copied(above, bodies),
+                   copied(leader, bodies),
+                   copied(body, points),
+                   copied(step, 12 * bodies),
+                   copied(multiplier, bodies),
+                   copied(offset, bodies),
+                   copied(local, 3 * points),
+                   copied(mass_local, 3 * (bodies + 1)),
+                   copied(mass_share, bodies + 1),
+                   copied(ancestors, bodies * bodies),
+                   copied(carried, points * bodies)};
+}
+
+NS_EXPORT void ns_free_model(Model* model) { delete model; }
+
+NS_EXPORT Equations* ns_equations(const Model* model, int asked, const int64_t* joints, int units,
+                                  const int64_t* kind, const int64_t* first, const int64_t* second,
+                                  const int64_t* rows, const int64_t* limb) {
+  return new Equations(*model, asked, joints, units, kind, first, second, rows, limb);
+}
+
+NS_EXPORT void ns_free_equations(Equations* equations) { delete equations; }
+
+NS_EXPORT int ns_step(const Model* model, Equations* equations, const StepInput* input) {
+  static thread_local Step step;
+  return step.run(*model, *equations, *input);
+}
+
+// 4 or 3 where this processor runs code for that level of x86-64, else 0.
+NS_EXPORT int ns_level() {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                  __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+  const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                  __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+                  __builtin_cpu_supports("avx512vl");
+  return v4 ? 4 : v3 ? 3 : 0;
+#else
+  return 0;
+#endif
+}
