@@ -73,7 +73,9 @@ def _library() -> ctypes.CDLL | None:
     level = basic.ns_level()
     names = [f"_kernels_v{wanted}" for wanted in (4, 3) if level >= wanted]
     found = next((library for name in names if (library := _load(name)) is not None), basic)
-    found.ns_model.restype = found.ns_equations.restype = ctypes.c_void_p
+    for name in ("ns_model", "ns_equations", "ns_broad_phase"):
+        getattr(found, name).restype = ctypes.c_void_p
+    found.ns_suspects.restype = ctypes.c_int64
     return found
 
 

@@ -1,4 +1,5 @@
 // C interface of the kernels; `nextscale_core/kernels/__init__.py` loads it.
+#include "broad_phase.hpp"
 #include "step.hpp"
 
 using namespace nextscale;
@@ -44,6 +45,23 @@ NS_EXPORT void ns_free_equations(Equations* equations) { delete equations; }
 NS_EXPORT int ns_step(const Model* model, Equations* equations, const StepInput* input) {
   static thread_local Step step;
   return step.run(*model, *equations, *input);
+}
+
+NS_EXPORT BroadPhase* ns_broad_phase(const Model* model, int hulls, const int64_t* bodies,
+                                     const int64_t* counts, const double* vertices, int pairs,
+                                     const int64_t* pair, const double* distance, int planes) {
+  return new BroadPhase(*model, hulls, bodies, counts, vertices, pairs, pair, distance, planes);
+}
+
+NS_EXPORT void ns_free_broad_phase(BroadPhase* phase) { delete phase; }
+
+// Number of suspects; `out` points to their samples and pairs until the next call.
+NS_EXPORT int64_t ns_suspects(BroadPhase* phase, int64_t samples, const double* q,
+                              int64_t known_count, const int64_t* known, Normal normal,
+                              int64_t looks, const void** out) {
+  const auto& found = phase->suspects(samples, q, known_count, known, normal, looks);
+  *out = found.data();
+  return static_cast<int64_t>(found.size());
 }
 
 // 4 or 3 where this processor runs code for that level of x86-64, else 0.

@@ -109,7 +109,7 @@ class CollisionModel:
         self._geometry_data = pin.GeometryData(self._geometry)
         for request in self._geometry_data.collisionRequests:
             request.enable_contact = True
-        self._tree = kinematics_of(robot).tree
+        self._kinematics = kinematics_of(robot)
         room = 0.0 if margin is None else distance - margin
         self.share = np.ones(len(self._pairs))
         if room > 0:
@@ -120,7 +120,7 @@ class CollisionModel:
         self._broad_phase = BroadPhase(
             bodies,
             [
-                self._tree.local(np.full(len(vertices), body), vertices)
+                self._kinematics.tree.local(np.full(len(vertices), body), vertices)
                 for body, vertices in zip(bodies, self._vertices, strict=True)
             ],
             np.array(self._pairs, dtype=int).reshape(-1, 2),
@@ -233,8 +233,6 @@ class CollisionModel:
         if not len(positions):
             return [], lambda row: None
         configurations = self._upright(positions)
-        upright = np.broadcast_to(np.eye(3), (len(positions), 3, 3))
-        frames = self._tree(np.zeros((len(positions), 3)), upright, positions)
         placed = -1
 
         def place(row: int) -> None:
@@ -247,7 +245,7 @@ class CollisionModel:
             place(row)
             return np.array(pin.computeDistance(self._geometry, self._geometry_data, number).normal)
 
-        return self._broad_phase.suspects(frames, normal, known), place
+        return self._broad_phase.among(self._kinematics, positions, normal, known), place
 
     def nearest(
         self, poses: Poses, where: Iterable[tuple[int, int]]
