@@ -15,8 +15,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+_INTERFACE = 1
+"""Version of the C interface in kernels.cpp."""
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +58,10 @@ def address(array: np.ndarray | None, kind: type = np.float64) -> int | None:
     if array is None:
         return None
     if array.dtype != kind or not array.flags.c_contiguous:
-        raise TypeError(f"a kernel needs a contiguous array of {kind.__name__}, got {array.dtype}")
+        gaps = "" if array.flags.c_contiguous else ", not contiguous"
+        raise TypeError(
+            f"a kernel needs a contiguous array of {kind.__name__}, got {array.dtype}{gaps}"
+        )
     return int(array.__array_interface__["data"][0])
 
 
@@ -65,6 +72,21 @@ def track(array: np.ndarray, rows: int, columns: int) -> Track:
     return Track(int(wide.__array_interface__["data"][0]), row, column)
 
 
+def run(library: ctypes.CDLL, name: str, *arguments: int | float | np.ndarray) -> None:
+    """Call a function of the library: integers, numbers, and arrays of its own types.
+
+    Raises:
+        TypeError: see `address`.
+    """
+    getattr(library, name)(*map(_argument, arguments))
+
+
+def _argument(value: int | float | np.ndarray) -> ctypes._SimpleCData[Any]:
+    if isinstance(value, np.ndarray):
+        return ctypes.c_void_p(address(value, value.dtype.type))
+    return ctypes.c_int64(value) if isinstance(value, int) else ctypes.c_double(value)
+
+
 @lru_cache(maxsize=1)
 def _library() -> ctypes.CDLL | None:
     basic = _load("_kernels")
@@ -72,19 +94,30 @@ def _library() -> ctypes.CDLL | None:
         return None
     level = basic.ns_level()
     names = [f"_kernels_v{wanted}" for wanted in (4, 3) if level >= wanted]
-    found = next((library for name in names if (library := _load(name)) is not None), basic)
-    for name in ("ns_model", "ns_equations", "ns_broad_phase"):
-        getattr(found, name).restype = ctypes.c_void_p
-    found.ns_suspects.restype = ctypes.c_int64
-    return found
+    return next((library for name in names if (library := _load(name)) is not None), basic)
 
 
 def _load(name: str) -> ctypes.CDLL | None:
-    for suffix in importlib.machinery.EXTENSION_SUFFIXES:
-        path = Path(__file__).with_name(name + suffix)
-        if path.is_file():
-            try:
-                return ctypes.CDLL(str(path))
-            except OSError as error:
-                _log.warning("compiled kernels %s cannot be loaded: %s", path, error)
-    return None
+    """A library beside this file, with the types of its results; None where there is none."""
+    folder = Path(__file__).parent
+    paths = [folder / (name + suffix) for suffix in importlib.machinery.EXTENSION_SUFFIXES]
+    path = next((path for path in paths if path.is_file()), None)
+    if path is None:
+        return None
+    try:
+        library = ctypes.CDLL(str(path))
+        version = library.ns_interface()
+    except (OSError, AttributeError) as error:
+        _log.warning("compiled kernels %s cannot be loaded, NumPy does their work: %s", path, error)
+        return None
+    if version != _INTERFACE:
+        _log.warning(
+            "compiled kernels %s are of version %s, this is %s; NumPy does their work until they "
+            "are built again",
+            *(path, version, _INTERFACE),
+        )
+        return None
+    for function in ("ns_model", "ns_equations", "ns_broad_phase"):
+        getattr(library, function).restype = ctypes.c_void_p
+    library.ns_suspects.restype = ctypes.c_int64
+    return library

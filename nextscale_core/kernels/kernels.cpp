@@ -1,5 +1,7 @@
 // C interface of the kernels; `nextscale_core/kernels/__init__.py` loads it.
 #include "broad_phase.hpp"
+#include "contact.hpp"
+#include "limits.hpp"
 #include "step.hpp"
 
 using namespace nextscale;
@@ -63,6 +65,34 @@ NS_EXPORT int64_t ns_suspects(BroadPhase* phase, int64_t samples, const double* 
   *out = found.data();
   return static_cast<int64_t>(found.size());
 }
+
+NS_EXPORT void ns_extremes(int64_t samples, int64_t joints, const double* q, const double* v,
+                           const double* t, double* low, double* high, double* speed) {
+  extremes(samples, joints, q, v, t, low, high, speed);
+}
+
+NS_EXPORT void ns_limit_use(int64_t samples, int64_t joints, const double* q, const double* v,
+                            const double* t, const double* most_speed, const double* most_push,
+                            double* speed_use, double* push_use) {
+  limit_use(samples, joints, q, v, t, most_speed, most_push, speed_use, push_use);
+}
+
+NS_EXPORT void ns_gentle(int64_t cells, double* curve, const double* change) {
+  gentle(cells, curve, change);
+}
+
+NS_EXPORT void ns_contact_forces(int64_t moments, int64_t corners, int64_t steps, int64_t halvings,
+                                 double friction, double spread, double enough,
+                                 const double* wrench, const double* arm, const uint8_t* contact,
+                                 double* forces, double* missing) {
+  ContactForces solver{int(corners), int(steps), int(halvings), friction, spread, enough, {}, {}};
+  for (int64_t n = 0; n < moments; ++n)
+    missing[n] = solver.run(wrench + 6 * n, arm + 3 * corners * n, contact + corners * n,
+                            forces + 3 * corners * n);
+}
+
+// Version of this interface; `_INTERFACE` in `__init__.py` must be the same.
+NS_EXPORT int ns_interface() { return 1; }
 
 // 4 or 3 where this processor runs code for that level of x86-64, else 0.
 NS_EXPORT int ns_level() {

@@ -63,6 +63,7 @@ class TrajectorySolver:
         self._lower, self._upper = lower, upper
         self._centre = CentreOfMass(kinematics)
         self._structures: dict[tuple[bytes, bytes, bytes, bool], NormalEquations] = {}
+        self._levers: dict[tuple[bytes, bytes], np.ndarray] = {}
         self._in_library: dict[NormalEquations, CompiledEquations] = {}
 
     def step(
@@ -256,15 +257,16 @@ class TrajectorySolver:
         k, first, second = self._kinematics, goals.first, goals.second
         asked = asked | k.support[first].any(0) | k.support[second[second >= 0]].any(0)
         asked |= k.support[k.soles].any(0)
-        turns = all(
-            np.array_equal(root[a], root[row])
-            for a, b, c in lever_triples(k, first, second)
-            for row in (b, c)
-        )
-        key = (first.tobytes(), second.tobytes(), asked.tobytes(), turns)
+        keypoints = (first.tobytes(), second.tobytes())
+        if keypoints not in self._levers:
+            self._levers[keypoints] = lever_triples(k, first, second)
+        triples = self._levers[keypoints]
+        turns = bool((root[triples] == root[triples[:, :1]]).all())
+        key = (*keypoints, asked.tobytes(), turns)
         if key not in self._structures:
             if len(self._structures) >= _STRUCTURES:
                 self._structures.clear()
+                self._levers.clear()
             joints = np.flatnonzero(asked)
             self._structures[key] = NormalEquations(k, first, second, joints, turns)
         return self._structures[key]
