@@ -81,6 +81,16 @@ NS_EXPORT void ns_gentle(int64_t cells, double* curve, const double* change) {
   gentle(cells, curve, change);
 }
 
+NS_EXPORT void ns_exp(int64_t count, const double* vectors, double* matrices) {
+  const double upright[9] = {1, 0, 0, 0, 1, 0, 0, 0, 1};
+  for (int64_t n = 0; n < count; ++n) turn(vectors + 3 * n, upright, matrices + 9 * n);
+}
+
+NS_EXPORT void ns_log(int64_t count, const double* matrices, double* vectors) {
+  const double upright[9] = {1, 0, 0, 0, 1, 0, 0, 0, 1};
+  for (int64_t n = 0; n < count; ++n) log_between(matrices + 9 * n, upright, vectors + 3 * n);
+}
+
 NS_EXPORT void ns_contact_forces(int64_t moments, int64_t corners, int64_t steps, int64_t halvings,
                                  double friction, double spread, double enough,
                                  const double* wrench, const double* arm, const uint8_t* contact,

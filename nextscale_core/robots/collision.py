@@ -297,46 +297,40 @@ class CollisionModel:
         """Nearest points of a pair as placed."""
         distance = self._distance(number)
         result = self._geometry_data.distanceResults[number]
-        placements = [self._data.oMi[self._owners[body]] for body in self._pairs[number]]
+        one, two = (pin.SE3(self._data.oMi[self._owners[body]]) for body in self._pairs[number])
         return WitnessPoints(
-            frame=frame,
-            distance=distance,
-            normal=placements[0].rotation.T @ np.array(result.normal),
-            points=(
-                placements[0].actInv(result.getNearestPoint1()),
-                placements[1].actInv(result.getNearestPoint2()),
-            ),
-            turn=(placements[0].rotation.copy(), placements[1].rotation.copy()),
-            origin=(placements[0].translation.copy(), placements[1].translation.copy()),
+            frame,
+            distance,
+            np.array(result.normal),
+            (np.array(result.getNearestPoint1()), np.array(result.getNearestPoint2())),
+            (one, two),
         )
 
     def _term(
         self, near: WitnessPoints, first: int, second: int, separation: float
     ) -> SeparationTerm | None:
-        normal = near.turn[0] @ near.normal
-        one, two = near.points
-        distance = near.distance
-        if distance < -SHALLOW:
+        (one, two), normal, distance = near.placements, near.normal, near.distance
+        if distance >= -SHALLOW:
+            local = [frame.actInv(at) for frame, at in zip((one, two), near.points, strict=True)]
+            apart = float(normal @ (near.points[1] - near.points[0]))
+        else:
             # The outermost vertices define the penetration along any other direction.
-            one, two = (
-                self._vertices[body][int((side * self._vertices[body] @ turn.T @ normal).argmax())]
-                for body, turn, side in zip((first, second), near.turn, (1.0, -1.0), strict=True)
-            )
-        place = [
-            turn @ point + origin
-            for turn, point, origin in zip(near.turn, (one, two), near.origin, strict=True)
-        ]
-        apart = float(normal @ (place[1] - place[0]))
-        if distance < -SHALLOW:
-            distance = apart
+            local = [
+                self._vertices[body][int((self._vertices[body] @ (direction @ turn)).argmax())]
+                for body, turn, direction in (
+                    (first, one.rotation, normal),
+                    (second, two.rotation, -normal),
+                )
+            ]
+            apart = distance = float(normal @ (two.act(local[1]) - one.act(local[0])))
         if separation - distance < -_LET_GO:
             return None
         return SeparationTerm(
             frame=near.frame,
             first=self._owners[first] - 2,
             second=self._owners[second] - 2,
-            at_first=np.asarray(one),
-            at_second=np.asarray(two),
+            at_first=local[0],
+            at_second=local[1],
             normal=normal,
             separation=apart + separation - distance,
         )

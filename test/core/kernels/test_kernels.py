@@ -24,6 +24,7 @@ from nextscale_core.robots import Robot
 from nextscale_core.robots.collision import CollisionModel
 from nextscale_core.robots.kinematics import Poses, kinematics_of
 from nextscale_core.robots.separation_terms import SeparationTerm
+from nextscale_core.rotations import exp, log
 from nextscale_core.safety.dynamics import dynamics_of
 from nextscale_core.trajectory.spline_limits import limit_use, segment_extremes
 from nextscale_core.trajectory.time_scaling import _gentle
@@ -108,6 +109,17 @@ def test_motions_are_judged_the_same_between_samples(g1: Robot) -> None:
                 slow = (*segment_extremes(*motion), *limit_use(g1, *motion))
         for one, other in zip(fast, slow, strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9)
+
+
+def test_rotations_are_the_same_up_to_half_a_turn() -> None:
+    vectors = np.random.default_rng(1).normal(size=(200, 3))
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    for angle in (0.0, 1e-12, 1e-5, 1.0, 3.0, np.pi - 1e-4, 5.0):
+        turned = exp(vectors / length * angle)
+        with without_kernels():
+            np.testing.assert_allclose(turned, exp(vectors / length * angle), **CLOSE)
+            back = log(turned)
+        np.testing.assert_allclose(log(turned), back, **CLOSE)
 
 
 @pytest.mark.parametrize("periodic", [False, True])
