@@ -55,6 +55,16 @@ def log(matrices: np.ndarray) -> np.ndarray:
     return Rotation.from_matrix(flat).as_rotvec().reshape(*matrices.shape[:-2], 3)
 
 
+def quaternions(matrices: np.ndarray) -> np.ndarray:
+    """Matrices (N, 3, 3) -> unit quaternions (N, 4), x y z w, of either sign."""
+    library = kernels()
+    if library is None:
+        return np.asarray(Rotation.from_matrix(matrices).as_quat())
+    found = np.empty((len(matrices), 4))
+    run(library, "ns_quaternions", len(found), np.ascontiguousarray(matrices, np.float64), found)
+    return found
+
+
 def about_z(angle: np.ndarray | float) -> np.ndarray:
     """Matrices (..., 3, 3) of turns about the vertical by angles (...) [rad]."""
     return exp(np.asarray(angle)[..., None] * np.array([0.0, 0.0, 1.0]))

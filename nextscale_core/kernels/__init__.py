@@ -67,9 +67,12 @@ def address(array: np.ndarray | None, kind: type = np.float64) -> int | None:
 
 def track(array: np.ndarray, rows: int, columns: int) -> Track:
     """An array of doubles as if it had been broadcast to (rows, columns)."""
-    wide = np.broadcast_to(array, (rows, columns))
-    row, column = (stride // wide.itemsize for stride in wide.strides)
-    return Track(int(wide.__array_interface__["data"][0]), row, column)
+    here = (1,) * (2 - array.ndim) + array.shape
+    if here[0] not in (1, rows) or here[1] not in (1, columns):
+        raise ValueError(f"an array of {array.shape} cannot be broadcast to {(rows, columns)}")
+    strides = [0] * (2 - array.ndim) + [stride // array.itemsize for stride in array.strides]
+    row, column = (stride if count > 1 else 0 for stride, count in zip(strides, here, strict=True))
+    return Track(int(array.__array_interface__["data"][0]), row, column)
 
 
 def run(library: ctypes.CDLL, name: str, *arguments: int | float | np.ndarray) -> None:

@@ -91,6 +91,10 @@ NS_EXPORT void ns_log(int64_t count, const double* matrices, double* vectors) {
   for (int64_t n = 0; n < count; ++n) log_between(matrices + 9 * n, upright, vectors + 3 * n);
 }
 
+NS_EXPORT void ns_quaternions(int64_t count, const double (*matrices)[3][3], double* quaternions) {
+  for (int64_t n = 0; n < count; ++n) quaternion(matrices[n], quaternions + 4 * n);
+}
+
 NS_EXPORT void ns_contact_forces(int64_t moments, int64_t corners, int64_t steps, int64_t halvings,
                                  double friction, double spread, double enough,
                                  const double* wrench, const double* arm, const uint8_t* contact,

@@ -28,13 +28,10 @@ inline void turn(const double* v, const double* a, double* out) {
   multiply(rotation, a, out);
 }
 
-// Rotation vector of a b^T.
-inline void log_between(const double* a, const double* b, double* out) {
-  double m[3][3];
-  for (int i = 0; i < 3; ++i)
-    for (int j = 0; j < 3; ++j) m[i][j] = dot(a + 3 * i, b + 3 * j);
-  // Quaternion x y z w from the largest of its squared entries.
-  double q[4], best = m[0][0] + m[1][1] + m[2][2];
+// Unit quaternion x y z w of a row-major matrix.
+inline void quaternion(const double m[3][3], double* q) {
+  // From the largest of its squared entries.
+  double best = m[0][0] + m[1][1] + m[2][2];
   int choice = 3;
   for (int i = 0; i < 3; ++i)
     if (m[i][i] > best) best = m[i][i], choice = i;
@@ -47,6 +44,16 @@ inline void log_between(const double* a, const double* b, double* out) {
     q[k] = m[k][i] + m[i][k];
     q[3] = m[k][j] - m[j][k];
   }
+  const double length = std::sqrt(dot(q, q) + q[3] * q[3]);
+  for (int i = 0; i < 4; ++i) q[i] /= length;
+}
+
+// Rotation vector of a b^T.
+inline void log_between(const double* a, const double* b, double* out) {
+  double m[3][3], q[4];
+  for (int i = 0; i < 3; ++i)
+    for (int j = 0; j < 3; ++j) m[i][j] = dot(a + 3 * i, b + 3 * j);
+  quaternion(m, q);
   const double length = std::sqrt(dot(q, q)), sign = q[3] < 0 ? -1.0 : 1.0;
   const double angle = 2.0 * std::atan2(length, sign * q[3]);
   const double scale = length > 1e-12 * std::abs(q[3]) ? sign * angle / length : 2.0 / q[3];

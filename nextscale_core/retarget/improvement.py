@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from scipy import ndimage
 from scipy.linalg import solve_banded
 
 from nextscale_core.retarget.config import InverseKinematicsConfig, Pass
@@ -118,7 +117,8 @@ class Improvement:
 
     def _around(self, frames: np.ndarray) -> np.ndarray:
         """(T,) True for marked frames and those beside them."""
-        return np.asarray(ndimage.binary_dilation(frames, iterations=self._config.reach))
+        window = np.ones(2 * self._config.reach + 1)
+        return np.asarray(np.convolve(frames, window)[len(window) // 2 :][: len(frames)] > 0.5)
 
 
 def _spread(weight: np.ndarray) -> np.ndarray:

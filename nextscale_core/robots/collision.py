@@ -10,7 +10,6 @@ from itertools import combinations
 import coal
 import numpy as np
 import pinocchio as pin
-from scipy.spatial.transform import Rotation
 
 from nextscale_core.robots.broad_phase import BroadPhase
 from nextscale_core.robots.description import link_frame
@@ -18,6 +17,7 @@ from nextscale_core.robots.hulls import link_hulls, links_without_hull
 from nextscale_core.robots.kinematics import Poses, kinematics_of
 from nextscale_core.robots.robot import Robot
 from nextscale_core.robots.separation_terms import SHALLOW, SeparationTerm, WitnessPoints, steady
+from nextscale_core.rotations import quaternions
 
 _LET_GO = 0.008
 """Distance beyond the wanted one from which a pair has no term [m]. Nearer pairs keep theirs:
@@ -251,14 +251,16 @@ class CollisionModel:
         self, poses: Poses, where: Iterable[tuple[int, int]]
     ) -> dict[tuple[int, int], WitnessPoints]:
         """Distance and nearest points of (frame, number in `pairs`) in a clip."""
-        quaternion = Rotation.from_matrix(poses.rotation).as_quat()
-        configurations = self.robot.configurations(poses.base, quaternion, poses.joints)
+        order = sorted(where)
+        rows = np.unique([t for t, _ in order]).astype(int)
+        turns = quaternions(poses.rotation[rows])
+        placed = iter(self.robot.configurations(poses.base[rows], turns, poses.joints[rows]))
         found: dict[tuple[int, int], WitnessPoints] = {}
-        placed = -1
-        for t, number in sorted(where):
-            if t != placed:
-                self._place(configurations[t])
-                placed = t
+        before = -1
+        for t, number in order:
+            if t != before:
+                self._place(next(placed))
+                before = t
             found[t, number] = self._witness_points(t, number)
         return found
 

@@ -15,14 +15,13 @@ from dataclasses import replace
 
 import numpy as np
 from scipy.interpolate import CubicSpline, PPoly
-from scipy.spatial.transform import Rotation
 
 from nextscale_core.exceptions import RetargetError
 from nextscale_core.robots.kinematics import Poses
 from nextscale_core.robots.robot import Robot
 from nextscale_core.robots.state import RobotState
 from nextscale_core.robots.trajectory import MAX_SAMPLES
-from nextscale_core.rotations import continuous_quaternions
+from nextscale_core.rotations import continuous_quaternions, quaternions
 from nextscale_core.trajectory.blend_in import BlendIn
 from nextscale_core.trajectory.config import TIMING, TimeParameterizationConfig
 from nextscale_core.trajectory.curves import quintic_fade, smooth_start
@@ -98,7 +97,7 @@ class _Player:
     ):
         self._robot, self._rate, self._running, self._config = robot, rate, running, config
         self._blend, self._ramp = blend, config.ramp
-        quaternion = continuous_quaternions(Rotation.from_matrix(poses.rotation).as_quat())
+        quaternion = continuous_quaternions(quaternions(poses.rotation))
         self._tracks = np.concatenate([poses.base, quaternion, poses.joints], axis=1)
         self.knots = np.arange(len(poses)) / fps
         self._free = CubicSpline(self.knots, self._tracks)

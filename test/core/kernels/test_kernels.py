@@ -24,7 +24,7 @@ from nextscale_core.robots import Robot
 from nextscale_core.robots.collision import CollisionModel
 from nextscale_core.robots.kinematics import Poses, kinematics_of
 from nextscale_core.robots.separation_terms import SeparationTerm
-from nextscale_core.rotations import exp, log
+from nextscale_core.rotations import exp, log, quaternions
 from nextscale_core.safety.dynamics import dynamics_of
 from nextscale_core.trajectory.spline_limits import limit_use, segment_extremes
 from nextscale_core.trajectory.time_scaling import _gentle
@@ -118,8 +118,9 @@ def test_rotations_are_the_same_up_to_half_a_turn() -> None:
         turned = exp(vectors / length * angle)
         with without_kernels():
             np.testing.assert_allclose(turned, exp(vectors / length * angle), **CLOSE)
-            back = log(turned)
+            back, four = log(turned), quaternions(turned)
         np.testing.assert_allclose(log(turned), back, **CLOSE)
+        np.testing.assert_allclose(quaternions(turned), four, **CLOSE)
 
 
 @pytest.mark.parametrize("periodic", [False, True])
