@@ -114,7 +114,7 @@ class BroadPhase {
     near_.assign(pairs_.size(), {});
     std::vector<double> centres(3 * hulls_.size());
     for (int64_t s = 0; s < samples; ++s) {
-      model_.forward(origin, upright, q + s * model_.joints, frames_.data() + s * (model_.bodies + 1));
+      model_.tree().forward(origin, upright, q + s * model_.joints, frames_.data() + s * (model_.bodies + 1));
       for (size_t h = 0; h < hulls_.size(); ++h)
         frame(s, hulls_[h].body).place(hulls_[h].centre, centres.data() + 3 * h);
       for (size_t p = 0; p < pairs_.size(); ++p) {

@@ -14,19 +14,21 @@ constexpr int kEdges = 4;
 struct ContactForces {
   int corners, steps, halvings;
   double friction, spread, enough;
-  std::vector<double> unit, load;  // wrenches (corners * edges, 6) of unit forces, and amounts
+  std::vector<Lanes> unit, load;  // wrenches of unit forces (6 rows of edges), and their amounts
 
   // Forces (corners, 3) for a wrench (6,) from corners (corners, 3); returns what is missing.
   double run(const double* wrench, const double* arm, const uint8_t* contact, double* forces) {
     const double edge[kEdges][3] = {
         {friction, 0, 1}, {-friction, 0, 1}, {0, friction, 1}, {0, -friction, 1}};
-    const int count = corners * kEdges;
-    unit.assign(6 * count, 0.0);
-    load.assign(count, 0.0);
-    for (int e = 0; e < count; ++e) {
+    const int count = padded(corners * kEdges) / kLanes;
+    unit.assign(6 * count, Lanes{});
+    load.assign(count, Lanes{});
+    for (int e = 0; e < corners * kEdges; ++e) {
       if (!contact[e / kEdges]) continue;
-      std::copy_n(edge[e % kEdges], 3, unit.data() + 6 * e);
-      cross(arm + 3 * (e / kEdges), edge[e % kEdges], unit.data() + 6 * e + 3);
+      double one[6];
+      std::copy_n(edge[e % kEdges], 3, one);
+      cross(arm + 3 * (e / kEdges), one, one + 3);
+      for (int i = 0; i < 6; ++i) unit[i * count + e / kLanes][e % kLanes] = one[i];
     }
     double missing[6], there[6], gradient[6], step[6], h[6][6];
     std::copy_n(wrench, 6, missing);
@@ -36,13 +38,16 @@ struct ContactForces {
         gradient[i] = missing[i] - wrench[i];
         for (int j = 0; j < 6; ++j) h[i][j] = i == j;
       }
-      for (int e = 0; e < count; ++e) {
-        if (!(load[e] > 0)) continue;
-        const double* u = unit.data() + 6 * e;
-        for (int i = 0; i < 6; ++i) {
-          gradient[i] += load[e] * u[i] / spread;
-          for (int j = 0; j <= i; ++j) h[i][j] += u[i] * u[j] / spread;
+      for (int i = 0; i < 6; ++i) {
+        const Lanes* u = unit.data() + i * count;
+        Lanes push{}, products[6] = {};
+        for (int e = 0; e < count; ++e) {
+          push += load[e] * u[e];
+          const Lanes bearing = load[e] > 0.0 ? u[e] : Lanes{};
+          for (int j = 0; j <= i; ++j) products[j] += bearing * unit[j * count + e];
         }
+        gradient[i] += sum(push) / spread;
+        for (int j = 0; j <= i; ++j) h[i][j] += sum(products[j]) / spread;
       }
       solve(h, gradient, step);
       double share = 1.0, now = cost, largest = 0.0;
@@ -62,23 +67,26 @@ struct ContactForces {
     std::fill_n(forces, 3 * corners, 0.0);
     double rest = 0.0;
     for (int i = 0; i < 6; ++i) rest += missing[i] * missing[i];
-    for (int e = 0; e < count; ++e)
-      for (int i = 0; i < 3; ++i) forces[3 * (e / kEdges) + i] += load[e] / spread * edge[e % kEdges][i];
+    for (int e = 0; e < corners * kEdges; ++e)
+      for (int i = 0; i < 3; ++i)
+        forces[3 * (e / kEdges) + i] += load[e / kLanes][e % kLanes] / spread * edge[e % kEdges][i];
     return std::sqrt(rest);
   }
 
  private:
   // The function to minimise; sets the loads.
   double value(const double* missing, const double* wrench) {
-    double cost = 0.0, squares = 0.0;
+    const int count = static_cast<int>(load.size());
+    double cost = 0.0;
+    Lanes squares{};
     for (int i = 0; i < 6; ++i) cost += missing[i] * (missing[i] / 2 - wrench[i]);
-    for (size_t e = 0; e < load.size(); ++e) {
-      double along = 0.0;
-      for (int i = 0; i < 6; ++i) along += unit[6 * e + i] * missing[i];
-      load[e] = std::max(along, 0.0);
+    for (int e = 0; e < count; ++e) {
+      Lanes along{};
+      for (int i = 0; i < 6; ++i) along += unit[i * count + e] * missing[i];
+      load[e] = along > 0.0 ? along : Lanes{};
       squares += load[e] * load[e];
     }
-    return cost + squares / (2 * spread);
+    return cost + sum(squares) / (2 * spread);
   }
 
   static void solve(double h[6][6], const double* right, double* out) {

@@ -59,7 +59,7 @@ class Equations {
   // Adds goals (M, 3) with weights (M,) and the floor to H (columns, columns), lower part, and g.
   void add(const double* base, const double* rotation, const double* q, const double* goal,
            const double* weight, double ground, double* h, double* g) {
-    model_.forward(base, rotation, q, frames_.data());
+    model_.tree().forward(base, rotation, q, frames_.data());
     for (int k = 0; k < model_.points; ++k)
       frames_[model_.body[k]].place(model_.local.data() + 3 * k, points_.data() + 3 * k);
     for (const Limb& limb : limbs_) {

@@ -95,6 +95,31 @@ NS_EXPORT void ns_quaternions(int64_t count, const double (*matrices)[3][3], dou
   for (int64_t n = 0; n < count; ++n) quaternion(matrices[n], quaternions + 4 * n);
 }
 
+// Axes (bodies + 1, 3, 3, frames) and origins (bodies + 1, 3, frames).
+NS_EXPORT void ns_forward(int64_t bodies, int64_t joints, int64_t frames, const int64_t* above,
+                          const double* step, const int64_t* leader, const double* multiplier,
+                          const double* offset, const double* base, const double* rotation,
+                          const double* q, double* axes, double* origin) {
+  const Tree tree{bodies, above, step, leader, multiplier, offset};
+  constexpr int64_t kBlock = kLanes;  // frames whose lines of memory are filled together
+  std::vector<Frame> found(kBlock * (bodies + 1));
+  for (int64_t begin = 0; begin < frames; begin += kBlock) {
+    const int64_t count = std::min(kBlock, frames - begin);
+    for (int64_t n = 0; n < count; ++n) {
+      const int64_t t = begin + n;
+      tree.forward(base + 3 * t, rotation + 9 * t, q + joints * t, found.data() + n * (bodies + 1));
+    }
+    for (int64_t b = 0; b <= bodies; ++b)
+      for (int i = 0; i < 3; ++i)
+        for (int64_t n = 0; n < count; ++n) {
+          const Frame& frame = found[n * (bodies + 1) + b];
+          origin[(b * 3 + i) * frames + begin + n] = frame.origin[i];
+          for (int axis = 0; axis < 3; ++axis)
+            axes[((b * 3 + axis) * 3 + i) * frames + begin + n] = frame.axes[axis][i];
+        }
+  }
+}
+
 NS_EXPORT void ns_contact_forces(int64_t moments, int64_t corners, int64_t steps, int64_t halvings,
                                  double friction, double spread, double enough,
                                  const double* wrench, const double* arm, const uint8_t* contact,

@@ -20,15 +20,14 @@ struct Frame {
   }
 };
 
-struct Model {
-  int bodies, joints, points;
-  std::vector<int64_t> above, leader, body;
-  std::vector<double> step, multiplier, offset, local, mass_local, mass_share;
-  std::vector<uint8_t> ancestors, carried;  // (bodies, bodies), (points, bodies)
-
-  bool moves(int body_row, int joint) const {
-    return body_row > 0 && ancestors[(body_row - 1) * bodies + joint];
-  }
+// The kinematic tree: row of each body's parent, its axes and origin there, and the commanded joint
+// that turns it.
+struct Tree {
+  int64_t bodies;
+  const int64_t* above;
+  const double* step;
+  const int64_t* leader;
+  const double *multiplier, *offset;
 
   // World frames of base and bodies from one pose; `rotation` is row-major.
   void forward(const double* base, const double* rotation, const double* q, Frame* frames) const {
@@ -36,9 +35,9 @@ struct Model {
       frames[0].origin[i] = base[i];
       for (int axis = 0; axis < 3; ++axis) frames[0].axes[axis][i] = rotation[3 * i + axis];
     }
-    for (int b = 0; b < bodies; ++b) {
+    for (int64_t b = 0; b < bodies; ++b) {
       const Frame& parent = frames[above[b]];
-      const double* link = step.data() + 12 * b;
+      const double* link = step + 12 * b;
       const double angle = q[leader[b]] * multiplier[b] + offset[b];
       const double c = std::cos(angle), s = std::sin(angle);
       double here[4][3];
@@ -53,6 +52,21 @@ struct Model {
         frames[b + 1].origin[i] = parent.origin[i] + here[3][i];
       }
     }
+  }
+};
+
+struct Model {
+  int bodies, joints, points;
+  std::vector<int64_t> above, leader, body;
+  std::vector<double> step, multiplier, offset, local, mass_local, mass_share;
+  std::vector<uint8_t> ancestors, carried;  // (bodies, bodies), (points, bodies)
+
+  bool moves(int body_row, int joint) const {
+    return body_row > 0 && ancestors[(body_row - 1) * bodies + joint];
+  }
+
+  Tree tree() const {
+    return {bodies, above.data(), step.data(), leader.data(), multiplier.data(), offset.data()};
   }
 };
 

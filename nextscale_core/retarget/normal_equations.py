@@ -74,7 +74,11 @@ class _Rows:
     def residuals(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """First keypoints (U, 3), second ones (U,) and rows of the goals (U, 3)."""
         first, rows = self._keypoints()
-        return np.broadcast_to(first, (len(first), 3)), self._second, np.broadcast_to(rows, (len(first), 3))
+        return (
+            np.broadcast_to(first, (len(first), 3)),
+            self._second,
+            np.broadcast_to(rows, (len(first), 3)),
+        )
 
     def _keypoints(self) -> tuple[np.ndarray, np.ndarray]:
         """First keypoints and rows of the goals, each (U, 1) or (U, 3)."""

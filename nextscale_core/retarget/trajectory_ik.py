@@ -63,7 +63,7 @@ class TrajectorySolver:
         self._lower, self._upper = lower, upper
         self._centre = CentreOfMass(kinematics)
         self._structures: dict[tuple[bytes, bytes, bytes, bool], NormalEquations] = {}
-        self._levers: dict[tuple[bytes, bytes], np.ndarray] = {}
+        self._levers: dict[tuple[bytes, bytes], tuple[np.ndarray, np.ndarray]] = {}
         self._in_library: dict[NormalEquations, CompiledEquations] = {}
 
     def step(
@@ -239,9 +239,7 @@ class TrajectorySolver:
         step[near] += band.at(near).solve(change[near])
         return step
 
-    def _compiled(
-        self, library: ctypes.CDLL, goals: Goals, asked: np.ndarray
-    ) -> CompiledEquations:
+    def _compiled(self, library: ctypes.CDLL, goals: Goals, asked: np.ndarray) -> CompiledEquations:
         """The structure of the equations in the library."""
         # A structure with turns serves every frame of goals that have equal weights throughout.
         equations = self._equations(goals, goals.weight.T, asked)
@@ -254,13 +252,14 @@ class TrajectorySolver:
 
     def _equations(self, goals: Goals, root: np.ndarray, asked: np.ndarray) -> NormalEquations:
         """The structure of the equations, cached for other clips; `asked` (J,) joints are in it."""
-        k, first, second = self._kinematics, goals.first, goals.second
-        asked = asked | k.support[first].any(0) | k.support[second[second >= 0]].any(0)
-        asked |= k.support[k.soles].any(0)
+        first, second = goals.first, goals.second
         keypoints = (first.tobytes(), second.tobytes())
         if keypoints not in self._levers:
-            self._levers[keypoints] = lever_triples(k, first, second)
-        triples = self._levers[keypoints]
+            k, relative = self._kinematics, second[second >= 0]
+            moved = [k.support[rows].any(0) for rows in (first, relative, k.soles)]
+            self._levers[keypoints] = lever_triples(k, first, second), np.any(moved, axis=0)
+        triples, always = self._levers[keypoints]
+        asked = asked | always
         turns = bool((root[triples] == root[triples[:, :1]]).all())
         key = (*keypoints, asked.tobytes(), turns)
         if key not in self._structures:
@@ -268,7 +267,7 @@ class TrajectorySolver:
                 self._structures.clear()
                 self._levers.clear()
             joints = np.flatnonzero(asked)
-            self._structures[key] = NormalEquations(k, first, second, joints, turns)
+            self._structures[key] = NormalEquations(self._kinematics, first, second, joints, turns)
         return self._structures[key]
 
 

@@ -26,21 +26,10 @@ class CompiledModel:
 
     def __init__(self, library: ctypes.CDLL, kinematics: Kinematics):
         k, bodies = kinematics, kinematics.bodies
-        step, above = np.empty((bodies, 4, 3)), np.empty(bodies, np.int64)
-        for level, parents, link in k.tree.levels:
-            step[level], above[level] = link, parents
-        coupling = k.robot.coupling
-        leader, multiplier, offset = np.arange(bodies), np.ones(bodies), np.zeros(bodies)
-        if coupling is not None:
-            leader, multiplier, offset = coupling.leader, coupling.multiplier, coupling.offset
         masses = CentreOfMass(k)
         ancestors = np.stack([k.ancestors(body) for body in range(bodies)])
         arrays = [
-            above,
-            step,
-            leader.astype(np.int64),
-            np.asarray(multiplier, float),
-            np.asarray(offset, float),
+            *k.tree.flat,
             k.body.astype(np.int64),
             np.ascontiguousarray(k.local),
             ancestors.astype(np.uint8),

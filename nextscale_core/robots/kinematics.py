@@ -14,6 +14,7 @@ from functools import lru_cache
 import numpy as np
 import pinocchio as pin
 
+from nextscale_core.kernels import kernels, run
 from nextscale_core.robots.description import joint_axis, part_frames
 from nextscale_core.robots.mimic import Coupling
 from nextscale_core.robots.profile import SIDES
@@ -80,8 +81,8 @@ class ForwardKinematics:
 
     Attributes:
         own: (1 + J, 3, 3) orientation of each body's turned frame in the frame of the URDF.
-        levels: Joints of each level of the tree, rows of their parents in `Frames`, and the
-            (4, 3) axes and origin of each in its parent's turned frame, at zero.
+        flat: For the compiled kernels: (J,) rows of the parents in `Frames`, (J, 4, 3) axes and
+            origin of each joint in its parent's turned frame at zero, and the coupling.
     """
 
     def __init__(
@@ -105,7 +106,11 @@ class ForwardKinematics:
         for j, p in enumerate(parent):
             depth[j] = depth[p] + 1 if p >= 0 else 0
         levels = [np.flatnonzero(depth == level) for level in range(int(depth.max()) + 1)]
-        self.levels = [(level, parent[level] + 1, step[level]) for level in levels]
+        self._levels = [(level, parent[level] + 1, step[level]) for level in levels]
+        same = Coupling(np.arange(count), np.ones(count), np.zeros(count))
+        rule = same if coupling is None else coupling
+        numbers = (rule.multiplier.astype(float), rule.offset.astype(float))
+        self.flat = ((parent + 1).astype(np.int64), step, rule.leader.astype(np.int64), *numbers)
 
     def local(self, body: np.ndarray, offset: np.ndarray) -> np.ndarray:
         """Points (P, 3) in the turned frames, from those in the URDF's frames of bodies (P,)."""
@@ -119,6 +124,14 @@ class ForwardKinematics:
             rotation: (T, 3, 3) orientation of the base.
             joints: (T, J) [rad]; those of the commanded joints where there is a coupling.
         """
+        library = kernels()
+        if library is not None:
+            given = (np.ascontiguousarray(part, np.float64) for part in (base, rotation, joints))
+            rows, frames = len(self.own), len(joints)
+            found = Frames(np.empty((rows, 3, 3, frames)), np.empty((rows, 3, frames)))
+            sizes = (rows - 1, joints.shape[1], frames)
+            run(library, "ns_forward", *sizes, *self.flat, *given, found.columns, found.origin)
+            return found
         if self._coupling is not None:
             joints = self._coupling.positions(joints)
         frames, count = joints.shape
@@ -128,7 +141,7 @@ class ForwardKinematics:
         flat = columns.reshape(count + 1, 3, 3 * frames)
         angles = np.ascontiguousarray(joints.T)
         cosine, sine = np.cos(angles)[:, None], np.sin(angles)[:, None]
-        for level, above, step in self.levels:
+        for level, above, step in self._levels:
             here = (step @ flat[above]).reshape(-1, 4, 3, frames)
             c, s, x, y = cosine[level], sine[level], here[:, 0], here[:, 1]
             turned = np.empty((len(level), 3, 3, frames))

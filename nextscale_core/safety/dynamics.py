@@ -211,7 +211,11 @@ def _contact_forces(
     """
     library = kernels()
     if library is not None:
-        given = (np.ascontiguousarray(wrench), np.ascontiguousarray(arm), np.ascontiguousarray(contact, np.uint8))
+        given = (
+            np.ascontiguousarray(wrench),
+            np.ascontiguousarray(arm),
+            np.ascontiguousarray(contact, np.uint8),
+        )
         found = np.empty(arm.shape), np.empty(len(arm))
         numbers = (friction, config.spread, config.enough)
         sizes = (*contact.shape, config.steps, config.halvings)

@@ -22,7 +22,7 @@ from nextscale_core.retarget.targets import CentreGoal, make_targets
 from nextscale_core.retarget.trajectory_ik import TrajectorySolver
 from nextscale_core.robots import Robot
 from nextscale_core.robots.collision import CollisionModel
-from nextscale_core.robots.kinematics import Poses, kinematics_of
+from nextscale_core.robots.kinematics import kinematics_of
 from nextscale_core.robots.separation_terms import SeparationTerm
 from nextscale_core.rotations import exp, log, quaternions
 from nextscale_core.safety.dynamics import dynamics_of
