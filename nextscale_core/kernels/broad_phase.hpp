@@ -11,6 +11,8 @@
 
 namespace nextscale {
 
+constexpr int64_t kKept = 4096;  // samples whose memory waits for the next motion
+
 // Writes the direction in which a pair is furthest apart in a sample.
 typedef void (*Normal)(int64_t sample, int64_t pair, double* direction);
 
@@ -86,6 +88,7 @@ class BroadPhase {
       }
     }
     std::sort(found_.begin(), found_.end());
+    if (samples > kKept) frames_ = {};
     return found_;
   }
 

@@ -45,8 +45,11 @@ NS_EXPORT Equations* ns_equations(const Model* model, int asked, const int64_t* 
 NS_EXPORT void ns_free_equations(Equations* equations) { delete equations; }
 
 NS_EXPORT int ns_step(const Model* model, Equations* equations, const StepInput* input) {
+  constexpr int64_t kFrames = 512;  // frames whose memory waits for the next step of this thread
   static thread_local Step step;
-  return step.run(*model, *equations, *input);
+  const int status = step.run(*model, *equations, *input);
+  if (input->rows_count > kFrames) step = Step();
+  return status;
 }
 
 NS_EXPORT BroadPhase* ns_broad_phase(const Model* model, int hulls, const int64_t* bodies,

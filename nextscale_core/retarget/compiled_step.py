@@ -37,7 +37,7 @@ class _Input(ctypes.Structure):
         ("terms", _count),
         *((f"term_{name}", _pointer) for name in ("frame", "bodies", "at", "normal", "distance")),
         *((name, _pointer) for name in ("centre", "centre_joints")),
-        *((f"{name}", ctypes.c_double) for name in ("centre_weight", "separation", "ground")),
+        *((name, ctypes.c_double) for name in ("centre_weight", "separation", "ground")),
         *((name, ctypes.c_double) for name in ("overshoot", "max_step")),
         ("fade", _count),
         *((name, _pointer) for name in ("out_base", "out_rotation", "out_q")),
@@ -115,7 +115,7 @@ class CompiledEquations:
         bend[:, :3], bend[:, 3:6] = smoothness.base, smoothness.turn
         bend[:, 6:] = smoothness.joints
         damping = np.asarray(damping, np.float64)
-        past = (None, None, None)
+        past: tuple[np.ndarray | None, ...] = (None, None, None)
         if relative_to is not None:
             past = (relative_to.base, relative_to.rotation, relative_to.joints)
         terms = () if apart is None else apart.arrays

@@ -115,8 +115,6 @@ class InverseKinematicsConfig:
     # For what happens between frames and in the transition from the measured state.
     parting_room: Annotated[float, "Wanted distance beyond the profile's [m]."] = 0.012
     parting_done: Annotated[float, "Distance of bodies that count as parted [m]."] = 0.005
-    # Noise touches everywhere; a motion of a body in a few of its frames.
-    max_contacts: Annotated[float, "Contacts per frame that are parted, in the mean."] = 10.0
     # The loop ends early when no frame has to be solved again.
     passes: Annotated[tuple[Pass, ...], "The improving loop."] = (
         Pass(settle=True, calm=1.0, contact_only=False, power=2, max_multiple=None),

@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 from scipy.linalg import solve_banded
 
-from nextscale_core.exceptions import RetargetError
 from nextscale_core.retarget.config import InverseKinematicsConfig, Pass
 from nextscale_core.retarget.targets import Targets
 from nextscale_core.robots.collision import CollisionModel, collision_model
@@ -47,9 +46,6 @@ class Improvement:
             poses: The clip after a first step.
             moved: (T,) largest change of a joint in that step [rad].
             step: A step of the whole-clip solver.
-
-        Raises:
-            RetargetError: bodies touch too often to be parted.
         """
         config, number = self._config, self._robot.num_joints
         weight = np.broadcast_to(config.smoothness.joints, (len(poses) - 2, number))
@@ -59,7 +55,6 @@ class Improvement:
         for one in config.passes:
             touching, nearest = self._touching(poses, solved, pairs)
             pairs |= touching
-            self._require_parting(len(pairs), len(poses))
             use = self._acceleration_use(poses, targets.fps)
             solved = self._unsolved(one, touching, moved, use, bool(pairs))
             if not solved.any():
@@ -82,15 +77,6 @@ class Improvement:
             # Bodies that are being parted move for as long as they touch.
             moved = np.where(parting, 0.0, np.abs(poses.joints - before.joints).max(1))
         return poses
-
-    def _require_parting(self, contacts: int, frames: int) -> None:
-        """Refuse a motion whose bodies touch nearly everywhere: parting them would take long."""
-        most = self._config.max_contacts * frames
-        if contacts > most:
-            raise RetargetError(
-                f"bodies of {self._robot.name} touch each other {contacts} times in {frames} frames "
-                f"of the motion, at most {most:.0f} can be parted; is it the motion of a human?"
-            )
 
     def _unsolved(
         self, one: Pass, touching: set[At], moved: np.ndarray, use: np.ndarray, contact: bool
