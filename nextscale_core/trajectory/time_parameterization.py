@@ -100,6 +100,7 @@ class _Player:
         quaternion = continuous_quaternions(quaternions(poses.rotation))
         self._tracks = np.concatenate([poses.base, quaternion, poses.joints], axis=1)
         self.knots = np.arange(len(poses)) / fps
+        self._budget = config.spare_samples + int(config.rounds * (self.knots[-1] * rate + 1.0))
         self._free = CubicSpline(self.knots, self._tracks)
         self._slope = None
         if running is not None and running.velocities is not None:
@@ -138,6 +139,13 @@ class _Player:
                 f"is more than {MAX_SAMPLES} samples at {rate:g} Hz"
             )
         times = np.arange(int(np.ceil(duration * rate - 1e-9)) + 1) / rate
+        self._budget -= len(times)
+        if self._budget < 0:
+            raise RetargetError(
+                f"the motion of {self.knots[-1]:.4g} s does not keep the limits of {robot.name} in "
+                f"{duration:.4g} s either, and longer trajectories are not tried: the samples "
+                "tried are too many; is it the motion of a human, from a possible state?"
+            )
         place, speed = self._place(np.clip(times - hold, 0.0, end), end, pace)
         spline = self._spline(pace.slowness[0])
         values, slopes = spline(place), spline(place, 1) * speed[:, None]
