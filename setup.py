@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import ClassVar
 
-from setuptools import Command, Distribution, find_packages, setup
+from setuptools import Command, Distribution, Extension, find_packages, setup
 from setuptools.command.build import build
 from setuptools.command.build_py import build_py
 
@@ -107,7 +108,7 @@ class BuildMessages(Command):
 
     def run(self) -> None:
         """Build, then pack."""
-        if not self.distribution.has_ext_modules():
+        if not ROS:
             return
         stagings = [self._run_cmake("messages", ROOT)]
         try:
@@ -220,6 +221,28 @@ class Build(build):
         super().run()
 
 
+def kernels() -> list[Extension]:
+    """The compiled kernels, for each level of x86-64; without a compiler NumPy does their work."""
+    flags = ["-std=gnu++17", "-O3", "-g0", "-fno-math-errno", "-fvisibility=hidden"]
+    flags += ["-Wno-psabi", "-Wno-ignored-attributes"]
+    levels: dict[str, list[str]] = {"": []}
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        levels["_v3"] = ["-march=x86-64-v3"]
+        levels["_v4"] = ["-march=x86-64-v4", "-mprefer-vector-width=512"]
+    folder = Path("nextscale_core", "kernels")
+    return [
+        Extension(
+            f"nextscale_core.kernels._kernels{level}",
+            [str(folder / "kernels.cpp")],
+            depends=[str(folder / path.name) for path in (ROOT / folder).glob("*.hpp")],
+            extra_compile_args=[*flags, *march],
+            language="c++",
+            optional=True,
+        )
+        for level, march in levels.items()
+    ]
+
+
 class PlatformDistribution(Distribution):
     """A distribution whose wheel is bound to this platform and Python."""
 
@@ -234,6 +257,7 @@ setup(
     packages=find_packages(include=["nextscale_core*", *(["nextscale_ros*"] if ROS else [])]),
     package_dir={"": "."},
     distclass=PlatformDistribution if ROS else Distribution,
+    ext_modules=kernels(),
     setup_requires=ros_build_requirements(),
     cmdclass={"build": Build, "build_py": BuildPython, "build_messages": BuildMessages},
     entry_points={

@@ -40,6 +40,7 @@ class Measured:
         rows: Our figures, one dictionary for each clip.
         times: Our wall time by stage, and CPU time [ms for 196 frames], one dictionary for
             each clip.
+        plain_times: Our times without the compiled kernels, in the same way; or empty.
         baseline_rows: The baseline's figures, in the same order; empty without it.
         baseline_times: The baseline's, in the same way.
     """
@@ -49,6 +50,7 @@ class Measured:
     remarks: list[str] = field(default_factory=list)
     rows: list[dict[str, float]] = field(default_factory=list)
     times: list[dict[str, float]] = field(default_factory=list)
+    plain_times: list[dict[str, float]] = field(default_factory=list)
     baseline_rows: list[dict[str, float]] = field(default_factory=list)
     baseline_times: list[dict[str, float]] = field(default_factory=list)
 
@@ -104,6 +106,9 @@ def _times(measured: Measured, both: bool) -> list[str]:
         name = f"{kind} of {FRAMES} frames [ms]"
         cells = _cells(ours, kind) + (_cells(theirs, kind) if both else [])
         lines.append(_line([name, _bar(name, measured.robot), *cells]))
+        if measured.plain_times:
+            plain = _cells(_total(measured.plain_times, kind), kind) + (blank if both else [])
+            lines.append(_line([f"{name}, without kernels", "", *plain]))
         if both:
             name = f"times as fast as the baseline, {kind}"
             ratios = np.array(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from nextscale_core.kernels import kernels, run
+
 
 def unit(vectors: np.ndarray, fallback: np.ndarray | None = None) -> np.ndarray:
     """Unit vectors (..., 3); `fallback`, or zeros, where a vector has no length."""
@@ -30,6 +32,12 @@ def skew(vectors: np.ndarray) -> np.ndarray:
 
 def exp(vectors: np.ndarray) -> np.ndarray:
     """Rotation vectors (..., 3) [rad] -> matrices (..., 3, 3)."""
+    library = kernels()
+    if library is not None:
+        vectors = np.ascontiguousarray(vectors, np.float64)
+        matrices = np.empty((*vectors.shape, 3))
+        run(library, "ns_exp", vectors.size // 3, vectors, matrices)
+        return matrices
     angle = np.linalg.norm(vectors, axis=-1)[..., None, None]
     k = skew(vectors)
     return np.eye(3) + np.sinc(angle / np.pi) * k + 0.5 * np.sinc(angle / (2 * np.pi)) ** 2 * k @ k
@@ -37,8 +45,24 @@ def exp(vectors: np.ndarray) -> np.ndarray:
 
 def log(matrices: np.ndarray) -> np.ndarray:
     """Matrices (..., 3, 3) -> rotation vectors (..., 3) [rad], exact up to half a turn."""
+    library = kernels()
+    if library is not None:
+        matrices = np.ascontiguousarray(matrices, np.float64)
+        vectors = np.empty(matrices.shape[:-1])
+        run(library, "ns_log", vectors.size // 3, matrices, vectors)
+        return vectors
     flat = matrices.reshape(-1, 3, 3)
     return Rotation.from_matrix(flat).as_rotvec().reshape(*matrices.shape[:-2], 3)
+
+
+def quaternions(matrices: np.ndarray) -> np.ndarray:
+    """Matrices (N, 3, 3) -> unit quaternions (N, 4), x y z w, of either sign."""
+    library = kernels()
+    if library is None:
+        return np.asarray(Rotation.from_matrix(matrices).as_quat())
+    found = np.empty((len(matrices), 4))
+    run(library, "ns_quaternions", len(found), np.ascontiguousarray(matrices, np.float64), found)
+    return found
 
 
 def about_z(angle: np.ndarray | float) -> np.ndarray:

@@ -122,7 +122,7 @@ fi
 
 # Python code is used in place; only compiled and copied files have to be built again.
 sources=$(hash_of $(find action msg srv interfaces cmake launch config/params.yaml CMakeLists.txt package.xml setup.py \
-    pyproject.toml nextscale_lab/pyproject.toml requirements-ros-build*.txt "$0" -type f | LC_ALL=C sort))
+    nextscale_core/kernels/*.?pp pyproject.toml nextscale_lab/pyproject.toml requirements-ros-build*.txt "$0" -type f | LC_ALL=C sort))
 if ! stamp_is $venv/.package "$sources"; then
     [ -n "${checked:-}" ] || check_machine
     say "building the package and its ROS messages"

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from scipy import ndimage
-from scipy.interpolate import CubicSpline
+from scipy.linalg import solve_banded
 
 from nextscale_core.retarget.config import InverseKinematicsConfig, Pass
 from nextscale_core.retarget.targets import Targets
@@ -107,14 +106,23 @@ class Improvement:
         return touching, nearest
 
     def _acceleration_use(self, poses: Poses, fps: float) -> np.ndarray:
-        """(T - 2, J) accelerations of the spline over the calm share of their limits."""
-        times = np.arange(len(poses)) / fps
-        second = np.abs(CubicSpline(times, poses.joints)(times[1:-1], 2))
-        return second / (self._config.calm_share * self._robot.acceleration_limit)
+        """(T - 2, J) accelerations of the spline over the calm share of their limits.
+
+        Those of the cubic spline without knots at the first and the last frame between: at even
+        knots its second derivatives M solve M_(i-1) + 4 M_i + M_(i+1) = 6 (second difference).
+        """
+        bend = np.diff(poses.joints, 2, axis=0) * fps**2
+        band = np.ones((3, len(bend)))
+        band[1], bend[1:-1] = 4.0, 6.0 * bend[1:-1]
+        # At the ends of the knots, where M is linear across two intervals, 6 M_1 is that.
+        band[1, [0, -1]], band[0, 1], band[2, -2] = 1.0, 0.0, 0.0
+        second = np.abs(solve_banded((1, 1), band, bend))
+        return np.asarray(second / (self._config.calm_share * self._robot.acceleration_limit))
 
     def _around(self, frames: np.ndarray) -> np.ndarray:
         """(T,) True for marked frames and those beside them."""
-        return np.asarray(ndimage.binary_dilation(frames, iterations=self._config.reach))
+        window = np.ones(2 * self._config.reach + 1)
+        return np.asarray(np.convolve(frames, window)[len(window) // 2 :][: len(frames)] > 0.5)
 
 
 def _spread(weight: np.ndarray) -> np.ndarray:

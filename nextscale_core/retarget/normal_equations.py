@@ -71,6 +71,19 @@ class _Rows:
         """Write residuals and derivatives into the buffer (lines, T) of all Jacobians."""
         raise NotImplementedError
 
+    def residuals(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """First keypoints (U, 3), second ones (U,) and rows of the goals (U, 3)."""
+        first, rows = self._keypoints()
+        return (
+            np.broadcast_to(first, (len(first), 3)),
+            self._second,
+            np.broadcast_to(rows, (len(first), 3)),
+        )
+
+    def _keypoints(self) -> tuple[np.ndarray, np.ndarray]:
+        """First keypoints and rows of the goals, each (U, 1) or (U, 3)."""
+        return self._first[:, None], np.full((len(self._first), 1), -1)
+
     def arrange(self, start: np.ndarray, width: np.ndarray, column: np.ndarray) -> None:
         """Find the lines of the buffer that the derivatives go to.
 
@@ -106,6 +119,9 @@ class PointRows(_Rows):
         # The base, which follows the keypoints, stands for the world.
         self._other = np.where(second >= 0, second, len(kinematics.owner))
 
+    def _keypoints(self) -> tuple[np.ndarray, np.ndarray]:
+        return self._first[:, None], self._rows[:, None]
+
     def write(self, buffer: np.ndarray, clip: _Clip) -> None:
         """Write residuals and derivatives."""
         frames, points, root = clip.frames, clip.points, clip.root
@@ -140,6 +156,9 @@ class TurnRows(_Rows):
     ):
         super().__init__(kinematics, levers[:, 0], second)
         self._levers, self._triples = levers, triples
+
+    def _keypoints(self) -> tuple[np.ndarray, np.ndarray]:
+        return self._levers, self._triples
 
     def write(self, buffer: np.ndarray, clip: _Clip) -> None:
         """Write residuals and derivatives."""
@@ -236,8 +255,9 @@ class NormalEquations:
         height = np.repeat([kind.height for kind in kinds], [len(kind.moved) for kind in kinds])
         start, width = np.empty(len(moved), int), np.empty(len(moved), int)
         column = np.zeros(moved.shape, int)
-        self._lines = 0
-        for members in _by_limb(moved):
+        self._lines, self._limb_of = 0, np.empty(len(moved), int)
+        for number, members in enumerate(_by_limb(moved)):
+            self._limb_of[members] = number
             used = np.flatnonzero(moved[members].any(0))
             asked = np.flatnonzero(k.commanded(moved[members].any(0)))
             wide, heights = 6 + len(used) + 1, height[members]
@@ -252,6 +272,19 @@ class NormalEquations:
         for kind in kinds:
             part, end = slice(end, end + len(kind.moved)), end + len(kind.moved)
             kind.arrange(start[part], width[part], column[part])
+
+    def units(self) -> list[np.ndarray]:
+        """The residuals for the compiled kernels: integers of kind, keypoints, goals and limb.
+
+        Returns:
+            (U,) kind in the order of this module's description, (U, 3) first keypoints, (U,)
+            second keypoint or -1, (U, 3) rows of the goals, (U,) limb.
+        """
+        found = [kind.residuals() for kind in self._kinds]
+        kind = np.repeat(np.arange(len(found)), [len(second) for _, second, _ in found])
+        first, second, rows = (np.concatenate(part) for part in zip(*found, strict=True))
+        parts = (kind, first, second, rows, self._limb_of)
+        return [np.ascontiguousarray(part, np.int64) for part in parts]
 
     def jacobian(
         self, frames: Frames, goal: np.ndarray, root: np.ndarray, ground: float

@@ -7,8 +7,6 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-from scipy.interpolate import make_interp_spline
-from scipy.spatial.transform import Rotation, Slerp
 
 from nextscale_core.blas_lock import single_threaded
 from nextscale_core.exceptions import RetargetError
@@ -23,6 +21,7 @@ from nextscale_core.retarget.trajectory_ik import TrajectorySolver
 from nextscale_core.robots.kinematics import Poses, kinematics_of
 from nextscale_core.robots.robot import Robot, RobotState
 from nextscale_core.robots.trajectory import RobotTrajectory
+from nextscale_core.rotations import exp, log
 from nextscale_core.stopwatch import Stopwatch
 from nextscale_core.trajectory.blend_in import blend_in, require_takeover
 from nextscale_core.trajectory.gait_cycle import Cycle, close_cycle
@@ -198,11 +197,7 @@ class Retargeter:
             before, poses = poses, step(goals, poses, smooth)
             if np.abs(poses.joints - before.joints).max() < config.start_enough:
                 break
-        turns = Slerp(keys, Rotation.from_matrix(poses.rotation))
-        base, joints = (
-            make_interp_spline(keys, track, k=1) for track in (poses.base, poses.joints)
-        )
-        return Poses(base(frames), turns(frames).as_matrix(), joints(frames))
+        return _between(poses, keys, frames)
 
     def _cycle(self, poses: Poses, fps: float, rounds: int) -> Cycle:
         """The part of a motion that repeats, if it can be repeated `rounds` times."""
@@ -220,6 +215,17 @@ class Retargeter:
                 f"at most {most // len(cycle.poses)} fit"
             )
         return cycle
+
+
+def _between(poses: Poses, keys: np.ndarray, frames: np.ndarray) -> Poses:
+    """Poses at `frames`, interpolated linearly from those at ascending `keys` around them."""
+    at = np.minimum(np.searchsorted(keys, frames, side="right") - 1, len(keys) - 2)
+    u = ((frames - keys[at]) / (keys[at + 1] - keys[at]))[:, None]
+    base, joints = (
+        track[at] + u * (track[at + 1] - track[at]) for track in (poses.base, poses.joints)
+    )
+    turn = log(poses.rotation[1:] @ poses.rotation[:-1].transpose(0, 2, 1))
+    return Poses(base, exp(u * turn[at]) @ poses.rotation[at], joints)
 
 
 def _stage(stopwatch: Stopwatch | None, name: str) -> AbstractContextManager[None]:

@@ -15,12 +15,15 @@ the others stay where they are and hold their neighbours.
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
 
 import numpy as np
 from scipy import ndimage
 
+from nextscale_core.kernels import kernels
 from nextscale_core.retarget.banded_system import Band
+from nextscale_core.retarget.compiled_step import CompiledEquations
 from nextscale_core.retarget.config import RETARGET, InverseKinematicsConfig, Smoothness
 from nextscale_core.retarget.normal_equations import NormalEquations
 from nextscale_core.retarget.targets import CentreGoal, Goals
@@ -60,6 +63,8 @@ class TrajectorySolver:
         self._lower, self._upper = lower, upper
         self._centre = CentreOfMass(kinematics)
         self._structures: dict[tuple[bytes, bytes, bytes, bool], NormalEquations] = {}
+        self._levers: dict[tuple[bytes, bytes], tuple[np.ndarray, np.ndarray]] = {}
+        self._in_library: dict[NormalEquations, CompiledEquations] = {}
 
     def step(
         self,
@@ -103,6 +108,29 @@ class TrajectorySolver:
         # The frames that change, and two beside each run of them, which hold it.
         wide = np.convolve(frames, np.ones(5), mode="same") > 0.5 if not frames.all() else frames
         rows = np.flatnonzero(wide)
+        library = kernels()
+        if library is not None:
+            posture = k.robot.nominal if reference is None else reference
+            apart = SeparationRows(k, separations, rows) if separations else None
+            away = _at(poses.joints, rows) - _at(posture, rows)
+            asked = (np.abs(away) > _ASTRAY).any(0)
+            if apart is not None:
+                asked |= apart.joints
+            return self._compiled(library, goals, asked).step(
+                goals,
+                poses,
+                rows,
+                frames,
+                smoothness=smoothness,
+                reference=posture,
+                pull=config.posture if pull is None else pull,
+                damping=config.damping if damping is None else damping,
+                limits=(self._lower, self._upper),
+                relative_to=relative_to,
+                apart=apart,
+                centre=centre,
+                config=config,
+            )
         here, free = _take(poses, rows), frames[rows]
         reference = _at(k.robot.nominal if reference is None else reference, rows)
         pull = np.broadcast_to(config.posture if pull is None else pull, poses.joints.shape)[rows]
@@ -211,22 +239,35 @@ class TrajectorySolver:
         step[near] += band.at(near).solve(change[near])
         return step
 
+    def _compiled(self, library: ctypes.CDLL, goals: Goals, asked: np.ndarray) -> CompiledEquations:
+        """The structure of the equations in the library."""
+        # A structure with turns serves every frame of goals that have equal weights throughout.
+        equations = self._equations(goals, goals.weight.T, asked)
+        if equations not in self._in_library:
+            if len(self._in_library) >= _STRUCTURES:
+                self._in_library.clear()
+            made = CompiledEquations(library, self._kinematics, equations)
+            self._in_library[equations] = made
+        return self._in_library[equations]
+
     def _equations(self, goals: Goals, root: np.ndarray, asked: np.ndarray) -> NormalEquations:
         """The structure of the equations, cached for other clips; `asked` (J,) joints are in it."""
-        k, first, second = self._kinematics, goals.first, goals.second
-        asked = asked | k.support[first].any(0) | k.support[second[second >= 0]].any(0)
-        asked |= k.support[k.soles].any(0)
-        turns = all(
-            np.array_equal(root[a], root[row])
-            for a, b, c in lever_triples(k, first, second)
-            for row in (b, c)
-        )
-        key = (first.tobytes(), second.tobytes(), asked.tobytes(), turns)
+        first, second = goals.first, goals.second
+        keypoints = (first.tobytes(), second.tobytes())
+        if keypoints not in self._levers:
+            k, relative = self._kinematics, second[second >= 0]
+            moved = [k.support[rows].any(0) for rows in (first, relative, k.soles)]
+            self._levers[keypoints] = lever_triples(k, first, second), np.any(moved, axis=0)
+        triples, always = self._levers[keypoints]
+        asked = asked | always
+        turns = bool((root[triples] == root[triples[:, :1]]).all())
+        key = (*keypoints, asked.tobytes(), turns)
         if key not in self._structures:
             if len(self._structures) >= _STRUCTURES:
                 self._structures.clear()
+                self._levers.clear()
             joints = np.flatnonzero(asked)
-            self._structures[key] = NormalEquations(k, first, second, joints, turns)
+            self._structures[key] = NormalEquations(self._kinematics, first, second, joints, turns)
         return self._structures[key]
 
 

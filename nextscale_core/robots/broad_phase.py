@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nextscale_core.robots.kinematics import Frames
+from nextscale_core.kernels import kernels
+from nextscale_core.robots.compiled_broad_phase import CompiledBroadPhase
+from nextscale_core.robots.kinematics import Frames, Kinematics
 
 _FEW = 256
 """Maximum number of samples whose spheres are tested one by one."""
@@ -85,6 +87,25 @@ class BroadPhase:
             ]
         )
         self._planes: dict[int, list[_Plane]] = {}
+        self._compiled: CompiledBroadPhase | None = None
+
+    def among(
+        self,
+        kinematics: Kinematics,
+        positions: np.ndarray,
+        normal: Normal,
+        known: Iterable[tuple[int, int]] = (),
+    ) -> list[tuple[int, int]]:
+        """`suspects` of joint positions (N, J), by a compiled kernel where there is one [rad]."""
+        library, count = kernels(), len(positions)
+        if library is None or not len(self._pairs):
+            upright = np.broadcast_to(np.eye(3), (count, 3, 3))
+            frames = kinematics.tree(np.zeros((count, 3)), upright, positions)
+            return self.suspects(frames, normal, known)
+        if self._compiled is None:
+            parts = (self._bodies, self._vertices, self._pairs, self._distance)
+            self._compiled = CompiledBroadPhase(library, kinematics, *parts, _PLANES)
+        return self._compiled.suspects(positions, normal, known, _FEW_LOOKS + _LOOKS * count)
 
     def forget(self) -> None:
         """Forget the planes of earlier motions."""

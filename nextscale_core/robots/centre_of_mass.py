@@ -15,6 +15,8 @@ class CentreOfMass:
 
     Attributes:
         mass: Of the whole robot [kg].
+        local: (1 + B, 3) centre of mass of the base and of each body in its turned frame [m].
+        share: (1 + B,) their shares of the mass.
     """
 
     def __init__(self, kinematics: Kinematics):
@@ -24,16 +26,16 @@ class CentreOfMass:
         self._kinematics = kinematics
         self._rows = np.arange(len(inertias))
         lever = np.stack([inertia.lever for inertia in inertias])
-        self._local = kinematics.tree.local(self._rows, lever)
+        self.local = kinematics.tree.local(self._rows, lever)
         self.mass = float(masses.sum())
-        self._share = masses / max(self.mass, 1e-9)
+        self.share = masses / max(self.mass, 1e-9)
         carried = [kinematics.ancestors(body - 1) for body in range(len(inertias))]
         # (B, 1 + B) share of the mass of each body that a joint moves.
-        self._moved = np.stack(carried, axis=1) * self._share
+        self._moved = np.stack(carried, axis=1) * self.share
 
     def position(self, frames: Frames) -> np.ndarray:
         """(T, 3) in the world [m]."""
-        return np.einsum("b,bct->tc", self._share, frames.place(self._rows, self._local))
+        return np.einsum("b,bct->tc", self.share, frames.place(self._rows, self.local))
 
     def horizontal_rows(self, frames: Frames, joints: np.ndarray) -> np.ndarray:
         """(T, 2, 6 + A) derivative of x and y with respect to base and joints (A,).
@@ -41,9 +43,9 @@ class CentreOfMass:
         The base's rates are its velocity and its rate of turn in the world, as in
         `NormalEquations`.
         """
-        k, place = self._kinematics, frames.place(self._rows, self._local)
+        k, place = self._kinematics, frames.place(self._rows, self.local)
         count, bodies = place.shape[-1], len(self._moved)
-        arm = np.einsum("b,bct->ct", self._share, place) - frames.origin[0]
+        arm = np.einsum("b,bct->ct", self.share, place) - frames.origin[0]
         rows = np.zeros((count, 2, 6 + len(joints)))
         rows[:, 0, 0] = rows[:, 1, 1] = 1.0
         rows[:, 0, 4], rows[:, 0, 5] = arm[2], -arm[1]

@@ -11,7 +11,6 @@ from itertools import combinations
 import coal
 import numpy as np
 import pinocchio as pin
-from scipy.spatial.transform import Rotation
 
 from nextscale_core.robots.broad_phase import BroadPhase
 from nextscale_core.robots.description import link_frame
@@ -19,6 +18,7 @@ from nextscale_core.robots.hulls import link_hulls, links_without_hull
 from nextscale_core.robots.kinematics import Poses, kinematics_of
 from nextscale_core.robots.robot import Robot
 from nextscale_core.robots.separation_terms import SHALLOW, SeparationTerm, WitnessPoints, steady
+from nextscale_core.rotations import quaternions
 
 _LET_GO = 0.008
 """Distance beyond the wanted one from which a pair has no term [m]. Nearer pairs keep theirs:
@@ -115,7 +115,7 @@ class CollisionModel:
                 request.enable_cached_gjk_guess = False
             for request in self._geometry_data.collisionRequests:
                 request.enable_contact, request.enable_cached_gjk_guess = True, False
-        self._tree = kinematics_of(robot).tree
+        self._kinematics = kinematics_of(robot)
         room = 0.0 if margin is None else distance - margin
         self.share = np.ones(len(self._pairs))
         if room > 0:
@@ -126,7 +126,7 @@ class CollisionModel:
         self._broad_phase = BroadPhase(
             bodies,
             [
-                self._tree.local(np.full(len(vertices), body), vertices)
+                self._kinematics.tree.local(np.full(len(vertices), body), vertices)
                 for body, vertices in zip(bodies, self._vertices, strict=True)
             ],
             np.array(self._pairs, dtype=int).reshape(-1, 2),
@@ -246,8 +246,6 @@ class CollisionModel:
         if not len(positions):
             return [], lambda row: None
         configurations = self._upright(positions)
-        upright = np.broadcast_to(np.eye(3), (len(positions), 3, 3))
-        frames = self._tree(np.zeros((len(positions), 3)), upright, positions)
         placed = -1
 
         def place(row: int) -> None:
@@ -260,20 +258,22 @@ class CollisionModel:
             place(row)
             return np.array(pin.computeDistance(self._geometry, self._geometry_data, number).normal)
 
-        return self._broad_phase.suspects(frames, normal, known), place
+        return self._broad_phase.among(self._kinematics, positions, normal, known), place
 
     def nearest(
         self, poses: Poses, where: Iterable[tuple[int, int]]
     ) -> dict[tuple[int, int], WitnessPoints]:
         """Distance and nearest points of (frame, number in `pairs`) in a clip."""
-        quaternion = Rotation.from_matrix(poses.rotation).as_quat()
-        configurations = self.robot.configurations(poses.base, quaternion, poses.joints)
+        order = sorted(where)
+        rows = np.unique([t for t, _ in order]).astype(int)
+        turns = quaternions(poses.rotation[rows])
+        placed = iter(self.robot.configurations(poses.base[rows], turns, poses.joints[rows]))
         found: dict[tuple[int, int], WitnessPoints] = {}
-        placed = -1
-        for t, number in sorted(where):
-            if t != placed:
-                self._place(configurations[t])
-                placed = t
+        before = -1
+        for t, number in order:
+            if t != before:
+                self._place(next(placed))
+                before = t
             found[t, number] = self._witness_points(t, number)
         return found
 
@@ -312,46 +312,40 @@ class CollisionModel:
         """Nearest points of a pair as placed."""
         distance = self._distance(number)
         result = self._geometry_data.distanceResults[number]
-        placements = [self._data.oMi[self._owners[body]] for body in self._pairs[number]]
+        one, two = (pin.SE3(self._data.oMi[self._owners[body]]) for body in self._pairs[number])
         return WitnessPoints(
-            frame=frame,
-            distance=distance,
-            normal=placements[0].rotation.T @ np.array(result.normal),
-            points=(
-                placements[0].actInv(result.getNearestPoint1()),
-                placements[1].actInv(result.getNearestPoint2()),
-            ),
-            turn=(placements[0].rotation.copy(), placements[1].rotation.copy()),
-            origin=(placements[0].translation.copy(), placements[1].translation.copy()),
+            frame,
+            distance,
+            np.array(result.normal),
+            (np.array(result.getNearestPoint1()), np.array(result.getNearestPoint2())),
+            (one, two),
         )
 
     def _term(
         self, near: WitnessPoints, first: int, second: int, separation: float
     ) -> SeparationTerm | None:
-        normal = near.turn[0] @ near.normal
-        one, two = near.points
-        distance = near.distance
-        if distance < -SHALLOW:
+        (one, two), normal, distance = near.placements, near.normal, near.distance
+        if distance >= -SHALLOW:
+            local = [frame.actInv(at) for frame, at in zip((one, two), near.points, strict=True)]
+            apart = float(normal @ (near.points[1] - near.points[0]))
+        else:
             # The outermost vertices define the penetration along any other direction.
-            one, two = (
-                self._vertices[body][int((side * self._vertices[body] @ turn.T @ normal).argmax())]
-                for body, turn, side in zip((first, second), near.turn, (1.0, -1.0), strict=True)
-            )
-        place = [
-            turn @ point + origin
-            for turn, point, origin in zip(near.turn, (one, two), near.origin, strict=True)
-        ]
-        apart = float(normal @ (place[1] - place[0]))
-        if distance < -SHALLOW:
-            distance = apart
+            local = [
+                self._vertices[body][int((self._vertices[body] @ (direction @ turn)).argmax())]
+                for body, turn, direction in (
+                    (first, one.rotation, normal),
+                    (second, two.rotation, -normal),
+                )
+            ]
+            apart = distance = float(normal @ (two.act(local[1]) - one.act(local[0])))
         if separation - distance < -_LET_GO:
             return None
         return SeparationTerm(
             frame=near.frame,
             first=self._owners[first] - 2,
             second=self._owners[second] - 2,
-            at_first=np.asarray(one),
-            at_second=np.asarray(two),
+            at_first=local[0],
+            at_second=local[1],
             normal=normal,
             separation=apart + separation - distance,
         )

@@ -14,6 +14,7 @@ from functools import lru_cache
 import numpy as np
 import pinocchio as pin
 
+from nextscale_core.kernels import kernels, run
 from nextscale_core.robots.description import joint_axis, part_frames
 from nextscale_core.robots.mimic import Coupling
 from nextscale_core.robots.profile import SIDES
@@ -77,6 +78,11 @@ class ForwardKinematics:
         turn: (J, 3, 3) orientation of each joint in its parent's frame, at zero.
         axis: (J, 3) unit axis of each joint in its own frame.
         coupling: Map from the joints in a clip to the J joints here, if some mimic others.
+
+    Attributes:
+        own: (1 + J, 3, 3) orientation of each body's turned frame in the frame of the URDF.
+        flat: For the compiled kernels: (J,) rows of the parents in `Frames`, (J, 4, 3) axes and
+            origin of each joint in its parent's turned frame at zero, and the coupling.
     """
 
     def __init__(
@@ -89,7 +95,7 @@ class ForwardKinematics:
     ):
         count = len(parent)
         self._coupling = coupling
-        # own[b] @ z is the axis of body b in the frame of the URDF.
+        # own[b] @ z is the axis of body b.
         self.own = np.concatenate([np.eye(3)[None], np.stack([_onto(one) for one in axis])])
         above = self.own[parent + 1].transpose(0, 2, 1)
         link = above @ turn @ self.own[1:]
@@ -101,6 +107,10 @@ class ForwardKinematics:
             depth[j] = depth[p] + 1 if p >= 0 else 0
         levels = [np.flatnonzero(depth == level) for level in range(int(depth.max()) + 1)]
         self._levels = [(level, parent[level] + 1, step[level]) for level in levels]
+        same = Coupling(np.arange(count), np.ones(count), np.zeros(count))
+        rule = same if coupling is None else coupling
+        numbers = (rule.multiplier.astype(float), rule.offset.astype(float))
+        self.flat = ((parent + 1).astype(np.int64), step, rule.leader.astype(np.int64), *numbers)
 
     def local(self, body: np.ndarray, offset: np.ndarray) -> np.ndarray:
         """Points (P, 3) in the turned frames, from those in the URDF's frames of bodies (P,)."""
@@ -114,6 +124,14 @@ class ForwardKinematics:
             rotation: (T, 3, 3) orientation of the base.
             joints: (T, J) [rad]; those of the commanded joints where there is a coupling.
         """
+        library = kernels()
+        if library is not None:
+            given = (np.ascontiguousarray(part, np.float64) for part in (base, rotation, joints))
+            rows, frames = len(self.own), len(joints)
+            found = Frames(np.empty((rows, 3, 3, frames)), np.empty((rows, 3, frames)))
+            sizes = (rows - 1, joints.shape[1], frames)
+            run(library, "ns_forward", *sizes, *self.flat, *given, found.columns, found.origin)
+            return found
         if self._coupling is not None:
             joints = self._coupling.positions(joints)
         frames, count = joints.shape

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
+import pinocchio as pin
 
 from nextscale_core.robots.kinematics import Frames, Kinematics
 
@@ -13,29 +14,31 @@ SHALLOW = 0.012
 """Maximum penetration at which witness points give the direction out of a collision [m]."""
 
 
-@dataclass(frozen=True)
-class WitnessPoints:
+class WitnessPoints(NamedTuple):
     """Distance and nearest points of a pair of bodies in one frame of a clip.
 
     Attributes:
         frame: Row of the frame.
         distance: Between the bodies; negative where they overlap [m].
-        normal: (3,) unit vector from the first to the second, in the first body's frame.
-        points: Nearest points, each (3,) in its body's frame [m].
-        turn: World orientations of both bodies, each (3, 3).
-        origin: World positions of both bodies, each (3,) [m].
+        normal: (3,) unit vector from the first to the second, in the world.
+        points: Nearest points, each (3,) in the world [m].
+        placements: World frames of both bodies.
     """
 
     frame: int
     distance: float
     normal: np.ndarray
     points: tuple[np.ndarray, np.ndarray]
-    turn: tuple[np.ndarray, np.ndarray]
-    origin: tuple[np.ndarray, np.ndarray]
+    placements: tuple[pin.SE3, pin.SE3]
 
 
 def steady(nears: list[WitnessPoints]) -> list[WitnessPoints]:
-    """Give deep frames of each unbroken run the normals interpolated from its shallow frames."""
+    """Give deep frames of each unbroken run the normals interpolated from its shallow frames.
+
+    They are interpolated in the frame of the first body.
+    """
+    if all(near.distance > -SHALLOW for near in nears):
+        return nears
     frames = np.array([near.frame for near in nears])
     result: list[WitnessPoints] = []
     for run in np.split(np.arange(len(nears)), np.flatnonzero(np.diff(frames) > 3) + 1):
@@ -43,7 +46,8 @@ def steady(nears: list[WitnessPoints]) -> list[WitnessPoints]:
         sure = depth < SHALLOW
         if not sure.any():
             sure[depth.argmin()] = True
-        known = np.stack([nears[i].normal for i in run[sure]])
+        turns = [near.placements[0].rotation for near in nears]
+        known = np.stack([nears[i].normal @ turns[i] for i in run[sure]])
         at = frames[run[sure]]
         for i, trusted in zip(run, sure, strict=True):
             if trusted:
@@ -54,12 +58,11 @@ def steady(nears: list[WitnessPoints]) -> list[WitnessPoints]:
             if length < 0.3:
                 nearest = int(np.abs(at - frames[i]).argmin())
                 normal, length = known[nearest], 1.0
-            result.append(replace(nears[i], normal=normal / length))
+            result.append(nears[i]._replace(normal=turns[i] @ normal / length))
     return result
 
 
-@dataclass(frozen=True)
-class SeparationTerm:
+class SeparationTerm(NamedTuple):
     """Two bodies to move apart in one frame.
 
     Attributes:
@@ -108,6 +111,11 @@ class SeparationRows:
 
     def __len__(self) -> int:
         return len(self._frame)
+
+    @property
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """Frame (S,), rows of both bodies in `Frames` (S, 2), points, normals and distances."""
+        return self._frame, self._body, self._at, self._normal, self._separation
 
     @property
     def joints(self) -> np.ndarray:

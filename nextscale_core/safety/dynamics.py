@@ -16,6 +16,7 @@ from scipy import ndimage
 from scipy.interpolate import CubicHermiteSpline
 from scipy.spatial.transform import Rotation
 
+from nextscale_core.kernels import kernels, run
 from nextscale_core.robots.centre_of_mass import CentreOfMass
 from nextscale_core.robots.kinematics import Frames, Kinematics, Poses, kinematics_of
 from nextscale_core.robots.robot import Robot
@@ -208,6 +209,18 @@ def _contact_forces(
         friction: Of the pyramids that the forces stay in.
         config: e, and the number of steps.
     """
+    library = kernels()
+    if library is not None:
+        given = (
+            np.ascontiguousarray(wrench),
+            np.ascontiguousarray(arm),
+            np.ascontiguousarray(contact, np.uint8),
+        )
+        found = np.empty(arm.shape), np.empty(len(arm))
+        numbers = (friction, config.spread, config.enough)
+        sizes = (*contact.shape, config.steps, config.halvings)
+        run(library, "ns_contact_forces", *sizes, *numbers, *given, *found)
+        return found
     edges = np.array([[friction, 0, 1], [-friction, 0, 1], [0, friction, 1], [0, -friction, 1]])
     (count, corners), slack = contact.shape, config.spread
     unit = np.empty((count, corners, len(edges), 6))

@@ -22,6 +22,8 @@ class TimeParameterizationConfig:
     cells_per_frame: Annotated[int, "Places per frame at which the pace is chosen."] = 4
     smoothing: Annotated[int, "Half-width of the smoothing of the pace [cells]."] = 2
     rounds: Annotated[int, "Retiming rounds; those of the second half are uniform."] = 40
+    # A motion near the limits takes about as many samples in each round.
+    spare_samples: Annotated[int, "Samples to retime beyond those of all rounds."] = 50_000
     pickup: Annotated[float, "Measured to planned state, robot under way [s]."] = 0.3
     limit_gap: Annotated[float, "Room of a joint measured to move into a limit [rad]."] = 1e-3
     blend_min: Annotated[float, "Shortest transition from the measured state [s]."] = 0.4

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.interpolate import CubicSpline, PPoly
 from scipy.spatial.distance import cdist
-from scipy.spatial.transform import Rotation
 
 from nextscale_core.exceptions import RetargetError
 from nextscale_core.robots.kinematics import Kinematics, Poses
 from nextscale_core.robots.robot import Robot
-from nextscale_core.rotations import about_z, continuous_quaternions, exp, log, yaw
+from nextscale_core.rotations import about_z, continuous_quaternions, exp, log, quaternions, yaw
 from nextscale_core.trajectory.config import TIMING, TimeParameterizationConfig
 from nextscale_core.trajectory.curves import minimum_jerk, quintic_arrival
 from nextscale_core.trajectory.spline_limits import soft_clamp
@@ -137,7 +136,7 @@ def sample_cycle(
         raise RetargetError(f"rate must be within 1 and 1000 Hz, got {rate}")
     frames = len(cycle.poses)
     poses = _concatenated([cycle.at_round(number) for number in (-1, 0, 1)])
-    quaternion = continuous_quaternions(Rotation.from_matrix(poses.rotation).as_quat())
+    quaternion = continuous_quaternions(quaternions(poses.rotation))
     path = np.concatenate([poses.base, quaternion, poses.joints], axis=1)
     spline = CubicSpline((np.arange(3 * frames) - frames) / cycle.fps, path)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from nextscale_core.kernels import kernels, run
 from nextscale_core.robots.robot import Robot
 from nextscale_core.robots.trajectory import MAX_SAMPLES, RobotTrajectory
 
@@ -42,6 +43,12 @@ def segment_extremes(
     Returns:
         Lowest and highest position (N - 1, J) [rad] and highest speed (N - 1, J) [rad/s].
     """
+    library = kernels()
+    if library is not None:
+        motion = _contiguous(positions, velocities, times)
+        low, high, speed = (np.empty((len(times) - 1, positions.shape[1])) for _ in range(3))
+        run(library, "ns_extremes", *positions.shape, *motion, low, high, speed)
+        return low, high, speed
     h = np.diff(times)[:, None]
     a0, a1 = segment_accelerations(positions, velocities, times).transpose(1, 0, 2)
     q0, v0 = positions[:-1], velocities[:-1]
@@ -67,12 +74,23 @@ def limit_use(
     robot: Robot, positions: np.ndarray, velocities: np.ndarray, times: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """(N - 1,) used share of the velocity and of the acceleration limits in each segment."""
+    library = kernels()
+    if library is not None:
+        motion = _contiguous(positions, velocities, times)
+        limits = _contiguous(robot.velocity_limit, robot.acceleration_limit)
+        use = np.empty(len(times) - 1), np.empty(len(times) - 1)
+        run(library, "ns_limit_use", *positions.shape, *motion, *limits, *use)
+        return use
     _, _, speed = segment_extremes(positions, velocities, times)
     acceleration = np.abs(segment_accelerations(positions, velocities, times)).max(1)
     return (
         (speed / robot.velocity_limit).max(-1),
         (acceleration / robot.acceleration_limit).max(-1),
     )
+
+
+def _contiguous(*arrays: np.ndarray) -> list[np.ndarray]:
+    return [np.ascontiguousarray(array, np.float64) for array in arrays]
 
 
 def slowdown(

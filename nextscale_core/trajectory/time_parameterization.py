@@ -15,14 +15,13 @@ from dataclasses import replace
 
 import numpy as np
 from scipy.interpolate import CubicSpline, PPoly
-from scipy.spatial.transform import Rotation
 
 from nextscale_core.exceptions import RetargetError
 from nextscale_core.robots.kinematics import Poses
 from nextscale_core.robots.robot import Robot
 from nextscale_core.robots.state import RobotState
 from nextscale_core.robots.trajectory import MAX_SAMPLES
-from nextscale_core.rotations import continuous_quaternions
+from nextscale_core.rotations import continuous_quaternions, quaternions
 from nextscale_core.trajectory.blend_in import BlendIn
 from nextscale_core.trajectory.config import TIMING, TimeParameterizationConfig
 from nextscale_core.trajectory.curves import quintic_fade, smooth_start
@@ -98,9 +97,10 @@ class _Player:
     ):
         self._robot, self._rate, self._running, self._config = robot, rate, running, config
         self._blend, self._ramp = blend, config.ramp
-        quaternion = continuous_quaternions(Rotation.from_matrix(poses.rotation).as_quat())
+        quaternion = continuous_quaternions(quaternions(poses.rotation))
         self._tracks = np.concatenate([poses.base, quaternion, poses.joints], axis=1)
         self.knots = np.arange(len(poses)) / fps
+        self._budget = config.spare_samples + int(config.rounds * (self.knots[-1] * rate + 1.0))
         self._free = CubicSpline(self.knots, self._tracks)
         self._slope = None
         if running is not None and running.velocities is not None:
@@ -139,6 +139,13 @@ class _Player:
                 f"is more than {MAX_SAMPLES} samples at {rate:g} Hz"
             )
         times = np.arange(int(np.ceil(duration * rate - 1e-9)) + 1) / rate
+        self._budget -= len(times)
+        if self._budget < 0:
+            raise RetargetError(
+                f"the motion of {self.knots[-1]:.4g} s does not keep the limits of {robot.name} in "
+                f"{duration:.4g} s either, and longer trajectories are not tried: the samples "
+                "tried are too many; is it the motion of a human, from a possible state?"
+            )
         place, speed = self._place(np.clip(times - hold, 0.0, end), end, pace)
         spline = self._spline(pace.slowness[0])
         values, slopes = spline(place), spline(place, 1) * speed[:, None]

@@ -16,6 +16,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.interpolate import PPoly
 
+from nextscale_core.kernels import kernels, run
 from nextscale_core.robots.robot import Robot
 from nextscale_core.trajectory.config import TIMING, TimeParameterizationConfig
 from nextscale_core.trajectory.spline_limits import slowdown
@@ -167,6 +168,14 @@ class TimeScaling:
 
 def _gentle(most: np.ndarray, change: np.ndarray, *, periodic: bool) -> np.ndarray:
     """The largest (G,) curve below `most` that changes by at most `change` from cell to cell."""
+    library = kernels()
+    if library is not None:
+        smooth, allow = most.copy(), np.ascontiguousarray(change)
+        for _ in range(1 + periodic):
+            if periodic:
+                smooth[[0, -1]] = smooth[[0, -1]].min()
+            run(library, "ns_gentle", len(smooth), smooth, allow)
+        return smooth
     curve, allowed = most.tolist(), change.tolist()
     for _ in range(1 + periodic):
         if periodic:

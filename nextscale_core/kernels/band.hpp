@@ -1,0 +1,112 @@
+// Banded Cholesky on tiles of 8 x 8: tile (c, r) is r tiles below the diagonal in tile column c.
+#pragma once
+
+#include <cmath>
+#include <vector>
+
+#include "vector.hpp"
+
+namespace nextscale {
+
+class BandSolver {
+ public:
+  // All entries zero; beyond the last unknown, the identity.
+  void reset(int unknowns, int half_band) {
+    columns_ = padded(unknowns) / kLanes;
+    height_ = (half_band + 2 * kLanes - 1) / kLanes;
+    tiles_.assign(static_cast<size_t>(columns_ + height_) * height_ * kLanes, Lanes{});
+    right_.assign(columns_ + height_, Lanes{});
+    for (int i = unknowns; i < columns_ * kLanes; ++i) at(i, i) = 1.0;
+  }
+
+  // Entry of row >= column.
+  double& at(int row, int column) {
+    const int c = column / kLanes, r = row / kLanes - c;
+    return reinterpret_cast<double*>(tile(c, r) + column % kLanes)[row % kLanes];
+  }
+
+  double* right() { return reinterpret_cast<double*>(right_.data()); }
+
+  // Replaces the right-hand side by the solution; false where the matrix is singular.
+  bool solve() {
+    for (int c = 0; c < columns_; ++c) {
+      if (!factor(tile(c, 0))) return false;
+      forward(tile(c, 0), right_[c]);
+      const int height = std::min(height_, columns_ - c);
+      for (int r = 1; r < height; ++r) {
+        eliminate(tile(c, 0), tile(c, r));
+        for (int j = 0; j < kLanes; ++j) right_[c + r] -= tile(c, r)[j] * right_[c][j];
+        for (int s = 1; s <= r; ++s) update(tile(c, r), tile(c, s), tile(c + s, r - s));
+      }
+    }
+    for (int c = columns_ - 1; c >= 0; --c) {
+      Lanes sums[kLanes] = {};
+      for (int r = 1; r < height_; ++r)
+        for (int j = 0; j < kLanes; ++j) sums[j] += tile(c, r)[j] * right_[c + r];
+      const Lanes* diagonal = tile(c, 0);
+      for (int j = kLanes - 1; j >= 0; --j) {
+        // Entries above the diagonal are zero, as is the part of `later` that is not known yet.
+        Lanes later = right_[c];
+        for (int i = 0; i <= j; ++i) later[i] = 0.0;
+        const double rest = right_[c][j] - sum(sums[j]) - sum(diagonal[j] * later);
+        right_[c][j] = rest / diagonal[j][j];
+      }
+    }
+    return true;
+  }
+
+ private:
+  Lanes* tile(int c, int r) {
+    return tiles_.data() + (static_cast<size_t>(c) * height_ + r) * kLanes;
+  }
+
+  static bool factor(Lanes* a) {
+    for (int j = 0; j < kLanes; ++j) {
+      if (!(a[j][j] > 0.0)) return false;
+      a[j] /= Lanes{} + std::sqrt(a[j][j]);
+      for (int i = 0; i < j; ++i) a[j][i] = 0.0;
+      for (int k = j + 1; k < kLanes; ++k) a[k] -= a[j] * a[j][k];
+    }
+    return true;
+  }
+
+  static void forward(const Lanes* diagonal, Lanes& right) {
+    for (int j = 0; j < kLanes; ++j) {
+      const double value = right[j] / diagonal[j][j];
+      right -= diagonal[j] * value;
+      right[j] = value;
+    }
+  }
+
+  // a := a L^-T
+  static void eliminate(const Lanes* diagonal, Lanes* a) {
+    for (int j = 0; j < kLanes; ++j) {
+      Lanes column = a[j];
+      for (int k = 0; k < j; ++k) column -= a[k] * diagonal[k][j];
+      a[j] = column * (1.0 / diagonal[j][j]);
+    }
+  }
+
+  // c := c - a b^T, as many columns of c at once as there are registers for.
+  static void update(const Lanes* a, const Lanes* b, Lanes* c) {
+#ifdef __AVX512F__
+    constexpr int kColumns = 8;
+#else
+    constexpr int kColumns = 4;
+#endif
+    for (int begin = 0; begin < kLanes; begin += kColumns) {
+      Lanes sums[kColumns];
+      for (int j = 0; j < kColumns; ++j) sums[j] = c[begin + j];
+      for (int k = 0; k < kLanes; ++k) {
+        const double* row = reinterpret_cast<const double*>(b + k) + begin;
+        for (int j = 0; j < kColumns; ++j) sums[j] -= a[k] * row[j];
+      }
+      for (int j = 0; j < kColumns; ++j) c[begin + j] = sums[j];
+    }
+  }
+
+  int columns_ = 0, height_ = 0;
+  std::vector<Lanes> tiles_, right_;
+};
+
+}  // namespace nextscale

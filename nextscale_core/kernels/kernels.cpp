@@ -1,0 +1,152 @@
+// C interface of the kernels; `nextscale_core/kernels/__init__.py` loads it.
+#include "broad_phase.hpp"
+#include "contact.hpp"
+#include "limits.hpp"
+#include "step.hpp"
+
+using namespace nextscale;
+
+namespace {
+template <typename T>
+std::vector<T> copied(const T* data, int64_t count) {
+  return std::vector<T>(data, data + count);
+}
+}  // namespace
+
+NS_EXPORT Model* ns_model(int bodies, int joints, int points, const int64_t* above,
+                          const double* step, const int64_t* leader, const double* multiplier,
+                          const double* offset, const int64_t* body, const double* local,
+                          const uint8_t* ancestors, const uint8_t* carried,
+                          const double* mass_local, const double* mass_share) {
+  return new Model{bodies,
+                   joints,
+                   points,
+                   copied(above, bodies),
+                   copied(leader, bodies),
+                   copied(body, points),
+                   copied(step, 12 * bodies),
+                   copied(multiplier, bodies),
+                   copied(offset, bodies),
+                   copied(local, 3 * points),
+                   copied(mass_local, 3 * (bodies + 1)),
+                   copied(mass_share, bodies + 1),
+                   copied(ancestors, bodies * bodies),
+                   copied(carried, points * bodies)};
+}
+
+NS_EXPORT void ns_free_model(Model* model) { delete model; }
+
+NS_EXPORT Equations* ns_equations(const Model* model, int asked, const int64_t* joints, int units,
+                                  const int64_t* kind, const int64_t* first, const int64_t* second,
+                                  const int64_t* rows, const int64_t* limb) {
+  return new Equations(*model, asked, joints, units, kind, first, second, rows, limb);
+}
+
+NS_EXPORT void ns_free_equations(Equations* equations) { delete equations; }
+
+NS_EXPORT int ns_step(const Model* model, Equations* equations, const StepInput* input) {
+  constexpr int64_t kFrames = 512;  // frames whose memory waits for the next step of this thread
+  static thread_local Step step;
+  const int status = step.run(*model, *equations, *input);
+  if (input->rows_count > kFrames) step = Step();
+  return status;
+}
+
+NS_EXPORT BroadPhase* ns_broad_phase(const Model* model, int hulls, const int64_t* bodies,
+                                     const int64_t* counts, const double* vertices, int pairs,
+                                     const int64_t* pair, const double* distance, int planes) {
+  return new BroadPhase(*model, hulls, bodies, counts, vertices, pairs, pair, distance, planes);
+}
+
+NS_EXPORT void ns_free_broad_phase(BroadPhase* phase) { delete phase; }
+
+// Number of suspects; `out` points to their samples and pairs until the next call.
+NS_EXPORT int64_t ns_suspects(BroadPhase* phase, int64_t samples, const double* q,
+                              int64_t known_count, const int64_t* known, Normal normal,
+                              int64_t looks, const void** out) {
+  const auto& found = phase->suspects(samples, q, known_count, known, normal, looks);
+  *out = found.data();
+  return static_cast<int64_t>(found.size());
+}
+
+NS_EXPORT void ns_extremes(int64_t samples, int64_t joints, const double* q, const double* v,
+                           const double* t, double* low, double* high, double* speed) {
+  extremes(samples, joints, q, v, t, low, high, speed);
+}
+
+NS_EXPORT void ns_limit_use(int64_t samples, int64_t joints, const double* q, const double* v,
+                            const double* t, const double* most_speed, const double* most_push,
+                            double* speed_use, double* push_use) {
+  limit_use(samples, joints, q, v, t, most_speed, most_push, speed_use, push_use);
+}
+
+NS_EXPORT void ns_gentle(int64_t cells, double* curve, const double* change) {
+  gentle(cells, curve, change);
+}
+
+NS_EXPORT void ns_exp(int64_t count, const double* vectors, double* matrices) {
+  const double upright[9] = {1, 0, 0, 0, 1, 0, 0, 0, 1};
+  for (int64_t n = 0; n < count; ++n) turn(vectors + 3 * n, upright, matrices + 9 * n);
+}
+
+NS_EXPORT void ns_log(int64_t count, const double* matrices, double* vectors) {
+  const double upright[9] = {1, 0, 0, 0, 1, 0, 0, 0, 1};
+  for (int64_t n = 0; n < count; ++n) log_between(matrices + 9 * n, upright, vectors + 3 * n);
+}
+
+NS_EXPORT void ns_quaternions(int64_t count, const double (*matrices)[3][3], double* quaternions) {
+  for (int64_t n = 0; n < count; ++n) quaternion(matrices[n], quaternions + 4 * n);
+}
+
+// Axes (bodies + 1, 3, 3, frames) and origins (bodies + 1, 3, frames).
+NS_EXPORT void ns_forward(int64_t bodies, int64_t joints, int64_t frames, const int64_t* above,
+                          const double* step, const int64_t* leader, const double* multiplier,
+                          const double* offset, const double* base, const double* rotation,
+                          const double* q, double* axes, double* origin) {
+  const Tree tree{bodies, above, step, leader, multiplier, offset};
+  constexpr int64_t kBlock = kLanes;  // frames whose lines of memory are filled together
+  std::vector<Frame> found(kBlock * (bodies + 1));
+  for (int64_t begin = 0; begin < frames; begin += kBlock) {
+    const int64_t count = std::min(kBlock, frames - begin);
+    for (int64_t n = 0; n < count; ++n) {
+      const int64_t t = begin + n;
+      tree.forward(base + 3 * t, rotation + 9 * t, q + joints * t, found.data() + n * (bodies + 1));
+    }
+    for (int64_t b = 0; b <= bodies; ++b)
+      for (int i = 0; i < 3; ++i)
+        for (int64_t n = 0; n < count; ++n) {
+          const Frame& frame = found[n * (bodies + 1) + b];
+          origin[(b * 3 + i) * frames + begin + n] = frame.origin[i];
+          for (int axis = 0; axis < 3; ++axis)
+            axes[((b * 3 + axis) * 3 + i) * frames + begin + n] = frame.axes[axis][i];
+        }
+  }
+}
+
+NS_EXPORT void ns_contact_forces(int64_t moments, int64_t corners, int64_t steps, int64_t halvings,
+                                 double friction, double spread, double enough,
+                                 const double* wrench, const double* arm, const uint8_t* contact,
+                                 double* forces, double* missing) {
+  ContactForces solver{int(corners), int(steps), int(halvings), friction, spread, enough, {}, {}};
+  for (int64_t n = 0; n < moments; ++n)
+    missing[n] = solver.run(wrench + 6 * n, arm + 3 * corners * n, contact + corners * n,
+                            forces + 3 * corners * n);
+}
+
+// Version of this interface; `_INTERFACE` in `__init__.py` must be the same.
+NS_EXPORT int ns_interface() { return 1; }
+
+// 4 or 3 where this processor runs code for that level of x86-64, else 0.
+NS_EXPORT int ns_level() {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                  __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+  const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                  __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+                  __builtin_cpu_supports("avx512vl");
+  return v4 ? 4 : v3 ? 3 : 0;
+#else
+  return 0;
+#endif
+}

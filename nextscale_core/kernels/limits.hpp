@@ -1,0 +1,108 @@
+// Cubics between samples against the limits of joints; `spline_limits.py` has the same in NumPy.
+#pragma once
+
+#include <cmath>
+
+#include "vector.hpp"
+
+// Fused, a difference of two infinite products would be a number instead of NaN.
+#pragma GCC push_options
+#pragma GCC optimize("fp-contract=off")
+
+namespace nextscale {
+
+// As NumPy's maximum and minimum: NaN where either is.
+inline Lanes top(Lanes a, Lanes b) { return a != a ? a : a > b ? a : b; }
+inline Lanes bottom(Lanes a, Lanes b) { return a != a ? a : a < b ? a : b; }
+inline Lanes size(Lanes a) { return a < 0.0 ? -a : a; }
+
+inline double highest(Lanes a) {
+  double most = a[0];
+  for (int i = 1; i < kLanes; ++i) most = a[i] > most || a[i] != a[i] ? a[i] : most;
+  return most;
+}
+
+inline Lanes root(Lanes a) {
+  for (int i = 0; i < kLanes; ++i) a[i] = std::sqrt(a[i]);
+  return a;
+}
+
+// The first `count` of eight; the others repeat the first one.
+inline Lanes some(const double* at, int64_t count) {
+  Lanes lanes = Lanes{} + at[0];
+  std::memcpy(&lanes, at, static_cast<size_t>(count) * sizeof(double));
+  return lanes;
+}
+
+// Cubics of eight joints: accelerations at both ends, extremes of position, highest speed.
+struct Segment {
+  Lanes first, second, low, high, speed;
+
+  Segment(Lanes q0, Lanes q1, Lanes v0, Lanes v1, double h) {
+    const Lanes slope = (q1 - q0) / h, tiny = Lanes{} + 1e-12, none{};
+    first = (6.0 * slope - 4.0 * v0 - 2.0 * v1) / h;
+    second = (4.0 * v1 + 2.0 * v0 - 6.0 * slope) / h;
+    const Lanes jerk = (second - first) / h;
+    low = bottom(q0, q1), high = top(q0, q1);
+    const Lanes way = root(top(first * first - 2.0 * jerk * v0, none));
+    for (double sign : {1.0, -1.0}) {
+      const Lanes under = first + sign * way;
+      const Lanes u = inside(-2.0 * v0 / (size(under) < tiny ? tiny : under), h);
+      const Lanes q = q0 + u * (v0 + u * (first / 2.0 + u * jerk / 6.0));
+      low = bottom(low, q), high = top(high, q);
+    }
+    const Lanes u = inside(-first / (size(jerk) < tiny ? tiny : jerk), h);
+    speed = top(size(v0 + u * (first + u * jerk / 2.0)), top(size(v0), size(v1)));
+  }
+
+  static Lanes inside(Lanes u, double h) { return bottom(top(u, Lanes{}), Lanes{} + h); }
+};
+
+// Calls `done(first joint, number of joints, segment)` for the joints after a sample.
+template <typename Done>
+void segments(int64_t sample, int64_t joints, const double* q, const double* v, const double* t,
+              Done done) {
+  const double h = t[sample + 1] - t[sample];
+  for (int64_t j = 0; j < joints; j += kLanes) {
+    const int64_t count = joints - j < kLanes ? joints - j : kLanes;
+    const int64_t at = sample * joints + j, next = at + joints;
+    done(j, count,
+         Segment(some(q + at, count), some(q + next, count), some(v + at, count),
+                 some(v + next, count), h));
+  }
+}
+
+inline void extremes(int64_t samples, int64_t joints, const double* q, const double* v,
+                     const double* t, double* low, double* high, double* speed) {
+  for (int64_t n = 0; n + 1 < samples; ++n)
+    segments(n, joints, q, v, t, [&](int64_t j, int64_t count, const Segment& segment) {
+      const size_t bytes = static_cast<size_t>(count) * sizeof(double);
+      std::memcpy(low + n * joints + j, &segment.low, bytes);
+      std::memcpy(high + n * joints + j, &segment.high, bytes);
+      std::memcpy(speed + n * joints + j, &segment.speed, bytes);
+    });
+}
+
+inline void limit_use(int64_t samples, int64_t joints, const double* q, const double* v,
+                      const double* t, const double* most_speed, const double* most_push,
+                      double* speed_use, double* push_use) {
+  for (int64_t n = 0; n + 1 < samples; ++n) {
+    Lanes speed{}, push{};
+    segments(n, joints, q, v, t, [&](int64_t j, int64_t count, const Segment& segment) {
+      speed = top(speed, segment.speed / some(most_speed + j, count));
+      const Lanes most = top(size(segment.first), size(segment.second));
+      push = top(push, most / some(most_push + j, count));
+    });
+    speed_use[n] = highest(speed), push_use[n] = highest(push);
+  }
+}
+
+// The largest curve below this one that changes by at most `change` from cell to cell.
+inline void gentle(int64_t cells, double* curve, const double* change) {
+  for (int64_t g = 1; g < cells; ++g) curve[g] = std::fmin(curve[g], curve[g - 1] + change[g - 1]);
+  for (int64_t g = cells - 2; g >= 0; --g) curve[g] = std::fmin(curve[g], curve[g + 1] + change[g + 1]);
+}
+
+}  // namespace nextscale
+
+#pragma GCC pop_options
