@@ -52,10 +52,10 @@ def place_leg(
     knee_index, ankle_index = JOINT_INDEX[f"{side}_knee"], JOINT_INDEX[f"{side}_ankle"]
     hip = joints[:, JOINT_INDEX[f"{side}_hip"]]
     thigh, shank = lengths[:, knee_index - 1, None], lengths[:, ankle_index - 1, None]
-    old = _unit(joints[:, ankle_index] - hip)
-    bend = _across(joints[:, knee_index] - hip, old)
     line = ankle - hip
     direction = _unit(line)
+    # From between hip and ankle, as a squatting person's are close together.
+    bend = _across(joints[:, knee_index] - (hip + joints[:, ankle_index]) / 2, direction)
     reach = np.clip(
         np.linalg.norm(line, axis=1, keepdims=True),
         np.abs(thigh - shank) + 0.05,
@@ -66,7 +66,7 @@ def place_leg(
     off = np.sqrt(np.maximum(thigh**2 - along**2, 0.0))
     # The knee keeps its bending direction; that of a straight leg is the direction of the foot.
     size = np.linalg.norm(bend, axis=1, keepdims=True)
-    front = _unit(_across(bend + np.maximum(0.02 - size, 0.0) * _unit(foot), direction))
+    front = _unit(bend + np.maximum(0.02 - size, 0.0) * _across(_unit(foot), direction))
     joints[:, knee_index] = hip + along * direction + off * front
     joints[:, ankle_index] = hip + reach * direction
     joints[:, JOINT_INDEX[f"{side}_foot"]] = joints[:, ankle_index] + foot

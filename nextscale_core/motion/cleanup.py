@@ -114,11 +114,9 @@ def _place_leg(joints: np.ndarray, side: str, ankle: np.ndarray, foot: np.ndarra
     hip = joints[:, JOINT_INDEX[f"{side}_hip"]]
     knee = joints[:, JOINT_INDEX[f"{side}_knee"]]
     old_ankle = joints[:, JOINT_INDEX[f"{side}_ankle"]]
-    # The knee bends towards its decoded position, or towards the foot if the leg is straight.
-    line = old_ankle - hip
-    line /= np.maximum(np.linalg.norm(line, axis=1, keepdims=True), 1e-9)
-    bend = (knee - hip) - ((knee - hip) * line).sum(1, keepdims=True) * line
-    forward = bend + 0.15 * foot
+    # The knee bends towards its decoded position, or towards the foot if the leg is straight. Seen
+    # from between hip and ankle, it is clear of their line also where they are close together.
+    forward = knee - (hip + old_ankle) / 2 + 0.15 * foot
     new_knee, new_ankle = bend_leg(hip, ankle, forward)
     joints[:, JOINT_INDEX[f"{side}_knee"]] = new_knee
     joints[:, JOINT_INDEX[f"{side}_ankle"]] = new_ankle

@@ -34,7 +34,7 @@ def mass_matrix(physics: PhysicsModel, robot: Robot, posture: np.ndarray) -> np.
     return columns - np.diag(physics.model.dof_armature)
 
 
-@pytest.mark.parametrize("name", list_robots())
+@pytest.mark.parametrize("name", list_robots(installed=True))
 def test_the_inertia_of_every_robot_is_that_of_its_pinocchio_model(name):
     robot = load_robot(name)
     physics = physics_model(robot)

@@ -152,14 +152,14 @@ def require_every_link_in_its_place(robot: Robot) -> None:
 
 
 @pytest.mark.parametrize("joints", [None, "upper_body"])
-@pytest.mark.parametrize("name", list_robots())
+@pytest.mark.parametrize("name", list_robots(installed=True))
 def test_with_the_joints_that_rest_every_link_of_every_robot_is_in_its_place(
     name: str, joints: str | None
 ) -> None:
     require_every_link_in_its_place(described(name, joints))
 
 
-@pytest.mark.parametrize("name", list_robots())
+@pytest.mark.parametrize("name", list_robots(installed=True))
 def test_each_movable_joint_that_mimics_none_moves_or_rests_and_none_does_both(name: str) -> None:
     robot = described(name)
     wanted = [
@@ -288,5 +288,5 @@ def test_collada_meshes_with_y_up_are_turned_for_rviz_which_takes_vertices_as_wr
 
 
 def test_every_robot_has_something_to_draw() -> None:
-    for name in list_robots():
+    for name in list_robots(installed=True):
         assert any(shapes(described(name)).values()), name

@@ -314,7 +314,7 @@ def test_transforms_say_where_its_base_is(controller: Controller, robot: Robot) 
     assert foot.z == pytest.approx(soles[:, 2].min(), abs=1e-6)
 
 
-@pytest.mark.parametrize("name", list_robots())
+@pytest.mark.parametrize("name", list_robots(installed=True))
 def test_from_its_topics_every_link_of_every_robot_has_a_transform(graph: Graph, name: str) -> None:
     try:
         robot = load_robot(name)

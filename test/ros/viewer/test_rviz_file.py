@@ -46,7 +46,7 @@ def shown(displays: dict[str, dict[str, Any]], frame: str) -> bool:
     return re.search(displays["Frames"]["Filter (whitelist)"], frame) is not None
 
 
-@pytest.mark.parametrize("name", list_robots())
+@pytest.mark.parametrize("name", list_robots(installed=True))
 def test_no_link_is_covered_by_its_own_frame(displays: dict[str, Any], name: str) -> None:
     try:
         links = link_names(load_robot(name).model)

@@ -19,7 +19,7 @@ from nextscale_ros.tf import BaseTransforms, root_link
 Pose = tuple[np.ndarray, Rotation]
 
 
-@pytest.fixture(params=list_robots())
+@pytest.fixture(params=list_robots(installed=True))
 def robot(request: pytest.FixtureRequest) -> Robot:
     try:
         return load_robot(request.param)
