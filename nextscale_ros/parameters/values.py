@@ -20,7 +20,6 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from nextscale_core.exceptions import ConfigError
-from nextscale_core.model.options import DEFAULT_CANDIDATES
 from nextscale_ros.parameters.schema import Declaration, declarations
 
 MAX_SEED = 2**31 - 1
@@ -54,7 +53,7 @@ class Settings:
     seed: int | None = None
     guidance: float | None = None
     steps: tuple[int, ...] | None = None
-    candidates: int = DEFAULT_CANDIDATES
+    candidates: int = 2
     preemption: str = "newest_wins"
     start_from_state: bool = True
     state_policy: str = "reject"
