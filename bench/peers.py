@@ -195,7 +195,7 @@ def run_peer(python: Path, arguments: Sequence[Path], clips: Path) -> dict[str, 
     done = subprocess.run(command, env=variables, stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{command[1]} failed:\n{done.stderr[-2000:]}")
-    with np.load(result) as found:
+    with np.load(result, allow_pickle=False) as found:
         return dict(found)
 
 

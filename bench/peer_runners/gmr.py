@@ -22,7 +22,7 @@ def main(checkout: Path, clips: Path, result: Path) -> None:
     sys.modules[package.__name__] = package
     from general_motion_retargeting.motion_retarget import GeneralMotionRetargeting
 
-    data, found = np.load(clips), {}
+    data, found = np.load(clips, allow_pickle=False), {}
     count = int(data["count"])
     for number in [0, *range(count)]:
         names, height = data["names"].tolist(), float(data[f"height_{number}"])

@@ -36,7 +36,7 @@ def main(clips: Path, result: Path) -> None:
     retargeter.retarget_motion = timed
     # The paths of its models are relative to the package.
     os.chdir(Path(program.__file__).parents[1])
-    data, found = np.load(clips), {}
+    data, found = np.load(clips, allow_pickle=False), {}
     with tempfile.TemporaryDirectory() as name, contextlib.redirect_stdout(sys.stderr):
         folder = Path(name)
         for number in [-1, *range(int(data["count"]))]:
@@ -53,7 +53,9 @@ def main(clips: Path, result: Path) -> None:
                 )
             )
             if number >= 0:
-                found[f"q_{number}"] = np.load(folder / "out" / "clip.npz")["qpos"]
+                found[f"q_{number}"] = np.load(folder / "out" / "clip.npz", allow_pickle=False)[
+                    "qpos"
+                ]
                 found[f"cpu_{number}"] = np.array([seconds[-1]])
     import mujoco
 
