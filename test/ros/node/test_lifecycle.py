@@ -176,7 +176,10 @@ def test_what_there_is_can_be_asked_for_in_any_state(client: Recorder) -> None:
     bring_to(client, State.PRIMARY_STATE_UNCONFIGURED)
     robots = call(client, ListRobots, "list_robots", ListRobots.Request())
     assert robots.current == "" and list(robots.names) == list_robots()
-    assert all(robots.available) and not any(robots.remedies)
+    there = [n for n, yes in zip(robots.names, robots.available, strict=True) if yes]
+    assert there == list_robots(installed=True)
+    for available, remedy in zip(robots.available, robots.remedies, strict=True):
+        assert not remedy if available else "pip install" in remedy
     bring_to(client, State.PRIMARY_STATE_INACTIVE)
     robots = call(client, ListRobots, "list_robots", ListRobots.Request())
     assert robots.current == "g1"
