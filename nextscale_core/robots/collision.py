@@ -14,7 +14,7 @@ import pinocchio as pin
 
 from nextscale_core.robots.broad_phase import BroadPhase
 from nextscale_core.robots.description import link_frame
-from nextscale_core.robots.hulls import link_hulls, links_without_hull
+from nextscale_core.robots.hulls import Hull, link_hulls, links_without_hull
 from nextscale_core.robots.kinematics import Poses, kinematics_of
 from nextscale_core.robots.robot import Robot
 from nextscale_core.robots.separation_terms import SHALLOW, SeparationTerm, WitnessPoints, steady
@@ -56,6 +56,29 @@ class Touch:
     depth: float
 
 
+def swept_body(robot: Robot, hull: Hull, radius: float) -> tuple[pin.GeometryObject, np.ndarray]:
+    """The hull of a link as a body of its joint, and its vertices in the joint's frame.
+
+    Args:
+        robot: The robot.
+        hull: Hull of one of its links.
+        radius: Radius of the sphere that the hull is swept with [m].
+
+    Returns:
+        The body, named as the link, and (N, 3) vertices [m].
+    """
+    frame = link_frame(robot.model, hull.link)
+    placed = hull.vertices @ frame.placement.rotation.T + frame.placement.translation
+    vertices = coal.StdVec_Vec3s()
+    vertices.extend(list(placed))
+    triangles = coal.StdVec_Triangle()
+    triangles.extend([coal.Triangle(*map(int, corner)) for corner in hull.triangles])
+    shape = coal.Convex(vertices, triangles)
+    shape.setSweptSphereRadius(radius)
+    parent = int(frame.parentJoint)
+    return pin.GeometryObject(hull.link, parent, pin.SE3.Identity(), shape), placed
+
+
 class CollisionModel:
     """Self-collision of a robot on the convex hulls of its links.
 
@@ -87,20 +110,10 @@ class CollisionModel:
         self._links: list[str] = []
         self._vertices: list[np.ndarray] = []
         for hull in link_hulls(robot):
-            frame = link_frame(robot.model, hull.link)
-            placed = hull.vertices @ frame.placement.rotation.T + frame.placement.translation
-            vertices = coal.StdVec_Vec3s()
-            vertices.extend(list(placed))
-            triangles = coal.StdVec_Triangle()
-            triangles.extend([coal.Triangle(*map(int, corner)) for corner in hull.triangles])
-            shape = coal.Convex(vertices, triangles)
             # Half of the distance around each body, so that pinocchio's broad phase includes it.
-            shape.setSweptSphereRadius(max(distance, 0.0) / 2)
-            parent = int(frame.parentJoint)
-            self._geometry.addGeometryObject(
-                pin.GeometryObject(hull.link, parent, pin.SE3.Identity(), shape)
-            )
-            self._owners.append(parent)
+            body, placed = swept_body(robot, hull, max(distance, 0.0) / 2)
+            self._geometry.addGeometryObject(body)
+            self._owners.append(int(body.parentJoint))
             self._links.append(hull.link)
             self._vertices.append(placed)
         self.unwatched_links = tuple(links_without_hull(robot))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import coal
 import numpy as np
 import pinocchio as pin
 
 from nextscale_core.retarget.stream.frame_solver import Part
-from nextscale_core.robots.collision import collision_model
-from nextscale_core.robots.description import link_frame
+from nextscale_core.robots.collision import collision_model, swept_body
 from nextscale_core.robots.hulls import link_hulls
 from nextscale_core.robots.kinematics import kinematics_of
 from nextscale_core.robots.robot import Robot
@@ -31,18 +29,9 @@ class FrameCollisions:
         self._geometry, self._owners = pin.GeometryModel(), []
         number: dict[str, int] = {}
         for hull in link_hulls(robot):
-            frame = link_frame(robot.model, hull.link)
-            placed = hull.vertices @ frame.placement.rotation.T + frame.placement.translation
-            vertices = coal.StdVec_Vec3s()
-            vertices.extend(list(placed))
-            triangles = coal.StdVec_Triangle()
-            triangles.extend([coal.Triangle(*map(int, corner)) for corner in hull.triangles])
-            shape = coal.Convex(vertices, triangles)
-            shape.setSweptSphereRadius(max(margin, 0.0) / 2)
-            parent = int(frame.parentJoint)
-            body = pin.GeometryObject(hull.link, parent, pin.SE3.Identity(), shape)
+            body, _ = swept_body(robot, hull, max(margin, 0.0) / 2)
             number[hull.link] = self._geometry.addGeometryObject(body)
-            self._owners.append(parent)
+            self._owners.append(int(body.parentJoint))
         self.pairs = collision_model(robot, margin).pairs
         self._pairs = [(number[a], number[b]) for a, b in self.pairs]
         for pair in self._pairs:
