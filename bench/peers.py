@@ -27,7 +27,6 @@ from typing import Any
 import numpy as np
 from retarget import baseline_missing, draw
 from retarget_metrics import MeshCollisions, as_published, published, quality
-from scipy.interpolate import CubicSpline
 from scipy.spatial.transform import Rotation
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
@@ -38,6 +37,7 @@ from nextscale_core.motion.skeleton import JOINT_NAMES, STANDARD_LEG
 from nextscale_core.pipeline import MotionPipeline
 from nextscale_core.retarget import Retargeter, StreamingRetargeter
 from nextscale_core.retarget.human_frames import Body, body_of
+from nextscale_core.retarget.stream.clip_stream import LEAD, frames_of
 from nextscale_core.retarget.stream.streaming_config import STREAMING
 from nextscale_core.retarget.targets import Targets, make_targets
 from nextscale_core.robots import load_robot
@@ -59,7 +59,7 @@ SENTENCES = (
     "a person picks something up from the floor",
 )
 
-STREAM_RATE, LEAD = 60.0, 2.0
+STREAM_RATE = 60.0
 """Frames per second of the streams [Hz], and how long the human stands before each [s]."""
 
 PACKAGES = {
@@ -241,21 +241,12 @@ def holosoma_clips(path: Path, bodies: Sequence[Body]) -> Path:
     return path
 
 
-def at_stream_rate(clip: MotionClip) -> np.ndarray:
-    """(T, 22, 3) the clip at `STREAM_RATE`, by splines."""
-    times = np.arange(len(clip)) / clip.fps
-    frames = int(times[-1] * STREAM_RATE + 1e-6) + 1
-    return CubicSpline(times, clip.joints.astype(np.float64))(np.arange(frames) / STREAM_RATE)
-
-
 def streamed(robot: Robot, clip: MotionClip) -> tuple[Poses, RobotTrajectory, float]:
     """Poses of a clip that comes frame by frame, at the clip's frames; CPU time a frame [ms].
 
     The human stands in the first pose for some seconds first: a stream begins slowly.
     """
-    joints = at_stream_rate(clip)
-    lead = int(LEAD * STREAM_RATE)
-    joints = np.concatenate([np.repeat(joints[:1], lead, axis=0), joints])
+    lead, joints = round(LEAD * STREAM_RATE), list(frames_of(clip, STREAM_RATE, LEAD))
     stream, found = StreamingRetargeter(robot), []
     begin = time.process_time()
     for number, frame in enumerate(joints):
@@ -377,7 +368,10 @@ def main() -> None:
             found = run_peer(python, runner, gmr_clips(folder / "gmr.npz", bodies))
             bench.peer("GMR", clips, targets, found)
             fast = gmr_clips(
-                folder / "fast.npz", bodies_of([at_stream_rate(clip) for clip in generated])
+                folder / "fast.npz",
+                bodies_of(
+                    [np.array(list(frames_of(clip, STREAM_RATE, 0.0))) for clip in generated]
+                ),
             )
             found = run_peer(python, runner, fast)
             frames = np.concatenate([found[f"cpu_{n}"][1:] for n in range(len(generated))])

@@ -379,10 +379,12 @@ class MotionPipeline:
         Warns:
             OutOfDomainWarning: a sentence resembles nothing that the model was trained on.
         """
-        for sentence in dict.fromkeys(sentences):
-            if remark := self.domain_remark(sentence):
-                warnings.warn(remark, OutOfDomainWarning, stacklevel=2)
-        return self.encoder(sentences).to(self.device)
+        features = self.encoder(sentences)
+        if self.domain is not None:
+            for sentence, pooled in dict(zip(sentences, features.pooled, strict=True)).items():
+                if remark := self.domain.remark(sentence, pooled):
+                    warnings.warn(remark, OutOfDomainWarning, stacklevel=2)
+        return features.to(self.device)
 
     def domain_remark(self, text: str) -> str | None:
         """Why a sentence is out of the model's reach; None for one that is not, or not known."""

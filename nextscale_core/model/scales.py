@@ -159,7 +159,8 @@ class ScaleSchedule:
     def down(self, scale: int, latents: Tensor) -> Tensor:
         """(..., L, P x D) latents -> (..., N_k, D) averages over each token's span and parts."""
         length = latents.shape[-2]
-        area = area_matrix(length, max(1, length // self.divisors[scale])).to(latents)
+        spans = scale_lengths(length, self.divisors)[scale]
+        area = area_matrix(length, spans).to(latents)
         return self.pool(scale, area @ latents)
 
     def up(self, scale: int, codes: Tensor, latents: int) -> Tensor:
