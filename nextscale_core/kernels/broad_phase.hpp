@@ -7,14 +7,11 @@
 #include <utility>
 #include <vector>
 
-#include "model.hpp"
+#include "narrow_phase.hpp"
 
 namespace nextscale {
 
 constexpr int64_t kKept = 4096;  // samples whose memory waits for the next motion
-
-// Writes the direction in which a pair is furthest apart in a sample.
-typedef void (*Normal)(int64_t sample, int64_t pair, double* direction);
 
 class BroadPhase {
  public:
@@ -23,28 +20,8 @@ class BroadPhase {
              int planes)
       : model_(model), most_(planes), planes_(pairs) {
     for (int h = 0; h < hulls; ++h) {
-      Hull hull{bodies[h], {}, {}, 0.0, {}};
-      const int64_t count = counts[h];
-      double low[3], high[3];
-      for (int i = 0; i < 3; ++i) {
-        low[i] = high[i] = vertices[i];
-        for (int64_t v = 0; v < count; ++v) {
-          low[i] = std::min(low[i], vertices[3 * v + i]);
-          high[i] = std::max(high[i], vertices[3 * v + i]);
-        }
-        hull.centre[i] = (low[i] + high[i]) / 2;
-        hull.half[i] = (high[i] - low[i]) / 2;
-        // The first vertex fills the last lanes.
-        hull.vertices[i].assign(padded(static_cast<int>(count)), vertices[i]);
-        for (int64_t v = 0; v < count; ++v) hull.vertices[i][v] = vertices[3 * v + i];
-      }
-      for (int64_t v = 0; v < count; ++v) {
-        double way[3];
-        subtract(vertices + 3 * v, hull.centre, way);
-        hull.radius = std::max(hull.radius, std::sqrt(dot(way, way)));
-      }
-      hulls_.push_back(hull);
-      vertices += 3 * count;
+      hulls_.emplace_back(bodies[h], counts[h], vertices);
+      vertices += 3 * counts[h];
     }
     for (int p = 0; p < pairs; ++p) pairs_.push_back({pair[2 * p], pair[2 * p + 1], distance[p]});
   }
@@ -53,8 +30,7 @@ class BroadPhase {
   // left out. `looks` plane tests are spent before the search ends early.
   const std::vector<std::pair<int64_t, int64_t>>& suspects(int64_t samples, const double* q,
                                                            int64_t known_count,
-                                                           const int64_t* known, Normal normal,
-                                                           int64_t looks) {
+                                                           const int64_t* known, int64_t looks) {
     place(samples, q);
     std::vector<std::pair<int64_t, int64_t>> out;  // pair, sample
     for (int64_t k = 0; k < known_count; ++k) out.emplace_back(known[2 * k + 1], known[2 * k]);
@@ -74,9 +50,9 @@ class BroadPhase {
           break;
         }
         const int64_t middle = left_[left_.size() / 2];
-        const Plane plane = plane_of(p, middle, normal);
         left_.erase(left_.begin() + left_.size() / 2);
-        if (!parted(p, plane, middle)) {
+        Plane plane;
+        if (!plane_of(p, middle, plane) || !parted(p, plane, middle)) {
           found_.emplace_back(middle, p);
           continue;
         }
@@ -92,12 +68,26 @@ class BroadPhase {
     return found_;
   }
 
+  // Distances and nearest points of (sample, pair) in `where` (count, 2); a distance of NaN where
+  // rounding leaves none. `samples` rows of joints.
+  void nearest(int64_t samples, const double* q, int64_t count, const int64_t* where, Witness* out) {
+    const double origin[3] = {}, upright[9] = {1, 0, 0, 0, 1, 0, 0, 0, 1};
+    std::vector<uint8_t> placed(samples, 0);
+    frames_.resize(samples * (model_.bodies + 1));
+    for (int64_t n = 0; n < count; ++n) {
+      const int64_t s = where[2 * n];
+      const Pair& pair = pairs_[where[2 * n + 1]];
+      if (!placed[s])
+        model_.tree().forward(origin, upright, q + s * model_.joints, frames_.data() + s * (model_.bodies + 1));
+      placed[s] = 1;
+      const Hull &first = hulls_[pair.first], &second = hulls_[pair.second];
+      NarrowPhase phase(first, second, frame(s, first.body), frame(s, second.body));
+      if (!phase.apart(out[n]) && !phase.depth(out[n])) out[n].distance = std::nan("");
+    }
+    if (samples > kKept) frames_ = {};
+  }
+
  private:
-  struct Hull {
-    int64_t body;
-    double centre[3], half[3], radius;
-    std::vector<double> vertices[3];
-  };
   struct Pair {
     int64_t first, second;
     double distance;
@@ -141,17 +131,17 @@ class BroadPhase {
     return false;
   }
 
-  Plane plane_of(size_t pair, int64_t sample, Normal normal) const {
+  // False where the bodies touch.
+  bool plane_of(size_t pair, int64_t sample, Plane& plane) const {
     const Pair& one = pairs_[pair];
-    const Hull& first = hulls_[one.first];
-    const Frame& at = frame(sample, first.body);
-    double direction[3];
-    Plane plane;
-    normal(sample, static_cast<int64_t>(pair), direction);
-    for (int axis = 0; axis < 3; ++axis) plane.normal[axis] = dot(at.axes[axis], direction);
-    const double opposite[3] = {-plane.normal[0], -plane.normal[1], -plane.normal[2]};
-    plane.beyond = one.distance * std::sqrt(dot(plane.normal, plane.normal)) - lowest(first, opposite);
-    return plane;
+    const Hull &first = hulls_[one.first], &second = hulls_[one.second];
+    Witness found;
+    if (!NarrowPhase(first, second, frame(sample, first.body), frame(sample, second.body)).apart(found))
+      return false;
+    double opposite[3];
+    for (int i = 0; i < 3; ++i) plane.normal[i] = found.normal[i], opposite[i] = -found.normal[i];
+    plane.beyond = one.distance * std::sqrt(dot(plane.normal, plane.normal)) - first.lowest(opposite);
+    return true;
   }
 
   bool parted(size_t pair, const Plane& plane, int64_t sample) const {
@@ -167,22 +157,7 @@ class BroadPhase {
     // The bounding box mostly suffices, and has fewer corners.
     double box = room + dot(second.centre, turned);
     for (int i = 0; i < 3; ++i) box -= second.half[i] * std::abs(turned[i]);
-    return box > 0 || room + lowest(second, turned) > 0;
-  }
-
-  static double lowest(const Hull& hull, const double* direction) {
-    const double *x = hull.vertices[0].data(), *y = hull.vertices[1].data(),
-                 *z = hull.vertices[2].data();
-    const size_t count = hull.vertices[0].size();
-    Lanes least = load(x) * direction[0] + load(y) * direction[1] + load(z) * direction[2];
-    for (size_t v = kLanes; v < count; v += kLanes) {
-      const Lanes here =
-          load(x + v) * direction[0] + load(y + v) * direction[1] + load(z + v) * direction[2];
-      least = here < least ? here : least;
-    }
-    double result = least[0];
-    for (int i = 1; i < kLanes; ++i) result = std::min(result, least[i]);
-    return result;
+    return box > 0 || room + second.lowest(turned) > 0;
   }
 
   const Model& model_;

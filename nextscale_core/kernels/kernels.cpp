@@ -62,11 +62,16 @@ NS_EXPORT void ns_free_broad_phase(BroadPhase* phase) { delete phase; }
 
 // Number of suspects; `out` points to their samples and pairs until the next call.
 NS_EXPORT int64_t ns_suspects(BroadPhase* phase, int64_t samples, const double* q,
-                              int64_t known_count, const int64_t* known, Normal normal,
-                              int64_t looks, const void** out) {
-  const auto& found = phase->suspects(samples, q, known_count, known, normal, looks);
+                              int64_t known_count, const int64_t* known, int64_t looks,
+                              const void** out) {
+  const auto& found = phase->suspects(samples, q, known_count, known, looks);
   *out = found.data();
   return static_cast<int64_t>(found.size());
+}
+
+NS_EXPORT void ns_nearest(BroadPhase* phase, int64_t samples, const double* q, int64_t count,
+                          const int64_t* where, Witness* out) {
+  phase->nearest(samples, q, count, where, out);
 }
 
 NS_EXPORT void ns_extremes(int64_t samples, int64_t joints, const double* q, const double* v,
@@ -134,7 +139,7 @@ NS_EXPORT void ns_contact_forces(int64_t moments, int64_t corners, int64_t steps
 }
 
 // Version of this interface; `_INTERFACE` in `__init__.py` must be the same.
-NS_EXPORT int ns_interface() { return 1; }
+NS_EXPORT int ns_interface() { return 2; }
 
 // 4 or 3 where this processor runs code for that level of x86-64, else 0.
 NS_EXPORT int ns_level() {

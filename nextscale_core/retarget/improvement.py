@@ -15,9 +15,6 @@ from nextscale_core.robots.kinematics import Poses
 from nextscale_core.robots.robot import Robot
 from nextscale_core.robots.separation_terms import WitnessPoints
 
-At = tuple[int, int]
-"""A frame, and a pair of bodies by its number in the collision model."""
-
 
 class Improvement:
     """The passes over a clip after its first step.
@@ -54,27 +51,26 @@ class Improvement:
         config, number = self._config, self._robot.num_joints
         weight = np.broadcast_to(config.smoothness.joints, (len(poses) - 2, number))
         # Pairs of earlier passes stay, or bodies would come together again.
-        pairs: set[At] = set()
+        near = WitnessPoints.none()
         solved = np.ones(len(poses), dtype=bool)
         for one in config.passes:
-            touching, nearest = self._touching(poses, solved, pairs)
-            pairs |= touching
+            near, touching = self._touching(poses, solved, near)
             use = self._acceleration_use(poses, targets.fps)
-            solved = self._unsolved(one, touching, moved, use, bool(pairs))
+            solved = self._unsolved(one, touching, moved, use, bool(len(near)))
             if not solved.any():
                 break
             solved = self._around(solved)
             stiffer = np.clip(use, 1.0, one.max_multiple) ** one.power
             weight = weight * _spread(np.where(solved[1:-1, None], stiffer, 1.0))
-            here = {(frame, pair) for frame, pair in pairs if solved[frame]}
+            here = near[solved[near.where[:, 0]]]
             parting = np.zeros(len(poses), dtype=bool)
-            parting[[frame for frame, _ in here]] = True
+            parting[here.where[:, 0]] = True
             before = poses
             poses = step(
                 targets,
                 poses,
                 replace(config.smoothness, joints=weight),
-                self._collisions.separation_terms(poses, here, self._wanted, nearest),
+                self._collisions.separation_terms(poses, here, self._wanted),
                 damping=np.where(self._around(parting), config.parting_damping, config.damping),
                 frames=solved,
             )
@@ -83,27 +79,34 @@ class Improvement:
         return poses
 
     def _unsolved(
-        self, one: Pass, touching: set[At], moved: np.ndarray, use: np.ndarray, contact: bool
+        self, one: Pass, touching: np.ndarray, moved: np.ndarray, use: np.ndarray, contact: bool
     ) -> np.ndarray:
         """(T,) True for the frames that a pass has to solve again."""
         unsolved = moved > self._config.settled if one.settle else np.zeros(len(moved), dtype=bool)
-        unsolved[[frame for frame, _ in touching]] = True
+        unsolved[touching] = True
         if one.calm and (contact or not one.contact_only):
             unsolved[1:-1] |= (use > one.calm).any(1)
         return unsolved
 
     def _touching(
-        self, poses: Poses, solved: np.ndarray, pairs: set[At]
-    ) -> tuple[set[At], dict[At, WitnessPoints]]:
-        """What touches in the frames (T,) that have changed, and distances of earlier pairs."""
+        self, poses: Poses, solved: np.ndarray, near: WitnessPoints
+    ) -> tuple[WitnessPoints, np.ndarray]:
+        """Pairs that touch or have touched, and the frames in which they touch now.
+
+        Only frames `solved` (T,) have changed since `near`.
+        """
         collisions, rows = self._collisions, np.flatnonzero(solved)
-        nearest = collisions.nearest(poses, [(t, pair) for t, pair in pairs if solved[t]])
+        changed = solved[near.where[:, 0]]
+        known = near.where[changed]
         row = np.cumsum(solved) - 1
-        known = [(int(row[t]), pair) for t, pair in nearest]
-        found = collisions.close_pairs(poses.joints[rows], known)
-        touching = {(int(rows[n]), pair) for n, pair in found}
-        touching |= {at for at, near in nearest.items() if near.distance < self._apart[at[1]]}
-        return touching, nearest
+        found = collisions.close_pairs(
+            poses.joints[rows], np.stack([row[known[:, 0]], known[:, 1]], axis=1)
+        )
+        found = np.stack([rows[found[:, 0]], found[:, 1]], axis=1)
+        again = collisions.nearest(poses.joints, known)
+        close = again.distance < self._apart[again.where[:, 1]]
+        touching = np.concatenate([found[:, 0], again.where[close, 0]])
+        return near[~changed] + again + collisions.nearest(poses.joints, found), touching
 
     def _acceleration_use(self, poses: Poses, fps: float) -> np.ndarray:
         """(T - 2, J) accelerations of the spline over the calm share of their limits.

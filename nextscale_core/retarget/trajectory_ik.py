@@ -16,7 +16,6 @@ the others stay where they are and hold their neighbours.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
 
 import numpy as np
 from scipy import ndimage
@@ -29,7 +28,7 @@ from nextscale_core.retarget.normal_equations import NormalEquations
 from nextscale_core.retarget.targets import CentreGoal, Goals
 from nextscale_core.robots.centre_of_mass import CentreOfMass
 from nextscale_core.robots.kinematics import Frames, Kinematics, Poses, lever_triples
-from nextscale_core.robots.separation_terms import SeparationRows, SeparationTerm
+from nextscale_core.robots.separation_terms import SeparationRows, SeparationTerms
 from nextscale_core.rotations import exp, log
 
 _FIXED = 1e8
@@ -71,7 +70,7 @@ class TrajectorySolver:
         goals: Goals,
         poses: Poses,
         smoothness: Smoothness,
-        separations: Sequence[SeparationTerm] = (),
+        separations: SeparationTerms | None = None,
         reference: np.ndarray | None = None,
         relative_to: Poses | None = None,
         damping: np.ndarray | float | None = None,
@@ -182,7 +181,7 @@ class TrajectorySolver:
         rows: np.ndarray,
         here: Poses,
         away: np.ndarray,
-        separations: Sequence[SeparationTerm],
+        separations: SeparationTerms | None,
         centre: CentreGoal | None,
     ) -> tuple[Band, np.ndarray, np.ndarray]:
         """Matrix and gradient (F, 6 + A) of goals, floor and separations in frames `rows` (F,).

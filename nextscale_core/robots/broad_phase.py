@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from nextscale_core.kernels import kernels
-from nextscale_core.robots.compiled_broad_phase import CompiledBroadPhase
+from nextscale_core.robots.compiled_collisions import CompiledCollisions
 from nextscale_core.robots.kinematics import Frames, Kinematics
+from nextscale_core.robots.separation_terms import WitnessPoints
 
 _FEW = 256
 """Maximum number of samples whose spheres are tested one by one."""
@@ -87,25 +88,44 @@ class BroadPhase:
             ]
         )
         self._planes: dict[int, list[_Plane]] = {}
-        self._compiled: CompiledBroadPhase | None = None
+        self._compiled: CompiledCollisions | None = None
 
     def among(
-        self,
-        kinematics: Kinematics,
-        positions: np.ndarray,
-        normal: Normal,
-        known: Iterable[tuple[int, int]] = (),
-    ) -> list[tuple[int, int]]:
-        """`suspects` of joint positions (N, J), by a compiled kernel where there is one [rad]."""
-        library, count = kernels(), len(positions)
+        self, kinematics: Kinematics, positions: np.ndarray, normal: Normal, known: np.ndarray
+    ) -> np.ndarray:
+        """`suspects` of joint positions (N, J) [rad], by a compiled kernel where there is one."""
+        count, compiled = len(positions), self._in_library(kinematics)
+        if compiled is not None:
+            return compiled.suspects(positions, known, _FEW_LOOKS + _LOOKS * count)
+        upright = np.broadcast_to(np.eye(3), (count, 3, 3))
+        frames = kinematics.tree(np.zeros((count, 3)), upright, positions)
+        found = self.suspects(frames, normal, map(tuple, known.tolist()))
+        return np.array(found, dtype=int).reshape(-1, 2)
+
+    def nearest(
+        self, kinematics: Kinematics, positions: np.ndarray, where: np.ndarray
+    ) -> WitnessPoints | None:
+        """Distances and nearest points by a compiled kernel, NaN where it finds none.
+
+        Args:
+            kinematics: The robot's.
+            positions: (N, J) [rad].
+            where: (K, 2) sample and pair.
+
+        Returns:
+            None where there is no kernel.
+        """
+        compiled = self._in_library(kinematics)
+        return None if compiled is None else compiled.nearest(positions, where)
+
+    def _in_library(self, kinematics: Kinematics) -> CompiledCollisions | None:
+        library = kernels()
         if library is None or not len(self._pairs):
-            upright = np.broadcast_to(np.eye(3), (count, 3, 3))
-            frames = kinematics.tree(np.zeros((count, 3)), upright, positions)
-            return self.suspects(frames, normal, known)
+            return None
         if self._compiled is None:
             parts = (self._bodies, self._vertices, self._pairs, self._distance)
-            self._compiled = CompiledBroadPhase(library, kinematics, *parts, _PLANES)
-        return self._compiled.suspects(positions, normal, known, _FEW_LOOKS + _LOOKS * count)
+            self._compiled = CompiledCollisions(library, kinematics, *parts, _PLANES)
+        return self._compiled
 
     def forget(self) -> None:
         """Forget the planes of earlier motions."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
@@ -17,8 +17,7 @@ from nextscale_core.robots.description import link_frame
 from nextscale_core.robots.hulls import Hull, link_hulls, links_without_hull
 from nextscale_core.robots.kinematics import Poses, kinematics_of
 from nextscale_core.robots.robot import Robot
-from nextscale_core.robots.separation_terms import SHALLOW, SeparationTerm, WitnessPoints, steady
-from nextscale_core.rotations import quaternions
+from nextscale_core.robots.separation_terms import SHALLOW, SeparationTerms, WitnessPoints
 
 _LET_GO = 0.008
 """Distance beyond the wanted one from which a pair has no term [m]. Nearer pairs keep theirs:
@@ -126,8 +125,6 @@ class CollisionModel:
             for request in self._geometry_data.distanceRequests:
                 # GJK would start from its last result: motions would depend on earlier ones.
                 request.enable_cached_gjk_guess = False
-            for request in self._geometry_data.collisionRequests:
-                request.enable_contact, request.enable_cached_gjk_guess = True, False
         self._kinematics = kinematics_of(robot)
         room = 0.0 if margin is None else distance - margin
         self.share = np.ones(len(self._pairs))
@@ -136,15 +133,12 @@ class CollisionModel:
             self.share = np.clip(_ROOM_OF_GAP * gap / room, 0.0, 1.0)
         self.reach = np.maximum(distance - room * (1.0 - self.share), 0.0)
         bodies = np.array(self._owners) - 1
-        self._broad_phase = BroadPhase(
-            bodies,
-            [
-                self._kinematics.tree.local(np.full(len(vertices), body), vertices)
-                for body, vertices in zip(bodies, self._vertices, strict=True)
-            ],
-            np.array(self._pairs, dtype=int).reshape(-1, 2),
-            self.reach,
-        )
+        self._local = [
+            self._kinematics.tree.local(np.full(len(vertices), body), vertices)
+            for body, vertices in zip(bodies, self._vertices, strict=True)
+        ]
+        pairs = np.array(self._pairs, dtype=int).reshape(-1, 2)
+        self._broad_phase = BroadPhase(bodies, self._local, pairs, self.reach)
 
     def _select_pairs(self) -> list[tuple[int, int]]:
         """Hulls of the pairs to check; sets `unwatched` and `touching_nominal`."""
@@ -221,147 +215,123 @@ class CollisionModel:
     def colliding(self, positions: np.ndarray) -> np.ndarray:
         """(N,) True where any two bodies touch, for joint positions (N, J) [rad]."""
         found = np.zeros(len(positions), dtype=bool)
-        found[[touch.sample for touch in self.touches(positions)]] = True
+        found[self.close_pairs(positions)[:, 0]] = True
         return found
 
     def touches(self, positions: np.ndarray) -> list[Touch]:
         """Every pair that touches in every sample, for joint positions (N, J) [rad]."""
-        suspects, place = self._suspects(positions)
-        found = []
-        for row, number in suspects:
-            # No plane separates them, so they touch. GJK gives the depth, but has missed bodies
-            # 13 mm inside each other.
-            place(row)
-            if pin.computeCollision(self._geometry, self._geometry_data, number):
-                contact = self._geometry_data.collisionResults[number].getContact(0)
-                depth = -float(contact.penetration_depth)
-            else:
-                result = pin.computeDistance(self._geometry, self._geometry_data, number)
-                depth = -float(result.min_distance)
-            found.append(Touch(row, *self.pairs[number], max(depth, 0.0)))
-        return found
+        near = self.nearest(positions, self.close_pairs(positions))
+        rows = zip(near.where.tolist(), (self.distance - near.distance).tolist(), strict=True)
+        # No plane separates them, so they touch, whatever depth is found.
+        return [
+            Touch(row, *self.pairs[pair], max(depth, 0.0)) for (row, pair), depth in sorted(rows)
+        ]
 
-    def close_pairs(
-        self, positions: np.ndarray, known: Iterable[tuple[int, int]] = ()
-    ) -> set[tuple[int, int]]:
-        """(row, number in `pairs`) of everything that touches, for joint positions (N, J).
+    def close_pairs(self, positions: np.ndarray, known: np.ndarray | None = None) -> np.ndarray:
+        """(F, 2) row and number in `pairs` of everything that touches, for joint positions (N, J).
 
         Args:
             positions: [rad].
-            known: (row, number) to leave out.
+            known: (K, 2) to leave out.
         """
-        return set(self._suspects(positions, known)[0])
-
-    def _suspects(
-        self, positions: np.ndarray, known: Iterable[tuple[int, int]] = ()
-    ) -> tuple[list[tuple[int, int]], Callable[[int], None]]:
-        """(row, number) of everything that touches, and a function that places the bodies."""
+        known = np.zeros((0, 2), dtype=int) if known is None else known
         if not len(positions):
-            return [], lambda row: None
-        configurations = self._upright(positions)
-        placed = -1
-
-        def place(row: int) -> None:
-            nonlocal placed
-            if row != placed:
-                self._place(configurations[row])
-                placed = row
+            return known[:0]
+        place = self._placing(positions)
 
         def normal(row: int, number: int) -> np.ndarray:
             place(row)
             return np.array(pin.computeDistance(self._geometry, self._geometry_data, number).normal)
 
-        return self._broad_phase.among(self._kinematics, positions, normal, known), place
+        return self._broad_phase.among(self._kinematics, positions, normal, known)
 
-    def nearest(
-        self, poses: Poses, where: Iterable[tuple[int, int]]
-    ) -> dict[tuple[int, int], WitnessPoints]:
-        """Distance and nearest points of (frame, number in `pairs`) in a clip."""
-        order = sorted(where)
-        rows = np.unique([t for t, _ in order]).astype(int)
-        turns = quaternions(poses.rotation[rows])
-        placed = iter(self.robot.configurations(poses.base[rows], turns, poses.joints[rows]))
-        found: dict[tuple[int, int], WitnessPoints] = {}
-        before = -1
-        for t, number in order:
-            if t != before:
-                self._place(next(placed))
-                before = t
-            found[t, number] = self._witness_points(t, number)
+    def _placing(self, positions: np.ndarray) -> Callable[[int], None]:
+        """A function that places the bodies as in a row of joint positions (N, J)."""
+        placed, configurations = -1, None
+
+        def place(row: int) -> None:
+            nonlocal placed, configurations
+            if configurations is None:
+                configurations = self._upright(positions)
+            if row != placed:
+                self._place(configurations[row])
+                placed = row
+
+        return place
+
+    def nearest(self, positions: np.ndarray, where: np.ndarray) -> WitnessPoints:
+        """Distances and nearest points of some pairs of bodies.
+
+        Args:
+            positions: (T, J) joints of a clip [rad].
+            where: (K, 2) frame and number in `pairs`.
+
+        Returns:
+            Those of each pair together, its frames in order.
+        """
+        where = where[np.lexsort(where.T)]
+        found = self._broad_phase.nearest(self._kinematics, positions, where)
+        if found is None:
+            count = len(where)
+            parts = np.full(count, np.nan), np.empty((count, 3)), np.empty((count, 2, 3))
+            found = WitnessPoints(where, *parts)
+        place, turned = self._placing(positions), self._kinematics.tree.own.transpose(0, 2, 1)
+        # Without compiled kernels, and where they cannot tell how deep bodies are, coal does.
+        for row in np.flatnonzero(np.isnan(found.distance)):
+            frame, number = where[row]
+            place(int(frame))
+            found.distance[row] = self._distance(int(number))
+            result = self._geometry_data.distanceResults[int(number)]
+            normal = np.array(result.normal)
+            for n, at in enumerate((result.getNearestPoint1(), result.getNearestPoint2())):
+                joint = self._owners[self._pairs[number][n]]
+                own = turned[joint - 1]
+                # Without half of the safety distance, with which each body is inflated.
+                at = at + (n - 0.5) * self.distance * normal
+                found.points[row, n] = own @ self._data.oMi[joint].actInv(at)
+                if n == 0:
+                    found.normal[row] = own @ (self._data.oMi[joint].rotation.T @ normal)
         return found
 
     def separation_terms(
-        self,
-        poses: Poses,
-        where: set[tuple[int, int]],
-        separation: float | np.ndarray,
-        known: dict[tuple[int, int], WitnessPoints] | None = None,
-    ) -> list[SeparationTerm]:
-        """Terms for a whole-clip solve that keep given pairs apart.
-
-        The shortest way out of a deep collision may change sides from frame to frame. So each
-        pair leaves a body on the side where it entered.
+        self, poses: Poses, near: WitnessPoints, separation: float | np.ndarray
+    ) -> SeparationTerms:
+        """Terms for a whole-clip solve that keep pairs apart.
 
         Args:
             poses: The clip.
-            where: (frame, number in `pairs`), from `close_pairs`.
+            near: From `nearest`, for the same clip.
             separation: Wanted distance between the bodies, one or (P,) [m].
-            known: Results of `nearest` for the same poses.
         """
-        wanted = np.broadcast_to(separation, len(self.pairs))
-        known = known or {}
-        nearest = known | self.nearest(poses, where - known.keys())
-        runs: dict[int, list[WitnessPoints]] = {}
-        for t, number in sorted(where):
-            runs.setdefault(number, []).append(nearest[t, number])
-        terms = (
-            self._term(near, *self._pairs[number], float(wanted[number]))
-            for number, nears in runs.items()
-            for near in steady(nears)
+        near = near[np.lexsort(near.where.T)]
+        rows, t = np.unique(near.where[:, 0], return_inverse=True)
+        frames = self._kinematics.frames(
+            Poses(poses.base[rows], poses.rotation[rows], poses.joints[rows])
         )
-        return [term for term in terms if term is not None]
-
-    def _witness_points(self, frame: int, number: int) -> WitnessPoints:
-        """Nearest points of a pair as placed."""
-        distance = self._distance(number)
-        result = self._geometry_data.distanceResults[number]
-        one, two = (pin.SE3(self._data.oMi[self._owners[body]]) for body in self._pairs[number])
-        return WitnessPoints(
-            frame,
-            distance,
-            np.array(result.normal),
-            (np.array(result.getNearestPoint1()), np.array(result.getNearestPoint2())),
-            (one, two),
+        pairs = np.array(self._pairs, dtype=int).reshape(-1, 2)[near.where[:, 1]]
+        body = np.array(self._owners)[pairs] - 1
+        turned = frames.columns[body[:, 0], :, :, t]
+        normal = (turned * near.steady()[..., None]).sum(1)
+        points, distance = near.points.copy(), near.distance.copy()
+        deep = np.flatnonzero(distance < -SHALLOW)
+        # The outermost vertices define the penetration along any other direction.
+        for hull in np.unique(pairs[deep]):
+            for n, sign in ((0, 1.0), (1, -1.0)):
+                of = deep[pairs[deep, n] == hull]
+                along = (frames.columns[body[of, n], :, :, t[of]] * normal[of, None]).sum(-1)
+                outermost = (self._local[hull] @ (sign * along).T).argmax(0)
+                points[of, n] = self._local[hull][outermost]
+        ends = (
+            (frames.columns[body[deep, n], :, :, t[deep]] * points[deep, n, :, None]).sum(1)
+            + frames.origin[body[deep, n], :, t[deep]]
+            for n in (0, 1)
         )
-
-    def _term(
-        self, near: WitnessPoints, first: int, second: int, separation: float
-    ) -> SeparationTerm | None:
-        (one, two), normal, distance = near.placements, near.normal, near.distance
-        if distance >= -SHALLOW:
-            local = [frame.actInv(at) for frame, at in zip((one, two), near.points, strict=True)]
-            apart = float(normal @ (near.points[1] - near.points[0]))
-        else:
-            # The outermost vertices define the penetration along any other direction.
-            local = [
-                self._vertices[body][int((self._vertices[body] @ (direction @ turn)).argmax())]
-                for body, turn, direction in (
-                    (first, one.rotation, normal),
-                    (second, two.rotation, -normal),
-                )
-            ]
-            apart = distance = float(normal @ (two.act(local[1]) - one.act(local[0])))
-        if separation - distance < -_LET_GO:
-            return None
-        return SeparationTerm(
-            frame=near.frame,
-            first=self._owners[first] - 2,
-            second=self._owners[second] - 2,
-            at_first=local[0],
-            at_second=local[1],
-            normal=normal,
-            separation=apart + separation - distance,
-        )
+        first, second = ends
+        distance[deep] = ((second - first) * normal[deep]).sum(1)
+        wanted = np.broadcast_to(separation, len(self.pairs))[near.where[:, 1]]
+        kept = wanted - distance >= -_LET_GO
+        parts = (near.where[:, 0], body, points, normal, wanted)
+        return SeparationTerms(*(part[kept] for part in parts))
 
     def bodies_of(self, number: int) -> tuple[int, int]:
         """The bodies of pair `number` in the kinematics, -1 for the base."""

@@ -63,8 +63,8 @@ class Frames:
             offset: (P, 3) point in the turned frame, from `ForwardKinematics.local` [m].
         """
         frames = self.origin.shape[-1]
-        turned = offset[:, None] @ self.columns.reshape(len(self.columns), 3, -1)[body]
-        turned = turned.reshape(-1, 3, frames)
+        turned = offset[:, None] @ self.columns.reshape(len(self.columns), 3, 3 * frames)[body]
+        turned = turned.reshape(len(body), 3, frames)
         turned += self.origin[body]
         return turned
 
@@ -142,7 +142,7 @@ class ForwardKinematics:
         angles = np.ascontiguousarray(joints.T)
         cosine, sine = np.cos(angles)[:, None], np.sin(angles)[:, None]
         for level, above, step in self._levels:
-            here = (step @ flat[above]).reshape(-1, 4, 3, frames)
+            here = (step @ flat[above]).reshape(len(level), 4, 3, frames)
             c, s, x, y = cosine[level], sine[level], here[:, 0], here[:, 1]
             turned = np.empty((len(level), 3, 3, frames))
             np.multiply(c, x, out=turned[:, 0])

@@ -2,86 +2,102 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
-import pinocchio as pin
 
 from nextscale_core.robots.kinematics import Frames, Kinematics
 
 SHALLOW = 0.012
 """Maximum penetration at which witness points give the direction out of a collision [m]."""
 
+_GAP = 3
+"""Longest step between frames of one run of a collision [frames]."""
 
-class WitnessPoints(NamedTuple):
-    """Distance and nearest points of a pair of bodies in one frame of a clip.
+
+@dataclass(frozen=True)
+class WitnessPoints:
+    """Distances and nearest points of K pairs of bodies, each in one frame of a clip.
 
     Attributes:
-        frame: Row of the frame.
-        distance: Between the bodies; negative where they overlap [m].
-        normal: (3,) unit vector from the first to the second, in the world.
-        points: Nearest points, each (3,) in the world [m].
-        placements: World frames of both bodies.
+        where: (K, 2) frame, and number of the pair.
+        distance: (K,) between the bodies; negative where they overlap [m].
+        normal: (K, 3) unit vectors from the first body to the second, in the turned frame of the
+            first (see `Frames`).
+        points: (K, 2, 3) nearest points, each in the turned frame of its body [m].
     """
 
-    frame: int
-    distance: float
+    where: np.ndarray
+    distance: np.ndarray
     normal: np.ndarray
-    points: tuple[np.ndarray, np.ndarray]
-    placements: tuple[pin.SE3, pin.SE3]
+    points: np.ndarray
 
+    @classmethod
+    def none(cls) -> WitnessPoints:
+        """No pairs."""
+        return cls(np.zeros((0, 2), int), np.zeros(0), np.zeros((0, 3)), np.zeros((0, 2, 3)))
 
-def steady(nears: list[WitnessPoints]) -> list[WitnessPoints]:
-    """Give deep frames of each unbroken run the normals interpolated from its shallow frames.
+    def __len__(self) -> int:
+        return len(self.distance)
 
-    They are interpolated in the frame of the first body.
-    """
-    if all(near.distance > -SHALLOW for near in nears):
-        return nears
-    frames = np.array([near.frame for near in nears])
-    result: list[WitnessPoints] = []
-    for run in np.split(np.arange(len(nears)), np.flatnonzero(np.diff(frames) > 3) + 1):
-        depth = np.array([-nears[i].distance for i in run])
-        sure = depth < SHALLOW
-        if not sure.any():
-            sure[depth.argmin()] = True
-        turns = [near.placements[0].rotation for near in nears]
-        known = np.stack([nears[i].normal @ turns[i] for i in run[sure]])
-        at = frames[run[sure]]
-        for i, trusted in zip(run, sure, strict=True):
-            if trusted:
-                result.append(nears[i])
+    def __getitem__(self, rows: np.ndarray) -> WitnessPoints:
+        return WitnessPoints(*(part[rows] for part in vars(self).values()))
+
+    def __add__(self, other: WitnessPoints) -> WitnessPoints:
+        both = zip(vars(self).values(), vars(other).values(), strict=True)
+        return WitnessPoints(*(np.concatenate(parts) for parts in both))
+
+    def steady(self) -> np.ndarray:
+        """(K, 3) normals, those of deep frames interpolated from the shallow ones of their run.
+
+        Pairs are in order, and the frames of each ascend. The shortest way out of a deep collision
+        may change sides from frame to frame; so each pair leaves on the side where it entered.
+        """
+        normals = self.normal
+        if (self.distance > -SHALLOW).all():
+            return normals
+        normals = normals.copy()
+        frames, pairs = self.where.T
+        ends = np.flatnonzero((np.diff(pairs) != 0) | (np.diff(frames) > _GAP)) + 1
+        for run in np.split(np.arange(len(self)), ends):
+            sure = self.distance[run] > -SHALLOW
+            if sure.all():
                 continue
-            normal = np.array([np.interp(frames[i], at, known[:, axis]) for axis in range(3)])
-            length = float(np.linalg.norm(normal))
-            if length < 0.3:
-                nearest = int(np.abs(at - frames[i]).argmin())
-                normal, length = known[nearest], 1.0
-            result.append(nears[i]._replace(normal=turns[i] @ normal / length))
-    return result
+            if not sure.any():
+                sure[self.distance[run].argmax()] = True
+            known, deep = run[sure], run[~sure]
+            mixed = np.stack(
+                [np.interp(frames[deep], frames[known], track) for track in self.normal[known].T], 1
+            )
+            length = np.linalg.norm(mixed, axis=1)
+            nearest = known[np.abs(frames[known] - frames[deep, None]).argmin(1)]
+            clear = (length >= 0.3)[:, None]
+            normals[deep] = np.where(
+                clear, mixed / np.maximum(length, 0.3)[:, None], self.normal[nearest]
+            )
+        return normals
 
 
-class SeparationTerm(NamedTuple):
-    """Two bodies to move apart in one frame.
+@dataclass(frozen=True)
+class SeparationTerms:
+    """S pairs of bodies to move apart, each in one frame.
 
     Attributes:
-        frame: Row of the frame.
-        first: The first body, -1 for the base.
-        second: The second body.
-        at_first: (3,) witness point on the first body, in its frame [m].
-        at_second: (3,) witness point on the second body [m].
-        normal: (3,) world direction from the first body to the second.
-        separation: Wanted distance from the first point to the second along the normal [m].
+        frame: (S,) rows of the frames.
+        body: (S, 2) rows of both bodies in `Frames`; 0 is the base.
+        at: (S, 2, 3) a point on each body, in its turned frame [m].
+        normal: (S, 3) world direction from the first body to the second.
+        separation: (S,) wanted distance from the first point to the second along it [m].
     """
 
-    frame: int
-    first: int
-    second: int
-    at_first: np.ndarray
-    at_second: np.ndarray
+    frame: np.ndarray
+    body: np.ndarray
+    at: np.ndarray
     normal: np.ndarray
-    separation: float
+    separation: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.frame)
 
 
 class SeparationRows:
@@ -89,21 +105,17 @@ class SeparationRows:
 
     Args:
         kinematics: The robot's.
-        terms: At least one, in any order.
+        terms: In any order.
         frames: (F,) ascending frames of the equations; terms of other frames are left out.
     """
 
-    def __init__(self, kinematics: Kinematics, terms: Sequence[SeparationTerm], frames: np.ndarray):
-        known = set(frames.tolist())
-        kept = sorted((t for t in terms if t.frame in known), key=lambda term: term.frame)
-        self._frame = np.searchsorted(frames, np.array([term.frame for term in kept], dtype=int))
-        self._body = np.array([[t.first + 1, t.second + 1] for t in kept], dtype=int).reshape(-1, 2)
-        at = np.array([[t.at_first, t.at_second] for t in kept]).reshape(-1, 2, 3)
-        self._at = np.stack(
-            [kinematics.tree.local(self._body[:, n], at[:, n]) for n in (0, 1)], axis=1
-        )
-        self._normal = np.array([term.normal for term in kept]).reshape(-1, 3)
-        self._separation = np.array([term.separation for term in kept])
+    def __init__(self, kinematics: Kinematics, terms: SeparationTerms, frames: np.ndarray):
+        place = np.minimum(np.searchsorted(frames, terms.frame), len(frames) - 1)
+        kept = np.flatnonzero(frames[place] == terms.frame)
+        kept = kept[np.argsort(place[kept], kind="stable")]
+        self._frame = place[kept]
+        parts = (terms.body, terms.at, terms.normal, terms.separation)
+        self._body, self._at, self._normal, self._separation = (part[kept] for part in parts)
         self._kinematics = kinematics
         moves = [kinematics.ancestors(body) for body in range(-1, kinematics.bodies)]
         first, second = (np.stack(moves)[self._body[:, n]].astype(float) for n in (0, 1))

@@ -17,6 +17,7 @@ from nextscale_core.robots.collision import CollisionModel
 from nextscale_core.robots.kinematics import Kinematics, Poses, kinematics_of
 from nextscale_core.robots.profile import SIDES
 from nextscale_core.robots.robot import Robot
+from nextscale_core.robots.separation_terms import WitnessPoints
 from nextscale_core.robots.trajectory import MAX_SAMPLES, RobotTrajectory
 from nextscale_core.rotations import continuous_quaternions
 from nextscale_core.safety.config import GATE, RepairConfig
@@ -163,44 +164,45 @@ def parted(
     planned = Poses(trajectory.base_position, rotation, trajectory.positions)
     goals = _stay(kinematics, planned, config)
     poses = planned
-    where: set[tuple[int, int]] = set()
+    near = WitnessPoints.none()
     # Samples are dense, so second differences are small and their weight must be large.
     smooth = config.parting_smoothness
     smoothness = Smoothness(base=smooth, turn=smooth, joints=smooth)
-    near = np.ones(len(poses), dtype=bool)
+    solved = np.ones(len(poses), dtype=bool)
     for _ in range(config.parting_rounds):
-        nearest = collisions.nearest(poses, where)
+        near = collisions.nearest(poses.joints, near.where)
+        rows = np.flatnonzero(solved)
+        known = np.stack([np.searchsorted(rows, near.where[:, 0]), near.where[:, 1]], axis=1)
+        found = collisions.close_pairs(poses.joints[rows], known)
         apart = collisions.distance + config.parting_done
-        found = {at for at, it in nearest.items() if it.distance < apart}
-        rows = np.flatnonzero(near)
-        known = [(int(np.searchsorted(rows, at)), number) for at, number in where]
-        touching = collisions.close_pairs(poses.joints[rows], known)
-        found |= {(int(rows[row]), number) for row, number in touching}
-        if not found:
+        if not len(found) and not (near.distance < apart).any():
             break
-        where |= found
-        if len(where) > config.parting_max_touches:
+        found = np.stack([rows[found[:, 0]], found[:, 1]], axis=1)
+        if len(near) + len(found) > config.parting_max_touches:
             return None
+        near += collisions.nearest(poses.joints, found)
         # Samples far from those that touched stay as they are.
-        near[:] = False
-        near[[sample for sample, _ in where]] = True
-        near = ndimage.binary_dilation(near, iterations=config.parting_reach)
+        solved[:] = False
+        solved[near.where[:, 0]] = True
+        solved = ndimage.binary_dilation(solved, iterations=config.parting_reach)
         wanted = collisions.distance + config.parting_room
         try:
             poses = solver.step(
                 goals,
                 poses,
                 smoothness,
-                collisions.separation_terms(poses, where, wanted, nearest),
+                collisions.separation_terms(poses, near, wanted),
                 reference=planned.joints,
                 relative_to=planned,
                 damping=config.parting_damping,
-                frames=near,
+                frames=solved,
             )
         except RetargetError:
             return None
     # The change fades out towards both ends, which must stay what they were.
-    change = np.where(_movers(collisions, kinematics, where), poses.joints - planned.joints, 0.0)
+    change = np.where(
+        _movers(collisions, kinematics, near.where[:, 1]), poses.joints - planned.joints, 0.0
+    )
     fade = np.minimum(np.arange(len(change)), np.arange(len(change))[::-1]) / 10.0
     change *= np.clip(fade, 0.0, 1.0)[:, None] ** 2
     if collisions.colliding(planned.joints + change).any():
@@ -208,12 +210,10 @@ def parted(
     return _changed(trajectory, change)
 
 
-def _movers(
-    collisions: CollisionModel, kinematics: Kinematics, where: set[tuple[int, int]]
-) -> np.ndarray:
-    """(J,) True for the joints that move the bodies of a pair relative to each other."""
+def _movers(collisions: CollisionModel, kinematics: Kinematics, numbers: np.ndarray) -> np.ndarray:
+    """(J,) True for the joints that move the bodies of some pairs relative to each other."""
     movers = np.zeros(kinematics.robot.num_joints, dtype=bool)
-    for number in {number for _, number in where}:
+    for number in np.unique(numbers).tolist():
         first, second = (kinematics.ancestors(body) for body in collisions.bodies_of(number))
         movers |= kinematics.commanded(first ^ second)
     return movers
@@ -261,12 +261,12 @@ def eased(
     change, rows = np.zeros_like(trajectory.positions), np.arange(len(trajectory))
     for _ in range(config.easing_rounds):
         found = collisions.close_pairs((trajectory.positions + change)[rows])
-        if not found:
+        if not len(found):
             break
         if len(found) > config.easing_max_touches:
             return None
         touching = np.zeros(steps.shape, dtype=bool)
-        for row, pair in found:
+        for row, pair in found.tolist():
             first, second = (kinematics.ancestors(body) for body in collisions.bodies_of(pair))
             movers = np.flatnonzero((arms & kinematics.commanded(first | second)).any(1))
             if not len(movers):

@@ -16,7 +16,7 @@ from nextscale_core.retarget.targets import Targets, make_targets, start_poses
 from nextscale_core.retarget.trajectory_ik import TrajectorySolver, _second_difference_gradient
 from nextscale_core.robots import Robot
 from nextscale_core.robots.kinematics import Poses, kinematics_of
-from nextscale_core.robots.separation_terms import SeparationRows, SeparationTerm
+from nextscale_core.robots.separation_terms import SeparationRows, SeparationTerms
 from nextscale_core.rotations import exp
 
 
@@ -154,26 +154,27 @@ def test_hinges_agree_with_finite_differences(g1: Robot) -> None:
     kinematics = kinematics_of(g1)
     poses = random_poses(g1, 5, seed=12)
     generator = np.random.default_rng(13)
-    names = [g1.joint_names.index(n) for n in ("left_elbow_joint", "right_knee_joint")]
-    hinges = [
-        SeparationTerm(frame, first, second, *generator.normal(size=(3, 3)), separation=0.1)
-        for frame, first, second in ((3, -1, names[0]), (1, *names), (3, *names))
-    ]
-    rows = SeparationRows(kinematics, hinges, np.arange(5))
+    one, other = (g1.joint_names.index(n) for n in ("left_elbow_joint", "right_knee_joint"))
+    terms = SeparationTerms(
+        frame=np.array([3, 1, 3]),
+        body=np.array([[0, one + 1], [one + 1, other + 1], [one + 1, other + 1]]),
+        at=generator.normal(size=(3, 2, 3)),
+        normal=generator.normal(size=(3, 3)),
+        separation=np.full(3, 0.1),
+    )
+    rows = SeparationRows(kinematics, terms, np.arange(5))
     joints = np.arange(g1.num_joints)
     band, gradient = Band(5, 6 + len(joints)), np.zeros((5, 6 + len(joints)))
     rows.add_to(kinematics.frames(poses), joints, 2.0, band.blocks, gradient)
 
     def half_squares(there: Poses) -> float:
-        rotation, origin = kinematics.forward(there)
-        total = 0.0
-        for hinge in hinges:
-            ends = []
-            for joint, at in ((hinge.first, hinge.at_first), (hinge.second, hinge.at_second)):
-                t = hinge.frame
-                turn = there.rotation[t] if joint < 0 else rotation[t, joint]
-                ends.append(turn @ at + (there.base[t] if joint < 0 else origin[t, joint]))
-            total += (hinge.normal @ (ends[1] - ends[0]) - hinge.separation) ** 2
+        frames, total = kinematics.frames(there), 0.0
+        for t, body, at, normal, wanted in zip(*vars(terms).values(), strict=True):
+            ends = [
+                frames.columns[body[n], :, :, t].T @ at[n] + frames.origin[body[n], :, t]
+                for n in (0, 1)
+            ]
+            total += (normal @ (ends[1] - ends[0]) - wanted) ** 2
         return total
 
     for _ in range(5):

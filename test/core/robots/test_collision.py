@@ -8,12 +8,22 @@ import pytest
 
 from core.safety.test_gate import crossed_arms
 from core.toy_humanoid import toy_humanoid, toy_profile
+from nextscale_core.kernels import kernels
 from nextscale_core.robots import Robot, broad_phase, load_robot
 from nextscale_core.robots.collision import CollisionModel, collision_model
 from nextscale_core.robots.find_urdf import cache_dir
 from nextscale_core.robots.hulls import link_hulls
 from nextscale_core.robots.kinematics import Poses, kinematics_of
 from nextscale_core.robots.robot import build_robot, with_profile
+from nextscale_core.robots.separation_terms import WitnessPoints
+
+
+def close(
+    model: CollisionModel, positions: np.ndarray, known: set[tuple[int, int]] = frozenset()
+) -> set[tuple[int, int]]:
+    """`close_pairs` as a set."""
+    found = model.close_pairs(positions, np.array(sorted(known), dtype=int).reshape(-1, 2))
+    return {(row, number) for row, number in found.tolist()}
 
 
 @pytest.fixture
@@ -45,7 +55,7 @@ def test_the_quick_search_finds_what_pair_by_pair_search_finds(name: str, distan
     share = np.linspace(0.0, 1.0, 61)[:, None]
     way = (1 - share) * robot.nominal + share * postures[0]
     for motion in (postures, way, way[:5], way[:1]):
-        found = collisions.close_pairs(motion)
+        found = close(collisions, motion)
         data = robot.model.createData()
         every = pin.GeometryData(collisions._geometry)
         touching = set()
@@ -61,7 +71,7 @@ def test_the_quick_search_finds_what_pair_by_pair_search_finds(name: str, distan
             assert apart < 1e-5 if (row, number) in found else apart > -1e-5
         rows = {row for row, _ in found}
         assert np.flatnonzero(collisions.colliding(motion)).tolist() == sorted(rows)
-    assert collisions.close_pairs(postures)
+    assert close(collisions, postures)
 
 
 def test_a_bad_hint_only_costs_time(g1: Robot) -> None:
@@ -73,21 +83,50 @@ def test_a_bad_hint_only_costs_time(g1: Robot) -> None:
         Poses(np.zeros((20, 3)), np.tile(np.eye(3), (20, 1, 1)), postures)
     )
     suspects = set(collisions._broad_phase.suspects(frames, lambda *_: generator.normal(size=3)))
-    assert suspects > collisions.close_pairs(postures)
+    assert suspects > close(collisions, postures)
 
 
 def test_distances_do_not_depend_on_what_was_asked_before(g1: Robot) -> None:
     model = CollisionModel(g1, 0.03)
     generator = np.random.default_rng(0)
     joints = generator.uniform(g1.position_lower, g1.position_upper, (4, g1.num_joints))
-    poses = Poses(np.zeros((4, 3)), np.tile(np.eye(3), (4, 1, 1)), joints)
-    where = [(frame, number) for frame in range(4) for number in range(0, len(model.pairs), 7)]
-    together = model.nearest(poses, where)
-    for at in where:
-        alone = model.nearest(poses, [at])[at]
-        assert alone.distance == together[at].distance
-        assert (alone.normal == together[at].normal).all()
-        assert np.array_equal(alone.points, together[at].points)
+    numbers = np.arange(0, len(model.pairs), 7)
+    where = np.stack([np.repeat(np.arange(4), len(numbers)), np.tile(numbers, 4)], axis=1)
+    together = model.nearest(joints, where)
+    for row, at in enumerate(together.where):
+        alone = model.nearest(joints, at[None])
+        for one, other in zip(vars(alone).values(), vars(together).values(), strict=True):
+            assert np.array_equal(one[0], other[row])
+
+
+@pytest.mark.parametrize("name", ["g1", "talos"])
+@pytest.mark.parametrize("distance", [0.0, 0.02])
+def test_distances_and_nearest_points_are_those_of_the_hulls(name: str, distance: float) -> None:
+    """No plane parts bodies further than the one at right angles to the way between them."""
+    robot = load_robot(name)
+    model, tree = CollisionModel(robot, distance), kinematics_of(robot).tree
+    generator = np.random.default_rng(2)
+    joints = generator.uniform(robot.position_lower, robot.position_upper, (4, robot.num_joints))
+    numbers = np.arange(len(model.pairs))
+    where = np.stack([np.repeat(np.arange(4), len(numbers)), np.tile(numbers, 4)], axis=1)
+    near = model.nearest(joints, where[:: 1 if kernels() else 4])
+    frames = tree(np.zeros((4, 3)), np.tile(np.eye(3), (4, 1, 1)), joints)
+
+    def placed(body: int, at: np.ndarray, row: int) -> np.ndarray:
+        return at @ frames.columns[body, :, :, row] + frames.origin[body, :, row]
+
+    close = 1e-9 if kernels() else 1e-5
+    assert (near.distance < -0.01).any() and (near.distance > 0.1).any()
+    for (row, number), apart, direction, points in zip(*vars(near).values(), strict=True):
+        bodies = [model._owners[hull] - 1 for hull in model._pairs[number]]
+        hulls = [model._local[hull] for hull in model._pairs[number]]
+        normal = direction @ frames.columns[bodies[0], :, :, row]
+        ends = [placed(body, at, row) for body, at in zip(bodies, points, strict=True)]
+        np.testing.assert_allclose(ends[1] - ends[0], apart * normal, rtol=0, atol=close)
+        first, second = (
+            placed(body, hull, row) @ normal for body, hull in zip(bodies, hulls, strict=True)
+        )
+        assert second.min() - first.max() == pytest.approx(apart, abs=close)
 
 
 def test_neighbours_are_not_checked_and_limbs_are(g1: Robot) -> None:
@@ -207,34 +246,48 @@ def test_room_is_taken_from_pairs_that_have_it() -> None:
     pair = ("leg_left_3_link", "leg_right_3_link")
     thighs, same = roomy.pairs.index(pair), plain.pairs.index(pair)
     hands = roomy.pairs.index(("arm_left_7_link", "arm_right_7_link"))
-    frame = Poses(np.zeros((1, 3)), np.eye(3)[None], robot.nominal[None])
-    gap = plain.nearest(frame, [(0, same)])[0, same].distance
+    joints = robot.nominal[None]
+    (gap,) = plain.nearest(joints, np.array([[0, same]])).distance
     assert 0.01 < gap < 0.02
     # The solver keeps twice the reach: less than the gap.
     assert roomy.reach[thighs] == pytest.approx(0.4 * gap)
     assert roomy.share[hands] == 1.0 and roomy.reach[hands] == pytest.approx(0.006)
     # Distances do not depend on the room.
-    wide = roomy.nearest(frame, [(0, thighs)])[0, thighs].distance
+    (wide,) = roomy.nearest(joints, np.array([[0, thighs]])).distance
     assert wide == pytest.approx(gap, abs=1e-5)
-    assert not roomy.close_pairs(robot.nominal[None])
+    assert not close(roomy, joints)
 
 
 def test_known_pairs_are_left_out(g1: Robot) -> None:
     collisions = CollisionModel(g1)
     postures = np.stack([g1.nominal, crossed_arms(g1), crossed_arms(g1)])
-    found = collisions.close_pairs(postures)
+    found = close(collisions, postures)
     known = {(row, number) for row, number in found if row == 1}
-    assert known and collisions.close_pairs(postures, known) == found - known
-    poses = Poses(np.zeros((3, 3)), np.tile(np.eye(3), (3, 1, 1)), postures)
-    nearest = collisions.nearest(poses, found)
-    assert nearest.keys() == found
-    assert all(near.distance < 1e-6 for near in nearest.values())
-    where = set(found)
-    direct = collisions.separation_terms(poses, where, 0.01)
-    reused = collisions.separation_terms(poses, where, 0.01, collisions.nearest(poses, known))
-    assert [(h.frame, h.first, h.second) for h in direct] == [
-        (h.frame, h.first, h.second) for h in reused
-    ]
+    assert known and close(collisions, postures, known) == found - known
+    nearest = collisions.nearest(postures, np.array(sorted(found)))
+    assert {(row, number) for row, number in nearest.where.tolist()} == found
+    assert (nearest.distance < 1e-6).all()
+    poses = Poses(np.ones((3, 3)), np.tile(np.eye(3), (3, 1, 1)), postures)
+    direct = collisions.separation_terms(poses, nearest, 0.01)
+    reversed_order = collisions.separation_terms(
+        poses, nearest[np.arange(len(nearest))[::-1]], 0.01
+    )
+    for one, other in zip(vars(direct).values(), vars(reversed_order).values(), strict=True):
+        assert len(one) and np.array_equal(one, other)
+
+
+def test_deep_frames_part_towards_the_side_where_they_entered() -> None:
+    """The normals between two shallow frames turn from that of one to that of the other."""
+    normal = np.array([[1.0, 0, 0], [0, -1.0, 0], [0, -1.0, 0], [0, 1.0, 0], [0, 0, 1.0]])
+    distance, frame = np.array([-0.001, -0.05, -0.06, -0.001, -0.05]), np.array([3, 4, 5, 6, 20])
+    where = np.stack([frame, np.zeros(5, dtype=int)], axis=1)
+    steady = WitnessPoints(where, distance, normal, np.zeros((5, 2, 3))).steady()
+    assert np.array_equal(steady[[0, 3, 4]], normal[[0, 3, 4]]), "a run of its own keeps its own"
+    np.testing.assert_allclose(steady[1], np.array([2.0, 1.0, 0]) / 5**0.5)
+    np.testing.assert_allclose(steady[2], np.array([1.0, 2.0, 0]) / 5**0.5)
+    opposite = np.where(np.arange(5)[:, None] == 3, -normal[:1], normal)
+    steady = WitnessPoints(where, distance, opposite, np.zeros((5, 2, 3))).steady()
+    np.testing.assert_allclose(np.linalg.norm(steady, axis=1), 1.0)
 
 
 def test_the_search_in_noise_ends_early_and_returns_every_pair(
@@ -244,10 +297,10 @@ def test_the_search_in_noise_ends_early_and_returns_every_pair(
     noise = np.random.default_rng(3).uniform(
         g1.position_lower, g1.position_upper, size=(60, g1.num_joints)
     )
-    every = model.close_pairs(noise)
+    every = close(model, noise)
     monkeypatch.setattr(broad_phase, "_LOOKS", 1)
     monkeypatch.setattr(broad_phase, "_FEW_LOOKS", 0)
-    some = model.close_pairs(noise)
+    some = close(model, noise)
     assert 0 < len(some) < len(every)
     # Every pair that may touch is returned once at least.
     assert {pair for _, pair in every} <= {pair for _, pair in some}
