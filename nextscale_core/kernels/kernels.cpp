@@ -1,6 +1,6 @@
 // C interface of the kernels; `nextscale_core/kernels/__init__.py` loads it.
 #include "broad_phase.hpp"
-#include "contact.hpp"
+#include "dynamics.hpp"
 #include "limits.hpp"
 #include "step.hpp"
 
@@ -128,14 +128,8 @@ NS_EXPORT void ns_forward(int64_t bodies, int64_t joints, int64_t frames, const 
   }
 }
 
-NS_EXPORT void ns_contact_forces(int64_t moments, int64_t corners, int64_t steps, int64_t halvings,
-                                 double friction, double spread, double enough,
-                                 const double* wrench, const double* arm, const uint8_t* contact,
-                                 double* forces, double* missing) {
-  ContactForces solver{int(corners), int(steps), int(halvings), friction, spread, enough, {}, {}};
-  for (int64_t n = 0; n < moments; ++n)
-    missing[n] = solver.run(wrench + 6 * n, arm + 3 * corners * n, contact + corners * n,
-                            forces + 3 * corners * n);
+NS_EXPORT void ns_dynamics(const Model* model, const DynamicsInput* input) {
+  Dynamics(*model, *input).run();
 }
 
 // Version of this interface; `_INTERFACE` in `__init__.py` must be the same.

@@ -8,56 +8,21 @@ contact, inside their friction cones, give as much of it as they can (non-negati
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pinocchio as pin
 from scipy import ndimage
 from scipy.interpolate import CubicHermiteSpline
 from scipy.spatial.transform import Rotation
 
-from nextscale_core.kernels import kernels, run
+from nextscale_core.kernels import kernels
 from nextscale_core.robots.centre_of_mass import CentreOfMass
 from nextscale_core.robots.kinematics import Frames, Kinematics, Poses, kinematics_of
 from nextscale_core.robots.robot import Robot
-from nextscale_core.robots.support_polygon import SupportPolygon, in_contact, support_polygon
+from nextscale_core.robots.support_polygon import in_contact, support_polygon
 from nextscale_core.robots.trajectory import RobotTrajectory
 from nextscale_core.rotations import continuous_quaternions
+from nextscale_core.safety.compiled_dynamics import GRAVITY, Dynamics, compiled_dynamics
 from nextscale_core.safety.config import DYNAMICS, DynamicsConfig
-
-GRAVITY = 9.81
-"""Standard gravity, as in pinocchio's models [m/s^2]."""
-
-
-@dataclass(frozen=True)
-class Dynamics:
-    """Figures of N moments.
-
-    Attributes:
-        times: (N,) [s].
-        centre: (N, 3) centre of mass in the world [m].
-        speed: (N,) its horizontal speed [m/s].
-        zero_moment_point: (N, 2) where the floor's force acts [m]; NaN where the robot falls
-            freely.
-        root_height: (N,) root link above the floor [m].
-        lowest_sole: (N,) height of the lowest sole corner [m].
-        contact: (N, 8) True for sole corners in contact.
-        support: The support polygons.
-        missing: (N,) part of the needed wrench that the soles cannot give, as share of the body
-            weight; moments count by the length of a leg.
-        torque: (N, J) joint torques, with the contact forces acting [N m].
-    """
-
-    times: np.ndarray
-    centre: np.ndarray
-    speed: np.ndarray
-    zero_moment_point: np.ndarray
-    root_height: np.ndarray
-    lowest_sole: np.ndarray
-    contact: np.ndarray
-    support: SupportPolygon
-    missing: np.ndarray
-    torque: np.ndarray
 
 
 def dynamics_of(
@@ -74,9 +39,16 @@ def dynamics_of(
         friction: Coefficient of friction of the soles on the floor.
         config: Rates, smoothing and what counts as contact.
     """
-    kinematics = kinematics_of(robot)
+    kinematics, library = kinematics_of(robot), kernels()
+    begin, fine = trajectory.time_from_start[0], config.period / config.stride
+    moments = max(int((trajectory.seconds - begin) / config.period), 1) + 1
+    times = begin + fine * np.arange(config.stride * (moments - 1) + 1)
+    quaternions = continuous_quaternions(trajectory.base_quaternion)
+    base = np.concatenate([trajectory.base_position, quaternions], axis=1)
+    if library is not None:
+        return compiled_dynamics(library, kinematics, trajectory, base, times, friction, config)
     centre_of_mass = CentreOfMass(kinematics)
-    times, q, v, a = _motion(trajectory, config)
+    q, v, a = _motion(trajectory, base, times, config)
     poses = Poses(q[:, :3], Rotation.from_quat(q[:, 3:7]).as_matrix(), q[:, 7:])
     frames = kinematics.frames(poses)
     centre = centre_of_mass.position(frames)
@@ -104,34 +76,36 @@ def dynamics_of(
     about = np.stack([-moment[:, 1], moment[:, 0]], axis=1) - force[:, :2] * centre[:, 2:]
     with np.errstate(divide="ignore", invalid="ignore"):
         point = centre[:, :2] + about / force[:, 2:]
+    point = np.where(supported[:, None], point, np.nan)
+    support = support_polygon(corners[..., :2], contact)
     return Dynamics(
-        times=times,
+        times=times[:: config.stride],
         centre=centre,
         speed=np.linalg.norm(np.gradient(centre[:, :2], config.period, axis=0), axis=1),
-        zero_moment_point=np.where(supported[:, None], point, np.nan),
+        zero_moment_point=point,
         root_height=poses.base[:, 2],
         lowest_sole=corners[..., 2].min(1),
         contact=contact,
-        support=support_polygon(corners[..., :2], contact),
+        centre_depth=support.depth(centre[:, :2]),
+        point_depth=support.depth(point),
         missing=missing,
         torque=torque,
     )
 
 
 def _motion(
-    trajectory: RobotTrajectory, config: DynamicsConfig
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Times (N,), and smoothed base and joints (N, 7 + J) with their first two derivatives.
+    trajectory: RobotTrajectory, base: np.ndarray, times: np.ndarray, config: DynamicsConfig
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Smoothed base and joints (N, 7 + J) with their first two derivatives.
 
-    At least two moments.
+    Args:
+        trajectory: The joints.
+        base: (S, 7) places and quaternions of the base.
+        times: Of all steps of smoothing [s].
+        config: Rates and smoothing.
     """
-    begin = trajectory.time_from_start[0]
-    fine = config.period / config.stride
-    count = config.stride * max(int((trajectory.seconds - begin) / config.period), 1) + 1
-    times = begin + fine * np.arange(count)
+    fine, count = config.period / config.stride, len(times)
     inside = np.minimum(times, trajectory.seconds)
-    quaternions = continuous_quaternions(trajectory.base_quaternion)
-    base = np.concatenate([trajectory.base_position, quaternions], axis=1)
     joints = trajectory.positions
     if len(trajectory) > 1:
         knots = trajectory.time_from_start
@@ -150,7 +124,7 @@ def _motion(
     length = np.linalg.norm(q[:, 3:7], axis=1, keepdims=True)
     for track in (q, v, a):
         track[:, 3:7] /= length
-    return times[:: config.stride], q, v, a
+    return q, v, a
 
 
 def _inverse_dynamics(
@@ -209,18 +183,6 @@ def _contact_forces(
         friction: Of the pyramids that the forces stay in.
         config: e, and the number of steps.
     """
-    library = kernels()
-    if library is not None:
-        given = (
-            np.ascontiguousarray(wrench),
-            np.ascontiguousarray(arm),
-            np.ascontiguousarray(contact, np.uint8),
-        )
-        found = np.empty(arm.shape), np.empty(len(arm))
-        numbers = (friction, config.spread, config.enough)
-        sizes = (*contact.shape, config.steps, config.halvings)
-        run(library, "ns_contact_forces", *sizes, *numbers, *given, *found)
-        return found
     edges = np.array([[friction, 0, 1], [-friction, 0, 1], [0, friction, 1], [0, -friction, 1]])
     (count, corners), slack = contact.shape, config.spread
     unit = np.empty((count, corners, len(edges), 6))

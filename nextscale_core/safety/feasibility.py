@@ -89,8 +89,7 @@ def feasibility_of(
     """
     limits = robot.profile.feasibility
     dynamics = dynamics_of(robot, trajectory, limits.friction, config)
-    centre = dynamics.support.depth(dynamics.centre[:, :2])
-    zmp = dynamics.support.depth(dynamics.zero_moment_point)
+    centre, zmp = dynamics.centre_depth, dynamics.point_depth
     at_rest = _slow(dynamics, limits, config)
     depths = centre[at_rest & np.isfinite(centre)]
     effort, names = robot.effort_limit, robot.joint_names
