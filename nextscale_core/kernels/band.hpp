@@ -21,8 +21,8 @@ class BandSolver {
 
   // Entry of row >= column.
   double& at(int row, int column) {
-    const int c = column / kLanes, r = row / kLanes - c;
-    return reinterpret_cast<double*>(tile(c, r) + column % kLanes)[row % kLanes];
+    const unsigned c = unsigned(column) / kLanes, r = unsigned(row) / kLanes - c;
+    return reinterpret_cast<double*>(tile(c, r) + unsigned(column) % kLanes)[unsigned(row) % kLanes];
   }
 
   double* right() { return reinterpret_cast<double*>(right_.data()); }

@@ -1,6 +1,7 @@
 // C interface of the kernels; `nextscale_core/kernels/__init__.py` loads it.
 #include "broad_phase.hpp"
 #include "dynamics.hpp"
+#include "feet.hpp"
 #include "limits.hpp"
 #include "step.hpp"
 
@@ -130,6 +131,25 @@ NS_EXPORT void ns_forward(int64_t bodies, int64_t joints, int64_t frames, const 
 
 NS_EXPORT void ns_dynamics(const Model* model, const DynamicsInput* input) {
   Dynamics(*model, *input).run();
+}
+
+NS_EXPORT void ns_human(int64_t frames, int64_t joints, const double* at, const int64_t* named,
+                        const int64_t* limbs, const uint8_t* flat, double lean, double rest,
+                        double reach, double* pelvis, double* torso, double* feet, double* bones) {
+  human({frames, joints, at, named, limbs, flat, lean, rest, reach, pelvis, torso, feet, bones});
+}
+
+// Both feet; toe and heel (2, 3).
+NS_EXPORT void ns_feet(int64_t frames, int64_t relocate, int64_t min_stance, double slip,
+                       double slip_turn, double half_width, const double* toe, const double* heel,
+                       const double* ankle, const double* rotation, const uint8_t* heel_down,
+                       const uint8_t* ball_down, double* place, double* turn, double* stance) {
+  for (int n = 0; n < 2; ++n) {
+    const FootInput input{frames, relocate, min_stance, slip, slip_turn, half_width,
+                          toe + 3 * n, heel + 3 * n, ankle + 3 * n, rotation + 9 * n,
+                          heel_down + n, ball_down + n, place + 3 * n, turn + 9 * n, stance + n};
+    Foot(input).run();
+  }
 }
 
 // Version of this interface; `_INTERFACE` in `__init__.py` must be the same.

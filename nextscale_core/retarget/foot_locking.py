@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from scipy import ndimage
 
+from nextscale_core.kernels import kernels, run
 from nextscale_core.retarget.config import RETARGET, FootLockingConfig
 from nextscale_core.retarget.contacts import Contacts, stance_spans, steady_heading
 from nextscale_core.robots.profile import SIDES, Sole
@@ -50,6 +52,9 @@ def plan_feet(
         config: How feet stand.
     """
     ankle = spread(ankle, lateral, min_width, length=sole.toe[0] - sole.heel[0])
+    library = kernels()
+    if library is not None:
+        return _locked(library, ankle, rotation, contacts, sole, config)
     locked = [
         _lock(
             ankle[:, n],
@@ -68,6 +73,26 @@ def plan_feet(
         corners = place[:, n, None] + (turn[:, n, None] @ corners[..., None])[..., 0]
         place[:, n, 2] += np.maximum(0.0, -corners[..., 2].min(1))
     return FootPlan(place, turn, stance)
+
+
+def _locked(
+    library: ctypes.CDLL,
+    ankle: np.ndarray,
+    rotation: np.ndarray,
+    contacts: Contacts,
+    sole: Sole,
+    config: FootLockingConfig,
+) -> FootPlan:
+    """Feet that have been kept apart, locked by a compiled kernel."""
+    frames = len(ankle)
+    sizes = (frames, config.relocate, config.min_stance)
+    numbers = (config.slip, config.slip_turn, float(sole.half_width))
+    toe, heel = (np.stack(ends) for ends in zip(*(_points(sole, n) for n in (0, 1)), strict=True))
+    down = (np.ascontiguousarray(part, np.uint8) for part in (contacts.ankle, contacts.ball))
+    feet = (np.ascontiguousarray(part, np.float64) for part in (ankle, rotation))
+    plan = FootPlan(np.empty((frames, 2, 3)), np.empty((frames, 2, 3, 3)), np.empty((frames, 2)))
+    run(library, "ns_feet", *sizes, *numbers, toe, heel, *feet, *down, *vars(plan).values())
+    return plan
 
 
 def spread(ankle: np.ndarray, lateral: np.ndarray, width: float, length: float) -> np.ndarray:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nextscale_core.kernels import kernels, run
 from nextscale_core.motion.skeleton import JOINT_INDEX
 from nextscale_core.robots.profile import SIDES
 from nextscale_core.rotations import frame_from, smoothstep, unit
@@ -26,6 +27,19 @@ BONES = {
     "forearm": ("elbow", "wrist"),
 }
 """Limbs of one side, each with the joints at its ends."""
+
+_PITCH_RANGE = 0.3
+"""Largest difference of a foot's pitch at rest from `FOOT_REST` [rad]."""
+
+_LIMB_NAMES = [f"{side}_{bone}" for side in SIDES for bone in BONES]
+_LIMBS = np.array(
+    [[JOINT_INDEX[f"{side}_{end}"] for end in ends] for side in SIDES for ends in BONES.values()]
+)
+_PARTS = ("hip", "ankle", "foot", "collar", "shoulder")
+_NAMED = np.array(
+    [JOINT_INDEX[name] for name in (*(f"{s}_{p}" for s in SIDES for p in _PARTS), "spine1", "neck")]
+)
+"""For the compiled kernels: joints of the limbs, and others by name."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +74,27 @@ def body_of(joints: np.ndarray, flat: np.ndarray) -> Body:
         flat: (T, 2) bool, left and right sole flat on the floor; the pitch of the human's
             ankle-to-ball line is measured there, because shoes and skeletons differ.
     """
+    library = kernels()
+    if library is not None:
+        frames = len(joints)
+        pelvis, torso, feet = (np.empty((frames, *shape, 3, 3)) for shape in ((), (), (2,)))
+        limbs = np.empty((len(_LIMBS), frames, 3))
+        given = np.ascontiguousarray(joints, np.float64), _NAMED, _LIMBS
+        numbers = (PELVIS_LEAN, FOOT_REST, _PITCH_RANGE)
+        flat = np.ascontiguousarray(flat, np.uint8)
+        run(
+            library,
+            "ns_human",
+            *joints.shape[:2],
+            *given,
+            flat,
+            *numbers,
+            pelvis,
+            torso,
+            feet,
+            limbs,
+        )
+        return Body(joints, pelvis, torso, feet, dict(zip(_LIMB_NAMES, limbs, strict=True)))
 
     def at(name: str) -> np.ndarray:
         return joints[:, JOINT_INDEX[name]]
@@ -119,7 +154,7 @@ def _foot(
     frame = frame_from(primary=toe_line, secondary=left, axes="xy", fallback=pelvis)
     pitch = np.arcsin(np.clip(toe_line[:, 2], -1, 1))
     rest = float(np.median(pitch[flat])) if flat.sum() >= 5 else FOOT_REST
-    rest = float(np.clip(rest, FOOT_REST - 0.3, FOOT_REST + 0.3))
+    rest = float(np.clip(rest, FOOT_REST - _PITCH_RANGE, FOOT_REST + _PITCH_RANGE))
     return frame @ _about_y(rest)
 
 

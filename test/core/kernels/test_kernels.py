@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from core.conftest import waving_clip
-from core.human_clips import squatting_clip
+from core.human_clips import squatting_clip, walking_clip
 from core.robots.test_kinematics import random_poses
 from core.robots.test_mimic import YAW, robot_of
 from nextscale_core import kernels as library_of
 from nextscale_core.kernels import address, kernels, without_kernels
+from nextscale_core.motion.skeleton import JOINT_INDEX
 from nextscale_core.retarget import Retargeter
 from nextscale_core.retarget.config import Smoothness
 from nextscale_core.retarget.targets import CentreGoal, make_targets
@@ -147,6 +148,30 @@ def test_the_pace_changes_as_gently(periodic: bool) -> None:
     fast = _gentle(most, change, periodic=periodic)
     with without_kernels():
         np.testing.assert_array_equal(fast, _gentle(most, change, periodic=periodic))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_targets_are_the_same(robot: Robot, seed: int) -> None:
+    """Of a walk that shuffles and turns, of noise, and of limbs without length."""
+    generator, k = np.random.default_rng(seed), kinematics_of(robot)
+    clip = walking_clip(80) if seed % 2 else squatting_clip()
+    joints = clip.joints + generator.normal(size=clip.joints.shape) * (0.0, 0.003, 0.03)[seed % 3]
+    turn = np.linspace(0.0, 2.0 + seed, len(joints))[:, None] * np.array([0.0, 0.0, 1.0])
+    joints = (joints[:, :, None] @ exp(turn)[:, None].transpose(0, 1, 3, 2))[:, :, 0]
+    joints[5:9, JOINT_INDEX["left_foot"]] = joints[5:9, JOINT_INDEX["left_ankle"]]
+    joints[12, JOINT_INDEX["neck"]] = joints[12, JOINT_INDEX["spine1"]]
+    clip = replace(clip, joints=joints, contacts=None)
+    fast = make_targets(clip, k)
+    with without_kernels():
+        slow = make_targets(clip, k)
+    for part in ("body", "feet"):
+        for name, one in vars(getattr(fast, part)).items():
+            other = getattr(getattr(slow, part), name)
+            if name == "bones":
+                one, other = (np.stack(list(bones.values())) for bones in (one, other))
+            np.testing.assert_allclose(one, other, **CLOSE, err_msg=name)
+    np.testing.assert_allclose(fast.goal, slow.goal, **CLOSE)
+    assert fast.feet.stance.any()
 
 
 @pytest.mark.parametrize("frames", [1, 2, 8, 40])
