@@ -64,7 +64,7 @@ class BroadPhase {
       }
     }
     std::sort(found_.begin(), found_.end());
-    if (samples > kKept) frames_ = {};
+    if (samples > kKept) frames_ = {}, centres_ = {};
     return found_;
   }
 
@@ -105,17 +105,33 @@ class BroadPhase {
     const double origin[3] = {}, upright[9] = {1, 0, 0, 0, 1, 0, 0, 0, 1};
     frames_.resize(samples * (model_.bodies + 1));
     near_.assign(pairs_.size(), {});
-    std::vector<double> centres(3 * hulls_.size());
-    for (int64_t s = 0; s < samples; ++s) {
-      model_.tree().forward(origin, upright, q + s * model_.joints, frames_.data() + s * (model_.bodies + 1));
-      for (size_t h = 0; h < hulls_.size(); ++h)
-        frame(s, hulls_[h].body).place(hulls_[h].centre, centres.data() + 3 * h);
-      for (size_t p = 0; p < pairs_.size(); ++p) {
-        const Pair& pair = pairs_[p];
-        double gap[3];
-        subtract(centres.data() + 3 * pair.first, centres.data() + 3 * pair.second, gap);
-        const double reach = hulls_[pair.first].radius + hulls_[pair.second].radius + pair.distance;
-        if (!(dot(gap, gap) >= reach * reach)) near_[p].push_back(s);
+    // Places of the spheres: hulls, coordinates, samples; the last sample fills the lanes.
+    const int64_t wide = padded(static_cast<int>(samples));
+    centres_.resize(3 * hulls_.size() * wide);
+    for (int64_t s = 0; s < wide; ++s) {
+      const int64_t at = std::min(s, samples - 1);
+      if (s < samples)
+        model_.tree().forward(origin, upright, q + s * model_.joints, frames_.data() + s * (model_.bodies + 1));
+      for (size_t h = 0; h < hulls_.size(); ++h) {
+        double centre[3];
+        frame(at, hulls_[h].body).place(hulls_[h].centre, centre);
+        for (int i = 0; i < 3; ++i) centres_[(3 * h + i) * wide + s] = centre[i];
+      }
+    }
+    for (size_t p = 0; p < pairs_.size(); ++p) {
+      const Pair& pair = pairs_[p];
+      const double *one = centres_.data() + 3 * pair.first * wide, *two = centres_.data() + 3 * pair.second * wide;
+      const double reach = hulls_[pair.first].radius + hulls_[pair.second].radius + pair.distance;
+      for (int64_t s = 0; s < wide; s += kLanes) {
+        const Lanes x = load(one + s) - load(two + s), y = load(one + wide + s) - load(two + wide + s),
+                    z = load(one + 2 * wide + s) - load(two + 2 * wide + s);
+        const Lanes square = x * x + y * y + z * z;
+        const auto apart = square >= reach * reach;
+        int64_t all = -1;
+        for (int i = 0; i < kLanes; ++i) all &= apart[i];
+        if (all) continue;
+        for (int i = 0; i < kLanes && s + i < samples; ++i)
+          if (!apart[i]) near_[p].push_back(s + i);
       }
     }
   }
@@ -166,6 +182,7 @@ class BroadPhase {
   std::vector<Pair> pairs_;
   std::vector<std::deque<Plane>> planes_;
   std::vector<Frame> frames_;
+  std::vector<double> centres_;
   std::vector<std::vector<int64_t>> near_;
   std::vector<int64_t> left_;
   std::vector<std::pair<int64_t, int64_t>> found_;

@@ -129,6 +129,25 @@ NS_EXPORT void ns_forward(int64_t bodies, int64_t joints, int64_t frames, const 
   }
 }
 
+// Height of the lowest of `count` points of bodies in each frame.
+NS_EXPORT void ns_lowest(int64_t bodies, int64_t joints, int64_t frames, const int64_t* above,
+                         const double* step, const int64_t* leader, const double* multiplier,
+                         const double* offset, const double* base, const double* rotation,
+                         const double* q, int64_t count, const int64_t* body, const double* local,
+                         double* lowest) {
+  const Tree tree{bodies, above, step, leader, multiplier, offset};
+  std::vector<Frame> found(bodies + 1);
+  for (int64_t t = 0; t < frames; ++t) {
+    tree.forward(base + 3 * t, rotation + 9 * t, q + joints * t, found.data());
+    lowest[t] = std::numeric_limits<double>::infinity();
+    for (int64_t n = 0; n < count; ++n) {
+      double at[3];
+      found[body[n]].place(local + 3 * n, at);
+      lowest[t] = std::min(lowest[t], at[2]);
+    }
+  }
+}
+
 NS_EXPORT void ns_dynamics(const Model* model, const DynamicsInput* input) {
   Dynamics(*model, *input).run();
 }

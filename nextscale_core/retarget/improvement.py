@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from scipy.linalg import solve_banded
+from scipy.linalg import lapack
 
 from nextscale_core.retarget.config import InverseKinematicsConfig, Pass
 from nextscale_core.retarget.targets import Targets
@@ -115,11 +115,11 @@ class Improvement:
         knots its second derivatives M solve M_(i-1) + 4 M_i + M_(i+1) = 6 (second difference).
         """
         bend = np.diff(poses.joints, 2, axis=0) * fps**2
-        band = np.ones((3, len(bend)))
-        band[1], bend[1:-1] = 4.0, 6.0 * bend[1:-1]
+        below, at, above = np.ones(len(bend) - 1), np.full(len(bend), 4.0), np.ones(len(bend) - 1)
+        bend[1:-1] *= 6.0
         # At the ends of the knots, where M is linear across two intervals, 6 M_1 is that.
-        band[1, [0, -1]], band[0, 1], band[2, -2] = 1.0, 0.0, 0.0
-        second = np.abs(solve_banded((1, 1), band, bend))
+        at[[0, -1]], above[0], below[-1] = 1.0, 0.0, 0.0
+        second = np.abs(lapack.dgtsv(below, at, above, bend)[3])
         return np.asarray(second / (self._config.calm_share * self._robot.acceleration_limit))
 
     def _around(self, frames: np.ndarray) -> np.ndarray:

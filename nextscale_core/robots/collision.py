@@ -269,6 +269,8 @@ class CollisionModel:
         Returns:
             Those of each pair together, its frames in order.
         """
+        if not len(where):
+            return WitnessPoints.none()
         where = where[np.lexsort(where.T)]
         found = self._broad_phase.nearest(self._kinematics, positions, where)
         if found is None:
@@ -303,6 +305,8 @@ class CollisionModel:
             near: From `nearest`, for the same clip.
             separation: Wanted distance between the bodies, one or (P,) [m].
         """
+        if not len(near):
+            return SeparationTerms.none()
         near = near[np.lexsort(near.where.T)]
         rows, t = np.unique(near.where[:, 0], return_inverse=True)
         frames = self._kinematics.frames(

@@ -198,6 +198,7 @@ class Kinematics:
         offset: (K, 3) keypoint in the frame of its body [m].
         support: (K, J) True where commanded joint j moves keypoint k.
         carried: (K, B) True where the joint of body b moves keypoint k.
+        moved: (1 + B, B) 1 where the joint of a body moves a row of `Frames`, else 0.
         bodies: B.
         fold: (B, J) derivative of the joints of all bodies with respect to the commanded ones;
             None where they are the same.
@@ -230,6 +231,7 @@ class Kinematics:
         for j, above in enumerate(parent):
             if above >= 0:
                 self._ancestors[j] |= self._ancestors[above]
+        self.moved = np.concatenate([np.zeros((1, count)), self._ancestors])
         self._define_keypoints()
         self.body = self.owner + 1
         self.local = self.tree.local(self.body, self.offset)
@@ -349,8 +351,14 @@ class Kinematics:
 
     def lowest_sole(self, poses: Poses) -> np.ndarray:
         """Height of the lowest sole corner in each frame, (T,) [m]."""
-        corners = self.frames(poses).place(self.body[self.soles], self.local[self.soles])
-        return corners[:, 2].min(0)
+        body, local, library = self.body[self.soles], self.local[self.soles], kernels()
+        if library is None:
+            return np.asarray(self.frames(poses).place(body, local)[:, 2].min(0))
+        parts = (poses.base, poses.rotation, poses.joints)
+        given = (np.ascontiguousarray(part, np.float64) for part in parts)
+        sizes, lowest = (self.bodies, poses.joints.shape[1], len(poses)), np.empty(len(poses))
+        run(library, "ns_lowest", *sizes, *self.tree.flat, *given, len(body), body, local, lowest)
+        return lowest
 
 
 def lever_triples(kinematics: Kinematics, first: np.ndarray, second: np.ndarray) -> np.ndarray:

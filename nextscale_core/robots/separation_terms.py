@@ -11,6 +11,8 @@ from nextscale_core.robots.kinematics import Frames, Kinematics
 SHALLOW = 0.012
 """Maximum penetration at which witness points give the direction out of a collision [m]."""
 
+_SIGNS = np.array([[-1.0], [1.0]])
+
 _GAP = 3
 """Longest step between frames of one run of a collision [frames]."""
 
@@ -96,6 +98,12 @@ class SeparationTerms:
     normal: np.ndarray
     separation: np.ndarray
 
+    @classmethod
+    def none(cls) -> SeparationTerms:
+        """No pairs."""
+        shapes = ((0, 2, 3), (0, 3), (0,))
+        return cls(np.zeros(0, int), np.zeros((0, 2), int), *map(np.zeros, shapes))
+
     def __len__(self) -> int:
         return len(self.frame)
 
@@ -117,9 +125,7 @@ class SeparationRows:
         parts = (terms.body, terms.at, terms.normal, terms.separation)
         self._body, self._at, self._normal, self._separation = (part[kept] for part in parts)
         self._kinematics = kinematics
-        moves = [kinematics.ancestors(body) for body in range(-1, kinematics.bodies)]
-        first, second = (np.stack(moves)[self._body[:, n]].astype(float) for n in (0, 1))
-        self._moved = np.stack([-first, second], axis=1)
+        self._moved = kinematics.moved[self._body] * _SIGNS
 
     def __len__(self) -> int:
         return len(self._frame)

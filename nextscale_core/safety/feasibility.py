@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -140,6 +141,7 @@ def _longest(flags: np.ndarray) -> int:
     return int((edges[1::2] - edges[::2]).max(initial=0))
 
 
+@lru_cache(maxsize=8)
 def _standing_height(robot: Robot) -> float:
     """Root link above the floor in the nominal posture [m]."""
     posture = Poses(np.zeros((1, 3)), np.eye(3)[None], robot.nominal[None])
