@@ -75,8 +75,11 @@ def track(array: np.ndarray, rows: int, columns: int) -> Track:
     return Track(int(array.__array_interface__["data"][0]), row, column)
 
 
-def run(library: ctypes.CDLL, name: str, *arguments: int | float | np.ndarray) -> None:
-    """Call a function of the library: integers, numbers, and arrays of its own types.
+Argument = int | float | np.ndarray | ctypes.c_void_p
+
+
+def run(library: ctypes.CDLL, name: str, *arguments: Argument) -> None:
+    """Call a function of the library: integers, numbers, arrays of its own types, pointers.
 
     Raises:
         TypeError: see `address`.
@@ -84,10 +87,13 @@ def run(library: ctypes.CDLL, name: str, *arguments: int | float | np.ndarray) -
     getattr(library, name)(*map(_argument, arguments))
 
 
-def _argument(value: int | float | np.ndarray) -> ctypes._SimpleCData[Any]:
-    if isinstance(value, np.ndarray):
+def _argument(value: Argument) -> ctypes._SimpleCData[Any]:
+    kind = type(value)
+    if kind is np.ndarray:
         return ctypes.c_void_p(address(value, value.dtype.type))
-    return ctypes.c_int64(value) if isinstance(value, int) else ctypes.c_double(value)
+    if kind is ctypes.c_void_p:
+        return value
+    return ctypes.c_int64(value) if kind is int else ctypes.c_double(value)
 
 
 @lru_cache(maxsize=1)

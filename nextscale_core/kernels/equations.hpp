@@ -79,6 +79,38 @@ class Equations {
     }
   }
 
+  // Adds (distance - wanted)^2 of two bodies (2,) with points (2, 3) on them, after `add`. The base
+  // is left out: moving the whole robot does not separate its bodies.
+  void separate(const int64_t* body, const double* at, const double* normal, double wanted,
+                double weight, double* h, double* g) {
+    double value = -wanted, point[2][3];
+    for (int n = 0; n < 2; ++n) {
+      frames_[body[n]].place(at + 3 * n, point[n]);
+      value += (n ? 1.0 : -1.0) * dot(point[n], normal);
+    }
+    row_.assign(columns, 0.0);
+    for (int b = 0; b < model_.bodies; ++b) {
+      if (column(b) < 0) continue;
+      for (int n = 0; n < 2; ++n)
+        if (model_.moves(static_cast<int>(body[n]), b)) {
+          double arm[3], slope[3];
+          subtract(point[n], frames_[b + 1].origin, arm);
+          cross(frames_[b + 1].axes[2], arm, slope);
+          row_[column(b)] += (n ? 1.0 : -1.0) * model_.multiplier[b] * dot(slope, normal);
+        }
+    }
+    add_row(row_.data(), weight, value, h, g);
+  }
+
+  void add_row(const double* row, double weight, double value, double* h, double* g) const {
+    for (int i = 0; i < columns; ++i) {
+      if (row[i] == 0.0) continue;
+      const double part = weight * row[i];
+      g[i] += part * value;
+      for (int j = 0; j <= i; ++j) h[i * columns + j] += part * row[j];
+    }
+  }
+
  private:
   struct Moved {
     int body, place;
@@ -192,7 +224,7 @@ class Equations {
   std::vector<int> column_;
   std::vector<Limb> limbs_;
   std::vector<Frame> frames_;
-  std::vector<double> points_, jacobian_, product_;
+  std::vector<double> points_, jacobian_, product_, row_;
 };
 
 }  // namespace nextscale

@@ -71,7 +71,9 @@ struct HumanInput {
   const int64_t* named;
   const int64_t* limbs;  // (8, 2) thigh, shank, upper arm, forearm; left ones first
   const uint8_t* flat;   // (frames, 2)
-  double lean, rest, reach;
+  double lean, standard;
+  const double* rest;  // (2,) pitch of feet that do not stand flat often enough to tell
+  double reach;
   double *pelvis, *torso, *feet, *bones;  // (frames, 3, 3) twice, (frames, 2, 3, 3), (8, frames, 3)
 };
 
@@ -123,13 +125,13 @@ inline void human(const HumanInput& in) {
     std::vector<double> standing;
     for (int64_t t = 0; t < in.frames; ++t)
       if (in.flat[2 * t + n]) standing.push_back(pitch[n * in.frames + t]);
-    double rest = in.rest;
+    double rest = in.rest[n];
     if (standing.size() >= 5) {
       std::sort(standing.begin(), standing.end());
       const size_t half = standing.size() / 2;
       rest = standing.size() % 2 ? standing[half] : (standing[half - 1] + standing[half]) / 2;
     }
-    rest = std::min(std::max(rest, in.rest - in.reach), in.rest + in.reach);
+    rest = std::min(std::max(rest, in.standard - in.reach), in.standard + in.reach);
     for (int64_t t = 0; t < in.frames; ++t) {
       auto* frame = reinterpret_cast<double(*)[3]>(feet.data() + 9 * (2 * t + n));
       pitched(frame, rest);

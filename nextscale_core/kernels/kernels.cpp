@@ -53,6 +53,19 @@ NS_EXPORT int ns_step(const Model* model, Equations* equations, const StepInput*
   return status;
 }
 
+// Equations of a single frame: H (columns, columns), lower part, and g, with separations.
+NS_EXPORT void ns_frame(Equations* equations, const double* base, const double* rotation,
+                        const double* q, const double* goal, const double* weight, double ground,
+                        int64_t terms, const int64_t* bodies, const double* at,
+                        const double* normal, const double* distance, double separation, double* h,
+                        double* g) {
+  std::fill_n(h, equations->columns * equations->columns, 0.0);
+  std::fill_n(g, equations->columns, 0.0);
+  equations->add(base, rotation, q, goal, weight, ground, h, g);
+  for (int64_t n = 0; n < terms; ++n)
+    equations->separate(bodies + 2 * n, at + 6 * n, normal + 3 * n, distance[n], separation, h, g);
+}
+
 NS_EXPORT BroadPhase* ns_broad_phase(const Model* model, int hulls, const int64_t* bodies,
                                      const int64_t* counts, const double* vertices, int pairs,
                                      const int64_t* pair, const double* distance, int planes) {
@@ -129,22 +142,18 @@ NS_EXPORT void ns_forward(int64_t bodies, int64_t joints, int64_t frames, const 
   }
 }
 
-// Height of the lowest of `count` points of bodies in each frame.
-NS_EXPORT void ns_lowest(int64_t bodies, int64_t joints, int64_t frames, const int64_t* above,
+// Places (frames, count, 3) of points of bodies.
+NS_EXPORT void ns_points(int64_t bodies, int64_t joints, int64_t frames, const int64_t* above,
                          const double* step, const int64_t* leader, const double* multiplier,
                          const double* offset, const double* base, const double* rotation,
                          const double* q, int64_t count, const int64_t* body, const double* local,
-                         double* lowest) {
+                         double* out) {
   const Tree tree{bodies, above, step, leader, multiplier, offset};
   std::vector<Frame> found(bodies + 1);
   for (int64_t t = 0; t < frames; ++t) {
     tree.forward(base + 3 * t, rotation + 9 * t, q + joints * t, found.data());
-    lowest[t] = std::numeric_limits<double>::infinity();
-    for (int64_t n = 0; n < count; ++n) {
-      double at[3];
-      found[body[n]].place(local + 3 * n, at);
-      lowest[t] = std::min(lowest[t], at[2]);
-    }
+    for (int64_t n = 0; n < count; ++n)
+      found[body[n]].place(local + 3 * n, out + 3 * (t * count + n));
   }
 }
 
@@ -153,9 +162,9 @@ NS_EXPORT void ns_dynamics(const Model* model, const DynamicsInput* input) {
 }
 
 NS_EXPORT void ns_human(int64_t frames, int64_t joints, const double* at, const int64_t* named,
-                        const int64_t* limbs, const uint8_t* flat, double lean, double rest,
-                        double reach, double* pelvis, double* torso, double* feet, double* bones) {
-  human({frames, joints, at, named, limbs, flat, lean, rest, reach, pelvis, torso, feet, bones});
+                        const int64_t* limbs, const uint8_t* flat, double lean, double standard,
+                        const double* rest, double reach, double* pelvis, double* torso, double* feet, double* bones) {
+  human({frames, joints, at, named, limbs, flat, lean, standard, rest, reach, pelvis, torso, feet, bones});
 }
 
 // Both feet; toe and heel (2, 3).

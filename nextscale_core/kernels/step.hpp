@@ -54,7 +54,8 @@ class Step {
       equations.add(in.base + 3 * t, in.rotation + 9 * t, in.q + model.joints * t,
                     in.goal + 3 * in.goals * t, in.weight + in.goals * t, in.ground, h, g);
       for (; term < static_cast<size_t>(in.terms) && in.term_frame[term] == f; ++term)
-        separate(model, equations, in, term, h, g);
+        equations.separate(in.term_bodies + 2 * term, in.term_at + 6 * term, in.term_normal + 3 * term,
+                           in.term_distance[term], in.separation, h, g);
       if (in.centre) add_centre(model, equations, in, t, h, g);
     }
     smooth(model, in, m);
@@ -132,41 +133,6 @@ class Step {
     }
   }
 
-  void separate(const Model& model, const Equations& equations, const StepInput& in, size_t s,
-                double* h, double* g) {
-    const Frame* frames = equations.frames().data();
-    const double* normal = in.term_normal + 3 * s;
-    const int64_t* body = in.term_bodies + 2 * s;
-    double value = -in.term_distance[s], point[2][3];
-    for (int n = 0; n < 2; ++n) {
-      frames[body[n]].place(in.term_at + 6 * s + 3 * n, point[n]);
-      value += (n ? 1.0 : -1.0) * dot(point[n], normal);
-    }
-    const int m = equations.columns;
-    row_.assign(m, 0.0);
-    for (int b = 0; b < model.bodies; ++b) {
-      const int column = equations.column(b);
-      if (column < 0) continue;
-      for (int n = 0; n < 2; ++n)
-        if (model.moves(static_cast<int>(body[n]), b)) {
-          double arm[3], slope[3];
-          subtract(point[n], frames[b + 1].origin, arm);
-          cross(frames[b + 1].axes[2], arm, slope);
-          row_[column] += (n ? 1.0 : -1.0) * model.multiplier[b] * dot(slope, normal);
-        }
-    }
-    add_row(m, in.separation, value, h, g);
-  }
-
-  void add_row(int m, double weight, double value, double* h, double* g) {
-    for (int i = 0; i < m; ++i) {
-      if (row_[i] == 0.0) continue;
-      const double part = weight * row_[i];
-      g[i] += part * value;
-      for (int j = 0; j <= i; ++j) h[i * m + j] += part * row_[j];
-    }
-  }
-
   void add_centre(const Model& model, const Equations& equations, const StepInput& in, int64_t t,
                   double* h, double* g) {
     const Frame* frames = equations.frames().data();
@@ -195,7 +161,7 @@ class Step {
         cross(frames[b + 1].axes[2], moment, slope);
         row_[column] += model.multiplier[b] * slope[axis];
       }
-      add_row(m, in.centre_weight, centre[axis] - in.centre[2 * t + axis], h, g);
+      equations.add_row(row_.data(), in.centre_weight, centre[axis] - in.centre[2 * t + axis], h, g);
     }
   }
 
@@ -207,8 +173,8 @@ class Step {
     for (int64_t k = 0; k < count; ++k) {
       const double* h = h_.data() + part[k] * m * m;
       const int first = static_cast<int>(k) * m;
-      for (int c = 0; c < m; ++c)
-        for (int r = c; r < m; ++r) band_.at(first + r, first + c) = h[r * m + c];
+      for (int r = 0; r < m; ++r)
+        for (int c = 0; c <= r; ++c) band_.at(first + r, first + c) = h[r * m + c];
       for (int i = 0; i < m; ++i) {
         band_.right()[first + i] = right[k * m + i];
         if (k + 1 < count) {

@@ -8,13 +8,13 @@ import weakref
 import numpy as np
 
 from nextscale_core.exceptions import RetargetError
-from nextscale_core.kernels import Track, address, track
+from nextscale_core.kernels import Track, address, run, track
 from nextscale_core.retarget.config import InverseKinematicsConfig, Smoothness
 from nextscale_core.retarget.normal_equations import NormalEquations
 from nextscale_core.retarget.targets import CentreGoal, Goals
 from nextscale_core.robots.compiled_model import compiled_model
 from nextscale_core.robots.kinematics import Kinematics, Poses
-from nextscale_core.robots.separation_terms import SeparationRows
+from nextscale_core.robots.separation_terms import SeparationRows, SeparationTerms
 
 _FAILURES = {
     1: "the equations of the whole clip are singular",
@@ -158,3 +158,36 @@ class CompiledEquations:
         if status:
             raise RetargetError(_FAILURES[status])
         return result
+
+    def frame(
+        self,
+        base: np.ndarray,
+        rotation: np.ndarray,
+        joints: np.ndarray,
+        goal: np.ndarray,
+        weight: np.ndarray,
+        apart: SeparationTerms,
+        ground: float,
+        separation: float,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Matrix (m, m), its lower part, and gradient (m,) of a single frame.
+
+        Args:
+            base: (3,) root link [m].
+            rotation: (3, 3) its orientation.
+            joints: (J,) [rad].
+            goal: (M, 3) as in `Goals` [m].
+            weight: (M,) [1/m^2].
+            apart: Bodies to move apart.
+            ground: Square root of the weight of sole corners below the floor.
+            separation: Weight of the distances.
+        """
+        size = 6 + len(self._joints)
+        found = np.empty((size, size)), np.empty(size)
+        pose = (np.ascontiguousarray(part, np.float64) for part in (base, rotation, joints, goal))
+        terms = (np.ascontiguousarray(apart.body, np.int64), apart.at, apart.normal)
+        run(
+            *(self._library, "ns_frame", self._pointer, *pose, weight, ground),
+            *(len(apart), *terms, apart.separation, separation, *found),
+        )
+        return found

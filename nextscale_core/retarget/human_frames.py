@@ -66,13 +66,18 @@ class Body:
         return self.joints[:, JOINT_INDEX[name]]
 
 
-def body_of(joints: np.ndarray, flat: np.ndarray) -> Body:
+def body_of(
+    joints: np.ndarray,
+    flat: np.ndarray,
+    rest: tuple[float, float] = (FOOT_REST, FOOT_REST),
+) -> Body:
     """Orientations of pelvis, chest and feet, and the directions of the limbs.
 
     Args:
         joints: (T, 22, 3) positions [m], z up.
         flat: (T, 2) bool, left and right sole flat on the floor; the pitch of the human's
             ankle-to-ball line is measured there, because shoes and skeletons differ.
+        rest: That pitch where fewer than five frames of a foot are flat, left and right [rad].
     """
     library = kernels()
     if library is not None:
@@ -80,7 +85,7 @@ def body_of(joints: np.ndarray, flat: np.ndarray) -> Body:
         pelvis, torso, feet = (np.empty((frames, *shape, 3, 3)) for shape in ((), (), (2,)))
         limbs = np.empty((len(_LIMBS), frames, 3))
         given = np.ascontiguousarray(joints, np.float64), _NAMED, _LIMBS
-        numbers = (PELVIS_LEAN, FOOT_REST, _PITCH_RANGE)
+        numbers = (PELVIS_LEAN, FOOT_REST, np.array(rest), _PITCH_RANGE)
         flat = np.ascontiguousarray(flat, np.uint8)
         run(
             library,
@@ -123,6 +128,7 @@ def body_of(joints: np.ndarray, flat: np.ndarray) -> Body:
                 shank=bones[f"{side}_shank"],
                 pelvis=pelvis,
                 flat=flat[:, number],
+                rest=rest[number],
             )
             for number, side in enumerate(SIDES)
         ],
@@ -137,6 +143,7 @@ def _foot(
     shank: np.ndarray,
     pelvis: np.ndarray,
     flat: np.ndarray,
+    rest: float,
 ) -> np.ndarray:
     """Orientation of a sole, (T, 3, 3).
 
@@ -153,7 +160,7 @@ def _foot(
     left = horizontal * unit(level) + (1 - horizontal) * unit(hinge)
     frame = frame_from(primary=toe_line, secondary=left, axes="xy", fallback=pelvis)
     pitch = np.arcsin(np.clip(toe_line[:, 2], -1, 1))
-    rest = float(np.median(pitch[flat])) if flat.sum() >= 5 else FOOT_REST
+    rest = float(np.median(pitch[flat])) if flat.sum() >= 5 else rest
     rest = float(np.clip(rest, FOOT_REST - _PITCH_RANGE, FOOT_REST + _PITCH_RANGE))
     return frame @ _about_y(rest)
 

@@ -7,6 +7,7 @@ fixed to the first of them separates them in most other samples too. No touching
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -127,9 +128,16 @@ class BroadPhase:
             self._compiled = CompiledCollisions(library, kinematics, *parts, _PLANES)
         return self._compiled
 
+    def copy(self) -> BroadPhase:
+        """The same hulls and pairs, without planes of earlier motions."""
+        other = copy.copy(self)
+        other._planes, other._compiled = {}, None
+        return other
+
     def forget(self) -> None:
         """Forget the planes of earlier motions."""
         self._planes.clear()
+        self._compiled = None
 
     def suspects(
         self, frames: Frames, normal: Normal, known: Iterable[tuple[int, int]] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -204,6 +205,16 @@ class CollisionModel:
         result = pin.computeDistance(self._geometry, self._geometry_data, number)
         # Each body is inflated by half of the safety distance.
         return float(result.min_distance) + self.distance
+
+    def copy(self) -> CollisionModel:
+        """The same pairs, for another thread."""
+        other = copy.copy(self)
+        other._data, other._geometry_data = (
+            self.robot.model.createData(),
+            self._geometry_data.copy(),
+        )
+        other._broad_phase = self._broad_phase.copy()
+        return other
 
     def forget(self) -> None:
         """Forget what earlier motions left behind, which makes the search faster.

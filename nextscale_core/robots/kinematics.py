@@ -8,13 +8,14 @@ third is the axis itself.
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import pinocchio as pin
 
-from nextscale_core.kernels import kernels, run
+from nextscale_core.kernels import address, kernels, run
 from nextscale_core.robots.description import joint_axis, part_frames
 from nextscale_core.robots.mimic import Coupling
 from nextscale_core.robots.profile import SIDES
@@ -83,6 +84,7 @@ class ForwardKinematics:
         own: (1 + J, 3, 3) orientation of each body's turned frame in the frame of the URDF.
         flat: For the compiled kernels: (J,) rows of the parents in `Frames`, (J, 4, 3) axes and
             origin of each joint in its parent's turned frame at zero, and the coupling.
+        pointers: To these arrays.
     """
 
     def __init__(
@@ -111,6 +113,7 @@ class ForwardKinematics:
         rule = same if coupling is None else coupling
         numbers = (rule.multiplier.astype(float), rule.offset.astype(float))
         self.flat = ((parent + 1).astype(np.int64), step, rule.leader.astype(np.int64), *numbers)
+        self.pointers = [ctypes.c_void_p(address(array, array.dtype.type)) for array in self.flat]
 
     def local(self, body: np.ndarray, offset: np.ndarray) -> np.ndarray:
         """Points (P, 3) in the turned frames, from those in the URDF's frames of bodies (P,)."""
@@ -130,7 +133,7 @@ class ForwardKinematics:
             rows, frames = len(self.own), len(joints)
             found = Frames(np.empty((rows, 3, 3, frames)), np.empty((rows, 3, frames)))
             sizes = (rows - 1, joints.shape[1], frames)
-            run(library, "ns_forward", *sizes, *self.flat, *given, found.columns, found.origin)
+            run(library, "ns_forward", *sizes, *self.pointers, *given, found.columns, found.origin)
             return found
         if self._coupling is not None:
             joints = self._coupling.positions(joints)
@@ -349,16 +352,22 @@ class Kinematics:
         """(..., J) True for the commanded joints that move the joint of any of (..., B) bodies."""
         return bodies if self.fold is None else bodies @ (self.fold != 0)
 
-    def lowest_sole(self, poses: Poses) -> np.ndarray:
-        """Height of the lowest sole corner in each frame, (T,) [m]."""
-        body, local, library = self.body[self.soles], self.local[self.soles], kernels()
+    def places(self, poses: Poses, rows: np.ndarray) -> np.ndarray:
+        """World positions of some keypoints, (T, R, 3) [m]."""
+        library = kernels()
         if library is None:
-            return np.asarray(self.frames(poses).place(body, local)[:, 2].min(0))
+            return self.frames(poses).place(self.body[rows], self.local[rows]).transpose(2, 0, 1)
         parts = (poses.base, poses.rotation, poses.joints)
         given = (np.ascontiguousarray(part, np.float64) for part in parts)
-        sizes, lowest = (self.bodies, poses.joints.shape[1], len(poses)), np.empty(len(poses))
-        run(library, "ns_lowest", *sizes, *self.tree.flat, *given, len(body), body, local, lowest)
-        return lowest
+        sizes, tree = (self.bodies, poses.joints.shape[1], len(poses)), self.tree.pointers
+        fixed = (len(rows), self.body[rows], self.local[rows])
+        found = np.empty((len(poses), len(rows), 3))
+        run(library, "ns_points", *sizes, *tree, *given, *fixed, found)
+        return found
+
+    def lowest_sole(self, poses: Poses) -> np.ndarray:
+        """Height of the lowest sole corner in each frame, (T,) [m]."""
+        return np.asarray(self.places(poses, self.soles)[..., 2].min(1))
 
 
 def lever_triples(kinematics: Kinematics, first: np.ndarray, second: np.ndarray) -> np.ndarray:

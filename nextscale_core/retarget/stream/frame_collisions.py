@@ -1,92 +1,62 @@
-"""Self-collision of single poses, as fast as a stream needs it: pinocchio's broad phase."""
+"""Self-collision of single poses, with the bodies and pairs that the safety gate checks."""
 
 from __future__ import annotations
 
 import numpy as np
-import pinocchio as pin
 
-from nextscale_core.retarget.stream.frame_solver import Part
-from nextscale_core.robots.collision import collision_model, swept_body
-from nextscale_core.robots.hulls import link_hulls
+from nextscale_core.retarget.stream.frame_solver import Pose
+from nextscale_core.robots.collision import collision_model
 from nextscale_core.robots.kinematics import kinematics_of
 from nextscale_core.robots.robot import Robot
+from nextscale_core.robots.separation_terms import SeparationTerms
 
 
 class FrameCollisions:
-    """The bodies and pairs that the safety gate checks.
+    """Collisions of one stream.
 
     Args:
         robot: The robot.
         apart: Distance that bodies which would touch should have [m].
         let_go: Further distance from which on they are left alone [m].
+
+    Attributes:
+        pairs: Link names of the pairs that are checked.
     """
 
     def __init__(self, robot: Robot, apart: float, let_go: float):
-        self._kinematics = kinematics_of(robot)
-        self._model, self._data = robot.model, robot.model.createData()
-        margin = robot.profile.collision_margin
-        self._apart, self._let_go, self._margin = apart + margin, let_go, margin
-        self._geometry, self._owners = pin.GeometryModel(), []
-        number: dict[str, int] = {}
-        for hull in link_hulls(robot):
-            body, _ = swept_body(robot, hull, max(margin, 0.0) / 2)
-            number[hull.link] = self._geometry.addGeometryObject(body)
-            self._owners.append(int(body.parentJoint))
-        self.pairs = collision_model(robot, margin).pairs
-        self._pairs = [(number[a], number[b]) for a, b in self.pairs]
-        for pair in self._pairs:
-            self._geometry.addCollisionPair(pin.CollisionPair(*pair))
-        self._placed = pin.GeometryData(self._geometry)
-        self._broad = pin.BroadPhaseManager_DynamicAABBTreeCollisionManager(
-            self._model, self._geometry, self._placed
-        )
-        self._broad_data = self._broad.getGeometryData()
+        self._kinematics, margin = kinematics_of(robot), robot.profile.collision_margin
+        self._apart, self._let_go = apart + margin, let_go
+        self._model = collision_model(robot, margin).copy()
+        self.pairs = self._model.pairs
 
-    def touches(self, configuration: np.ndarray) -> bool:
-        """Whether any two bodies touch in a configuration (nq,)."""
-        return bool(
-            pin.computeCollisions(self._model, self._data, self._broad, configuration, True)
-        )
-
-    def touching(self, configuration: np.ndarray) -> set[int]:
-        """Numbers in `pairs` of all bodies that touch."""
-        placed = self._placed
-        pin.computeCollisions(self._model, self._data, self._geometry, placed, configuration, False)
-        return {n for n, result in enumerate(placed.collisionResults) if result.isCollision()}
+    def touching(self, way: np.ndarray) -> set[int]:
+        """Numbers in `pairs` of all bodies that touch where any do first, for joints (N, J)."""
+        found = self._model.close_pairs(way)
+        return set(found[found[:, 0] == found[:1, 0], 1].tolist())
 
     def between(self, pairs: set[int]) -> np.ndarray:
         """(J,) True for the joints that move the two bodies of any pair against each other."""
         moved = np.zeros(self._kinematics.bodies, dtype=bool)
         for number in pairs:
-            first, second = (self._owners[body] - 2 for body in self._pairs[number])
-            moved |= self._kinematics.ancestors(first) ^ self._kinematics.ancestors(second)
+            first, second = map(self._kinematics.ancestors, self._model.bodies_of(number))
+            moved |= first ^ second
         return self._kinematics.commanded(moved)
 
-    def parts(self, configuration: np.ndarray, pairs: set[int]) -> dict[int, Part]:
-        """What keeps pairs apart, without those that are far apart by now.
+    def apart(self, pose: Pose, pairs: set[int]) -> tuple[SeparationTerms, set[int]]:
+        """What keeps pairs apart, and those of them that are not far apart by now.
 
         Args:
-            configuration: (nq,) of a pose in which no bodies touch.
+            pose: One in which no bodies touch.
             pairs: Numbers in `pairs`.
         """
-        if not pairs:
-            return {}
-        pin.updateGeometryPlacements(
-            self._model, self._data, self._geometry, self._placed, configuration
+        near = self._model.nearest(
+            pose.joints[None], np.array([[0, number] for number in pairs], dtype=int).reshape(-1, 2)
         )
-        found = {}
-        for number in pairs:
-            result = pin.computeDistance(self._geometry, self._placed, number)
-            missing = self._apart - (float(result.min_distance) + self._margin)
-            if missing > -self._let_go:
-                first, second = self._pairs[number]
-                found[number] = Part(
-                    joints=(self._owners[first], self._owners[second]),
-                    points=(
-                        np.array(result.getNearestPoint1()),
-                        np.array(result.getNearestPoint2()),
-                    ),
-                    normal=np.array(result.normal),
-                    missing=max(missing, 0.0),
-                )
-        return found
+        near = near[self._apart - near.distance > -self._let_go]
+        numbers = near.where[:, 1].tolist()
+        body = np.array([self._model.bodies_of(n) for n in numbers], dtype=int).reshape(-1, 2) + 1
+        columns = self._kinematics.frames(pose.clip()).columns[body[:, 0], :, :, 0]
+        normal = (columns * near.normal[..., None]).sum(1)
+        wanted = np.maximum(self._apart, near.distance)
+        terms = SeparationTerms(near.where[:, 0], body, near.points, normal, wanted)
+        return terms, set(numbers)

@@ -17,8 +17,7 @@ import pinocchio as pin
 from nextscale_core.exceptions import InvalidMotionError
 from nextscale_core.motion.skeleton import CONTACT_JOINTS, JOINT_INDEX
 from nextscale_core.retarget.config import RetargetConfig
-from nextscale_core.retarget.human_frames import FOOT_REST
-from nextscale_core.retarget.stream.frame_body import FrameBody, frame_body, smoothstep_of
+from nextscale_core.retarget.human_frames import FOOT_REST, Body, body_of
 from nextscale_core.retarget.stream.frame_solver import Goal
 from nextscale_core.retarget.stream.streaming_config import StreamingConfig
 from nextscale_core.robots.kinematics import LEVER, Kinematics
@@ -38,8 +37,10 @@ _ROLL = 0.02
 """Time constant of the pitch of a standing foot [s]."""
 
 _HIPS = [JOINT_INDEX[f"{side}_hip"] for side in SIDES]
+_CONTACTS = list(CONTACT_JOINTS)
 _KNEES = [JOINT_INDEX[f"{side}_knee"] for side in SIDES]
 _ANKLES = [JOINT_INDEX[f"{side}_ankle"] for side in SIDES]
+_UNKNOWN, _SIDES = np.zeros((1, 2), dtype=bool), np.array([[1.0], [-1.0]])
 
 
 def target_rows() -> list[tuple[str, str | None]]:
@@ -138,6 +139,7 @@ class FrameTargets:
         lengths = kinematics.lengths
         limbs = [lengths.thigh, lengths.shank, lengths.upper_arm, lengths.forearm]
         self._lengths = np.array([*limbs, *limbs])[:, None]
+        self._hips, self._hip = kinematics.hip_offset, kinematics.hip_offset.mean(0)
         self._feet = (_Foot(), _Foot())
         self._leg, self._frames, self._rest = 0.0, 0, np.zeros(2)
         self._pitches = np.full(2, FOOT_REST)
@@ -171,7 +173,7 @@ class FrameTargets:
             locking = self._config.foot_locking
             if self._rest[0] > locking.raised:
                 self._rest = np.array([locking.ankle_rest, locking.ball_rest])
-        left = _left_of(frame_body(joints).pelvis)
+        left = _left_of(body_of(joints[None], _UNKNOWN).pelvis[0])
         turn = heading - math.atan2(-left[0], left[1])
         c, s = np.cos(turn), np.sin(turn)
         self._turn = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
@@ -204,32 +206,32 @@ class FrameTargets:
         scale = k.lengths.leg / self._leg
         joints = (joints - self._from) @ self._turn.T
         pitches = self._pitches
-        body = frame_body(joints, (float(pitches[0]), float(pitches[1])))
+        body = body_of(joints[None], _UNKNOWN, (float(pitches[0]), float(pitches[1])))
         lift = self._to + np.array([0.0, 0.0, k.ankle_height - self._rest[0] * scale])
-        left = _left_of(body.pelvis)
-        wider = k.hip_offset[:, 1] - k.hip_offset[:, 1].mean()
-        wider = wider - np.array([1.0, -1.0]) * self._half_width * scale
-        ankle = joints[_ANKLES] * scale + lift + wider[:, None] * left
+        left = _left_of(body.pelvis[0])
+        wider = self._hips[:, 1:2] - self._hip[1] - _SIDES * (self._half_width * scale)
+        ankle = joints[_ANKLES] * scale + lift + wider * left
         push = self._too_near(ankle[0] - ankle[1], left) / 2
-        ankle += np.array([[push], [-push]]) * left
+        if push:
+            ankle += _SIDES * push * left
         placed = [
-            self._foot(n, times[middle], seconds, ankle[n], body.feet[n], ankles[n], soles[n])
+            self._foot(n, times[middle], seconds, ankle[n], body.feet[0, n], ankles[n], soles[n])
             for n in range(2)
         ]
         ankle, feet = (np.array(part) for part in zip(*placed, strict=True))
         standing = np.array([foot.standing for foot in self._feet])
-        hips = joints[_HIPS].mean(0) * scale + lift
-        pelvis = hips - body.pelvis @ k.hip_offset.mean(0)
+        hips = (joints[_HIPS[0]] + joints[_HIPS[1]]) * (scale / 2) + lift
+        pelvis = hips - body.pelvis[0] @ self._hip
         place = self._places(body, pelvis, ankle, feet)
         weight = self._weight[bool(standing[0]), bool(standing[1])]
         return Shown(Goal(place, weight), ankle, standing)
 
     def _places(
-        self, body: FrameBody, pelvis: np.ndarray, ankle: np.ndarray, feet: np.ndarray
+        self, body: Body, pelvis: np.ndarray, ankle: np.ndarray, feet: np.ndarray
     ) -> np.ndarray:
         """(M, 3) places of all residuals."""
-        bones = body.bones * self._lengths
-        parts = [pelvis[None], LEVER * body.pelvis.T, LEVER * body.torso.T]
+        bones = np.concatenate(list(body.bones.values())) * self._lengths
+        parts = [pelvis[None], LEVER * body.pelvis[0].T, LEVER * body.torso[0].T]
         for n in (0, 1):
             parts += [ankle[n, None], LEVER * feet[n].T, bones[4 * n : 4 * n + 2]]
         return np.concatenate([*parts, bones[2:4], bones[6:8]])
@@ -251,7 +253,7 @@ class FrameTargets:
 
     def _lowest(self, joints: np.ndarray) -> np.ndarray:
         """(2,) heights of the lower ankle and the lower ball [m]."""
-        return np.asarray(joints[list(CONTACT_JOINTS), 2].reshape(2, 2).min(0))
+        return np.asarray(joints[_CONTACTS, 2].reshape(2, 2).min(0))
 
     def _measure(self, joints: np.ndarray, seconds: float) -> None:
         """Refine the size of the human and the height of the floor."""
@@ -266,22 +268,25 @@ class FrameTargets:
     def _touch(self, times: Sequence[float], frames: Sequence[np.ndarray], middle: int) -> None:
         """Which parts of the feet stand: slow and low, with hysteresis."""
         locking, more = self._config.foot_locking, self._streaming.hysteresis
-        before, here, after = (frames[n][list(CONTACT_JOINTS)] for n in (0, middle, -1))
-        speed = np.minimum(
-            np.linalg.norm(here - before, axis=1) / (times[middle] - times[0]),
-            np.linalg.norm(after - here, axis=1) / (times[-1] - times[middle]),
-        ).reshape(2, 2)
-        height = here[:, 2].reshape(2, 2) - self._rest
-        low = np.array([locking.ankle_height, locking.ball_height])
+        before, here, after = (frames[n][_CONTACTS].tolist() for n in (0, middle, -1))
+        since, until = times[middle] - times[0], times[-1] - times[middle]
+        low = (locking.ankle_height, locking.ball_height)
+
+        def stands(part: int, was: bool) -> bool:
+            """Whether an ankle (0, 2) or a ball (1, 3) stands, if it did before or did not."""
+            at = here[part]
+            speed = min(math.dist(at, before[part]) / since, math.dist(after[part], at) / until)
+            height = at[2] - float(self._rest[part % 2])
+            fast = locking.labelled_speed if was else locking.speed
+            return height < low[part % 2] + more * was and speed < fast
+
         for n, foot in enumerate(self._feet):
-            was = np.array([foot.heel, foot.ball])
-            fast = np.where(was, locking.labelled_speed, locking.speed)
-            stands = (height[n] < low + more * was) & (speed[n] < fast)
-            foot.heel, foot.ball = bool(stands[0]), bool(stands[1])
+            ankle, ball = 2 * n, 2 * n + 1
+            foot.heel, foot.ball = stands(ankle, foot.heel), stands(ball, foot.ball)
             if foot.heel and foot.ball:
                 # Shoes and skeletons differ in the line from ankle to ball.
-                line = here[2 * n + 1] - here[2 * n]
-                pitch = math.asin(line[2] / float(np.linalg.norm(line)))
+                rise = here[ball][2] - here[ankle][2]
+                pitch = math.asin(rise / math.dist(here[ankle], here[ball]))
                 pitch = min(max(pitch, FOOT_REST - 0.3), FOOT_REST + 0.3)
                 self._pitches[n] += _SETTLE * (pitch - self._pitches[n])
 
@@ -353,7 +358,7 @@ class FrameTargets:
         foot.turning = abs(error) > (0.05 if foot.turning else self._config.foot_locking.slip_turn)
         if foot.turning:
             most = self._streaming.turn_rate * seconds
-            foot.heading += float(np.clip(error, -most, most))
+            foot.heading += min(max(error, -most), most)
 
 
 def _roll(foot: _Foot, turn: np.ndarray) -> float:
@@ -366,6 +371,12 @@ def _roll(foot: _Foot, turn: np.ndarray) -> float:
 def _between(first: Placed, second: Placed) -> np.ndarray:
     """(6,) shift and rotation vector from one place and orientation to another."""
     return np.concatenate([second[0] - first[0], pin.log3(second[1] @ first[1].T)])
+
+
+def smoothstep_of(x: float, low: float, high: float) -> float:
+    """`smoothstep` of one number."""
+    u = min(max((x - low) / (high - low), 0.0), 1.0)
+    return u * u * (3.0 - 2.0 * u)
 
 
 def _left_of(pelvis: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pinocchio as pin
@@ -21,7 +21,7 @@ from nextscale_core.retarget.config import RETARGET, RetargetConfig
 from nextscale_core.retarget.stream.frame_collisions import FrameCollisions
 from nextscale_core.retarget.stream.frame_solver import FrameSolver, Goal, Pose
 from nextscale_core.retarget.stream.frame_targets import FrameTargets, target_rows
-from nextscale_core.retarget.stream.step_limits import StepLimits
+from nextscale_core.retarget.stream.step_limits import StepLimits, clipped
 from nextscale_core.retarget.stream.streaming_config import STREAMING, StreamingConfig
 from nextscale_core.robots.kinematics import kinematics_of
 from nextscale_core.robots.profile import SIDES
@@ -38,9 +38,7 @@ _LARGEST_STEP = 0.6
 _TRIES = 2
 """Number of solutions that are tried where bodies of the wanted pose touch."""
 
-_ORIGIN, _UPRIGHT = np.zeros(3), np.eye(3)
-_HIPS = [JOINT_INDEX[f"{side}_hip"] for side in SIDES]
-_ANKLES = [JOINT_INDEX[f"{side}_ankle"] for side in SIDES]
+_LEGS = [JOINT_INDEX[f"{side}_{end}"] for end in ("hip", "ankle") for side in SIDES]
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,7 @@ class StreamingRetargeter:
             )
         kinematics, solver = kinematics_of(robot), retarget.inverse_kinematics
         self.robot, self.config, self._kinematics = robot, config, kinematics
-        self._solver = FrameSolver(kinematics, target_rows(), solver.ground, solver.separation)
+        self._solver = FrameSolver(kinematics, target_rows(), solver)
         self._targets = FrameTargets(kinematics, retarget, config)
         self._collisions = FrameCollisions(robot, config.apart, config.let_go)
         margin, count = robot.profile.position_margin, robot.num_joints
@@ -149,7 +147,7 @@ class StreamingRetargeter:
         rotation = pin.Quaternion(np.asarray(quaternion, dtype=np.float64)).normalized().matrix()
         joints = np.clip(joints, *self._range)
         pose = Pose(np.array(base, dtype=np.float64), rotation, joints)
-        if self._collisions.touches(self._solver.configuration(pose)):
+        if self._collisions.touching(pose.joints[None]):
             raise RetargetError("bodies of the robot touch in the state that the stream begins in")
         self._pose, self._rate = pose, np.zeros(6 + robot.num_joints)
         self._points = self._solver.keypoints(pose)
@@ -249,8 +247,9 @@ class StreamingRetargeter:
     def _jump(self, before: tuple[float, np.ndarray], time: float, joints: np.ndarray) -> str:
         """What has jumped between two frames; empty where nothing has."""
         seconds, earlier = time - before[0], before[1]
-        hips = float(np.linalg.norm((joints[_HIPS] - earlier[_HIPS]).mean(0))) / seconds
-        foot = float(np.linalg.norm(joints[_ANKLES] - earlier[_ANKLES], axis=1).max()) / seconds
+        moved = (joints[_LEGS] - earlier[_LEGS]).tolist()
+        hips = math.hypot(*(left + right for left, right in zip(*moved[:2], strict=True)))
+        hips, foot = hips / 2 / seconds, max(math.hypot(*ankle) for ankle in moved[2:]) / seconds
         for name, speed, most in (
             ("hips", hips, self.config.fastest_hips),
             ("a foot", foot, self.config.fastest_foot),
@@ -274,12 +273,12 @@ class StreamingRetargeter:
             pose = self._pose.moved((self._rate + rate) / 2 * seconds)
             pose, points = self._stood(pose, shown.ankle, shown.standing)
             bad = self._touching(pose, rate, seconds)
-            if bad is None:
+            if not bad:
                 self._move(pose, points, rate, seconds)
                 self._standing = shown.standing
                 return self._names(held)
             # Only the joints between bodies that would touch brake, if that is enough.
-            held |= self._collisions.touching(bad)
+            held |= bad
             self._near |= held
             between = np.concatenate([np.zeros(6, dtype=bool), self._collisions.between(held)])
             rate = np.where(between, self._limits.braked(self._rate, seconds), rate)
@@ -305,21 +304,20 @@ class StreamingRetargeter:
         expected[6:] += self._posture * (self.robot.nominal - before.joints) / steady[6:]
         change = expected
         for _ in range(_TRIES):
-            parts = {}
             if self._near:
-                here = solver.configuration(before.moved(change))
-                parts = self._collisions.parts(here, self._near)
-                self._near = set(parts)
-            goal = Goal(goal.place, goal.weight, tuple(parts.values()))
+                apart, self._near = self._collisions.apart(before.moved(change), self._near)
+                goal = replace(goal, apart=apart)
             prior = (expected, steady)
             change = solver.solve(goal, before, change, prior, bounds, self.config.steps)
             # Bodies that the robot's own way would bring together are apart from then on.
-            if not self._near:
+            touching = (
+                self._collisions.touching(before.moved(change).joints[None])
+                if self._near
+                else set()
+            )
+            if not touching:
                 break
-            here = solver.configuration(before.moved(change))
-            if not self._collisions.touches(here):
-                break
-            self._near |= self._collisions.touching(here)
+            self._near |= touching
         self._wanted = before.moved(change)
         self._wanted_rate = change / seconds
 
@@ -328,12 +326,12 @@ class StreamingRetargeter:
         config, limits, rate = self.config, self._limits, self._rate
         here = np.concatenate([np.zeros(6), self._pose.joints])
         low, high = limits.velocities(here, rate, seconds)
-        share = float(np.clip((time - self._begun) / config.approach_time, 0.0, 1.0)) ** 2
+        share = min(max((time - self._begun) / config.approach_time, 0.0), 1.0) ** 2
         most = self._approach + share * (limits.velocity - self._approach)
         most = np.maximum(most, np.abs(limits.braked(rate, seconds)))
         away = self._pose.change_to(self._wanted)
         wanted = limits.towards(away, share * self._wanted_rate, rate, seconds)
-        return np.clip(np.clip(wanted, -most, most), low, high)
+        return clipped(clipped(wanted, -most, most), low, high)
 
     def _stood(
         self, pose: Pose, ankle: np.ndarray, standing: np.ndarray
@@ -345,25 +343,21 @@ class StreamingRetargeter:
             away = (ankle - points[self._corner])[standing].mean(0)
             shift = np.clip(away, -most, most)
             pose = Pose(pose.base + shift, pose.rotation, pose.joints)
-            points[:-1] += shift
+            points += shift
         depth = min(float(points[self._solver.soles, 2].min()), 0.0)
         if depth:
             raised = np.array([0.0, 0.0, -depth])
             pose = Pose(pose.base + raised, pose.rotation, pose.joints)
-            points[:-1] += raised
+            points += raised
         return pose, points
 
-    def _touching(self, pose: Pose, rate: np.ndarray, seconds: float) -> np.ndarray | None:
-        """The first configuration in which bodies touch, braking from a pose."""
+    def _touching(self, pose: Pose, rate: np.ndarray, seconds: float) -> set[int]:
+        """What touches first, braking from a pose."""
         way = self._joint_limits.braking_path(pose.joints, rate[6:], seconds)
         # As in the gate: steps below `STEP` need no samples between.
         if np.abs(way[-1] - way[0]).max() < STEP:
             way = way[[0, -1]] if len(way) > 1 else way
-        for joints in way:
-            here = self._solver.configuration(Pose(_ORIGIN, _UPRIGHT, joints))
-            if self._collisions.touches(here):
-                return here
-        return None
+        return self._collisions.touching(way)
 
     def _move(self, pose: Pose, points: np.ndarray, rate: np.ndarray, seconds: float) -> None:
         """Take a pose as the next one."""

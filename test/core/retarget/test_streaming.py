@@ -13,9 +13,8 @@ from core.human_clips import walking_clip
 from nextscale_core.exceptions import InvalidMotionError, RetargetError
 from nextscale_core.motion.skeleton import JOINT_INDEX
 from nextscale_core.retarget import StreamedPose, StreamingRetargeter, stream_clip
-from nextscale_core.retarget.human_frames import BONES, body_of
+from nextscale_core.retarget.human_frames import FOOT_REST, body_of
 from nextscale_core.retarget.stream.clip_stream import frames_of
-from nextscale_core.retarget.stream.frame_body import frame_body
 from nextscale_core.retarget.stream.step_limits import StepLimits
 from nextscale_core.robots import Robot, RobotState, load_robot
 from nextscale_core.robots.collision import collision_model
@@ -261,14 +260,18 @@ def test_braking_after_any_allowed_step_stays_inside_the_limits() -> None:
 
 def test_a_single_frame_has_the_orientations_that_it_has_in_a_clip() -> None:
     joints = walking_clip(frames=30, turn=0.4).joints.astype(np.float64)
-    body = body_of(joints, np.zeros((len(joints), 2), dtype=bool))
+    unknown = np.zeros((len(joints), 2), dtype=bool)
+    rest = (FOOT_REST + 0.1, FOOT_REST - 0.2)
+    body = body_of(joints, unknown, rest)
     for number, frame in enumerate(joints):
-        single = frame_body(frame)
-        assert np.allclose(single.pelvis, body.pelvis[number], atol=1e-9)
-        assert np.allclose(single.torso, body.torso[number], atol=1e-9)
-        assert np.allclose(single.feet, body.feet[number], atol=1e-9)
-        names = [f"{side}_{bone}" for side in ("left", "right") for bone in BONES]
-        assert np.allclose(single.bones, [body.bones[n][number] for n in names], atol=1e-9)
+        single = body_of(frame[None], unknown[:1], rest)
+        for one, other in zip(vars(single).values(), vars(body).values(), strict=True):
+            if isinstance(one, dict):
+                one, other = (np.stack(list(part.values()), axis=1) for part in (one, other))
+            assert np.allclose(one[0], other[number], atol=1e-12)
+    level = body_of(joints, unknown).feet
+    turned = level.transpose(0, 1, 3, 2) @ body.feet
+    assert np.allclose(np.arctan2(turned[..., 0, 2], turned[..., 0, 0]), [0.1, -0.2], atol=1e-12)
 
 
 def test_a_robot_whose_legs_are_held_has_no_stream() -> None:
