@@ -115,6 +115,9 @@ class InverseKinematicsConfig:
     # For what happens between frames and in the transition from the measured state.
     parting_room: Annotated[float, "Wanted distance beyond the profile's [m]."] = 0.012
     parting_done: Annotated[float, "Distance of bodies that count as parted [m]."] = 0.005
+    # Where other goals hold bodies at a distance, further passes would change nothing.
+    parting_gain: Annotated[float, "Least gain of a pass that is worth another [m]."] = 2e-4
+    parting_enough: Annotated[float, "Room beyond the profile's without such a gain [m]."] = 0.003
     # The loop ends early when no frame has to be solved again.
     passes: Annotated[tuple[Pass, ...], "The improving loop."] = (
         Pass(settle=True, calm=1.0, contact_only=False, power=2, max_multiple=None),

@@ -30,6 +30,7 @@ class Improvement:
         self._robot, self._config = robot, config
         near, room = robot.profile.collision_margin, config.parting_room
         self._collisions: CollisionModel = collision_model(robot, near + room / 2, near)
+        self._enough = near + config.parting_enough
         self._wanted = near + room * self._collisions.share
         self._apart = np.minimum(self._collisions.reach, config.parting_done)
 
@@ -104,7 +105,9 @@ class Improvement:
         )
         found = np.stack([rows[found[:, 0]], found[:, 1]], axis=1)
         again = collisions.nearest(poses.joints, known)
-        close = again.distance < self._apart[again.where[:, 1]]
+        gain = again.distance - near.distance[changed][np.lexsort(known.T)]
+        held = (gain < self._config.parting_gain) & (again.distance > self._enough)
+        close = (again.distance < self._apart[again.where[:, 1]]) & ~held
         touching = np.concatenate([found[:, 0], again.where[close, 0]])
         return near[~changed] + again + collisions.nearest(poses.joints, found), touching
 

@@ -16,6 +16,7 @@ the others stay where they are and hold their neighbours.
 from __future__ import annotations
 
 import ctypes
+from functools import lru_cache
 
 import numpy as np
 from scipy import ndimage
@@ -61,9 +62,7 @@ class TrajectorySolver:
         self._kinematics, self._config = kinematics, config
         self._lower, self._upper = lower, upper
         self._centre = CentreOfMass(kinematics)
-        self._structures: dict[tuple[bytes, bytes, bytes, bool], NormalEquations] = {}
-        self._levers: dict[tuple[bytes, bytes], tuple[np.ndarray, np.ndarray]] = {}
-        self._in_library: dict[NormalEquations, CompiledEquations] = {}
+        self._structures, self._levers, self._in_library = _structures_of(kinematics)
 
     def step(
         self,
@@ -242,12 +241,12 @@ class TrajectorySolver:
         """The structure of the equations in the library."""
         # A structure with turns serves every frame of goals that have equal weights throughout.
         equations = self._equations(goals, goals.weight.T, asked)
-        if equations not in self._in_library:
+        key = (library, equations)
+        if key not in self._in_library:
             if len(self._in_library) >= _STRUCTURES:
                 self._in_library.clear()
-            made = CompiledEquations(library, self._kinematics, equations)
-            self._in_library[equations] = made
-        return self._in_library[equations]
+            self._in_library[key] = CompiledEquations(library, self._kinematics, equations)
+        return self._in_library[key]
 
     def _equations(self, goals: Goals, root: np.ndarray, asked: np.ndarray) -> NormalEquations:
         """The structure of the equations, cached for other clips; `asked` (J,) joints are in it."""
@@ -268,6 +267,22 @@ class TrajectorySolver:
             joints = np.flatnonzero(asked)
             self._structures[key] = NormalEquations(self._kinematics, first, second, joints, turns)
         return self._structures[key]
+
+
+_Structures = tuple[
+    dict[tuple[bytes, bytes, bytes, bool], NormalEquations],
+    dict[tuple[bytes, bytes], tuple[np.ndarray, np.ndarray]],
+    dict[tuple[ctypes.CDLL, NormalEquations], CompiledEquations],
+]
+
+
+@lru_cache(maxsize=8)
+def _structures_of(kinematics: Kinematics) -> _Structures:
+    """What all solvers of a robot know of the structure of its equations.
+
+    Solvers of one process wait for each other (`single_threaded`).
+    """
+    return {}, {}, {}
 
 
 def _per_frame(smoothness: Smoothness, frames: int, size: int) -> np.ndarray:

@@ -93,9 +93,10 @@ def check_positions(
     trajectory: RobotTrajectory,
     start: RobotState | None,
     config: GateConfig = GATE,
+    excess: np.ndarray | None = None,
 ) -> list[Finding]:
-    """Position limits, between the samples too."""
-    excess = position_excess(robot, trajectory, start)
+    """Position limits, between the samples too; `excess` is that of `position_excess`, if known."""
+    excess = position_excess(robot, trajectory, start) if excess is None else excess
     if excess.max() <= config.rounding:
         return []
     sample, joint = np.unravel_index(excess.argmax(), excess.shape)
@@ -224,18 +225,28 @@ def check_collisions(
     trajectory: RobotTrajectory,
     start: RobotState | None = None,
     config: GateConfig = GATE,
+    excess: np.ndarray | None = None,
 ) -> tuple[list[Finding], int]:
     """Self-collision in every sample, and between samples that are far apart.
 
     Bodies that touch in the measured state may do so for as long as they part: hulls are larger
     than bodies, and a robot that holds still would not part them.
 
+    Args:
+        collisions: The pairs.
+        trajectory: Of finite numbers.
+        start: Measured state of the robot, if known.
+        config: When bodies that touch in it count as parting.
+        excess: `position_excess` without a state, if known.
+
     Returns:
         The findings, and the number of samples in which, or after which, bodies touch.
     """
+    if excess is None:
+        excess = position_excess(collisions.robot, trajectory, None)
     places, sample = trajectory.positions, np.arange(len(trajectory))
     # Far outside the limits, a trajectory is refused whatever it does between its samples.
-    if position_excess(collisions.robot, trajectory, None).max() <= MAX_OUTSIDE:
+    if excess.max() <= MAX_OUTSIDE:
         places, sample = with_places_between(trajectory)
     touches = collisions.touches(places)
     if start is not None:

@@ -109,9 +109,13 @@ class SafetyGate:
     ) -> tuple[list[Finding], int]:
         """All violations, and the number of samples in which bodies touch."""
         robot, config = self.robot, self.config
-        collisions, touching = self._collisions_of(trajectory, start)
+        excess = checks.position_excess(robot, trajectory, None)
+        collisions, touching = checks.check_collisions(
+            self._collisions, trajectory, start, config, excess
+        )
+        known = excess if start is None else None
         wrong = [
-            *checks.check_positions(robot, trajectory, start, config),
+            *checks.check_positions(robot, trajectory, start, config, known),
             *self._too_fast(trajectory),
             *checks.check_start(robot, trajectory, start, config),
             *checks.check_end(robot, trajectory, config),
