@@ -230,22 +230,22 @@ def put_through(
         start = random_state(robot, generator, absurd=corrupt is not None)
         rate = 50.0 if generator.random() < 0.9 else float(10 ** generator.uniform(0.7, 2.3))
         tally = run.tallies.setdefault(kind, Tally())
-        begin = time.perf_counter()
+        begin = time.process_time()
         try:
             broken = corrupt(clip, generator) if corrupt else clip
             trajectory = retargeter.retarget(broken, rate=rate, start=start)
             result = gate.review(trajectory, start=start)
         except NextscaleError as error:
-            tally.seconds.append(time.perf_counter() - begin)
+            tally.seconds.append(time.process_time() - begin)
             tally.outcomes[type(error).__name__] += 1
             continue
         except Exception as error:  # what this benchmark searches for
-            tally.seconds.append(time.perf_counter() - begin)
+            tally.seconds.append(time.process_time() - begin)
             tally.outcomes["untyped"] += 1
             run.broken.append(f"{kind} {number}: {traceback.format_exc(limit=-3)}")
             del error
             continue
-        tally.seconds.append(time.perf_counter() - begin)
+        tally.seconds.append(time.process_time() - begin)
         tally.outcomes[result.report.outcome] += 1
         if result.trajectory is None:
             run.reasons.update({finding.check for finding in result.report.findings})
@@ -293,7 +293,7 @@ def show(robot: Robot, run: Run) -> None:
     console = Console(width=160)
     errors = sorted({name for tally in run.tallies.values() for name in tally.outcomes})
     columns = [*OUTCOMES, *(name for name in errors if name not in OUTCOMES)]
-    table = Table("kind", "motions", *columns, "median [s]", "p99 [s]", "max [s]", title=robot.name)
+    table = Table("kind", "motions", *columns, "median [CPU s]", "p99", "max", title=robot.name)
     for kind, tally in run.tallies.items():
         table.add_row(*_row(kind, tally, columns))
     total = Tally(

@@ -88,12 +88,11 @@ def run(library: ctypes.CDLL, name: str, *arguments: Argument) -> None:
 
 
 def _argument(value: Argument) -> ctypes._SimpleCData[Any]:
-    kind = type(value)
-    if kind is np.ndarray:
+    if isinstance(value, np.ndarray):
         return ctypes.c_void_p(address(value, value.dtype.type))
-    if kind is ctypes.c_void_p:
+    if isinstance(value, ctypes.c_void_p):
         return value
-    return ctypes.c_int64(value) if kind is int else ctypes.c_double(value)
+    return ctypes.c_int64(value) if isinstance(value, int) else ctypes.c_double(value)
 
 
 @lru_cache(maxsize=1)

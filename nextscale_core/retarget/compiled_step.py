@@ -184,10 +184,9 @@ class CompiledEquations:
         """
         size = 6 + len(self._joints)
         found = np.empty((size, size)), np.empty(size)
-        pose = (np.ascontiguousarray(part, np.float64) for part in (base, rotation, joints, goal))
-        terms = (np.ascontiguousarray(apart.body, np.int64), apart.at, apart.normal)
-        run(
-            *(self._library, "ns_frame", self._pointer, *pose, weight, ground),
-            *(len(apart), *terms, apart.separation, separation, *found),
-        )
+        given = (base, rotation, joints, goal, weight)
+        parts = [np.ascontiguousarray(part, np.float64) for part in given]
+        bodies = np.ascontiguousarray(apart.body, np.int64)
+        terms = (len(apart), bodies, apart.at, apart.normal, apart.separation, separation)
+        run(self._library, "ns_frame", self._pointer, *parts, ground, *terms, *found)
         return found

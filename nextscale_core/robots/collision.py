@@ -232,11 +232,11 @@ class CollisionModel:
     def touches(self, positions: np.ndarray) -> list[Touch]:
         """Every pair that touches in every sample, for joint positions (N, J) [rad]."""
         near = self.nearest(positions, self.close_pairs(positions))
-        rows = zip(near.where.tolist(), (self.distance - near.distance).tolist(), strict=True)
         # No plane separates them, so they touch, whatever depth is found.
-        return [
-            Touch(row, *self.pairs[pair], max(depth, 0.0)) for (row, pair), depth in sorted(rows)
-        ]
+        depth = np.maximum(self.distance - near.distance, 0.0)
+        order = np.lexsort(near.where.T[::-1])
+        found = zip(near.where[order].tolist(), depth[order].tolist(), strict=True)
+        return [Touch(row, *self.pairs[int(number)], deep) for (row, number), deep in found]
 
     def close_pairs(self, positions: np.ndarray, known: np.ndarray | None = None) -> np.ndarray:
         """(F, 2) row and number in `pairs` of everything that touches, for joint positions (N, J).
