@@ -131,7 +131,7 @@ class NarrowPhase {
     if (dot(normal, c) > 0) std::swap(corners[1], corners[2]);
     for (auto [i, j, k] : {std::array<int, 3>{0, 1, 2}, {0, 3, 1}, {1, 3, 2}, {2, 3, 0}})
       if (!add(corners, faces, i, j, k)) return false;
-    for (int round = 0; round < 256; ++round) {
+    for (int round = 0; round < 256 && !faces.empty(); ++round) {
       const Face face = *std::min_element(
           faces.begin(), faces.end(), [](const Face& x, const Face& y) { return x.height < y.height; });
       const Corner next = corner(face.normal);

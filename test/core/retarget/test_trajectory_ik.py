@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,9 +9,11 @@ import pytest
 from core.conftest import random_clip, standing_clip, waving_clip
 from core.human_clips import squatting_clip
 from core.robots.test_kinematics import random_poses
+from core.safety.test_gate import crossed_arms
 from nextscale_core.retarget import Retargeter
 from nextscale_core.retarget.banded_system import Band
-from nextscale_core.retarget.config import Smoothness
+from nextscale_core.retarget.config import RETARGET, Smoothness
+from nextscale_core.retarget.improvement import Improvement
 from nextscale_core.retarget.normal_equations import NormalEquations
 from nextscale_core.retarget.targets import Targets, make_targets, start_poses
 from nextscale_core.retarget.trajectory_ik import TrajectorySolver, _second_difference_gradient
@@ -305,3 +308,38 @@ def test_a_first_guess_solves_every_fourth_frame_and_interpolates_the_others(
     np.testing.assert_allclose(poses.joints[2], (poses.joints[0] + poses.joints[4]) / 2)
     np.testing.assert_allclose(poses.base[3], (poses.base[0] + 3 * poses.base[4]) / 4)
     assert cost(targets, g1, poses) < 0.05 * cost(targets, g1, start)
+
+
+def test_passes_end_where_bodies_come_no_further_apart(g1: Robot) -> None:
+    """Other goals hold them, and they do not touch; bodies that touch are parted in every pass."""
+    config = RETARGET.inverse_kinematics
+    improvement = Improvement(g1, config)
+    model, way = improvement._collisions, crossed_arms(g1) - g1.nominal
+    numbers = np.arange(len(model.pairs))
+    where = np.stack([np.zeros_like(numbers), numbers], axis=1)
+
+    def nearest(share: float) -> float:
+        """Distance of the arms, beyond that at which a pair counts as parted."""
+        near = model.nearest((g1.nominal + share * way)[None], where)
+        return float((near.distance - improvement._apart[near.where[:, 1]]).min())
+
+    low, high = 0.0, 1.0
+    while high - low > 1e-9 and not -0.0015 < nearest(low) < -0.0005:
+        middle = (low + high) / 2
+        low, high = (middle, high) if nearest(middle) > -0.001 else (low, middle)
+
+    def passes(share: float) -> int:
+        """Number of passes of a solver that changes nothing."""
+        joints, steps = np.tile(g1.nominal + share * way, (8, 1)), []
+        poses = Poses(np.zeros((8, 3)), np.tile(np.eye(3), (8, 1, 1)), joints)
+
+        def step(targets: object, poses: Poses, *arguments: object, **options: object) -> Poses:
+            steps.append(poses)
+            return poses
+
+        improvement.run(SimpleNamespace(fps=20.0), poses, np.zeros(8), step)
+        return len(steps)
+
+    assert passes(0.0) == 0
+    assert passes(low) == 1
+    assert passes(1.0) == len(config.passes)
