@@ -3,6 +3,7 @@
 #include "contact.hpp"
 #include "limits.hpp"
 #include "step.hpp"
+#include "transformer.hpp"
 
 using namespace nextscale;
 
@@ -133,8 +134,29 @@ NS_EXPORT void ns_contact_forces(int64_t moments, int64_t corners, int64_t steps
                             forces + 3 * corners * n);
 }
 
+// Weights of each block and of the last norm in the order in which `Blocks` takes them.
+NS_EXPORT Blocks* ns_blocks(int64_t width, int64_t heads, int64_t depth,
+                            const float* const* weights) {
+  return new Blocks(width, heads, depth, weights);
+}
+
+NS_EXPORT void ns_free_blocks(Blocks* blocks) { delete blocks; }
+
+NS_EXPORT Passes* ns_passes(const Blocks* blocks, int64_t batch, int64_t capacity, int64_t words,
+                            const uint8_t* word_mask, const float* modulation, const float* text) {
+  return new Passes(*blocks, batch, capacity, words, word_mask, modulation, text);
+}
+
+NS_EXPORT void ns_free_passes(Passes* passes) { delete passes; }
+
+NS_EXPORT void ns_pass(Passes* passes, int64_t samples, int64_t count, int64_t done, float* x,
+                       const float* cosine, const float* sine, const uint8_t* seen,
+                       int64_t threads) {
+  passes->run(samples, count, done, x, cosine, sine, seen, threads);
+}
+
 // Version of this interface; `_INTERFACE` in `__init__.py` must be the same.
-NS_EXPORT int ns_interface() { return 1; }
+NS_EXPORT int ns_interface() { return 2; }
 
 // 4 or 3 where this processor runs code for that level of x86-64, else 0.
 NS_EXPORT int ns_level() {

@@ -9,10 +9,10 @@ import torch
 from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
+from nextscale_core.model.cache import Cache
 from nextscale_core.model.conditioned import (
     LENGTH_FEATURES,
     Condition,
-    Past,
     TextConditioned,
     TransformerConfig,
     count_features,
@@ -145,8 +145,8 @@ class NextScaleTransformer(
         scale: int,
         padded: PaddedScales,
         condition: Condition,
-        past: Past,
-    ) -> tuple[Tensor, Past]:
+        cache: Cache,
+    ) -> Tensor:
         """One pass over one scale, with cached keys and values of the finished ones.
 
         Args:
@@ -155,16 +155,16 @@ class NextScaleTransformer(
             scale: Index k.
             padded: Masks and positions.
             condition: From `condition`.
-            past: Keys and values of the finished scales, per block.
+            cache: The finished scales of this batch.
 
         Returns:
-            (B, N_k, `logits`) logits, and this scale's keys and values.
+            (B, N_k, `logits`) logits.
         """
         x = self.embed(tokens, accumulated, scale, padded, condition)
         allowed = torch.cat(padded.token_masks[: scale + 1], dim=1)
-        mask = None if bool(allowed.all()) else allowed[:, None, None]
-        hidden, own = self.run_blocks(x, padded.centers[scale], mask, condition, past)
-        return self.heads_out[scale](hidden), own
+        seen = None if bool(allowed.all()) else allowed
+        logits: Tensor = self.heads_out[scale](cache.run(x, padded.centers[scale], seen))
+        return logits
 
 
 def block_causal_mask(padded: PaddedScales) -> Tensor:

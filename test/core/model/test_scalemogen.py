@@ -7,7 +7,7 @@ import torch
 
 from nextscale_core.exceptions import ConfigError, ModelLoadError
 from nextscale_core.model.binary_quantizer import BinaryQuantizer
-from nextscale_core.model.conditioned import joined
+from nextscale_core.model.cache import cache_of
 from nextscale_core.model.inpainting import KnownLatents
 from nextscale_core.model.kinds import check_fit, load_generator
 from nextscale_core.model.sampling import NextScaleSampler, SamplingConfig, default_sampling
@@ -84,10 +84,11 @@ def test_cached_steps_equal_the_whole_pass_and_padding_is_never_seen(model):
             for values in (tokens, coarse)
         ]
         alone = model(*cut, short, alone_text)
-        condition, past = model.condition(features(2), padded.lengths), []
+        condition = model.condition(features(2), padded.lengths)
+        cache = cache_of(model, condition, sum(m.shape[1] for m in padded.token_masks))
         for scale in range(4):
-            logits, own = model.step(tokens[scale], coarse[scale], scale, padded, condition, past)
-            past = joined(past, own)
+            logits = model.step(tokens[scale], coarse[scale], scale, padded, condition, cache)
+            cache.keep()
             seen = padded.token_masks[scale]
             torch.testing.assert_close(logits[seen], whole[scale][seen], atol=1e-5, rtol=1e-4)
             torch.testing.assert_close(
