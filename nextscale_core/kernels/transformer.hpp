@@ -2,6 +2,7 @@
 #pragma once
 
 #include <limits>
+#include <memory>
 #include <thread>
 
 #include "matrix.hpp"
@@ -67,24 +68,24 @@ inline void layer_norm(int64_t width, const float* x, const float* factor, const
 // Keys and values of the heads of each sample, in panels, with room for `capacity` tokens.
 struct Memory {
   int64_t dim, capacity, key_size, value_size;
-  std::vector<Floats> keys, values;
+  std::unique_ptr<Floats[]> keys, values;  // not initialized: of padding nothing is kept
 
   Memory(int64_t samples, int64_t heads, int64_t dim, int64_t capacity)
       : dim(dim),
         capacity((capacity + kPanel - 1) / kPanel * kPanel),
         key_size(this->capacity * dim / kFloats),
         value_size(this->capacity * ((dim + kPanel - 1) / kPanel) * 2),
-        keys(samples * heads * key_size),
-        values(samples * heads * value_size) {}
+        keys(new Floats[samples * heads * key_size]),
+        values(new Floats[samples * heads * value_size]) {}
 
   void key(int64_t head, int64_t token, const float* data) {
-    float* to = reinterpret_cast<float*>(keys.data() + head * key_size) +
+    float* to = reinterpret_cast<float*>(keys.get() + head * key_size) +
                 token / kPanel * dim * kPanel + token % kPanel;
     for (int64_t i = 0; i < dim; ++i) to[i * kPanel] = data[i];
   }
 
   void value(int64_t head, int64_t token, const float* data) {
-    float* to = reinterpret_cast<float*>(values.data() + head * value_size) + token * kPanel;
+    float* to = reinterpret_cast<float*>(values.get() + head * value_size) + token * kPanel;
     for (int64_t i = 0; i < dim; i += kFloats)
       put(to + i / kPanel * capacity * kPanel + i % kPanel, floats(data + i));
   }
@@ -97,7 +98,7 @@ struct Memory {
     scratch.resize(count * (row + panels * kPanel) / kFloats);
     float* scores = reinterpret_cast<float*>(scratch.data());
     float* mixed = scores + count * row;
-    product(count, dim, row / kPanel, q, q_row, keys.data() + head * key_size, 2 * dim, nullptr,
+    product(count, dim, row / kPanel, q, q_row, keys.get() + head * key_size, 2 * dim, nullptr,
             scores, row);
     const float scale = 1 / std::sqrt(static_cast<float>(dim));
     for (int64_t n = 0; n < count; ++n) {
@@ -121,7 +122,7 @@ struct Memory {
       const float share = 1 / total(sum);
       for (int64_t t = 0; t < row; t += kFloats) put(own + t, floats(own + t) * share);
     }
-    product(count, tokens, panels, scores, row, values.data() + head * value_size, 2 * capacity,
+    product(count, tokens, panels, scores, row, values.get() + head * value_size, 2 * capacity,
             nullptr, mixed, panels * kPanel);
     for (int64_t n = 0; n < count; ++n)
       std::memcpy(out + n * out_row, mixed + n * panels * kPanel, dim * sizeof(float));

@@ -67,7 +67,9 @@ class _Packed:
     """The weights of a model's blocks, in the order in which the kernels read them."""
 
     def __init__(self, library: ctypes.CDLL, model: TextConditioned) -> None:
-        self.library, self.state = library, _state(model)
+        self.library = library
+        self._modules = [model.norm, *model.blocks.modules()]
+        self._state = self._now()
         blocks = [block for block in model.blocks if isinstance(block, Block)]
         tensors = [t for block in blocks for t in _weights(block)]
         tensors += [model.norm.weight, model.norm.bias]
@@ -77,6 +79,14 @@ class _Packed:
         sizes = (model.norm.weight.shape[0], self.heads, self.depth)
         self.pointer = ctypes.c_void_p(library.ns_blocks(*map(ctypes.c_int64, sizes), pointers))
         weakref.finalize(self, library.ns_free_blocks, self.pointer)
+
+    def valid(self) -> bool:
+        """Whether no weight has changed since."""
+        return self._state == self._now()
+
+    def _now(self) -> list[tuple[int, int]]:
+        own = (weight for module in self._modules for weight in module._parameters.values())
+        return [(weight.data_ptr(), weight._version) for weight in own if weight is not None]
 
 
 class CompiledCache:
@@ -91,6 +101,7 @@ class CompiledCache:
     def __init__(self, packed: _Packed, condition: Condition, capacity: int) -> None:
         self._packed, self._library = packed, packed.library
         self._done = self._count = 0
+        self._positions: Tensor | None = None
         modulation = torch.stack([torch.stack(own) for own in condition.modulation])
         text = torch.stack([torch.stack(own) for own in condition.text])
         mask = condition.text_mask.contiguous()
@@ -108,11 +119,12 @@ class CompiledCache:
         samples, self._count = out.shape[:2]
         if self._done + self._count > self._capacity:
             raise ValueError(f"the cache has room for {self._capacity} tokens")
-        rotation = rope(positions, self._dim)
+        if positions is not self._positions:
+            self._positions, self._rotation = positions, rope(positions, self._dim)
         self._library.ns_pass(
             self._pointer,
             *map(ctypes.c_int64, (samples, self._count, self._done)),
-            *map(_address, (out, *(part.contiguous() for part in rotation))),
+            *map(_address, (out, *self._rotation)),
             None if allowed is None else _address(allowed.contiguous()),
             ctypes.c_int64(torch.get_num_threads()),
         )
@@ -149,7 +161,7 @@ def cache_of(model: TextConditioned, condition: Condition, capacity: int) -> Cac
     if library is None or not plain:
         return TorchCache(model, condition)
     packed = _packed.get(model)
-    if packed is None or packed.state != _state(model):
+    if packed is None or not packed.valid():
         packed = _packed[model] = _Packed(library, model)
     return CompiledCache(packed, condition, capacity)
 
@@ -175,12 +187,6 @@ def _weights(block: Block) -> list[Tensor]:
         *linear(mlp[0]),
         *linear(mlp[2]),
     ]
-
-
-def _state(model: TextConditioned) -> tuple[tuple[int, int], ...]:
-    """Changes with every change of a weight."""
-    weights = [*model.blocks.parameters(), *model.norm.parameters()]
-    return tuple((weight.data_ptr(), weight._version) for weight in weights)
 
 
 def _address(tensor: Tensor) -> ctypes.c_void_p:

@@ -75,13 +75,17 @@ class NextScaleTransformer(
     def own_vectors(self, tokens: Tensor) -> Tensor:
         """(B, N) tokens, `mask_token` where unknown -> (B, N, code_dim)."""
 
+    def places(self, padded: PaddedScales) -> list[Tensor]:
+        """Per scale (B, N_k, W): the part of the input that depends on time and scale alone."""
+        from_start = torch.cat(padded.centers, dim=1)
+        to_end = padded.lengths[:, None] - from_start
+        ends = torch.cat([count_features(from_start), count_features(to_end)], dim=-1)
+        places = self.place(ends.to(self.level))
+        sizes = [centers.shape[1] for centers in padded.centers]
+        return [own + self.level[k] for k, own in enumerate(places.split(sizes, dim=1))]
+
     def embed(
-        self,
-        tokens: Tensor,
-        accumulated: Tensor | None,
-        scale: int,
-        padded: PaddedScales,
-        condition: Condition,
+        self, tokens: Tensor, accumulated: Tensor | None, place: Tensor, condition: Condition
     ) -> Tensor:
         """Input of one scale.
 
@@ -89,8 +93,7 @@ class NextScaleTransformer(
             tokens: (B, N_k) own tokens, `mask_token` where unknown.
             accumulated: (B, N_k, code_dim) sum of the coarser scales at this scale's tokens;
                 None at the first scale, which starts from the text.
-            scale: Index k.
-            padded: Lengths and positions.
+            place: (B, N_k, W) from `places`.
             condition: From `condition`.
 
         Returns:
@@ -99,11 +102,8 @@ class NextScaleTransformer(
         own = self.own_vectors(tokens)
         if accumulated is None:
             accumulated = condition.query[:, None].expand_as(own)
-        joined = torch.cat([accumulated.to(own), own], dim=-1)
-        from_start = padded.centers[scale]
-        to_end = padded.lengths[:, None] - from_start
-        ends = torch.cat([count_features(from_start), count_features(to_end)], dim=-1)
-        return self.input(joined) + self.place(ends.to(joined)) + self.level[scale]
+        embedded: Tensor = self.input(torch.cat([accumulated.to(own), own], dim=-1)) + place
+        return embedded
 
     def forward(
         self,
@@ -126,8 +126,10 @@ class NextScaleTransformer(
         condition = self.condition(text, padded.lengths)
         x = torch.cat(
             [
-                self.embed(own, coarse, scale, padded, condition)
-                for scale, (own, coarse) in enumerate(zip(tokens, accumulated, strict=True))
+                self.embed(own, coarse, place, condition)
+                for own, coarse, place in zip(
+                    tokens, accumulated, self.places(padded), strict=True
+                )
             ],
             dim=1,
         )
@@ -138,29 +140,18 @@ class NextScaleTransformer(
         parts = zip(self.heads_out[: len(sizes)], hidden.split(sizes, dim=1), strict=True)
         return [head(part) for head, part in parts]
 
-    def step(
-        self,
-        tokens: Tensor,
-        accumulated: Tensor | None,
-        scale: int,
-        padded: PaddedScales,
-        condition: Condition,
-        cache: Cache,
-    ) -> Tensor:
+    def step(self, x: Tensor, scale: int, padded: PaddedScales, cache: Cache) -> Tensor:
         """One pass over one scale, with cached keys and values of the finished ones.
 
         Args:
-            tokens: (B, N_k) own tokens with `mask_token` where unknown.
-            accumulated: (B, N_k, code_dim); None at the first scale.
+            x: (B, N_k, W) from `embed`.
             scale: Index k.
             padded: Masks and positions.
-            condition: From `condition`.
             cache: The finished scales of this batch.
 
         Returns:
             (B, N_k, `logits`) logits.
         """
-        x = self.embed(tokens, accumulated, scale, padded, condition)
         allowed = torch.cat(padded.token_masks[: scale + 1], dim=1)
         seen = None if bool(allowed.all()) else allowed
         logits: Tensor = self.heads_out[scale](cache.run(x, padded.centers[scale], seen))

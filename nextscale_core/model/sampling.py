@@ -232,6 +232,7 @@ class _Passes:
             twice = (torch.cat([x, x]) for x in (text.tokens, text.mask, text.pooled))
             text = model.drop_text(TextFeatures(*twice), dropped)
         self.condition = model.condition(text, self.padded.lengths)
+        self.places = model.places(self.padded)
         capacity = sum(mask.shape[1] for mask in padded.token_masks)
         self.cache = cache_of(model, self.condition, capacity)
 
@@ -242,7 +243,9 @@ class _Passes:
             coarse = None if coarse is None else torch.cat([coarse, coarse])
         elif self.padded is not self._single:
             self._forget_unconditional()
-        logits = self.model.step(tokens, coarse, scale, self.padded, self.condition, self.cache)
+        place = self.places[scale][: len(tokens)]
+        x = self.model.embed(tokens, coarse, place, self.condition)
+        logits = self.model.step(x, scale, self.padded, self.cache)
         if not guided:
             return logits
         conditional, unconditional = logits.float().chunk(2)
