@@ -155,6 +155,11 @@ NS_EXPORT void ns_pass(Passes* passes, int64_t samples, int64_t count, int64_t d
   passes->run(samples, count, done, x, cosine, sine, seen, threads);
 }
 
+NS_EXPORT void ns_draw_codes(int64_t rows, int64_t codes, const float* logits, float temperature,
+                             float top_p, const float* race, int64_t* drawn, float* chosen) {
+  draw_codes(rows, codes, logits, temperature, top_p, race, drawn, chosen);
+}
+
 // Version of this interface; `_INTERFACE` in `__init__.py` must be the same.
 NS_EXPORT int ns_interface() { return 2; }
 

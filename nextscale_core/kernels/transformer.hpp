@@ -269,4 +269,43 @@ struct Passes {
   }
 };
 
+// For each row of logits the code with the largest probability over `race` among the likeliest codes
+// that together reach `top_p`, and its probability.
+inline void draw_codes(int64_t rows, int64_t codes, const float* logits, float temperature,
+                       float top_p, const float* race, int64_t* drawn, float* chosen) {
+  const int64_t lanes = (codes + kFloats - 1) / kFloats;
+  const Floats none = all(-1.0f);
+  std::vector<Floats> chance(lanes), score(lanes);
+  float *p = reinterpret_cast<float*>(chance.data()), *q = reinterpret_cast<float*>(score.data());
+  for (int64_t n = 0; n < rows; ++n, logits += codes, race += codes) {
+    float top = logits[0];
+    for (int64_t i = 1; i < codes; ++i) top = std::max(top, logits[i]);
+    for (int64_t i = 0; i < lanes * kFloats; ++i) p[i] = i < codes ? logits[i] - top : -1e9f;
+    Floats sum{};
+    for (Floats& own : chance) sum += own = exponential(own / temperature);
+    const float share = 1 / total(sum);
+    for (Floats& own : chance) own *= share;
+    for (int64_t i = 0; i < lanes * kFloats; ++i) q[i] = i < codes ? p[i] / race[i] : -1.0f;
+    float least = -1.0f;
+    for (float before = top_p; before >= top_p;) {
+      Floats most = none;
+      for (int64_t i = 0; i < lanes; ++i) {
+        const Floats own = chance[i] > least ? score[i] : none;
+        most = own > most ? own : most;
+      }
+      float best = most[0];
+      for (int i = 1; i < kFloats; ++i) best = std::max(best, most[i]);
+      int64_t code = 0;
+      while (code < codes && !(p[code] > least && q[code] == best)) ++code;
+      if (code == codes) break;  // rounding, or not numbers
+      drawn[n] = code;
+      // All codes that are no likelier than one outside of the nucleus are outside as well.
+      chosen[n] = least = p[code];
+      Floats above{};
+      for (const Floats& own : chance) above += own > least ? own : Floats{};
+      before = total(above);
+    }
+  }
+}
+
 }  // namespace nextscale

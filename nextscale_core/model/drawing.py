@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from nextscale_core.kernels import kernels
 
 _LIKELY = 128
 """Number of likeliest codes in which the nucleus is looked for first, faster than a whole sort."""
@@ -75,8 +78,19 @@ def draw_codes(
     The code whose probability is largest over an exponential number is drawn, as `multinomial`
     draws. Only where that code is outside the nucleus is the nucleus looked for.
     """
+    race = noise.exponential(logits.shape[-1])
+    library = kernels()
+    if library is not None and logits.device.type == "cpu":
+        scores, shape = logits.float().contiguous(), logits.shape[:2]
+        drawn, likely = torch.zeros(shape, dtype=torch.long), torch.ones(shape)
+        library.ns_draw_codes(
+            *map(ctypes.c_int64, (drawn.numel(), logits.shape[-1])),
+            _address(scores),
+            *map(ctypes.c_float, (temperature, top_p)),
+            *map(_address, (race, drawn, likely)),
+        )
+        return drawn, likely.clamp(min=1e-9).log()
     probabilities = torch.softmax(logits / temperature, dim=-1).cpu()
-    race = noise.exponential(probabilities.shape[-1])
     drawn = (probabilities / race).argmax(-1)
     chosen = probabilities.gather(-1, drawn[..., None])
     before = torch.where(probabilities > chosen, probabilities, 0.0).sum(-1)
@@ -85,6 +99,10 @@ def draw_codes(
         drawn[outside] = (nucleus(probabilities[outside], top_p) / race[outside]).argmax(-1)
         chosen = probabilities.gather(-1, drawn[..., None])
     return drawn, chosen[..., 0].clamp(min=1e-9).log()
+
+
+def _address(tensor: Tensor) -> ctypes.c_void_p:
+    return ctypes.c_void_p(tensor.data_ptr())
 
 
 def draw_bits(

@@ -140,7 +140,14 @@ class NextScaleTransformer(
         parts = zip(self.heads_out[: len(sizes)], hidden.split(sizes, dim=1), strict=True)
         return [head(part) for head, part in parts]
 
-    def step(self, x: Tensor, scale: int, padded: PaddedScales, cache: Cache) -> Tensor:
+    def step(
+        self,
+        x: Tensor,
+        scale: int,
+        padded: PaddedScales,
+        cache: Cache,
+        guidance: float | None = None,
+    ) -> Tensor:
         """One pass over one scale, with cached keys and values of the finished ones.
 
         Args:
@@ -148,13 +155,20 @@ class NextScaleTransformer(
             scale: Index k.
             padded: Masks and positions.
             cache: The finished scales of this batch.
+            guidance: Strength t of (1 + t) conditional - t unconditional, where the second half
+                of the batch is the first without text; None for plain logits.
 
         Returns:
-            (B, N_k, `logits`) logits.
+            (B, N_k, `logits`) logits, with guidance (B / 2, N_k, `logits`).
         """
         allowed = torch.cat(padded.token_masks[: scale + 1], dim=1)
         seen = None if bool(allowed.all()) else allowed
-        logits: Tensor = self.heads_out[scale](cache.run(x, padded.centers[scale], seen))
+        hidden = cache.run(x, padded.centers[scale], seen)
+        if guidance is not None:
+            # The head is linear: the difference may be taken before it.
+            conditional, unconditional = hidden.chunk(2)
+            hidden = conditional + guidance * (conditional - unconditional)
+        logits: Tensor = self.heads_out[scale](hidden)
         return logits
 
 

@@ -245,12 +245,8 @@ class _Passes:
             self._forget_unconditional()
         place = self.places[scale][: len(tokens)]
         x = self.model.embed(tokens, coarse, place, self.condition)
-        logits = self.model.step(x, scale, self.padded, self.cache)
-        if not guided:
-            return logits
-        conditional, unconditional = logits.float().chunk(2)
-        strength = self.guidance[scale]
-        return (1 + strength) * conditional - strength * unconditional
+        guidance = self.guidance[scale] if guided else None
+        return self.model.step(x, scale, self.padded, self.cache, guidance)
 
     def _forget_unconditional(self) -> None:
         batch = len(self._single.lengths)
