@@ -219,9 +219,7 @@ class MotionPipeline:
         lengths = settle([own.seconds for own in each], guesses)
         latents = [self.tokenizer.latents_for(value) for value in lengths]
         counts = [worth_sampling(sentence, options.candidates) for sentence in sentences]
-        numbers = [
-            candidate_seeds(own.seed, many) for own, many in zip(each, counts, strict=True)
-        ]
+        numbers = [candidate_seeds(own.seed, many) for own, many in zip(each, counts, strict=True)]
         at_once = self.device.type != "cpu"
         rounds = 1 if at_once or max(counts) == 1 else 2
         finished = rounds * sum(sampling.steps)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from nextscale_core.kernels import kernels
+from nextscale_core.kernels.passes import address_of
 
 _LIKELY = 128
 """Number of likeliest codes in which the nucleus is looked for first, faster than a whole sort."""
@@ -85,9 +86,9 @@ def draw_codes(
         drawn, likely = torch.zeros(shape, dtype=torch.long), torch.ones(shape)
         library.ns_draw_codes(
             *map(ctypes.c_int64, (drawn.numel(), logits.shape[-1])),
-            _address(scores),
+            address_of(scores),
             *map(ctypes.c_float, (temperature, top_p)),
-            *map(_address, (race, drawn, likely)),
+            *map(address_of, (race, drawn, likely)),
         )
         return drawn, likely.clamp(min=1e-9).log()
     probabilities = torch.softmax(logits / temperature, dim=-1).cpu()
@@ -99,10 +100,6 @@ def draw_codes(
         drawn[outside] = (nucleus(probabilities[outside], top_p) / race[outside]).argmax(-1)
         chosen = probabilities.gather(-1, drawn[..., None])
     return drawn, chosen[..., 0].clamp(min=1e-9).log()
-
-
-def _address(tensor: Tensor) -> ctypes.c_void_p:
-    return ctypes.c_void_p(tensor.data_ptr())
 
 
 def draw_bits(

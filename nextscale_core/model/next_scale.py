@@ -9,9 +9,9 @@ import torch
 from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
-from nextscale_core.model.cache import Cache
 from nextscale_core.model.conditioned import (
     LENGTH_FEATURES,
+    Cache,
     Condition,
     TextConditioned,
     TransformerConfig,
@@ -127,9 +127,7 @@ class NextScaleTransformer(
         x = torch.cat(
             [
                 self.embed(own, coarse, place, condition)
-                for own, coarse, place in zip(
-                    tokens, accumulated, self.places(padded), strict=True
-                )
+                for own, coarse, place in zip(tokens, accumulated, self.places(padded), strict=True)
             ],
             dim=1,
         )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nextscale_core.exceptions import ConfigError
-from nextscale_core.model.cache import cache_of
+from nextscale_core.model.conditioned import cache_of
 from nextscale_core.model.drawing import SampleNoise
 from nextscale_core.model.inpainting import KnownLatents, known_at_scale
 from nextscale_core.model.next_scale import NextScaleTransformer

@@ -109,7 +109,7 @@ def _hold(ball: np.ndarray, standing: np.ndarray) -> np.ndarray:
 
 
 def _steady(ball: np.ndarray) -> int:
-    """Number of first frames (T, 3) of which one is over `_MAX_SHIFT` from their mean; T if none."""
+    """First frames (T, 3) of which one is over `_MAX_SHIFT` from their mean; T if none."""
     means = ball.cumsum(0) / np.arange(1, len(ball) + 1)[:, None]
     # In blocks of last frames: long motions have long stands.
     for last in range(0, len(ball), _BLOCK):

@@ -111,7 +111,11 @@ def test_the_stages_are_timed_and_the_passes_counted(pipeline):
     ]
     seen.clear()
     pipeline.generate(
-        TEXT, seconds=2, steps=(1, 1, 2, 3), candidates=1, run=Run(progress=lambda *a: seen.append(a))
+        TEXT,
+        seconds=2,
+        steps=(1, 1, 2, 3),
+        candidates=1,
+        run=Run(progress=lambda *a: seen.append(a)),
     )
     assert seen == [(k, 7) for k in range(1, 8)]
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from nextscale_core.kernels import kernels, without_kernels
-from nextscale_core.model.cache import CompiledCache, TorchCache, cache_of
+from nextscale_core.kernels.passes import CompiledCache
+from nextscale_core.model.conditioned import TorchCache, cache_of
 from nextscale_core.model.drawing import SampleNoise, draw_codes
 from nextscale_core.model.moscale import MoScale, MoScaleConfig
 from nextscale_core.text.encoder import TextFeatures

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nextscale_core.exceptions import ConfigError, GenerationCancelled
-from nextscale_core.model.cache import TorchCache, cache_of
+from nextscale_core.model.conditioned import TorchCache, cache_of
 from nextscale_core.model.drawing import nucleus
 from nextscale_core.model.inpainting import KnownLatents, covered
 from nextscale_core.model.moscale import MoScale, MoScaleConfig

@@ -7,7 +7,7 @@ import torch
 
 from nextscale_core.exceptions import ConfigError, ModelLoadError
 from nextscale_core.model.binary_quantizer import BinaryQuantizer
-from nextscale_core.model.cache import cache_of
+from nextscale_core.model.conditioned import cache_of
 from nextscale_core.model.inpainting import KnownLatents
 from nextscale_core.model.kinds import check_fit, load_generator
 from nextscale_core.model.sampling import NextScaleSampler, SamplingConfig, default_sampling
