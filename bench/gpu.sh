@@ -43,6 +43,6 @@ nextscale battery --model "$out/model" --device "$device" --seeds "${SEEDS:-8}" 
     --json "$out/suite.json"
 nextscale battery --model "$out/model" --device "$device" --other-words --seeds 3 \
     --json "$out/other_words.json"
-nextscale evaluate --model "$out/model" --data "$first" --split val --device "$device" --json "$out/val.json"
 "$python" bench/generation.py --model "$out/model" --device "$device" \
     ${BATCHES:+--batches "$BATCHES"} --json "$out/generation_of_model.json"
+nextscale evaluate --model "$out/model" --data "$first" --split val --device "$device" --json "$out/val.json"

@@ -316,6 +316,7 @@ class MotionPipeline:
         *,
         span: tuple[float, float] | None = None,
         parts: Sequence[str] | None = None,
+        source: str | None = None,
         run: Run | None = None,
         **changes: Any,
     ) -> MotionClip:
@@ -329,6 +330,9 @@ class MotionPipeline:
             parts: Names from `BODY_PARTS` that change, such as ['left_arm']; None for the whole
                 body. The rotations of these parts are taken from a new motion: with MoScale of
                 the whole body, with tokens of body parts one in which the other parts are given.
+            source: What the person does in the clip, for a ScaleMoGen: whatever the two sentences
+                differ in changes, in the whole span and body; `parts` follow the new sentence
+                wholly. See `edit_from_source`.
             run: See `complete`.
             **changes: See `generate`.
 
@@ -338,11 +342,12 @@ class MotionPipeline:
         Raises:
             InvalidTextError: the sentence cannot be used.
             InvalidMotionError: the clip does not have 20 fps.
-            ConfigError: neither span nor parts, a span outside the clip, an unknown part, or an
-                option unknown or out of range.
+            ConfigError: neither span, parts nor source, a span outside the clip, an unknown part,
+                a source with a model of other tokens than bits, or an option unknown or out of
+                range.
         """
-        options = merge_options(options, changes)
-        return edit(self, clip, text, options, run or Run(), span=span, parts=parts)
+        options, run = merge_options(options, changes), run or Run()
+        return edit(self, clip, text, options, run, span=span, parts=parts, source=source)
 
     def sequence(
         self,

@@ -143,6 +143,13 @@ def edit(
             "upper_body, left_leg, right_leg or legs; again or with commas for more."
         ),
     ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            help="What the person does in the clip: what the two sentences differ in changes. "
+            "For a ScaleMoGen."
+        ),
+    ] = None,
     seed: Seed = 0,
     model: Model = DEFAULT_MODEL,
     steps: Steps = None,
@@ -162,6 +169,9 @@ def edit(
     nextscale edit walk.npz --span 2:4 --text "a person jumps" --out jump.npz
 
     nextscale edit walk.npz --parts left_arm --text "a person waves with the left hand" -o w.gif
+
+    nextscale edit walk.npz --source "a person walks" --text "a person walks with raised arms"
+    --model scalemogen-cmu -o raised.gif
     """
     from nextscale_core.motion.body_parts import joints_of
     from nextscale_core.text.validation import validate_sentence
@@ -169,8 +179,12 @@ def edit(
     options = generation_options(seed, steps, guidance, candidates=candidates)
     sentence = validate_sentence(text)
     files = check_outputs(out, robot=robot is not None)
-    if span is None and not parts:
-        raise typer.BadParameter("say what changes: --span, --parts or both", param_hint="--span")
+    if span is None and not parts and source is None:
+        raise typer.BadParameter(
+            "say what changes: --span, --parts or --source", param_hint="--span"
+        )
+    if source is not None:
+        source = validate_sentence(source)
     names = [name.strip() for given in parts or [] for name in given.split(",")]
     if names:
         joints_of(names)  # refuses unknown names before the work
@@ -179,7 +193,9 @@ def edit(
     planner = load_planner(robot, profile, rate) if robot is not None else None
     pipeline = load_pipeline(model, device)
     with following("editing") as run:
-        motion = pipeline.edit(old, sentence, options, span=times, parts=names or None, run=run)
+        motion = pipeline.edit(
+            old, sentence, options, span=times, parts=names or None, source=source, run=run
+        )
     where = "all of it" if times is None else f"{times[0]:g} to {times[1]:g} s"
     finish(
         motion,

@@ -80,7 +80,10 @@ def complete(
         seconds = min(known.seconds + model.choose_seconds(sentence), MAX_SECONDS)
     timeline = Timeline.build(known, known_frames, seconds)
     if not timeline.known.any():
-        return model.generate(sentence, replace(options, seconds=len(timeline) / FPS), run=run)
+        # Whole latents, of which the last may reach beyond the end.
+        frames = len(timeline) + -len(timeline) % model.tokenizer.frames_per_latent
+        clip = model.generate(sentence, replace(options, seconds=frames / FPS), run=run)
+        return clip.slice(0, len(timeline))
     sampling = model.sampling.with_overrides(options)
     if timeline.known.all():
         return replace(known, text=sentence, seed=options.seed)

@@ -13,6 +13,7 @@ from nextscale_core.editing.frame_mask import Timeline
 from nextscale_core.editing.ground_transform import GroundTransform
 from nextscale_core.editing.part_tokens import regenerate_parts
 from nextscale_core.editing.seams import beside, fading
+from nextscale_core.editing.source_edit import edit_from_source
 from nextscale_core.exceptions import ConfigError, InvalidMotionError
 from nextscale_core.model.options import GenerationOptions
 from nextscale_core.motion.body_parts import joints_of, moved_along, with_parts
@@ -33,10 +34,13 @@ def edit(
     *,
     span: tuple[float, float] | None,
     parts: Sequence[str] | None,
+    source: str | None = None,
 ) -> MotionClip:
     """See `MotionPipeline.edit`."""
-    if span is None and parts is None:
-        raise ConfigError("an edit needs a span, parts, or both: else nothing of the clip is kept")
+    if span is None and parts is None and source is None:
+        raise ConfigError(
+            "an edit needs a span, parts, or a source sentence: else nothing of the clip is kept"
+        )
     if options.seconds is not None:
         raise ConfigError("an edited motion is as long as the clip; leave out seconds")
     if abs(clip.fps - FPS) > 1e-3:
@@ -49,11 +53,13 @@ def edit(
     window = clip.slice(start, stop)
     known = np.ones(len(window), dtype=bool)
     known[first - start : last - start] = False
-    if moved is not None and model.tokenizer.quantizer.schedule.parts > 1:
+    if source is not None:
+        new = edit_from_source(model, window, known, moved, text, source, options, run)
+    elif moved is not None and model.tokenizer.quantizer.schedule.parts > 1:
         new = regenerate_parts(model, window, known, moved, text, options, run)
     else:
         new = complete(model, window, known, text, options, run)
-    if moved is not None:
+    if moved is not None and source is None:
         # A token may stand for the whole body, and latents are not exact: only the rotations of
         # these parts are taken.
         new = _only_parts(window, new, known, moved)

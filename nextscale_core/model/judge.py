@@ -8,6 +8,7 @@ from functools import cache
 
 import numpy as np
 
+from nextscale_core.model.options import MAX_CANDIDATES
 from nextscale_core.motion import measures
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.tracks import Tracks
@@ -94,8 +95,16 @@ def agreement(sentence: str, clip: MotionClip) -> float | None:
 
 
 def worth_sampling(sentence: str, candidates: int) -> int:
-    """The number of candidates, or 1 for a sentence without an action by which to rank them."""
-    return candidates if clauses(sentence) else 1
+    """The number of candidates for a sentence.
+
+    One without an action by which to rank them; twice as many, up to `MAX_CANDIDATES`, where the
+    sentence says how often, which the model alone gets right least often.
+    """
+    wanted = clauses(sentence)
+    if not wanted or candidates == 1:
+        return 1
+    counted = any(claim.count > 1 for clause in wanted for claim in clause)
+    return min(2 * candidates, MAX_CANDIDATES) if counted else candidates
 
 
 def best_of(sentence: str, clips: Sequence[MotionClip]) -> int:

@@ -38,7 +38,8 @@ class GenerationOptions:
         steps: Passes per scale, for example (4, 4, 3, 1, 1, 1, 1); None for the model's default.
         candidates: Motions sampled at once, 1 to 64, of which the one that agrees best with the
             sentence is returned, see `agreement`. The first candidate is the motion of the same
-            seed without further ones, and the only one where the sentence names no known action.
+            seed without further ones, and the only one where the sentence names no known action;
+            of a sentence that says how often, twice as many are sampled.
 
     Raises:
         ConfigError: a value is out of range.

@@ -168,7 +168,7 @@ class NextScaleSampler:
         padded = PaddedScales.build(list(latents), self.quantizer.schedule, device)
         given = known or [None] * batch
         generators = [torch.Generator(device="cpu").manual_seed(int(seed)) for seed in seeds]
-        passes = _Passes(self.model, text, padded, config.guidance)
+        passes = Passes(self.model, text, padded, config.guidance)
         total, done = sum(config.steps), 0
         width = self.quantizer.schedule.parts * self.quantizer.dim
         accumulated = torch.zeros(*padded.latent_mask.shape, width, device=device)
@@ -209,11 +209,17 @@ class NextScaleSampler:
         ]
 
 
-class _Passes:
+class Passes:
     """Passes of one batch with its condition, guidance and cached keys and values.
 
     Conditional and unconditional passes run as one batch of twice the size, up to the last scale
     with guidance.
+
+    Args:
+        model: The transformer.
+        text: Features of B sentences.
+        padded: Masks and maps of B motions.
+        guidance: Strength of the text at each scale.
     """
 
     def __init__(
@@ -237,6 +243,7 @@ class _Passes:
         self.cache = cache_of(model, self.condition, capacity)
 
     def logits(self, tokens: Tensor, coarse: Tensor | None, scale: int) -> Tensor:
+        """(B, N_k, C) guided logits of one pass over a scale; see `NextScaleTransformer.step`."""
         guided = any(self.guidance[scale:])
         if guided:
             tokens = torch.cat([tokens, tokens])

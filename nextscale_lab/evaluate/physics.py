@@ -13,7 +13,7 @@ import numpy as np
 
 from nextscale_core.exceptions import InvalidMotionError
 from nextscale_core.motion.clip import MotionClip
-from nextscale_core.motion.skeleton import JOINT_INDEX, bone_lengths
+from nextscale_core.motion.skeleton import JOINT_INDEX, PARENTS, bone_lengths
 
 CONTACT_HEIGHT = 0.05
 """Maximum height of the ball of a foot in contact with the floor [m]."""
@@ -23,6 +23,15 @@ SKATE_SPEED = 0.5
 
 _BALLS = (JOINT_INDEX["left_foot"], JOINT_INDEX["right_foot"])
 _MIN_FRAMES = 4
+
+_BENT = tuple(joint for joint, parent in enumerate(PARENTS) if parent > 0)
+"""Joints with a bone before the one that ends in them."""
+
+_RARE = 0.1
+"""Share of recorded angles on either side that ranges leave out [%]."""
+
+_ROUNDING = 2e-3
+"""Error of an angle from positions in float32 [rad]; of straight joints the largest."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +46,8 @@ class Physics:
         ground_penetration_mm: Mean depth of the lowest joint below the floor [mm].
         jerk_mps3: Mean norm of the third derivative of joint positions [m/s^3].
         bone_deviation_mm: Mean deviation of bone lengths from their median over time [mm].
+        angles_beyond_ratio: Share of joint angles, over joints and frames, outside `AngleRanges`;
+            NaN without ranges.
     """
 
     foot_skate_ratio: float
@@ -44,14 +55,47 @@ class Physics:
     ground_penetration_mm: float
     jerk_mps3: float
     bone_deviation_mm: float
+    angles_beyond_ratio: float
 
 
 NAMES: tuple[str, ...] = tuple(field.name for field in fields(Physics))
 """Column names of `physics_table`."""
 
 
-def measure(clip: MotionClip) -> Physics:
+def bend_angles(joints: np.ndarray) -> np.ndarray:
+    """(T, 22, 3) positions -> (T, 18) angles between each bone and the bone before it [rad]."""
+    bones = joints - joints[:, np.maximum(PARENTS, 0)]
+    bones = bones / np.maximum(np.linalg.norm(bones, axis=-1, keepdims=True), 1e-9)
+    before = bones[:, [PARENTS[joint] for joint in _BENT]]
+    return np.arccos(np.clip((bones[:, _BENT] * before).sum(-1), -1.0, 1.0))
+
+
+@dataclass(frozen=True)
+class AngleRanges:
+    """Range of each joint angle in recordings, without the rarest 0.1 % on either side.
+
+    Attributes:
+        low: (18,) smallest angles, see `bend_angles` [rad].
+        high: (18,) largest angles [rad].
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+
+    @classmethod
+    def of(cls, clips: Sequence[MotionClip]) -> AngleRanges:
+        """Ranges of recorded motions."""
+        angles = np.concatenate([bend_angles(clip.joints.astype(np.float64)) for clip in clips])
+        low, high = np.percentile(angles, [_RARE, 100 - _RARE], axis=0)
+        return cls(low - _ROUNDING, high + _ROUNDING)
+
+
+def measure(clip: MotionClip, ranges: AngleRanges | None = None) -> Physics:
     """Physical metrics of a motion with the floor at z = 0.
+
+    Args:
+        clip: The motion.
+        ranges: Joint angles of recordings, for `angles_beyond_ratio`.
 
     Raises:
         InvalidMotionError: fewer than 4 frames, too few for the jerk.
@@ -67,15 +111,20 @@ def measure(clip: MotionClip) -> Physics:
     depth = np.maximum(-joints[..., 2].min(axis=1), 0.0)
     jerk = np.linalg.norm(np.diff(joints, n=3, axis=0), axis=-1) * clip.fps**3
     bones = bone_lengths(joints)
+    beyond = float("nan")
+    if ranges is not None:
+        angles = bend_angles(joints)
+        beyond = float(((angles < ranges.low) | (angles > ranges.high)).mean())
     return Physics(
         foot_skate_ratio=float(slides.mean()),
         contact_speed_mps=float(speed[contact].mean()) if contact.any() else float("nan"),
         ground_penetration_mm=float(depth.mean() * 1000),
         jerk_mps3=float(jerk.mean()),
         bone_deviation_mm=float(np.abs(bones - np.median(bones, axis=0)).mean() * 1000),
+        angles_beyond_ratio=beyond,
     )
 
 
-def physics_table(clips: Sequence[MotionClip]) -> np.ndarray:
-    """(N, 5) metrics of N clips, columns as in `NAMES`."""
-    return np.array([astuple(measure(clip)) for clip in clips], dtype=np.float64)
+def physics_table(clips: Sequence[MotionClip], ranges: AngleRanges | None = None) -> np.ndarray:
+    """(N, 6) metrics of N clips, columns as in `NAMES`."""
+    return np.array([astuple(measure(clip, ranges)) for clip in clips], dtype=np.float64)

@@ -21,7 +21,7 @@ from nextscale_lab.evaluate.metrics import (
     multimodality,
     r_precision,
 )
-from nextscale_lab.evaluate.physics import NAMES, physics_table
+from nextscale_lab.evaluate.physics import NAMES, AngleRanges, physics_table
 from nextscale_lab.evaluate.reference import ReferenceClip
 
 POOL_SIZE = 32
@@ -86,6 +86,7 @@ class Bench:
         self._counts = np.array([len(clip.captions) for clip in clips])
         self._firsts = np.cumsum(self._counts) - self._counts
         self._sentences = embed_texts(evaluator, sentences)
+        self.ranges = AngleRanges.of([clip.clip for clip in clips])
         self.real = self.embed([c.clip for c in clips], [c.features for c in clips])
         self.pool = min(POOL_SIZE, len(clips))
         self.rounds = math.ceil(RANKINGS / (len(clips) // self.pool * self.pool))
@@ -97,7 +98,7 @@ class Bench:
     ) -> Embedded:
         """Embeddings and physics of motions."""
         features = features or [clip_to_features(clip) for clip in clips]
-        return Embedded(embed_motions(self.evaluator, features), physics_table(clips))
+        return Embedded(embed_motions(self.evaluator, features), physics_table(clips, self.ranges))
 
     def captions(self, rng: np.random.Generator) -> np.ndarray:
         """(N,) index of a random caption of each clip."""

@@ -26,6 +26,13 @@ COLUMNS: tuple[tuple[str, str, float, int], ...] = (
 )
 """Name in the results, column header, factor and decimals."""
 
+STRUCTURE: tuple[tuple[str, str, float, int], ...] = (
+    ("bone_deviation_mm", "bones vary [mm]", 1, 1),
+    ("angles_beyond_ratio", "angles beyond recorded [%]", 100, 2),
+)
+"""As `COLUMNS`, of the body's structure: do generated motions stray further than reconstructed
+ones?"""
+
 NONE = "-"
 
 
@@ -61,7 +68,12 @@ def metrics_table(table: Table, study: Study, results: Mapping[str, list[RowResu
             ]
         )
     body += _recorded(rows, measured)
-    parts = [markdown_table(heads, body), _costs(rows, measured), _notes(rows, measured)]
+    parts = [
+        markdown_table(heads, body),
+        _costs(rows, measured),
+        _structure(rows, measured),
+        _notes(rows, measured),
+    ]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -107,6 +119,27 @@ def _costs(rows: Sequence[Row], measured: Sequence[list[RowResult]]) -> str:
         motion = mean_and_std([b["motion_seconds"] for b in budgets], 1, 2)
         body.append([row.label, *cells, motion])
     return markdown_table([*heads, "CPU s a motion"], body) if body else ""
+
+
+def _structure(rows: Sequence[Row], measured: Sequence[list[RowResult]]) -> str:
+    """Bones and joint angles, generated, reconstructed and recorded, where all are measured."""
+    kinds = ("generated", "reconstructed", "recorded")
+    heads = ["row", *(f"{head}, {kind}" for _, head, _, _ in STRUCTURE for kind in kinds)]
+    body = []
+    for row, own in zip(rows, measured, strict=True):
+        known = [result for result in own if "reconstruction" in result.budget]
+        if not known:
+            continue
+        cells = []
+        for name, _, factor, decimals in STRUCTURE:
+            generated = [result.test[name] for result in known]
+            others = (known[0].budget["reconstruction"][name], known[0].real[name])
+            cells += [
+                mean_and_std(values, factor, decimals)
+                for values in (generated, *([value] for value in others))
+            ]
+        body.append([row.label, *cells])
+    return markdown_table(heads, body) if body else ""
 
 
 def _notes(rows: Sequence[Row], measured: Sequence[list[RowResult]]) -> str:

@@ -24,9 +24,15 @@ from nextscale_lab.evaluate.best_of import BestOf
 from nextscale_lab.evaluate.evaluation_report import EvaluationRow
 from nextscale_lab.evaluate.evaluator import Evaluator, embed_texts
 from nextscale_lab.evaluate.metrics import MetricValue
+from nextscale_lab.evaluate.physics import NAMES, physics_table
 from nextscale_lab.evaluate.prompt_suite import load_prompt_suite, run_prompt_suite
-from nextscale_lab.evaluate.reference import ReferenceClip, reference_clips
+from nextscale_lab.evaluate.reference import (
+    ReferenceClip,
+    pipeline_reconstruction,
+    reference_clips,
+)
 from nextscale_lab.evaluate.repeats import Bench, EvaluationPlan
+from nextscale_lab.experiments.document import STRUCTURE
 from nextscale_lab.experiments.models import AnyPipeline, Models
 from nextscale_lab.experiments.results import RowResult
 from nextscale_lab.experiments.settings import Row
@@ -84,6 +90,8 @@ class Measurer:
         real = means_of(bench.row(bench.recorded(bench.real)))
         budget["motion_seconds"] = round(model.seconds / max(model.count, 1), 4)
         budget |= self._token_facts(row)
+        if isinstance(model.pipeline, BestOf):
+            budget["reconstruction"] = _structure(bench, model.pipeline.pipeline)
         about = {
             "data": self.data.resolve().name,
             "test clips": len(clips),
@@ -183,6 +191,13 @@ class _Timed:
         self.seconds += time.process_time() - began
         self.count += len(clips)
         return clips
+
+
+def _structure(bench: Bench, pipeline: MotionPipeline) -> dict[str, float]:
+    """Bones and joint angles of the recorded clips through a tokenizer."""
+    through = pipeline_reconstruction(pipeline)
+    made = physics_table([through(clip.clip).clip for clip in bench.clips], bench.ranges)
+    return {name: round(float(made[:, NAMES.index(name)].mean()), 6) for name, *_ in STRUCTURE}
 
 
 def means_of(row: EvaluationRow) -> dict[str, float]:

@@ -122,9 +122,9 @@ def default_objective(quantizer: Quantizer) -> ObjectiveConfig:
 
 
 def _least_scales(schedule: ScaleSchedule) -> int:
-    """Scales of every step: one of each time resolution; of body parts not the finest."""
+    """Scales of every step: one of each time resolution; of body parts all but the two finest."""
     distinct = len(set(schedule.divisors))
-    return min(distinct, schedule.num_scales - 1) if schedule.parts > 1 else distinct
+    return min(distinct, max(1, schedule.num_scales - 2)) if schedule.parts > 1 else distinct
 
 
 def train_generator(

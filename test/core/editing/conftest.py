@@ -1,4 +1,4 @@
-"""A tiny pipeline of random weights, and the trained one."""
+"""Tiny pipelines of random weights, of codes and of bits, and the trained one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from nextscale_core.model.moscale import MoScale, MoScaleConfig
+from nextscale_core.model.scalemogen import ScaleMoGen, ScaleMoGenConfig
+from nextscale_core.model.skeletal_tokenizer import SkeletalConfig, SkeletalTokenizer
 from nextscale_core.model.temporal_tokenizer import TemporalTokenizer, TokenizerConfig
 from nextscale_core.pipeline import MotionPipeline
 
@@ -22,6 +24,27 @@ def pipeline() -> MotionPipeline:
     )
     for parameter in generator.parameters():
         # A fresh model ignores most of its input (zero heads); noise makes it listen.
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    return MotionPipeline(tokenizer, generator, name="tiny")
+
+
+@pytest.fixture(scope="module")
+def parts_pipeline() -> MotionPipeline:
+    torch.manual_seed(0)
+    tokenizer = SkeletalTokenizer(SkeletalConfig(width=16, depth=1, bits=6))
+    schedule = tokenizer.config.schedule
+    generator = ScaleMoGen(
+        ScaleMoGenConfig(
+            width=32,
+            depth=1,
+            heads=2,
+            code_dim=6,
+            num_scales=schedule.num_scales,
+            groups=schedule.groups,
+        )
+    )
+    for parameter in generator.parameters():
+        # A fresh model ignores most of its input (zero heads).
         parameter.data += 0.1 * torch.randn_like(parameter)
     return MotionPipeline(tokenizer, generator, name="tiny")
 

@@ -73,6 +73,15 @@ def test_contacts_outside_the_span_stay_as_they_are(pipeline):
     assert np.array_equal(out.contacts[np.r_[0:40, 80:100]], contacts[np.r_[0:40, 80:100]])
 
 
+@pytest.mark.parametrize("frames", [57, 58, 59, 195, 196])
+def test_clips_of_any_length_keep_it(pipeline, parts_pipeline, frames):
+    clip = sway(frames)
+    for own in (pipeline, parts_pipeline):
+        assert len(own.edit(clip, TEXT, parts=["left_arm"], seed=1)) == frames
+        assert len(own.edit(clip, TEXT, parts=["left_arm"], span=(1.0, 2.5), seed=1)) == frames
+    assert len(parts_pipeline.edit(clip, TEXT, source="a person walks", seed=1)) == frames
+
+
 @pytest.mark.parametrize(
     "options",
     [

@@ -4,39 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from core.editing.sway import sway
 from nextscale_core.editing.part_tokens import token_parts
-from nextscale_core.model.scalemogen import ScaleMoGen, ScaleMoGenConfig
-from nextscale_core.model.skeletal_tokenizer import PARTS, SkeletalConfig, SkeletalTokenizer
+from nextscale_core.model.skeletal_tokenizer import PARTS
 from nextscale_core.motion.body_parts import BODY_PARTS, joints_of, moved_along
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.skeleton import JOINT_INDEX, NUM_JOINTS
-from nextscale_core.pipeline import MotionPipeline
 
 TEXT = "a person waves with the left hand"
-
-
-@pytest.fixture(scope="module")
-def parts_pipeline() -> MotionPipeline:
-    torch.manual_seed(0)
-    tokenizer = SkeletalTokenizer(SkeletalConfig(width=16, depth=1, bits=6))
-    schedule = tokenizer.config.schedule
-    generator = ScaleMoGen(
-        ScaleMoGenConfig(
-            width=32,
-            depth=1,
-            heads=2,
-            code_dim=6,
-            num_scales=schedule.num_scales,
-            groups=schedule.groups,
-        )
-    )
-    for parameter in generator.parameters():
-        # A fresh model ignores most of its input (zero heads).
-        parameter.data += 0.1 * torch.randn_like(parameter)
-    return MotionPipeline(tokenizer, generator, name="tiny")
 
 
 def changed_joints(out: MotionClip, clip: MotionClip) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nextscale_core.model.judge import agreement, best_of
+from nextscale_core.model.judge import agreement, best_of, worth_sampling
 from nextscale_core.motion.clip import MotionClip
 from nextscale_lab.data.mirror import mirror_clip, mirror_text
 
@@ -83,3 +83,10 @@ def test_the_verdict_depends_neither_on_place_nor_on_heading(motions):
         assert agreement(words, MotionClip(joints)) == pytest.approx(
             agreement(words, clip), abs=1e-3
         )
+
+
+def test_sentences_that_count_get_more_candidates():
+    assert worth_sampling("a person jumps twice", 4) == 8
+    assert worth_sampling("a person jumps", 4) == worth_sampling("a person jumps once", 4) == 4
+    assert worth_sampling("a person jumps twice", 1) == worth_sampling("a person juggles", 4) == 1
+    assert worth_sampling("a person claps three times", 64) == 64

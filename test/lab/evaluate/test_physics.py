@@ -9,11 +9,12 @@ import pytest
 
 from nextscale_core.exceptions import InvalidMotionError
 from nextscale_core.motion.clip import MotionClip
-from nextscale_lab.evaluate.physics import NAMES, measure, physics_table
+from nextscale_core.motion.skeleton import JOINT_INDEX
+from nextscale_lab.evaluate.physics import NAMES, AngleRanges, bend_angles, measure, physics_table
 
 
 def test_a_person_who_stands_still_has_no_fault(person):
-    found = measure(person())
+    found = measure(person(), AngleRanges.of([person()]))
     assert all(value == pytest.approx(0.0, abs=1e-3) for value in asdict(found).values())
 
 
@@ -59,12 +60,13 @@ def test_bones_that_breathe_are_measured_against_their_usual_length(person):
     assert measure(replace(clip, joints=joints)).bone_deviation_mm == pytest.approx(1 / 3, rel=0.02)
 
 
-def test_where_a_motion_happens_and_which_way_it_faces_does_not_matter(walking):
+def test_where_a_motion_happens_and_which_way_it_faces_does_not_matter(walking, person):
     clip = walking(1.2)
     c, s = np.cos(1.1), np.sin(1.1)
     turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
     moved = MotionClip(clip.joints @ turn.T + [3.0, -2.0, 0.0])
-    assert asdict(measure(moved)) == pytest.approx(asdict(measure(clip)), rel=1e-2, abs=1e-3)
+    one, two = (asdict(measure(own, AngleRanges.of([person()]))) for own in (clip, moved))
+    assert two == pytest.approx(one, rel=1e-2, abs=1e-3)
 
 
 def test_a_table_has_a_row_a_clip_and_a_column_a_figure(person, walking):
@@ -76,3 +78,19 @@ def test_a_table_has_a_row_a_clip_and_a_column_a_figure(person, walking):
 def test_too_few_frames_are_refused(person):
     with pytest.raises(InvalidMotionError, match="4 frames"):
         measure(person().slice(0, 3))
+
+
+def test_a_knee_that_bends_further_than_recorded_ones_is_counted(person):
+    straight = person()
+    joints = straight.joints.astype(np.float64)
+    knee, ankle, foot = (JOINT_INDEX[f"left_{name}"] for name in ("knee", "ankle", "foot"))
+    ranges = AngleRanges.of([straight])
+    # The shank points forward in every second frame.
+    length = np.linalg.norm(joints[0, ankle] - joints[0, knee])
+    joints[::2, [ankle, foot]] += joints[::2, [knee]] + [length, 0, 0] - joints[::2, [ankle]]
+    bent = replace(straight, joints=joints)
+    angles = bend_angles(joints)
+    changed = np.abs(angles - bend_angles(straight.joints)).max(axis=0) > 0.1
+    assert changed.sum() == 2 and np.ptp(angles[:, changed], axis=0).max() > 1.0
+    assert measure(bent, ranges).angles_beyond_ratio == pytest.approx(2 * 0.5 / 18, rel=0.05)
+    assert np.isnan(measure(bent).angles_beyond_ratio)
