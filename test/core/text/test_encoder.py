@@ -108,19 +108,3 @@ def test_a_folder_that_names_half_precision_keeps_its_single_precision_weights(t
     with torch.no_grad():
         expected = model(input_ids=torch.tensor([[3, 4, 5]])).last_hidden_state
     assert torch.allclose(features.tokens, expected, atol=1e-6)
-
-
-def test_the_features_are_those_that_transformers_computes() -> None:
-    from transformers import AutoModel, AutoTokenizer
-
-    from nextscale_core.text.encoder import _minilm_folder
-
-    sentences = ["a person walks", "someone jumps twice, then waves the left hand"]
-    folder = str(_minilm_folder())
-    batch = AutoTokenizer.from_pretrained(folder)(sentences, padding=True, return_tensors="pt")
-    with torch.no_grad():
-        wanted = AutoModel.from_pretrained(folder, dtype=torch.float32)(**batch).last_hidden_state
-    found = TextEncoder()(sentences)
-    mask = batch["attention_mask"].bool()
-    assert torch.equal(found.mask, mask)
-    assert torch.allclose(found.tokens[mask], wanted[mask], atol=1e-5)
