@@ -34,7 +34,7 @@ from nextscale_core.model.checkpoint import (
     read_json,
     write_checksums,
 )
-from nextscale_core.model.judge import best_of, worth_sampling
+from nextscale_core.model.judge import best_motions, worth_sampling
 from nextscale_core.model.kinds import check_fit, load_generator, load_tokenizer
 from nextscale_core.model.next_scale import NextScaleTransformer
 from nextscale_core.model.options import GenerationOptions, candidate_seeds, merge_options
@@ -218,24 +218,46 @@ class MotionPipeline:
         guesses = self.generator.seconds_of(features.pooled).tolist()
         lengths = settle([own.seconds for own in each], guesses)
         latents = [self.tokenizer.latents_for(value) for value in lengths]
-        # The candidates of a sentence follow one another.
         counts = [worth_sampling(sentence, options.candidates) for sentence in sentences]
-        rows = [row for row, many in enumerate(counts) for _ in range(many)]
-        numbers = [
-            n
-            for own, many in zip(each, counts, strict=True)
-            for n in candidate_seeds(own.seed, many)
-        ]
-        with run.stopwatch.stage("generate"):
-            sizes = [latents[row] for row in rows]
-            tokens = self.sampler.sample(features.rows(rows), sizes, numbers, sampling, run=run)
-        clips, drawn = [], iter(tokens)
-        with run.stopwatch.stage("decode"):
-            for row, sentence in enumerate(sentences):
-                own = list(itertools.islice(drawn, counts[row]))
-                made = decode_clips(self.tokenizer, own, latents[row], sentence, each[row].seed)
-                clips.append(made[best_of(sentence, made)])
-        return clips
+        numbers = [candidate_seeds(own.seed, many) for own, many in zip(each, counts, strict=True)]
+        at_once = self.device.type != "cpu"
+        rounds = 1 if at_once or max(counts) == 1 else 2
+        finished = rounds * sum(sampling.steps)
+        reached = 0
+
+        def make(wanted: list[tuple[int, int]], first: int) -> list[list[MotionClip]]:
+            # The candidates of a sentence follow one another.
+            rows = [row for row, many in wanted for _ in range(many)]
+            own = [seed for row, many in wanted for seed in numbers[row][first : first + many]]
+            before = finished // 2 if first else 0
+
+            def progress(done: int, _: int) -> None:
+                nonlocal reached
+                reached = before + done
+                run.progress(reached, finished)
+
+            with run.stopwatch.stage("generate"):
+                sizes = [latents[row] for row in rows]
+                tokens = self.sampler.sample(
+                    features.rows(rows), sizes, own, sampling, run=Run(progress=progress)
+                )
+            drawn = iter(tokens)
+            with run.stopwatch.stage("decode"):
+                return [
+                    decode_clips(
+                        self.tokenizer,
+                        list(itertools.islice(drawn, many)),
+                        latents[row],
+                        sentences[row],
+                        each[row].seed,
+                    )
+                    for row, many in wanted
+                ]
+
+        motions = best_motions(sentences, counts, make, at_once)
+        if reached < finished:
+            run.progress(finished, finished)
+        return motions
 
     def complete(
         self,

@@ -1,8 +1,8 @@
-"""Compiled kernels: loops of retargeting and gate in C++, behind the same functions in NumPy.
+"""Compiled kernels: loops of generation, retargeting and gate in C++, each beside plain Python.
 
 `setup.py` compiles them where it finds a C++ compiler, on x86-64 once for each level of the
-instruction set. Without them, or with the environment variable `NEXTSCALE_KERNELS=0`, NumPy does
-the same work: results agree to rounding.
+instruction set. Without them, or with the environment variable `NEXTSCALE_KERNELS=0`, NumPy and
+PyTorch do the same work: results agree to rounding.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-_INTERFACE = 2
+_INTERFACE = 3
 """Version of the C interface in kernels.cpp."""
 
 _log = logging.getLogger(__name__)
@@ -125,7 +125,7 @@ def _load(name: str) -> ctypes.CDLL | None:
             *(path, version, _INTERFACE),
         )
         return None
-    for function in ("ns_model", "ns_equations", "ns_broad_phase"):
+    for function in ("ns_model", "ns_equations", "ns_broad_phase", "ns_blocks", "ns_passes"):
         getattr(library, function).restype = ctypes.c_void_p
     library.ns_suspects.restype = ctypes.c_int64
     return library

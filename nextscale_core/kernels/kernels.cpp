@@ -4,6 +4,7 @@
 #include "feet.hpp"
 #include "limits.hpp"
 #include "step.hpp"
+#include "transformer.hpp"
 
 using namespace nextscale;
 
@@ -180,8 +181,34 @@ NS_EXPORT void ns_feet(int64_t frames, int64_t relocate, int64_t min_stance, dou
   }
 }
 
+// Weights of each block and of the last norm in the order in which `Blocks` takes them.
+NS_EXPORT Blocks* ns_blocks(int64_t width, int64_t heads, int64_t depth,
+                            const float* const* weights) {
+  return new Blocks(width, heads, depth, weights);
+}
+
+NS_EXPORT void ns_free_blocks(Blocks* blocks) { delete blocks; }
+
+NS_EXPORT Passes* ns_passes(const Blocks* blocks, int64_t batch, int64_t capacity, int64_t words,
+                            const uint8_t* word_mask, const float* modulation, const float* text) {
+  return new Passes(*blocks, batch, capacity, words, word_mask, modulation, text);
+}
+
+NS_EXPORT void ns_free_passes(Passes* passes) { delete passes; }
+
+NS_EXPORT void ns_pass(Passes* passes, int64_t samples, int64_t count, int64_t done, float* x,
+                       const float* cosine, const float* sine, const uint8_t* seen,
+                       int64_t threads) {
+  passes->run(samples, count, done, x, cosine, sine, seen, threads);
+}
+
+NS_EXPORT void ns_draw_codes(int64_t rows, int64_t codes, const float* logits, float temperature,
+                             float top_p, const float* race, int64_t* drawn, float* chosen) {
+  draw_codes(rows, codes, logits, temperature, top_p, race, drawn, chosen);
+}
+
 // Version of this interface; `_INTERFACE` in `__init__.py` must be the same.
-NS_EXPORT int ns_interface() { return 2; }
+NS_EXPORT int ns_interface() { return 3; }
 
 // 4 or 3 where this processor runs code for that level of x86-64, else 0.
 NS_EXPORT int ns_level() {

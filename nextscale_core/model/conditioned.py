@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
+import weakref
 from dataclasses import dataclass, fields
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from nextscale_core.exceptions import ConfigError
+from nextscale_core.kernels import kernels
+from nextscale_core.kernels.passes import CompiledCache, PackedBlocks
 from nextscale_core.model.transformer import Block, Modulation, rope
 from nextscale_core.text.encoder import TextFeatures
 
@@ -212,6 +217,100 @@ class TextConditioned(nn.Module):
     def seconds_of(self, pooled: Tensor) -> Tensor:
         """(B,) unbounded durations [s] of sentences with pooled features (B, text_dim)."""
         return self.duration(pooled)[:, 0].float().exp()
+
+
+class Cache(Protocol):
+    """Keys and values of the finished tokens of one batch, beside its condition."""
+
+    def run(self, x: Tensor, positions: Tensor, allowed: Tensor | None) -> Tensor:
+        """All blocks and the last norm over new tokens.
+
+        Args:
+            x: (B, N, W) tokens.
+            positions: (B, N) positions, in latents.
+            allowed: (B, P + N) bool, the finished and the new tokens that may be seen; None for
+                all.
+
+        Returns:
+            (B, N, W).
+        """
+
+    def keep(self) -> None:
+        """Take the tokens of the last run, as that run saw them, for finished."""
+
+    def first(self, batch: int) -> None:
+        """Go on with the first samples only."""
+
+
+class TorchCache:
+    """A cache of tensors, on any device."""
+
+    def __init__(self, model: TextConditioned, condition: Condition) -> None:
+        self._model, self._condition = model, condition
+        self._past: Past = []
+        self._current: Past = []
+
+    def run(self, x: Tensor, positions: Tensor, allowed: Tensor | None) -> Tensor:
+        """See `Cache`."""
+        mask = None if allowed is None else allowed[:, None, None]
+        hidden, self._current = self._model.run_blocks(
+            x, positions, mask, self._condition, self._past
+        )
+        return hidden
+
+    def keep(self) -> None:
+        """See `Cache`."""
+        self._past = joined(self._past, self._current)
+
+    def first(self, batch: int) -> None:
+        """See `Cache`."""
+        self._condition = self._condition.first(batch)
+        self._past = [(k[:batch], v[:batch]) for k, v in self._past]
+
+
+def cache_of(model: TextConditioned, condition: Condition, capacity: int) -> Cache:
+    """The compiled cache where the kernels can do the work, that of tensors elsewhere.
+
+    The kernels take float32 on the CPU without gradients, a width that is a multiple of 32, and
+    heads of a multiple of 16.
+
+    Args:
+        model: The transformer, in eval mode.
+        condition: Text and length of the batch.
+        capacity: Most tokens of a sample.
+    """
+    library, query = kernels(), condition.query
+    width = model.norm.weight.shape[0]
+    plain = (
+        (query.device.type, query.dtype, model.norm.weight.dtype)
+        == ("cpu", torch.float32, torch.float32)
+        and not (query.requires_grad or model.training or torch.is_autocast_enabled("cpu"))
+        and width % 32 == 0
+        and condition.text[0][0].shape[-1] % 16 == 0
+    )
+    if library is None or not plain:
+        return TorchCache(model, condition)
+    packed = _packed.get(model)
+    if packed is None or not packed.valid():
+        packed = _packed[model] = _pack(library, model)
+    modulation = torch.stack([torch.stack(own) for own in condition.modulation])
+    text = torch.stack([torch.stack(own) for own in condition.text])
+    mask, dim = condition.text_mask[:, 0, 0], text.shape[-1]
+    return CompiledCache(
+        packed, modulation, text, mask, capacity, lambda positions: rope(positions, dim)
+    )
+
+
+_packed: weakref.WeakKeyDictionary[TextConditioned, PackedBlocks] = weakref.WeakKeyDictionary()
+
+
+def _pack(library: ctypes.CDLL, model: TextConditioned) -> PackedBlocks:
+    blocks = [block for block in model.blocks if isinstance(block, Block)]
+    weights = [weight for block in blocks for weight in block.weights()]
+    weights += [model.norm.weight, model.norm.bias]
+    width, heads = len(model.norm.weight), blocks[0].attention.heads
+    modules = (model.norm, *model.blocks.modules())
+    return PackedBlocks(library, width, heads, len(blocks), weights, modules)
 
 
 def _small_weights(module: nn.Module) -> None:

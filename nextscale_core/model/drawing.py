@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from nextscale_core.kernels import kernels
+from nextscale_core.kernels.passes import address_of
 
 _LIKELY = 128
 """Number of likeliest codes in which the nucleus is looked for first, faster than a whole sort."""
@@ -44,11 +48,11 @@ class SampleNoise:
     generators: Sequence[torch.Generator]
     counts: Sequence[int]
 
-    def codes(self, probabilities: Tensor) -> Tensor:
-        """(B, N, C) probabilities -> (B, N) codes, 0 on padding."""
-        out = torch.zeros(probabilities.shape[:2], dtype=torch.long)
+    def exponential(self, width: int) -> Tensor:
+        """(B, N, `width`) exponential numbers, 1 on padding."""
+        out = torch.ones(len(self.counts), max(self.counts), width)
         for row, (generator, n) in enumerate(zip(self.generators, self.counts, strict=True)):
-            out[row, :n] = torch.multinomial(probabilities[row, :n], 1, generator=generator)[:, 0]
+            out[row, :n].exponential_(generator=generator)
         return out
 
     def uniform(self, shape: Sequence[int]) -> Tensor:
@@ -70,11 +74,32 @@ class SampleNoise:
 def draw_codes(
     logits: Tensor, temperature: float, top_p: float, noise: SampleNoise
 ) -> tuple[Tensor, Tensor]:
-    """(B, N, C) logits -> (B, N) codes by nucleus sampling, and their log-probabilities."""
+    """(B, N, C) logits -> (B, N) codes by nucleus sampling, and their log-probabilities.
+
+    The code whose probability is largest over an exponential number is drawn, as `multinomial`
+    draws. Only where that code is outside the nucleus is the nucleus looked for.
+    """
+    race = noise.exponential(logits.shape[-1])
+    library = kernels()
+    if library is not None and logits.device.type == "cpu":
+        scores, shape = logits.float().contiguous(), logits.shape[:2]
+        drawn, likely = torch.zeros(shape, dtype=torch.long), torch.ones(shape)
+        library.ns_draw_codes(
+            *map(ctypes.c_int64, (drawn.numel(), logits.shape[-1])),
+            address_of(scores),
+            *map(ctypes.c_float, (temperature, top_p)),
+            *map(address_of, (race, drawn, likely)),
+        )
+        return drawn, likely.clamp(min=1e-9).log()
     probabilities = torch.softmax(logits / temperature, dim=-1).cpu()
-    drawn = noise.codes(nucleus(probabilities, top_p))
-    chosen = probabilities.gather(-1, drawn[..., None])[..., 0].clamp(min=1e-9).log()
-    return drawn, chosen
+    drawn = (probabilities / race).argmax(-1)
+    chosen = probabilities.gather(-1, drawn[..., None])
+    before = torch.where(probabilities > chosen, probabilities, 0.0).sum(-1)
+    outside = before >= top_p
+    if bool(outside.any()):
+        drawn[outside] = (nucleus(probabilities[outside], top_p) / race[outside]).argmax(-1)
+        chosen = probabilities.gather(-1, drawn[..., None])
+    return drawn, chosen[..., 0].clamp(min=1e-9).log()
 
 
 def draw_bits(

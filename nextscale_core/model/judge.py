@@ -17,6 +17,9 @@ from nextscale_core.text.clauses import Claim, clauses
 _CUTS = 8
 """Places at which one clause of a sequence may end and the next begin, and the end."""
 
+_CLEAR = 0.99
+"""Agreement with which no further candidate is made."""
+
 _WALK, _RUN = {"slowest": 0.5, "fastest": 1.5}, {"slowest": 1.4, "fastest": 3.5}
 
 _MEASURES: dict[str, Callable[[Tracks, Claim], float]] = {
@@ -110,3 +113,45 @@ def best_of(sentence: str, clips: Sequence[MotionClip]) -> int:
         return 0
     scores = [agreement(sentence, clip) or 0.0 for clip in clips]
     return scores.index(max(scores))
+
+
+def best_motions(
+    sentences: Sequence[str],
+    candidates: Sequence[int],
+    make: Callable[[list[tuple[int, int]], int], list[list[MotionClip]]],
+    at_once: bool = False,
+) -> list[MotionClip]:
+    """Of several motions of each sentence the one that agrees best.
+
+    The first motion of each sentence is made alone: half of them leave nothing to be wished for,
+    and the others are then not made.
+
+    Args:
+        sentences: B sentences.
+        candidates: B numbers of motions.
+        make: From (sentence, number of candidates from `first` on) of some sentences and `first`
+            to the motions of each.
+        at_once: Make all at once, which is faster on a graphics processor.
+
+    Returns:
+        B motions.
+    """
+    most = max(candidates, default=0)
+    rounds = [(0, most)] if at_once or most == 1 else [(0, 1), (1, most)]
+    best: dict[int, tuple[float, MotionClip]] = {}
+    for first, last in rounds:
+        open_rows = [
+            (row, min(last, count) - first)
+            for row, count in enumerate(candidates)
+            if count > first and (row not in best or best[row][0] < _CLEAR)
+        ]
+        if not open_rows:
+            break
+        for (row, _), clips in zip(open_rows, make(open_rows, first), strict=True):
+            for clip in clips:
+                score = 0.0
+                if candidates[row] > 1:
+                    score = agreement(sentences[row], clip) or 0.0
+                if row not in best or score > best[row][0]:
+                    best[row] = score, clip
+    return [best[row][1] for row in range(len(candidates))]

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from nextscale_core.model.conditioned import (
     LENGTH_FEATURES,
+    Cache,
     Condition,
-    Past,
     TextConditioned,
     TransformerConfig,
     count_features,
@@ -75,13 +75,17 @@ class NextScaleTransformer(
     def own_vectors(self, tokens: Tensor) -> Tensor:
         """(B, N) tokens, `mask_token` where unknown -> (B, N, code_dim)."""
 
+    def places(self, padded: PaddedScales) -> list[Tensor]:
+        """Per scale (B, N_k, W): the part of the input that depends on time and scale alone."""
+        from_start = torch.cat(padded.centers, dim=1)
+        to_end = padded.lengths[:, None] - from_start
+        ends = torch.cat([count_features(from_start), count_features(to_end)], dim=-1)
+        places = self.place(ends.to(self.level))
+        sizes = [centers.shape[1] for centers in padded.centers]
+        return [own + self.level[k] for k, own in enumerate(places.split(sizes, dim=1))]
+
     def embed(
-        self,
-        tokens: Tensor,
-        accumulated: Tensor | None,
-        scale: int,
-        padded: PaddedScales,
-        condition: Condition,
+        self, tokens: Tensor, accumulated: Tensor | None, place: Tensor, condition: Condition
     ) -> Tensor:
         """Input of one scale.
 
@@ -89,8 +93,7 @@ class NextScaleTransformer(
             tokens: (B, N_k) own tokens, `mask_token` where unknown.
             accumulated: (B, N_k, code_dim) sum of the coarser scales at this scale's tokens;
                 None at the first scale, which starts from the text.
-            scale: Index k.
-            padded: Lengths and positions.
+            place: (B, N_k, W) from `places`.
             condition: From `condition`.
 
         Returns:
@@ -99,11 +102,8 @@ class NextScaleTransformer(
         own = self.own_vectors(tokens)
         if accumulated is None:
             accumulated = condition.query[:, None].expand_as(own)
-        joined = torch.cat([accumulated.to(own), own], dim=-1)
-        from_start = padded.centers[scale]
-        to_end = padded.lengths[:, None] - from_start
-        ends = torch.cat([count_features(from_start), count_features(to_end)], dim=-1)
-        return self.input(joined) + self.place(ends.to(joined)) + self.level[scale]
+        embedded: Tensor = self.input(torch.cat([accumulated.to(own), own], dim=-1)) + place
+        return embedded
 
     def forward(
         self,
@@ -126,8 +126,8 @@ class NextScaleTransformer(
         condition = self.condition(text, padded.lengths)
         x = torch.cat(
             [
-                self.embed(own, coarse, scale, padded, condition)
-                for scale, (own, coarse) in enumerate(zip(tokens, accumulated, strict=True))
+                self.embed(own, coarse, place, condition)
+                for own, coarse, place in zip(tokens, accumulated, self.places(padded), strict=True)
             ],
             dim=1,
         )
@@ -140,31 +140,34 @@ class NextScaleTransformer(
 
     def step(
         self,
-        tokens: Tensor,
-        accumulated: Tensor | None,
+        x: Tensor,
         scale: int,
         padded: PaddedScales,
-        condition: Condition,
-        past: Past,
-    ) -> tuple[Tensor, Past]:
+        cache: Cache,
+        guidance: float | None = None,
+    ) -> Tensor:
         """One pass over one scale, with cached keys and values of the finished ones.
 
         Args:
-            tokens: (B, N_k) own tokens with `mask_token` where unknown.
-            accumulated: (B, N_k, code_dim); None at the first scale.
+            x: (B, N_k, W) from `embed`.
             scale: Index k.
             padded: Masks and positions.
-            condition: From `condition`.
-            past: Keys and values of the finished scales, per block.
+            cache: The finished scales of this batch.
+            guidance: Strength t of (1 + t) conditional - t unconditional, where the second half
+                of the batch is the first without text; None for plain logits.
 
         Returns:
-            (B, N_k, `logits`) logits, and this scale's keys and values.
+            (B, N_k, `logits`) logits, with guidance (B / 2, N_k, `logits`).
         """
-        x = self.embed(tokens, accumulated, scale, padded, condition)
         allowed = torch.cat(padded.token_masks[: scale + 1], dim=1)
-        mask = None if bool(allowed.all()) else allowed[:, None, None]
-        hidden, own = self.run_blocks(x, padded.centers[scale], mask, condition, past)
-        return self.heads_out[scale](hidden), own
+        seen = None if bool(allowed.all()) else allowed
+        hidden = cache.run(x, padded.centers[scale], seen)
+        if guidance is not None:
+            # The head is linear: the difference may be taken before it.
+            conditional, unconditional = hidden.chunk(2)
+            hidden = conditional + guidance * (conditional - unconditional)
+        logits: Tensor = self.heads_out[scale](hidden)
+        return logits
 
 
 def block_causal_mask(padded: PaddedScales) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nextscale_core.exceptions import ConfigError
-from nextscale_core.model.conditioned import Past, joined
+from nextscale_core.model.conditioned import cache_of
 from nextscale_core.model.drawing import SampleNoise
 from nextscale_core.model.inpainting import KnownLatents, known_at_scale
 from nextscale_core.model.next_scale import NextScaleTransformer
@@ -238,8 +238,9 @@ class Passes:
             twice = (torch.cat([x, x]) for x in (text.tokens, text.mask, text.pooled))
             text = model.drop_text(TextFeatures(*twice), dropped)
         self.condition = model.condition(text, self.padded.lengths)
-        self.past: Past = []
-        self.current: Past = []
+        self.places = model.places(self.padded)
+        capacity = sum(mask.shape[1] for mask in padded.token_masks)
+        self.cache = cache_of(model, self.condition, capacity)
 
     def logits(self, tokens: Tensor, coarse: Tensor | None, scale: int) -> Tensor:
         """(B, N_k, C) guided logits of one pass over a scale; see `NextScaleTransformer.step`."""
@@ -249,19 +250,15 @@ class Passes:
             coarse = None if coarse is None else torch.cat([coarse, coarse])
         elif self.padded is not self._single:
             self._forget_unconditional()
-        logits, self.current = self.model.step(
-            tokens, coarse, scale, self.padded, self.condition, self.past
-        )
-        if not guided:
-            return logits
-        conditional, unconditional = logits.float().chunk(2)
-        strength = self.guidance[scale]
-        return (1 + strength) * conditional - strength * unconditional
+        place = self.places[scale][: len(tokens)]
+        x = self.model.embed(tokens, coarse, place, self.condition)
+        guidance = self.guidance[scale] if guided else None
+        return self.model.step(x, scale, self.padded, self.cache, guidance)
 
     def _forget_unconditional(self) -> None:
         batch = len(self._single.lengths)
         self.padded, self.condition = self._single, self.condition.first(batch)
-        self.past = [(k[:batch], v[:batch]) for k, v in self.past]
+        self.cache.first(batch)
 
     def finish(self) -> None:
         """Keep the last pass's keys and values for the finer scales.
@@ -269,7 +266,7 @@ class Passes:
         They were computed with some tokens of the scale still masked, as in training, so no
         extra pass is needed.
         """
-        self.past = joined(self.past, self.current)
+        self.cache.keep()
 
 
 def _least_confident(

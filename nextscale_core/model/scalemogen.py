@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.model.binary_quantizer import MAX_BITS, tokens_to_bits
-from nextscale_core.model.conditioned import Condition
 from nextscale_core.model.next_scale import NextScaleConfig, NextScaleTransformer
 from nextscale_core.model.scales import Groups, PaddedScales, ScaleSchedule
 
@@ -75,16 +74,10 @@ class ScaleMoGen(
         known = (2 * bits - 1) / math.sqrt(self.config.code_dim)
         return torch.where((tokens == self.mask_token)[..., None], self.mask_vector, known)
 
-    def embed(
-        self,
-        tokens: Tensor,
-        accumulated: Tensor | None,
-        scale: int,
-        padded: PaddedScales,
-        condition: Condition,
-    ) -> Tensor:
-        """Input of one scale, with the body parts of its tokens; see `NextScaleTransformer`."""
-        x = super().embed(tokens, accumulated, scale, padded, condition)
-        groups = self.config.groups[scale]
-        own = torch.stack([self.part[list(group)].mean(0) for group in groups])
-        return x + own.repeat(x.shape[1] // len(groups), 1)
+    def places(self, padded: PaddedScales) -> list[Tensor]:
+        """Input of time, scale and body parts; see `NextScaleTransformer`."""
+        out = []
+        for place, groups in zip(super().places(padded), self.config.groups, strict=False):
+            own = torch.stack([self.part[list(group)].mean(0) for group in groups])
+            out.append(place + own.repeat(place.shape[1] // len(groups), 1))
+        return out

@@ -152,6 +152,15 @@ class Block(nn.Module):
         self.table = nn.Parameter(torch.zeros(6, width))
         self.dropout = dropout
 
+    def weights(self) -> list[Tensor]:
+        """The weights of a pass, in the order of `Blocks` in kernels/transformer.hpp."""
+        attention, cross, mlp = self.attention, self.cross, self.mlp
+        linear = (attention.qkv, attention.out, cross.q, cross.out, mlp[0], mlp[2])
+        qkv, out, query, mixed, up, down = ([one.weight, one.bias] for one in linear)
+        norms = [attention.q_norm.weight, attention.k_norm.weight]
+        own = [self.norm2.weight, self.norm2.bias]
+        return [*qkv, *norms, *out, *own, *query, *mixed, *up, *down]  # type: ignore[list-item]
+
     def modulate(self, condition: Tensor) -> Modulation:
         """Modulation of this block from the shared one (B, 6, W); the same in all passes."""
         shift1, scale1, gate1, shift3, scale3, gate3 = (condition + self.table)[:, None].unbind(2)

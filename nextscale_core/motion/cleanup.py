@@ -30,6 +30,7 @@ _STAND_HEIGHT = 0.06  # maximum height of the ball of a standing foot [m]
 _MIN_STAND = 3  # [frames]
 _EASE = 5  # blend before and after a stand [frames]
 _MAX_SHIFT = 0.10  # maximum shift of a standing foot; one that moves further steps [m]
+_BLOCK = 64  # frames whose distances from a mean are computed at once
 
 
 def clean_up(clip: MotionClip) -> MotionClip:
@@ -87,13 +88,11 @@ def _hold(ball: np.ndarray, standing: np.ndarray) -> np.ndarray:
     """(T, 3) shift that keeps the ball where it stands, eased outside of the stands."""
     shift = np.zeros_like(ball)
     for begin, end in _runs(standing):
-        first = begin
         # A long drift is split into several stands, so that the shift stays small.
-        for stop in range(begin + 1, end + 1):
-            wide = np.linalg.norm(ball[first:stop] - ball[first:stop].mean(0), axis=1).max()
-            if stop == end or wide > _MAX_SHIFT:
-                shift[first:stop] = ball[first:stop].mean(0) - ball[first:stop]
-                first = stop
+        while begin < end:
+            stop = begin + _steady(ball[begin:end])
+            shift[begin:stop] = ball[begin:stop].mean(0) - ball[begin:stop]
+            begin = stop
     out = shift.copy()
     total = standing.astype(np.float64)
     for begin, end in _runs(standing):
@@ -107,6 +106,18 @@ def _hold(ball: np.ndarray, standing: np.ndarray) -> np.ndarray:
                     )
                     total[frame] += weight
     return out
+
+
+def _steady(ball: np.ndarray) -> int:
+    """First frames (T, 3) of which one is over `_MAX_SHIFT` from their mean; T if none."""
+    means = ball.cumsum(0) / np.arange(1, len(ball) + 1)[:, None]
+    # In blocks of last frames: long motions have long stands.
+    for last in range(0, len(ball), _BLOCK):
+        wide = np.linalg.norm(ball[: last + _BLOCK] - means[last : last + _BLOCK, None], axis=2)
+        far = (np.tril(wide, last) > _MAX_SHIFT).any(1)
+        if far.any():
+            return last + int(far.argmax()) + 1
+    return len(ball)
 
 
 def _place_leg(joints: np.ndarray, side: str, ankle: np.ndarray, foot: np.ndarray) -> None:

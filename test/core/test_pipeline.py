@@ -104,6 +104,19 @@ def test_the_stages_are_timed_and_the_passes_counted(pipeline):
         TEXT, seconds=2, steps=(1, 1, 2, 3), run=Run(watch, lambda *a: seen.append(a))
     )
     assert list(watch.seconds) == ["text", "generate", "decode"]
+    # Half of them are those of the first candidate.
+    assert seen == [(k, 14) for k in range(1, 15)] or seen == [
+        *((k, 14) for k in range(1, 8)),
+        (14, 14),
+    ]
+    seen.clear()
+    pipeline.generate(
+        TEXT,
+        seconds=2,
+        steps=(1, 1, 2, 3),
+        candidates=1,
+        run=Run(progress=lambda *a: seen.append(a)),
+    )
     assert seen == [(k, 7) for k in range(1, 8)]
 
 

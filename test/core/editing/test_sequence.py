@@ -33,7 +33,8 @@ def test_a_stream_gives_the_pieces_of_the_sequence(pipeline):
 
 def test_a_piece_is_there_before_the_next_is_made(pipeline):
     passes: list[int] = []
-    stream = pipeline.stream(SCRIPT, run=Run(progress=lambda done, total: passes.append(done)))
+    run = Run(progress=lambda done, total: passes.append(done))
+    stream = pipeline.stream(SCRIPT, candidates=1, run=run)
     next(stream)
     first = len(passes)
     next(stream)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nextscale_core.exceptions import ConfigError, GenerationCancelled
-from nextscale_core.model.conditioned import joined
+from nextscale_core.model.conditioned import TorchCache, cache_of
 from nextscale_core.model.drawing import nucleus
 from nextscale_core.model.inpainting import KnownLatents, covered
 from nextscale_core.model.moscale import MoScale, MoScaleConfig
@@ -67,7 +67,7 @@ def test_a_masked_token_knows_where_it_stands(model, scale):
     count = padded.token_masks[scale].shape[1]
     tokens = torch.full((2, count), model.mask_token)
     coarse = torch.zeros(2, count, 8) if scale else None
-    embedded = model.embed(tokens, coarse, scale, padded, condition).detach()
+    embedded = model.embed(tokens, coarse, model.places(padded)[scale], condition).detach()
     steps = (embedded[:, 1:] - embedded[:, :-1]).norm(dim=-1)
     assert float(steps[padded.token_masks[scale][:, 1:]].min()) > 1e-2
     # The same time from the start, another time to the end.
@@ -79,7 +79,8 @@ def test_the_first_scale_is_not_predicted_alike_everywhere(model):
     condition = model.condition(features(1), padded.lengths)
     tokens = torch.full((1, 5), model.mask_token)
     with torch.no_grad():
-        logits, _ = model.step(tokens, None, 0, padded, condition, [])
+        x = model.embed(tokens, None, model.places(padded)[0], condition)
+        logits = model.step(x, 0, padded, cache_of(model, condition, 5))
     spread = (logits - logits.mean(1, keepdim=True)).abs().amax(-1)
     assert float(spread.min()) > 0.01 * float(logits.abs().max())
 
@@ -164,17 +165,20 @@ def test_padding_is_never_seen(model):
     assert mask.any(dim=1).all()
 
 
-def test_cached_steps_equal_the_full_pass(model):
+@pytest.mark.parametrize("plain", [False, True])
+def test_cached_steps_equal_the_full_pass(model, plain):
     torch.manual_seed(0)
     padded = PaddedScales.build([20, 11], ScaleSchedule(DIVISORS))
     sizes = [m.shape[1] for m in padded.token_masks]
     tokens = [torch.randint(25, (2, n)) for n in sizes]
     coarse = [None, *(torch.randn(2, n, 8) for n in sizes[1:])]
     whole = model(tokens, coarse, padded, features(2))
-    condition, past = model.condition(features(2), padded.lengths), []
+    condition, places = model.condition(features(2), padded.lengths), model.places(padded)
+    cache = TorchCache(model, condition) if plain else cache_of(model, condition, sum(sizes))
     for scale in range(4):
-        logits, own = model.step(tokens[scale], coarse[scale], scale, padded, condition, past)
-        past = joined(past, own)
+        x = model.embed(tokens[scale], coarse[scale], places[scale], condition)
+        logits = model.step(x, scale, padded, cache)
+        cache.keep()
         valid = padded.token_masks[scale]
         assert torch.allclose(logits[valid], whole[scale][valid], atol=1e-4)
 

@@ -7,7 +7,7 @@ import torch
 
 from nextscale_core.exceptions import ConfigError, ModelLoadError
 from nextscale_core.model.binary_quantizer import BinaryQuantizer
-from nextscale_core.model.conditioned import joined
+from nextscale_core.model.conditioned import cache_of
 from nextscale_core.model.inpainting import KnownLatents
 from nextscale_core.model.kinds import check_fit, load_generator
 from nextscale_core.model.sampling import NextScaleSampler, SamplingConfig, default_sampling
@@ -65,7 +65,7 @@ def test_every_place_and_every_group_of_parts_has_other_logits(model):
     for scale, mask in enumerate(padded.token_masks):
         tokens = torch.full(mask.shape, model.mask_token)
         coarse = torch.zeros(*mask.shape, BITS) if scale else None
-        embedded = model.embed(tokens, coarse, scale, padded, condition)[0].detach()
+        embedded = model.embed(tokens, coarse, model.places(padded)[scale], condition)[0].detach()
         apart = torch.cdist(embedded, embedded) + torch.eye(len(embedded))
         assert float(apart.min()) > 1e-2
 
@@ -84,10 +84,12 @@ def test_cached_steps_equal_the_whole_pass_and_padding_is_never_seen(model):
             for values in (tokens, coarse)
         ]
         alone = model(*cut, short, alone_text)
-        condition, past = model.condition(features(2), padded.lengths), []
+        condition, places = model.condition(features(2), padded.lengths), model.places(padded)
+        cache = cache_of(model, condition, sum(m.shape[1] for m in padded.token_masks))
         for scale in range(4):
-            logits, own = model.step(tokens[scale], coarse[scale], scale, padded, condition, past)
-            past = joined(past, own)
+            x = model.embed(tokens[scale], coarse[scale], places[scale], condition)
+            logits = model.step(x, scale, padded, cache)
+            cache.keep()
             seen = padded.token_masks[scale]
             torch.testing.assert_close(logits[seen], whole[scale][seen], atol=1e-5, rtol=1e-4)
             torch.testing.assert_close(
