@@ -25,7 +25,7 @@ class EvaluationRow:
         jerk_mps3: Mean jerk [m/s^3].
         jerk_ratio: Jerk relative to the recorded clips.
         bone_deviation_mm: Variation of bone lengths [mm].
-        angles_beyond_ratio: Share of joint angles that the recorded clips do not hold.
+        angle_excess_deg: Mean bend of joints beyond the range of the recorded clips [deg].
         mpjpe_mm: Root-aligned error [mm]; reconstruction only.
         duration_error_s: Mean absolute error of the predicted duration over the captions [s];
             models that predict one only.
@@ -39,7 +39,7 @@ class EvaluationRow:
     ground_penetration_mm: MetricValue
     jerk_mps3: MetricValue
     bone_deviation_mm: MetricValue
-    angles_beyond_ratio: MetricValue
+    angle_excess_deg: MetricValue
     multimodality: MetricValue | None = None
     contact_speed_mps: MetricValue | None = None
     jerk_ratio: MetricValue | None = None
@@ -86,7 +86,7 @@ class EvaluationReport:
         ]
         body: list[tuple[str, ...]] = [
             ("motion", "foot skating [%]", "speed in contact [m/s]", "below floor [mm]",
-             "jerk / real", "bones vary [mm]", "angles beyond recorded [%]", "MPJPE [mm]",
+             "jerk / real", "bones vary [mm]", "bent beyond recorded [deg]", "MPJPE [mm]",
              "duration off [s]")
         ]  # fmt: skip
         for name, row in self.rows().items():
@@ -100,7 +100,7 @@ class EvaluationReport:
                     _cell(row.ground_penetration_mm, 1),
                     _cell(row.jerk_ratio, 2),
                     _cell(row.bone_deviation_mm, 1),
-                    _cell(row.angles_beyond_ratio, 2, 100),
+                    _cell(row.angle_excess_deg, 3),
                     _cell(row.mpjpe_mm, 1),
                     _cell(row.duration_error_s, 2),
                 )

@@ -30,9 +30,6 @@ _BENT = tuple(joint for joint, parent in enumerate(PARENTS) if parent > 0)
 _RARE = 0.1
 """Share of recorded angles on either side that ranges leave out [%]."""
 
-_ROUNDING = 2e-3
-"""Error of an angle from positions in float32 [rad]; of straight joints the largest."""
-
 
 @dataclass(frozen=True)
 class Physics:
@@ -46,8 +43,8 @@ class Physics:
         ground_penetration_mm: Mean depth of the lowest joint below the floor [mm].
         jerk_mps3: Mean norm of the third derivative of joint positions [m/s^3].
         bone_deviation_mm: Mean deviation of bone lengths from their median over time [mm].
-        angles_beyond_ratio: Share of joint angles, over joints and frames, outside `AngleRanges`;
-            NaN without ranges.
+        angle_excess_deg: Mean angle by which joints bend beyond `AngleRanges` [deg]; NaN without
+            ranges.
     """
 
     foot_skate_ratio: float
@@ -55,7 +52,7 @@ class Physics:
     ground_penetration_mm: float
     jerk_mps3: float
     bone_deviation_mm: float
-    angles_beyond_ratio: float
+    angle_excess_deg: float
 
 
 NAMES: tuple[str, ...] = tuple(field.name for field in fields(Physics))
@@ -86,8 +83,7 @@ class AngleRanges:
     def of(cls, clips: Sequence[MotionClip]) -> AngleRanges:
         """Ranges of recorded motions."""
         angles = np.concatenate([bend_angles(clip.joints.astype(np.float64)) for clip in clips])
-        low, high = np.percentile(angles, [_RARE, 100 - _RARE], axis=0)
-        return cls(low - _ROUNDING, high + _ROUNDING)
+        return cls(*np.percentile(angles, [_RARE, 100 - _RARE], axis=0))
 
 
 def measure(clip: MotionClip, ranges: AngleRanges | None = None) -> Physics:
@@ -95,7 +91,7 @@ def measure(clip: MotionClip, ranges: AngleRanges | None = None) -> Physics:
 
     Args:
         clip: The motion.
-        ranges: Joint angles of recordings, for `angles_beyond_ratio`.
+        ranges: Joint angles of recordings, for `angle_excess_deg`.
 
     Raises:
         InvalidMotionError: fewer than 4 frames, too few for the jerk.
@@ -111,17 +107,18 @@ def measure(clip: MotionClip, ranges: AngleRanges | None = None) -> Physics:
     depth = np.maximum(-joints[..., 2].min(axis=1), 0.0)
     jerk = np.linalg.norm(np.diff(joints, n=3, axis=0), axis=-1) * clip.fps**3
     bones = bone_lengths(joints)
-    beyond = float("nan")
+    excess = float("nan")
     if ranges is not None:
         angles = bend_angles(joints)
-        beyond = float(((angles < ranges.low) | (angles > ranges.high)).mean())
+        beyond = np.maximum(ranges.low - angles, angles - ranges.high)
+        excess = float(np.degrees(np.maximum(beyond, 0.0)).mean())
     return Physics(
         foot_skate_ratio=float(slides.mean()),
         contact_speed_mps=float(speed[contact].mean()) if contact.any() else float("nan"),
         ground_penetration_mm=float(depth.mean() * 1000),
         jerk_mps3=float(jerk.mean()),
         bone_deviation_mm=float(np.abs(bones - np.median(bones, axis=0)).mean() * 1000),
-        angles_beyond_ratio=beyond,
+        angle_excess_deg=excess,
     )
 
 

@@ -28,7 +28,7 @@ COLUMNS: tuple[tuple[str, str, float, int], ...] = (
 
 STRUCTURE: tuple[tuple[str, str, float, int], ...] = (
     ("bone_deviation_mm", "bones vary [mm]", 1, 1),
-    ("angles_beyond_ratio", "angles beyond recorded [%]", 100, 2),
+    ("angle_excess_deg", "bent beyond recorded [deg]", 1, 3),
 )
 """As `COLUMNS`, of the body's structure: do generated motions stray further than reconstructed
 ones?"""

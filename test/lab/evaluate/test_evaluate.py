@@ -21,7 +21,7 @@ from nextscale_lab.evaluate.repeats import EvaluationPlan
 KEYS = {
     "r_precision", "fid", "mm_dist", "diversity", "multimodality", "foot_skate_ratio",
     "contact_speed_mps", "ground_penetration_mm", "jerk_mps3", "jerk_ratio",
-    "bone_deviation_mm", "angles_beyond_ratio", "mpjpe_mm", "duration_error_s",
+    "bone_deviation_mm", "angle_excess_deg", "mpjpe_mm", "duration_error_s",
 }  # fmt: skip
 QUICK = {"plan": EvaluationPlan(repeats=3, generations=2, captions=3, motions=2), "progress": False}
 
