@@ -43,10 +43,16 @@ def test_what_two_sentences_share_stays(scalemogen, walk):
     words = "a person walks forward"
     same = scalemogen.edit(walk, words, source=words, seed=1)
     np.testing.assert_allclose(same.joints, walk.joints, atol=1e-6)
-    other = scalemogen.edit(walk, "a person walks with both arms raised", source=words, seed=1)
-    assert len(other) == len(walk) and np.abs(other.joints - walk.joints).max() > 0.05
-    # The path is that of the walk.
-    assert np.linalg.norm(other.joints[-1, 0, :2] - walk.joints[-1, 0, :2]) < 1.0
+    raised, backward = (
+        scalemogen.edit(walk, f"a person walks {how}", source=words, seed=1)
+        for how in ("with both arms raised", "backward")
+    )
+    wrists = [WRIST, JOINT_INDEX["right_wrist"]]
+    for arms in (walk, raised):
+        highest = (arms.joints[:, wrists, 2] - arms.joints[:, [HEAD], 2]).max()
+        assert (highest > 0) == (arms is raised)
+    # With raised arms it walks on; backward it comes back.
+    assert raised.joints[-1, 0, 0] > 2.5 and backward.joints[-1, 0, 0] < 0.0
 
 
 def test_a_motion_continues_known_frames(scalemogen, walk):
