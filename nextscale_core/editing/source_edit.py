@@ -25,7 +25,7 @@ from nextscale_core.model.scales import PaddedScales
 from nextscale_core.motion.cleanup import clean_up
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.features import features_to_clip
-from nextscale_core.motion.skeleton import FPS
+from nextscale_core.motion.skeleton import FPS, NUM_JOINTS
 from nextscale_core.stopwatch import Run
 from nextscale_core.text.encoder import TextFeatures
 from nextscale_core.text.validation import validate_sentence
@@ -77,16 +77,16 @@ def edit_from_source(
     with run.stopwatch.stage("encode"):
         latents = encode_known(model.tokenizer, whole).latents
     frames = known_latents(torch.from_numpy(known_frames), model.tokenizer.frames_per_latent)
-    free = torch.from_numpy(token_parts(moved)) if moved is not None else torch.zeros(7) > 0
+    free = torch.from_numpy(token_parts(np.zeros(NUM_JOINTS, bool) if moved is None else moved))
     region = (~frames[:, None] & free).to(latents.device)
     seeds = candidate_seeds(options.seed, worth_sampling(sentence, options.candidates))
     with run.stopwatch.stage("text"):
-        features = [model.text_features([words] * len(seeds)) for words in (before, sentence)]
+        features = [model.text_features([before]), model.text_features([sentence] * len(seeds))]
     with run.stopwatch.stage("generate"):
         change = _changes(model, latents, region, features, seeds, options, run)
         change = change.masked_fill(frames.to(change.device)[:, None], 0.0)
     with run.stopwatch.stage("decode"):
-        clips = [_decoded(model, latents, own, whole) for own in change]
+        clips = _decoded(model, latents, change, whole)
         new = [MotionClip(clip.joints[~known_frames], FPS) for clip in clips]
         best = clips[best_of(sentence, new)]
         joints, contacts = best.joints, best.contacts
@@ -105,25 +105,33 @@ def _changes(
     options: GenerationOptions,
     run: Run,
 ) -> Tensor:
-    """(B, L, P x d) changes of given latents (L, P x d), one for each seed; one pass a scale."""
+    """(B, L, P x d) changes of given latents (L, P x d), one for each seed; one pass a scale.
+
+    The features are those of the source sentence once, and of the new one for each seed.
+    """
     quantizer = model.tokenizer.quantizer
     assert isinstance(quantizer, BinaryQuantizer)
     config: SamplingConfig = model.sampling.with_overrides(options)
-    transformer, batch = model.sampler.model, len(seeds)
-    padded = PaddedScales.build([len(latents)] * batch, quantizer.schedule, latents.device)
-    runs = [Passes(transformer, text, padded, config.guidance) for text in features]
+    transformer, sizes = model.sampler.model, (1, len(seeds))
+    both = [
+        PaddedScales.build([len(latents)] * size, quantizer.schedule, latents.device)
+        for size in sizes
+    ]
+    runs = [
+        Passes(transformer, text, padded, config.guidance)
+        for text, padded in zip(features, both, strict=True)
+    ]
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    given = latents.expand(batch, -1, -1)
-    sums = [torch.zeros_like(given)] * 2
-    for scale in range(padded.num_scales):
-        old = quantizer.nearest(padded.down(scale, given - sums[0]))
-        masked = torch.full_like(old, transformer.mask_token)
+    sums = [torch.zeros(size, *latents.shape, device=latents.device) for size in sizes]
+    for scale in range(quantizer.schedule.num_scales):
+        old = quantizer.nearest(both[0].down(scale, latents - sums[0]))
         logits = []
-        for own, total in zip(runs, sums, strict=True):
+        for own, padded, total in zip(runs, both, sums, strict=True):
+            masked = old.new_full((len(total), old.shape[1]), transformer.mask_token)
             coarse = padded.down(scale, total) if scale else None
             logits.append(own.logits(masked, coarse, scale).float())
             own.finish()
-        noise = SampleNoise(generators, [old.shape[1]] * batch)
+        noise = SampleNoise(generators, [old.shape[1]] * len(seeds))
         temperature = config.temperature[scale]
         drawn, _ = quantizer.draw(logits[1], temperature, config.top_p, noise)
         old_bits = tokens_to_bits(old, quantizer.dim)
@@ -138,25 +146,31 @@ def _changes(
         new = bits_to_tokens(torch.where(follows, new_bits, old_bits))
         sums = [
             total + quantizer.contribution(tokens, scale, padded)
-            for total, tokens in zip(sums, (old, new), strict=True)
+            for total, tokens, padded in zip(sums, (old, new), both, strict=True)
         ]
-        run.progress(scale + 1, padded.num_scales)
+        run.progress(scale + 1, quantizer.schedule.num_scales)
     return sums[1] - sums[0]
 
 
-def _decoded(model: TextToMotion, latents: Tensor, change: Tensor, whole: Timeline) -> MotionClip:
-    """The clip with changed latents, beginning where it did.
+def _decoded(
+    model: TextToMotion, latents: Tensor, changes: Tensor, whole: Timeline
+) -> list[MotionClip]:
+    """The clip with each of the changes (B, L, P x d) of its latents, beginning where it did.
 
-    What the change adds to the decoded features is added to the clip's own, so that the error of
-    the tokenizer stays out.
+    What a change adds to the decoded features is added to the clip's own, so that the error of the
+    tokenizer stays out.
     """
-    if not bool(change.any()):
-        return MotionClip(whole.joints, FPS, contacts=whole.contacts)
-    tokenizer = model.tokenizer
-    both = torch.stack([latents, latents + change])
+    tokenizer, features, scale = model.tokenizer, known_features(whole), body_scale(whole)
     with torch.no_grad():
-        old, new = tokenizer.denormalize(tokenizer.decode_latents(both)).float().cpu().numpy()
-    features = known_features(whole)
-    clip = clean_up(features_to_clip(features + (new - old)[: len(features)]))
-    joints = clip.joints.astype(np.float64) * body_scale(whole)
-    return replace(clip, joints=GroundTransform.fit(joints[0], whole.joints[0])(joints))
+        decoded = tokenizer.decode_latents(torch.cat([latents[None], latents + changes]))
+        old, *new = tokenizer.denormalize(decoded).float().cpu().numpy()
+    clips = []
+    for own, change in zip(new, changes, strict=True):
+        if not bool(change.any()):
+            clips.append(MotionClip(whole.joints, FPS, contacts=whole.contacts))
+            continue
+        clip = clean_up(features_to_clip(features + (own - old)[: len(features)]))
+        joints = clip.joints.astype(np.float64) * scale
+        placed = GroundTransform.fit(joints[0], whole.joints[0])(joints)
+        clips.append(replace(clip, joints=placed))
+    return clips
