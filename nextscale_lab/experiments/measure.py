@@ -55,6 +55,7 @@ class Measurer:
         self.models, self.evaluator, self.data = models, evaluator, data
         self.measuring = models.study.measuring
         self._choices: dict[tuple, tuple[float, dict[str, float]]] = {}
+        self._structures: dict[tuple, dict[str, float]] = {}
         self._clips = lru_cache(maxsize=None)(self._read_clips)
         self._tokenizer_facts = lru_cache(maxsize=None)(self._read_tokenizer_facts)
         # A digest of embeddings distinguishes evaluators of the same name.
@@ -91,7 +92,10 @@ class Measurer:
         budget["motion_seconds"] = round(model.seconds / max(model.count, 1), 4)
         budget |= self._token_facts(row)
         if isinstance(model.pipeline, BestOf):
-            budget["reconstruction"] = _structure(bench, model.pipeline.pipeline)
+            tokens = (self.models.tokenizer_folder(row), row.verbs)
+            if tokens not in self._structures:
+                self._structures[tokens] = _structure(bench, model.pipeline.pipeline)
+            budget["reconstruction"] = self._structures[tokens]
         about = {
             "data": self.data.resolve().name,
             "test clips": len(clips),
@@ -116,7 +120,8 @@ class Measurer:
 
     def _choose(self, row: Row, seed: int) -> tuple[float, dict[str, float]]:
         """The best guidance factor on val, and its metrics there."""
-        key = (row.kind, row.training, row.sampling, seed)
+        # Rows that differ in their captions only share models and guidance.
+        key = (row.kind, row.training, row.sampling, row.skeletal, seed)
         if key not in self._choices:
             plan = replace(self._plan(seed), generations=1, captions=1, motions=2)
             bench = Bench(self._clips("val", None), self.evaluator, plan)
