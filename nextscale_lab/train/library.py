@@ -163,13 +163,17 @@ class LibraryConfig:
     seed: int = 0
 
 
-def library_digest(
-    data: Folders, tokenizer: MotionTokenizer, encoder: TextEncoder, config: LibraryConfig
-) -> str:
-    """Hash of everything that determines a library: weights, data, settings and rules."""
+def tokenizer_digest(tokenizer: MotionTokenizer) -> str:
+    """Hash of the weights that determine a library's latents."""
     digest = hashlib.sha256()
     for name, value in sorted(tokenizer.state_dict().items()):
         digest.update(name.encode() + value.detach().cpu().float().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def library_digest(data: Folders, encoder: TextEncoder, config: LibraryConfig) -> str:
+    """Hash of what else determines a library: data, settings, rules and text encoder."""
+    digest = hashlib.sha256()
     for folder in data_folders(data):
         for path in sorted(p for p in folder.rglob("*") if p.is_file()):
             digest.update(f"{path.relative_to(folder)} {path.stat().st_size}".encode())
@@ -200,16 +204,21 @@ def build_library(
         encoder: Text encoder.
         config: Content; by default everything for 'train', only the clips otherwise.
         cache: Folder that keeps the library for runs with the same tokenizer, data, settings and
-            rules.
+            rules, and its encoded sentences for other tokenizers.
     """
     config = config or LibraryConfig(augment=split == "train")
-    path = cache and cache / f"library-{split}-{library_digest(data, tokenizer, encoder, config)}"
-    if path and path.with_suffix(".safetensors").is_file():
-        entries, table = load_library(path.with_suffix(".safetensors"))
+    if cache is None:
+        entries, table = _build(data, split, tokenizer, encoder, config, SentenceTable())
         return TokenLibrary(entries, table, config.seed)
-    entries, table = _build(data, split, tokenizer, encoder, config)
-    if path:
-        save_library(path.with_suffix(".safetensors"), entries, table)
+    name = f"library-{split}-{library_digest(data, encoder, config)}"
+    path = cache / f"{name}-{tokenizer_digest(tokenizer)}.safetensors"
+    if path.is_file():
+        entries, table = load_library(path)
+    else:
+        others = sorted(cache.glob(f"{name}-*.safetensors"))
+        known = load_library(others[0])[1] if others else SentenceTable()
+        entries, table = _build(data, split, tokenizer, encoder, config, known)
+        save_library(path, entries, table)
     return TokenLibrary(entries, table, config.seed)
 
 
@@ -258,9 +267,9 @@ def _build(
     tokenizer: MotionTokenizer,
     encoder: TextEncoder,
     config: LibraryConfig,
+    table: SentenceTable,
 ) -> tuple[list[Entry], SentenceTable]:
     rng = np.random.default_rng(config.seed)
-    table = SentenceTable()
     entries: list[Entry] = []
     sources = _sources(data, split, config)
     counts = (config.paraphrases, min(config.paraphrases, 1), config.paraphrases)
