@@ -139,7 +139,9 @@ def sampled_around(
         lengths, knowns = [len(given.known)] * len(seeds), [given] * len(seeds)
         drawn = model.sampler.sample(features, lengths, seeds, sampling, knowns, run)
     with run.stopwatch.stage("decode"):
-        decoded = (clean_up(decode_around(model.tokenizer, tokens, given)) for tokens in drawn)
+        decoded = (
+            clean_up(decode_around(model.tokenizer, tokens, given), level=False) for tokens in drawn
+        )
         candidates = [clip.joints[: len(timeline)].astype(np.float64) * scale for clip in decoded]
         if inner_gaps(timeline):
             return min(candidates, key=lambda joints: closing_error(timeline, joints))

@@ -169,7 +169,8 @@ def _decoded(
         if not bool(change.any()):
             clips.append(MotionClip(whole.joints, FPS, contacts=whole.contacts))
             continue
-        clip = clean_up(features_to_clip(features + (own - old)[: len(features)]))
+        changed = features + (own - old)[: len(features)]
+        clip = clean_up(features_to_clip(changed), level=False)
         joints = clip.joints.astype(np.float64) * scale
         placed = GroundTransform.fit(joints[0], whole.joints[0])(joints)
         clips.append(replace(clip, joints=placed))

@@ -3,10 +3,11 @@
 Features hold every joint's position separately, so a decoder's small errors change bone lengths
 and move standing feet. The corrections, in this order:
 
-1. every bone gets the standard length along its decoded direction; the legs keep their ankles
+1. the motion is shifted up or down so that its standing feet are at their height in recordings;
+2. every bone gets the standard length along its decoded direction; the legs keep their ankles
    and bend at the knee;
-2. a standing foot (low and slow) is held in place and eased in and out;
-3. every foot is lifted to the floor or above.
+3. a standing foot (low and slow) is held in place and eased in and out;
+4. every foot is lifted to the floor or above.
 """
 
 from __future__ import annotations
@@ -22,25 +23,40 @@ from nextscale_core.motion.skeleton import (
     PARENTS,
     STANDARD_BONES,
     bend_leg,
-    floor_height,
 )
+
+STANDING_BALL = 0.025
+"""Mean height of the ball of a standing foot in the training recordings [m].
+
+Their floor is below the lowest foot of the whole clip. A decoder gives all stands the mean height,
+so that no foot comes as low as the floor.
+"""
 
 _STAND_SPEED = 0.30  # maximum speed of the ball of a standing foot [m/s]
 _STAND_HEIGHT = 0.06  # maximum height of the ball of a standing foot [m]
+_LOW = 0.12  # the same before the motion is shifted [m]
+_MAX_LIFT = 0.15  # maximum shift of the motion [m]
 _MIN_STAND = 3  # [frames]
 _EASE = 5  # blend before and after a stand [frames]
 _MAX_SHIFT = 0.10  # maximum shift of a standing foot; one that moves further steps [m]
+_BALLS = (JOINT_INDEX["left_foot"], JOINT_INDEX["right_foot"])
 _BLOCK = 64  # frames whose distances from a mean are computed at once
 
 
-def clean_up(clip: MotionClip) -> MotionClip:
-    """Correct limb lengths, standing feet and the floor of a decoded motion, z up.
+def clean_up(clip: MotionClip, *, level: bool = True) -> MotionClip:
+    """Correct limb lengths, standing feet and the floor of a decoded motion.
 
-    The contacts of the returned clip label the foot joints that stand.
+    Args:
+        clip: The decoded motion [m], z up, floor at z = 0.
+        level: Shift the whole motion up or down to its standing feet; not for one that goes on
+            from known frames, or has some among its own.
+
+    Returns:
+        The corrected motion. Its contacts label the foot joints that stand.
     """
     joints = clip.joints.astype(np.float64)
-    lift = floor_height(joints)
-    joints[..., 2] -= np.clip(lift, -0.15, 0.15)
+    if level:
+        joints[..., 2] += _lift(joints, clip.fps)
     ankles = {side: joints[:, JOINT_INDEX[f"{side}_ankle"]].copy() for side in ("left", "right")}
     joints = _with_standard_bones(joints)
     stands = np.zeros((len(joints), 4), dtype=bool)
@@ -57,6 +73,16 @@ def clean_up(clip: MotionClip) -> MotionClip:
     return replace(clip, joints=joints, contacts=stands)
 
 
+def _lift(joints: np.ndarray, fps: float) -> float:
+    """Shift of (T, 22, 3) positions that brings standing feet to `STANDING_BALL` [m]."""
+    balls = joints[:, _BALLS]
+    stands = np.stack([_standing(ball, fps, _LOW) for ball in balls.swapaxes(0, 1)], axis=1)
+    if not stands.any():
+        return 0.0
+    lift = STANDING_BALL - float(np.median(balls[stands, 2]))
+    return float(np.clip(lift, -_MAX_LIFT, _MAX_LIFT))
+
+
 def _with_standard_bones(joints: np.ndarray) -> np.ndarray:
     out = joints.copy()
     for joint in range(1, NUM_JOINTS):
@@ -66,13 +92,13 @@ def _with_standard_bones(joints: np.ndarray) -> np.ndarray:
     return out
 
 
-def _standing(ball: np.ndarray, fps: float) -> np.ndarray:
+def _standing(ball: np.ndarray, fps: float, low: float = _STAND_HEIGHT) -> np.ndarray:
     """(T,) bool: the ball of the foot is low and slow for at least `_MIN_STAND` frames."""
     speed = np.zeros(len(ball))
     if len(ball) > 1:
         step = np.linalg.norm(np.diff(ball, axis=0), axis=1) * fps
         speed = np.minimum(np.append(step, step[-1]), np.insert(step, 0, step[0]))
-    standing = (speed < _STAND_SPEED) & (ball[:, 2] < _STAND_HEIGHT)
+    standing = (speed < _STAND_SPEED) & (ball[:, 2] < low)
     for begin, end in _runs(standing):
         if end - begin < _MIN_STAND:
             standing[begin:end] = False

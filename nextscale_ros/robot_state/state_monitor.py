@@ -10,9 +10,10 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from scipy.spatial.transform import Rotation
 
-from nextscale_core.estimation.history import SHORTEST, RobotHistory
+from nextscale_core.estimation.history import MAX_GAP, RobotHistory
 from nextscale_core.estimation.joint_states import RobotStateError, SenderConflictError
-from nextscale_core.estimation.samples import BaseTrack
+from nextscale_core.estimation.samples import BaseTrack, after_last_gap
+from nextscale_core.motion.skeleton import FPS
 from nextscale_core.robots import Robot, RobotState, RobotTrajectory
 from nextscale_ros.parameters.values import Settings
 from nextscale_ros.robot_state.active_trajectory import (
@@ -148,8 +149,9 @@ class StateMonitor:
             return _planned(plan, np.arange(first, last, 1.0 / _PLAN_RATE))
         if not len(past) or now - past.times[-1] > settings.state_timeout:
             return None
-        if past.seconds < SHORTEST and past.at_rest:
-            past = _extended_back(past, now - settings.history)
+        heard = past.last(settings.history)
+        if heard.at_rest:
+            past = _extended_back(heard, heard.times[-1] - settings.history)
         return _predicted(past, plan, now + ahead)
 
     def now(self, settings: Settings, ahead: float = 0.0) -> Now | None:
@@ -266,11 +268,14 @@ class StateMonitor:
         time, plan = self._clock(), self._plan
         if self._reference is not None:
             plan = self._reference.plan(time)
-        since = time - settings.history
         begins_on_arrival = plan is not None and plan.on_arrival
-        oldest = min(since, plan.begin) if plan is not None and begins_on_arrival else since
+        oldest = time - settings.history - settings.state_timeout
+        if plan is not None and begins_on_arrival:
+            oldest = min(oldest, plan.begin)
         joints = self._inputs.joints.history(oldest)
         times, positions = joints.times, joints.positions[:, : self._robot.num_joints]
+        # Back from the last state, however late it came: a busy machine shortens no history.
+        since = (times[-1] if len(times) else time) - settings.history
         if plan is not None and begins_on_arrival:
             later = times >= plan.begin
             plan = self._begun(plan, times[later], positions[later], time)
@@ -365,10 +370,23 @@ def _predicted_base(base: BaseTrack, plan: ActiveTrajectory, times: np.ndarray) 
 
 def _extended_back(past: RobotHistory, since: float) -> RobotHistory:
     """A short history of a robot at rest, which is assumed to have been at rest before, too."""
-    before = np.arange(since, past.times[0] - 1e-3, 1.0 / _PLAN_RATE)
-    first = np.repeat(past.positions[:1], len(before), axis=0)
-    return replace(
-        past,
-        times=np.concatenate([before, past.times]),
-        positions=np.concatenate([first, past.positions]),
-    )
+    times, rows = _back_to(past.times, since)
+    base, imu = past.base, past.imu
+    if base is not None and len(base.times):
+        own, place = _back_to(base.times, since - _BASE_MARGIN)
+        base = replace(
+            base, times=own, positions=base.positions[place], quaternions=base.quaternions[place]
+        )
+    if imu is not None and len(imu.times):
+        own, place = _back_to(imu.times, since - _BASE_MARGIN)
+        imu = replace(imu, times=own, quaternions=imu.quaternions[place])
+    return replace(past, times=times, positions=past.positions[rows], base=base, imu=imu)
+
+
+def _back_to(times: np.ndarray, since: float) -> tuple[np.ndarray, np.ndarray]:
+    """Times (N,) after the last gap and the row of each, continued back if a frame is missing."""
+    first = after_last_gap(times, MAX_GAP).start
+    short = times[first] - since > 1.0 / FPS
+    before = np.arange(since, times[first] - 1e-3, 1.0 / _PLAN_RATE) if short else times[:0]
+    rows = np.concatenate([np.full(len(before), first), np.arange(first, len(times))])
+    return np.concatenate([before, times[first:]]), rows

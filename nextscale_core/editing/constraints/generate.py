@@ -91,7 +91,10 @@ def _rewritten(
         sampling = model.sampling.with_overrides(options)
         drawn = model.sampler.sample(features, lengths, seeds, sampling, knowns, run)
     with run.stopwatch.stage("constraints"):
-        again = [meet(clean_up(decode_around(model.tokenizer, t, given)), plan) for t in drawn]
+        again = [
+            meet(clean_up(decode_around(model.tokenizer, t, given), level=False), plan)
+            for t in drawn
+        ]
     return min([met, *again], key=lambda one: one.effort)
 
 

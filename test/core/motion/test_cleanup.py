@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nextscale_core.motion.cleanup import clean_up
+from nextscale_core.motion.cleanup import STANDING_BALL, clean_up
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.skeleton import JOINT_INDEX, STANDARD_BONES, bone_lengths
 from nextscale_lab.data.cmu import read_cmu
@@ -32,8 +32,29 @@ def test_a_standing_foot_stays_where_it_stands(shared):
 
 def test_recorded_motion_hardly_changes(shared):
     for item in read_cmu(shared / "data" / "cmu", "val"):
-        change = np.linalg.norm(clean_up(item.clip).joints - item.clip.joints, axis=-1)
-        assert change.mean() < 0.01
+        cleaned = clean_up(item.clip, level=False)
+        assert np.linalg.norm(cleaned.joints - item.clip.joints, axis=-1).mean() < 0.01
+
+
+def test_standing_feet_come_to_their_height_in_recordings(shared):
+    balls = [JOINT_INDEX["left_foot"], JOINT_INDEX["right_foot"]]
+    errors = []
+    for item in read_cmu(shared / "data" / "cmu", "val"):
+        for height in (-0.04, 0.0, 0.04):
+            cleaned = clean_up(MotionClip(item.clip.joints + [0, 0, height]))
+            stands = cleaned.contacts[:, [1, 3]]
+            if stands.sum() > 20:
+                heights = cleaned.joints[:, balls, 2][stands]
+                errors.append(abs(np.median(heights) - STANDING_BALL))
+    # Who sits or kneels stands on feet of several heights.
+    assert len(errors) > 90 and np.percentile(errors, 90) < 0.005
+
+
+def test_known_frames_keep_their_floor(shared):
+    clip = next(read_cmu(shared / "data" / "cmu", "val")).clip
+    raised = MotionClip(clip.joints + [0, 0, 0.03])
+    apart = clean_up(raised, level=False).joints - clean_up(raised).joints
+    assert np.median(apart[..., 2]) > 0.01
 
 
 def test_no_foot_goes_below_the_floor(shared):

@@ -9,6 +9,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from nextscale_core.estimation.base_pose import BasePoseBuffer, ImuBuffer
+from nextscale_core.estimation.history import covering
 from nextscale_core.estimation.joint_states import (
     JointStateBuffer,
     RobotStateError,
@@ -357,6 +358,27 @@ def test_a_short_history_of_a_robot_at_rest_is_extended_back(world: World, robot
     assert past.seconds == pytest.approx(1.0, abs=0.03)
     assert (np.diff(past.times) > 0).all() and np.diff(past.times).max() < 0.05
     np.testing.assert_allclose(past.positions, np.tile(robot.nominal, (len(past), 1)))
+
+
+@pytest.mark.parametrize("silence", [0.0, 0.3, 0.5, 0.9])
+@pytest.mark.parametrize("late", [0.0, 0.05, 0.15])
+def test_a_busy_machine_shortens_no_history_of_a_robot_at_rest(
+    world: World, silence: float, late: float
+) -> None:
+    """States that come late, or a gap in them, changed what was continued."""
+    world.stand(BEGIN + 2.0)
+    world.time += silence
+    world.stand(world.time + (0.45 if silence else 0.0))
+    last = world.time
+    world.time += late
+    past = world.monitor.past(Settings(), AHEAD)
+    assert past is not None
+    used = past.last(1.0)
+    assert used.times[-1] == pytest.approx(last)
+    assert used.seconds > 0.98
+    np.testing.assert_array_equal(np.unique(used.positions, axis=0), [world.robot.nominal])
+    base, _ = covering(used.times, past.base, None)
+    assert base is not None and np.ptp(base.positions, axis=0).max() == 0.0
 
 
 def test_a_short_history_of_a_moving_robot_is_not_extended(
