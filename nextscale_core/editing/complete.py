@@ -140,7 +140,7 @@ def sampled_around(
         drawn = model.sampler.sample(features, lengths, seeds, sampling, knowns, run)
     with run.stopwatch.stage("decode"):
         decoded = (
-            clean_up(decode_around(model.tokenizer, tokens, given), level=False) for tokens in drawn
+            clean_up(decode_around(model.tokenizer, tokens, given), free=False) for tokens in drawn
         )
         candidates = [clip.joints[: len(timeline)].astype(np.float64) * scale for clip in decoded]
         if inner_gaps(timeline):

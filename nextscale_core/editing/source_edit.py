@@ -170,7 +170,7 @@ def _decoded(
             clips.append(MotionClip(whole.joints, FPS, contacts=whole.contacts))
             continue
         changed = features + (own - old)[: len(features)]
-        clip = clean_up(features_to_clip(changed), level=False)
+        clip = clean_up(features_to_clip(changed), free=False)
         joints = clip.joints.astype(np.float64) * scale
         placed = GroundTransform.fit(joints[0], whole.joints[0])(joints)
         clips.append(replace(clip, joints=placed))

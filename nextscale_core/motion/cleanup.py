@@ -4,10 +4,11 @@ Features hold every joint's position separately, so a decoder's small errors cha
 and move standing feet. The corrections, in this order:
 
 1. the motion is shifted up or down so that its standing feet are at their height in recordings;
-2. every bone gets the standard length along its decoded direction; the legs keep their ankles
+2. where a foot that bears the body slides, the whole body moves the other way;
+3. every bone gets the standard length along its decoded direction; the legs keep their ankles
    and bend at the knee;
-3. a standing foot (low and slow) is held in place and eased in and out;
-4. every foot is lifted to the floor or above.
+4. a standing foot (low and slow) is held in place and eased in and out;
+5. every foot is lifted to the floor or above.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from scipy.ndimage import gaussian_filter1d
 
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.skeleton import (
@@ -35,6 +37,8 @@ so that no foot comes as low as the floor.
 _STAND_SPEED = 0.30  # maximum speed of the ball of a standing foot [m/s]
 _STAND_HEIGHT = 0.06  # maximum height of the ball of a standing foot [m]
 _LOW = 0.12  # the same before the motion is shifted [m]
+_SLIDE_SPEED = 1.5  # maximum speed of a foot that its contact label says to stand [m/s]
+_SMOOTH = 1.0  # deviation of the Gaussian that smooths the body's correction [frames]
 _MAX_LIFT = 0.15  # maximum shift of the motion [m]
 _MIN_STAND = 3  # [frames]
 _EASE = 5  # blend before and after a stand [frames]
@@ -43,20 +47,22 @@ _BALLS = (JOINT_INDEX["left_foot"], JOINT_INDEX["right_foot"])
 _BLOCK = 64  # frames whose distances from a mean are computed at once
 
 
-def clean_up(clip: MotionClip, *, level: bool = True) -> MotionClip:
+def clean_up(clip: MotionClip, *, free: bool = True) -> MotionClip:
     """Correct limb lengths, standing feet and the floor of a decoded motion.
 
     Args:
-        clip: The decoded motion [m], z up, floor at z = 0.
-        level: Shift the whole motion up or down to its standing feet; not for one that goes on
-            from known frames, or has some among its own.
+        clip: The decoded motion [m], z up, floor at z = 0, with the decoder's contact labels.
+        free: Move the body to its standing feet, up or down and along the floor; not for a motion
+            with known frames, which have a floor and a place.
 
     Returns:
         The corrected motion. Its contacts label the foot joints that stand.
     """
     joints = clip.joints.astype(np.float64)
-    if level:
+    if free:
         joints[..., 2] += _lift(joints, clip.fps)
+        if clip.contacts is not None:
+            joints[..., :2] += _carried(joints, clip.contacts, clip.fps)[:, None]
     ankles = {side: joints[:, JOINT_INDEX[f"{side}_ankle"]].copy() for side in ("left", "right")}
     joints = _with_standard_bones(joints)
     stands = np.zeros((len(joints), 4), dtype=bool)
@@ -81,6 +87,21 @@ def _lift(joints: np.ndarray, fps: float) -> float:
         return 0.0
     lift = STANDING_BALL - float(np.median(balls[stands, 2]))
     return float(np.clip(lift, -_MAX_LIFT, _MAX_LIFT))
+
+
+def _carried(joints: np.ndarray, contacts: np.ndarray, fps: float) -> np.ndarray:
+    """(T, 2) shift along the floor by which feet stand that the labels (T, 4) say to stand [m].
+
+    Decoded legs and the decoded way of the body are separate features and do not quite agree.
+    """
+    balls = joints[:, _BALLS]
+    step = np.diff(balls[..., :2], axis=0)
+    stands = contacts[:, 1::2] & (balls[..., 2] < _STAND_HEIGHT)
+    stands = stands[:-1] & stands[1:] & (np.linalg.norm(step, axis=-1) * fps < _SLIDE_SPEED)
+    back = -(step * stands[..., None]).sum(1) / np.maximum(stands.sum(1), 1)[:, None]
+    if len(back):
+        back = gaussian_filter1d(back, _SMOOTH, axis=0, mode="nearest")
+    return np.concatenate([np.zeros((1, 2)), np.cumsum(back, axis=0)])
 
 
 def _with_standard_bones(joints: np.ndarray) -> np.ndarray:

@@ -92,7 +92,7 @@ def _rewritten(
         drawn = model.sampler.sample(features, lengths, seeds, sampling, knowns, run)
     with run.stopwatch.stage("constraints"):
         again = [
-            meet(clean_up(decode_around(model.tokenizer, t, given), level=False), plan)
+            meet(clean_up(decode_around(model.tokenizer, t, given), free=False), plan)
             for t in drawn
         ]
     return min([met, *again], key=lambda one: one.effort)
