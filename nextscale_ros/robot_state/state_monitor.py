@@ -13,7 +13,6 @@ from scipy.spatial.transform import Rotation
 from nextscale_core.estimation.history import MAX_GAP, RobotHistory
 from nextscale_core.estimation.joint_states import RobotStateError, SenderConflictError
 from nextscale_core.estimation.samples import BaseTrack, after_last_gap
-from nextscale_core.motion.skeleton import FPS
 from nextscale_core.robots import Robot, RobotState, RobotTrajectory
 from nextscale_ros.parameters.values import Settings
 from nextscale_ros.robot_state.active_trajectory import (
@@ -384,9 +383,8 @@ def _extended_back(past: RobotHistory, since: float) -> RobotHistory:
 
 
 def _back_to(times: np.ndarray, since: float) -> tuple[np.ndarray, np.ndarray]:
-    """Times (N,) after the last gap and the row of each, continued back if a frame is missing."""
+    """Times (N,) after the last gap, continued back to exactly `since` [s], and the row of each."""
     first = after_last_gap(times, MAX_GAP).start
-    short = times[first] - since > 1.0 / FPS
-    before = np.arange(since, times[first] - 1e-3, 1.0 / _PLAN_RATE) if short else times[:0]
+    before = np.arange(since, times[first] - 1e-9, 1.0 / _PLAN_RATE)
     rows = np.concatenate([np.full(len(before), first), np.arange(first, len(times))])
     return np.concatenate([before, times[first:]]), rows
