@@ -21,6 +21,7 @@ from nextscale_core.editing.constraints.generate import (
 from nextscale_core.editing.edit import edit
 from nextscale_core.editing.frame_mask import KnownFrames
 from nextscale_core.editing.sequence import Script, joined, stream
+from nextscale_core.editing.stopping import come_to_rest
 from nextscale_core.exceptions import (
     ConfigError,
     InvalidMotionError,
@@ -399,6 +400,32 @@ class MotionPipeline:
         """
         options = merge_options(options, changes)
         return stream(self, script, options, run or Run(), overlap=overlap, start=start)
+
+    def come_to_rest(
+        self,
+        clip: MotionClip,
+        options: GenerationOptions | None = None,
+        *,
+        run: Run | None = None,
+        **changes: Any,
+    ) -> MotionClip:
+        """A motion that ends in movement, continued for 1.5 s until the person stands still.
+
+        Args:
+            clip: Motion at 20 fps.
+            options: See `generate`; `seconds` and `candidates` do not matter.
+            run: Takes the time of the stage 'stop'.
+            **changes: See `generate`.
+
+        Returns:
+            The motion with what follows it; the same clip where its end is a pose that is held, or
+            the person is not on the feet.
+
+        Raises:
+            InvalidMotionError: the clip does not have 20 fps.
+            ConfigError: an option is unknown or out of range.
+        """
+        return come_to_rest(self, clip, merge_options(options, changes), run or Run())
 
     def text_features(self, sentences: Sequence[str]) -> TextFeatures:
         """Features of validated sentences, on the model's device.

@@ -48,6 +48,14 @@ Candidates = Annotated[
         min=1, max=64, help="Motions made at once; the one that fits the sentence best is kept."
     ),
 ]
+ComeToRest = Annotated[
+    bool,
+    typer.Option(
+        "--come-to-rest/--no-come-to-rest",
+        help="A motion of no given length that ends in movement, such as a walk, goes on for 1.5 s "
+        "to a standstill.",
+    ),
+]
 RobotName = Annotated[
     str | None,
     typer.Option(help="Robot to move instead of a human: see 'nextscale robots', or a URDF."),

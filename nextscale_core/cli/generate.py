@@ -14,6 +14,7 @@ from nextscale_core.cli.choices import (
     MIN_SECONDS,
     Balance,
     Candidates,
+    ComeToRest,
     Device,
     Guidance,
     Joints,
@@ -59,6 +60,7 @@ def generate(
     steps: Steps = None,
     guidance: Guidance = None,
     candidates: Candidates = DEFAULT_CANDIDATES,
+    come_to_rest: ComeToRest = True,
     robot: RobotName = None,
     profile: Profile = None,
     rate: Rate = 50.0,
@@ -100,6 +102,7 @@ def generate(
     from nextscale_core.text.validation import validate_sentence
 
     options = generation_options(seed, steps, guidance, seconds, candidates)
+    stops = come_to_rest and seconds is None
     choice = chosen_joints(upper_body, joints)
     if (choice is not None or balance) and robot is None:
         raise typer.BadParameter(
@@ -121,6 +124,7 @@ def generate(
             options,
             samples=samples,
             batch=batch,
+            come_to_rest=stops,
             load_pipeline=lambda: load_pipeline(model, device),
             load_planner=(
                 None
@@ -138,6 +142,8 @@ def generate(
     pipeline = load_pipeline(model, device)
     with following("generating") as run:
         clip = pipeline.generate(sentence, options, constraints=wanted, run=run)
+        if stops:
+            clip = pipeline.come_to_rest(clip, options, run=run)
     if residuals is not None:
         write_residuals(clip.residuals, residuals)
     met = {f"constraint {n}": str(one) for n, one in enumerate(clip.residuals, start=1)}

@@ -65,6 +65,7 @@ def generate_many(
     *,
     samples: int,
     batch: int,
+    come_to_rest: bool,
     load_pipeline: Callable[[], MotionPipeline],
     load_planner: Callable[[], MotionPlanner] | None,
 ) -> None:
@@ -76,6 +77,7 @@ def generate_many(
         options: Options of each motion; its seed is that of a sentence's first sample.
         samples: Motions per sentence, their seeds count up.
         batch: Motions generated at once.
+        come_to_rest: Whether a motion that ends in movement goes on to a standstill.
         load_pipeline: Loads the model.
         load_planner: Loads the robot; None for human motion.
 
@@ -111,6 +113,8 @@ def generate_many(
             texts = [job.text for job in some]
             clips = pipeline.generate_batch(texts, options, seeds=seeds, run=Run(progress=show))
             for job, clip in zip(some, clips, strict=True):
+                if come_to_rest:
+                    clip = pipeline.come_to_rest(clip, options, seed=job.seed)
                 entry, reason = _write(job, clip, planner, out)
                 index.append({**entry, "model": pipeline.name})
                 if reason:

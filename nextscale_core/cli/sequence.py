@@ -12,6 +12,7 @@ from nextscale_core.cli.choices import (
     DEFAULT_MODEL,
     Balance,
     Candidates,
+    ComeToRest,
     Device,
     Files,
     Guidance,
@@ -52,6 +53,7 @@ def sequence(
     steps: Steps = None,
     guidance: Guidance = None,
     candidates: Candidates = DEFAULT_CANDIDATES,
+    come_to_rest: ComeToRest = True,
     robot: RobotName = None,
     profile: Profile = None,
     rate: Rate = 50.0,
@@ -81,8 +83,11 @@ def sequence(
         for piece in pipeline.stream(lines, options, overlap=overlap, run=run):
             pieces.append(piece)
             show(0, 1)
+        clip = joined(pieces, seed)
+        if come_to_rest and lines[-1][1] is None:
+            clip = pipeline.come_to_rest(clip, options, run=run)
     finish(
-        joined(pieces, seed),
+        clip,
         files,
         {"sentences": str(len(pieces))},
         model=pipeline.name,

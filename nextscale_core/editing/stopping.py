@@ -8,7 +8,7 @@ import numpy as np
 
 from nextscale_core.editing.complete import TextToMotion
 from nextscale_core.editing.sequence import joined, stream
-from nextscale_core.model.options import GenerationOptions
+from nextscale_core.model.options import GenerationOptions, candidate_seeds
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.skeleton import JOINT_INDEX
 from nextscale_core.stopwatch import Run
@@ -50,11 +50,10 @@ def come_to_rest(
     """See `MotionPipeline.come_to_rest`."""
     if not ends_in_movement(clip):
         return clip
-    # No progress of its own: the passes of the motion itself have been counted.
-    quiet = Run(run.stopwatch)
-    for attempt in range(_ATTEMPTS):
-        own = replace(options, seed=options.seed + attempt, seconds=None, candidates=1)
-        (rest,) = stream(model, [(STOP, SECONDS)], own, quiet, overlap=_OVERLAP, start=clip)
-        if not ends_in_movement(rest):
-            break
-    return replace(joined([clip, rest], clip.seed), text=clip.text)
+    with run.stopwatch.stage("stop"):
+        for seed in candidate_seeds(options.seed, _ATTEMPTS):
+            own = replace(options, seed=seed, seconds=None, candidates=1)
+            (rest,) = stream(model, [(STOP, SECONDS)], own, Run(), overlap=_OVERLAP, start=clip)
+            if not ends_in_movement(rest):
+                break
+    return replace(joined([clip, rest], options.seed), text=clip.text, seed=clip.seed)

@@ -330,7 +330,7 @@ class LivePlanner:
                 clip = self.pipeline.complete(known, None, text, seconds=seconds, **options)
         tracker.residuals = frame.residuals(clip)
         if not later:
-            return clip
+            return self._stopped(clip, seconds, settings, tracker)
         # Each sentence has a seed of its own, the last one included.
         options["seed"] = min(tracker.seed + 1, MAX_SEED - len(later))
         self._check_editing()
@@ -340,7 +340,17 @@ class LivePlanner:
         # Imports torch, which only a motion model needs.
         from nextscale_core.editing.sequence import joined
 
-        return joined([clip, rest], tracker.seed)
+        last = later[-1][1] or settings.seconds
+        return self._stopped(joined([clip, rest], tracker.seed), last, settings, tracker)
+
+    def _stopped(
+        self, clip: MotionClip, seconds: float | None, settings: Settings, tracker: ProgressTracker
+    ) -> MotionClip:
+        """A motion that comes to rest, if nobody says how long it takes [s]."""
+        source = self.pipeline
+        if seconds is not None or not settings.come_to_rest or not hasattr(source, "come_to_rest"):
+            return clip
+        return source.come_to_rest(clip, **_generation(settings, tracker))
 
     def _check_editing(self) -> None:
         source = self.pipeline

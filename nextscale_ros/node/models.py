@@ -20,7 +20,7 @@ Generate = Callable[..., MotionClip]
 
 
 class MotionSource(Protocol):
-    """A motion model with methods of `MotionPipeline`; `sequence` and `edit` may be missing."""
+    """A motion model with methods of `MotionPipeline`; the last three may be missing."""
 
     @property
     def name(self) -> str:
@@ -50,6 +50,11 @@ class MotionSource(Protocol):
     @property
     def edit(self) -> Generate:
         """A known motion with a part of it changed."""
+        ...
+
+    @property
+    def come_to_rest(self) -> Generate:
+        """A known motion, continued to a standstill."""
         ...
 
 
@@ -95,6 +100,10 @@ class SharedModel:
     def edit(self, *arguments: Any, **options: Any) -> MotionClip:
         """See `MotionPipeline.edit`."""
         return self._call(self._pipeline.edit, arguments, options)
+
+    def come_to_rest(self, *arguments: Any, **options: Any) -> MotionClip:
+        """See `MotionPipeline.come_to_rest`."""
+        return self._call(self._pipeline.come_to_rest, arguments, options)
 
     def _call(
         self, method: Generate, arguments: tuple[Any, ...], options: dict[str, Any]

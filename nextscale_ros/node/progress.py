@@ -15,7 +15,14 @@ from nextscale_ros.action import GenerateMotion
 Adapt = Callable[[Robot, RobotTrajectory, list[str]], RobotTrajectory]
 """Changes a trajectory for what executes it, and adds remarks to a list."""
 
-_BEGINS = {"history": 0.0, "text": 0.03, "encode": 0.05, "generate": 0.06, "decode": 0.55}
+_BEGINS = {
+    "history": 0.0,
+    "text": 0.03,
+    "encode": 0.05,
+    "generate": 0.06,
+    "decode": 0.50,
+    "stop": 0.52,
+}
 """Share of the work on one sentence that precedes a stage of generation."""
 
 _AFTER = {"targets": 0.6, "solve": 0.65, "resample": 0.88, "gate": 0.92, "message": 0.98}

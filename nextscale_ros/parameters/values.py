@@ -36,6 +36,8 @@ class Settings:
         guidance: Strength of the guidance; None for the model's own.
         steps: Passes per scale, coarse to fine; None for the model's own.
         candidates: Motions made at once for a sentence, of which the best is taken.
+        come_to_rest: Whether a motion whose length the model chooses goes on to a standstill where
+            it ends in movement.
         preemption: Effect of a request on the one being served: 'newest_wins' or 'refuse'.
         start_from_state: Whether to begin in the measured state where it is known.
         state_policy: Reaction to absent or stale joint states.
@@ -54,6 +56,7 @@ class Settings:
     guidance: float | None = None
     steps: tuple[int, ...] | None = None
     candidates: int = 2
+    come_to_rest: bool = True
     preemption: str = "newest_wins"
     start_from_state: bool = True
     state_policy: str = "reject"

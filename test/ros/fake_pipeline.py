@@ -133,6 +133,13 @@ class FakePipeline:
         joints = np.concatenate([piece.joints + step for piece in pieces])
         return MotionClip(joints, FPS, "; ".join(text for text, _ in script))
 
+    def come_to_rest(self, clip: MotionClip, **options: Any) -> MotionClip:
+        """Stands for another second where the hands are still up."""
+        if clip.joints[-1, JOINT_INDEX["right_wrist"], 2] < 1.2:
+            return clip
+        joints = np.concatenate([clip.joints, np.repeat(clip.joints[-1:], 20, axis=0)])
+        return MotionClip(joints, FPS, clip.text, seed=clip.seed)
+
     def edit(
         self,
         clip: MotionClip,

@@ -74,6 +74,20 @@ class StandIn:
         clip = _sway(options.seed, options.seconds or 2.0)
         return MotionClip(clip.joints, clip.fps, text, seed=options.seed)
 
+    def come_to_rest(
+        self,
+        clip: MotionClip,
+        options: GenerationOptions | None = None,
+        *,
+        run: Run | None = None,
+        **changes: Any,
+    ) -> MotionClip:
+        """Who walks stands for another second."""
+        if "walks" not in clip.text:
+            return clip
+        self.calls.append({"stop": changes.get("seed")})
+        return replace(clip, joints=np.concatenate([clip.joints, clip.joints[-20:]]))
+
     def generate_batch(
         self,
         texts: Sequence[str],
@@ -139,6 +153,21 @@ def test_a_sentence_becomes_an_npz_with_joints_fps_text_and_seed(tmp_path: Path)
         assert float(arrays["fps"]) == 20.0
         assert str(arrays["text"]) == "a person waves"
         assert int(arrays["seed"]) == 7
+
+
+@pytest.mark.parametrize(
+    ("options", "frames"),
+    [((), 60), (("--no-come-to-rest",), 40), (("--seconds", "3"), 60)],
+    ids=["stops", "does not", "length given"],
+)
+def test_a_motion_without_a_given_length_comes_to_rest(
+    tmp_path: Path, options: tuple[str, ...], frames: int
+) -> None:
+    result = run("generate", "a person walks", *options, "--out", tmp_path / "a.npz")
+    assert result.exit_code == 0, result.output
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as arrays:
+        assert len(arrays["joints"]) == frames
+    assert ({"stop": None} in StandIn.calls) == (options == ())
 
 
 def test_several_outputs_are_written_at_once(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from nextscale_core.exceptions import GenerationCancelled
+from nextscale_core.motion.clip import MotionClip
 from nextscale_core.robots import load_robot
 from nextscale_ros.action import GenerateMotion
 from nextscale_ros.node.live_planner import LivePlanner
@@ -82,7 +83,7 @@ def test_every_stage_that_is_timed_is_in_the_list(
         SCRIPT, Settings(), NOWHERE, tracker
     )
     # This motion continues nothing, and is not sent.
-    assert set(told) == set(STAGES) - {"history", "encode", "message", EXECUTE}
+    assert set(told) == set(STAGES) - {"history", "encode", "stop", "message", EXECUTE}
     assert set(tracker.stopwatch.seconds) == set(told)
 
 
@@ -123,3 +124,33 @@ def test_sentences_are_counted_by_passes_that_begin_anew() -> None:
     assert [progress.text for progress in told] == [0, 0, 1, 1, 2, 2]
     done = [progress.done for progress in told]
     assert done == sorted(done) and done[-1] < 0.6 + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("settings", "length", "stops"),
+    [
+        (Settings(), None, True),
+        (Settings(come_to_rest=False), None, False),
+        (Settings(seconds=1.5), None, False),
+        (Settings(), 1.5, False),
+    ],
+    ids=["default", "parameter", "seconds", "request"],
+)
+def test_a_motion_of_a_length_that_nobody_asked_for_comes_to_rest(
+    planner: LivePlanner,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Settings,
+    length: float | None,
+    stops: bool,
+) -> None:
+    asked: list[float] = []
+
+    def come_to_rest(self: FakePipeline, clip: MotionClip, **options: object) -> MotionClip:
+        asked.append(clip.seconds)
+        return clip
+
+    monkeypatch.setattr(FakePipeline, "come_to_rest", come_to_rest)
+    for script in (("a person waves", length),), (("a person waves", 2.0), ("again", length)):
+        asked.clear()
+        planner.plan(script, settings, NOWHERE, ProgressTracker(1))
+        assert len(asked) == stops
