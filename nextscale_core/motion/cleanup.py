@@ -37,7 +37,7 @@ so that no foot comes as low as the floor.
 _STAND_SPEED = 0.30  # maximum speed of the ball of a standing foot [m/s]
 _STAND_HEIGHT = 0.06  # maximum height of the ball of a standing foot [m]
 _LOW = 0.12  # the same before the motion is shifted [m]
-_SLIDE_SPEED = 1.5  # maximum speed of a foot that its contact label says to stand [m/s]
+_SLIDE_SPEED = 0.6  # maximum speed of a foot that its contact label says to stand [m/s]
 _SMOOTH = 1.0  # deviation of the Gaussian that smooths the body's correction [frames]
 _MAX_LIFT = 0.15  # maximum shift of the motion [m]
 _MIN_STAND = 3  # [frames]
