@@ -108,6 +108,7 @@ def plan(
     joints: str | Sequence[str] | None = None,
     rate: float = RATE,
     balance: bool = False,
+    come_to_rest: bool = True,
     **generation: Any,
 ) -> tuple[RobotTrajectory, SafetyReport]:
     """Generate a motion, retarget it and let the safety gate check the trajectory.
@@ -127,6 +128,8 @@ def plan(
         joints: Joints that move (see `load_robot`); None for those of the profile.
         rate: Trajectory points per second [Hz].
         balance: Whether the centre of mass of slow motions is brought over the feet.
+        come_to_rest: Whether a motion of no given length that ends in movement goes on to a
+            standstill, see `MotionPipeline.come_to_rest`.
         generation: Further arguments of `MotionPipeline.generate`, such as `seed` or `seconds`.
 
     Raises:
@@ -139,4 +142,9 @@ def plan(
         from nextscale_core.pipeline import MotionPipeline
 
         model = MotionPipeline.from_pretrained(model, device=device)
-    return MotionPlanner(robot, rate, balance).plan(model.generate(text, **generation))
+    clip = model.generate(text, **generation)
+    options = {name: one for name, one in generation.items() if name != "constraints"}
+    seconds = options.get("seconds", getattr(options.get("options"), "seconds", None))
+    if come_to_rest and seconds is None:
+        clip = model.come_to_rest(clip, **options)
+    return MotionPlanner(robot, rate, balance).plan(clip)

@@ -56,6 +56,9 @@ def test_a_refused_motion_raises_the_reasons_and_the_report(
         def generate(self, text: str) -> MotionClip:
             return clip
 
+        def come_to_rest(self, clip: MotionClip) -> MotionClip:
+            return clip
+
     monkeypatch.setattr("nextscale_core.planning.SafetyGate", RefusingGate)
     with pytest.raises(UnsafeTrajectoryError, match="refused the trajectory for g1") as caught:
         plan(TEXT, robot, model=Pipeline())  # type: ignore[arg-type]
