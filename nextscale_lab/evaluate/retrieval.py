@@ -144,7 +144,7 @@ class RetrievalBaseline:
         clip = features_to_clip(sample.features, text=text, seed=seed)
         if seconds is not None:
             clip = fit_length(clip, max(round(seconds * FPS), 1))
-        return clean_up(clip)
+        return clean_up(clip, free=False)
 
 
 def fit_length(clip: MotionClip, frames: int) -> MotionClip:
