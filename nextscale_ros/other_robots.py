@@ -21,8 +21,11 @@ from sensor_msgs.msg import JointState
 from nextscale_core.exceptions import NextscaleError
 from nextscale_ros.qos import SENSORS
 
-LOOK = 2.0
-"""Duration of the search for another robot before a mock robot starts [s]."""
+LOOK = 3.5
+"""Duration of the search for another robot before a mock robot starts [s].
+
+Where the first announcements of a participant are lost, Fast DDS repeats them after 3 s.
+"""
 
 PROBE = 2.0
 """Maximum duration of the search for robots before any process is started [s]."""
