@@ -20,6 +20,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.skeleton import (
+    BALLS,
     JOINT_INDEX,
     NUM_JOINTS,
     PARENTS,
@@ -43,7 +44,6 @@ _MAX_LIFT = 0.15  # maximum shift of the motion [m]
 _MIN_STAND = 3  # [frames]
 _EASE = 5  # blend before and after a stand [frames]
 _MAX_SHIFT = 0.10  # maximum shift of a standing foot; one that moves further steps [m]
-_BALLS = (JOINT_INDEX["left_foot"], JOINT_INDEX["right_foot"])
 _BLOCK = 64  # frames whose distances from a mean are computed at once
 
 
@@ -81,7 +81,7 @@ def clean_up(clip: MotionClip, *, free: bool = True) -> MotionClip:
 
 def _lift(joints: np.ndarray, fps: float) -> float:
     """Shift of (T, 22, 3) positions that brings standing feet to `STANDING_BALL` [m]."""
-    balls = joints[:, _BALLS]
+    balls = joints[:, BALLS]
     stands = np.stack([_standing(ball, fps, _LOW) for ball in balls.swapaxes(0, 1)], axis=1)
     if not stands.any():
         return 0.0
@@ -94,7 +94,7 @@ def _carried(joints: np.ndarray, contacts: np.ndarray, fps: float) -> np.ndarray
 
     Decoded legs and the decoded way of the body are separate features and do not quite agree.
     """
-    balls = joints[:, _BALLS]
+    balls = joints[:, BALLS]
     step = np.diff(balls[..., :2], axis=0)
     stands = contacts[:, 1::2] & (balls[..., 2] < _STAND_HEIGHT)
     stands = stands[:-1] & stands[1:] & (np.linalg.norm(step, axis=-1) * fps < _SLIDE_SPEED)

@@ -37,6 +37,9 @@ KINEMATIC_CHAINS: tuple[tuple[int, ...], ...] = (
 CONTACT_JOINTS: tuple[int, ...] = (7, 10, 8, 11)
 """Left ankle, left foot, right ankle, right foot: the four HumanML3D contact labels."""
 
+BALLS = CONTACT_JOINTS[1::2]
+"""The balls of the left and right foot."""
+
 MIRROR_ORDER: tuple[int, ...] = tuple(
     JOINT_INDEX[
         name.replace("left", "right") if name.startswith("left") else name.replace("right", "left")
@@ -84,7 +87,7 @@ def floor_height(joints: np.ndarray) -> float:
 
     In 3 % of the frames the foot may be lower, so that noise does not lift the whole clip.
     """
-    lowest = joints[:, [JOINT_INDEX["left_foot"], JOINT_INDEX["right_foot"]], 2].min(axis=1)
+    lowest = joints[:, BALLS, 2].min(axis=1)
     return float(np.percentile(lowest, 3.0))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from nextscale_core.exceptions import InvalidMotionError
 from nextscale_core.motion.clip import MotionClip
-from nextscale_core.motion.skeleton import JOINT_INDEX, PARENTS, bone_lengths
+from nextscale_core.motion.skeleton import BALLS, PARENTS, bone_lengths
 
 CONTACT_HEIGHT = 0.05
 """Maximum height of the ball of a foot in contact with the floor [m]."""
@@ -21,7 +21,6 @@ CONTACT_HEIGHT = 0.05
 SKATE_SPEED = 0.5
 """Maximum speed of a foot in contact without sliding [m/s]: 2.5 cm per frame at 20 fps."""
 
-_BALLS = (JOINT_INDEX["left_foot"], JOINT_INDEX["right_foot"])
 _MIN_FRAMES = 4
 
 _BENT = tuple(joint for joint, parent in enumerate(PARENTS) if parent > 0)
@@ -99,7 +98,7 @@ def measure(clip: MotionClip, ranges: AngleRanges | None = None) -> Physics:
     if len(clip) < _MIN_FRAMES:
         raise InvalidMotionError(f"physics needs {_MIN_FRAMES} frames, the clip has {len(clip)}")
     joints = clip.joints.astype(np.float64)
-    balls = joints[:, _BALLS]
+    balls = joints[:, BALLS]
     low = balls[..., 2] < CONTACT_HEIGHT
     contact = low[:-1] & low[1:]
     speed = np.linalg.norm(np.diff(balls[..., :2], axis=0), axis=-1) * clip.fps

@@ -32,7 +32,7 @@ from nextscale_lab.data.samples import (
     trial_samples,
 )
 from nextscale_lab.train.entries import Batch, Entry, SentenceTable, load_library, save_library
-from nextscale_lab.train.run import RunConfig
+from nextscale_lab.train.run import RunConfig, weights_digest
 
 MAX_LATENTS = 49
 """196 frames, the longest motion."""
@@ -163,16 +163,8 @@ class LibraryConfig:
     seed: int = 0
 
 
-def tokenizer_digest(tokenizer: MotionTokenizer) -> str:
-    """Hash of the weights that determine a library's latents."""
-    digest = hashlib.sha256()
-    for name, value in sorted(tokenizer.state_dict().items()):
-        digest.update(name.encode() + value.detach().cpu().float().numpy().tobytes())
-    return digest.hexdigest()[:16]
-
-
 def library_digest(data: Folders, encoder: TextEncoder, config: LibraryConfig) -> str:
-    """Hash of what else determines a library: data, settings, rules and text encoder."""
+    """Hash of what determines a library beside the tokenizer: data, settings, rules, encoder."""
     digest = hashlib.sha256()
     for folder in data_folders(data):
         for path in sorted(p for p in folder.rglob("*") if p.is_file()):
@@ -211,7 +203,7 @@ def build_library(
         entries, table = _build(data, split, tokenizer, encoder, config, SentenceTable())
         return TokenLibrary(entries, table, config.seed)
     name = f"library-{split}-{library_digest(data, encoder, config)}"
-    path = cache / f"{name}-{tokenizer_digest(tokenizer)}.safetensors"
+    path = cache / f"{name}-{weights_digest(tokenizer)}.safetensors"
     if path.is_file():
         entries, table = load_library(path)
     else:

@@ -371,12 +371,12 @@ def _extended_back(past: RobotHistory, since: float) -> RobotHistory:
     """A short history of a robot at rest, which is assumed to have been at rest before, too."""
     times, rows = _back_to(past.times, since)
     base, imu = past.base, past.imu
-    if base is not None and len(base.times):
+    if base is not None:
         own, place = _back_to(base.times, since - _BASE_MARGIN)
         base = replace(
             base, times=own, positions=base.positions[place], quaternions=base.quaternions[place]
         )
-    if imu is not None and len(imu.times):
+    if imu is not None:
         own, place = _back_to(imu.times, since - _BASE_MARGIN)
         imu = replace(imu, times=own, quaternions=imu.quaternions[place])
     return replace(past, times=times, positions=past.positions[rows], base=base, imu=imu)
