@@ -1,4 +1,7 @@
-"""Subscriptions to joint states, and to the base from odometry, TF or an IMU."""
+"""Subscriptions to joint states, and to the base from odometry, TF or an IMU.
+
+With `use_sim_time` messages are left out until the first /clock.
+"""
 
 from __future__ import annotations
 
@@ -105,7 +108,13 @@ class RobotInputs:
     def _subscribe(self, kind: type, parameter: str, callback: Callable[[Any], None]) -> None:
         topic = self._text(parameter)
         events = subscription_events(self._node, topic, SENSORS, self._events)
-        self._listener.subscribe(kind, topic, callback, SENSORS, event_callbacks=events)
+
+        def receive(message: Any) -> None:
+            # Simulated time is 0 until the first /clock: when the message came is not known.
+            if self._clock() > 0.0:
+                callback(message)
+
+        self._listener.subscribe(kind, topic, receive, SENSORS, event_callbacks=events)
 
     def destroy(self) -> None:
         """End the subscriptions; the buffers stay."""

@@ -28,6 +28,12 @@ from nextscale_ros.robot_state.splice import Splice
 FIRST_STATE = 1.0
 """Maximum time that a request waits for the first joint states of the robot [s]."""
 
+NO_TIME = (
+    "there is no time yet: use_sim_time is true and nothing has come on /clock; start the "
+    "simulator, or set use_sim_time to false"
+)
+"""Why no state is known while simulated time has not begun."""
+
 _PLAN_RATE = 50.0
 """Rate at which a published trajectory is sampled [Hz]."""
 
@@ -248,8 +254,9 @@ class StateMonitor:
             raise
         except RobotStateError as error:
             if settings.state_policy == "reject":
+                reason = error if time > 0.0 else NO_TIME
                 raise RobotStateError(
-                    f"{error}; the robot is left alone (parameter state_policy is 'reject')"
+                    f"{reason}; the robot is left alone (parameter state_policy is 'reject')"
                 ) from error
             if not self._warned:
                 self._warn(f"{error}: assumed to stand in its nominal posture (state_policy)")

@@ -137,6 +137,7 @@ class ModelRobot:
         self.robot, self.way, self.ahead = robot, way, ahead
         self.model = ControllerModel(robot.nominal, generation)
         self.run = not simulated
+        self.tells_time = self.tells_state = True
         self._time = 500.0 if simulated else None
         self._node = Node("model_robot", context=context)
         self._waiting: deque[tuple[float, JointTrajectory]] = deque()
@@ -195,6 +196,7 @@ class ModelRobot:
                 velocity=self.model.velocity.tolist(),
             )
             state.header.stamp = Time(sec=sec, nanosec=nanosec)
-            if self._clock is not None:
+            if self._clock is not None and self.tells_time:
                 self._clock.publish(Clock(clock=state.header.stamp))
-            self._states.publish(state)
+            if self.tells_state:
+                self._states.publish(state)

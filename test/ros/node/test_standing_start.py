@@ -171,6 +171,27 @@ def test_simulated_time_may_stand_still_when_a_motion_is_sent(
     assert max(hands.model.strain(robot)) < STRAIN
 
 
+def test_simulated_time_may_begin_after_the_first_joint_states(
+    graph: Graph, robot: Robot, body: Callable[..., ModelRobot]
+) -> None:
+    hands = body(simulated=True)
+    hands.run, hands.tells_time = True, False
+    with generate_node(graph, use_sim_time=True) as recorder:
+        recorder.say(TEXT)
+        recorder.wait(lambda: bool(recorder.reports), REPLY, "the report")
+        report = recorder.reports.pop()
+        assert report.error.code == ErrorCode.NO_ROBOT_STATE
+        assert "/clock" in report.message and not recorder.commands
+        # Time begins, and a sentence comes before the next joint state does.
+        hands.tells_time, hands.tells_state = True, False
+        recorder.listen(0.5)
+        later = threading.Timer(0.3, lambda: setattr(hands, "tells_state", True))
+        later.start()
+        executed(recorder, hands, ask(recorder))
+        later.join()
+    assert max(hands.model.strain(robot)) < STRAIN
+
+
 def test_edits_and_goals_with_a_start_state_begin_on_arrival_too(
     graph: Graph, robot: Robot, body: Callable[..., ModelRobot], monkeypatch: pytest.MonkeyPatch
 ) -> None:
