@@ -10,16 +10,28 @@ import rclpy
 from std_msgs.msg import String
 
 from nextscale_ros.msg import MotionReport
+from nextscale_ros.qos import REPORTS
 
 rclpy.init()
 node = rclpy.create_node("ros_client")
 reports: list[MotionReport] = []
-node.create_subscription(MotionReport, "motion_report", reports.append, 10)
+# Reports wait for subscribers that the node discovers late; those of earlier sentences come too.
+node.create_subscription(MotionReport, "motion_report", reports.append, REPORTS)
 publisher = node.create_publisher(String, "text_command", 10)
-while not (publisher.get_subscription_count() and node.count_publishers("motion_report")):
+while not publisher.get_subscription_count():
     rclpy.spin_once(node, timeout_sec=0.1)
+sent = node.get_clock().now().to_msg()
 publisher.publish(String(data=sys.argv[1]))
-while not any(report.text == sys.argv[1] for report in reports):
+
+
+def answers() -> list[MotionReport]:
+    """Reports on this sentence."""
+    since = (sent.sec, sent.nanosec)
+    stamped = [((one.header.stamp.sec, one.header.stamp.nanosec), one) for one in reports]
+    return [one for stamp, one in stamped if stamp >= since and one.text == sys.argv[1]]
+
+
+while not answers():
     rclpy.spin_once(node, timeout_sec=1.0)
-print(reports[-1].message)
+print(answers()[-1].message)
 rclpy.shutdown()

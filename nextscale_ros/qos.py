@@ -51,7 +51,15 @@ EVENTS = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.VOLATILE,
 )
-"""Profile of sentences and reports, and of published states: every message counts."""
+"""Profile of sentences and of published states: every message counts."""
+
+REPORTS = QoSProfile(
+    depth=10,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+"""Profile of reports: as `EVENTS`, and a subscriber that asks for transient local receives the last
+ten, whenever it is discovered."""
 
 Report = Callable[[str], object]
 """Takes one sentence; called in a thread of the executor, so it must be quick."""

@@ -63,8 +63,9 @@ def run_replay(
         **parameters,
     }
 
-    def is_same(sentence: Sentence, answer: ReplayedAnswer | None) -> bool:
-        return compare(sentence, answer, tolerance, still).same
+    def distance(sentence: Sentence, answer: ReplayedAnswer) -> float:
+        found = compare(sentence, answer, tolerance, still)
+        return 0.0 if found.same else float(np.nan_to_num(found.difference, nan=np.inf))
 
     with ExitStack() as stack:
         env = stack.enter_context(private_graph(logs))
@@ -79,7 +80,7 @@ def run_replay(
             signal_handler_options=SignalHandlerOptions.NO,
         )
         stack.callback(context.try_shutdown)
-        player = SessionPlayer(bag, session, context, child.check, is_same, timeout, still)
+        player = SessionPlayer(bag, session, context, child.check, distance, timeout, still)
         stack.callback(player.close)
         with progress_bar("replaying [s]") as bar:
             answers = player.play(lambda done, total: advance(bar, round(done), round(total)))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from builtin_interfaces.msg import Time
 from nav_msgs.msg import Odometry
 from rclpy.context import Context
@@ -81,7 +82,7 @@ class SessionPlayer:
         session: Its sentences.
         context: ROS context of the node.
         alive: Raises if the node has ended.
-        is_same: Whether an answer is the recorded one.
+        distance: Of an answer from the recorded one; 0 for the same.
         patience: Maximum time until the node is ready, and until each answer [s].
         still: Maximum motion of the joints of a robot at rest [rad].
     """
@@ -92,11 +93,11 @@ class SessionPlayer:
         session: RecordedSession,
         context: Context,
         alive: Callable[[], None],
-        is_same: Callable[[Sentence, ReplayedAnswer | None], bool],
+        distance: Callable[[Sentence, ReplayedAnswer], float],
         patience: float,
         still: float,
     ) -> None:
-        self._bag, self._session, self._alive, self._is_same = bag, session, alive, is_same
+        self._bag, self._session, self._alive, self._distance = bag, session, alive, distance
         self._patience, self._still = patience, still
         self._ready = False
         self._reports: list[MotionReport] = []
@@ -172,7 +173,12 @@ class SessionPlayer:
         return answers
 
     def _ask_at_rest(self, sentence: Sentence) -> ReplayedAnswer | None:
-        """Send a sentence, and stop the time of the recording until it is answered."""
+        """Send a sentence, and stop the time of the recording until it is answered.
+
+        Of several answers, the one that is closest to the recorded one.
+        """
+        closest: ReplayedAnswer | None = None
+        least = np.inf
         for _ in range(ATTEMPTS):
             self._hold(self._patience, self._has_rested)
             answers: list[ReplayedAnswer | None] = [None]
@@ -180,14 +186,19 @@ class SessionPlayer:
             self._texts.publish(sentence.command)
             self._hold(self._patience, lambda: self._collect(sent, answers))  # noqa: B023
             answer = answers[0]
-            if answer is None or self._is_same(sentence, answer):
+            if answer is None:
+                break
+            distance = self._distance(sentence, answer)
+            if closest is None or distance < least:
+                closest, least = answer, distance
+            if distance == 0.0:
                 break
             # The rejected trajectory must be over for the node, too.
             left = 0.0 if answer.trajectory is None else answer.report.duration
             self._hold(left, lambda: False)
         # The robot continues as it did when it had been answered.
         self._set_time(sentence.answered)
-        return answer
+        return closest
 
     def _has_rested(self) -> bool:
         """Whether the node has received states for long enough without a pause."""

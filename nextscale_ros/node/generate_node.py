@@ -55,7 +55,7 @@ from nextscale_ros.node.stream_output import StreamOutput
 from nextscale_ros.node.walking_output import WalkingOutput, walking_joints
 from nextscale_ros.options import BALANCING
 from nextscale_ros.parameters.values import declare_parameters, read_settings
-from nextscale_ros.qos import EVENTS, LATCHED, subscription_events
+from nextscale_ros.qos import EVENTS, LATCHED, REPORTS, subscription_events
 from nextscale_ros.robot_description import described_robot
 from nextscale_ros.robot_state.inputs import RobotInputs
 from nextscale_ros.robot_state.live_reference import LiveReference
@@ -117,7 +117,7 @@ class GenerateNode(GuardedLifecycleNode):
         self._statistics = Statistics()
         self._sim_time = False
         self._jumps: Any = None
-        self._reports = self.create_publisher(MotionReport, self._text("report_topic"), EVENTS)
+        self._reports = self.create_publisher(MotionReport, self._text("report_topic"), REPORTS)
         self._ready = self.create_publisher(Bool, self._text("ready_topic"), LATCHED)
         # The topics can be discovered while the node loads.
         self._trajectories = Publishers(self, partial(self._complain, self._lasting))

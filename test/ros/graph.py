@@ -9,18 +9,60 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from rclpy.context import Context
 from sensor_msgs.msg import JointState
 
 from nextscale_ros.bringup.processes import Child
 from nextscale_ros.demo.recorder import Recorder
 from nextscale_ros.messages.validate_trajectory import nanoseconds
+from nextscale_ros.msg import ErrorCode, MotionReport
 
 HERE = Path(__file__).parent
 START = 120.0
 """Patience with a node's start on a busy machine [s]."""
 REPLY = 60.0
 """Patience with one trajectory on a busy machine [s]."""
+
+SESSIONS = 8
+"""How often a robot in motion is tried to be caught on a busy machine."""
+GOOD = (MotionReport.PASS, MotionReport.REPAIRED)
+
+
+class TooBusyError(Exception):
+    """The machine was too busy for a robot in motion: the node said so, and sent nothing."""
+
+
+def served(report: MotionReport) -> MotionReport:
+    """The report of a motion that was sent.
+
+    Raises:
+        TooBusyError: states or the trajectory came too late.
+    """
+    if report.error.code in (ErrorCode.TOO_LATE, ErrorCode.NO_ROBOT_STATE):
+        raise TooBusyError(report.message)
+    assert report.outcome in GOOD, report.message
+    return report
+
+
+def in_one_session(session: Callable[[], object], rest: Callable[[], None]) -> None:
+    """Fail unless one of several sessions has no trouble, and the robot rests after each.
+
+    Args:
+        session: What was wrong, false for nothing.
+        rest: Waits until the robot rests.
+    """
+    troubles: list[object] = []
+    for _ in range(SESSIONS):
+        try:
+            trouble = session()
+        except TooBusyError as busy:
+            trouble = busy
+        rest()
+        if not trouble:
+            return
+        troubles.append(trouble)
+    pytest.fail(f"trouble in each of {SESSIONS} sessions: {troubles}")
 
 
 @dataclass

@@ -90,10 +90,13 @@ def check_smooth(robot: Robot, references: list[MotionReference]) -> None:
     step = np.diff(times)[:, None]
     speeds = np.maximum(np.abs(velocities[1:]), np.abs(velocities[:-1]))
     assert (np.abs(velocities) <= robot.velocity_limit + 1e-6).all()
+    # A busy machine loses references: over a gap, the limit of the velocity holds.
+    near = step[:, 0] < 0.1
+    speeds[~near] = robot.velocity_limit
     assert (np.abs(np.diff(positions, axis=0)) <= 1.3 * step * speeds + 0.02).all()
-    assert np.abs(np.diff(place, axis=0)).max() < 0.05
+    assert np.abs(np.diff(place, axis=0))[near].max() < 0.05
     rotation = Rotation.from_quat(turn)
-    assert (rotation[:-1].inv() * rotation[1:]).magnitude().max() < 0.1
+    assert (rotation[:-1].inv() * rotation[1:]).magnitude()[near].max() < 0.1
 
 
 def stands(robot: Robot, reference: MotionReference) -> bool:

@@ -16,13 +16,10 @@ from nextscale_ros.demo.recorder import Recorder
 from nextscale_ros.messages.validate_trajectory import nanoseconds
 from nextscale_ros.msg import MotionReport
 from ros.fake_robot import FakeRobot
-from ros.graph import REPLY, START, Graph
+from ros.graph import GOOD, REPLY, START, Graph, in_one_session, served
 from ros.services import set_parameter
 
-GOOD = (MotionReport.PASS, MotionReport.REPAIRED)
 TEXT = "a person raises the right arm"
-TRIES = 4
-"""A busy machine delays trajectories by half a second, and the robot jerks."""
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +64,10 @@ def ask(client: Recorder) -> MotionReport:
     return report
 
 
+def rest(client: Recorder, body: FakeRobot) -> None:
+    client.wait(lambda: body.speed() < 1e-6, REPLY, "the robot to rest")
+
+
 def late(mean: float) -> Callable[[], float]:
     return lambda: random.expovariate(1.0 / mean)
 
@@ -85,13 +86,13 @@ def test_the_first_point_is_where_the_robot_is_when_it_is_due(
     client: Recorder, graph: Graph, robot: Robot, rate: float, manner: dict[str, object]
 ) -> None:
     with puppet(client, graph, robot, rate=rate, **manner) as body:
-        for _ in range(TRIES):
+
+        def session() -> object:
             begin, fits = body.samples, True
-            assert ask(client).outcome in GOOD
+            served(ask(client))
             for _ in range(2):
                 client.wait(lambda: body.speed() > 0.3, REPLY, "a movement")
-                report = ask(client)
-                assert report.outcome in GOOD, report.message
+                served(ask(client))
                 command = client.commands[-1][1]
                 due = nanoseconds(command.header.stamp)
                 client.wait(lambda due=due: body.past(due), REPLY, "the begin of the trajectory")
@@ -100,10 +101,11 @@ def test_the_first_point_is_where_the_robot_is_when_it_is_due(
                 fits &= np.abs(np.array(first.positions) - positions).max() < 1e-3
                 share = np.abs(np.array(first.velocities) - velocities) / robot.velocity_limit
                 fits &= share.max() < 0.05
-            client.wait(lambda: body.speed() < 1e-6, REPLY, "the robot to rest")
-            if fits and body.largest_step(begin) < 0.02:
-                return
-        pytest.fail(f"the robot jerked, or was elsewhere, in each of {TRIES} sessions")
+            rest(client, body)
+            jerk = body.largest_step(begin)
+            return None if fits and jerk < 0.02 else f"fits: {fits}, largest step {jerk}"
+
+        in_one_session(session, lambda: rest(client, body))
 
 
 @pytest.mark.parametrize("rate", [50.0, 100.0, 500.0])
@@ -120,36 +122,39 @@ def test_without_velocities_a_robot_that_moves_is_taken_over_as_smoothly(
     said: Callable[[np.ndarray], list[float]],
 ) -> None:
     with puppet(client, graph, robot, rate=rate, said=said) as body:
-        for _ in range(TRIES):
+
+        def session() -> object:
             begin, close = body.samples, True
-            assert ask(client).outcome in GOOD
+            served(ask(client))
             for _ in range(2):
                 client.wait(lambda: body.speed() > 0.3, REPLY, "a movement")
-                report = ask(client)
-                assert report.outcome in GOOD, report.message
+                served(ask(client))
                 # The first point is still to come when it is sent.
                 client.listen(0.4)
                 command = client.commands[-1][1]
                 _, velocities = body.at(nanoseconds(command.header.stamp))
                 off = np.abs(np.array(command.points[0].velocities) - velocities)
                 close &= off.max() < (0.1 if rate < 100.0 else 0.03)
-            client.wait(lambda: body.speed() < 1e-6, REPLY, "the robot to rest")
-            if close and body.largest_step(begin) < 0.005:
-                return
-        pytest.fail(f"the robot jerked, or moved otherwise, in each of {TRIES} sessions")
+            rest(client, body)
+            jerk = body.largest_step(begin)
+            return None if close and jerk < 0.005 else f"close: {close}, largest step {jerk}"
+
+        in_one_session(session, lambda: rest(client, body))
 
 
 def test_joint_states_without_stamps_will_do(client: Recorder, graph: Graph, robot: Robot) -> None:
     with puppet(client, graph, robot, rate=100.0, stamped=False) as body:
-        for _ in range(TRIES):
+
+        def session() -> object:
             begin = body.samples
-            assert ask(client).outcome in GOOD
+            served(ask(client))
             client.wait(lambda: body.speed() > 0.3, REPLY, "a movement")
-            assert ask(client).outcome in GOOD
-            client.wait(lambda: body.speed() < 1e-6, REPLY, "the robot to rest")
-            if body.largest_step(begin) < 0.05:
-                return
-        pytest.fail(f"the robot jerked in each of {TRIES} sessions")
+            served(ask(client))
+            rest(client, body)
+            jerk = body.largest_step(begin)
+            return None if jerk < 0.05 else f"largest step {jerk}"
+
+        in_one_session(session, lambda: rest(client, body))
 
 
 def test_when_joint_states_stop_nothing_is_published_until_they_come_again(
