@@ -200,8 +200,8 @@ def test_a_node_that_is_stopped_leaves_the_robot_standing(
     begin = len(robot.references)
     graph.children.remove(child)
     assert child.stop(10.0) == 0
+    robot.wait(lambda: stands(g1, robot.references[-1]), REPLY, "the last reference, standing")
     check_smooth(g1, robot.references[begin:])
-    assert stands(g1, robot.references[-1])
 
 
 # -- output: walking
