@@ -64,6 +64,11 @@ def read_npy(path: Path) -> np.ndarray:
         # A memory map checks the size in the header against the file before it allocates.
         return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
     except Exception as error:
+        if "Python objects" in str(error):
+            raise MotionFileError(
+                f"{path} holds Python objects (a pickle, such as MDM's results.npy), which are not "
+                "loaded; save the array of numbers of one motion with numpy.save"
+            ) from error
         raise MotionFileError(
             f"{path} is not a whole npy array of numbers ({type(error).__name__}: {error})"
         ) from error

@@ -50,6 +50,7 @@ from nextscale_core.resources import resource
 from nextscale_core.stopwatch import Run
 from nextscale_core.text.domain import OutOfDomainWarning, TextDomain
 from nextscale_core.text.encoder import TextEncoder, TextFeatures
+from nextscale_core.text.stated_seconds import DurationWarning, duration_remark, stated_seconds
 from nextscale_core.text.validation import validate_sentence
 
 DEFAULT_MODEL = "moscale-cmu"
@@ -216,8 +217,7 @@ class MotionPipeline:
         sampling = self.sampling.with_overrides(options)
         with run.stopwatch.stage("text"):
             features = self.text_features(sentences)
-        guesses = self.generator.seconds_of(features.pooled).tolist()
-        lengths = settle([own.seconds for own in each], guesses)
+        lengths = self._lengths(sentences, [own.seconds for own in each], features.pooled)
         latents = [self.tokenizer.latents_for(value) for value in lengths]
         counts = [worth_sampling(sentence, options.candidates) for sentence in sentences]
         numbers = [candidate_seeds(own.seed, many) for own, many in zip(each, counts, strict=True)]
@@ -447,9 +447,20 @@ class MotionPipeline:
         return self.domain.remark(text, self.encoder([text]).pooled[0])
 
     def choose_seconds(self, text: str) -> float:
-        """Duration that the model chooses for a sentence [s]."""
-        features = self.text_features([validate_sentence(text)])
-        return settle([None], self.generator.seconds_of(features.pooled).tolist())[0]
+        """Duration that a sentence states, otherwise the one that the model chooses [s]."""
+        sentence = validate_sentence(text)
+        features = self.text_features([sentence])
+        return self._lengths([sentence], [None], features.pooled)[0]
+
+    def _lengths(
+        self, sentences: Sequence[str], given: Sequence[float | None], pooled: Tensor
+    ) -> list[float]:
+        """Durations: given, else stated by the sentence, else predicted [s]."""
+        guesses = self.generator.seconds_of(pooled).tolist()
+        for sentence, seconds in zip(sentences, given, strict=True):
+            if seconds is None and (remark := duration_remark(sentence)):
+                warnings.warn(remark, DurationWarning, stacklevel=3)
+        return settle(given, list(map(stated_seconds, sentences, guesses)))
 
     def encode(self, clip: MotionClip) -> tuple[Tensor, ...]:
         """Tokens of a clip, coarse to fine; see `MotionTokenizer.encode`."""

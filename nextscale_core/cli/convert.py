@@ -158,8 +158,14 @@ def _output_format(target: Path, name: str | None) -> MotionFormat:
     if name is None:
         suffix = target.suffix.lower()
         fitting = [one for one in FORMATS if one.write is not None and one.has_suffix(suffix)]
+        if not fitting:
+            known = sorted({one.suffix or "a folder" for one in FORMATS if one.write is not None})
+            raise MotionFileError(
+                f"{target}: {suffix or 'no suffix'!r} is not written; known are {', '.join(known)} "
+                "(see nextscale formats)"
+            )
         if len(fitting) != 1:
-            names = [one.name for one in fitting or FORMATS if one.write is not None]
+            names = [one.name for one in fitting]
             raise MotionFileError(
                 f"{target}: give the format with --to: {', '.join(names)} (see nextscale formats)"
             )

@@ -41,7 +41,7 @@ def sequence(
         Path,
         typer.Option(
             help="Text file with a line 'SECONDS | SENTENCE' or 'SENTENCE' for each part (# begins "
-            "a comment line), or YAML with a list of sentences or of {text, seconds}."
+            "a comment line), or YAML or JSON with a list of sentences or of {text, seconds}."
         ),
     ],
     out: Files = None,
@@ -100,8 +100,9 @@ def read_script(path: Path) -> list[tuple[str, float | None]]:
     """Read sentences and their lengths.
 
     Args:
-        path: `.yaml` or `.yml` with a list, each entry a sentence or a mapping of `text` and
-            `seconds`; any other file is text with a line 'SECONDS | SENTENCE' or 'SENTENCE' each.
+        path: `.yaml`, `.yml` or `.json` with a list, each entry a sentence or a mapping of
+            `text` and `seconds`; any other file is text with a line 'SECONDS | SENTENCE'
+            or 'SENTENCE' each.
 
     Returns:
         (sentence, seconds or None) in their order.
@@ -111,7 +112,7 @@ def read_script(path: Path) -> list[tuple[str, float | None]]:
         ConfigError: malformed YAML, an unknown key, or a length that is not a number.
         InvalidTextError: a sentence cannot be used.
     """
-    is_yaml = path.suffix.lower() in (".yaml", ".yml")
+    is_yaml = path.suffix.lower() in (".yaml", ".yml", ".json")
     lines = (_yaml_lines if is_yaml else _text_lines)(path, read_text(path))
     if not lines:
         raise ConfigError(f"{path} holds no sentence; write one a line: SECONDS | SENTENCE")

@@ -54,11 +54,23 @@ _AFTER = re.compile(r"^after (.*?), (.*)$|^(.*?),? after (\w+ing\b.*)$")
 _TOGETHER = re.compile(r"\b(while|as|during|whilst)\b|\bwith (his|her|the|both|one|a)\b")
 _COUNTS = {
     "once": 1, "one": 1, "single": 1, "twice": 2, "two": 2, "double": 2, "thrice": 3, "three": 3,
-    "four": 4, "five": 5, "six": 6,
+    "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
 }  # fmt: skip
 _COUNT = re.compile(
-    r"\b(once|twice|thrice)\b|\b(\d|one|two|three|four|five|six) "
+    r"\b(once|twice|thrice)\b|\b(\d\d?|one|two|three|four|five|six|seven|eight|nine|ten) "
     r"(times?|jumps?|hops?|leaps?|kicks?|punches|claps|waves|squats|steps?)\b|\b(single|double)\b"
+    r"|\b(\d\d?) ?[x\u00d7](?!\w)|\b[x\u00d7] ?(\d\d?)\b"
+)
+_NOT = re.compile(
+    r"\b(?:(?:do|does|did|is|are|was|must|should|will|would|can|could)(?:n.?t| not|not)"
+    r"|don.?t|never|without|not|no) (?:\w+ly )?$"
+)
+"""What directly before an action denies it."""
+_CEASING = ("stop", "still")
+"""Actions that stay within reach where they are denied: 'walks without stopping'."""
+_BACKWARD = (
+    r"\bbackwards?\b|back(s|ing) up|\bin reverse\b|"
+    r"\b(step|jump|hop|leap)(s|ped|ping|ed|ing)? (\w+ )?back\b(?! (to|and forth))"
 )
 _ARMS = r"(arms?|hands?|fists?|legs?|foot|feet|knees?|side|punch|kick)"
 _TURNS_OF = (
@@ -110,16 +122,28 @@ def clauses(sentence: str) -> tuple[tuple[Claim, ...], ...]:
     return tuple(found)
 
 
+def denied(sentence: str) -> str:
+    """The words with which a sentence denies an action that is known, such as "does not walk".
+
+    Returns:
+        The first such words; '' where there are none, and where what is denied is to stop or to
+        stand still.
+    """
+    text = " ".join(sentence.lower().split())
+    for start, end, action in _spans(text):
+        negation = _NOT.search(text[:start])
+        if negation and action not in _CEASING:
+            return text[negation.start() : end]
+    return ""
+
+
 def _parts(part: str) -> list[tuple[Claim, ...]]:
     """Clauses of a part without 'then': one after the other, or one if they are simultaneous."""
-    left, spans = part, []
-    for action, pattern in _ACTIONS:
-        for match in re.finditer(pattern, left):
-            spans.append((match.start(), match.end(), action))
-        left = re.sub(pattern, lambda m: " " * len(m.group()), left)
-    spans.sort()
+    spans = _spans(part)
     claims: list[Claim] = []
     for index, (start, _, action) in enumerate(spans):
+        if _NOT.search(part[:start]):
+            continue
         end = spans[index + 1][0] if index + 1 < len(spans) else len(part)
         claim = _claim(action, part[0 if index == 0 else start : end])
         # "marches with high knees", "bends over and picks something up": one action.
@@ -130,6 +154,16 @@ def _parts(part: str) -> list[tuple[Claim, ...]]:
     if len(claims) > 1 and _TOGETHER.search(part):
         return [tuple(claims)]
     return [(claim,) for claim in claims]
+
+
+def _spans(part: str) -> list[tuple[int, int, str]]:
+    """Start, end and name of each action of a part, in its order."""
+    left, spans = part, []
+    for action, pattern in _ACTIONS:
+        for match in re.finditer(pattern, left):
+            spans.append((match.start(), match.end(), action))
+        left = re.sub(pattern, lambda m: " " * len(m.group()), left)
+    return sorted(spans)
 
 
 def _claim(action: str, words: str) -> Claim:
@@ -164,17 +198,21 @@ def _count(words: str) -> int:
     match = _COUNT.search(words)
     if not match:
         return 0
-    word = next(group for group in match.groups() if group and group in {*_COUNTS, *"123456789"})
-    return int(word) if word.isdigit() else _COUNTS[word]
+    word = next(
+        group for group in match.groups() if group and (group in _COUNTS or group.isdecimal())
+    )
+    return int(word) if word.isdecimal() else _COUNTS[word]
 
 
 def _direction(action: str, words: str) -> str:
-    if re.search(r"\bbackwards?\b|back(s|ing) up|\bin reverse\b", words):
+    if re.search(_BACKWARD, words):
         return "backward"
     if re.search(r"\b(in|on the) (place|spot)\b", words):
         return "place"
     sideways = re.search(
-        r"side.?step|sideways?|shuffl|\b(left|right) side|to (the|his|her) side", words
+        r"side.?step|sideways?|shuffl|\b(left|right) side|to (the|his|her|its|your) side|"
+        r"\bstep\w* (\w+ )?(to (the|his|her|its|your) )?(left|right)\b(?! (foot|leg))",
+        words,
     )
     if sideways and action == "walk":
         return _side(words) if _side(words) in ("left", "right") else "sideways"

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from nextscale_core.exceptions import ModelLoadError
-from nextscale_core.text.clauses import clauses
+from nextscale_core.text.clauses import clauses, denied
 from nextscale_core.text.language import TextWarning
 
 DOMAIN = "captions.safetensors"
@@ -27,7 +27,7 @@ _MAX_CAPTIONS = 1 << 16
 
 
 class OutOfDomainWarning(TextWarning):
-    """A sentence is accepted, but resembles nothing that the model was trained on."""
+    """A sentence is accepted, but resembles nothing that the model was trained on, or denies."""
 
 
 class TextDomain:
@@ -49,9 +49,15 @@ class TextDomain:
         """Why a sentence is out of the model's reach; None for one that is not.
 
         Args:
-            sentence: A validated sentence. One with a known action is always within reach.
+            sentence: A validated sentence. One with a known action is within reach, unless it is
+                denied.
             pooled: (D,) its features.
         """
+        if words := denied(sentence):
+            return (
+                f"{words!r} says what is not done, and the motion may show it nevertheless; say "
+                "what the person does instead, for example 'a person stands still'"
+            )
         if clauses(sentence) or float(self.similarity(pooled[None])) >= LEAST_SIMILARITY:
             return None
         shown = sentence if len(sentence) <= 60 else f"{sentence[:59]}…"

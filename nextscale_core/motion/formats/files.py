@@ -12,7 +12,7 @@ from nextscale_core.motion.formats.glb import write_glb
 from nextscale_core.motion.formats.gltf import read_gltf
 from nextscale_core.motion.formats.humanml3d import read_humanml3d_array
 from nextscale_core.motion.formats.npz import POSE_PARAMETERS, read_motion_npz, write_motion_npz
-from nextscale_core.motion.formats.registry import MotionFormat, with_arrays
+from nextscale_core.motion.formats.registry import MotionFormat, way_out, with_arrays
 from nextscale_core.motion.formats.smpl import (
     MOTION_X,
     PHUMA,
@@ -236,7 +236,8 @@ def write_motion(clip: MotionClip, path: str | Path) -> None:
 
 
 def _unknown_suffix(path: Path, verb: str, known: Iterable[str]) -> MotionFileError:
+    way = way_out(path.suffix) if verb == "read" else ""
     return MotionFileError(
         f"cannot {verb} {path.name!r}: {path.suffix or 'no suffix'!r} is not a motion format; "
-        f"known are {', '.join(sorted(known))}"
+        f"known are {', '.join(sorted(known))}{way}"
     )

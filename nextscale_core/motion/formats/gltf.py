@@ -24,6 +24,7 @@ _PATHS = ("translation", "rotation", "scale")
 _MAX_FPS = 1000.0
 _MAX_JOINTS = 2000
 _SAME_TIME = 1e-4  # [s]
+_HELD = 1e-4  # largest change of a value of a pose that is held
 _MAX_TRANSFORMS = 4_000_000  # nodes times frames
 _VRM = {
     "hips": "pelvis", "spine": "spine1", "chest": "spine2", "upperChest": "spine3",
@@ -35,7 +36,9 @@ _VRM = {
 
 
 def read_gltf(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> MotionClip:
-    """Read the first animation of a humanoid in a glTF file.
+    """Read the first animation of a humanoid in a glTF file that moves.
+
+    Animations that hold one pose, such as the T-pose of an avatar, are passed over.
 
     Joints are the nodes of the skins, or the animated nodes of a file without skins. A VRM
     animation names its bones; other rigs are matched as in BVH files.
@@ -53,7 +56,7 @@ def read_gltf(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> MotionClip:
     """
     path = Path(path)
     scene = GltfScene(path)
-    animation = next((one for one in scene.animations if one.channels), None)
+    animation = _moving(scene)
     if animation is None:
         raise MotionFileError(f"{path} holds no animation")
     try:
@@ -62,7 +65,8 @@ def read_gltf(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> MotionClip:
         tracks = _Tracks(scene, animation)
         notes = []
         if len(scene.animations) > 1:
-            message = f"{animation.name!r} taken, the first of {len(scene.animations)} animations"
+            first = "first that moves" if animation is not scene.animations[0] else "first"
+            message = f"{animation.name!r} taken, the {first} of {len(scene.animations)} animations"
             notes.append(ReadNote("frames", message))
         positions = tracks.positions(nodes, tracks.times)
         at_rest = _Tracks(scene, None).positions(nodes, np.zeros(1))[0]
@@ -78,6 +82,23 @@ def read_gltf(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> MotionClip:
     except (MotionFileError, InvalidMotionError) as error:
         prefix = "" if str(error).startswith(str(path)) else f"{path}: "
         raise MotionFileError(f"{prefix}{error}") from error
+
+
+def _moving(scene: GltfScene) -> Animation | None:
+    """The first animation that moves a node, else the first one with channels."""
+    filled = [one for one in scene.animations if one.channels]
+    if len(filled) < 2:
+        return next(iter(filled), None)
+    return next((one for one in filled if _moves(scene, one)), filled[0])
+
+
+def _moves(scene: GltfScene, animation: Animation) -> bool:
+    for channel in animation.channels:
+        if _moved(channel) is not None:
+            _, values = scene.keys(animation, channel)
+            if len(values) > 1 and float(np.ptp(values, axis=0).max()) > _HELD:
+                return True
+    return False
 
 
 class _Tracks:

@@ -11,6 +11,36 @@ from nextscale_core.exceptions import ConfigError, MotionFileError
 from nextscale_core.npz import array_names
 from nextscale_core.yaml_files import nearest
 
+_BLENDER = "import it in Blender and export glTF (.glb)"
+_MARKERS = "it holds markers, not joints: solve them to a skeleton and export BVH or SMPL"
+_ARRAYS = "save its arrays with numpy.savez under AMASS's names"
+_WAYS_OUT = {
+    ".fbx": _BLENDER,
+    ".blend": "open it in Blender and export glTF (.glb)",
+    ".dae": _BLENDER,
+    ".abc": "it holds meshes, not joints: export glTF (.glb) or BVH of the skeleton",
+    ".vrm": "a model without motion: its motions are .vrma files",
+    ".c3d": _MARKERS,
+    ".trc": _MARKERS,
+    ".mvnx": "export BVH from Xsens MVN",
+    ".mvn": "export BVH from Xsens MVN",
+    ".tak": "export BVH from Motive",
+    ".vmd": "import it with its model in Blender (MMD Tools) and export glTF (.glb)",
+    ".bip": "export BVH from 3ds Max",
+    ".asf": "convert the .amc file with it to BVH",
+    ".amc": "convert it with its .asf file to BVH",
+    ".pkl": _ARRAYS,
+    ".pt": _ARRAYS,
+    ".pth": _ARRAYS,
+}
+"""What to do with files that are not read, by their suffix."""
+
+
+def way_out(suffix: str) -> str:
+    """'; ' and what to do with a file that is not read; '' where that is not known."""
+    way = _WAYS_OUT.get(suffix.lower())
+    return f"; {way}" if way else ""
+
 
 def _any_file(path: Path) -> bool:
     return True
@@ -92,7 +122,9 @@ def candidates(path: Path, formats: Iterable[MotionFormat]) -> list[MotionFormat
     if not alike:
         known = sorted({one.suffix or "a folder" for one in readable})
         what = "a folder" if path.is_dir() else repr(suffix or "no suffix")
-        raise MotionFileError(f"cannot read {path}: {what} is none of {', '.join(known)}")
+        raise MotionFileError(
+            f"cannot read {path}: {what} is none of {', '.join(known)}{way_out(suffix)}"
+        )
     fitting = [one for one in alike if one.fits(path)]
     if not fitting:
         has = f"; it has: {', '.join(sorted(array_names(path)))}" if suffix == ".npz" else ""

@@ -139,6 +139,9 @@ def test_a_script_may_leave_the_lengths_to_the_model(tmp_path):
     script = tmp_path / "story.txt"
     script.write_text("a person walks\n3 | a person jumps\n")
     assert read_script(script) == [("a person walks", None), ("a person jumps", 3.0)]
+    script = tmp_path / "story.json"
+    script.write_text('["a person walks", {"text": "a person jumps", "seconds": 3}]')
+    assert read_script(script) == [("a person walks", None), ("a person jumps", 3.0)]
     script = tmp_path / "story.yml"
     script.write_text("- a person walks\n- {text: a person jumps, seconds: 3}\n")
     assert read_script(script) == [("a person walks", None), ("a person jumps", 3.0)]

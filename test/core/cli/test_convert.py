@@ -194,6 +194,7 @@ def test_a_human_motion_becomes_a_robots(wave: Path, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (("out.npz",), "give the format with --to"),
+        (("out.fbx",), "'.fbx' is not written; known are .bvh"),
         (("out.npz", "--to", "mjlab"), "did you mean 'mjlab-npz'"),
         (("out.csv", "--to", "mjlab-npz"), "must end in .npz"),
         (("out.npz", "--to", "kimodo-npz"), "can be read, not written"),

@@ -200,6 +200,27 @@ def test_the_first_of_several_animations_is_taken_and_named(
     assert "'take 1' taken, the first of 2 animations" in map(str, clip.notes)
 
 
+def test_a_reference_pose_before_the_animation_is_passed_over(
+    body: PosedSkeleton, tmp_path: Path
+) -> None:
+    made = GltfBody(body)
+    alone = read_motion(made.write(tmp_path / "a.gltf"))
+    take = made.tree["animations"][0]
+    accessors = made.tree["accessors"]
+    posed: dict[str, Any] = {"name": "T-Pose", "channels": [], "samplers": []}
+    for channel in take["channels"]:
+        sampler = dict(take["samplers"][channel["sampler"]])
+        for key in ("input", "output"):
+            accessors.append({**accessors[sampler[key]], "count": 1})
+            sampler[key] = len(accessors) - 1
+        posed["channels"].append({**channel, "sampler": len(posed["samplers"])})
+        posed["samplers"].append(sampler)
+    made.tree["animations"].insert(0, posed)
+    clip = read_motion(made.write(tmp_path / "b.gltf"))
+    np.testing.assert_array_equal(clip.joints, alone.joints)
+    assert "'take 1' taken, the first that moves of 2 animations" in map(str, clip.notes)
+
+
 def _set(tree: dict[str, Any], key: str, value: object) -> None:
     *path, last = key.split(".")
     at: Any = tree

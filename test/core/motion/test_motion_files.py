@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.motion.rig_files import moving_body
+from nextscale_core.conversion import read_any
 from nextscale_core.exceptions import MotionFileError
 from nextscale_core.motion import MotionClip, ReadOptions, read_motion, write_motion
 
@@ -46,6 +48,26 @@ def test_an_unknown_suffix_is_refused_with_the_known_ones(clip: MotionClip, tmp_
         read_motion(tmp_path / "a.fbx")
     with pytest.raises(MotionFileError, match=r"\.bvh, \.glb, \.npz, \.usd"):
         write_motion(clip, tmp_path / "a.fbx")
+
+
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [("a.fbx", "export glTF"), ("a.C3D", "solve them to a skeleton"), ("a.mvnx", "export BVH")],
+)
+@pytest.mark.parametrize("read", [read_motion, read_any])
+def test_what_to_do_with_a_file_of_another_tool_is_said(
+    read: Callable[[Path], object], name: str, way: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(b"Kaydara FBX Binary")
+    with pytest.raises(MotionFileError, match=way):
+        read(tmp_path / name)
+
+
+def test_an_npy_with_objects_is_refused_with_what_would_be_right(tmp_path: Path) -> None:
+    result = np.array({"motion": np.zeros((1, 22, 3, 40))}, dtype=object)
+    np.save(tmp_path / "results.npy", result, allow_pickle=True)
+    with pytest.raises(MotionFileError, match=r"Python objects.*of one motion with numpy.save"):
+        read_motion(tmp_path / "results.npy")
 
 
 def test_a_missing_file_is_refused_by_its_name(tmp_path: Path) -> None:

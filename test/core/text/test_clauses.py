@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextscale_core.text.clauses import Claim, clauses
+from nextscale_core.text.clauses import Claim, clauses, denied
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,16 @@ from nextscale_core.text.clauses import Claim, clauses
         ("claps before sitting down", [[Claim("clap")], [Claim("sit")]]),
         ("walks backward while waving the right hand",
          [[Claim("walk", "", "backward"), Claim("wave", "right")]]),
+        ("jump 2x", [[Claim("jump", count=2)]]),
+        ("squats x5", [[Claim("squat", count=5)]]),
+        ("claps ten times", [[Claim("clap", count=10)]]),
+        ("take two steps back", [[Claim("walk", "", "backward", 2)]]),
+        ("walks back to the start", [[Claim("walk", direction="forward")]]),
+        ("step to the left", [[Claim("walk", "left", "left")]]),
+        ("steps with the left foot", [[Claim("walk", "left", "forward")]]),
+        ("walk, do not run", [[Claim("walk", direction="forward")]]),
+        ("she doesn't raise her left arm", []),
+        ("walks without stopping", [[Claim("walk", direction="forward")]]),
         ("a person juggles", []),
         ("", []),
     ],
@@ -39,6 +49,23 @@ def test_actions_are_read_in_their_order_with_side_count_and_direction(sentence,
     assert [list(group) for group in clauses(sentence)] == wanted
 
 
+@pytest.mark.parametrize(
+    ("sentence", "words"),
+    [
+        ("do not walk", "do not walk"),
+        ("She doesn't raise her left arm", "doesn't raise her left arm"),
+        ("sits down without turning", "without turning"),
+        ("don't move", ""),
+        ("walks without stopping", ""),
+        ("stop walking", ""),
+        ("a person with no shoes walks", ""),
+    ],
+)
+def test_an_action_that_is_denied_is_found(sentence, words):
+    assert denied(sentence) == words
+
+
 @given(st.text())
 def test_any_text_can_be_read(text):
     clauses(text)
+    denied(text)

@@ -25,6 +25,10 @@ def test_a_sentence_about_what_no_recording_shows_is_out_of_reach(pipeline, sent
         assert len(pipeline.generate(sentence, seconds=1.0)) == 20
 
 
+def test_a_denied_action_is_out_of_reach(pipeline):
+    assert "'do not walk' says what is not done" in (pipeline.domain_remark("do not walk") or "")
+
+
 @pytest.mark.parametrize(
     "sentence",
     [
