@@ -46,7 +46,7 @@ def plan_feet(
         ankle: (T, 2, 3) unlocked ankle positions at the robot's size [m].
         rotation: (T, 2, 3, 3) unlocked orientations of the soles.
         contacts: The parts of the feet that stand.
-        sole: Contact points of a foot.
+        sole: Contact points of a foot that lies flat.
         lateral: (T, 3) horizontal unit vector to the robot's left.
         min_width: Least distance of ankles beside each other [m].
         config: How feet stand.

@@ -115,7 +115,7 @@ def make_targets(
         _ankles(body, kinematics, lateral, scale) + lift,
         body.feet,
         contacts,
-        kinematics.robot.profile.sole,
+        kinematics.robot.profile.sole.level,
         lateral,
         kinematics.robot.profile.min_stance_width,
         locking,

@@ -17,6 +17,7 @@ from nextscale_core.robot_setup.anatomy import Anatomy, find_anatomy, is_limb_na
 from nextscale_core.robot_setup.draft_hips import hip_contacts
 from nextscale_core.robot_setup.draft_posture import Ranges, nominal_posture
 from nextscale_core.robot_setup.footprint import (
+    Footprint,
     body_points,
     footprint,
     mesh_up_of,
@@ -25,6 +26,7 @@ from nextscale_core.robot_setup.footprint import (
 from nextscale_core.robots.description import (
     CONTINUOUS,
     REVOLUTE,
+    at_zero,
     joint_names,
     joint_places,
     read_model,
@@ -89,7 +91,21 @@ def draft_profile(
     read = read_urdf(urdf)
     model = read_model(read)
     notes: list[str] = []
-    bare = [joint for joint, (lower, upper) in _ranges(model).items() if lower == upper]
+    swapped = {
+        joint: (upper, lower) for joint, (lower, upper) in _ranges(model).items() if lower > upper
+    }
+    for joint, limits in swapped.items():
+        _set_limits(model, joint, limits)
+    if swapped:
+        notes.append(
+            f"the lower limit of {some(list(swapped))} is above the upper one in the URDF: taken "
+            "as swapped (limits.position)"
+        )
+    bare = [
+        joint
+        for joint, (lower, upper) in _ranges(model).items()
+        if lower == upper and joint not in read.mimics
+    ]
     # CAD exports leave out all limits.
     guessed = bare if 2 * len(bare) > model.njoints - 2 else []
     _guess_limits(model, guessed)
@@ -111,7 +127,16 @@ def draft_profile(
         ) from error
     notes += anatomy.notes
     parts = {joint for limb in anatomy.limbs.values() for joint in limb.values()}
-    guessed = guessed or [joint for joint in bare if joint in parts]
+    body = _body(model, anatomy)
+    guessed = guessed or [
+        joint for joint in bare if joint in parts or (joint in body and joint in read.missing)
+    ]
+    stiff = [joint for joint in bare if joint in body and joint not in guessed]
+    if stiff:
+        notes.append(
+            f"{some(stiff)} cannot move in the URDF, whose limits are equal: locked; give limits "
+            "in limits.position where they should move"
+        )
     _guess_limits(model, guessed)
     stand_up(model, anatomy.axes)
     turn = anatomy.axes.rotation()
@@ -133,7 +158,7 @@ def draft_profile(
     }
     notes += _slow_legs(model, anatomy)
     left, right = (joint_places(model)[anatomy.limbs[side]["hip"]][1] for side in SIDES)
-    nominal = nominal_posture(model, anatomy, ranges, notes)
+    nominal = nominal_posture(model, anatomy, ranges, sole, notes)
     name = name or re.sub(r"\W+", "_", model.name).strip("_").lower() or "robot"
     with config_errors(name, RobotProfile):
         profile = RobotProfile(
@@ -152,7 +177,7 @@ def draft_profile(
             locked=grouped(locked, names),
             acceleration={"default": _HIGHEST, **grouped(_slow(model, moving), names)},
             velocity=grouped(_unlimited(model, moving), names),
-            position=dict.fromkeys(guessed, (-_GUESS, _GUESS)),
+            position=swapped | dict.fromkeys(guessed, (-_GUESS, _GUESS)),
         )
     if shapes:
         profile = _without_hip_contacts(profile, urdf, folders, anatomy, notes)
@@ -222,17 +247,26 @@ def _ranges(model: pin.Model) -> dict[str, tuple[float, float]]:
 
 def _guess_limits(model: pin.Model, joints: Sequence[str]) -> None:
     for joint in joints:
-        row = model.joints[model.getJointId(joint)].idx_q
-        lower, upper = model.lowerPositionLimit, model.upperPositionLimit
-        lower[row], upper[row] = -_GUESS, _GUESS
-        model.lowerPositionLimit, model.upperPositionLimit = lower, upper
+        _set_limits(model, joint, (-_GUESS, _GUESS))
+
+
+def _set_limits(model: pin.Model, joint: str, limits: tuple[float, float]) -> None:
+    row = model.joints[model.getJointId(joint)].idx_q
+    lower, upper = model.lowerPositionLimit, model.upperPositionLimit
+    lower[row], upper[row] = limits
+    model.lowerPositionLimit, model.upperPositionLimit = lower, upper
+
+
+def _body(model: pin.Model, anatomy: Anatomy) -> set[str]:
+    """Joints of limbs and trunk."""
+    limbs = {joint for side in SIDES for joint in (*anatomy.legs[side], *anatomy.arms[side])}
+    return limbs | trunk(model, anatomy)
 
 
 def _moving(model: pin.Model, anatomy: Anatomy, ranges: Ranges) -> list[str]:
     """Joints of limbs and trunk that have room to move."""
-    limbs = {joint for side in SIDES for joint in (*anatomy.legs[side], *anatomy.arms[side])}
-    limbs |= trunk(model, anatomy)
-    return [joint for joint, (low, high) in ranges.items() if joint in limbs and high - low > 0.05]
+    body = _body(model, anatomy)
+    return [joint for joint, (low, high) in ranges.items() if joint in body and high - low > 0.05]
 
 
 def _sole(
@@ -248,17 +282,42 @@ def _sole(
     if not prints:
         place, limb = joint_places(model), anatomy.limbs["left"]
         leg = abs(float(place[limb["hip"]][2]) - float(place[limb["ankle"]][2]))
-        notes.append("the feet have no shape: the soles are guessed from the length of the legs")
         front, back, low = (round(share * leg, 3) for share in (0.17, -0.08, -0.12))
+        named = _sole_link(model, limb["ankle"])
+        if named is None:
+            notes.append(
+                "the feet have no shape: the soles are guessed from the length of the legs"
+            )
+        else:
+            link, low = named
+            notes.append(
+                f"the feet have no shape: the soles are at {link}, their size is guessed from the "
+                "length of the legs"
+            )
         return Sole((front, 0.0, low), (back, 0.0, low), round(0.06 * leg, 3))
     if any(anatomy.limbs[side]["ankle"] in visual for side in SIDES):
         notes.append("the feet have no collision shape: the soles are those of the visual shape")
-    front, back, low, middle, half = np.mean(prints, axis=0)
-    middle = 0.0 if abs(middle) < 0.005 else middle
-    front, back, middle, low, half = (
-        round(float(value), 4) for value in (front, back, middle, low, half)
-    )
-    return Sole((front, middle, low), (back, middle, low), half)
+    mean = Footprint(*np.mean(prints, axis=0).tolist())
+    if mean.tilt:
+        notes.append(
+            "the feet are not level at the zero posture: their soles are tilted by "
+            f"{mean.tilt:.2f} rad, toes up where positive"
+        )
+    return mean.sole()
+
+
+def _sole_link(model: pin.Model, ankle: str) -> tuple[str, float] | None:
+    """A link of a foot that is named as its sole, and its height over the ankle [m]."""
+    data, joint = at_zero(model), model.getJointId(ankle)
+    heights = {
+        frame.name: round(float(data.oMf[n].translation[2] - data.oMi[joint].translation[2]), 4)
+        for n, frame in enumerate(model.frames)
+        if frame.parentJoint in model.subtrees[joint]
+        and frame.type == pin.FrameType.BODY
+        and "sole" in frame.name.lower()
+    }
+    below = [(name, low) for name, low in heights.items() if low < 0]
+    return below[0] if below else None
 
 
 def _slow_legs(model: pin.Model, anatomy: Anatomy) -> Iterator[str]:

@@ -92,7 +92,7 @@ def draft_yaml(draft: Draft) -> str:
         locked=_table("locked", profile.locked),
         acceleration=_table("acceleration", profile.acceleration, "  "),
         velocity=_table("velocity", profile.velocity, "  "),
-        position="".join(["  position: # the URDF has none: a guess [rad]\n", *intervals])
+        position="".join(["  position: # missing or wrong in the URDF [rad]\n", *intervals])
         if intervals
         else "",
         position_margin=profile.position_margin,

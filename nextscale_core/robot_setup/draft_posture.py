@@ -10,7 +10,7 @@ from scipy.optimize import least_squares
 
 from nextscale_core.robot_setup.anatomy import Anatomy
 from nextscale_core.robots.description import at_zero, limb_offsets
-from nextscale_core.robots.profile import SIDES
+from nextscale_core.robots.profile import SIDES, Sole
 from nextscale_core.rotations import unit
 
 _KNEE = 0.3
@@ -24,13 +24,13 @@ Ranges = Mapping[str, tuple[float, float]]
 
 
 def nominal_posture(
-    model: pin.Model, anatomy: Anatomy, ranges: Ranges, notes: list[str]
+    model: pin.Model, anatomy: Anatomy, ranges: Ranges, sole: Sole, notes: list[str]
 ) -> dict[str, float]:
     """Joint positions other than zero [rad]; limits that are too narrow are appended to `notes`."""
     values: dict[str, float] = {}
     arm: dict[str, float] = {}
     for side in SIDES:
-        for joint, wanted in _standing(model, anatomy, side, ranges).items():
+        for joint, wanted in _standing(model, anatomy, side, ranges, sole).items():
             lower, upper = ranges[joint]
             value = float(np.clip(wanted, lower + _INSIDE, upper - _INSIDE))
             if abs(value - wanted) > 0.1:
@@ -64,15 +64,15 @@ class _Limb:
 
 
 def _standing(
-    model: pin.Model, anatomy: Anatomy, side: str, known: Collection[str]
+    model: pin.Model, anatomy: Anatomy, side: str, known: Collection[str], sole: Sole
 ) -> dict[str, float]:
-    """Leg angles for bent knees and a sole oriented as at zero, whatever the limits [rad].
+    """Leg angles for bent knees and a level sole, whatever the limits [rad].
 
     Seen from the side, thighs lean forward from the vertical as much as shanks lean backward.
     """
     limb = anatomy.limbs[side]
     pose = _Limb(model, anatomy.legs[side], known)
-    flat = pose(np.zeros(len(pose.joints)), limb["ankle"])[0].rotation.copy()
+    flat = sole.tilt.T @ pose(np.zeros(len(pose.joints)), limb["ankle"])[0].rotation
     lean = np.array([np.sin(_KNEE / 2), -np.cos(_KNEE / 2)])
 
     def residual(angles: np.ndarray) -> np.ndarray:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 import pinocchio as pin
+from scipy.spatial import ConvexHull, QhullError
 
 from nextscale_core.exceptions import RobotError
 from nextscale_core.robots.description import at_zero, joint_places
 from nextscale_core.robots.hulls import link_points
+from nextscale_core.robots.profile import Sole
 from nextscale_core.robots.shapes import Kind
 
 _LAYER = 0.006
@@ -20,9 +23,12 @@ _LAYER = 0.006
 _INSET = 0.05
 """Share of a foot's length and width left out at each rounded edge."""
 
+_LONGER, _STEEPEST = 1.5, 0.8
+"""How much longer than a level sole a tilted one is, and its largest tilt [rad]."""
+
 
 class Footprint(NamedTuple):
-    """The sole of a left foot relative to the ankle at the zero posture [m].
+    """The sole of a left foot relative to the ankle, in the directions of the sole [m].
 
     Attributes:
         front: x of the front edge.
@@ -30,6 +36,7 @@ class Footprint(NamedTuple):
         low: z of the sole.
         middle: y of the middle.
         half_width: Half of the width.
+        tilt: Height of the toe over the heel at the zero posture, as an angle [rad].
     """
 
     front: float
@@ -37,6 +44,15 @@ class Footprint(NamedTuple):
     low: float
     middle: float
     half_width: float
+    tilt: float
+
+    def sole(self) -> Sole:
+        """The sole at the zero posture, rounded."""
+        turn = _about_y(self.tilt)
+        middle = 0.0 if abs(self.middle) < 0.005 else self.middle
+        ends = [turn @ (end, middle, self.low) for end in (self.front, self.back)]
+        toe, heel = ((round(x, 4), round(y, 4), round(z, 4)) for x, y, z in np.array(ends).tolist())
+        return Sole(toe, heel, round(self.half_width, 4))
 
 
 def footprint(
@@ -56,6 +72,8 @@ def footprint(
         return None
     foot = np.concatenate(parts) - joint_places(model)[ankle]
     foot = foot * [1.0, 1.0 if side == "left" else -1.0, 1.0]
+    tilt = _tilt(foot[:, [0, 2]])
+    foot = foot @ _about_y(tilt)
     low = float(foot[:, 2].min())
     sole = foot[foot[:, 2] < low + _LAYER]
     (back, right), (front, left) = sole[:, :2].min(0), sole[:, :2].max(0)
@@ -66,7 +84,47 @@ def footprint(
         low=low,
         middle=float(left + right) / 2,
         half_width=max(0.5 * width * (1 - 2 * _INSET), 0.01),
+        tilt=tilt,
     )
+
+
+def _about_y(tilt: float) -> np.ndarray:
+    c, s = np.cos(tilt), np.sin(tilt)
+    return np.array([[c, 0.0, -s], [0.0, 1.0, 0.0], [s, 0.0, c]])
+
+
+def _tilt(points: np.ndarray) -> float:
+    """Tilt of a sole that does not lie level at zero, 0 for one that does [rad].
+
+    Args:
+        points: (P, 2) x and z of the foot [m].
+    """
+    try:
+        points = points[ConvexHull(points).vertices]
+    except (QhullError, ValueError):
+        return 0.0
+    tilts = np.arange(-_STEEPEST, _STEEPEST + 0.01, 0.02)
+
+    def ends(tilt: float) -> tuple[float, float]:
+        """Where the layer of the sole begins and ends along it [m]."""
+        along, height = (points @ _about_y(tilt)[::2, ::2]).T
+        layer = along[height < height.min() + _LAYER]
+        return float(layer.min()), float(layer.max())
+
+    lengths = np.array([np.ptp(ends(tilt)) for tilt in tilts])
+    if lengths.max() < _LONGER * np.ptp(ends(0.0)):
+        return 0.0
+    near = float(tilts[lengths > 0.98 * lengths.max()].mean())
+    along, height = (points @ _about_y(near)[::2, ::2]).T
+    middle = np.mean(ends(near))
+    # The edge of the hull below the middle of the sole.
+    edges = [
+        (height[a] + (middle - along[a]) * slope, slope)
+        for a, b in combinations(range(len(points)), 2)
+        if along[a] < middle < along[b] or along[b] < middle < along[a]
+        for slope in [(height[b] - height[a]) / (along[b] - along[a])]
+    ]
+    return near + float(np.arctan(min(edges)[1])) if edges else near
 
 
 def body_points(

@@ -258,13 +258,13 @@ class Kinematics:
             owners.append(int(frame.parentJoint) - 2)
             offsets.append(np.array(frame.placement.act(robot.upright[part].T @ away)))
 
-        def add_levers(name: str, part: str) -> None:
-            for axis, direction in zip("xyz", np.eye(3), strict=True):
+        def add_levers(name: str, part: str, directions: np.ndarray) -> None:
+            for axis, direction in zip("xyz", directions.T, strict=True):
                 add(f"{name}_{axis}", part, LEVER * direction)
 
         for part in ("pelvis", "torso"):
             add(part, part, np.zeros(3))
-            add_levers(part, part)
+            add_levers(part, part, np.eye(3))
         sole = profile.sole
         for side in SIDES:
             mirror = np.array([1.0, 1.0 if side == "left" else -1.0, 1.0])
@@ -274,7 +274,7 @@ class Kinematics:
             if profile.hand and "wrist" not in profile.limb(side):
                 add(f"{side}_wrist", f"{side}_elbow", mirror * profile.hand)
             ankle = f"{side}_ankle"
-            add_levers(f"{side}_foot", ankle)
+            add_levers(f"{side}_foot", ankle, sole.tilt)
             add(f"{side}_toe", ankle, mirror * sole.toe)
             add(f"{side}_heel", ankle, mirror * sole.heel)
             corners = [(end, y) for end in (sole.toe, sole.heel) for y in (1.0, -1.0)]
@@ -304,7 +304,7 @@ class Kinematics:
         )
         self.pelvis_offset = at_zero["pelvis"]
         self.hip_offset = np.stack([at_zero[f"{side}_hip"] for side in SIDES]) - self.pelvis_offset
-        self.ankle_height = -float(min(sole.toe[2], sole.heel[2]))
+        self.ankle_height = -sole.level.toe[2]
 
     def forward(self, poses: Poses) -> tuple[np.ndarray, np.ndarray]:
         """World frames of all bodies: rotations (T, B, 3, 3) and origins (T, B, 3) [m]."""

@@ -136,6 +136,21 @@ class Sole:
         if not front > back:
             raise ValueError(f"must have toe in front of heel, got x = {front} and {back}")
 
+    @property
+    def tilt(self) -> np.ndarray:
+        """(3, 3) orientation of the sole at the zero posture, turned about y only."""
+        x, _, z = np.subtract(self.toe, self.heel)
+        c, s = np.array([x, z]) / np.hypot(x, z)
+        return np.array([[c, 0.0, -s], [0.0, 1.0, 0.0], [s, 0.0, c]])
+
+    @property
+    def level(self) -> Sole:
+        """The sole as it is while it lies flat on the floor."""
+        if self.toe[2] == self.heel[2]:
+            return self
+        toe, heel = (tuple(map(float, self.tilt.T @ end)) for end in (self.toe, self.heel))
+        return Sole((toe[0], toe[1], heel[2]), (heel[0], heel[1], heel[2]), self.half_width)
+
 
 @dataclass(frozen=True, config=_FORBID_EXTRA)
 class Axes:

@@ -128,16 +128,34 @@ def _read_xml(path: Path) -> ElementTree.Element:
 
 _XACRO = "this is a xacro file that is not expanded; expand it with 'xacro FILE > robot.urdf'"
 
+_FORMATS = {
+    "mujoco": "this is a MuJoCo model (MJCF); use the robot's URDF, or convert it to one, such as "
+    "with the PyPI package mjcf-urdf-simple-converter",
+    "sdf": "this is an SDF model; use the robot's URDF",
+}
+"""What to do about other descriptions of robots, by root element."""
+
 
 def _check_form(root: ElementTree.Element) -> None:
-    if any("xacro" in element.tag for element in root.iter() if isinstance(element.tag, str)):
-        raise RobotError(_XACRO)
+    left = next(filter(None, map(_xacro_name, root.iter())), None)
+    if left:
+        raise RobotError(
+            f"{_XACRO}, or delete <xacro:{left}> where it is left over from another expansion"
+        )
     if root.tag != "robot":
-        raise RobotError(f"the root element is <{root.tag}>, that of a URDF is <robot>")
+        what = f"the root element is <{root.tag}>, that of a URDF is <robot>"
+        advice = _FORMATS.get(root.tag)
+        raise RobotError(f"{what}; {advice}" if advice else what)
     for part in (*root.findall("link"), *root.findall("joint")):
         for element in part.iter():
             if any("${" in value or "$(" in value for value in element.attrib.values()):
                 raise RobotError(_XACRO)
+
+
+def _xacro_name(element: ElementTree.Element) -> str | None:
+    """Name of an element of xacro without its prefix, None for other elements."""
+    tag = element.tag if isinstance(element.tag, str) else ""
+    return tag.rpartition("}")[2].rpartition(":")[2] if "xacro" in tag else None
 
 
 def _check_quaternions(root: ElementTree.Element) -> None:

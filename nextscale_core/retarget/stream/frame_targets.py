@@ -118,7 +118,7 @@ class FrameTargets:
 
     def __init__(self, kinematics: Kinematics, config: RetargetConfig, streaming: StreamingConfig):
         self._kinematics, self._config, self._streaming = kinematics, config, streaming
-        sole, limits = kinematics.robot.profile.sole, config.targets
+        sole, limits = kinematics.robot.profile.sole.level, config.targets
         mirrors = np.array([[1.0, 1.0, 1.0], [1.0, -1.0, 1.0]])
         self._toe, self._heel = mirrors * sole.toe, mirrors * sole.heel
         side = np.array([0.0, sole.half_width, 0.0])
@@ -239,7 +239,7 @@ class FrameTargets:
     def _too_near(self, apart: np.ndarray, left: np.ndarray) -> float:
         """How far feet beside each other are from the least width of a stance [m]."""
         profile = self._kinematics.robot.profile
-        length = profile.sole.toe[0] - profile.sole.heel[0]
+        length = float(self._toe[0, 0] - self._heel[0, 0])
         across = float(apart @ left)
         along = math.hypot(apart[0] - across * left[0], apart[1] - across * left[1])
         beside = 1.0 - smoothstep_of(along, 0.8 * length, 1.6 * length)

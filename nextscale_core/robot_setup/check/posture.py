@@ -161,11 +161,11 @@ def _stance(robot: Robot) -> Iterator[CheckFinding]:
             f"{stance:g} m lets the feet overlap: they are {foot:g} m wide",
             f"at least {foot + 0.01:.2f}",
         )
-    elif stance > 1.5 * hips:
+    elif stance > max(1.5 * hips, 1.25 * foot + 0.005):
         yield warning(
             "min_stance_width",
             f"{stance:g} m makes the robot straddle: its hips are {hips:.2f} m apart",
-            f"about {hips:.2f} or less",
+            f"about {max(hips, 1.1 * foot):.2f} or less",
         )
     else:
         yield ok("min_stance_width", f"{stance:g} m, hips {hips:.2f} m apart")
@@ -173,7 +173,7 @@ def _stance(robot: Robot) -> Iterator[CheckFinding]:
 
 def _soles(robot: Robot) -> Iterator[CheckFinding]:
     profile, model = robot.profile, robot.model
-    sole, half_width = profile.sole, profile.sole.half_width
+    sole, half_width, level = profile.sole, profile.sole.half_width, profile.sole.level
     shapes, visual = body_points(model, robot.urdf_path, robot.mesh_dirs, profile.urdf.mesh_up)
     for side in SIDES:
         joint = profile.limb(side)["ankle"]
@@ -189,9 +189,11 @@ def _soles(robot: Robot) -> Iterator[CheckFinding]:
                 f"the {side} foot has no collision shape; its visual shape is measured",
                 "its collisions go unnoticed",
             )
-        low = min(sole.toe[2], sole.heel[2])
-        toe, heel = sole.toe[0], sole.heel[0]
+        low, toe, heel = level.toe[2], level.toe[0], level.heel[0]
         problems = []
+        tilt = float(np.arctan2(sole.tilt[2, 0], sole.tilt[0, 0])) - foot.tilt
+        if abs(tilt) > 2 * _TILT:
+            problems.append(f"the profile tilts the sole by {tilt:.2f} rad against the foot's")
         if abs(low - foot.low) > _HEIGHT:
             problems.append(
                 f"the profile puts the sole at {low:g} m, the foot ends at {foot.low:.4f}"
@@ -207,12 +209,16 @@ def _soles(robot: Robot) -> Iterator[CheckFinding]:
             )
         if foot.front < -0.8 * foot.back:
             problems.append("the foot is longer behind the ankle than in front of it")
+        fit = foot.sole()
         for problem in problems:
             yield warning(
                 "sole",
                 f"{side}: {problem}",
-                f"toe x {foot.front:.3f}, heel x {foot.back:.3f}, z {foot.low:.4f}, half_width "
-                f"{foot.half_width:.3f}",
+                f"toe {_point(fit.toe)}, heel {_point(fit.heel)}, half_width {fit.half_width:.3f}",
             )
         if not problems:
             yield ok("sole", f"the {side} sole fits the foot's shape")
+
+
+def _point(at: tuple[float, float, float]) -> str:
+    return f"[{at[0]:.3f}, {at[1]:.3f}, {at[2]:.4f}]"

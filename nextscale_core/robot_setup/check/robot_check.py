@@ -279,7 +279,9 @@ def _unusual_limits(
         yield warning(
             "limits",
             f"{len(wide)} joints turn further than once around: {some(wide)}",
-            "set limits.position",
+            "a URDF has radians, are these degrees? Correct them in the URDF or in limits.position"
+            if 2 * len(wide) > len(limits)
+            else "set limits.position",
         )
     if fast:
         yield warning(

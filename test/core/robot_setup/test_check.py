@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from core.toy_humanoid import toy_humanoid, toy_profile
+from core.toy_humanoid import PROFILE, toy_humanoid, toy_profile
 from nextscale_core.exceptions import RobotError
 from nextscale_core.robot_setup.check import robot_check
 from nextscale_core.robot_setup.check.robot_check import RobotCheck, check_robot
@@ -197,3 +198,25 @@ def test_a_profile_may_name_its_urdf(tmp_path: Path) -> None:
 def test_a_robot_of_the_package_is_found_by_name() -> None:
     checked = check_robot("talos")
     assert checked.robot == "talos" and not checked.errors
+
+
+def test_feet_wider_apart_than_hips_may_stand_beside_each_other(tmp_path: Path) -> None:
+    wide = _check(
+        tmp_path,
+        ("half_width: 0.035", "half_width: 0.13"),
+        ("min_stance_width: 0.14", "min_stance_width: 0.3"),
+    )
+    assert not _all(wide, "warning", "min_stance_width")
+
+
+def test_limits_in_degrees_are_suspected(tmp_path: Path) -> None:
+    path = toy_humanoid(tmp_path)
+    text = re.sub(
+        r'(lower|upper)="([^"]*)"',
+        lambda found: f'{found[1]}="{np.rad2deg(float(found[2])):g}"',
+        path.read_text(),
+    )
+    path.write_text(text)
+    (tmp_path / "doll.yaml").write_text(PROFILE)
+    found = check_robot(str(path), tmp_path / "doll.yaml").warnings
+    assert any("are these degrees" in finding.remedy for finding in found)

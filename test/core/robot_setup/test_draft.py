@@ -162,3 +162,64 @@ def test_patterns_match_only_the_names_they_replace() -> None:
 def test_the_hand_written_profile_of_the_doll_agrees(tmp_path: Path) -> None:
     robot = load_robot(str(toy_humanoid(tmp_path)), toy_profile(tmp_path))
     assert _same_places(robot, draft_profile(robot.urdf_path).profile) == 12
+
+
+def _with_tilted_feet(path: Path, knee: float, ankle: float) -> Path:
+    """Turn the frames of knees and ankles at zero [rad]."""
+    text = path.read_text()
+    for joint, turn in (("knee", knee), ("ankle_pitch", ankle)):
+        for side in ("left", "right"):
+            start = text.index(f'<joint name="{side}_{joint}"')
+            end = text.index("/>", text.index("<origin", start))
+            text = f'{text[:end]} rpy="0 {turn} 0"{text[end:]}'
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(("knee", "ankle"), [(0.3, -0.05), (0.3, -0.26), (0.0, -0.3)])
+def test_feet_need_not_be_level_at_the_zero_posture(
+    tmp_path: Path, knee: float, ankle: float
+) -> None:
+    urdf, path = _with_tilted_feet(toy_humanoid(tmp_path), knee, ankle), tmp_path / "drafted.yaml"
+    draft = draft_profile(urdf)
+    sole, level = draft.profile.sole, draft.profile.sole.level
+    assert np.arctan2(sole.tilt[2, 0], sole.tilt[0, 0]) == pytest.approx(-knee - ankle, abs=0.01)
+    assert (level.toe[0], level.heel[0], level.toe[2]) == pytest.approx(
+        (0.139, -0.059, -0.07), abs=2e-3
+    )
+    assert any("not level" in note for note in draft.notes)
+    path.write_text(draft_yaml(draft))
+    checked = check_robot(str(urdf), path)
+    assert [found.about for found in checked.findings if found.severity != "ok"] == ["meshes"]
+
+
+def test_limits_that_only_some_joints_lack_are_guessed(tmp_path: Path) -> None:
+    path = toy_humanoid(tmp_path)
+    text = path.read_text()
+    for side, limits in (("left", 'lower="-0.6" upper="0.6" '), ("right", "")):
+        start = text.index(limits, text.index(f'<joint name="{side}_hip_roll"'))
+        text = text[:start] + text[start + len(limits) :]
+    path.write_text(text.replace('lower="-1.0" upper="1.0"', 'lower="0" upper="0"', 1))
+    draft = draft_profile(path)
+    assert draft.profile.position == {"left_hip_roll": (-1.5, 1.5)}
+    assert "waist_yaw" in draft.profile.locked
+    assert any("waist_yaw cannot move" in note for note in draft.notes)
+
+
+def test_swapped_limits_are_noted(tmp_path: Path) -> None:
+    draft = draft_profile(toy_humanoid(tmp_path, limits={"left_knee": (2.3, -0.05)}))
+    assert draft.profile.position == {"left_knee": (-0.05, 2.3)}
+    assert "left_knee" in draft.moving
+    assert any("left_knee is above the upper one" in note for note in draft.notes)
+
+
+def test_without_shapes_a_link_named_as_the_sole_has_its_height(tmp_path: Path) -> None:
+    path = toy_humanoid(tmp_path, boxes=False)
+    sole = (
+        '<link name="l_sole"/><joint name="l_sole_joint" type="fixed"><origin xyz="0 0 -0.07"/>'
+        '<parent link="left_ankle_roll_link"/><child link="l_sole"/></joint></robot>'
+    )
+    path.write_text(path.read_text().replace("</robot>", sole))
+    draft = draft_profile(path)
+    assert draft.profile.sole.toe[2] == -0.07
+    assert any("the soles are at l_sole" in note for note in draft.notes)

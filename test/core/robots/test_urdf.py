@@ -256,3 +256,21 @@ def test_a_draft_of_a_robot_with_mimic_joints_can_be_loaded(tmp_path: Path) -> N
     assert {"right_hip_yaw", "neck_yaw"} & set(robot.joint_names) == set()
     assert {"left_hip_yaw", "waist_yaw"} <= set(robot.joint_names)
     assert not check_robot(str(path), file).errors
+
+
+def test_a_mujoco_model_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "doll.xml"
+    path.write_text('<mujoco model="doll"><worldbody/></mujoco>')
+    with pytest.raises(RobotError, match=r"MuJoCo model.*convert it"):
+        read_model(path)
+
+
+def test_an_element_left_over_from_an_expansion_is_named(tmp_path: Path) -> None:
+    path = toy_humanoid(tmp_path)
+    text = path.read_text().replace(
+        '<robot name="doll">',
+        '<robot name="doll" xmlns:xacro="http://ros.org/wiki/xacro"><xacro:camera name="a"/>',
+    )
+    path.write_text(text)
+    with pytest.raises(RobotError, match="delete <xacro:camera>"):
+        read_model(path)
