@@ -13,7 +13,7 @@ from rclpy.parameter import Parameter
 from rclpy.utilities import remove_ros_args
 
 from nextscale_core.exceptions import ConfigError
-from nextscale_core.text.language import LanguageWarning
+from nextscale_core.text.language import TextWarning
 from nextscale_ros.node.generate_node import THREADS, GenerateNode
 from nextscale_ros.node.models import ModelStore
 from nextscale_ros.options import parse_fleet
@@ -61,7 +61,7 @@ def run(arguments: Sequence[str]) -> NoReturn:
 
 def main() -> None:
     """Entry point of `ros2 run nextscale_ros generate_node`."""
-    warnings.simplefilter("ignore", LanguageWarning)  # the reports say so
+    warnings.simplefilter("ignore", TextWarning)  # the reports say so
     run(sys.argv[1:])
 
 

@@ -10,6 +10,7 @@ from trajectory_msgs.msg import JointTrajectory
 from nextscale_core.safety.feasibility import Feasibility
 from nextscale_core.safety.report import SafetyReport
 from nextscale_core.text.language import language_remark
+from nextscale_core.text.stated_seconds import duration_remark
 from nextscale_ros.messages.requests import Request
 from nextscale_ros.messages.validate_trajectory import NANOSECONDS, nanoseconds
 from nextscale_ros.msg import ErrorCode, MotionReport
@@ -86,7 +87,10 @@ def _feasibility(found: Feasibility) -> FeasibilityMessage:
 
 
 def _remarks(request: Request) -> list[str]:
-    return [remark for text, _ in request.script if (remark := language_remark(text))]
+    found = []
+    for text, seconds in request.script:
+        found += [language_remark(text), None if seconds else duration_remark(text)]
+    return [remark for remark in found if remark]
 
 
 def log_line(report: MotionReport) -> str:
