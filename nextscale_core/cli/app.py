@@ -6,6 +6,7 @@ Exit codes: 0 success; 1 failure; 2 bad input; 3 the safety gate refused the mot
 from __future__ import annotations
 
 import importlib.metadata
+import re
 import sys
 import traceback
 import warnings
@@ -52,6 +53,14 @@ _ANY = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_n
 _UsageError: Any = typer.BadParameter.__base__
 
 
+_HINTS = {
+    "unexpected extra argument": "a sentence is one argument: put it in quotation marks",
+    "'--seconds'.*less than or equal": "longer motions are made of several sentences: "
+    "nextscale sequence",
+}
+"""What to do about errors of usage, by pattern of the message."""
+
+
 class _OneLineErrors(TyperGroup):
     """A command group that reports an error as one line on stderr, not as a traceback."""
 
@@ -66,7 +75,8 @@ class _OneLineErrors(TyperGroup):
         except _UsageError as error:
             command = error.ctx.command_path if error.ctx else "nextscale"
             message = error.format_message() or "Missing command."
-            _complain(f"{message} (see '{command} --help')")
+            hints = [hint for pattern, hint in _HINTS.items() if re.search(pattern, message)]
+            _complain("; ".join([message, *hints]) + f" (see '{command} --help')")
             raise typer.Exit(BAD_INPUT) from error
         except NextscaleError as error:
             if ctx.params.get("debug"):
