@@ -35,7 +35,12 @@ from nextscale_core.model.checkpoint import (
     read_json,
     write_checksums,
 )
-from nextscale_core.model.judge import best_motions, worth_sampling
+from nextscale_core.model.judge import (
+    DisagreementWarning,
+    best_motions,
+    disagreement,
+    worth_sampling,
+)
 from nextscale_core.model.kinds import check_fit, load_generator, load_tokenizer
 from nextscale_core.model.next_scale import NextScaleTransformer
 from nextscale_core.model.options import GenerationOptions, candidate_seeds, merge_options
@@ -46,6 +51,7 @@ from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.constraints import Constraint
 from nextscale_core.motion.durations import Seconds, for_each, settle
 from nextscale_core.motion.features import clip_to_features, features_to_clip
+from nextscale_core.motion.skeleton import MAX_SECONDS
 from nextscale_core.resources import resource
 from nextscale_core.stopwatch import Run
 from nextscale_core.text.domain import OutOfDomainWarning, TextDomain
@@ -169,11 +175,19 @@ class MotionPipeline:
             InvalidTextError: the sentence cannot be used.
             ConfigError: an option is unknown or out of range, or a constraint is outside of the
                 motion or contradicts another.
+
+        Warns:
+            OutOfDomainWarning: the sentence resembles nothing that the model was trained on.
+            DurationWarning: the sentence states a longer motion than can be made.
+            DisagreementWarning: the motion does not show what the sentence asks for.
         """
         if constraints:
             options = merge_options(options, changes)
             return generate_constrained(self, text, constraints, options, run or Run())
-        return self.generate_batch([text], merge_options(options, changes), run=run)[0]
+        clip = self.generate_batch([text], merge_options(options, changes), run=run)[0]
+        if remark := self.motion_remark(text, clip):
+            warnings.warn(remark, DisagreementWarning, stacklevel=2)
+        return clip
 
     def generate_batch(
         self,
@@ -446,6 +460,10 @@ class MotionPipeline:
             return None
         return self.domain.remark(text, self.encoder([text]).pooled[0])
 
+    def motion_remark(self, text: str, clip: MotionClip) -> str | None:
+        """Why a motion does not show what its sentence asks for; None where it may."""
+        return disagreement(validate_sentence(text), clip)
+
     def choose_seconds(self, text: str) -> float:
         """Duration that a sentence states, otherwise the one that the model chooses [s]."""
         sentence = validate_sentence(text)
@@ -458,7 +476,7 @@ class MotionPipeline:
         """Durations: given, else stated by the sentence, else predicted [s]."""
         guesses = self.generator.seconds_of(pooled).tolist()
         for sentence, seconds in zip(sentences, given, strict=True):
-            if seconds is None and (remark := duration_remark(sentence)):
+            if seconds is None and (remark := duration_remark(sentence, MAX_SECONDS)):
                 warnings.warn(remark, DurationWarning, stacklevel=3)
         return settle(given, list(map(stated_seconds, sentences, guesses)))
 

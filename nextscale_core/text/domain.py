@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nextscale_core.exceptions import ModelLoadError
 from nextscale_core.text.clauses import clauses, denied
-from nextscale_core.text.language import TextWarning
+from nextscale_core.text.language import TextWarning, shortened
 
 DOMAIN = "captions.safetensors"
 """File of a model folder with the features of its training captions."""
@@ -60,10 +60,9 @@ class TextDomain:
             )
         if clauses(sentence) or float(self.similarity(pooled[None])) >= LEAST_SIMILARITY:
             return None
-        shown = sentence if len(sentence) <= 60 else f"{sentence[:59]}…"
         return (
-            f"{shown!r} resembles no sentence that the model was trained on, so the motion may "
-            "show something else; name the movement, for example 'a person swings both arms'"
+            f"{shortened(sentence)!r} resembles no sentence that the model was trained on, so the "
+            "motion may show something else; name the movement, for example 'a person swings both arms'"
         )
 
     @classmethod

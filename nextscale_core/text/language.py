@@ -142,3 +142,8 @@ def _is_accented(word: str) -> bool:
 def _without_accents(text: str) -> str:
     parts = unicodedata.normalize("NFKD", text.casefold())
     return "".join(c for c in parts if not unicodedata.combining(c))
+
+
+def shortened(sentence: str) -> str:
+    """A sentence as a message quotes it, of at most 60 characters."""
+    return sentence if len(sentence) <= 60 else f"{sentence[:59]}…"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from nextscale_core.motion.skeleton import MAX_SECONDS
 from nextscale_core.text.clauses import clauses
 from nextscale_core.text.language import TextWarning
 
@@ -57,12 +56,17 @@ def stated_seconds(sentence: str, guess: float) -> float:
     return stated if is_whole else max(guess, stated)
 
 
-def duration_remark(sentence: str) -> str | None:
-    """Why a motion is shorter than its sentence states; None where it is not."""
+def duration_remark(sentence: str, longest: float) -> str | None:
+    """Why a motion is shorter than its sentence states; None where it is not.
+
+    Args:
+        sentence: A validated sentence.
+        longest: Duration of the longest motion [s].
+    """
     stated = stated_seconds(sentence, 0.0)
-    if stated <= MAX_SECONDS:
+    if stated <= longest:
         return None
     return (
-        f"the sentence asks for {stated:g} s, and one motion lasts {MAX_SECONDS:g} s at most; "
+        f"the sentence asks for {stated:g} s, and one motion lasts {longest:g} s at most; "
         "for a longer one, give several sentences (nextscale sequence)"
     )

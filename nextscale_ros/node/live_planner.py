@@ -290,6 +290,13 @@ class LivePlanner:
         found = [self.pipeline.domain_remark(validate_sentence(text)) for text in sentences]
         return [remark for remark in found if remark]
 
+    def _unlike(self, sentence: str, clip: MotionClip) -> list[str]:
+        """Why a motion does not show its sentence; none where it may, or the source cannot tell."""
+        if not hasattr(self.pipeline, "motion_remark"):
+            return []
+        remark = self.pipeline.motion_remark(sentence, clip)
+        return [remark] if remark else []
+
     def _prefix(self, settings: Settings, start: Start, tracker: ProgressTracker) -> Prefix | None:
         """The motion to continue, or None."""
         past = start.past(settings, min(self._seconds, LONGEST_AHEAD))
@@ -329,6 +336,8 @@ class LivePlanner:
                     seconds = min(seconds + known.seconds, MAX_SECONDS)
                 clip = self.pipeline.complete(known, None, text, seconds=seconds, **options)
         tracker.residuals = frame.residuals(clip)
+        known_frames = 0 if prefix is None else len(prefix.human.clip)
+        tracker.unknown += self._unlike(text, clip.slice(known_frames, len(clip)))
         if not later:
             return self._stopped(clip, seconds, settings, tracker)
         # Each sentence has a seed of its own, the last one included.

@@ -20,7 +20,7 @@ Generate = Callable[..., MotionClip]
 
 
 class MotionSource(Protocol):
-    """A motion model with methods of `MotionPipeline`; the last three may be missing."""
+    """A motion model with methods of `MotionPipeline`; the last four may be missing."""
 
     @property
     def name(self) -> str:
@@ -55,6 +55,11 @@ class MotionSource(Protocol):
     @property
     def come_to_rest(self) -> Generate:
         """A known motion, continued to a standstill."""
+        ...
+
+    @property
+    def motion_remark(self) -> Callable[[str, MotionClip], str | None]:
+        """Why a motion does not show what its sentence asks for; None where it may."""
         ...
 
 
@@ -104,6 +109,10 @@ class SharedModel:
     def come_to_rest(self, *arguments: Any, **options: Any) -> MotionClip:
         """See `MotionPipeline.come_to_rest`."""
         return self._call(self._pipeline.come_to_rest, arguments, options)
+
+    def motion_remark(self, text: str, clip: MotionClip) -> str | None:
+        """See `MotionPipeline.motion_remark`."""
+        return self._pipeline.motion_remark(text, clip)
 
     def _call(
         self, method: Generate, arguments: tuple[Any, ...], options: dict[str, Any]

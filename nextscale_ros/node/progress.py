@@ -50,7 +50,8 @@ class ProgressTracker:
         stopwatch: Times of the stages.
         notes: Remarks on how the motion continues the robot's past, for the report.
         adaptations: Remarks on how it was changed for what executes it, for the report.
-        unknown: Remarks on sentences that are out of the reach of the model.
+        unknown: Remarks on sentences that are out of the reach of the model, and on motions that do
+            not show them.
         residuals: How well the motion meets the constraints of the request, at the robot's size.
     """
 

@@ -9,6 +9,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from nextscale_core.safety.feasibility import Feasibility
 from nextscale_core.safety.report import SafetyReport
+from nextscale_core.motion.skeleton import MAX_SECONDS
 from nextscale_core.text.language import language_remark
 from nextscale_core.text.stated_seconds import duration_remark
 from nextscale_ros.messages.requests import Request
@@ -89,7 +90,7 @@ def _feasibility(found: Feasibility) -> FeasibilityMessage:
 def _remarks(request: Request) -> list[str]:
     found = []
     for text, seconds in request.script:
-        found += [language_remark(text), None if seconds else duration_remark(text)]
+        found += [language_remark(text), None if seconds else duration_remark(text, MAX_SECONDS)]
     return [remark for remark in found if remark]
 
 

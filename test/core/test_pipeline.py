@@ -12,7 +12,7 @@ from nextscale_core.exceptions import (
     InvalidTextError,
     ModelLoadError,
 )
-from nextscale_core.model.judge import best_of
+from nextscale_core.model.judge import DisagreementWarning, best_of
 from nextscale_core.model.moscale import MoScale, MoScaleConfig
 from nextscale_core.model.options import GenerationOptions, candidate_seeds
 from nextscale_core.model.sampling import SamplingConfig
@@ -266,3 +266,13 @@ def test_the_trained_model_keeps_standing_feet_still(trained):
         speed = np.linalg.norm(np.diff(clip.joints[:, joint, :2], axis=0), axis=1) * 20
         assert standing.any()
         assert speed[standing].mean() < 0.02
+
+
+def test_a_motion_that_does_not_show_its_sentence_is_reported(trained, monkeypatch, recwarn):
+    walk = trained.generate(TEXT, seed=1, seconds=4)
+    assert not [one for one in recwarn if issubclass(one.category, DisagreementWarning)]
+    monkeypatch.setattr(trained, "generate_batch", lambda *_, **__: [walk])
+    with pytest.warns(DisagreementWarning, match=r"'a person claps' asks for \(agreement 0\.\d\d"):
+        trained.generate("a person claps")
+    # Rules know nothing of it.
+    assert trained.motion_remark("a person dances", walk) is None

@@ -50,4 +50,4 @@ def test_a_duration_beyond_that_of_one_motion_is_reported():
 @given(st.text())
 def test_any_text_can_be_read(text):
     assert stated_seconds(text, 1.0) > 0.0
-    duration_remark(text)
+    duration_remark(text, 9.8)

@@ -1,0 +1,30 @@
+"""Motions that do not show their sentence are out of the model's reach."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nextscale_core.motion.clip import MotionClip
+from nextscale_core.robots import load_robot
+from nextscale_ros.node.live_planner import LivePlanner
+from nextscale_ros.node.progress import ProgressTracker
+from nextscale_ros.node.start_state import Start
+from nextscale_ros.parameters.values import Settings
+from ros.fake_pipeline import FakePipeline
+
+
+class Judging(FakePipeline):
+    """Knows of each motion whether it shows its sentence."""
+
+    def motion_remark(self, text: str, clip: MotionClip) -> str | None:
+        assert len(clip) > 1 and np.isfinite(clip.joints).all()
+        return f"{text!r} is hardly shown" if "clap" in text else None
+
+
+@pytest.mark.parametrize(("text", "told"), [("a person claps", True), ("a person waves", False)])
+def test_a_motion_that_hardly_shows_its_sentence_is_out_of_reach(text: str, told: bool) -> None:
+    planner = LivePlanner(Judging(), load_robot("g1"), 50.0)
+    tracker = ProgressTracker()
+    planner.plan(((text, None),), Settings(), Start("nowhere"), tracker)
+    assert any("hardly shown" in remark for remark in tracker.unknown) == told
