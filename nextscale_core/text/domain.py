@@ -62,7 +62,8 @@ class TextDomain:
             return None
         return (
             f"{shortened(sentence)!r} resembles no sentence that the model was trained on, so the "
-            "motion may show something else; name the movement, for example 'a person swings both arms'"
+            "motion may show something else; name the movement, for example 'a person swings both "
+            "arms'"
         )
 
     @classmethod

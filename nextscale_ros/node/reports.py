@@ -7,9 +7,9 @@ from dataclasses import asdict
 
 from trajectory_msgs.msg import JointTrajectory
 
+from nextscale_core.motion.skeleton import MAX_SECONDS
 from nextscale_core.safety.feasibility import Feasibility
 from nextscale_core.safety.report import SafetyReport
-from nextscale_core.motion.skeleton import MAX_SECONDS
 from nextscale_core.text.language import language_remark
 from nextscale_core.text.stated_seconds import duration_remark
 from nextscale_ros.messages.requests import Request
