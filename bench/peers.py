@@ -68,7 +68,8 @@ PACKAGES = {
     "holosoma": "mujoco==3.3.4 numpy==2.3.5 cvxpy==1.9.3 scipy trimesh viser yourdfpy tqdm tyro "
     "jinja2",
 }
-"""Packages of each peer's environment. With mujoco 4.0, OmniRetarget's joints stay at zero."""
+"""Packages of each peer's environment. Since mujoco 3.12, OmniRetarget's joints stay at zero
+(findings/mujoco_enums_and_numpy_integers.sh)."""
 
 HOLOSOMA = "holosoma-retargeting==0.1.0"
 
