@@ -432,8 +432,8 @@ class MotionPipeline:
             **changes: See `generate`.
 
         Returns:
-            The motion with what follows it; the same clip where its end is a pose that is held, or
-            the person is not on the feet.
+            The motion with what follows it; the same clip where its end is a pose that is held, the
+            person is not on the feet, or the sentence states how long the motion lasts.
 
         Raises:
             InvalidMotionError: the clip does not have 20 fps.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from nextscale_core.model.options import GenerationOptions, candidate_seeds
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.skeleton import JOINT_INDEX
 from nextscale_core.stopwatch import Run
+from nextscale_core.text.stated_seconds import stated_seconds
 
 STOP = "a person stops and stands still"
 """Sentence of the motion that follows."""
@@ -48,7 +50,8 @@ def come_to_rest(
     model: TextToMotion, clip: MotionClip, options: GenerationOptions, run: Run
 ) -> MotionClip:
     """See `MotionPipeline.come_to_rest`."""
-    if not ends_in_movement(clip):
+    states_length = math.isfinite(stated_seconds(clip.text, math.inf))
+    if states_length or not ends_in_movement(clip):
         return clip
     with run.stopwatch.stage("stop"):
         for seed in candidate_seeds(options.seed, _ATTEMPTS):

@@ -49,3 +49,12 @@ def test_who_is_not_on_the_feet_does_not_stand_up(pipeline):
     crawls = MotionClip(lying)
     assert not ends_in_movement(crawls)
     assert pipeline.come_to_rest(crawls) is crawls
+
+
+def test_a_sentence_that_states_how_long_it_lasts_is_no_longer(trained):
+    clip = trained.generate("a person walks for 3 seconds", seed=3, candidates=1)
+    assert clip.seconds == pytest.approx(3.0) and ends_in_movement(clip)
+    assert trained.come_to_rest(clip) is clip
+    # "For 3 seconds" is a part of this one.
+    walk = trained.generate("a person waves for 3 seconds and walks", seed=3, candidates=1)
+    assert not ends_in_movement(walk) or len(trained.come_to_rest(walk)) > len(walk)
