@@ -56,6 +56,7 @@ from nextscale_core.resources import resource
 from nextscale_core.stopwatch import Run
 from nextscale_core.text.domain import OutOfDomainWarning, TextDomain
 from nextscale_core.text.encoder import TextEncoder, TextFeatures
+from nextscale_core.text.plain_words import wordings
 from nextscale_core.text.stated_seconds import DurationWarning, duration_remark, stated_seconds
 from nextscale_core.text.validation import validate_sentence
 
@@ -230,8 +231,8 @@ class MotionPipeline:
             return []
         sampling = self.sampling.with_overrides(options)
         with run.stopwatch.stage("text"):
-            features = self.text_features(sentences)
-        lengths = self._lengths(sentences, [own.seconds for own in each], features.pooled)
+            features = self.text_features([two for one in sentences for two in wordings(one)])
+        lengths = self._lengths(sentences, [own.seconds for own in each], features.pooled[::2])
         latents = [self.tokenizer.latents_for(value) for value in lengths]
         counts = [worth_sampling(sentence, options.candidates) for sentence in sentences]
         numbers = [candidate_seeds(own.seed, many) for own, many in zip(each, counts, strict=True)]
@@ -243,6 +244,7 @@ class MotionPipeline:
         def make(wanted: list[tuple[int, int]], first: int) -> list[list[MotionClip]]:
             # The candidates of a sentence follow one another.
             rows = [row for row, many in wanted for _ in range(many)]
+            turns = [turn for _, many in wanted for turn in range(first, first + many)]
             own = [seed for row, many in wanted for seed in numbers[row][first : first + many]]
             before = finished // 2 if first else 0
 
@@ -253,8 +255,10 @@ class MotionPipeline:
 
             with run.stopwatch.stage("generate"):
                 sizes = [latents[row] for row in rows]
+                # Every other candidate in plain words.
+                texts = [2 * row + turn % 2 for row, turn in zip(rows, turns, strict=True)]
                 tokens = self.sampler.sample(
-                    features.rows(rows), sizes, own, sampling, run=Run(progress=progress)
+                    features.rows(texts), sizes, own, sampling, run=Run(progress=progress)
                 )
             drawn = iter(tokens)
             with run.stopwatch.stage("decode"):

@@ -21,6 +21,7 @@ from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.skeleton import FPS, MAX_SECONDS
 from nextscale_core.stopwatch import Run
 from nextscale_core.text.encoder import TextFeatures
+from nextscale_core.text.plain_words import wordings
 from nextscale_core.text.validation import validate_sentence
 
 _CANDIDATES = 4
@@ -132,7 +133,8 @@ def sampled_around(
     least = _CANDIDATES if inner_gaps(timeline) else 1
     seeds = candidate_seeds(options.seed, max(worth_sampling(sentence, options.candidates), least))
     with run.stopwatch.stage("text"):
-        features = model.text_features([sentence] * len(seeds))
+        words = wordings(sentence)
+        features = model.text_features([words[n % 2] for n in range(len(seeds))])
     with run.stopwatch.stage("encode"):
         given = encode()
     with run.stopwatch.stage("generate"):

@@ -1,0 +1,109 @@
+"""A sentence in the plain words that motions are best known by."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from nextscale_core.text.clauses import Claim, clauses, denied
+
+_TIMES = ("", "once", "two times", "three times", "four times", "five times", "six times")
+_PACES = {-1: " slowly", 0: "", 1: " quickly"}
+_WALKS = {
+    "left": "steps sideways to the left", "right": "steps sideways to the right",
+    "sideways": "steps sideways", "place": "walks in place", "backward": "walks backward",
+}  # fmt: skip
+_TURNS = {0.0: "turns", 180.0: "turns around", 360.0: "turns all the way around"}
+_CIRCLES = {"left": "in a counterclockwise circle", "right": "clockwise in a circle"}
+_WAVES = {"left": "waves with the left hand", "right": "waves with the right hand"}
+
+
+def _with(claim: Claim, verb: str, part: str) -> str:
+    return f"{verb} with the {claim.side} {part}" if claim.side in ("left", "right") else verb
+
+
+def _run(claim: Claim) -> str:
+    return {"backward": "runs backward", "place": "runs in place"}.get(claim.direction, "runs")
+
+
+def _turn(claim: Claim) -> str | None:
+    verb = _TURNS.get(claim.degrees)
+    if verb is None or claim.side not in ("left", "right"):
+        return verb
+    return f"{verb} to the {claim.side}" if claim.degrees else f"{verb} {claim.side}"
+
+
+def _raise(claim: Claim) -> str:
+    arms = {"both": "both arms", "": "an arm"}
+    return f"raises {arms.get(claim.side, f'the {claim.side} arm')}"
+
+
+_PHRASES: dict[str, Callable[[Claim], str | None]] = {
+    "walk": lambda c: _WALKS.get(c.direction, "walks forward"),
+    "run": _run,
+    "turn": _turn,
+    "circle": lambda c: f"walks {_CIRCLES.get(c.side, 'in a circle')}",
+    "run_circle": lambda c: f"runs {_CIRCLES.get(c.side, 'in a circle')}",
+    "figure_eight": lambda c: "walks in a figure eight",
+    "jump": lambda c: f"jumps {c.direction}".rstrip(),
+    "air_spin": lambda c: "jumps and spins in the air",
+    "still": lambda c: "stands still",
+    "stop": lambda c: "stops",
+    "squat": lambda c: "squats",
+    "kneel": lambda c: "kneels down",
+    "sit": lambda c: "sits down",
+    "bend": lambda c: "bends forward",
+    "pick_up": lambda c: "picks something up from the floor",
+    "balance": lambda c: None if c.side else "stands on one leg",
+    "wave": lambda c: _WAVES.get(c.side, "waves both hands" if c.side else "waves"),
+    "raise": _raise,
+    "clap": lambda c: "claps",
+    "punch": lambda c: _with(c, "punches", "hand"),
+    "throw": lambda c: "throws a ball",
+    "kick": lambda c: _with(c, "kicks", "leg"),
+    "march": lambda c: "marches with high knees",
+    "jacks": lambda c: "does jumping jacks",
+}
+
+
+def plain_words(sentence: str) -> str | None:
+    """What a sentence asks for in the words in which models show it most surely.
+
+    Of "bow politely" and "someone jumps 2x" these are "a person bends forward" and "a person jumps
+    two times". What is no known action is left out.
+
+    Args:
+        sentence: A validated sentence.
+
+    Returns:
+        None where that is the sentence itself, nothing is known, or something is denied or has no
+        plain words.
+    """
+    if denied(sentence):
+        return None
+    parts = []
+    for clause in clauses(sentence):
+        phrases = [_phrase(claim) for claim in clause]
+        known = [phrase for phrase in phrases if phrase]
+        if len(known) < len(phrases):
+            return None
+        parts.append(" and ".join(known))
+    if not parts:
+        return None
+    if re.search(r"\bjog", sentence.lower()):
+        parts = [re.sub(r"\bruns\b(?! in)", "jogs forward", part) for part in parts]
+    plain = "a person " + ", then ".join(parts)
+    same = plain.split() == sentence.lower().rstrip(" .!").split()
+    return None if same else plain
+
+
+def wordings(sentence: str) -> tuple[str, str]:
+    """A validated sentence, and the same in plain words where there are some."""
+    return sentence, plain_words(sentence) or sentence
+
+
+def _phrase(claim: Claim) -> str | None:
+    phrase = _PHRASES[claim.action](claim)
+    if phrase is None or claim.count >= len(_TIMES):
+        return None
+    return f"{phrase}{_PACES[claim.pace]} {_TIMES[claim.count]}".rstrip()
