@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from nextscale_core.text.clauses import Claim, clauses, denied
 
+_COUNTED = ("jump", "squat", "wave", "clap", "punch", "kick")
 _TIMES = ("", "once", "two times", "three times", "four times", "five times", "six times")
 _PACES = {-1: " slowly", 0: "", 1: " quickly"}
 _WALKS = {
@@ -14,6 +15,8 @@ _WALKS = {
     "sideways": "steps sideways", "place": "walks in place", "backward": "walks backward",
 }  # fmt: skip
 _TURNS = {0.0: "turns", 180.0: "turns around", 360.0: "turns all the way around"}
+_PIECES = re.compile(r"[,;.]|\b(?:and|then|before|after|while|followed by)\b")
+_MANNER = re.compile(r"\b(like|as if|as though)\b(?! an? (8|eight)\b)")
 _CIRCLES = {"left": "in a counterclockwise circle", "right": "clockwise in a circle"}
 _WAVES = {"left": "waves with the left hand", "right": "waves with the right hand"}
 
@@ -70,16 +73,18 @@ def plain_words(sentence: str) -> str | None:
     """What a sentence asks for in the words in which models show it most surely.
 
     Of "bow politely" and "someone jumps 2x" these are "a person bends forward" and "a person jumps
-    two times". What is no known action is left out.
+    two times".
 
     Args:
         sentence: A validated sentence.
 
     Returns:
-        None where that is the sentence itself, nothing is known, or something is denied or has no
-        plain words.
+        None where that is the sentence itself, where a part of it has no known action or no plain
+        words, and where it denies something or compares ("like a soldier").
     """
-    if denied(sentence):
+    text = sentence.lower()
+    pieces = [piece for piece in _PIECES.split(text) if piece.strip(" .!?")]
+    if denied(sentence) or _MANNER.search(text) or not all(map(clauses, pieces)):
         return None
     parts = []
     for clause in clauses(sentence):
@@ -88,12 +93,10 @@ def plain_words(sentence: str) -> str | None:
         if len(known) < len(phrases):
             return None
         parts.append(" and ".join(known))
-    if not parts:
-        return None
-    if re.search(r"\bjog", sentence.lower()):
+    if re.search(r"\bjog", text):
         parts = [re.sub(r"\bruns\b(?! in)", "jogs forward", part) for part in parts]
     plain = "a person " + ", then ".join(parts)
-    same = plain.split() == sentence.lower().rstrip(" .!").split()
+    same = plain.split() == text.rstrip(" .!").split()
     return None if same else plain
 
 
@@ -104,6 +107,8 @@ def wordings(sentence: str) -> tuple[str, str]:
 
 def _phrase(claim: Claim) -> str | None:
     phrase = _PHRASES[claim.action](claim)
-    if phrase is None or claim.count >= len(_TIMES):
+    if claim.count >= len(_TIMES) or (claim.count and claim.action not in _COUNTED):
+        return None
+    if phrase is None:
         return None
     return f"{phrase}{_PACES[claim.pace]} {_TIMES[claim.count]}".rstrip()

@@ -1,0 +1,65 @@
+"""Sentences in the words that motions are best known by."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nextscale_core.pipeline import MotionPipeline
+from nextscale_core.text.clauses import clauses
+from nextscale_core.text.plain_words import plain_words, wordings
+
+
+@pytest.mark.parametrize(
+    ("sentence", "plain"),
+    [
+        ("bow politely", "a person bends forward"),
+        ("march in place", "a person marches with high knees"),
+        ("wave three times with your left hand", "a person waves with the left hand three times"),
+        ("someone jumps 2x", "a person jumps two times"),
+        ("he strikes with his right fist", "a person punches with the right hand"),
+        ("step to the left", "a person steps sideways to the left"),
+        ("go for a light jog", "a person jogs forward"),
+        ("jog in circles", "a person runs in a circle"),
+        ("Please raise your right arm!", "a person raises the right arm"),
+        ("he rotates to his left", "a person turns left"),
+        ("turn 180 degrees to the right", "a person turns around to the right"),
+        ("stroll slowly, then quickly run backwards",
+         "a person walks forward slowly, then runs backward quickly"),
+        # Plain already.
+        ("a person walks forward", None),
+        ("A person squats.", None),
+        # A part that would get lost.
+        ("sit down and then stand up", None),
+        ("a person dances", None),
+        ("walk like a soldier", None),
+        # No plain words.
+        ("turn right by 90 degrees", None),
+        ("stand on your left leg", None),
+        ("someone claps 10 times", None),
+        ("take two steps back", None),
+        ("do not walk", None),
+    ],
+)  # fmt: skip
+def test_the_plain_words_of_a_sentence(sentence, plain):
+    assert plain_words(sentence) == plain
+    assert wordings(sentence) == (sentence, plain or sentence)
+    if plain:
+        assert clauses(plain) == clauses(sentence)
+        assert plain_words(plain) is None
+
+
+@given(st.text())
+def test_any_text_can_be_read(text):
+    assert plain_words(text) != ""
+
+
+def test_candidates_in_plain_words_show_what_the_sentence_does_not(trained_model):
+    """The model knows "bow" hardly, and "bends forward" well."""
+    trained = MotionPipeline.from_pretrained(trained_model)
+    alone = trained.generate_batch(["bow politely"] * 4, seeds=range(4), candidates=1)
+    best = trained.generate_batch(["bow politely"] * 4, seeds=range(4), candidates=2)
+    assert sum(trained.motion_remark("bow politely", clip) is None for clip in alone) < 4
+    assert not any(trained.motion_remark("bow politely", clip) for clip in best)
+    assert {clip.text for clip in best} == {"bow politely"}
