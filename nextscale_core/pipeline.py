@@ -230,11 +230,16 @@ class MotionPipeline:
         if not sentences:
             return []
         sampling = self.sampling.with_overrides(options)
+        counts = [worth_sampling(sentence, options.candidates) for sentence in sentences]
         with run.stopwatch.stage("text"):
-            features = self.text_features([two for one in sentences for two in wordings(one)])
+            # Each sentence and its plain words; one candidate needs no other words.
+            said = [
+                wordings(sentence) if many > 1 else (sentence, sentence)
+                for sentence, many in zip(sentences, counts, strict=True)
+            ]
+            features = self.text_features([words for pair in said for words in pair])
         lengths = self._lengths(sentences, [own.seconds for own in each], features.pooled[::2])
         latents = [self.tokenizer.latents_for(value) for value in lengths]
-        counts = [worth_sampling(sentence, options.candidates) for sentence in sentences]
         numbers = [candidate_seeds(own.seed, many) for own, many in zip(each, counts, strict=True)]
         at_once = self.device.type != "cpu"
         rounds = 1 if at_once or max(counts) == 1 else 2
