@@ -7,6 +7,7 @@ python examples/ros_client.py "a person waves with the right hand"
 import sys
 
 import rclpy
+from rclpy.time import Time
 from std_msgs.msg import String
 
 from nextscale_ros.msg import MotionReport
@@ -20,18 +21,9 @@ node.create_subscription(MotionReport, "motion_report", reports.append, REPORTS)
 publisher = node.create_publisher(String, "text_command", 10)
 while not publisher.get_subscription_count():
     rclpy.spin_once(node, timeout_sec=0.1)
-sent = node.get_clock().now().to_msg()
+sent = node.get_clock().now()
 publisher.publish(String(data=sys.argv[1]))
-
-
-def answers() -> list[MotionReport]:
-    """Reports on this sentence."""
-    since = (sent.sec, sent.nanosec)
-    stamped = [((one.header.stamp.sec, one.header.stamp.nanosec), one) for one in reports]
-    return [one for stamp, one in stamped if stamp >= since and one.text == sys.argv[1]]
-
-
-while not answers():
+while not any(r.text == sys.argv[1] and Time.from_msg(r.header.stamp) >= sent for r in reports):
     rclpy.spin_once(node, timeout_sec=1.0)
-print(answers()[-1].message)
+print(reports[-1].message)
 rclpy.shutdown()

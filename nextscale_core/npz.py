@@ -66,8 +66,8 @@ def read_npy(path: Path) -> np.ndarray:
     except Exception as error:
         if "Python objects" in str(error):
             raise MotionFileError(
-                f"{path} holds Python objects (a pickle, such as MDM's results.npy), which are not "
-                "loaded; save the array of numbers of one motion with numpy.save"
+                f"{path} is not a whole npy array of numbers: it holds Python objects (as MDM's "
+                "results.npy does), which are not loaded; save the array of one motion with numpy.save"
             ) from error
         raise MotionFileError(
             f"{path} is not a whole npy array of numbers ({type(error).__name__}: {error})"

@@ -50,8 +50,7 @@ def test_the_package_s_study_answers_every_claim():
     assert len(sizes) == 1
     # Rows that share a model's size share its steps; others have as many as the time allows.
     steps = {(r.kind, r.training.depth, r.skeletal.schedule, r.training.steps) for r in trained}
-    assert len(steps) == len({step[:3] for step in steps}) == 6
-    assert [rows[name].training.depth for name in ("both", "depth-8", "depth-12")] == [4, 8, 12]
+    assert len(steps) == len({step[:3] for step in steps}) == 4
     assert rows["next-token"].training.depth == both.training.depth
     shown = {name for table in study.tables for name in table.rows}
     assert shown == set(rows)
