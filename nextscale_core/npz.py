@@ -67,7 +67,8 @@ def read_npy(path: Path) -> np.ndarray:
         if "Python objects" in str(error):
             raise MotionFileError(
                 f"{path} is not a whole npy array of numbers: it holds Python objects (as MDM's "
-                "results.npy does), which are not loaded; save the array of one motion with numpy.save"
+                "results.npy does), which are not loaded; save the array of one motion with "
+                "numpy.save"
             ) from error
         raise MotionFileError(
             f"{path} is not a whole npy array of numbers ({type(error).__name__}: {error})"
