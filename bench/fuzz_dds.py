@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE = 120.0
 ASK_AGAIN = 15.0
-"""Time without a first answer after which a service is asked once more [s]."""
+"""Time after which calls of services without an answer are made once more [s]."""
 TRIES = 15
 """Time until the history contains no false joint states any more [s]."""
 
@@ -82,31 +82,6 @@ class _Enemy:
             and self.parameters.service_is_ready()
         )
 
-    def make_known(self, check: Callable[[], None]) -> None:
-        """Ask both services until they answer.
-
-        A service that has not discovered a client yet loses its answer for good
-        (ros2/rmw_fastrtps#842).
-        """
-        for client, request in (
-            (self.parameters, SetParameters.Request()),
-            (self._edits, EditPlan.Request()),
-        ):
-            futures: list[Any] = []
-            for last in (False, False, True):
-                futures.append(client.call_async(request))
-                try:
-                    self._recorder.wait(
-                        lambda futures=futures: any(one.done() for one in futures),  # type: ignore[misc]
-                        PATIENCE if last else ASK_AGAIN,
-                        "a first answer",
-                        check,
-                    )
-                    break
-                except DemoTimeoutError:
-                    if last:
-                        raise
-
     def send(self) -> None:
         """Send one random message, call or parameter."""
         draw = self._draw
@@ -137,7 +112,11 @@ class _Enemy:
         return all(future.done() for _, _, future in self.waiting)
 
     def ask_again(self) -> None:
-        """Repeat the calls without an answer: beside unreadable messages, rclpy loses some."""
+        """Repeat the calls without an answer.
+
+        Beside unreadable messages rclpy loses some, and a service loses those to clients that it
+        has not discovered yet (ros2/rmw_fastrtps#842).
+        """
         open_calls = [call for call in self.waiting if not call[2].done()]
         self.waiting = []
         for client, request, _ in open_calls:
@@ -201,7 +180,6 @@ def over_dds(count: int, seed: int) -> Tally:
         stack.callback(enemy.destroy)
         try:
             recorder.wait(lambda: recorder.connected() and enemy.matched, PATIENCE, "the node")
-            enemy.make_known(node.check)
             for _ in range(count):
                 enemy.send()
                 tally.count += 1

@@ -7,7 +7,6 @@ python examples/ros_client.py "a person waves with the right hand"
 import sys
 
 import rclpy
-from rclpy.time import Time
 from std_msgs.msg import String
 
 from nextscale_ros.msg import MotionReport
@@ -16,14 +15,14 @@ from nextscale_ros.qos import REPORTS
 rclpy.init()
 node = rclpy.create_node("ros_client")
 reports: list[MotionReport] = []
-# Reports wait for subscribers that the node discovers late; those of earlier sentences come too.
+# Reports wait for subscribers that the node discovers late, the last ones of earlier sentences too.
 node.create_subscription(MotionReport, "motion_report", reports.append, REPORTS)
 publisher = node.create_publisher(String, "text_command", 10)
 while not publisher.get_subscription_count():
     rclpy.spin_once(node, timeout_sec=0.1)
-sent = node.get_clock().now()
+reports.clear()
 publisher.publish(String(data=sys.argv[1]))
-while not any(r.text == sys.argv[1] and Time.from_msg(r.header.stamp) >= sent for r in reports):
+while not any(report.text == sys.argv[1] for report in reports):
     rclpy.spin_once(node, timeout_sec=1.0)
 print(reports[-1].message)
 rclpy.shutdown()

@@ -52,12 +52,14 @@ _PARTS_OF = {"bend": "pick_up", "squat": "pick_up"}
 _BREAKS = re.compile(r",? ?\b(and then|then|after that|afterwards|before|followed by)\b|[.;,]")
 _AFTER = re.compile(r"^after (.*?), (.*)$|^(.*?),? after (\w+ing\b.*)$")
 _TOGETHER = re.compile(r"\b(while|as|during|whilst)\b|\bwith (his|her|the|both|one|a)\b")
-_COUNTS = {
-    "once": 1, "one": 1, "single": 1, "twice": 2, "two": 2, "double": 2, "thrice": 3, "three": 3,
-    "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
+NUMBERS = {
+    "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8,
+    "nine": 9, "ten": 10,
 }  # fmt: skip
+"""Number words up to ten."""
+_COUNTS = NUMBERS | {"once": 1, "single": 1, "twice": 2, "double": 2, "thrice": 3}
 _COUNT = re.compile(
-    r"\b(once|twice|thrice)\b|\b(\d\d?|one|two|three|four|five|six|seven|eight|nine|ten) "
+    rf"\b(once|twice|thrice)\b|\b(\d\d?|{'|'.join(NUMBERS)}) "
     r"(times?|jumps?|hops?|leaps?|kicks?|punches|claps|waves|squats|steps?)\b|\b(single|double)\b"
     r"|\b(\d\d?) ?[x\u00d7](?!\w)|\b[x\u00d7] ?(\d\d?)\b"
 )

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 
-from nextscale_core.text.clauses import clauses
+from nextscale_core.text.clauses import NUMBERS, clauses
 from nextscale_core.text.language import TextWarning
 
-_NUMBERS = {
-    "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7,
-    "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "fifteen": 15, "twenty": 20,
-    "thirty": 30, "forty": 40, "sixty": 60, "half a": 0.5,
+_NUMBERS: dict[str, float] = NUMBERS | {
+    "eleven": 11, "twelve": 12, "fifteen": 15, "twenty": 20, "thirty": 30, "forty": 40,
+    "sixty": 60, "half a": 0.5,
 }  # fmt: skip
 _WORDS = "|".join(sorted(_NUMBERS, key=len, reverse=True))
 # "A second" is vague, or a number.

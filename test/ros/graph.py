@@ -24,8 +24,9 @@ START = 120.0
 REPLY = 60.0
 """Patience with one trajectory on a busy machine [s]."""
 
-SESSIONS = 8
-"""How often a robot in motion is tried to be caught on a busy machine."""
+SESSIONS, TRIES = 8, 4
+"""Number of sessions with a robot in motion, and of those that may have trouble: in the others the
+machine was too busy."""
 GOOD = (MotionReport.PASS, MotionReport.REPAIRED)
 
 
@@ -46,23 +47,27 @@ def served(report: MotionReport) -> MotionReport:
 
 
 def in_one_session(session: Callable[[], object], rest: Callable[[], None]) -> None:
-    """Fail unless one of several sessions has no trouble, and the robot rests after each.
+    """Fail unless one of `TRIES` sessions has no trouble; those in which the machine is too busy do
+    not count, and the robot rests after each.
 
     Args:
         session: What was wrong, false for nothing.
         rest: Waits until the robot rests.
     """
     troubles: list[object] = []
-    for _ in range(SESSIONS):
+    busy: list[str] = []
+    while len(troubles) < TRIES and len(troubles) + len(busy) < SESSIONS:
         try:
             trouble = session()
-        except TooBusyError as busy:
-            trouble = busy
+        except TooBusyError as error:
+            busy.append(str(error))
+        else:
+            if not trouble:
+                rest()
+                return
+            troubles.append(trouble)
         rest()
-        if not trouble:
-            return
-        troubles.append(trouble)
-    pytest.fail(f"trouble in each of {SESSIONS} sessions: {troubles}")
+    pytest.fail(f"trouble in each session: {troubles}, too busy: {busy}")
 
 
 @dataclass
