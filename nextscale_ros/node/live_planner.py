@@ -255,7 +255,7 @@ class LivePlanner:
         tracker.check("after generating")
         report: SafetyReport | None = None
         for attempt in range(_ATTEMPTS):
-            ahead = _RESERVE * self._finishing + _ON_ITS_WAY + settings.takeover_margin
+            ahead = _RESERVE * self._finishing + _ON_ITS_WAY + start.margin(settings)
             # A whole number of the trajectory's steps.
             ahead = float(np.ceil(ahead * self._rate)) / self._rate
             now = start.read(settings, min(ahead, LONGEST_AHEAD))
@@ -267,7 +267,7 @@ class LivePlanner:
                 took = self._clock() - begin
                 # Being late makes a robot jerk; being early costs a moment.
                 self._finishing = max(took, 0.8 * self._finishing + 0.2 * took)
-            if self._in_time(plan, settings):
+            if self._in_time(plan, start.margin(settings)):
                 return plan
             report = plan.safety
             tracker.notes.append(f"attempt {attempt + 1} took {took:.2f} s and came too late")
@@ -277,11 +277,11 @@ class LivePlanner:
             report,
         )
 
-    def _in_time(self, plan: Plan, settings: Settings) -> bool:
+    def _in_time(self, plan: Plan, margin: float) -> bool:
         """Whether the new motion can still take over; a robot at rest begins on arrival."""
         if plan.lead is None:
             return True
-        taken_over = self._clock() + _ON_ITS_WAY / 2 + settings.takeover_margin
+        taken_over = self._clock() + _ON_ITS_WAY / 2 + margin
         return plan.lead.missed_by(plan.trajectory, taken_over) < JERK
 
     # -- the human motion

@@ -28,7 +28,6 @@ from nextscale_ros.node.departure import Departure, at_rest, under_way
 from nextscale_ros.node.diagnostics import Statistics
 from nextscale_ros.node.error_codes import (
     Failure,
-    MovedError,
     RefusedByRulesError,
     TooLateError,
     failure_of,
@@ -279,17 +278,15 @@ class MotionServer:
                 lead = self._monitor.confirmed(lead, settings)
             if lead is None:
                 raise TooLateError("the robot no longer follows what the new motion continues")
-            return under_way(plan.trajectory, lead, self._clock(), settings.takeover_margin)
+            margin = self._monitor.margin(settings)
+            return under_way(plan.trajectory, lead, self._clock(), margin)
         now = None
         if plan.measured and not request.plan_only:
             now = self._monitor.now(settings, _MOMENT)
+            if now is not None and now.lead is not None:
+                raise TooLateError("the robot has begun with what was sent before")
         state = now.measured if now is not None and now.real else None
-        try:
-            return at_rest(self._planner.robot, plan.trajectory, state, self._clock())
-        except MovedError as error:
-            if now is None or now.lead is None:
-                raise
-            raise TooLateError(f"the robot has begun with what was sent before: {error}") from error
+        return at_rest(self._planner.robot, plan.trajectory, state, self._clock())
 
     def _hand_over(self, request: Request, response: Response, active: ActiveTrajectory) -> None:
         """Send a trajectory, and register it as active once the robot has accepted it."""

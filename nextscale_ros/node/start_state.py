@@ -72,6 +72,10 @@ class Start:
             return None
         return self.monitor.past(settings, ahead)
 
+    def margin(self, settings: Settings) -> float:
+        """Time from sending to a take-over [s]; see `StateMonitor.margin`."""
+        return settings.takeover_margin if self.monitor is None else self.monitor.margin(settings)
+
     def read(self, settings: Settings, ahead: float = 0.0) -> Now | None:
         """Read the state that a trajectory begins in, or None for its own first pose.
 

@@ -32,7 +32,7 @@ _TRACKED = 0.5
 _STOP_TIME = 0.3
 """Time over which planned and measured motion are compared [s]."""
 
-MOVES = 0.05
+_MOVES = 0.05
 """Minimum planned motion of a joint in that comparison [rad]."""
 
 _STOPPED = 0.3
@@ -103,7 +103,7 @@ class ActiveTrajectory:
         planned = np.ptp(self.joints(past.times[recent])[0], axis=0)
         moved = np.ptp(past.positions[recent], axis=0)
         joint = int(planned.argmax())
-        return bool(planned[joint] < MOVES or moved[joint] > _STOPPED * planned[joint])
+        return bool(planned[joint] < _MOVES or moved[joint] > _STOPPED * planned[joint])
 
     def delay(self, times: np.ndarray, positions: np.ndarray, guess: float) -> float:
         """Estimate the time from `begin` to the begin of the execution, 0 to `LATEST` [s].

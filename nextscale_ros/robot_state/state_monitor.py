@@ -15,12 +15,7 @@ from nextscale_core.estimation.joint_states import RobotStateError, SenderConfli
 from nextscale_core.estimation.samples import BaseTrack, after_last_gap
 from nextscale_core.robots import Robot, RobotState, RobotTrajectory
 from nextscale_ros.parameters.values import Settings
-from nextscale_ros.robot_state.active_trajectory import (
-    LATEST,
-    MOVES,
-    PATIENCE,
-    ActiveTrajectory,
-)
+from nextscale_ros.robot_state.active_trajectory import LATEST, PATIENCE, ActiveTrajectory
 from nextscale_ros.robot_state.inputs import RobotInputs
 from nextscale_ros.robot_state.live_reference import LiveReference
 from nextscale_ros.robot_state.splice import Splice
@@ -37,8 +32,8 @@ NO_TIME = (
 _PLAN_RATE = 50.0
 """Rate at which a published trajectory is sampled [Hz]."""
 
-_REST_TIME, _REST_MOTION = 0.1, 0.01
-"""Maximum motion of a joint [rad] in this time [s] of a robot that stands."""
+_SPARE = 0.05
+"""Time by which a message has to come before it is due, where its way is measured [s]."""
 
 _BASE_MARGIN = 0.2
 """Maximum time by which the poses of the base end before the joint states [s]."""
@@ -116,7 +111,7 @@ class StateMonitor:
         self._robot, self._inputs, self._warn, self._clock = robot, inputs, warn, clock
         self._reference = reference
         self._plan: ActiveTrajectory | None = None
-        self._delay = 0.0
+        self._delay = self._way = 0.0
         self._warned = False
 
     def published(self, plan: ActiveTrajectory) -> None:
@@ -132,6 +127,14 @@ class StateMonitor:
         plan = self._plan
         if trajectory is None or (plan is not None and plan.trajectory is trajectory):
             self._plan = None
+
+    def margin(self, settings: Settings) -> float:
+        """Time from sending to the take-over from a trajectory under way [s].
+
+        At least what the last trajectory that began on arrival took to the robot; 0 stays 0.
+        """
+        margin = settings.takeover_margin
+        return max(margin, self._way + _SPARE) if margin else 0.0
 
     def stamp(self, time: float) -> Time:
         """A time [s] on the clock of the joint states' stamps, or else on the node's."""
@@ -284,7 +287,7 @@ class StateMonitor:
         since = (times[-1] if len(times) else time) - settings.history
         if plan is not None and begins_on_arrival:
             later = times >= plan.begin
-            plan = self._begun(plan, times[later], positions[later], time)
+            plan = self._begun(plan, times[later], positions[later])
         recent = times >= since
         past = RobotHistory(
             times[recent],
@@ -296,23 +299,18 @@ class StateMonitor:
         return _Snapshot(time, past, plan)
 
     def _begun(
-        self, plan: ActiveTrajectory, times: np.ndarray, positions: np.ndarray, now: float
+        self, plan: ActiveTrajectory, times: np.ndarray, positions: np.ndarray
     ) -> ActiveTrajectory | None:
         """A plan with its begin as the joints (N, J) at times (N,) since then show it.
 
-        None where the robot never began to execute it.
+        A robot that still stands may begin at any moment, until `LATEST`; then None.
         """
-        delay, stands = self._delay, True
-        if len(times):
-            delay = plan.delay(times, positions, delay)
-            recent = times > times[-1] - _REST_TIME
-            stands = bool(np.ptp(positions[recent], axis=0).max() < _REST_MOTION)
+        delay = plan.delay(times, positions, self._delay) if len(times) else self._delay
         if self._plan is plan:
             self._delay = delay
-        begun = replace(plan, begin=plan.begin + delay)
-        way = begun.joints(np.array([now]))[0][0] - plan.trajectory.positions[0]
-        waits = delay > PATIENCE and stands and np.abs(way).max() < MOVES
-        return None if waits or delay >= LATEST else begun
+            # Nothing is known of the way of a trajectory that never arrives.
+            self._way = delay if delay < LATEST else 0.0
+        return None if delay >= LATEST else replace(plan, begin=plan.begin + delay)
 
 
 def _advanced(now: Now, plan: ActiveTrajectory | None, ahead: float) -> Now:

@@ -47,6 +47,8 @@ class ControllerModel:
         self.position, self.velocity = positions.copy(), np.zeros(len(positions))
         self.commands: list[tuple[float, np.ndarray]] = []
         self.rejected = 0
+        self.late = 0.0
+        """Maximum time by which a trajectory came after its stamp [s]."""
         self._knots: Knots | None = None
         self._new: JointTrajectory | None = None
 
@@ -74,6 +76,7 @@ class ControllerModel:
         positions = np.array([point.positions for point in message.points])
         velocities = np.array([point.velocities for point in message.points])
         begin = stamp or now
+        self.late = max(self.late, now - begin)
         before = [(now, self.position, self.velocity)]
         if self.generation == "lyrical" and self._knots is not None:
             begin = max(begin, now)
@@ -187,14 +190,15 @@ class ModelRobot:
             now = self.now
             while self._waiting and self._waiting[0][0] <= time.monotonic():
                 self.model.take(self._waiting.popleft()[1], now)
-            if self.run:
-                self.model.cycle(now)
-            sec, nanosec = divmod(round(now * NANOSECONDS), NANOSECONDS)
+            # As ros2_control: a state is read before the command of its cycle is made.
             state = JointState(
                 name=list(self.robot.joint_names),
                 position=self.model.position.tolist(),
                 velocity=self.model.velocity.tolist(),
             )
+            if self.run:
+                self.model.cycle(now)
+            sec, nanosec = divmod(round(now * NANOSECONDS), NANOSECONDS)
             state.header.stamp = Time(sec=sec, nanosec=nanosec)
             if self._clock is not None and self.tells_time:
                 self._clock.publish(Clock(clock=state.header.stamp))

@@ -220,15 +220,26 @@ def test_edits_and_goals_with_a_start_state_begin_on_arrival_too(
     assert max(hands.model.strain(robot)) < STRAIN
 
 
-@pytest.mark.parametrize("generation", ["jazzy", "lyrical"])
-@pytest.mark.parametrize("ahead", [0.0, 3600.0], ids=["one clock", "two clocks"])
+@pytest.mark.parametrize(
+    ("generation", "ahead", "way"),
+    [("jazzy", 0.0, 0.15), ("lyrical", 3600.0, 0.15), ("jazzy", 3600.0, 0.6), ("lyrical", 0.0, 0.6)],
+)
 def test_the_next_sentence_takes_over_though_nobody_said_when_the_first_began(
-    graph: Graph, robot: Robot, body: Callable[..., ModelRobot], generation: str, ahead: float
+    graph: Graph,
+    robot: Robot,
+    body: Callable[..., ModelRobot],
+    generation: str,
+    ahead: float,
+    way: float,
 ) -> None:
-    """The first trajectory begins on arrival, 0.15 s late; the second must find the robot there."""
-    hands = body(generation=generation, way=0.15, ahead=ahead)
+    """The first trajectory begins on arrival; the second must find the robot there, in time even
+    where its way is longer than the margin."""
+    hands = body(generation=generation, way=way, ahead=ahead)
     with generate_node(graph, seconds=4.0, takeover_margin=0.4) as recorder:
+        report: object = None
         for _ in range(TRIES):
+            hands.model.late = 0.0
+            hands.model.commands.clear()
             command = ask(recorder)
             recorder.wait(lambda: hands.speed > 0.3, REPLY, "a movement")
             recorder.reports.clear()
@@ -245,9 +256,11 @@ def test_the_next_sentence_takes_over_though_nobody_said_when_the_first_began(
             command = recorder.commands[-1][1]
             assert nanoseconds(command.header.stamp) > 0
             executed(recorder, hands, command)
-            break
+            # A message may take longer than ever before on a busy machine.
+            if not hands.model.late:
+                break
         else:
-            pytest.fail(f"{TRIES} times refused, last: {report.message}")
+            pytest.fail(f"{TRIES} times refused, or {hands.model.late:.2f} s late: {report}")
     assert max(hands.model.strain(robot)) < STRAIN
 
 

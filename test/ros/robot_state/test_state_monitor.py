@@ -508,11 +508,33 @@ def test_a_plan_that_the_robot_never_began_is_not_under_way(
     world: World, plan: ActiveTrajectory
 ) -> None:
     world.monitor.published(replace(plan, on_arrival=True))
-    world.stand(BEGIN + 1.2)
+    for late in (0.1, 1.2, 1.9):
+        # Its message may be on the way still.
+        world.stand(BEGIN + late)
+        now = world.monitor.now(Settings(), AHEAD)
+        assert now is not None and now.lead is not None
+        assert now.lead.plan.begin > BEGIN + late - 0.25
+    world.stand(BEGIN + 2.3)
     now = world.monitor.now(Settings(), AHEAD)
     assert now is not None and now.lead is None
     past = world.monitor.past(Settings(), AHEAD)
     assert past is not None and past.times[-1] == pytest.approx(world.time)
+
+
+def test_the_margin_is_as_long_as_the_way_of_a_trajectory_was(
+    world: World, plan: ActiveTrajectory
+) -> None:
+    settings = Settings(takeover_margin=0.1)
+    assert world.monitor.margin(settings) == 0.1
+    world.monitor.published(replace(plan, on_arrival=True))
+    world.follow(replace(plan, begin=BEGIN + 0.4), BEGIN + 1.0)
+    world.monitor.now(settings)
+    assert world.monitor.margin(settings) == pytest.approx(0.45, abs=0.02)
+    assert world.monitor.margin(Settings(takeover_margin=0.0)) == 0.0
+    world.monitor.published(replace(plan, begin=BEGIN + 10.0, on_arrival=True))
+    world.stand(BEGIN + 13.0)
+    world.monitor.now(settings)
+    assert world.monitor.margin(settings) == 0.1
 
 
 def test_a_robot_that_has_only_just_begun_late_is_under_way(
