@@ -222,7 +222,12 @@ def test_edits_and_goals_with_a_start_state_begin_on_arrival_too(
 
 @pytest.mark.parametrize(
     ("generation", "ahead", "way"),
-    [("jazzy", 0.0, 0.15), ("lyrical", 3600.0, 0.15), ("jazzy", 3600.0, 0.6), ("lyrical", 0.0, 0.6)],
+    [
+        ("jazzy", 0.0, 0.15),
+        ("lyrical", 3600.0, 0.15),
+        ("jazzy", 3600.0, 0.6),
+        ("lyrical", 0.0, 0.6),
+    ],
 )
 def test_the_next_sentence_takes_over_though_nobody_said_when_the_first_began(
     graph: Graph,
