@@ -30,6 +30,7 @@ from nextscale_ros.bringup.processes import Child, ChildError, private_graph
 from nextscale_ros.demo.recorder import DemoTimeoutError, Recorder
 from nextscale_ros.msg import MotionReport, TextCommand
 from nextscale_ros.parameters.schema import declarations
+from nextscale_ros.qos import SERVICES
 from nextscale_ros.srv import EditPlan
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE = 120.0
-ASK_AGAIN = 15.0
-"""Time after which calls of services without an answer are made once more [s]."""
 TRIES = 15
 """Time until the history contains no false joint states any more [s]."""
 
@@ -66,11 +65,15 @@ class _Enemy:
             name: recorder.create_publisher(kind, name, 10) for name, kind in topics.items()
         }
         self._goals = ActionClient(recorder, GenerateMotion, "/generate_motion")
-        self._edits = recorder.create_client(EditPlan, "/generate_node/edit_plan")
-        self.parameters = recorder.create_client(SetParameters, "/generate_node/set_parameters")
+        # A client drops its oldest request, too, where more wait than fit.
+        deep = {"qos_profile": SERVICES}
+        self._edits = recorder.create_client(EditPlan, "/generate_node/edit_plan", **deep)
+        self.parameters = recorder.create_client(
+            SetParameters, "/generate_node/set_parameters", **deep
+        )
         self._declared = declarations("generate_node")
-        self.waiting: list[tuple[Any, Any, Any]] = []
-        """Client, request and future of every call of a service."""
+        self.waiting: list[Any] = []
+        """Futures of the services' answers."""
 
     @property
     def matched(self) -> bool:
@@ -93,7 +96,7 @@ class _Enemy:
             lambda: self._publish("/imu", made.imu(draw, True)),
             # rclpy's own client loses track of answers when other messages cannot be read.
             lambda: bool(self._goals.send_goal_async(made.goal(draw, True))),
-            lambda: self._call(self._edits, made.edit(draw, True)),
+            lambda: self.waiting.append(self._edits.call_async(made.edit(draw, True))),
             self._set,
         ]
         draw.choice(actions)()
@@ -104,23 +107,9 @@ class _Enemy:
         broken = self._draw.random() < 0.33
         self.publishers[topic].publish(altered(self._draw, data) if broken else data)
 
-    def _call(self, client: Any, request: Any) -> None:
-        self.waiting.append((client, request, client.call_async(request)))
-
     def answered(self) -> bool:
         """Whether every call of a service has its answer."""
-        return all(future.done() for _, _, future in self.waiting)
-
-    def ask_again(self) -> None:
-        """Repeat the calls without an answer.
-
-        Beside unreadable messages rclpy loses some, and a service loses those to clients that it
-        has not discovered yet (ros2/rmw_fastrtps#842).
-        """
-        open_calls = [call for call in self.waiting if not call[2].done()]
-        self.waiting = []
-        for client, request, _ in open_calls:
-            self._call(client, request)
+        return all(future.done() for future in self.waiting)
 
     def _set(self) -> None:
         one = made.any_parameter(self._draw, self._draw.choice(sorted(self._declared)))
@@ -129,7 +118,7 @@ class _Enemy:
         except (AssertionError, OverflowError):
             # Numbers that do not fit into the message cannot be sent.
             return
-        self._call(self.parameters, request)
+        self.waiting.append(self.parameters.call_async(request))
 
     def restore(self) -> Any:
         """Reset every live parameter to its default."""
@@ -186,11 +175,7 @@ def over_dds(count: int, seed: int) -> Tally:
                 recorder.listen(0.01)
                 node.check()
                 recorder.states.clear()
-            try:
-                recorder.wait(enemy.answered, ASK_AGAIN, "answers", node.check)
-            except DemoTimeoutError:
-                enemy.ask_again()
-                recorder.wait(enemy.answered, PATIENCE, "answers", node.check)
+            recorder.wait(enemy.answered, PATIENCE, "answers", node.check)
             _serves(recorder, enemy, node)
             received.clear()  # what the fuzz caused, such as contradicting joint states, may end
             recorder.wait(

@@ -53,6 +53,14 @@ EVENTS = QoSProfile(
 )
 """Profile of sentences and of published states: every message counts."""
 
+SERVICES = QoSProfile(
+    depth=100,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.VOLATILE,
+)
+"""Profile of services and goals. Requests wait here while the node is busy; above the depth, 10 by
+default, the oldest are dropped and their clients wait for ever."""
+
 REPORTS = QoSProfile(
     depth=10,
     reliability=ReliabilityPolicy.RELIABLE,

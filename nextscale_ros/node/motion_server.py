@@ -283,7 +283,7 @@ class MotionServer:
         now = None
         if plan.measured and not request.plan_only:
             now = self._monitor.now(settings, _MOMENT)
-            if now is not None and now.lead is not None:
+            if now is not None and now.lead is not None and not now.past.at_rest:
                 raise TooLateError("the robot has begun with what was sent before")
         state = now.measured if now is not None and now.real else None
         return at_rest(self._planner.robot, plan.trajectory, state, self._clock())

@@ -19,6 +19,7 @@ from nextscale_ros.messages import requests
 from nextscale_ros.messages.requests import Client, Response
 from nextscale_ros.msg import ErrorCode, MotionReport
 from nextscale_ros.node.models import list_models
+from nextscale_ros.qos import SERVICES
 from nextscale_ros.srv import EditPlan, ListModels, ListRobots
 
 ACTION = "generate_motion"
@@ -119,7 +120,9 @@ class Services:
             (ListModels, "list_models", self._list_models, lists),
             (EditPlan, "edit_plan", self._edit_plan, edits),
         ):
-            node.create_service(kind, f"~/{name}", callback, callback_group=group)
+            node.create_service(
+                kind, f"~/{name}", callback, qos_profile=SERVICES, callback_group=group
+            )
         self._server = ActionServer(
             node,
             GenerateMotion,
@@ -129,6 +132,9 @@ class Services:
             cancel_callback=lambda handle: CancelResponse.ACCEPT,
             # A goal that waits must not block others, or its own cancellation.
             callback_group=ReentrantCallbackGroup(),
+            goal_service_qos_profile=SERVICES,
+            result_service_qos_profile=SERVICES,
+            cancel_service_qos_profile=SERVICES,
             result_timeout=KEPT,
         )
 

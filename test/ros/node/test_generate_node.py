@@ -16,12 +16,17 @@ from nextscale_core.robots import Robot, load_robot
 from nextscale_ros.bringup.processes import Child
 from nextscale_ros.demo.recorder import Recorder
 from nextscale_ros.messages.validate_trajectory import check_joint_trajectory, nanoseconds
-from nextscale_ros.msg import MotionReport
+from nextscale_ros.msg import ErrorCode, MotionReport
 from nextscale_ros.parameters.schema import declarations
+from nextscale_ros.qos import SERVICES
+from nextscale_ros.robot_state.active_trajectory import LATEST
+from nextscale_ros.srv import EditPlan
 from ros.graph import REPLY, START, Graph, idle_share
 from ros.services import call, set_parameter
 
 GOOD = (MotionReport.PASS, MotionReport.REPAIRED)
+NOT_EXECUTED = LATEST + 0.3
+"""Time after which the trajectory of the test before counts as one that is not executed [s]."""
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +179,18 @@ def test_parameters_are_answered_while_a_motion_is_being_made(client: Recorder) 
     client.wait(lambda: len(client.reports) == 2, REPLY, "the report on the second sentence")
 
 
+def test_calls_wait_for_a_busy_node_and_all_are_answered(client: Recorder) -> None:
+    assert ask(client, "a person raises the right arm").outcome in GOOD
+    edits = client.create_client(EditPlan, "/generate_node/edit_plan", qos_profile=SERVICES)
+    client.wait(edits.service_is_ready, REPLY, "the service")
+    busy = edits.call_async(EditPlan.Request(text="please wait", begin=0.5, end=1.0, seed=-1))
+    wrong = EditPlan.Request(text="a person waves", begin=1.0, end=0.5, seed=-1)
+    calls = [edits.call_async(wrong) for _ in range(30)]
+    client.say("a person raises the right arm")  # supersedes what waits
+    client.wait(lambda: all(call.done() for call in (busy, *calls)), REPLY, "every answer")
+    assert {call.result().error.code for call in calls} == {ErrorCode.INVALID_SPAN}
+
+
 @pytest.mark.parametrize(
     ("name", "value", "reason"),
     [
@@ -275,8 +292,7 @@ def test_the_trajectory_begins_in_the_measured_state(by_state: Recorder, robot: 
     client = by_state
     here = [float(q) for q in robot.nominal + 0.05]
     fake = FakeRobot(client, robot.joint_names)
-    # Until the node takes the trajectory of the test before for one that is not executed.
-    fake.stand(here, 0.8)
+    fake.stand(here, NOT_EXECUTED)
     report = fake.ask("a person raises the right arm", here)
     assert report.outcome in GOOD, report.message
     client.wait(lambda: bool(client.commands), REPLY, "the trajectory")
@@ -291,6 +307,7 @@ def test_nan_and_unknown_joints_in_the_joint_states_do_no_harm(
     here = [float(q) for q in robot.nominal]
     fake = FakeRobot(client, [*robot.joint_names, "tail"])
     fake.stand([*[math.nan] * len(here), 0.0])
+    fake.stand([*here, 0.0], NOT_EXECUTED)
     report = fake.ask("a person raises the right arm", [*here, 0.0])
     assert report.outcome in GOOD, report.message
     assert node.log is not None
