@@ -36,6 +36,7 @@ def balancing(
     arguments = ["-r", f"__ns:={namespace}"] if namespace else []
     child = graph.start("ros.fake_pipeline", parameters, arguments)
     try:
+        robot.wait(lambda: max(len(robot.references), len(robot.velocities)) > 20, START, "output")
         yield child, robot
     finally:
         robot.close()
@@ -115,7 +116,6 @@ def test_two_sentences_in_motion_are_one_smooth_reference_from_standing_to_stand
 ) -> None:
     _, robot = tracker
     goals = goals_in()
-    robot.wait(lambda: len(robot.references) > 20, START, "references")
     assert stands(g1, robot.references[-1])
     place = robot.references[-1].base_pose.position
     assert abs(complex(place.x - 1.0, place.y - 2.0)) < 0.1  # where the robot is
@@ -217,7 +217,6 @@ def speeds(velocities: list[TwistStamped]) -> tuple[np.ndarray, np.ndarray]:
 def test_a_path_is_walked_within_the_limits_while_the_arms_move(walker, goals_in) -> None:
     _, robot = walker
     goals = goals_in(WALK)
-    robot.wait(lambda: len(robot.velocities) > 20, START, "velocities")
     assert not speeds(robot.velocities)[0].any()
     place, begin = robot.place.copy(), len(robot.velocities)
     status, result = goals.ask(GLIDE, seconds=[4.0])
