@@ -100,6 +100,18 @@ NS_EXPORT void ns_limit_use(int64_t samples, int64_t joints, const double* q, co
   limit_use(samples, joints, q, v, t, most_speed, most_push, speed_use, push_use);
 }
 
+NS_EXPORT void ns_cubics(int64_t knots, int64_t tracks, const double* x, const double* c,
+                         int64_t count, const double* at, double* value, double* slope,
+                         double* bend) {
+  cubics(knots, tracks, x, c, count, at, value, slope, bend);
+}
+
+NS_EXPORT void ns_room_to_change(int64_t cells, int64_t joints, const double* bend,
+                                 const double* push, const double* square, double total,
+                                 double* room) {
+  room_to_change(cells, joints, bend, push, square, total, room);
+}
+
 NS_EXPORT void ns_gentle(int64_t cells, double* curve, const double* change) {
   gentle(cells, curve, change);
 }
@@ -208,7 +220,7 @@ NS_EXPORT void ns_draw_codes(int64_t rows, int64_t codes, const float* logits, f
 }
 
 // Version of this interface; `_INTERFACE` in `__init__.py` must be the same.
-NS_EXPORT int ns_interface() { return 3; }
+NS_EXPORT int ns_interface() { return 4; }
 
 // 4 or 3 where this processor runs code for that level of x86-64, else 0.
 NS_EXPORT int ns_level() {

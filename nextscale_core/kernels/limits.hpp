@@ -97,6 +97,40 @@ inline void limit_use(int64_t samples, int64_t joints, const double* q, const do
   }
 }
 
+// Values and derivatives of cubic splines, (count, tracks); those at null are not wanted.
+// Coefficients (4, knots - 1, tracks), highest power first; the ends go on beyond the knots.
+inline void cubics(int64_t knots, int64_t tracks, const double* x, const double* c, int64_t count,
+                   const double* at, double* value, double* slope, double* bend) {
+  const int64_t plane = (knots - 1) * tracks;
+  int64_t k = 0;
+  for (int64_t n = 0; n < count; ++n) {
+    while (k + 2 < knots && at[n] >= x[k + 1]) ++k;
+    while (k > 0 && at[n] < x[k]) --k;
+    const double u = at[n] - x[k];
+    const double *c3 = c + k * tracks, *c2 = c3 + plane, *c1 = c2 + plane, *c0 = c1 + plane;
+    const int64_t row = n * tracks;
+    for (int64_t j = 0; value && j < tracks; ++j)
+      value[row + j] = ((c3[j] * u + c2[j]) * u + c1[j]) * u + c0[j];
+    for (int64_t j = 0; slope && j < tracks; ++j)
+      slope[row + j] = (3.0 * c3[j] * u + 2.0 * c2[j]) * u + c1[j];
+    for (int64_t j = 0; bend && j < tracks; ++j) bend[row + j] = 6.0 * c3[j] * u + 2.0 * c2[j];
+  }
+}
+
+// What the acceleration of a path leaves for a change of its pace; `TimeScaling.pace`.
+inline void room_to_change(int64_t cells, int64_t joints, const double* bend, const double* push,
+                           const double* square, double total, double* room) {
+  for (int64_t g = 0; g < cells; ++g) {
+    Lanes least = Lanes{} + INFINITY;
+    for (int64_t j = 0; j < joints; j += kLanes) {
+      const int64_t count = joints - j < kLanes ? joints - j : kLanes, at = g * joints + j;
+      const Lanes left = top(total - some(bend + at, count) * square[g], Lanes{} + (1.0 - total));
+      least = bottom(left / some(push + at, count), least);
+    }
+    room[g] = -highest(-least);
+  }
+}
+
 // The largest curve below this one that changes by at most `change` from cell to cell.
 inline void gentle(int64_t cells, double* curve, const double* change) {
   for (int64_t g = 1; g < cells; ++g) curve[g] = std::fmin(curve[g], curve[g - 1] + change[g - 1]);

@@ -193,10 +193,13 @@ class Retargeter:
         step = self._coarse_solver.step
         if past is not None:
             step = partial(step, reference=past.posture[keys], pull=past.pull[keys])
+        # Some joints swing between two poses for ever: the pose before the last one is as near.
+        earlier = [np.inf, poses.joints]
         for _ in range(config.start_steps):
-            before, poses = poses, step(goals, poses, smooth)
-            if np.abs(poses.joints - before.joints).max() < config.start_enough:
+            poses = step(goals, poses, smooth)
+            if any(np.abs(poses.joints - past).max() < config.start_enough for past in earlier):
                 break
+            earlier = [earlier[1], poses.joints]
         return _between(poses, keys, frames)
 
     def _cycle(self, poses: Poses, fps: float, rounds: int) -> Cycle:

@@ -21,6 +21,7 @@ from nextscale_core.robots.separation_terms import WitnessPoints
 from nextscale_core.robots.trajectory import MAX_SAMPLES, RobotTrajectory
 from nextscale_core.rotations import continuous_quaternions
 from nextscale_core.safety.config import GATE, RepairConfig
+from nextscale_core.trajectory.curves import evaluate
 from nextscale_core.trajectory.spline_limits import slowdown
 from nextscale_core.trajectory.time_scaling import (
     Pace,
@@ -110,10 +111,11 @@ def slowed(
         new = np.arange(int(np.ceil(pace.seconds * rate - 1e-9)) + 1) / rate
         place, speed = pace.play(np.minimum(new, pace.seconds))
         place = np.clip(place, 0.0, seconds)
-        velocities, tracks = path(place, 1) * speed[:, None], base(place)
+        positions, velocities = evaluate(path, place, 0, 1)
+        velocities, tracks = velocities * speed[:, None], base(place)
         turn = tracks[:, 3:] / np.linalg.norm(tracks[:, 3:], axis=1, keepdims=True)
         new = new + trajectory.time_from_start[0]
-        return Samples(new, path(place), velocities, tracks[:, :3], turn, place)
+        return Samples(new, positions, velocities, tracks[:, :3], turn, place)
 
     scalings: list[TimeScaling | UniformScaling] = []
     if len(times) >= 4 and seconds * rate * config.max_slowdown < MAX_SAMPLES:

@@ -1,11 +1,16 @@
-"""Minimum-jerk curves: quintics without slope and curvature at their ends.
+"""Minimum-jerk curves, quintics without slope and curvature at their ends, and cubic splines.
 
-They minimise the integral of the squared jerk between two states (Flash and Hogan, 1985).
+Those quintics minimise the integral of the squared jerk between two states (Flash and Hogan, 1985).
 """
 
 from __future__ import annotations
 
+import ctypes
+
 import numpy as np
+from scipy.interpolate import PPoly
+
+from nextscale_core.kernels import address, kernels, run
 
 PEAK_VELOCITY, PEAK_ACCELERATION = 1.875, 5.774
 """Largest derivatives of `minimum_jerk` by u."""
@@ -62,3 +67,19 @@ def smooth_start(times: np.ndarray, ramp: float) -> tuple[np.ndarray, np.ndarray
     u = np.clip(times / ramp, 0.0, 1.0)
     rising = ramp * (u**3 - u**4 / 2)
     return np.where(times < ramp, rising, times - ramp / 2), u * u * (3 - 2 * u)
+
+
+def evaluate(spline: PPoly, at: np.ndarray, *orders: int) -> list[np.ndarray]:
+    """Derivatives of a cubic spline through (K, D), of orders 0 to 2, at places (N,): (N, D) each.
+
+    As `spline(at, order)` for each order.
+    """
+    library = kernels()
+    if library is None:
+        return [spline(at, order) for order in orders]
+    found = {order: np.empty((len(at), spline.c.shape[2])) for order in orders}
+    arrays = [np.ascontiguousarray(part, np.float64) for part in (spline.x, spline.c, at)]
+    pointers = (ctypes.c_void_p(address(found.get(order))) for order in range(3))
+    sizes = len(spline.x), spline.c.shape[2]
+    run(library, "ns_cubics", *sizes, *arrays[:2], len(at), arrays[2], *pointers)
+    return list(found.values())

@@ -120,12 +120,18 @@ def soft_clamp(
     """
     if room <= 0:
         return np.clip(positions, robot.position_lower, robot.position_upper), velocities
-    over = (positions - (robot.position_upper - room)) / room
-    under = ((robot.position_lower + room) - positions) / room
+    lower, upper = robot.position_lower, robot.position_upper
+    near = ((positions > upper - room) | (positions < lower + room)).any(0)
+    if not near.any():
+        return positions, velocities
+    lower, upper, at = lower[near], upper[near], positions[:, near]
+    over, under = (at - (upper - room)) / room, ((lower + room) - at) / room
     squeeze_over, squeeze_under = (np.exp(-np.maximum(side, 0.0)) for side in (over, under))
-    positions = np.where(over > 0, robot.position_upper - room * squeeze_over, positions)
-    positions = np.where(under > 0, robot.position_lower + room * squeeze_under, positions)
-    return positions, velocities * squeeze_over * squeeze_under
+    at = np.where(over > 0, upper - room * squeeze_over, at)
+    positions, velocities = positions.copy(), velocities.copy()
+    positions[:, near] = np.where(under > 0, lower + room * squeeze_under, at)
+    velocities[:, near] *= squeeze_over * squeeze_under
+    return positions, velocities
 
 
 def with_places_between(trajectory: RobotTrajectory) -> tuple[np.ndarray, np.ndarray]:

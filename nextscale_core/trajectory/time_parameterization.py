@@ -24,7 +24,7 @@ from nextscale_core.robots.trajectory import MAX_SAMPLES
 from nextscale_core.rotations import continuous_quaternions, quaternions
 from nextscale_core.trajectory.blend_in import BlendIn
 from nextscale_core.trajectory.config import TIMING, TimeParameterizationConfig
-from nextscale_core.trajectory.curves import quintic_fade, smooth_start
+from nextscale_core.trajectory.curves import evaluate, quintic_fade, smooth_start
 from nextscale_core.trajectory.spline_limits import soft_clamp
 from nextscale_core.trajectory.time_scaling import Pace, Samples, TimeScaling, retime
 
@@ -148,7 +148,8 @@ class _Player:
             )
         place, speed = self._place(np.clip(times - hold, 0.0, end), end, pace)
         spline = self._spline(pace.slowness[0])
-        values, slopes = spline(place), spline(place, 1) * speed[:, None]
+        values, slopes = evaluate(spline, place, 0, 1)
+        slopes *= speed[:, None]
         positions, velocities = soft_clamp(
             values[:, 7:], slopes[:, 7:], robot, robot.profile.position_margin / 2
         )

@@ -19,6 +19,7 @@ from scipy.interpolate import PPoly
 from nextscale_core.kernels import kernels, run
 from nextscale_core.robots.robot import Robot
 from nextscale_core.trajectory.config import TIMING, TimeParameterizationConfig
+from nextscale_core.trajectory.curves import evaluate
 from nextscale_core.trajectory.spline_limits import slowdown
 
 _LEAST = 1e-3
@@ -124,13 +125,13 @@ class TimeScaling:
         self._cell, self._reach, self._periodic = seconds / cells, reach, periodic
         self._config, self._mode = config, "wrap" if periodic else "nearest"
         at = np.linspace(0.0, seconds, cells + 1)
-        speed = np.abs(path(at, 1))
-        self._bend = np.abs(path(at, 2)) / robot.acceleration_limit
+        speed, bend = (np.abs(one) for one in evaluate(path, at, 1, 2))
+        self._bend = bend / robot.acceleration_limit
         self._push = np.maximum(speed / robot.acceleration_limit, 1e-9)
         rate = np.minimum(1.0, 1.0 / np.maximum((speed / robot.velocity_limit).max(1), 1e-9))
-        bend = np.maximum(self._bend.max(1), 1e-9)
+        most = np.maximum(self._bend.max(1), 1e-9)
         # Largest square of the rate at each place.
-        self._most = np.minimum(rate * rate, config.path_share / bend)
+        self._most = np.minimum(rate * rate, config.path_share / most)
 
     def slow(self, places: np.ndarray, need: np.ndarray, *, whole: bool = False) -> None:
         """Play slower where samples were too fast.
@@ -157,13 +158,25 @@ class TimeScaling:
         most = ndimage.minimum_filter1d(self._most, 2 * smoothing + 1, mode=self._mode)
         square = most
         for _ in range(2):
-            left = np.maximum(total - self._bend * square[:, None], 1.0 - total)
-            change = 2.0 * self._cell * (left / self._push).min(1)
-            square = _gentle(most, change, periodic=self._periodic)
+            room = _room_to_change(self._bend, self._push, square, total)
+            square = _gentle(most, 2.0 * self._cell * room, periodic=self._periodic)
         slowness = ndimage.gaussian_filter1d(square**-0.5, 0.5 * smoothing, mode=self._mode)
         if self._periodic:
             slowness[[0, -1]] = slowness[[0, -1]].max()
         return Pace(slowness, self._cell)
+
+
+def _room_to_change(
+    bend: np.ndarray, push: np.ndarray, square: np.ndarray, total: float
+) -> np.ndarray:
+    """(G,) what joints (G, J) that bend leave of their limits, over what a change of pace takes."""
+    library = kernels()
+    if library is None:
+        left = np.maximum(total - bend * square[:, None], 1.0 - total)
+        return np.asarray((left / push).min(1))
+    room = np.empty(len(square))
+    run(library, "ns_room_to_change", *bend.shape, bend, push, square, total, room)
+    return room
 
 
 def _gentle(most: np.ndarray, change: np.ndarray, *, periodic: bool) -> np.ndarray:

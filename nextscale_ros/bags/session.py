@@ -50,6 +50,7 @@ class Sentence:
         command: The command to send again, with the reported seed.
         report: The report.
         answered: Time of recording of the report [ns].
+        until: Time of recording until which the robot cannot have begun [ns].
         trajectory: The published trajectory, or None.
         base: The base that belongs to it, or None.
         moved: Maximum motion of a joint from `REST_TIME` before it until the answer [rad]; NaN
@@ -60,6 +61,7 @@ class Sentence:
     command: TextCommand
     report: MotionReport
     answered: int
+    until: int
     trajectory: JointTrajectory | None
     base: MultiDOFJointTrajectory | None
     moved: float = np.nan
@@ -194,18 +196,24 @@ def _answered(
             guidance=command.guidance,
             steps=command.steps,
         )
-        trajectory = _nearest(commands, answered) if report.published else None
-        base = _nearest(bases, answered) if report.published else None
-        yield Sentence(time, again, report, answered, trajectory, base)
+        sent, trajectory = _nearest(commands, report, answered)
+        _, base = _nearest(bases, report, answered)
+        # On a busy machine the robot has begun long before the report comes.
+        until = max(time, min(sent, answered - _ns(_REPORT_DELAY)))
+        yield Sentence(time, again, report, answered, until, trajectory, base)
 
 
-def _nearest(messages: list[tuple[int, Any]], time: int) -> Any:
-    """Remove and return the message published with a report; None if it was not recorded."""
-    close = min(messages, key=lambda one: abs(one[0] - time), default=None)
-    if close is None or abs(close[0] - time) > _TOGETHER * NANOSECONDS:
-        return None
-    messages.remove(close)
-    return close[1]
+def _nearest(messages: list[tuple[int, Any]], report: MotionReport, time: int) -> tuple[int, Any]:
+    """Remove and return the message published with a report, which came at a time [ns].
+
+    That time and None where none was published or recorded.
+    """
+    close = min(messages, key=lambda one: abs(one[0] - time), default=(time, None))
+    if not report.published or abs(close[0] - time) > _TOGETHER * NANOSECONDS:
+        return time, None
+    if close in messages:
+        messages.remove(close)
+    return close
 
 
 @dataclass
@@ -251,9 +259,7 @@ def _movements(bag: Bag, topics: dict[str, str], sentences: list[Sentence]) -> l
     ranges = []
     for one in sentences:
         begin = one.time - _ns(REST_TIME)
-        # The robot may move before the report arrives, long after the node has read its state.
-        end = max(one.time, one.answered - _ns(_REPORT_DELAY))
-        ranges.append(_JointRange(begin, end, last=begin))
+        ranges.append(_JointRange(begin, one.until, last=begin))
     ready: list[int] = []
     finder = ConflictFinder(bag)
     ready_topic = topics["nextscale/ready"]

@@ -271,7 +271,7 @@ def test_a_session_with_two_senders_that_contradict_each_other_is_not_replayed(
 
 def sentence(trajectory: JointTrajectory | None, moved: float, outcome: str) -> Sentence:
     report = MotionReport(outcome=outcome, text="walk")
-    return Sentence(0, TextCommand(), report, 1, trajectory, None, moved)
+    return Sentence(0, TextCommand(), report, 1, 1, trajectory, None, moved)
 
 
 def made(shift: float = 0.0) -> JointTrajectory:

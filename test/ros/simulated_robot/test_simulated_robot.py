@@ -199,6 +199,12 @@ def test_a_robot_that_falls_says_so_once_and_stands_up_when_reset(
 
 
 @pytest.mark.skipif(not TRACKER.is_file(), reason="the shared tracker is not on this machine")
+def fastest(references: list[MotionReference]) -> float:
+    """Of all joints from one reference to the next that was heard [rad/s]."""
+    steps = np.abs(np.diff([one.positions for one in references], axis=0))
+    return float((steps / np.diff(stamps(references))[:, None]).max())
+
+
 def test_a_tracker_follows_references_and_stands_when_they_end(
     graph: Graph, recorder: Recorder, robot: Robot
 ) -> None:
@@ -231,15 +237,13 @@ def test_a_tracker_follows_references_and_stands_when_they_end(
 
     # On a busy machine references come late, and the robot stands meanwhile.
     tracked.wait(reached, "the posture of the references")
-    steps = np.abs(np.diff([one.positions for one in followed], axis=0))
-    assert steps.max() < 0.05, "it takes the reference up without a jump"
+    assert fastest(followed) < 2.5, "it takes the reference up without a jump"
     # Without references it stands by itself.
     tracked.wait(lambda: "no reference for" in tracked.log(), "the end of the references")
     tracked.wait(
         lambda: abs(followed[-1].positions[elbow] - stand.positions[elbow]) < 1e-3, "standing"
     )
-    steps = np.abs(np.diff([one.positions for one in followed], axis=0))
-    assert steps.max() < 0.05
+    assert fastest(followed) < 2.5
     pose = states[-1].pose.pose
     turn = pose.orientation
     up = Rotation.from_quat([turn.x, turn.y, turn.z, turn.w]).apply([0.0, 0.0, 1.0])[2]
