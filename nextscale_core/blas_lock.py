@@ -12,16 +12,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import LibController, ThreadpoolController
 
 _lock = threading.RLock()
 _inside = 0
 
 
 @lru_cache(maxsize=1)
-def _controller() -> ThreadpoolController:
+def _libraries() -> list[LibController]:
     """The BLAS libraries of this process; finding them takes milliseconds."""
-    return ThreadpoolController()
+    return list(ThreadpoolController().select(user_api="blas").lib_controllers)
 
 
 @contextmanager
@@ -37,7 +37,14 @@ def single_threaded() -> Iterator[None]:
             if _inside > 1:
                 yield
             else:
-                with _controller().limit(limits=1, user_api="blas"):
+                # As threadpoolctl's own context, without its search through all libraries.
+                several = [(one, n) for one in _libraries() if (n := one.get_num_threads()) != 1]
+                for library, _ in several:
+                    library.set_num_threads(1)
+                try:
                     yield
+                finally:
+                    for library, threads in several:
+                        library.set_num_threads(threads)
         finally:
             _inside -= 1

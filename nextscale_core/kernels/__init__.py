@@ -57,7 +57,8 @@ def address(array: np.ndarray | None, kind: type = np.float64) -> int | None:
     """
     if array is None:
         return None
-    if array.dtype != kind or not array.flags.c_contiguous:
+    wrong = array.dtype.type is not kind and array.dtype != kind
+    if wrong or not array.flags.c_contiguous:
         gaps = "" if array.flags.c_contiguous else ", not contiguous"
         raise TypeError(
             f"a kernel needs a contiguous array of {kind.__name__}, got {array.dtype}{gaps}"

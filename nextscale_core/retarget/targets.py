@@ -21,6 +21,9 @@ from nextscale_core.retarget.human_frames import Body, body_of
 from nextscale_core.robots.kinematics import LEVER, Kinematics, Poses
 from nextscale_core.robots.profile import SIDES
 
+_GOALS = 23
+"""Number of residuals of a frame: trunk 7, legs 12, arms 4."""
+
 MIN_FRAMES, MAX_FRAMES = 6, 20_000
 """Shorter clips are held at their last frame; longer ones are refused (memory of the solver)."""
 
@@ -229,11 +232,12 @@ def _goals(
 ) -> Goals:
     """All residuals: trunk, then legs, then arms."""
     index, lengths = kinematics.index, kinematics.lengths
-    rows: list[tuple[int, int, np.ndarray, np.ndarray]] = []
+    rows: list[tuple[int, int]] = []
+    goals, weights = np.empty((len(pelvis), _GOALS, 3)), np.empty((len(pelvis), _GOALS))
 
     def add(first: str, second: str | None, goal: np.ndarray, weight: np.ndarray | float) -> None:
-        other = -1 if second is None else index[second]
-        rows.append((index[first], other, goal, np.broadcast_to(weight, len(pelvis))))
+        goals[:, len(rows)], weights[:, len(rows)] = goal, weight
+        rows.append((index[first], -1 if second is None else index[second]))
 
     def turn(part: str, origin: str, frame: np.ndarray, weight: np.ndarray | float) -> None:
         for axis, name in enumerate("xyz"):
@@ -255,8 +259,9 @@ def _goals(
         upper, fore = (body.bones[f"{side}_{bone}"] for bone in ("upper_arm", "forearm"))
         add(f"{side}_elbow", f"{side}_shoulder", lengths.upper_arm * upper, config.arm)
         add(f"{side}_wrist", f"{side}_elbow", lengths.forearm * fore, config.arm)
-    first, second, goal, weight = zip(*rows, strict=True)
-    return Goals(np.array(first), np.array(second), np.stack(goal, 1), np.stack(weight, 1))
+    assert len(rows) == _GOALS
+    first, second = np.array(rows).T.copy()
+    return Goals(first, second, goals, weights)
 
 
 def start_poses(targets: Targets, nominal: np.ndarray) -> Poses:

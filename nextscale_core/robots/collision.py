@@ -138,8 +138,9 @@ class CollisionModel:
             self._kinematics.tree.local(np.full(len(vertices), body), vertices)
             for body, vertices in zip(bodies, self._vertices, strict=True)
         ]
-        pairs = np.array(self._pairs, dtype=int).reshape(-1, 2)
-        self._broad_phase = BroadPhase(bodies, self._local, pairs, self.reach)
+        self._hulls = np.array(self._pairs, dtype=int).reshape(-1, 2)
+        self._bodies = bodies[self._hulls]
+        self._broad_phase = BroadPhase(bodies, self._local, self._hulls, self.reach)
 
     def _select_pairs(self) -> list[tuple[int, int]]:
         """Hulls of the pairs to check; sets `unwatched` and `touching_nominal`."""
@@ -323,26 +324,24 @@ class CollisionModel:
         frames = self._kinematics.frames(
             Poses(poses.base[rows], poses.rotation[rows], poses.joints[rows])
         )
-        pairs = np.array(self._pairs, dtype=int).reshape(-1, 2)[near.where[:, 1]]
-        body = np.array(self._owners)[pairs] - 1
+        hulls, body = (rows[near.where[:, 1]] for rows in (self._hulls, self._bodies))
         turned = frames.columns[body[:, 0], :, :, t]
         normal = (turned * near.steady()[..., None]).sum(1)
         points, distance = near.points.copy(), near.distance.copy()
         deep = np.flatnonzero(distance < -SHALLOW)
         # The outermost vertices define the penetration along any other direction.
-        for hull in np.unique(pairs[deep]):
-            for n, sign in ((0, 1.0), (1, -1.0)):
-                of = deep[pairs[deep, n] == hull]
-                along = (frames.columns[body[of, n], :, :, t[of]] * normal[of, None]).sum(-1)
-                outermost = (self._local[hull] @ (sign * along).T).argmax(0)
-                points[of, n] = self._local[hull][outermost]
-        ends = (
-            (frames.columns[body[deep, n], :, :, t[deep]] * points[deep, n, :, None]).sum(1)
-            + frames.origin[body[deep, n], :, t[deep]]
-            for n in (0, 1)
-        )
-        first, second = ends
-        distance[deep] = ((second - first) * normal[deep]).sum(1)
+        for n, sign in ((0, -1.0), (1, 1.0)) if len(deep) else ():
+            axes = frames.columns[body[deep, n], :, :, t[deep]]
+            along = (axes * normal[deep, None]).sum(-1)
+            for hull in np.unique(hulls[deep, n]):
+                of = hulls[deep, n] == hull
+                outermost = (self._local[hull] @ (-sign * along[of]).T).argmax(0)
+                points[deep[of], n] = self._local[hull][outermost]
+            ends = (axes * points[deep, n, :, None]).sum(1) + frames.origin[
+                body[deep, n], :, t[deep]
+            ]
+            offset = sign * (ends * normal[deep]).sum(1)
+            distance[deep] = offset if n == 0 else distance[deep] + offset
         wanted = np.broadcast_to(separation, len(self.pairs))[near.where[:, 1]]
         kept = wanted - distance >= -_LET_GO
         parts = (near.where[:, 0], body, points, normal, wanted)

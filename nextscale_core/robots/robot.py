@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +97,7 @@ class Robot:
         numbers = [self.model.getJointId(name) for name in self.joint_names]
         return np.array([self.model.joints[number].nq == 2 for number in numbers], dtype=bool)
 
-    @property
+    @cached_property
     def effort_limit(self) -> np.ndarray:
         """(J,) effort limits of the URDF [N m]; infinite where it has none, or 0."""
         rows = [self.model.joints[self.model.getJointId(n)].idx_v for n in self.joint_names]

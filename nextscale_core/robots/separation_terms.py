@@ -55,16 +55,16 @@ class WitnessPoints:
         Pairs are in order, and the frames of each ascend. The shortest way out of a deep collision
         may change sides from frame to frame; so each pair leaves on the side where it entered.
         """
-        normals = self.normal
-        if (self.distance > -SHALLOW).all():
-            return normals
-        normals = normals.copy()
+        shallow = self.distance > -SHALLOW
+        if shallow.all():
+            return self.normal
+        normals = self.normal.copy()
         frames, pairs = self.where.T
-        ends = np.flatnonzero((np.diff(pairs) != 0) | (np.diff(frames) > _GAP)) + 1
-        for run in np.split(np.arange(len(self)), ends):
-            sure = self.distance[run] > -SHALLOW
-            if sure.all():
-                continue
+        begins = (np.diff(pairs) != 0) | (np.diff(frames) > _GAP)
+        runs = np.cumsum(np.append(False, begins))
+        for number in np.unique(runs[~shallow]):
+            run = np.flatnonzero(runs == number)
+            sure = shallow[run]
             if not sure.any():
                 sure[self.distance[run].argmax()] = True
             known, deep = run[sure], run[~sure]

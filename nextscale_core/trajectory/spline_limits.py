@@ -155,11 +155,15 @@ def with_places_between(trajectory: RobotTrajectory) -> tuple[np.ndarray, np.nda
     parts = np.clip(np.ceil(wanted - 1e-9), 1, max(1, MAX_SAMPLES // len(t))).astype(int)
     after = np.repeat(np.arange(len(parts)), parts)
     first = np.cumsum(parts) - parts
-    u = ((np.arange(len(after)) - first[after]) / parts[after])[:, None]
-    rise, bend = u * u * (3 - 2 * u), u * (1 - u)
-    places = (
-        (1 - rise) * q[after]
-        + rise * q[after + 1]
-        + h[after] * bend * ((1 - u) * v[after] - u * v[after + 1])
-    )
+    places, part = q[after], np.arange(len(after)) - first[after]
+    between = np.flatnonzero(part)
+    if len(between):
+        row = after[between]
+        u = (part[between] / parts[row])[:, None]
+        rise, bend = u * u * (3 - 2 * u), u * (1 - u)
+        places[between] = (
+            (1 - rise) * q[row]
+            + rise * q[row + 1]
+            + h[row] * bend * ((1 - u) * v[row] - u * v[row + 1])
+        )
     return np.concatenate([places, q[-1:]]), np.append(after, len(t) - 1)
