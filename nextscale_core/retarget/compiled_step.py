@@ -186,7 +186,10 @@ class CompiledEquations:
         found = np.empty((size, size)), np.empty(size)
         given = (base, rotation, joints, goal, weight)
         parts = [np.ascontiguousarray(part, np.float64) for part in given]
-        bodies = np.ascontiguousarray(apart.body, np.int64)
-        terms = (len(apart), bodies, apart.at, apart.normal, apart.separation, separation)
-        run(self._library, "ns_frame", self._pointer, *parts, ground, *terms, *found)
+        terms: tuple[np.ndarray | ctypes.c_void_p, ...] = (_pointer(),) * 4
+        if len(apart):
+            bodies = np.ascontiguousarray(apart.body, np.int64)
+            terms = (bodies, apart.at, apart.normal, apart.separation)
+        numbers = (ground, len(apart), *terms, separation)
+        run(self._library, "ns_frame", self._pointer, *parts, *numbers, *found)
         return found

@@ -184,11 +184,15 @@ class ModelRobot:
             self._executor.spin_once(timeout_sec=0.02)
 
     def _control(self) -> None:
-        while not self._ended.wait(PERIOD):
+        """The control loop. As in real time: a busy machine runs the cycles later, and they are as
+        they would have been."""
+        due, ahead = time.monotonic(), self.now - time.monotonic()
+        while not self._ended.wait(max(due + PERIOD - time.monotonic(), 0.0)):
+            due += PERIOD
             if self._time is not None and self.run:
                 self._time += PERIOD
-            now = self.now
-            while self._waiting and self._waiting[0][0] <= time.monotonic():
+            now = due + ahead if self._time is None else self._time
+            while self._waiting and self._waiting[0][0] <= due:
                 self.model.take(self._waiting.popleft()[1], now)
             # As ros2_control: a state is read before the command of its cycle is made.
             state = JointState(
