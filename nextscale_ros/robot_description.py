@@ -20,8 +20,9 @@ from nextscale_ros.options import DESCRIPTION
 from nextscale_ros.qos import LATCHED
 from nextscale_ros.visual_geometry import add_visual_geometry, turn_visual_meshes
 
-PATIENCE = 15.0
-"""Default maximum wait for a description [s]; its publisher has often just been started."""
+PATIENCE, HINT = 60.0, 5.0
+"""Default maximum wait for a description, whose publisher has often just been started, and time
+after which the log says what is waited for [s]."""
 
 MOVABLE = ("revolute", "continuous", "prismatic")
 """Types of joints in `joint_states`."""
@@ -129,11 +130,17 @@ def wait_for_description(node: Node, topic: str, timeout: float = PATIENCE) -> s
             texts.append(str(message.data))
 
         listener.create_subscription(String, name, receive, LATCHED)
-        deadline = time.monotonic() + timeout
+        begin, told = time.monotonic(), False
         while not texts and node.context.ok():
-            left = deadline - time.monotonic()
+            passed = time.monotonic() - begin
+            left = timeout - passed
             if left <= 0:
                 raise DescriptionTimeoutError(_silence(listener, name, timeout))
+            if passed > HINT and not told:
+                told = True
+                node.get_logger().warning(
+                    f"{_silence(listener, name, HINT)}; waiting for {timeout:g} s in all"
+                )
             executor.spin_once(timeout_sec=min(left, 0.1))
     finally:
         executor.shutdown(timeout_sec=1.0)

@@ -8,7 +8,7 @@ of its leg is at its limit.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pinocchio as pin
@@ -25,6 +25,8 @@ from nextscale_core.robots.separation_terms import SeparationRows, SeparationTer
 
 _FIXED = 1e8
 """Weight that keeps an unknown at a bound."""
+
+_NOTHING = SeparationTerms.none()
 
 _ROUNDS = 3
 """Number of times that joints at bounds are added."""
@@ -71,7 +73,7 @@ class Goal:
 
     place: np.ndarray
     weight: np.ndarray
-    apart: SeparationTerms = field(default_factory=SeparationTerms.none)
+    apart: SeparationTerms = _NOTHING
 
 
 class FrameSolver:

@@ -396,8 +396,10 @@ def _pitch(turn: np.ndarray) -> float:
 
 
 def _about_z(angle: float) -> np.ndarray:
-    return np.asarray(pin.exp3(np.array([0.0, 0.0, angle])))
+    c, s = math.cos(angle), math.sin(angle)
+    return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
 
 
 def _about_y(angle: float) -> np.ndarray:
-    return np.asarray(pin.exp3(np.array([0.0, angle, 0.0])))
+    c, s = math.cos(angle), math.sin(angle)
+    return np.array([[c, 0.0, s], [0.0, 1.0, 0.0], [-s, 0.0, c]])

@@ -15,6 +15,9 @@ _POSITION, _VELOCITY = 0.72, 0.34
 _BRAKING = 0.5
 """Share of the acceleration that braking towards a goal needs; the rest is for its own."""
 
+_WAYS = np.array([[1.0], [-1.0]])
+"""Up and down."""
+
 _WITHIN = 1.0 - 1e-6
 """Share of a limit that is used, for rounding."""
 
@@ -37,7 +40,7 @@ class StepLimits:
     def __init__(
         self, lower: np.ndarray, upper: np.ndarray, velocity: np.ndarray, acceleration: np.ndarray
     ):
-        self.lower, self.upper = lower, upper
+        self._ends = np.stack([upper, -lower])
         self.velocity, self.acceleration = _WITHIN * velocity, _WITHIN * acceleration
 
     def velocities(
@@ -51,15 +54,16 @@ class StepLimits:
             seconds: Duration of the step [s].
         """
         change = self.acceleration * seconds
-        slowest, fastest = velocities - change, velocities + change
-        high = self._fastest(positions, velocities, seconds, self.upper)
-        low = -self._fastest(-positions, -velocities, seconds, -self.lower)
-        high = clipped(np.minimum(high, self.velocity), slowest, fastest)
-        low = clipped(np.maximum(low, -self.velocity), slowest, fastest)
+        # Both directions at once: for so few joints, NumPy's calls take longer than the work.
+        ahead = _WAYS * velocities
+        high = np.minimum(self._fastest(_WAYS * positions, ahead, seconds), self.velocity)
+        high, down = clipped(high, ahead - change, ahead + change)
         # Where both ends of a narrow range are too near, braking is what is left.
-        brake = self.braked(velocities, seconds)
-        narrow = low > high
-        return np.where(narrow, brake, low), np.where(narrow, brake, high)
+        narrow = -down > high
+        if narrow.any():
+            brake = self.braked(velocities, seconds)
+            return np.where(narrow, brake, -down), np.where(narrow, brake, high)
+        return -down, high
 
     def towards(
         self, away: np.ndarray, rate: np.ndarray, velocities: np.ndarray, seconds: float
@@ -104,10 +108,9 @@ class StepLimits:
         steps = (speeds[1:] + speeds[:-1]) / 2 * seconds
         return np.concatenate([positions[None], positions + np.cumsum(steps, axis=0)])
 
-    def _fastest(
-        self, positions: np.ndarray, velocities: np.ndarray, seconds: float, upper: np.ndarray
-    ) -> np.ndarray:
-        """(J,) highest end velocity after which braking stops below `upper`."""
+    def _fastest(self, positions: np.ndarray, velocities: np.ndarray, seconds: float) -> np.ndarray:
+        """(2, J) highest end velocity after which braking stops inside the limits, up and down."""
+        upper = self._ends
         room = upper - (positions + velocities * (seconds / 2))
         # End v with v^2 / 2 a + v seconds / 2 = room.
         root = np.sqrt(seconds * seconds / 4 + 2 * np.maximum(room, 0.0) / self.acceleration)

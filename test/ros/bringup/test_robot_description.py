@@ -22,6 +22,7 @@ from core.toy_humanoid import toy_humanoid
 from nextscale_core.exceptions import ConfigError, RobotError
 from nextscale_core.resources import resource
 from nextscale_core.robots import Robot, list_robots, load_robot, load_robot_description
+from nextscale_ros import robot_description
 from nextscale_ros.parameters.values import declare_parameters
 from nextscale_ros.qos import LATCHED
 from nextscale_ros.robot_description import (
@@ -79,10 +80,15 @@ def test_what_was_said_before_anybody_listened_is_heard(
     teller.destroy_publisher(publisher)
 
 
-def test_a_topic_without_messages_is_an_error(graph: Graph) -> None:
+def test_a_topic_without_messages_is_an_error_and_the_log_says_so_before(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(robot_description, "HINT", 0.2)
     node = listener(graph, "elsewhere", robot="robot_description", profile=PROFILE)
     with pytest.raises(DescriptionTimeoutError, match="on /elsewhere/robot_description"):
-        described_robot(node, 0.3)
+        described_robot(node, 0.5)
+    told = "on /elsewhere/robot_description within 0.2 s: it has no publisher"
+    assert capfd.readouterr().err.count(told) == 1
 
 
 def test_who_says_it_too_early_is_told_how(graph: Graph, teller: Node) -> None:
