@@ -1,6 +1,7 @@
 // Banded Cholesky on tiles of 8 x 8: tile (c, r) is r tiles below the diagonal in tile column c.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -25,18 +26,29 @@ class BandSolver {
     return reinterpret_cast<double*>(tile(c, r) + unsigned(column) % kLanes)[unsigned(row) % kLanes];
   }
 
+  // Entries of a column in the rows `begin` to `end`, all below the diagonal, from every `step`-th
+  // of an array.
+  void put(int column, int begin, int end, const double* from, int step) {
+    while (begin < end) {
+      double* out = &at(begin, column);
+      const int count = std::min(kLanes - begin % kLanes, end - begin);
+      for (int i = 0; i < count; ++i, from += step) out[i] = *from;
+      begin += count;
+    }
+  }
+
   double* right() { return reinterpret_cast<double*>(right_.data()); }
 
   // Replaces the right-hand side by the solution; false where the matrix is singular.
   bool solve() {
     for (int c = 0; c < columns_; ++c) {
+      const int height = std::min(height_, columns_ - c);
+      for (int r = 0; r < height; ++r) update(c, r);
       if (!factor(tile(c, 0))) return false;
       forward(tile(c, 0), right_[c]);
-      const int height = std::min(height_, columns_ - c);
       for (int r = 1; r < height; ++r) {
         eliminate(tile(c, 0), tile(c, r));
         for (int j = 0; j < kLanes; ++j) right_[c + r] -= tile(c, r)[j] * right_[c][j];
-        for (int s = 1; s <= r; ++s) update(tile(c, r), tile(c, s), tile(c + s, r - s));
       }
     }
     for (int c = columns_ - 1; c >= 0; --c) {
@@ -87,21 +99,26 @@ class BandSolver {
     }
   }
 
-  // c := c - a b^T, as many columns of c at once as there are registers for.
-  static void update(const Lanes* a, const Lanes* b, Lanes* c) {
+  // Takes the products of all tile columns before from a tile, which stays in registers meanwhile:
+  // as many of its columns at once as there are registers for.
+  void update(int c, int r) {
 #ifdef __AVX512F__
     constexpr int kColumns = 8;
 #else
     constexpr int kColumns = 4;
 #endif
+    Lanes* out = tile(c, r);
     for (int begin = 0; begin < kLanes; begin += kColumns) {
       Lanes sums[kColumns];
-      for (int j = 0; j < kColumns; ++j) sums[j] = c[begin + j];
-      for (int k = 0; k < kLanes; ++k) {
-        const double* row = reinterpret_cast<const double*>(b + k) + begin;
-        for (int j = 0; j < kColumns; ++j) sums[j] -= a[k] * row[j];
+      for (int j = 0; j < kColumns; ++j) sums[j] = out[begin + j];
+      for (int before = std::max(0, c + r - height_ + 1); before < c; ++before) {
+        const Lanes *a = tile(before, c - before + r), *b = tile(before, c - before);
+        for (int k = 0; k < kLanes; ++k) {
+          const double* row = reinterpret_cast<const double*>(b + k) + begin;
+          for (int j = 0; j < kColumns; ++j) sums[j] -= a[k] * row[j];
+        }
       }
-      for (int j = 0; j < kColumns; ++j) c[begin + j] = sums[j];
+      for (int j = 0; j < kColumns; ++j) out[begin + j] = sums[j];
     }
   }
 

@@ -173,8 +173,7 @@ class Step {
     for (int64_t k = 0; k < count; ++k) {
       const double* h = h_.data() + part[k] * m * m;
       const int first = static_cast<int>(k) * m;
-      for (int r = 0; r < m; ++r)
-        for (int c = 0; c <= r; ++c) band_.at(first + r, first + c) = h[r * m + c];
+      for (int c = 0; c < m; ++c) band_.put(first + c, first + c, first + m, h + c * (m + 1), m);
       for (int i = 0; i < m; ++i) {
         band_.right()[first + i] = right[k * m + i];
         if (k + 1 < count) {
