@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.interpolate import CubicSpline
 
 from core.conftest import waving_clip
 from core.human_clips import squatting_clip, walking_clip
@@ -27,8 +28,9 @@ from nextscale_core.robots.kinematics import kinematics_of
 from nextscale_core.robots.separation_terms import SeparationTerms
 from nextscale_core.rotations import exp, log, quaternions
 from nextscale_core.safety.dynamics import dynamics_of
+from nextscale_core.trajectory.curves import evaluate
 from nextscale_core.trajectory.spline_limits import limit_use, segment_extremes
-from nextscale_core.trajectory.time_scaling import _gentle
+from nextscale_core.trajectory.time_scaling import _gentle, _room_to_change
 
 CLOSE = {"rtol": 0.0, "atol": 1e-9}
 
@@ -148,6 +150,33 @@ def test_the_pace_changes_as_gently(periodic: bool) -> None:
     fast = _gentle(most, change, periodic=periodic)
     with without_kernels():
         np.testing.assert_array_equal(fast, _gentle(most, change, periodic=periodic))
+
+
+def test_splines_are_evaluated_the_same_beyond_their_ends_too() -> None:
+    generator = np.random.default_rng(2)
+    spline = CubicSpline(np.sort(generator.uniform(0, 2, 9)), generator.normal(size=(9, 5)))
+    # Not in order, at knots, outside, and nowhere.
+    at = np.concatenate([generator.uniform(-0.2, 2.2, 50), spline.x, [np.nan]])
+    for orders in ((0, 1, 2), (2,), (1, 0)):
+        found = evaluate(spline, at, *orders)
+        with without_kernels():
+            wanted = evaluate(spline, at, *orders)
+        for one, other in zip(found, wanted, strict=True):
+            scale = 1e-12 * np.nanmax(np.abs(other))
+            np.testing.assert_allclose(one, other, rtol=1e-9, atol=scale)
+
+
+@pytest.mark.parametrize("joints", [3, 8, 29])
+def test_the_pace_has_the_same_room(joints: int) -> None:
+    generator = np.random.default_rng(joints)
+    bend, push = generator.uniform(0.1, 2.0, (2, 40, joints))
+    square = generator.uniform(0.0, 1.0, 40)
+    bend[3, -1] = np.nan
+    found = _room_to_change(bend, push, square, 0.9)
+    with without_kernels():
+        wanted = _room_to_change(bend, push, square, 0.9)
+    assert np.isnan(found[3]) and np.isfinite(np.delete(found, 3)).all()
+    np.testing.assert_allclose(found, wanted, **CLOSE)
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -15,7 +15,7 @@ from nextscale_core.retarget.banded_system import Band
 from nextscale_core.retarget.config import RETARGET, Smoothness
 from nextscale_core.retarget.improvement import Improvement
 from nextscale_core.retarget.normal_equations import NormalEquations
-from nextscale_core.retarget.targets import Targets, make_targets, start_poses
+from nextscale_core.retarget.targets import Goals, Targets, make_targets, start_poses
 from nextscale_core.retarget.trajectory_ik import TrajectorySolver, _second_difference_gradient
 from nextscale_core.robots import Robot
 from nextscale_core.robots.kinematics import Poses, kinematics_of
@@ -343,3 +343,20 @@ def test_passes_end_where_bodies_come_no_further_apart(g1: Robot) -> None:
     assert passes(0.0) == 0
     assert passes(low) == 1
     assert passes(1.0) == len(config.passes)
+
+
+def test_the_first_guess_ends_where_joints_swing_between_two_poses(
+    g1: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retargeter, calls = Retargeter(g1), 0
+
+    def swinging(goals: Goals, poses: Poses, *_: object) -> Poses:
+        nonlocal calls
+        calls += 1
+        joints = poses.joints.copy()
+        joints[2, 3] += 0.5 if calls % 2 else -0.5
+        return Poses(poses.base, poses.rotation, joints)
+
+    monkeypatch.setattr(retargeter._coarse_solver, "step", swinging)
+    retargeter._coarse(make_targets(waving_clip(24), kinematics_of(g1)), None)
+    assert calls == 2
