@@ -28,6 +28,7 @@ from nextscale_ros.node.departure import Departure, at_rest, under_way
 from nextscale_ros.node.diagnostics import Statistics
 from nextscale_ros.node.error_codes import (
     Failure,
+    MovedError,
     RefusedByRulesError,
     TooLateError,
     failure_of,
@@ -283,10 +284,16 @@ class MotionServer:
         now = None
         if plan.measured and not request.plan_only:
             now = self._monitor.now(settings, _MOMENT)
-            if now is not None and now.lead is not None and not now.past.at_rest:
-                raise TooLateError("the robot has begun with what was sent before")
+        begins = now is not None and now.lead is not None
         state = now.measured if now is not None and now.real else None
-        return at_rest(self._planner.robot, plan.trajectory, state, self._clock())
+        try:
+            if now is not None and begins and not now.past.at_rest:
+                raise MovedError("it moves")
+            return at_rest(self._planner.robot, plan.trajectory, state, self._clock())
+        except MovedError as error:
+            if not begins:
+                raise
+            raise TooLateError(f"the robot has begun with what was sent before: {error}") from error
 
     def _hand_over(self, request: Request, response: Response, active: ActiveTrajectory) -> None:
         """Send a trajectory, and register it as active once the robot has accepted it."""
