@@ -38,9 +38,10 @@ def served(report: MotionReport) -> MotionReport:
     """The report of a motion that was sent.
 
     Raises:
-        TooBusyError: states or the trajectory came too late.
+        TooBusyError: states or the trajectory came too late, or the one before only after 2 s.
     """
-    if report.error.code in (ErrorCode.TOO_LATE, ErrorCode.NO_ROBOT_STATE):
+    busy = (ErrorCode.TOO_LATE, ErrorCode.NO_ROBOT_STATE, ErrorCode.UNSAFE_START)
+    if report.error.code in busy:
         raise TooBusyError(report.message)
     assert report.outcome in GOOD, report.message
     return report

@@ -266,9 +266,10 @@ def test_a_burst_of_goals_leaves_the_newest(goals: Goals) -> None:
     sent = [goals.send("a person waits") for _ in range(12)]
     last = goals.send(TEXT)
     ends = [goals.result(goal) for goal in sent]
-    assert {(status, result.error.code) for status, result in ends} == {
-        (ABORTED, ErrorCode.PREEMPTED)
-    }
+    found = [(status, result.error.code) for status, result in ends]
+    # On a busy machine the first may be made before the last is sent.
+    assert set(found) <= {(ABORTED, ErrorCode.PREEMPTED), (SUCCEEDED, ErrorCode.NONE)}
+    assert found[-1] == (ABORTED, ErrorCode.PREEMPTED)
     assert goals.result(last)[0] == SUCCEEDED
 
 

@@ -218,8 +218,12 @@ def test_a_path_is_walked_within_the_limits_while_the_arms_move(walker, goals_in
     _, robot = walker
     goals = goals_in(WALK)
     assert not speeds(robot.velocities)[0].any()
-    place, begin = robot.place.copy(), len(robot.velocities)
-    status, result = goals.ask(GLIDE, seconds=[4.0])
+    for _ in range(TRIES):
+        place, begin = robot.place.copy(), len(robot.velocities)
+        status, result = goals.ask(GLIDE, seconds=[4.0])
+        # A machine so busy that states come too late: the robot has come to stand.
+        if result.error.code != ErrorCode.NO_ROBOT_STATE:
+            break
     assert status == SUCCEEDED, result.error
     # 0.4 m/s is too fast for these feet: the plan is slower, and says so.
     assert any("slower, for a walking controller" in one for one in result.report.findings)

@@ -196,10 +196,13 @@ def test_after_the_last_sentence_the_robot_ends_where_it_was_told(stage: Stage) 
         stage.ask()
         stage.until_it_moves()
         _, command = stage.ask()
-        stage.until_it_rests()
-        np.testing.assert_allclose(
-            stage.recorder.states[-1].position, command.points[-1].positions, atol=1e-6
+        last = command.points[-1].positions
+        stage.wait(
+            lambda: np.allclose(stage.recorder.states[-1].position, last, rtol=0.0, atol=1e-6),
+            "the robot to end there",
         )
+        stage.until_it_rests()
+        np.testing.assert_allclose(stage.recorder.states[-1].position, last, atol=1e-6)
 
     in_one_session(session, stage.until_it_rests)
 
