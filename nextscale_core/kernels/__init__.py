@@ -100,7 +100,14 @@ def run(library: ctypes.CDLL, name: str, *arguments: Argument) -> None:
     if function.argtypes is None:
         function.argtypes = [_kind(value) for value in arguments]
     array = np.ndarray
-    function(*[address(v, v.dtype.type) if isinstance(v, array) else v for v in arguments])
+    function(*[_own(value) if isinstance(value, array) else value for value in arguments])
+
+
+def _own(array: np.ndarray) -> int:
+    """Address of an array's first element, whatever type its elements have."""
+    if array.flags.carray:
+        return ctypes.addressof(_Start.from_buffer(array))  # type: ignore[arg-type]
+    return address(array, array.dtype.type)  # type: ignore[return-value]
 
 
 def _kind(value: Argument) -> type[ctypes._SimpleCData[Any]]:

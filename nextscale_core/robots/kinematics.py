@@ -354,15 +354,24 @@ class Kinematics:
 
     def places(self, poses: Poses, rows: np.ndarray) -> np.ndarray:
         """World positions of some keypoints, (T, R, 3) [m]."""
+        return self.places_of(poses, self.body[rows], self.local[rows])
+
+    def places_of(self, poses: Poses, body: np.ndarray, local: np.ndarray) -> np.ndarray:
+        """World positions of points of bodies, (T, R, 3) [m].
+
+        Args:
+            poses: The clip.
+            body: (R,) rows of their bodies in `Frames`.
+            local: (R, 3) points in the turned frames of their bodies [m].
+        """
         library = kernels()
         if library is None:
-            return self.frames(poses).place(self.body[rows], self.local[rows]).transpose(2, 0, 1)
+            return self.frames(poses).place(body, local).transpose(2, 0, 1)
         parts = (poses.base, poses.rotation, poses.joints)
         given = (np.ascontiguousarray(part, np.float64) for part in parts)
         sizes, tree = (self.bodies, poses.joints.shape[1], len(poses)), self.tree.pointers
-        fixed = (len(rows), self.body[rows], self.local[rows])
-        found = np.empty((len(poses), len(rows), 3))
-        run(library, "ns_points", *sizes, *tree, *given, *fixed, found)
+        found = np.empty((len(poses), len(body), 3))
+        run(library, "ns_points", *sizes, *tree, *given, len(body), body, local, found)
         return found
 
     def lowest_sole(self, poses: Poses) -> np.ndarray:

@@ -95,7 +95,7 @@ class FrameSolver:
         self._kinematics, self._config = kinematics, config
         used = sorted({index[name] for name in names} | set(kinematics.soles.tolist()))
         place = {row: number for number, row in enumerate(used)}
-        self._used = np.array(used)
+        self._used = kinematics.body[used], kinematics.local[used]
         self.soles = np.array([place[int(row)] for row in kinematics.soles])
         self.points = {name: place[row] for name, row in index.items() if row in place}
         first = np.array([index[first] for first, _ in rows])
@@ -106,7 +106,7 @@ class FrameSolver:
 
     def keypoints(self, pose: Pose) -> np.ndarray:
         """(K, 3) keypoints in the order of `points` [m]."""
-        return self._kinematics.places(pose.clip(), self._used)[0]
+        return self._kinematics.places_of(pose.clip(), *self._used)[0]
 
     def solve(
         self,
