@@ -28,6 +28,7 @@ from nextscale_ros.messages.execution import (
 )
 from nextscale_ros.mock.mock_controller import Tolerances, braking_plan, grace
 from nextscale_ros.msg import ErrorCode
+from nextscale_ros.node import trajectory_client
 from nextscale_ros.node.trajectory_client import TrajectoryController
 from nextscale_ros.qos import EVENTS, SENSORS
 from ros.graph import REPLY, START, Graph
@@ -124,6 +125,12 @@ class Client:
         before = self.log().count(line)
         self.sabotage.publish(String(data=sabotage))
         self.wait(lambda: self.log().count(line) > before, line)
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may let a controller answer late."""
+    monkeypatch.setattr(trajectory_client, "ANSWER_PATIENCE", REPLY)
 
 
 @pytest.fixture(scope="module")
@@ -266,8 +273,9 @@ def test_an_execution_that_does_not_end_is_given_up_and_canceled(client: Client)
 
 
 def test_a_controller_that_does_not_answer_is_given_up_and_what_it_accepts_later_is_canceled(
-    client: Client,
+    client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(trajectory_client, "ANSWER_PATIENCE", 3.0)
     before = client.log().count("goal ended: canceled")
     client.do("deaf")
     result = client.result(client.send((1.0, 0.3)))
