@@ -19,7 +19,7 @@ from nextscale_core.bags import Bag, BagWriter
 from nextscale_core.bags import definitions as kinds
 from nextscale_ros.bags.bag_recorder import SESSION
 from nextscale_ros.bags.compare import base_difference, compare, difference
-from nextscale_ros.bags.session import Sentence, read_session
+from nextscale_ros.bags.session import Sentence, _answered, read_session
 from nextscale_ros.bringup.processes import Child
 from nextscale_ros.demo.recorder import Recorder
 from nextscale_ros.msg import MotionReport, TextCommand
@@ -465,3 +465,25 @@ def test_a_full_disk_ends_the_recording_with_a_reason_and_a_bag(
     with Bag(path) as bag:
         said = [value.data for _, value in bag.decoded(["/text_command"])]
     assert said and set(said) == {"walk " * 4000}
+
+
+@pytest.mark.parametrize(
+    ("sent", "answered", "until"),
+    [
+        # The report is recorded with its trajectory, or long after it; there is no trajectory.
+        (1_000, 1_001, 951),
+        (1_000, 1_600, 1_000),
+        (None, 1_600, 1_550),
+        (None, 110, 100),
+    ],
+)
+def test_a_robot_cannot_have_begun_before_its_trajectory_was_sent(
+    sent: int | None, answered: int, until: int
+) -> None:
+    """Times in milliseconds; the sentence comes at 100."""
+    ms = 1_000_000
+    report = MotionReport(text="a person waves", outcome=MotionReport.PASS, published=True)
+    commands = [] if sent is None else [(sent * ms, JointTrajectory())]
+    said = [(100 * ms, TextCommand(text="a person waves"))]
+    (found,) = _answered(said, [(answered * ms, report)], commands, [])
+    assert found.until == until * ms
