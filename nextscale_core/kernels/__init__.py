@@ -103,11 +103,9 @@ def run(library: ctypes.CDLL, name: str, *arguments: Argument) -> None:
     function(*[_own(value) if isinstance(value, array) else value for value in arguments])
 
 
-def _own(array: np.ndarray) -> int:
+def _own(array: np.ndarray) -> int | None:
     """Address of an array's first element, whatever type its elements have."""
-    if array.flags.carray:
-        return ctypes.addressof(_Start.from_buffer(array))  # type: ignore[arg-type]
-    return address(array, array.dtype.type)  # type: ignore[return-value]
+    return _start(array) if array.flags.c_contiguous else address(array, array.dtype.type)
 
 
 def _kind(value: Argument) -> type[ctypes._SimpleCData[Any]]:

@@ -198,13 +198,13 @@ def test_a_robot_that_falls_says_so_once_and_stands_up_when_reset(
     falling.wait(stood, "the robot on its feet")
 
 
-@pytest.mark.skipif(not TRACKER.is_file(), reason="the shared tracker is not on this machine")
 def fastest(references: list[MotionReference]) -> float:
     """Of all joints from one reference to the next that was heard [rad/s]."""
     steps = np.abs(np.diff([one.positions for one in references], axis=0))
     return float((steps / np.diff(stamps(references))[:, None]).max())
 
 
+@pytest.mark.skipif(not TRACKER.is_file(), reason="the shared tracker is not on this machine")
 def test_a_tracker_follows_references_and_stands_when_they_end(
     graph: Graph, recorder: Recorder, robot: Robot
 ) -> None:
