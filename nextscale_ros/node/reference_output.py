@@ -89,6 +89,12 @@ class ReferenceOutput(StreamOutput):
         if self._zmq is not None:
             self._zmq.send(stream, now)
 
+    def _end(self, now: float) -> Publisher:
+        stream = self._reference.stream(now)
+        if stream is not None:
+            self._play(stream, now)
+        return self._references
+
     def _release(self) -> None:
         if self._zmq is not None:
             self._zmq.close()

@@ -36,6 +36,9 @@ _POLL = 0.005
 _CLOSING = 3.0
 """Maximum time for the robot to come to stand before the output ends [s]."""
 
+_DELIVERY = 0.5
+"""Maximum time until the last message has been received [s]."""
+
 
 class StreamOutput(Output):
     """Plays the reference of a robot in a thread of its own, from standing to standing.
@@ -127,6 +130,9 @@ class StreamOutput(Output):
         self._ended.set()
         if self._thread.is_alive():
             self._thread.join(_CLOSING)
+        if self._node.context.ok():
+            # What was played last may be from before the rest, and may be lost with the node.
+            self._end(self._clock()).wait_for_all_acked(Duration(seconds=_DELIVERY))
         self._release()
 
     # -- what subclasses do
@@ -143,8 +149,12 @@ class StreamOutput(Output):
     def _rest(self, stream: ReferenceStream, now: float) -> None:
         """Send what belongs to a reference that has changed at a time [s] to come to rest."""
 
+    @abstractmethod
+    def _end(self, now: float) -> Publisher:
+        """Publish the last message, at a time [s], and return its publisher."""
+
     def _release(self) -> None:
-        """Send what ends the robot's motion, and release sockets."""
+        """Release sockets."""
         return None
 
     def _stamp(self, now: float) -> Time:

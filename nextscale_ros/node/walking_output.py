@@ -149,12 +149,11 @@ class WalkingOutput(StreamOutput):
             command = self._follower.command(stream, now, base.position, base.quaternion, STEP)
         self._publish(command, now)
 
-    def _release(self) -> None:
-        self._publish(self._follower.stop(), self._clock())
+    def _end(self, now: float) -> Publisher:
+        self._publish(self._follower.stop(), now)
+        return self._velocities
 
     def _publish(self, command: Velocity, now: float) -> None:
-        if not self._node.context.ok():
-            return
         message = TwistStamped()
         message.header.frame_id = self._frame
         message.header.stamp = self._stamp(now)

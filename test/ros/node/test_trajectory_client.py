@@ -31,7 +31,7 @@ from nextscale_ros.msg import ErrorCode
 from nextscale_ros.node import trajectory_client
 from nextscale_ros.node.trajectory_client import TrajectoryController
 from nextscale_ros.qos import EVENTS, SENSORS
-from ros.graph import REPLY, START, Graph
+from ros.graph import REPLY, START, TRIES, Graph
 
 ACTION = "joint_trajectory_controller/follow_joint_trajectory"
 
@@ -111,6 +111,22 @@ class Client:
         self.wait(lambda: results, "the result")
         assert len(results) == 1
         return results[0]
+
+    def canceled_in_motion(self, seconds: float, goal: float) -> list[JointState]:
+        """The states from a cancel on, a quarter of the way to a goal [rad], until rest; on a busy
+        machine the cancel may come near the end."""
+        for _ in range(TRIES):
+            results = self.send((seconds, goal))
+            self.wait(lambda: self.offset() > 0.25 * goal, "some way")
+            begin = len(self.states)
+            self.controller.cancel()
+            code = self.result(results).code
+            self.wait(lambda: not any(self.states[-1].velocity), "rest")
+            assert code in (ErrorCode.CANCELED, ErrorCode.NONE)
+            if code == ErrorCode.CANCELED and self.offset() < 0.9 * goal:
+                return self.states[begin:]
+            assert self.result(self.send((0.2, 0.0))).code == ErrorCode.NONE
+        pytest.fail(f"{TRIES} times near the goal before the cancel")
 
     def offset(self) -> float:
         """Of the second joint: the first may be stuck."""
@@ -197,15 +213,8 @@ def test_of_many_that_come_at_once_the_newest_is_executed_and_each_gets_one_resu
 
 
 def test_cancel_brakes_the_robot_within_its_limits(client: Client) -> None:
-    results = client.send((2.0, 0.4))
-    client.wait(lambda: client.offset() > 0.1, "some way")
-    begin = len(client.states)
-    assert client.controller.cancel()
-    result = client.result(results)
-    assert result.code == ErrorCode.CANCELED
-    client.wait(lambda: not any(client.states[-1].velocity), "rest")
-    assert 0.1 < client.offset() < 0.39
-    states = client.states[begin:]
+    states = client.canceled_in_motion(2.0, 0.4)
+    assert 0.1 < client.offset() < 0.36
     stamps = np.array([s.header.stamp.sec + s.header.stamp.nanosec * 1e-9 for s in states])
     velocity = np.array([state.velocity for state in states])
     slowing = np.diff(velocity, axis=0) / np.diff(stamps)[:, None]
@@ -407,13 +416,7 @@ def test_joints_left_out_stay_up_to_kilted_and_finish_their_motion_in_lyrical(
 
 def test_without_decelerate_on_cancel_the_robot_stops_at_once(strict: Client) -> None:
     assert strict.result(strict.send((0.2, 0.0))).code == ErrorCode.NONE
-    results = strict.send((2.0, 0.4))
-    strict.wait(lambda: strict.offset() > 0.1, "some way")
-    begin = len(strict.states)
-    strict.controller.cancel()
-    assert strict.result(results).code == ErrorCode.CANCELED
-    strict.wait(lambda: not any(strict.states[-1].velocity), "rest")
-    speeds = [state.velocity[1] for state in strict.states[begin:]]
+    speeds = [state.velocity[1] for state in strict.canceled_in_motion(2.0, 0.4)]
     # From full speed to nothing, and nothing in between.
     moving = [speed for speed in speeds if speed > 0]
     assert not moving or min(moving) > 0.1
