@@ -41,89 +41,102 @@ class BandSolver {
 
   // Replaces the right-hand side by the solution; false where the matrix is singular.
   bool solve() {
+    inverse_.resize(columns_ * kLanes);
     for (int c = 0; c < columns_; ++c) {
       const int height = std::min(height_, columns_ - c);
+      double *inverse = inverse_.data() + c * kLanes, *known = right() + c * kLanes;
       for (int r = 0; r < height; ++r) update(c, r);
-      if (!factor(tile(c, 0))) return false;
-      forward(tile(c, 0), right_[c]);
+      if (!factor(column(c, 0), inverse)) return false;
+      const double* diagonal = entries(c, 0);
+      for (int j = 0; j < kLanes; ++j) {
+        known[j] *= inverse[j];
+        for (int i = j + 1; i < kLanes; ++i) known[i] -= diagonal[j * kLanes + i] * known[j];
+      }
       for (int r = 1; r < height; ++r) {
-        eliminate(tile(c, 0), tile(c, r));
-        for (int j = 0; j < kLanes; ++j) right_[c + r] -= tile(c, r)[j] * right_[c][j];
+        Pack* below = column(c, r);
+        eliminate(diagonal, inverse, below);
+        Pack rest[kParts];
+        double* later = known + r * kLanes;
+        for (int p = 0; p < kParts; ++p) rest[p] = load<Pack>(later + p * kPack);
+        for (int j = 0; j < kLanes; ++j)
+          for (int p = 0; p < kParts; ++p) rest[p] -= below[j * kParts + p] * known[j];
+        for (int p = 0; p < kParts; ++p) store(later + p * kPack, rest[p]);
       }
     }
     for (int c = columns_ - 1; c >= 0; --c) {
-      Lanes sums[kLanes] = {};
+      double* known = right() + c * kLanes;
+      Pack sums[kLanes] = {};
       for (int r = 1; r < height_; ++r)
-        for (int j = 0; j < kLanes; ++j) sums[j] += tile(c, r)[j] * right_[c + r];
-      const Lanes* diagonal = tile(c, 0);
+        for (int p = 0; p < kParts; ++p) {
+          const Pack later = load<Pack>(known + r * kLanes + p * kPack), *below = column(c, r) + p;
+          for (int j = 0; j < kLanes; ++j) sums[j] += below[j * kParts] * later;
+        }
+      const double* diagonal = entries(c, 0);
       for (int j = kLanes - 1; j >= 0; --j) {
-        // Entries above the diagonal are zero, as is the part of `later` that is not known yet.
-        Lanes later = right_[c];
-        for (int i = 0; i <= j; ++i) later[i] = 0.0;
-        const double rest = right_[c][j] - sum(sums[j]) - sum(diagonal[j] * later);
-        right_[c][j] = rest / diagonal[j][j];
+        double rest = known[j];
+        for (int i = 0; i < kPack; ++i) rest -= sums[j][i];
+        for (int i = j + 1; i < kLanes; ++i) rest -= diagonal[j * kLanes + i] * known[i];
+        known[j] = rest * inverse_[c * kLanes + j];
       }
     }
     return true;
   }
 
  private:
+  static constexpr int kParts = kLanes / kPack;  // packs in a column of a tile
+
   Lanes* tile(int c, int r) {
     return tiles_.data() + (static_cast<size_t>(c) * height_ + r) * kLanes;
   }
+  Pack* column(int c, int r) { return reinterpret_cast<Pack*>(tile(c, r)); }
+  double* entries(int c, int r) { return reinterpret_cast<double*>(tile(c, r)); }
 
-  static bool factor(Lanes* a) {
+  static bool factor(Pack* a, double* inverse) {
+    double* entry = reinterpret_cast<double*>(a);
     for (int j = 0; j < kLanes; ++j) {
-      if (!(a[j][j] > 0.0)) return false;
-      a[j] /= Lanes{} + std::sqrt(a[j][j]);
-      for (int i = 0; i < j; ++i) a[j][i] = 0.0;
-      for (int k = j + 1; k < kLanes; ++k) a[k] -= a[j] * a[j][k];
+      const double square = entry[j * (kLanes + 1)];
+      if (!(square > 0.0)) return false;
+      inverse[j] = 1.0 / std::sqrt(square);
+      for (int p = 0; p < kParts; ++p) a[j * kParts + p] *= inverse[j];
+      for (int k = j + 1; k < kLanes; ++k)
+        for (int p = 0; p < kParts; ++p) a[k * kParts + p] -= a[j * kParts + p] * entry[j * kLanes + k];
     }
     return true;
   }
 
-  static void forward(const Lanes* diagonal, Lanes& right) {
-    for (int j = 0; j < kLanes; ++j) {
-      const double value = right[j] / diagonal[j][j];
-      right -= diagonal[j] * value;
-      right[j] = value;
-    }
-  }
-
   // a := a L^-T
-  static void eliminate(const Lanes* diagonal, Lanes* a) {
-    for (int j = 0; j < kLanes; ++j) {
-      Lanes column = a[j];
-      for (int k = 0; k < j; ++k) column -= a[k] * diagonal[k][j];
-      a[j] = column * (1.0 / diagonal[j][j]);
+  static void eliminate(const double* diagonal, const double* inverse, Pack* a) {
+    for (int k = 0; k < kLanes; ++k) {
+      for (int p = 0; p < kParts; ++p) a[k * kParts + p] *= inverse[k];
+      for (int j = k + 1; j < kLanes; ++j)
+        for (int p = 0; p < kParts; ++p) a[j * kParts + p] -= a[k * kParts + p] * diagonal[k * kLanes + j];
     }
   }
 
   // Takes the products of all tile columns before from a tile, which stays in registers meanwhile:
   // as many of its columns at once as there are registers for.
   void update(int c, int r) {
-#ifdef __AVX512F__
-    constexpr int kColumns = 8;
-#else
-    constexpr int kColumns = 4;
-#endif
-    Lanes* out = tile(c, r);
+    constexpr int kColumns = kPack;
+    Pack* out = column(c, r);
     for (int begin = 0; begin < kLanes; begin += kColumns) {
-      Lanes sums[kColumns];
-      for (int j = 0; j < kColumns; ++j) sums[j] = out[begin + j];
+      Pack sums[kColumns][kParts];
+      for (int j = 0; j < kColumns; ++j)
+        for (int p = 0; p < kParts; ++p) sums[j][p] = out[(begin + j) * kParts + p];
       for (int before = std::max(0, c + r - height_ + 1); before < c; ++before) {
-        const Lanes *a = tile(before, c - before + r), *b = tile(before, c - before);
-        for (int k = 0; k < kLanes; ++k) {
-          const double* row = reinterpret_cast<const double*>(b + k) + begin;
-          for (int j = 0; j < kColumns; ++j) sums[j] -= a[k] * row[j];
-        }
+        const Pack* a = column(before, c - before + r);
+        const double* b = entries(before, c - before) + begin;
+        for (int k = 0; k < kLanes; ++k)
+          for (int j = 0; j < kColumns; ++j)
+            for (int p = 0; p < kParts; ++p) sums[j][p] -= a[k * kParts + p] * b[k * kLanes + j];
       }
-      for (int j = 0; j < kColumns; ++j) out[begin + j] = sums[j];
+      for (int j = 0; j < kColumns; ++j)
+        for (int p = 0; p < kParts; ++p) out[(begin + j) * kParts + p] = sums[j][p];
     }
   }
 
   int columns_ = 0, height_ = 0;
   std::vector<Lanes> tiles_, right_;
+  std::vector<double> inverse_;
 };
 
 }  // namespace nextscale

@@ -45,7 +45,16 @@ class Equations {
         for (Moved& moved : unit.moved) moved.place = place[moved.body];
         height += unit.kind == kHeight ? 1 : 3;
       }
-      limb.width = padded(static_cast<int>(limb.where.size()) + 1);
+      const int last = static_cast<int>(limb.where.size());
+      limb.width = padded(last + 1);
+      for (int i = 0; i < last; ++i)
+        for (int j = 0; j <= i; ++j) {
+          const auto [low, high] = std::minmax(limb.where[i], limb.where[j]);
+          // Two bodies that one joint turns count twice.
+          const double twice = low == high && i != j ? 2.0 : 1.0;
+          if (low >= 0)
+            limb.entries.push_back({i * limb.width + j, high * columns + low, twice * limb.scale[i] * limb.scale[j]});
+        }
       jacobian_.resize(std::max<size_t>(jacobian_.size(), limb.width * height));
       product_.resize(std::max<size_t>(product_.size(), limb.width * limb.width));
     }
@@ -122,9 +131,14 @@ class Equations {
     std::vector<Moved> moved;
   };
   struct Limb {
+    struct Entry {
+      int from, to;  // places in the product and in H
+      double scale;
+    };
     std::vector<Unit> units;
     std::vector<int> where;
     std::vector<double> scale;
+    std::vector<Entry> entries;
     int width;
   };
 
@@ -198,26 +212,25 @@ class Equations {
     return 1;
   }
 
-  // The product of the limb's Jacobian with itself, into the equations.
+  // The product of the limb's Jacobian with itself, into the equations; of the blocks above its
+  // diagonal nothing is needed.
   void gather(const Limb& limb, int height, double* h, double* g) {
+    constexpr int kParts = kLanes / kPack;
     const int n = limb.width, last = static_cast<int>(limb.where.size());
-    for (int block = 0; block < n; block += kLanes)
-      for (int begin = 0; begin < n; begin += kLanes) {
-        Lanes sums[kLanes] = {};
+    for (int begin = 0; begin < n; begin += kPack)
+      for (int block = 0; block <= begin; block += kLanes) {
+        Pack sums[kPack][kParts] = {};
         for (int row = 0; row < height; ++row) {
           const double* line = jacobian_.data() + row * n;
-          const Lanes part = load(line + block);
-          for (int i = 0; i < kLanes; ++i) sums[i] += part * line[begin + i];
+          for (int i = 0; i < kPack; ++i)
+            for (int p = 0; p < kParts; ++p) sums[i][p] += load<Pack>(line + block + p * kPack) * line[begin + i];
         }
-        for (int i = 0; i < kLanes; ++i) store(product_.data() + (begin + i) * n + block, sums[i]);
+        for (int i = 0; i < kPack; ++i)
+          for (int p = 0; p < kParts; ++p) store(product_.data() + (begin + i) * n + block + p * kPack, sums[i][p]);
       }
-    for (int i = 0; i < last; ++i) {
-      const int to = limb.where[i];
-      const double* row = product_.data() + i * n;
-      g[to] += limb.scale[i] * row[last];
-      for (int j = 0; j < last; ++j)
-        if (limb.where[j] <= to) h[to * columns + limb.where[j]] += limb.scale[i] * limb.scale[j] * row[j];
-    }
+    for (const Limb::Entry& entry : limb.entries) h[entry.to] += entry.scale * product_[entry.from];
+    for (int i = 0; i < last; ++i)
+      if (limb.where[i] >= 0) g[limb.where[i]] += limb.scale[i] * product_[last * n + i];
   }
 
   const Model& model_;

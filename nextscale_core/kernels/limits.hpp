@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cmath>
+#include <vector>
 
 #include "vector.hpp"
 
@@ -12,50 +13,56 @@
 namespace nextscale {
 
 // As NumPy's maximum and minimum: NaN where either is.
-inline Lanes top(Lanes a, Lanes b) { return a != a ? a : a > b ? a : b; }
-inline Lanes bottom(Lanes a, Lanes b) { return a != a ? a : a < b ? a : b; }
-inline Lanes size(Lanes a) { return a < 0.0 ? -a : a; }
+inline Pack top(Pack a, Pack b) { return a != a ? a : a > b ? a : b; }
+inline Pack bottom(Pack a, Pack b) { return a != a ? a : a < b ? a : b; }
 
-inline double highest(Lanes a) {
+inline double highest(Pack a) {
   double most = a[0];
-  for (int i = 1; i < kLanes; ++i) most = a[i] > most || a[i] != a[i] ? a[i] : most;
+  for (int i = 1; i < kPack; ++i) most = a[i] > most || a[i] != a[i] ? a[i] : most;
   return most;
 }
 
-inline Lanes root(Lanes a) {
-  for (int i = 0; i < kLanes; ++i) a[i] = std::sqrt(a[i]);
+inline Pack root(Pack a) {
+  for (int i = 0; i < kPack; ++i) a[i] = std::sqrt(a[i]);
   return a;
 }
 
-// The first `count` of eight; the others repeat the first one.
-inline Lanes some(const double* at, int64_t count) {
-  Lanes lanes = Lanes{} + at[0];
+// The first `count` of a pack; the others repeat the first one.
+inline Pack some(const double* at, int64_t count) {
+  if (count == kPack) return load<Pack>(at);
+  Pack lanes = Pack{} + at[0];
   std::memcpy(&lanes, at, static_cast<size_t>(count) * sizeof(double));
   return lanes;
 }
 
-// Cubics of eight joints: accelerations at both ends, extremes of position, highest speed.
-struct Segment {
-  Lanes first, second, low, high, speed;
+inline void put(double* at, Pack lanes, int64_t count) {
+  if (count == kPack) return store(at, lanes);
+  std::memcpy(at, &lanes, static_cast<size_t>(count) * sizeof(double));
+}
 
-  Segment(Lanes q0, Lanes q1, Lanes v0, Lanes v1, double h) {
-    const Lanes slope = (q1 - q0) / h, tiny = Lanes{} + 1e-12, none{};
-    first = (6.0 * slope - 4.0 * v0 - 2.0 * v1) / h;
-    second = (4.0 * v1 + 2.0 * v0 - 6.0 * slope) / h;
-    const Lanes jerk = (second - first) / h;
+// Cubics of some joints: accelerations at both ends, extremes of position, highest speed.
+struct Segment {
+  Pack first, second, low, high, speed;
+
+  Segment(Pack q0, Pack q1, Pack v0, Pack v1, double h) {
+    const double rate = 1.0 / h;
+    const Pack slope = (q1 - q0) * rate, tiny = Pack{} + 1e-12, none{};
+    first = (6.0 * slope - 4.0 * v0 - 2.0 * v1) * rate;
+    second = (4.0 * v1 + 2.0 * v0 - 6.0 * slope) * rate;
+    const Pack jerk = (second - first) * rate;
     low = bottom(q0, q1), high = top(q0, q1);
-    const Lanes way = root(top(first * first - 2.0 * jerk * v0, none));
+    const Pack way = root(top(first * first - 2.0 * jerk * v0, none));
     for (double sign : {1.0, -1.0}) {
-      const Lanes under = first + sign * way;
-      const Lanes u = inside(-2.0 * v0 / (size(under) < tiny ? tiny : under), h);
-      const Lanes q = q0 + u * (v0 + u * (first / 2.0 + u * jerk / 6.0));
+      const Pack under = first + sign * way;
+      const Pack u = inside(-2.0 * v0 / (magnitude(under) < tiny ? tiny : under), h);
+      const Pack q = q0 + u * (v0 + u * (0.5 * first + u * jerk * (1.0 / 6.0)));
       low = bottom(low, q), high = top(high, q);
     }
-    const Lanes u = inside(-first / (size(jerk) < tiny ? tiny : jerk), h);
-    speed = top(size(v0 + u * (first + u * jerk / 2.0)), top(size(v0), size(v1)));
+    const Pack u = inside(-first / (magnitude(jerk) < tiny ? tiny : jerk), h);
+    speed = top(magnitude(v0 + u * (first + 0.5 * u * jerk)), top(magnitude(v0), magnitude(v1)));
   }
 
-  static Lanes inside(Lanes u, double h) { return bottom(top(u, Lanes{}), Lanes{} + h); }
+  static Pack inside(Pack u, double h) { return bottom(top(u, Pack{}), Pack{} + h); }
 };
 
 // Calls `done(first joint, number of joints, segment)` for the joints after a sample.
@@ -63,8 +70,8 @@ template <typename Done>
 void segments(int64_t sample, int64_t joints, const double* q, const double* v, const double* t,
               Done done) {
   const double h = t[sample + 1] - t[sample];
-  for (int64_t j = 0; j < joints; j += kLanes) {
-    const int64_t count = joints - j < kLanes ? joints - j : kLanes;
+  for (int64_t j = 0; j < joints; j += kPack) {
+    const int64_t count = joints - j < kPack ? joints - j : kPack;
     const int64_t at = sample * joints + j, next = at + joints;
     done(j, count,
          Segment(some(q + at, count), some(q + next, count), some(v + at, count),
@@ -76,22 +83,23 @@ inline void extremes(int64_t samples, int64_t joints, const double* q, const dou
                      const double* t, double* low, double* high, double* speed) {
   for (int64_t n = 0; n + 1 < samples; ++n)
     segments(n, joints, q, v, t, [&](int64_t j, int64_t count, const Segment& segment) {
-      const size_t bytes = static_cast<size_t>(count) * sizeof(double);
-      std::memcpy(low + n * joints + j, &segment.low, bytes);
-      std::memcpy(high + n * joints + j, &segment.high, bytes);
-      std::memcpy(speed + n * joints + j, &segment.speed, bytes);
+      const int64_t at = n * joints + j;
+      put(low + at, segment.low, count), put(high + at, segment.high, count);
+      put(speed + at, segment.speed, count);
     });
 }
 
 inline void limit_use(int64_t samples, int64_t joints, const double* q, const double* v,
                       const double* t, const double* most_speed, const double* most_push,
                       double* speed_use, double* push_use) {
+  std::vector<double> share(2 * joints);
+  for (int64_t j = 0; j < joints; ++j) share[j] = 1.0 / most_speed[j], share[joints + j] = 1.0 / most_push[j];
   for (int64_t n = 0; n + 1 < samples; ++n) {
-    Lanes speed{}, push{};
+    Pack speed{}, push{};
     segments(n, joints, q, v, t, [&](int64_t j, int64_t count, const Segment& segment) {
-      speed = top(speed, segment.speed / some(most_speed + j, count));
-      const Lanes most = top(size(segment.first), size(segment.second));
-      push = top(push, most / some(most_push + j, count));
+      speed = top(speed, segment.speed * some(&share[j], count));
+      const Pack most = top(magnitude(segment.first), magnitude(segment.second));
+      push = top(push, most * some(&share[joints + j], count));
     });
     speed_use[n] = highest(speed), push_use[n] = highest(push);
   }
@@ -121,10 +129,10 @@ inline void cubics(int64_t knots, int64_t tracks, const double* x, const double*
 inline void room_to_change(int64_t cells, int64_t joints, const double* bend, const double* push,
                            const double* square, double total, double* room) {
   for (int64_t g = 0; g < cells; ++g) {
-    Lanes least = Lanes{} + INFINITY;
-    for (int64_t j = 0; j < joints; j += kLanes) {
-      const int64_t count = joints - j < kLanes ? joints - j : kLanes, at = g * joints + j;
-      const Lanes left = top(total - some(bend + at, count) * square[g], Lanes{} + (1.0 - total));
+    Pack least = Pack{} + INFINITY;
+    for (int64_t j = 0; j < joints; j += kPack) {
+      const int64_t count = joints - j < kPack ? joints - j : kPack, at = g * joints + j;
+      const Pack left = top(total - some(bend + at, count) * square[g], Pack{} + (1.0 - total));
       least = bottom(left / some(push + at, count), least);
     }
     room[g] = -highest(-least);

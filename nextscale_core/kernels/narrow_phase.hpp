@@ -4,66 +4,102 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "model.hpp"
 
 namespace nextscale {
 
+// Vertices in groups of neighbours, of which a search along a direction looks at few.
 struct Hull {
-  int64_t body;
-  double centre[3], half[3], radius;
-  std::vector<double> vertices[3];  // padded with the first vertex
+  static constexpr int64_t kMost = 32;  // groups
 
-  Hull(int64_t body, int64_t count, const double* points) : body(body), radius(0.0) {
-    double low[3], high[3];
-    for (int i = 0; i < 3; ++i) {
-      low[i] = high[i] = points[i];
-      vertices[i].assign(padded(static_cast<int>(count)), points[i]);
-      for (int64_t v = 0; v < count; ++v) {
-        vertices[i][v] = points[3 * v + i];
-        low[i] = std::min(low[i], points[3 * v + i]);
-        high[i] = std::max(high[i], points[3 * v + i]);
-      }
-      centre[i] = (low[i] + high[i]) / 2;
-      half[i] = (high[i] - low[i]) / 2;
-    }
-    for (int64_t v = 0; v < count; ++v) {
+  int64_t body, rows, groups;  // rows of eight vertices a group
+  double centre[3], half[3], radius;
+  std::vector<Lanes> vertices;  // x, y, z of each row; the last vertex fills it
+  Lanes centres[kMost / kLanes][3] = {}, halves[kMost / kLanes][3] = {};
+
+  Hull(int64_t body, int64_t count, const double* points)
+      : body(body), rows(1 + count / (kMost * kLanes)), radius(0.0) {
+    const int64_t size = rows * kLanes;
+    groups = (count + size - 1) / size;
+    std::vector<const double*> order;
+    for (int64_t v = 0; v < count; ++v) order.push_back(points + 3 * v);
+    box(order.data(), count, centre, half);
+    split(order.data(), count, size);
+    for (const double* point : order) {
       double way[3];
-      subtract(points + 3 * v, centre, way);
+      subtract(point, centre, way);
       radius = std::max(radius, std::sqrt(dot(way, way)));
     }
-  }
-
-  Lanes along(const double* direction, size_t v) const {
-    return load(vertices[0].data() + v) * direction[0] + load(vertices[1].data() + v) * direction[1] +
-           load(vertices[2].data() + v) * direction[2];
+    order.resize(groups * size, order.back());
+    vertices.resize(3 * groups * rows);
+    for (size_t v = 0; v < order.size(); ++v)
+      for (int i = 0; i < 3; ++i) vertices[3 * (v / kLanes) + i][v % kLanes] = order[v][i];
+    for (int64_t g = 0; g < groups; ++g) {
+      double middle[3], reach[3];
+      box(order.data() + g * size, size, middle, reach);
+      for (int i = 0; i < 3; ++i) {
+        centres[g / kLanes][i][g % kLanes] = middle[i];
+        halves[g / kLanes][i][g % kLanes] = reach[i];
+      }
+    }
   }
 
   double lowest(const double* direction) const {
-    Lanes least = along(direction, 0);
-    for (size_t v = kLanes; v < vertices[0].size(); v += kLanes) {
-      const Lanes here = along(direction, v);
-      least = here < least ? here : least;
-    }
-    double result = least[0];
-    for (int i = 1; i < kLanes; ++i) result = std::min(result, least[i]);
-    return result;
+    const double back[3] = {-direction[0], -direction[1], -direction[2]};
+    double point[3];
+    return -furthest(back, point);
   }
 
-  void furthest(const double* direction, double* out) const {
-    Lanes most = along(direction, 0), number{}, at{};
-    for (size_t v = kLanes; v < vertices[0].size(); v += kLanes) {
-      number += 1.0;
-      const Lanes here = along(direction, v);
-      at = here > most ? number : at;
-      most = here > most ? here : most;
+  // How far the hull reaches along a direction, and where.
+  double furthest(const double* direction, double* point) const {
+    const double size[3] = {std::abs(direction[0]), std::abs(direction[1]), std::abs(direction[2])};
+    double bound[kMost], most = -std::numeric_limits<double>::infinity();
+    for (int64_t g = 0; g < groups; g += kLanes) {
+      const Lanes *at = centres[g / kLanes], *by = halves[g / kLanes];
+      store(bound + g, at[0] * direction[0] + at[1] * direction[1] + at[2] * direction[2] + by[0] * size[0] +
+                           by[1] * size[1] + by[2] * size[2]);
     }
+    const Lanes* best = nullptr;
     int lane = 0;
-    for (int i = 1; i < kLanes; ++i)
-      if (most[i] > most[lane]) lane = i;
-    const size_t v = static_cast<size_t>(at[lane]) * kLanes + lane;
-    for (int i = 0; i < 3; ++i) out[i] = vertices[i][v];
+    const auto look = [&](int64_t g) {
+      for (const Lanes *v = &vertices[3 * g * rows], *end = v + 3 * rows; v < end; v += 3) {
+        double along[kLanes];
+        store(along, v[0] * direction[0] + v[1] * direction[1] + v[2] * direction[2]);
+        for (int i = 0; i < kLanes; ++i)
+          if (along[i] > most) most = along[i], best = v, lane = i;
+      }
+    };
+    const int64_t first = std::max_element(bound, bound + groups) - bound;
+    look(first);
+    for (int64_t g = 0; g < groups; ++g)
+      if (bound[g] > most && g != first) look(g);
+    for (int i = 0; i < 3; ++i) point[i] = best[i][lane];
+    return most;
+  }
+
+ private:
+  static void box(const double** points, int64_t count, double* centre, double* half) {
+    for (int i = 0; i < 3; ++i) {
+      double low = points[0][i], high = low;
+      for (int64_t v = 0; v < count; ++v) low = std::min(low, points[v][i]), high = std::max(high, points[v][i]);
+      centre[i] = (low + high) / 2;
+      half[i] = (high - low) / 2;
+    }
+  }
+
+  // Sort points so that each `size` of them are neighbours.
+  static void split(const double** points, int64_t count, int64_t size) {
+    if (count <= size) return;
+    double centre[3], half[3];
+    box(points, count, centre, half);
+    const int64_t axis = std::max_element(half, half + 3) - half, left = (count / size + 1) / 2 * size;
+    std::nth_element(points, points + left, points + count,
+                     [axis](const double* a, const double* b) { return a[axis] < b[axis]; });
+    split(points, left, size);
+    split(points + left, count - left, size);
   }
 };
 
@@ -71,6 +107,16 @@ struct Witness {
   double distance;      // negative where the hulls overlap
   double normal[3];     // from the first to the second, in the frame of the first body
   double points[2][3];  // nearest points, each in the frame of its body
+};
+
+struct Corner {  // of the difference of two hulls, in the frame of the first body
+  double w[3], points[2][3];
+};
+
+struct Simplex {
+  Corner corners[4];
+  double share[4];  // of each corner in its point nearest to the origin
+  int count = 0;
 };
 
 class NarrowPhase {
@@ -85,43 +131,39 @@ class NarrowPhase {
     }
   }
 
-  // False where the hulls overlap or touch.
-  bool apart(Witness& out) {
+  // False where the hulls overlap or touch. `guess` is the simplex of a pose nearby.
+  bool apart(Witness& out, const Simplex& guess = {}) {
     double v[3], square = 0.0;
-    for (int i = 0; i < 3; ++i)
-      v[i] = one_.centre[i] - shift_[i] - dot(turn_[i], two_.centre);
-    if (!(dot(v, v) > 0.0)) v[0] = 1.0;
-    for (count_ = 0; ;) {
-      const double back[3] = {-v[0], -v[1], -v[2]};
-      const Corner next = corner(back);
-      // No point of the difference is further along, or rounding leaves no way on.
-      bool done = count_ && square - dot(v, next.w) <= 1e-12 * square;
-      for (int n = 0; n < count_; ++n) done |= !std::memcmp(simplex_[n].w, next.w, sizeof next.w);
-      if (done) break;
-      const Corner before[4] = {simplex_[0], simplex_[1], simplex_[2], simplex_[3]};
-      double share[4] = {share_[0], share_[1], share_[2], share_[3]}, was[3] = {v[0], v[1], v[2]};
-      const int held = count_;
-      simplex_[count_++] = next;
-      if (!reduce(v)) return false;
-      const double now = dot(v, v);
-      if (!(now > 1e-18)) return false;
-      if (held && !(now < square)) {
-        std::copy_n(before, 4, simplex_), std::copy_n(share, 4, share_), std::copy_n(was, 3, v);
-        count_ = held;
-        break;
+    End end = kStuck;
+    if (guess.count) {
+      bool inside = false;
+      for (int n = 0; n < guess.count && !inside; ++n) {
+        simplex_.corners[simplex_.count++] = at(guess.corners[n].points[0], guess.corners[n].points[1]);
+        inside = !reduce(v);
       }
-      square = now;
+      square = inside ? 0.0 : dot(v, v);
+      end = square > 1e-18 ? search(v, square) : kOverlap;
     }
+    // From a guess, the way may end before the nearest point.
+    if (end == kStuck) {
+      for (int i = 0; i < 3; ++i) v[i] = one_.centre[i] - shift_[i] - dot(turn_[i], two_.centre);
+      if (!(dot(v, v) > 0.0)) v[0] = 1.0;
+      simplex_.count = 0;
+      end = search(v, square);
+    }
+    if (end == kOverlap) return false;
     out.distance = std::sqrt(square);
     for (int i = 0; i < 3; ++i) out.normal[i] = -v[i] / out.distance;
-    mix(simplex_, share_, count_, out);
+    mix(simplex_.corners, simplex_.share, simplex_.count, out);
     return true;
   }
 
+  const Simplex& simplex() const { return simplex_; }
+
   // After `apart` returned false; false where rounding leaves no depth to be found.
   bool depth(Witness& out) {
-    if (count_ != 4) return false;
-    std::vector<Corner> corners(simplex_, simplex_ + 4);
+    if (simplex_.count != 4) return false;
+    std::vector<Corner> corners(simplex_.corners, simplex_.corners + 4);
     std::vector<Face> faces;
     double a[3], b[3], c[3], normal[3];
     subtract(corners[1].w, corners[0].w, a);
@@ -163,35 +205,63 @@ class NarrowPhase {
   }
 
  private:
-  struct Corner {  // of the difference of the hulls, in the frame of the first body
-    double w[3], points[2][3];
-  };
+  enum End { kNearest, kOverlap, kStuck };
   struct Face {
     std::array<int, 3> at;
     double normal[3], height;
   };
 
-  Corner corner(const double* direction) const {
+  // From a point v of the simplex, or any direction -v without one, to the point of the difference
+  // nearest to the origin, whose square is `square`. `kStuck`: rounding leaves no way on.
+  End search(double* v, double& square) {
+    for (;;) {
+      const double back[3] = {-v[0], -v[1], -v[2]};
+      const Corner next = corner(back);
+      // No point of the difference is further along.
+      if (simplex_.count && square - dot(v, next.w) <= 1e-12 * square) return kNearest;
+      for (int n = 0; n < simplex_.count; ++n)
+        if (!std::memcmp(simplex_.corners[n].w, next.w, sizeof next.w)) return kStuck;
+      const Simplex before = simplex_;
+      const double was[3] = {v[0], v[1], v[2]};
+      simplex_.corners[simplex_.count++] = next;
+      if (!reduce(v)) return kOverlap;
+      const double now = dot(v, v);
+      if (!(now > 1e-18)) return kOverlap;
+      if (before.count && !(now < square)) {
+        simplex_ = before;
+        std::copy_n(was, 3, v);
+        return kStuck;
+      }
+      square = now;
+    }
+  }
+
+  Corner at(const double* first, const double* second) const {
     Corner corner;
-    double turned[3];
+    std::copy_n(first, 3, corner.points[0]);
+    std::copy_n(second, 3, corner.points[1]);
+    for (int i = 0; i < 3; ++i) corner.w[i] = first[i] - shift_[i] - dot(turn_[i], second);
+    return corner;
+  }
+
+  Corner corner(const double* direction) const {
+    double turned[3], points[2][3];
     for (int j = 0; j < 3; ++j)
       turned[j] = -(turn_[0][j] * direction[0] + turn_[1][j] * direction[1] + turn_[2][j] * direction[2]);
-    one_.furthest(direction, corner.points[0]);
-    two_.furthest(turned, corner.points[1]);
-    for (int i = 0; i < 3; ++i)
-      corner.w[i] = corner.points[0][i] - shift_[i] - dot(turn_[i], corner.points[1]);
-    return corner;
+    one_.furthest(direction, points[0]);
+    two_.furthest(turned, points[1]);
+    return at(points[0], points[1]);
   }
 
   // Leaves the corners around the point nearest to the origin, which becomes v; false where the
   // origin is inside. That point is in a part of the simplex with its newest corner.
   bool reduce(double* v) {
-    const int last = count_ - 1;
-    const Corner& newest = simplex_[last];
+    const int last = simplex_.count - 1;
+    const Corner& newest = simplex_.corners[last];
     const double* p = newest.w;
     double edge[3][3], best = dot(p, p), shares[3] = {};
     int chosen = 0;
-    for (int n = 0; n < last; ++n) subtract(simplex_[n].w, p, edge[n]);
+    for (int n = 0; n < last; ++n) subtract(simplex_.corners[n].w, p, edge[n]);
     std::copy_n(p, 3, v);
     for (int part = 1; part < 1 << last; ++part) {
       double share[3] = {};
@@ -204,15 +274,15 @@ class NarrowPhase {
         best = dot(at, at), chosen = part, std::copy_n(share, 3, shares), std::copy_n(at, 3, v);
     }
     double rest = 1.0;
-    count_ = 0;
+    simplex_.count = 0;
     for (int n = 0; n < last; ++n)
       if (chosen >> n & 1) {
-        simplex_[count_] = simplex_[n];
-        share_[count_++] = shares[n];
+        simplex_.corners[simplex_.count] = simplex_.corners[n];
+        simplex_.share[simplex_.count++] = shares[n];
         rest -= shares[n];
       }
-    if (count_ < last) simplex_[count_] = newest;
-    share_[count_++] = rest;
+    if (simplex_.count < last) simplex_.corners[simplex_.count] = newest;
+    simplex_.share[simplex_.count++] = rest;
     return true;
   }
 
@@ -282,9 +352,8 @@ class NarrowPhase {
   }
 
   const Hull &one_, &two_;
-  double turn_[3][3], shift_[3], share_[4];
-  Corner simplex_[4];
-  int count_ = 0;
+  double turn_[3][3], shift_[3];
+  Simplex simplex_;
 };
 
 }  // namespace nextscale

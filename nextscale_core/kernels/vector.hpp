@@ -4,6 +4,10 @@
 #include <cstdint>
 #include <cstring>
 
+#ifdef __AVX__
+#include <immintrin.h>
+#endif
+
 #if defined(__GNUC__)
 #define NS_EXPORT extern "C" __attribute__((visibility("default")))
 #else
@@ -15,15 +19,44 @@ namespace nextscale {
 constexpr int kLanes = 8;
 typedef double Lanes __attribute__((vector_size(64)));
 
-inline Lanes load(const double* at) {
-  Lanes lanes;
+// As many doubles as one register holds: comparisons of larger vectors are made one by one.
+#if defined(__AVX512F__)
+constexpr int kPack = 8;
+#elif defined(__AVX__)
+constexpr int kPack = 4;
+#else
+constexpr int kPack = 2;
+#endif
+typedef double Pack __attribute__((vector_size(8 * kPack)));
+
+template <class Vector = Lanes>
+Vector load(const double* at) {
+  Vector lanes;
   std::memcpy(&lanes, at, sizeof lanes);
   return lanes;
 }
 
-inline void store(double* at, Lanes lanes) { std::memcpy(at, &lanes, sizeof lanes); }
+template <class Vector>
+void store(double* at, Vector lanes) {
+  std::memcpy(at, &lanes, sizeof lanes);
+}
 
 inline double sum(Lanes a) { return ((a[0] + a[4]) + (a[2] + a[6])) + ((a[1] + a[5]) + (a[3] + a[7])); }
+
+// A bit for each lane above 0.
+inline unsigned positive(Pack a) {
+#if defined(__AVX512F__)
+  return _mm512_cmp_pd_mask(a, Pack{}, _CMP_GT_OQ);
+#elif defined(__AVX__)
+  return _mm256_movemask_pd(_mm256_cmp_pd(a, Pack{}, _CMP_GT_OQ));
+#else
+  unsigned out = 0;
+  for (int i = 0; i < kPack; ++i) out |= static_cast<unsigned>(a[i] > 0.0) << i;
+  return out;
+#endif
+}
+
+inline Pack magnitude(Pack a) { return a < 0.0 ? -a : a; }
 
 inline int padded(int count) { return (count + kLanes - 1) / kLanes * kLanes; }
 

@@ -17,6 +17,9 @@ from nextscale_core.safety.feasibility import LONGEST, Feasibility, feasibility_
 from nextscale_core.safety.report import Finding, GateResult, SafetyReport
 from nextscale_core.trajectory.spline_limits import limit_use, slowdown
 
+_Use = tuple[np.ndarray, np.ndarray]
+"""Velocities and accelerations over their limits."""
+
 
 class SafetyGate:
     """Checks every sample of a trajectory, repairs small violations, rejects the rest.
@@ -69,7 +72,8 @@ class SafetyGate:
             report = SafetyReport("rejected", tuple(wrong), joints=joints, samples=samples)
             return GateResult(None, report)
         repaired: list[Finding] = []
-        wrong, touching = self._judge(trajectory, start)
+        use = self._use(trajectory)
+        wrong, touching = self._judge(trajectory, start, use)
         for _ in range(self.config.repair_rounds):
             if not wrong or self._beyond_repair(trajectory, start, wrong):
                 break
@@ -81,11 +85,12 @@ class SafetyGate:
             if trajectory is before:
                 break
             # A repaired trajectory is checked as if it had come from outside.
-            wrong, touching = self._judge(trajectory, start)
+            use = self._use(trajectory)
+            wrong, touching = self._judge(trajectory, start, use)
         notes, depth = checks.note_floor(self.robot, trajectory, self.config)
         if not wrong:
             notes += checks.note_leaving(self._collisions, trajectory, start)
-        report = self._report(trajectory, start, [*wrong, *repaired, *notes], touching, depth)
+        report = self._report(trajectory, start, [*wrong, *repaired, *notes], use, touching, depth)
         return GateResult(None if wrong else trajectory, report)
 
     def _beyond_repair(
@@ -105,7 +110,7 @@ class SafetyGate:
         )
 
     def _judge(
-        self, trajectory: RobotTrajectory, start: RobotState | None
+        self, trajectory: RobotTrajectory, start: RobotState | None, use: _Use
     ) -> tuple[list[Finding], int]:
         """All violations, and the number of samples in which bodies touch."""
         robot, config = self.robot, self.config
@@ -116,7 +121,7 @@ class SafetyGate:
         known = excess if start is None else None
         wrong = [
             *checks.check_positions(robot, trajectory, start, config, known),
-            *self._too_fast(trajectory),
+            *self._too_fast(trajectory, use),
             *checks.check_start(robot, trajectory, start, config),
             *checks.check_end(robot, trajectory, config),
             *collisions,
@@ -128,9 +133,9 @@ class SafetyGate:
     ) -> tuple[list[Finding], int]:
         return checks.check_collisions(self._collisions, trajectory, start, self.config)
 
-    def _too_fast(self, trajectory: RobotTrajectory) -> list[Finding]:
+    def _too_fast(self, trajectory: RobotTrajectory, use: _Use) -> list[Finding]:
         # The mean of a segment is within its extremes, so these cover the checks below.
-        if len(trajectory) > 1 and max(use.max() for use in self._use(trajectory)) <= 1.0:
+        if len(trajectory) > 1 and max(part.max() for part in use) <= 1.0:
             return []
         return [
             *checks.check_velocities(self.robot, trajectory, self.config),
@@ -174,7 +179,7 @@ class SafetyGate:
     def _repair_speed(
         self, trajectory: RobotTrajectory, repaired: list[Finding]
     ) -> RobotTrajectory:
-        found = self._too_fast(trajectory)
+        found = self._too_fast(trajectory, self._use(trajectory))
         if not found or len(trajectory) < 2:
             return trajectory
         slowed = repair.slowed(self.robot, trajectory, self.config.repair)
@@ -188,12 +193,12 @@ class SafetyGate:
         trajectory: RobotTrajectory,
         start: RobotState | None,
         findings: list[Finding],
+        use: _Use,
         touching: int,
         depth: float,
     ) -> SafetyReport:
         robot, q = self.robot, trajectory.positions
         severities = {finding.severity for finding in findings}
-        use = self._use(trajectory) if len(trajectory) > 1 else (np.zeros(1), np.zeros(1))
         room = np.minimum(q - robot.position_lower, robot.position_upper - q)
         height = trajectory.base_position[:, 2]
         return SafetyReport(
@@ -215,8 +220,10 @@ class SafetyGate:
             feasibility=self._feasibility(trajectory, rejected="rejected" in severities),
         )
 
-    def _use(self, trajectory: RobotTrajectory) -> tuple[np.ndarray, np.ndarray]:
-        """See `limit_use`."""
+    def _use(self, trajectory: RobotTrajectory) -> _Use:
+        """See `limit_use`; 0 for a single sample."""
+        if len(trajectory) < 2:
+            return np.zeros(1), np.zeros(1)
         motion = (trajectory.positions, trajectory.velocities, trajectory.time_from_start)
         return limit_use(self.robot, *motion)
 
