@@ -28,6 +28,8 @@ SESSIONS, TRIES = 8, 4
 """Number of sessions with a robot in motion, and of those that may have trouble: in the others the
 machine was too busy."""
 GOOD = (MotionReport.PASS, MotionReport.REPAIRED)
+BUSY = (ErrorCode.TOO_LATE, ErrorCode.NO_ROBOT_STATE, ErrorCode.UNSAFE_START)
+"""What a sentence may be refused with while the machine is too busy for a robot in motion."""
 
 
 class TooBusyError(Exception):
@@ -40,8 +42,7 @@ def served(report: MotionReport) -> MotionReport:
     Raises:
         TooBusyError: states or the trajectory came too late, or the one before only after 2 s.
     """
-    busy = (ErrorCode.TOO_LATE, ErrorCode.NO_ROBOT_STATE, ErrorCode.UNSAFE_START)
-    if report.error.code in busy:
+    if report.error.code in BUSY:
         raise TooBusyError(report.message)
     assert report.outcome in GOOD, report.message
     return report

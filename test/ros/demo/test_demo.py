@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ros.graph import HERE, START
+from ros.graph import HERE, START, TRIES
 
 ROOT = HERE.parents[1]
 TEXT = "a person raises the right arm"
@@ -78,7 +78,11 @@ def test_several_sentences_are_executed_as_one_motion(
     tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
     texts = ("a person raises the right arm", "somebody lifts an arm")
-    status, output = finish(demo(tmp_path, "--seconds", "4.0", *arguments, text=texts))
+    for _ in range(TRIES):
+        status, output = finish(demo(tmp_path, "--seconds", "4.0", *arguments, text=texts))
+        # The second sentence may be ready too late on a busy machine.
+        if "too late" not in output:
+            break
     assert status == 0, output
     for text in texts:
         assert output.count(text) >= 2

@@ -259,11 +259,16 @@ def test_stale_odometry_stops_the_feet_at_once_and_ends_the_motion(
 ) -> None:
     _, robot = walker
     goals = goals_in(WALK)
-    sent = walking(robot, goals)
-    begin, commands = len(robot.velocities), len(robot.commands)
-    robot.quiet_odometry = True
-    status, result = goals.result(sent)
-    assert status == ABORTED and result.error.code == ErrorCode.NO_ROBOT_STATE
+    for _ in range(TRIES):
+        robot.quiet_odometry = False
+        sent = walking(robot, goals)
+        begin, commands = len(robot.velocities), len(robot.commands)
+        robot.quiet_odometry = True
+        status, result = goals.result(sent)
+        assert status == ABORTED and result.error.code == ErrorCode.NO_ROBOT_STATE
+        # On a busy machine joint states may be stale before.
+        if "odometry" in result.error.message:
+            break
     assert "no odometry of the last 2 s " in result.error.message
     robot.wait(lambda: speeds(robot.velocities[-1:])[0][0] == 0, 5.0, "a stop")
     first = int(np.flatnonzero(speeds(robot.velocities[begin:])[0] == 0)[0])

@@ -11,7 +11,7 @@ from nextscale_ros.bringup.processes import Child
 from nextscale_ros.demo.recorder import Recorder
 from nextscale_ros.msg import ErrorCode, MotionReport
 from ros.goals import ABORTED, CANCELED, SUCCEEDED, Goals, Sent
-from ros.graph import REPLY, START, Graph, measured_now
+from ros.graph import REPLY, START, TRIES, Graph, measured_now
 
 pytest.importorskip("control_msgs", reason="control_msgs is neither installed nor built")
 
@@ -112,9 +112,14 @@ def test_after_a_cancel_the_next_sentence_begins_where_the_robot_stopped(
 
 
 def test_a_newer_sentence_preempts_the_execution(goals: Goals, client: Recorder) -> None:
-    first = goals.send(TEXT, seconds=[6.0])
-    goals.wait(lambda: any(f.stage == "execute" for f in first.feedback), "the execution")
-    client.say(TEXT)
-    status, result = goals.result(first)
+    for _ in range(TRIES):
+        first = goals.send(TEXT, seconds=[6.0])
+        heard = first.feedback
+        goals.wait(lambda of=heard: any(f.stage == "execute" for f in of), "the execution")
+        client.say(TEXT)
+        status, result = goals.result(first)
+        # On a busy machine the newer one may be ready after the end of the first.
+        if status != SUCCEEDED:
+            break
     assert status == ABORTED and result.error.code == ErrorCode.PREEMPTED
     assert result.report.outcome in (MotionReport.PASS, MotionReport.REPAIRED)

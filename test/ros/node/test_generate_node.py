@@ -21,10 +21,9 @@ from nextscale_ros.parameters.schema import declarations
 from nextscale_ros.qos import SERVICES
 from nextscale_ros.robot_state.active_trajectory import LATEST
 from nextscale_ros.srv import EditPlan
-from ros.graph import REPLY, START, Graph, idle_share
+from ros.graph import GOOD, REPLY, START, Graph, idle_share
 from ros.services import call, set_parameter
 
-GOOD = (MotionReport.PASS, MotionReport.REPAIRED)
 NOT_EXECUTED = LATEST + 0.3
 """Time after which the trajectory of the test before counts as one that is not executed [s]."""
 

@@ -14,12 +14,11 @@ from nextscale_core.robots import Robot, load_robot
 from nextscale_ros.bringup.processes import Child
 from nextscale_ros.demo.recorder import Recorder
 from nextscale_ros.messages.validate_trajectory import check_joint_trajectory, nanoseconds
-from nextscale_ros.msg import ErrorCode, MotionReport
+from nextscale_ros.msg import ErrorCode
 from ros.goals import Goals
-from ros.graph import REPLY, START, Graph
+from ros.graph import GOOD, REPLY, START, Graph
 
 TEXT = "a person raises the right arm"
-GOOD = (MotionReport.PASS, MotionReport.REPAIRED)
 TOLERANCE = 0.02
 """How far a first point may be from the measured state [rad]: what a robot at rest is off."""
 TRIES = 50

@@ -18,23 +18,21 @@ from nextscale_core.robots import Robot, load_robot
 from nextscale_ros.demo.recorder import Recorder
 from nextscale_ros.messages.conversions import joint_trajectory
 from nextscale_ros.messages.validate_trajectory import nanoseconds
-from nextscale_ros.msg import ErrorCode, MotionReport
+from nextscale_ros.msg import ErrorCode
 from nextscale_ros.node import motion_server
 from nextscale_ros.node.generate_node import GenerateNode
 from nextscale_ros.srv import EditPlan
 from ros.controller_model import ModelRobot
 from ros.fake_pipeline import FakePipeline
 from ros.goals import SUCCEEDED, Goals
-from ros.graph import REPLY, START, Graph
+from ros.graph import BUSY, GOOD, REPLY, START, TRIES, Graph
 from ros.services import call
 
-GOOD = (MotionReport.PASS, MotionReport.REPAIRED)
 TEXT = "a person raises the right arm"
 SLOW = 0.4
 """How long a slow sender takes from the checked trajectory to the message [s]."""
 STANDING = 0.5
 """Time after the last movement in which the node knows that the plan is over [s]."""
-TRIES = 4
 STRAIN = 1.1
 """Share of the limits that the controller may ask for, cycle by cycle."""
 
@@ -254,7 +252,7 @@ def test_the_next_sentence_takes_over_though_nobody_said_when_the_first_began(
             report = recorder.reports[-1]
             if report.outcome not in GOOD:
                 # So busy a machine that nobody knows where the robot will be: it is left alone.
-                assert report.error.code in (ErrorCode.TOO_LATE, ErrorCode.UNSAFE_START), report
+                assert report.error.code in BUSY, report
                 executed(recorder, hands, command)
                 continue
             recorder.wait(lambda: bool(recorder.commands), REPLY, "the trajectory")
@@ -286,7 +284,7 @@ def test_a_trajectory_that_is_late_for_a_robot_under_way_is_made_again_or_refuse
             recorder.wait(lambda: len(recorder.commands) > commands, REPLY, "the trajectory")
             command = recorder.commands[-1][1]
         else:
-            assert report.error.code == ErrorCode.TOO_LATE, report.message
+            assert report.error.code in BUSY, report.message
             assert len(recorder.commands) == commands
         executed(recorder, hands, command)
     assert max(hands.model.strain(robot)) < STRAIN
@@ -301,15 +299,18 @@ def test_by_action_it_begins_when_the_controller_has_accepted_though_the_sender_
     mock = graph.start("mock_robot", {"controller_generation": generation})
     with generate_node(graph, output="follow_joint_trajectory") as recorder:
         goals = Goals(recorder)
-        sent = goals.send(TEXT)
-        status, result = goals.result(sent)
-        assert status == SUCCEEDED, result.error
-        assert nanoseconds(result.trajectory.header.stamp) == 0
-        recorder.wait(lambda: bool(recorder.bases), REPLY, "the base")
+        for _ in range(TRIES):
+            status, result = goals.ask(TEXT)
+            assert status == SUCCEEDED, result.error
+            assert nanoseconds(result.trajectory.header.stamp) == 0
+            recorder.wait(lambda: bool(recorder.bases), REPLY, "the base")
+            moved = recorder.executed(robot, TEXT)
+            steps = np.diff(moved.time_from_start)[:, None]
+            speeds = np.abs(np.diff(moved.positions, axis=0)) / steps
+            # A busy machine loses the states of the whole motion.
+            if speeds.any():
+                break
         goals.destroy()
-        moved = recorder.executed(robot, TEXT)
-    steps = np.diff(moved.time_from_start)[:, None]
-    speeds = np.abs(np.diff(moved.positions, axis=0)) / steps
     assert 0.05 < (speeds / robot.velocity_limit).max() < STRAIN
     pushes = np.abs(np.diff(moved.velocities, axis=0)) / steps
     assert (pushes / robot.acceleration_limit).max() < STRAIN

@@ -16,7 +16,7 @@ from nextscale_ros.demo.recorder import Recorder
 from nextscale_ros.messages.validate_trajectory import nanoseconds
 from nextscale_ros.msg import MotionReport
 from ros.fake_robot import FakeRobot
-from ros.graph import GOOD, REPLY, START, Graph, in_one_session, served
+from ros.graph import GOOD, REPLY, START, Graph, TooBusyError, in_one_session, served
 from ros.services import set_parameter
 
 TEXT = "a person raises the right arm"
@@ -68,6 +68,15 @@ def rest(client: Recorder, body: FakeRobot) -> None:
     client.wait(lambda: body.speed() < 1e-6, REPLY, "the robot to rest")
 
 
+def due(client: Recorder, body: FakeRobot) -> int:
+    """When the last trajectory takes over [ns], once that is past."""
+    stamp = nanoseconds(client.commands[-1][1].header.stamp)
+    if not stamp:
+        raise TooBusyError("the robot stood again when the trajectory was ready")
+    client.wait(lambda: body.past(stamp), REPLY, "the begin of the trajectory")
+    return stamp
+
+
 def late(mean: float) -> Callable[[], float]:
     return lambda: random.expovariate(1.0 / mean)
 
@@ -93,11 +102,8 @@ def test_the_first_point_is_where_the_robot_is_when_it_is_due(
             for _ in range(2):
                 client.wait(lambda: body.speed() > 0.3, REPLY, "a movement")
                 served(ask(client))
-                command = client.commands[-1][1]
-                due = nanoseconds(command.header.stamp)
-                client.wait(lambda due=due: body.past(due), REPLY, "the begin of the trajectory")
-                positions, velocities = body.at(due)
-                first = command.points[0]
+                positions, velocities = body.at(due(client, body))
+                first = client.commands[-1][1].points[0]
                 fits &= np.abs(np.array(first.positions) - positions).max() < 1e-3
                 share = np.abs(np.array(first.velocities) - velocities) / robot.velocity_limit
                 fits &= share.max() < 0.05
@@ -129,11 +135,9 @@ def test_without_velocities_a_robot_that_moves_is_taken_over_as_smoothly(
             for _ in range(2):
                 client.wait(lambda: body.speed() > 0.3, REPLY, "a movement")
                 served(ask(client))
-                # The first point is still to come when it is sent.
-                client.listen(0.4)
-                command = client.commands[-1][1]
-                _, velocities = body.at(nanoseconds(command.header.stamp))
-                off = np.abs(np.array(command.points[0].velocities) - velocities)
+                _, velocities = body.at(due(client, body))
+                first = client.commands[-1][1].points[0]
+                off = np.abs(np.array(first.velocities) - velocities)
                 close &= off.max() < (0.1 if rate < 100.0 else 0.03)
             rest(client, body)
             jerk = body.largest_step(begin)

@@ -18,9 +18,8 @@ from nextscale_ros.bringup.processes import Child
 from nextscale_ros.demo.recorder import Recorder
 from nextscale_ros.msg import ErrorCode, MotionReport
 from ros.fake_robot import FakeRobot
-from ros.graph import REPLY, START, Graph
+from ros.graph import GOOD, REPLY, START, Graph
 
-GOOD = (MotionReport.PASS, MotionReport.REPAIRED)
 TEXT = "a person raises the right arm"
 
 

@@ -181,7 +181,7 @@ def test_a_robot_that_falls_says_so_once_and_stands_up_when_reset(
 
     falling.wait(lambda: reports(DiagnosticStatus.ERROR), "an error in the diagnostics")
     height = odometry[0].pose.pose.position.z
-    assert 0.0 < odometry[-1].pose.pose.position.z < 0.63 * height
+    falling.wait(lambda: 0.0 < odometry[-1].pose.pose.position.z < 0.63 * height, "its fall")
     falling.wait(lambda: "has fallen" in falling.log(), "the log")
     recorder.listen(0.5)
     assert falling.log().count("has fallen") == 1
