@@ -7,8 +7,9 @@ of its leg is at its limit.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pinocchio as pin
@@ -32,8 +33,7 @@ _ROUNDS = 3
 """Number of times that joints at bounds are added."""
 
 
-@dataclass(frozen=True)
-class Pose:
+class Pose(NamedTuple):
     """One pose of a robot.
 
     Attributes:
@@ -61,8 +61,7 @@ class Pose:
         return np.concatenate([other.base - self.base, turn, other.joints - self.joints])
 
 
-@dataclass(frozen=True)
-class Goal:
+class Goal(NamedTuple):
     """What a frame should do; residual i is point[first_i] - point[second_i] - place_i.
 
     Attributes:
@@ -162,19 +161,17 @@ def _bounded(
     matrix: np.ndarray, gradient: np.ndarray, low: np.ndarray, high: np.ndarray
 ) -> np.ndarray:
     """Step that takes away a gradient, with those of its entries at bounds that would leave."""
+    fixed, right = matrix, -gradient
     held = np.zeros(len(gradient), dtype=bool)
-    step = np.zeros_like(gradient)
     for _ in range(_ROUNDS):
-        fixed, right = matrix, -gradient
-        if held.any():
-            fixed = matrix + np.diag(_FIXED * held)
-            right = np.where(held, _FIXED * step, right)
         _, found, info = lapack.dposv(fixed, right, lower=1)
-        if info or not np.isfinite(found).all():
+        if info or not math.isfinite(found @ found):
             return np.zeros_like(gradient)
         step = clipped(found, low, high)
         beyond = (found != step) & ~held
-        if not beyond.any():
+        if not np.count_nonzero(beyond):
             break
         held |= beyond
+        fixed = matrix + np.diag(_FIXED * held)
+        right = np.where(held, _FIXED * step, -gradient)
     return step

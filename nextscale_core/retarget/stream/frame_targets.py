@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import pinocchio as pin
@@ -59,8 +60,7 @@ def target_rows() -> list[tuple[str, str | None]]:
     return rows
 
 
-@dataclass(frozen=True)
-class Shown:
+class Shown(NamedTuple):
     """Targets of one frame.
 
     Attributes:
@@ -327,7 +327,7 @@ class FrameTargets:
         else:
             foot.fade(seconds, streaming.land if foot.standing else streaming.swing)
         place, level = foot.corrected(*raw)
-        lowest = place[2] + float((self._corners[n] @ level[2]).min())
+        lowest = place[2] + min((self._corners[n] @ level[2]).tolist())
         place[2] -= min(lowest, 0.0)
         if foot.target is not None:
             foot.rate = _between(foot.target, (place, level)) / seconds

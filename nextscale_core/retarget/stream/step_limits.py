@@ -60,7 +60,7 @@ class StepLimits:
         high, down = clipped(high, ahead - change, ahead + change)
         # Where both ends of a narrow range are too near, braking is what is left.
         narrow = -down > high
-        if narrow.any():
+        if np.count_nonzero(narrow):
             brake = self.braked(velocities, seconds)
             return np.where(narrow, brake, -down), np.where(narrow, brake, high)
         return -down, high
@@ -106,7 +106,7 @@ class StepLimits:
         speeds = np.abs(velocities) - np.arange(count + 1)[:, None] * change
         speeds = np.sign(velocities) * np.maximum(speeds, 0.0)
         steps = (speeds[1:] + speeds[:-1]) / 2 * seconds
-        return np.concatenate([positions[None], positions + np.cumsum(steps, axis=0)])
+        return np.concatenate([positions[None], positions + steps.cumsum(0)])
 
     def _fastest(self, positions: np.ndarray, velocities: np.ndarray, seconds: float) -> np.ndarray:
         """(2, J) highest end velocity after which braking stops inside the limits, up and down."""

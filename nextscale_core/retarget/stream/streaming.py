@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pinocchio as pin
@@ -23,7 +23,7 @@ from nextscale_core.retarget.stream.frame_solver import FrameSolver, Goal, Pose
 from nextscale_core.retarget.stream.frame_targets import FrameTargets, target_rows
 from nextscale_core.retarget.stream.step_limits import StepLimits, clipped
 from nextscale_core.retarget.stream.streaming_config import STREAMING, StreamingConfig
-from nextscale_core.robots.kinematics import kinematics_of
+from nextscale_core.robots.kinematics import LEVER, kinematics_of
 from nextscale_core.robots.profile import SIDES
 from nextscale_core.robots.robot import Robot
 from nextscale_core.robots.state import RobotState
@@ -261,10 +261,8 @@ class StreamingRetargeter:
     def _follow(self, time: float, seconds: float) -> str:
         """One step towards the human; why the robot brakes instead, if it does."""
         times, frames = zip(*self._window, strict=True)
-        levers = np.array([self._points[rows] for rows in self._levers])
         ankles = self._points[self._corner]
-        soles = (levers - ankles[:, None]).transpose(0, 2, 1)
-        soles = soles / np.linalg.norm(soles, axis=1, keepdims=True)
+        soles = (self._points[self._levers] - ankles[:, None]).transpose(0, 2, 1) / LEVER
         shown = self._targets.shown(times, frames, ankles, soles, seconds)
         self._solve(shown.goal, seconds)
         rate = self._step(time, seconds)
@@ -306,7 +304,7 @@ class StreamingRetargeter:
         for _ in range(_TRIES):
             if self._near:
                 apart, self._near = self._collisions.apart(before.moved(change), self._near)
-                goal = replace(goal, apart=apart)
+                goal = goal._replace(apart=apart)
             prior = (expected, steady)
             change = solver.solve(goal, before, change, prior, bounds, self.config.steps)
             # Bodies that the robot's own way would bring together are apart from then on.
@@ -338,13 +336,14 @@ class StreamingRetargeter:
     ) -> tuple[Pose, np.ndarray]:
         """The pose shifted so that standing feet are where they should be, and its keypoints."""
         points = self._solver.keypoints(pose)
-        if standing.any():
+        feet = standing.tolist()
+        if any(feet):
             most = self.config.stand_shift
-            away = (ankle - points[self._corner])[standing].mean(0)
-            shift = np.clip(away, -most, most)
+            away = ankle - points[self._corner]
+            shift = clipped(away[feet.index(True)] if sum(feet) == 1 else away.mean(0), -most, most)
             pose = Pose(pose.base + shift, pose.rotation, pose.joints)
             points += shift
-        depth = min(float(points[self._solver.soles, 2].min()), 0.0)
+        depth = min(0.0, *points[self._solver.soles, 2].tolist())
         if depth:
             raised = np.array([0.0, 0.0, -depth])
             pose = Pose(pose.base + raised, pose.rotation, pose.joints)
