@@ -134,7 +134,8 @@ class BroadPhase {
       for (size_t h = 0; h < hulls_.size(); ++h)
         wide(hulls_[h].body, block).place(hulls_[h].centre, &centres_[3 * (h * blocks_ + block)]);
     }
-    const unsigned last = samples % kPack ? (1u << samples % kPack) - 1 : ~0u;
+    constexpr unsigned kAll = (1u << kPack) - 1;
+    const unsigned last = samples % kPack ? (1u << samples % kPack) - 1 : kAll;
     for (size_t p = 0; p < pairs_.size(); ++p) {
       const Pair& pair = pairs_[p];
       const Pack *one = &centres_[3 * pair.first * blocks_], *two = &centres_[3 * pair.second * blocks_];
@@ -142,7 +143,7 @@ class BroadPhase {
       uint8_t* near = near_.data() + p * blocks_;
       for (int64_t block = 0; block < blocks_; ++block, one += 3, two += 3) {
         const Pack x = one[0] - two[0], y = one[1] - two[1], z = one[2] - two[2];
-        near[block] = positive(reach * reach - (x * x + y * y + z * z));
+        near[block] = kAll & ~positive(x * x + y * y + z * z - reach * reach);
       }
       near[blocks_ - 1] &= last;
     }

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <limits>
 #include <vector>
 
 #include "model.hpp"
@@ -56,14 +55,15 @@ struct Hull {
   // How far the hull reaches along a direction, and where.
   double furthest(const double* direction, double* point) const {
     const double size[3] = {std::abs(direction[0]), std::abs(direction[1]), std::abs(direction[2])};
-    double bound[kMost], most = -std::numeric_limits<double>::infinity();
+    const Lanes* best = vertices.data();
+    int lane = 0;
+    // NaN stays NaN.
+    double bound[kMost], most = best[0][0] * direction[0] + best[1][0] * direction[1] + best[2][0] * direction[2];
     for (int64_t g = 0; g < groups; g += kLanes) {
       const Lanes *at = centres[g / kLanes], *by = halves[g / kLanes];
       store(bound + g, at[0] * direction[0] + at[1] * direction[1] + at[2] * direction[2] + by[0] * size[0] +
                            by[1] * size[1] + by[2] * size[2]);
     }
-    const Lanes* best = nullptr;
-    int lane = 0;
     const auto look = [&](int64_t g) {
       for (const Lanes *v = &vertices[3 * g * rows], *end = v + 3 * rows; v < end; v += 3) {
         double along[kLanes];

@@ -74,6 +74,12 @@ def test_the_quick_search_finds_what_pair_by_pair_search_finds(name: str, distan
     assert close(collisions, postures)
 
 
+def test_a_sample_with_nan_never_counts_as_free(g1: Robot) -> None:
+    motion = np.tile(g1.nominal, (9, 1))
+    motion[4, 3] = np.nan
+    assert np.flatnonzero(CollisionModel(g1).colliding(motion)).tolist() == [4]
+
+
 def test_a_bad_hint_only_costs_time(g1: Robot) -> None:
     """With any direction for the planes, every touching pair is found."""
     collisions = CollisionModel(g1)
