@@ -15,7 +15,8 @@ class BandSolver {
   void reset(int unknowns, int half_band) {
     columns_ = padded(unknowns) / kLanes;
     height_ = (half_band + 2 * kLanes - 1) / kLanes;
-    tiles_.assign(static_cast<size_t>(columns_ + height_) * height_ * kLanes, Lanes{});
+    tiles_.resize(static_cast<size_t>(columns_ + height_) * height_ * kLanes);
+    std::memset(tiles_.data(), 0, tiles_.size() * sizeof(Lanes));
     right_.assign(columns_ + height_, Lanes{});
     for (int i = unknowns; i < columns_ * kLanes; ++i) at(i, i) = 1.0;
   }

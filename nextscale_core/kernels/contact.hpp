@@ -14,21 +14,21 @@ constexpr int kEdges = 4;
 struct ContactForces {
   int corners, steps, halvings;
   double friction, spread, enough;
-  std::vector<Lanes> unit, load;  // wrenches of unit forces (6 rows of edges), and their amounts
+  std::vector<Pack> unit, load;  // wrenches of unit forces (6 rows of edges), and their amounts
 
   // Forces (corners, 3) for a wrench (6,) from corners (corners, 3); returns what is missing.
   double run(const double* wrench, const double* arm, const uint8_t* contact, double* forces) {
     const double edge[kEdges][3] = {
         {friction, 0, 1}, {-friction, 0, 1}, {0, friction, 1}, {0, -friction, 1}};
-    const int count = padded(corners * kEdges) / kLanes;
-    unit.assign(6 * count, Lanes{});
-    load.assign(count, Lanes{});
+    const int count = (corners * kEdges + kPack - 1) / kPack;
+    unit.assign(6 * count, Pack{});
+    load.assign(count, Pack{});
     for (int e = 0; e < corners * kEdges; ++e) {
       if (!contact[e / kEdges]) continue;
       double one[6];
       std::copy_n(edge[e % kEdges], 3, one);
       cross(arm + 3 * (e / kEdges), one, one + 3);
-      for (int i = 0; i < 6; ++i) unit[i * count + e / kLanes][e % kLanes] = one[i];
+      for (int i = 0; i < 6; ++i) unit[i * count + e / kPack][e % kPack] = one[i];
     }
     double missing[6], there[6], gradient[6], step[6], h[6][6];
     std::copy_n(wrench, 6, missing);
@@ -39,11 +39,11 @@ struct ContactForces {
         for (int j = 0; j < 6; ++j) h[i][j] = i == j;
       }
       for (int i = 0; i < 6; ++i) {
-        const Lanes* u = unit.data() + i * count;
-        Lanes push{}, products[6] = {};
+        const Pack* u = unit.data() + i * count;
+        Pack push{}, products[6] = {};
         for (int e = 0; e < count; ++e) {
           push += load[e] * u[e];
-          const Lanes bearing = load[e] > 0.0 ? u[e] : Lanes{};
+          const Pack bearing = load[e] > 0.0 ? u[e] : Pack{};
           for (int j = 0; j <= i; ++j) products[j] += bearing * unit[j * count + e];
         }
         gradient[i] += sum(push) / spread;
@@ -69,7 +69,7 @@ struct ContactForces {
     for (int i = 0; i < 6; ++i) rest += missing[i] * missing[i];
     for (int e = 0; e < corners * kEdges; ++e)
       for (int i = 0; i < 3; ++i)
-        forces[3 * (e / kEdges) + i] += load[e / kLanes][e % kLanes] / spread * edge[e % kEdges][i];
+        forces[3 * (e / kEdges) + i] += load[e / kPack][e % kPack] / spread * edge[e % kEdges][i];
     return std::sqrt(rest);
   }
 
@@ -78,12 +78,12 @@ struct ContactForces {
   double value(const double* missing, const double* wrench) {
     const int count = static_cast<int>(load.size());
     double cost = 0.0;
-    Lanes squares{};
+    Pack squares{};
     for (int i = 0; i < 6; ++i) cost += missing[i] * (missing[i] / 2 - wrench[i]);
     for (int e = 0; e < count; ++e) {
-      Lanes along{};
+      Pack along{};
       for (int i = 0; i < 6; ++i) along += unit[i * count + e] * missing[i];
-      load[e] = along > 0.0 ? along : Lanes{};
+      load[e] = along > 0.0 ? along : Pack{};
       squares += load[e] * load[e];
     }
     return cost + sum(squares) / (2 * spread);

@@ -41,7 +41,11 @@ void store(double* at, Vector lanes) {
   std::memcpy(at, &lanes, sizeof lanes);
 }
 
-inline double sum(Lanes a) { return ((a[0] + a[4]) + (a[2] + a[6])) + ((a[1] + a[5]) + (a[3] + a[7])); }
+inline double sum(Pack a) {
+  double out = a[0];
+  for (int i = 1; i < kPack; ++i) out += a[i];
+  return out;
+}
 
 // A bit for each lane above 0.
 inline unsigned positive(Pack a) {
