@@ -6,6 +6,7 @@ import threading
 import time
 from abc import abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 
 from builtin_interfaces.msg import Time
 from rclpy.duration import Duration
@@ -132,7 +133,9 @@ class StreamOutput(Output):
             self._thread.join(_CLOSING)
         if self._node.context.ok():
             # What was played last may be from before the rest, and may be lost with the node.
-            self._end(self._clock()).wait_for_all_acked(Duration(seconds=_DELIVERY))
+            last = self._end(self._clock())
+            with suppress(RuntimeError):  # where the middleware does not know
+                last.wait_for_all_acked(Duration(seconds=_DELIVERY))
         self._release()
 
     # -- what subclasses do
