@@ -33,14 +33,15 @@ class BroadPhase {
                                                            const int64_t* known, int64_t looks) {
     place(samples, q);
     std::vector<std::pair<int64_t, int64_t>> out;  // pair, sample
-    for (int64_t k = 0; k < known_count; ++k) out.emplace_back(known[2 * k + 1], known[2 * k]);
+    for (int64_t k = 0; k < known_count; ++k)
+      if (known[2 * k] >= 0 && known[2 * k + 1] >= 0) out.emplace_back(known[2 * k + 1], known[2 * k]);
     std::sort(out.begin(), out.end());
     found_.clear();
     auto skipped = out.begin();
     for (size_t p = 0; p < pairs_.size(); ++p) {
       uint8_t* near = near_.data() + p * blocks_;
       for (; skipped != out.end() && skipped->first == static_cast<int64_t>(p); ++skipped)
-        near[skipped->second / kPack] &= ~(1u << skipped->second % kPack);
+        if (skipped->second < samples) near[skipped->second / kPack] &= ~(1u << skipped->second % kPack);
       // From here on, those that no plane parts.
       int64_t left = 0;
       for (int64_t block = 0; block < blocks_; ++block) {
@@ -118,6 +119,7 @@ class BroadPhase {
     blocks_ = (samples + kPack - 1) / kPack;
     wide_.resize((tree.bodies + 1) * blocks_);
     near_.assign(pairs_.size() * blocks_, 0);
+    if (!blocks_) return;
     centres_.resize(3 * hulls_.size() * blocks_);
     const Pack none{}, one = none + 1.0;
     for (int64_t block = 0; block < blocks_; ++block) {

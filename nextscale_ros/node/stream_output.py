@@ -6,7 +6,6 @@ import threading
 import time
 from abc import abstractmethod
 from collections.abc import Callable
-from contextlib import suppress
 
 from builtin_interfaces.msg import Time
 from rclpy.duration import Duration
@@ -131,12 +130,24 @@ class StreamOutput(Output):
         self._ended.set()
         if self._thread.is_alive():
             self._thread.join(_CLOSING)
-        if self._node.context.ok():
-            # What was played last may be from before the rest, and may be lost with the node.
-            last = self._end(self._clock())
-            with suppress(RuntimeError):  # where the middleware does not know
-                last.wait_for_all_acked(Duration(seconds=_DELIVERY))
-        self._release()
+        try:
+            self._deliver()
+        except Exception as error:  # must not keep a tracker switched on
+            text = f"the last message was not delivered: {type(error).__name__}: {error}"
+            self._node.get_logger().error(text)
+        finally:
+            self._release()
+
+    def _deliver(self) -> None:
+        """Publish the last message, and wait until it has been received."""
+        if not self._node.context.ok():
+            return
+        # What was played last may be from before the rest, and may be lost with the node.
+        last = self._end(self._clock())
+        until = time.monotonic() + _DELIVERY
+        # rclpy keeps the lock of the interpreter while it waits.
+        while not last.wait_for_all_acked(Duration(seconds=0)) and time.monotonic() < until:
+            time.sleep(_POLL)
 
     # -- what subclasses do
 

@@ -22,7 +22,7 @@ _WITHIN = 1.0 - 1e-6
 """Share of a limit that is used, for rounding."""
 
 
-def clipped(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+def clipped(values: np.ndarray, low: np.ndarray | float, high: np.ndarray | float) -> np.ndarray:
     """`np.clip` without its overhead, which is longer than the work for one frame."""
     return np.minimum(np.maximum(values, low), high)
 

@@ -80,6 +80,18 @@ def test_a_sample_with_nan_never_counts_as_free(g1: Robot) -> None:
     assert np.flatnonzero(CollisionModel(g1).colliding(motion)).tolist() == [4]
 
 
+def test_what_is_known_of_other_samples_is_ignored(g1: Robot) -> None:
+    generator = np.random.default_rng(3)
+    postures = generator.uniform(g1.position_lower, g1.position_upper, (9, g1.num_joints))
+    found = CollisionModel(g1).close_pairs(postures)
+    assert len(found)
+    known = np.array([[-1, 0], [9, 0], [10**6, 1], [0, 10**6], [0, -1]])
+    np.testing.assert_array_equal(CollisionModel(g1).close_pairs(postures, known), found)
+    assert not len(CollisionModel(g1).close_pairs(postures[:0], known))
+    rest = CollisionModel(g1).close_pairs(postures, found[:3])
+    np.testing.assert_array_equal(rest, found[3:])
+
+
 def test_a_bad_hint_only_costs_time(g1: Robot) -> None:
     """With any direction for the planes, every touching pair is found."""
     collisions = CollisionModel(g1)
