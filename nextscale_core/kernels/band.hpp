@@ -58,7 +58,7 @@ class BandSolver {
         eliminate(diagonal, inverse, below);
         Pack rest[kParts];
         double* later = known + r * kLanes;
-        for (int p = 0; p < kParts; ++p) rest[p] = load<Pack>(later + p * kPack);
+        for (int p = 0; p < kParts; ++p) rest[p] = load(later + p * kPack);
         for (int j = 0; j < kLanes; ++j)
           for (int p = 0; p < kParts; ++p) rest[p] -= below[j * kParts + p] * known[j];
         for (int p = 0; p < kParts; ++p) store(later + p * kPack, rest[p]);
@@ -69,7 +69,7 @@ class BandSolver {
       Pack sums[kLanes] = {};
       for (int r = 1; r < height_; ++r)
         for (int p = 0; p < kParts; ++p) {
-          const Pack later = load<Pack>(known + r * kLanes + p * kPack), *below = column(c, r) + p;
+          const Pack later = load(known + r * kLanes + p * kPack), *below = column(c, r) + p;
           for (int j = 0; j < kLanes; ++j) sums[j] += below[j * kParts] * later;
         }
       const double* diagonal = entries(c, 0);
@@ -84,8 +84,6 @@ class BandSolver {
   }
 
  private:
-  static constexpr int kParts = kLanes / kPack;  // packs in a column of a tile
-
   Lanes* tile(int c, int r) {
     return tiles_.data() + (static_cast<size_t>(c) * height_ + r) * kLanes;
   }

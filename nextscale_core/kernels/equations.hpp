@@ -215,7 +215,6 @@ class Equations {
   // The product of the limb's Jacobian with itself, into the equations; of the blocks above its
   // diagonal nothing is needed.
   void gather(const Limb& limb, int height, double* h, double* g) {
-    constexpr int kParts = kLanes / kPack;
     const int n = limb.width, last = static_cast<int>(limb.where.size());
     for (int begin = 0; begin < n; begin += kPack)
       for (int block = 0; block <= begin; block += kLanes) {
@@ -223,7 +222,7 @@ class Equations {
         for (int row = 0; row < height; ++row) {
           const double* line = jacobian_.data() + row * n;
           for (int i = 0; i < kPack; ++i)
-            for (int p = 0; p < kParts; ++p) sums[i][p] += load<Pack>(line + block + p * kPack) * line[begin + i];
+            for (int p = 0; p < kParts; ++p) sums[i][p] += load(line + block + p * kPack) * line[begin + i];
         }
         for (int i = 0; i < kPack; ++i)
           for (int p = 0; p < kParts; ++p) store(product_.data() + (begin + i) * n + block + p * kPack, sums[i][p]);

@@ -29,7 +29,7 @@ inline Pack root(Pack a) {
 
 // The first `count` of a pack; the others repeat the first one.
 inline Pack some(const double* at, int64_t count) {
-  if (count == kPack) return load<Pack>(at);
+  if (count == kPack) return load(at);
   Pack lanes = Pack{} + at[0];
   std::memcpy(&lanes, at, static_cast<size_t>(count) * sizeof(double));
   return lanes;

@@ -1,4 +1,5 @@
-// Eight doubles at a time. The compiler makes one, two or four registers of them.
+// Vectors of doubles: eight, of which the compiler makes one, two or four registers, and as many as
+// one register holds.
 #pragma once
 
 #include <cstdint>
@@ -28,10 +29,10 @@ constexpr int kPack = 4;
 constexpr int kPack = 2;
 #endif
 typedef double Pack __attribute__((vector_size(8 * kPack)));
+constexpr int kParts = kLanes / kPack;  // packs of a column of a tile
 
-template <class Vector = Lanes>
-Vector load(const double* at) {
-  Vector lanes;
+inline Pack load(const double* at) {
+  Pack lanes;
   std::memcpy(&lanes, at, sizeof lanes);
   return lanes;
 }

@@ -72,8 +72,7 @@ class SafetyGate:
             report = SafetyReport("rejected", tuple(wrong), joints=joints, samples=samples)
             return GateResult(None, report)
         repaired: list[Finding] = []
-        use = self._use(trajectory)
-        wrong, touching = self._judge(trajectory, start, use)
+        wrong, touching, use = self._judge(trajectory, start)
         for _ in range(self.config.repair_rounds):
             if not wrong or self._beyond_repair(trajectory, start, wrong):
                 break
@@ -85,8 +84,7 @@ class SafetyGate:
             if trajectory is before:
                 break
             # A repaired trajectory is checked as if it had come from outside.
-            use = self._use(trajectory)
-            wrong, touching = self._judge(trajectory, start, use)
+            wrong, touching, use = self._judge(trajectory, start)
         notes, depth = checks.note_floor(self.robot, trajectory, self.config)
         if not wrong:
             notes += checks.note_leaving(self._collisions, trajectory, start)
@@ -110,10 +108,10 @@ class SafetyGate:
         )
 
     def _judge(
-        self, trajectory: RobotTrajectory, start: RobotState | None, use: _Use
-    ) -> tuple[list[Finding], int]:
-        """All violations, and the number of samples in which bodies touch."""
-        robot, config = self.robot, self.config
+        self, trajectory: RobotTrajectory, start: RobotState | None
+    ) -> tuple[list[Finding], int, _Use]:
+        """All violations, the number of samples in which bodies touch, and the use of limits."""
+        robot, config, use = self.robot, self.config, self._use(trajectory)
         excess = checks.position_excess(robot, trajectory, None)
         collisions, touching = checks.check_collisions(
             self._collisions, trajectory, start, config, excess
@@ -126,7 +124,7 @@ class SafetyGate:
             *checks.check_end(robot, trajectory, config),
             *collisions,
         ]
-        return wrong, touching
+        return wrong, touching, use
 
     def _collisions_of(
         self, trajectory: RobotTrajectory, start: RobotState | None

@@ -16,7 +16,7 @@ from nextscale_ros.messages.validate_trajectory import check_joint_trajectory, n
 from nextscale_ros.msg import Constraint, ErrorCode, MotionReport
 from nextscale_ros.parameters.values import MAX_SEED
 from ros.goals import ABORTED, CANCELED, SUCCEEDED, Goals
-from ros.graph import REPLY, START, Graph, idle_share
+from ros.graph import REPLY, START, TRIES, Graph, idle_share
 from ros.services import set_parameter
 
 TEXT = "a person raises the right arm"
@@ -65,15 +65,17 @@ def test_a_goal_is_executed_and_brings_trajectory_base_and_report(
 
 
 def test_feedback_comes_in_order_and_counts_the_scales(goals: Goals) -> None:
-    sent = goals.send(TEXT)
-    status, _ = goals.result(sent)
-    assert status == SUCCEEDED
+    for _ in range(TRIES):
+        sent = goals.send(TEXT)
+        status, _ = goals.result(sent)
+        assert status == SUCCEEDED
+        # rclpy's client leaves out feedback that it hears after the result.
+        if sent.feedback[-1].stage == "message":
+            break
     done = [message.done for message in sent.feedback]
     assert done == sorted(done) and done[0] >= 0.0 and done[-1] <= 1.0
     stages = list(dict.fromkeys(message.stage for message in sent.feedback))
-    # A client leaves out feedback that comes after the result.
-    assert ["generate", "targets", "solve", "resample", "gate", "message"][: len(stages)] == stages
-    assert len(stages) >= 5
+    assert stages == ["generate", "targets", "solve", "resample", "gate", "message"]
     scales = [message.scale for message in sent.feedback if message.scale]
     assert scales == sorted(scales) and set(scales) == {2, 3}
     assert {message.scales for message in sent.feedback if message.scale} == {3}

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from nextscale_core.robots import Robot, load_robot
 from nextscale_ros.demo.recorder import Recorder
 from nextscale_ros.messages.conversions import joint_trajectory
 from nextscale_ros.messages.validate_trajectory import nanoseconds
-from nextscale_ros.msg import ErrorCode
+from nextscale_ros.msg import ErrorCode, MotionReport
 from nextscale_ros.node import motion_server
 from nextscale_ros.node.generate_node import GenerateNode
 from nextscale_ros.srv import EditPlan
@@ -122,6 +123,31 @@ def executed(recorder: Recorder, body: ModelRobot, command: JointTrajectory) -> 
         "the end of the trajectory",
     )
     recorder.listen(STANDING)
+
+
+def asked_under_way(
+    recorder: Recorder, body: ModelRobot, before: Callable[[], object] = lambda: None
+) -> tuple[MotionReport, JointTrajectory]:
+    """The report of a second sentence, said while the robot moves, and the trajectory that the
+    robot has executed since; `before` is called just before it is said."""
+    body.model.late = 0.0
+    body.model.commands.clear()
+    command = ask(recorder)
+    recorder.wait(lambda: body.speed > 0.3, REPLY, "a movement")
+    recorder.reports.clear()
+    recorder.commands.clear()
+    before()
+    recorder.say(TEXT)
+    recorder.wait(lambda: bool(recorder.reports), REPLY, "the report")
+    report = recorder.reports[-1]
+    if report.outcome in GOOD:
+        recorder.wait(lambda: bool(recorder.commands), REPLY, "the trajectory")
+        command = recorder.commands[-1][1]
+    else:
+        assert report.error.code in BUSY, report
+        assert not recorder.commands
+    executed(recorder, body, command)
+    return report, command
 
 
 @pytest.mark.parametrize("generation", ["jazzy", "lyrical"])
@@ -243,26 +269,12 @@ def test_the_next_sentence_takes_over_though_nobody_said_when_the_first_began(
     where its way is longer than the margin."""
     hands = body(generation=generation, way=way, ahead=ahead)
     with generate_node(graph, seconds=4.0, takeover_margin=0.4) as recorder:
-        report: object = None
         for _ in range(TRIES):
-            hands.model.late = 0.0
-            hands.model.commands.clear()
-            command = ask(recorder)
-            recorder.wait(lambda: hands.speed > 0.3, REPLY, "a movement")
-            recorder.reports.clear()
-            recorder.commands.clear()
-            recorder.say(TEXT)
-            recorder.wait(lambda: bool(recorder.reports), REPLY, "the report")
-            report = recorder.reports[-1]
+            report, command = asked_under_way(recorder, hands)
             if report.outcome not in GOOD:
                 # So busy a machine that nobody knows where the robot will be: it is left alone.
-                assert report.error.code in BUSY, report
-                executed(recorder, hands, command)
                 continue
-            recorder.wait(lambda: bool(recorder.commands), REPLY, "the trajectory")
-            command = recorder.commands[-1][1]
             assert nanoseconds(command.header.stamp) > 0
-            executed(recorder, hands, command)
             # A message may take longer than ever before on a busy machine.
             if not hands.model.late:
                 break
@@ -277,29 +289,15 @@ def test_a_trajectory_that_is_late_for_a_robot_under_way_is_made_again_or_refuse
     hands = body()
     with generate_node(graph, seconds=6.0) as recorder:
         for _ in range(TRIES):
-            hands.model.late = 0.0
-            hands.model.commands.clear()
-            command = ask(recorder)
-            recorder.wait(lambda: hands.speed > 0.3, REPLY, "a movement")
-            recorder.reports.clear()
-            recorder.commands.clear()
             with monkeypatch.context() as patch:
-                slow_sender(patch, 1.5)
-                recorder.say(TEXT)
-                recorder.wait(lambda: bool(recorder.reports), REPLY, "the report")
-            report = recorder.reports[-1]
-            if report.outcome in GOOD:
-                # It was made again, or the robot had come to rest by then.
-                recorder.wait(lambda: bool(recorder.commands), REPLY, "the trajectory")
-                command = recorder.commands[-1][1]
-            else:
-                assert report.error.code in BUSY, report.message
-                assert not recorder.commands
-            executed(recorder, hands, command)
-            # A message may take longer than ever before on a busy machine.
-            if not hands.model.late:
+                report, _ = asked_under_way(recorder, hands, partial(slow_sender, patch, 1.5))
+            # It was refused, or made again, or the robot had come to rest by then.
+            fits = report.outcome in GOOD or report.error.code == ErrorCode.TOO_LATE
+            if fits and not hands.model.late:
                 break
-    assert max(hands.model.strain(robot)) < STRAIN, f"{hands.model.late:.2f} s late"
+        else:
+            pytest.fail(f"{TRIES} times {hands.model.late:.2f} s late or too busy: {report}")
+    assert max(hands.model.strain(robot)) < STRAIN
 
 
 @pytest.mark.parametrize("generation", ["jazzy", "lyrical"])

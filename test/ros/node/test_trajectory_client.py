@@ -119,11 +119,12 @@ class Client:
             results = self.send((seconds, goal))
             self.wait(lambda: self.offset() > 0.25 * goal, "some way")
             begin = len(self.states)
-            self.controller.cancel()
+            canceled = self.controller.cancel()
             code = self.result(results).code
             self.wait(lambda: not any(self.states[-1].velocity), "rest")
             assert code in (ErrorCode.CANCELED, ErrorCode.NONE)
             if code == ErrorCode.CANCELED and self.offset() < 0.9 * goal:
+                assert canceled
                 return self.states[begin:]
             assert self.result(self.send((0.2, 0.0))).code == ErrorCode.NONE
         pytest.fail(f"{TRIES} times near the goal before the cancel")
