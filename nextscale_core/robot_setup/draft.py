@@ -110,12 +110,10 @@ def draft_profile(
     guessed = bare if 2 * len(bare) > model.njoints - 2 else []
     _guess_limits(model, guessed)
     mesh_up = mesh_up_of(model, urdf, folders)
-    shapes: dict[str, np.ndarray] = {}
-    visual: frozenset[str] = frozenset()
-    try:
-        shapes, visual = body_points(model, urdf, folders, mesh_up)
-    except RobotError as error:
-        notes.append(str(error))
+    problems: list[str] = []
+    shapes, visual = body_points(model, urdf, folders, mesh_up, problems)
+    if problems:
+        notes.append(f"left out: {some(problems, 1)}")
     try:
         anatomy = find_anatomy(model, shapes, partial(seen_points, model, urdf, folders, mesh_up))
     except RobotError as error:

@@ -11,7 +11,6 @@ import numpy as np
 import pinocchio as pin
 from scipy.spatial import ConvexHull, QhullError
 
-from nextscale_core.exceptions import RobotError
 from nextscale_core.robots.description import at_zero, joint_places
 from nextscale_core.robots.hulls import link_points
 from nextscale_core.robots.profile import Sole
@@ -128,12 +127,23 @@ def _tilt(points: np.ndarray) -> float:
 
 
 def body_points(
-    model: pin.Model, urdf: Path, mesh_dirs: Sequence[Path], mesh_up: str
+    model: pin.Model,
+    urdf: Path,
+    mesh_dirs: Sequence[Path],
+    mesh_up: str,
+    problems: list[str] | None = None,
 ) -> tuple[dict[str, np.ndarray], frozenset[str]]:
     """Points of the body of each joint, from collision shapes where there are any.
 
     A joint has the points of its visual shapes if neither it nor any joint behind it has collision
     shapes, such as feet and hands without any.
+
+    Args:
+        model: Base with x forward and z up.
+        urdf: The description.
+        mesh_dirs: Folders that `package://` is resolved in.
+        mesh_up: See `UrdfSource`.
+        problems: See `link_shapes`.
 
     Returns:
         (P, 3) points by joint name, at zero in the base frame [m]; names of the joints whose
@@ -142,7 +152,7 @@ def body_points(
     Raises:
         RobotError: a collision mesh is missing or cannot be read.
     """
-    points = _joint_points(model, urdf, mesh_dirs, mesh_up)
+    points = _joint_points(model, urdf, mesh_dirs, mesh_up, problems=problems)
     bare = {
         model.names[joint]
         for joint in range(2, model.njoints)
@@ -160,12 +170,9 @@ def seen_points(
 ) -> dict[str, np.ndarray]:
     """(P, 3) points of the visual shapes of each joint, at zero in the base frame [m].
 
-    Joints have no points where a mesh is missing or cannot be read.
+    Meshes that are missing or cannot be read are left out.
     """
-    try:
-        return _joint_points(model, urdf, mesh_dirs, mesh_up, ("visual",))
-    except RobotError:
-        return {}
+    return _joint_points(model, urdf, mesh_dirs, mesh_up, ("visual",), [])
 
 
 def _joint_points(
@@ -174,6 +181,7 @@ def _joint_points(
     mesh_dirs: Sequence[Path],
     mesh_up: str,
     kinds: Sequence[Kind] = ("collision", "visual"),
+    problems: list[str] | None = None,
 ) -> dict[str, np.ndarray]:
     """(P, 3) points of the body of each joint, at zero in the base frame [m].
 
@@ -182,7 +190,7 @@ def _joint_points(
     """
     data = at_zero(model)
     points: dict[str, list[np.ndarray]] = {}
-    for link, shape in link_points(urdf, mesh_dirs, mesh_up, kinds).items():
+    for link, shape in link_points(urdf, mesh_dirs, mesh_up, kinds, problems).items():
         number = model.getFrameId(link, pin.FrameType.BODY)
         place = data.oMf[number]
         carrier = model.names[model.frames[number].parentJoint]
@@ -197,10 +205,7 @@ def mesh_up_of(model: pin.Model, urdf: Path, mesh_dirs: Sequence[Path]) -> Liter
     """
     if ".dae" not in urdf.read_text(encoding="utf-8", errors="replace").lower():
         return "z"
-    try:
-        gaps = {up: _gap(model, urdf, mesh_dirs, up) for up in ("z", "y")}
-    except RobotError:
-        return "z"
+    gaps = {up: _gap(model, urdf, mesh_dirs, up) for up in ("z", "y")}
     return "y" if gaps["y"] < 0.7 * gaps["z"] else "z"
 
 
@@ -208,7 +213,7 @@ def _gap(model: pin.Model, urdf: Path, mesh_dirs: Sequence[Path], mesh_up: str) 
     """Sum of the distances from bodies to the joints that they connect [m]."""
     place, names = joint_places(model), model.names
     total = 0.0
-    for name, points in _joint_points(model, urdf, mesh_dirs, mesh_up).items():
+    for name, points in _joint_points(model, urdf, mesh_dirs, mesh_up, problems=[]).items():
         children = [one for n, one in enumerate(names) if n > 1 and names[model.parents[n]] == name]
         for end in (name, *children):
             total += float(np.linalg.norm(points - place[end], axis=1).min())

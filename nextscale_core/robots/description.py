@@ -166,8 +166,8 @@ _LINK = " (link)"
 
 @contextmanager
 def _unambiguous(model: pin.Model) -> Iterator[None]:
-    """Rename links that have the name of a joint, which pinocchio cannot reduce."""
-    joints = set(model.names)
+    """Rename links that have the name of a joint, fixed ones too: pinocchio cannot reduce those."""
+    joints = {frame.name for frame in model.frames if frame.type != pin.FrameType.BODY}
     renamed = [f for f in model.frames if f.type == pin.FrameType.BODY and f.name in joints]
     for frame in renamed:
         frame.name += _LINK

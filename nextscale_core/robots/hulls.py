@@ -135,6 +135,7 @@ def link_points(
     mesh_dirs: Sequence[Path],
     mesh_up: str = "z",
     kinds: Sequence[Kind] = ("collision", "visual"),
+    problems: list[str] | None = None,
 ) -> dict[str, np.ndarray]:
     """Points whose hull approximates that of each link's geometry.
 
@@ -143,6 +144,7 @@ def link_points(
         mesh_dirs: Folders that `package://` is resolved in.
         mesh_up: See `UrdfSource`.
         kinds: Kinds of shapes; the first one present in the URDF is used.
+        problems: See `link_shapes`.
 
     Returns:
         (P, 3) points in the frame of each link that has geometry [m].
@@ -150,7 +152,7 @@ def link_points(
     Raises:
         RobotError: a mesh is missing or cannot be read, or a shape is not valid.
     """
-    read = (link_shapes(urdf, mesh_dirs, kind, mesh_up) for kind in kinds)
+    read = (link_shapes(urdf, mesh_dirs, kind, mesh_up, problems) for kind in kinds)
     shapes = next((found for found in read if found), [])
     points: dict[str, list[np.ndarray]] = {}
     for shape in shapes:

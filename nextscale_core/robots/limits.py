@@ -70,7 +70,7 @@ def joint_limits(
             )
         # The velocity of a follower is limited through its leader.
         if not velocity < np.inf and rule is None:
-            lacks = [key for key in missing if key == "velocity"]
+            lacks = ["positive velocity"] if "velocity" in missing else []
             wrong.append(
                 f"joint {name!r} has velocity limit {stated:g} rad/s{_lacking(lacks)}; "
                 "set a positive one in limits.velocity"

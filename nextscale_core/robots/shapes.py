@@ -51,7 +51,11 @@ class Shape:
 
 
 def link_shapes(
-    urdf: Path, mesh_dirs: Sequence[Path], kind: Kind, mesh_up: str = "z"
+    urdf: Path,
+    mesh_dirs: Sequence[Path],
+    kind: Kind,
+    mesh_up: str = "z",
+    problems: list[str] | None = None,
 ) -> list[Shape]:
     """All shapes of one kind.
 
@@ -63,6 +67,8 @@ def link_shapes(
         mesh_dirs: Folders that `package://` is resolved in.
         kind: 'collision' or 'visual'.
         mesh_up: See `UrdfSource`.
+        problems: What is wrong with a shape is added here and the shape left out; an error when
+            None.
 
     Raises:
         RobotError: a shape is of another type or has no valid size, or a mesh is missing or
@@ -96,7 +102,11 @@ def link_shapes(
                 else:
                     geometry = _primitive(body)
             except RobotError as error:
-                raise RobotError(f"{kind} shape of link {name!r}: {error}") from error
+                message = f"{kind} shape of link {name!r}: {error}"
+                if problems is None:
+                    raise RobotError(message) from error
+                problems.append(message)
+                continue
             material = element.find("material")
             color = None
             if material is not None:

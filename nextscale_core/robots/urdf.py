@@ -36,7 +36,8 @@ class Urdf:
         mimics: Every movable joint that mimics another, chains resolved.
         acceleration: Acceleration limits of URDF 1.2 [rad/s^2]: the smaller one of
             `acceleration` and `deceleration`.
-        missing: Attributes that the `<limit>` of a revolute or prismatic joint lacks.
+        missing: Attributes that the `<limit>` of a revolute or prismatic joint lacks; a negative
+            velocity or effort, by which some descriptions say that it is not known, counts as one.
     """
 
     path: Path
@@ -103,10 +104,17 @@ def read_urdf(path: Path) -> Urdf:
     for joint in root.findall("joint"):
         if joint.get("type") in _LIMITED:
             limit = joint.find("limit")
-            lacks = tuple(key for key in _LIMIT if limit is None or limit.get(key) is None)
+            lacks = tuple(key for key in _LIMIT if _stated(limit, key) is None)
             if lacks:
                 missing[joint.get("name", "")] = lacks
     return Urdf(Path(path), root, mimics, acceleration, missing)
+
+
+def _stated(limit: ElementTree.Element | None, key: str) -> str | None:
+    """An attribute of a `<limit>`; None without one, or with a velocity or an effort below 0."""
+    text = None if limit is None else limit.get(key)
+    unknown = text is not None and key in ("velocity", "effort") and text.strip().startswith("-")
+    return None if unknown else text
 
 
 def _read_xml(path: Path) -> ElementTree.Element:
@@ -209,8 +217,7 @@ def _kinematics(root: ElementTree.Element) -> str:
         )
         limit = joint.find("limit")
         if joint.get("type") in _LIMITED or limit is not None:
-            stated = {} if limit is None else limit.attrib
-            values = {key: stated.get(key, "0") for key in _LIMIT}
+            values = {key: _stated(limit, key) or "0" for key in _LIMIT}
             ElementTree.SubElement(copy, "limit", values)
     return ElementTree.tostring(robot, encoding="unicode")
 

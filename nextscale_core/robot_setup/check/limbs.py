@@ -98,12 +98,9 @@ def seen_anatomy(
     model: pin.Model, urdf: Path, profile: RobotProfile, folders: Sequence[Path]
 ) -> Anatomy | None:
     """The limbs as `nextscale robots draft` finds them, or None."""
+    mesh_up = profile.urdf.mesh_up
+    shapes, _ = body_points(model, urdf, folders, mesh_up, problems=[])
     try:
-        shapes, _ = body_points(model, urdf, folders, profile.urdf.mesh_up)
-    except RobotError:
-        shapes = {}
-    try:
-        mesh_up = profile.urdf.mesh_up
         return find_anatomy(model, shapes, partial(seen_points, model, urdf, folders, mesh_up))
     except RobotError:
         return None

@@ -174,7 +174,8 @@ def _stance(robot: Robot) -> Iterator[CheckFinding]:
 def _soles(robot: Robot) -> Iterator[CheckFinding]:
     profile, model = robot.profile, robot.model
     sole, half_width, level = profile.sole, profile.sole.half_width, profile.sole.level
-    shapes, visual = body_points(model, robot.urdf_path, robot.mesh_dirs, profile.urdf.mesh_up)
+    urdf, folders = robot.urdf_path, robot.mesh_dirs
+    shapes, visual = body_points(model, urdf, folders, profile.urdf.mesh_up, problems=[])
     for side in SIDES:
         joint = profile.limb(side)["ankle"]
         foot = footprint(model, joint, side, shapes)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,20 @@ def test_without_shapes_the_sole_is_guessed_and_noted(tmp_path: Path) -> None:
     draft = draft_profile(toy_humanoid(tmp_path, boxes=False))
     assert any("soles are guessed" in note for note in draft.notes)
     assert draft.profile.sole.toe[2] < -0.05
+
+
+def test_a_shape_that_cannot_be_read_is_left_out_and_noted(tmp_path: Path) -> None:
+    path = toy_humanoid(tmp_path)
+    whole = draft_profile(path)
+    head, box, rest = path.read_text().partition('<link name="waist_yaw_link">')
+    rest = re.sub(r"<box [^>]*/>", '<mesh filename="meshes/torso.stl"/>', rest, count=1)
+    path.write_text(head + box + rest)
+    draft = draft_profile(path)
+    assert draft.profile.sole == whole.profile.sole
+    assert "collision shape of link 'waist_yaw_link': mesh 'meshes/torso.stl'" in draft.notes[0]
+    assert not any("soles" in note for note in draft.notes)
+    checked = check_robot(str(path), toy_profile(tmp_path))
+    assert [finding.about for finding in checked.errors] == ["meshes"]
 
 
 @pytest.mark.parametrize("forward", ["x", "-x", "y"])

@@ -117,8 +117,9 @@ def test_a_shape_may_be_turned_by_a_quaternion(tmp_path: Path) -> None:
         loaded(changed(tmp_path, (plain, turned)))
 
 
-def test_a_limit_without_effort_does_no_harm(tmp_path: Path) -> None:
-    path = changed(tmp_path, (LIMIT, LIMIT.replace(' effort="80"', "")))
+@pytest.mark.parametrize("effort", ["", ' effort="-1"'])
+def test_a_limit_without_effort_does_no_harm(effort: str, tmp_path: Path) -> None:
+    path = changed(tmp_path, (LIMIT, LIMIT.replace(' effort="80"', effort)))
     assert loaded(path).num_joints == 23
     checked = check_robot(str(path), toy_profile(tmp_path))
     assert not checked.errors
@@ -131,7 +132,11 @@ def test_a_limit_without_effort_does_no_harm(tmp_path: Path) -> None:
     [
         (
             LIMIT.replace(' velocity="8.0"', ""),
-            "velocity limit 0 rad/s (its <limit> has no velocity)",
+            "velocity limit 0 rad/s (its <limit> has no positive velocity)",
+        ),
+        (
+            LIMIT.replace('velocity="8.0"', 'velocity="-1"'),
+            "velocity limit 0 rad/s (its <limit> has no positive velocity)",
         ),
         (
             LIMIT.replace(' lower="-0.05" upper="2.3"', ""),
@@ -185,17 +190,25 @@ def test_an_acceleration_limit_that_is_not_positive_is_refused(value: str, tmp_p
 def test_a_link_and_a_joint_may_have_one_name(tmp_path: Path) -> None:
     """Links and joints are named apart, and several makers use the same names for both."""
     path = toy_humanoid(tmp_path)
-    text = path.read_text()
-    path.write_text(text.replace("_link", ""))
-    profile = ("torso: waist_yaw_link", "torso: waist_yaw")
-    robot = loaded(path, profile)
+    camera = (
+        '<link name="camera"/><link name="lens"/>'
+        '<joint name="camera" type="fixed"><parent link="waist_yaw"/><child link="camera"/></joint>'
+        '<joint name="camera_pan" type="continuous"><parent link="camera"/><child link="lens"/>'
+        "</joint></robot>"
+    )
+    path.write_text(path.read_text().replace("_link", "").replace("</robot>", camera))
+    profile = (
+        ("torso: waist_yaw_link", "torso: waist_yaw"),
+        ("locked:\n", "locked:\n  camera_pan: 0.0\n"),
+    )
+    robot = loaded(path, *profile)
     plain = load_robot(str(toy_humanoid(tmp_path / "plain")), toy_profile(tmp_path / "plain"))
     assert robot.joint_names == plain.joint_names
-    assert not check_robot(str(path), toy_profile(tmp_path, profile)).errors
+    assert not check_robot(str(path), toy_profile(tmp_path, *profile)).errors
     trajectories = [Retargeter(one).retarget(waving_clip()) for one in (robot, plain)]
     assert trajectories[0].positions == pytest.approx(trajectories[1].positions, abs=1e-9)
     assert SafetyGate(robot).review(trajectories[0]).trajectory is not None
-    part = load_robot(str(path), toy_profile(tmp_path, profile), joints="upper_body")
+    part = load_robot(str(path), toy_profile(tmp_path, *profile), joints="upper_body")
     assert len(part.held) == 12
     lengths = [asdict(kinematics_of(one).lengths) for one in (part, plain)]
     assert lengths[0] == pytest.approx(lengths[1])
