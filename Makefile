@@ -34,7 +34,7 @@ run: setup
 	@$(PY) -m nextscale_ros.demo $(ARGS) -- $${NEXTSCALE_TEXT:+"$$NEXTSCALE_TEXT"}
 
 # Most tests only compute, each in one thread: as many at a time as there are cores. Those of ROS graphs
-# mostly wait for messages: two modules at a time, each on a ROS domain of its own. Those that fail run
+# mostly wait for messages: three modules at a time, each on a ROS domain of its own. Those that fail run
 # again with the machine to themselves, and the output says so: a busy machine delays messages.
 test: setup
 	@$(MAKE) --no-print-directory lint docs
@@ -42,7 +42,7 @@ ifeq ($(strip $(ARGS)),)
 	@status=0; \
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n logical --maxprocesses 4 --dist loadfile \
 		-m "not graph" || status=$$?; \
-	$(PY) -m pytest -n 2 --dist loadfile -m graph test/ros || { \
+	$(PY) -m pytest -n 3 --dist loadfile -m graph test/ros || { \
 		echo 'make test: graph tests that failed beside others, again and alone:'; \
 		$(PY) -m pytest --last-failed --last-failed-no-failures none -m graph test/ros || status=$$?; }; \
 	exit $$status
