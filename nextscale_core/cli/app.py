@@ -83,7 +83,8 @@ class _OneLineErrors(TyperGroup):
                 traceback.print_exc()
             _complain(str(error))
             raise typer.Exit(_exit_code(error)) from error
-        except (typer.Exit, typer.Abort):
+        # The last: whoever read the output has read enough (`nextscale robots list | head`).
+        except (typer.Exit, typer.Abort, BrokenPipeError):
             raise
         # Bugs and broken installations: also one line, unless --debug is given.
         except Exception as error:

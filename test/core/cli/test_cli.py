@@ -19,6 +19,7 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from core.toy_humanoid import toy_humanoid
 from nextscale_core.cli import app as cli
 from nextscale_core.exceptions import ConfigError, NextscaleError, RobotError
 from nextscale_core.model.options import GenerationOptions
@@ -621,6 +622,16 @@ def test_errors_go_to_stderr_and_results_to_stdout(tmp_path: Path) -> None:
     assert done.stdout == ""
     assert "Traceback" in done.stderr  # --debug counts wherever it stands
     assert done.stderr.splitlines()[-1].startswith("error: text '123' holds no word")
+
+
+def test_a_reader_that_has_read_enough_is_no_error(tmp_path: Path) -> None:
+    script = "from nextscale_core.cli import main; main()"
+    urdf = toy_humanoid(tmp_path)
+    command = [sys.executable, "-c", script, "robots", "draft", str(urdf)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout is not None and running.stderr is not None
+        running.stdout.close()
+        assert running.stderr.read() == b""
 
 
 # ---------------------------------------------------------------------------- the real model
