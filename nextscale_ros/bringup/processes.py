@@ -27,7 +27,7 @@ class ChildError(NextscaleError, RuntimeError):
 
 @contextmanager
 def private_graph(ros_home: Path) -> Iterator[dict[str, str]]:
-    """Reserve a ROS domain on this machine for the duration of the `with` block.
+    """Reserve a ROS domain that nobody uses on this machine for the duration of the `with` block.
 
     Args:
         ros_home: Folder for ROS's own logs.
@@ -40,7 +40,8 @@ def private_graph(ros_home: Path) -> Iterator[dict[str, str]]:
     """
     # Random order: a domain used a moment ago may still have a process that publishes late.
     candidates = iter(random.sample(range(1, 101), 100))
-    reservation = domain_id(lambda: next(candidates))
+    # `domain_id` only knows of the domains it reserved: another one may hold a real robot.
+    reservation = domain_id(lambda: next(d for d in candidates if d not in _domains_in_use()))
     domain = reservation.__enter__()
     env = dict(os.environ)
     # The former is deprecated and would override the discovery range.
@@ -56,6 +57,13 @@ def private_graph(ros_home: Path) -> Iterator[dict[str, str]]:
     finally:
         # Without the block's exception: `domain_id` takes any OSError for a domain in use.
         reservation.__exit__(None, None, None)
+
+
+def _domains_in_use() -> set[int]:
+    """Domains of the participants on this machine, by the UDP ports that RTPS gives a domain."""
+    tables = (path for path in map(Path, ("/proc/net/udp", "/proc/net/udp6")) if path.exists())
+    sockets = (line.split()[1] for path in tables for line in path.read_text().splitlines()[1:])
+    return {(int(address.rpartition(":")[2], 16) - 7400) // 250 for address in sockets}
 
 
 class Child:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
+import rclpy
+from rclpy.context import Context
 
 from nextscale_ros.bringup.processes import private_graph
 
@@ -20,3 +23,24 @@ def test_what_goes_wrong_in_it_comes_out_as_it_is(
 def test_two_at_a_time_have_domains_of_their_own(tmp_path: Path) -> None:
     with private_graph(tmp_path) as one, private_graph(tmp_path) as other:
         assert one["ROS_DOMAIN_ID"] != other["ROS_DOMAIN_ID"]
+
+
+def test_a_domain_in_which_a_node_runs_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A robot's own nodes reserve nothing, and must not hear the sentences of a demo."""
+    used = 101  # not among those that are drawn
+    drawn = random.sample(range(1, 101), 100)
+    monkeypatch.setattr("random.sample", lambda *_: [used, *drawn])
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    context = Context()
+    rclpy.init(context=context, domain_id=used)
+    node = rclpy.create_node("driver", context=context)
+    try:
+        with private_graph(tmp_path) as graph:
+            assert graph["ROS_DOMAIN_ID"] != str(used)
+    finally:
+        node.destroy_node()
+        rclpy.shutdown(context=context)
+    with private_graph(tmp_path) as graph:
+        assert graph["ROS_DOMAIN_ID"] == str(used)
