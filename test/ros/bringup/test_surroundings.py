@@ -76,11 +76,16 @@ def ask(client: Recorder, node: Child, text: str = TEXT) -> MotionReport:
 
 
 def served_again(client: Recorder, node: Child) -> list[MotionReport]:
-    """Ask until a sentence is served; the reports on those that were not."""
+    """Ask until a sentence is served and its trajectory here; the reports on those before."""
     refused: list[MotionReport] = []
+    commands = len(client.commands)
     for _ in range(TRIES):
         report = ask(client, node)
         if report.outcome in GOOD:
+            # It may come after its report.
+            client.wait(
+                lambda: len(client.commands) > commands, REPLY, "the trajectory", node.check
+            )
             return refused
         refused.append(report)
         client.listen(0.2)
@@ -325,5 +330,4 @@ def test_a_robot_that_vanishes_is_noticed_and_may_come_back(
     back = start("mock_robot")
     client.wait(lambda: bool(client.states), START, "the robot", back.check)
     served_again(client, node)
-    # It may be here after its report.
-    client.wait(lambda: len(client.commands) >= 2, REPLY, "the trajectory", node.check)
+    assert len(client.commands) >= 2
