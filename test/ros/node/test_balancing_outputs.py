@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,13 +11,14 @@ from geometry_msgs.msg import TwistStamped
 from scipy.spatial.transform import Rotation
 
 from nextscale_core.robots import Robot, load_robot
+from nextscale_ros.action import GenerateMotion
 from nextscale_ros.bringup.processes import Child
 from nextscale_ros.demo.recorder import Recorder
 from nextscale_ros.messages.validate_trajectory import NANOSECONDS, nanoseconds
 from nextscale_ros.msg import ErrorCode, MotionReference
 from ros.balancing_robot import BalancingRobot
 from ros.goals import ABORTED, CANCELED, SUCCEEDED, Goals, Sent
-from ros.graph import REPLY, START, TRIES, Graph
+from ros.graph import BUSY, REPLY, START, TRIES, Graph, TooBusyError, in_one_session
 
 TEXT = "a person raises the right arm"
 GLIDE = "a person glides ahead"
@@ -108,6 +110,27 @@ def stands(robot: Robot, reference: MotionReference) -> bool:
     )
 
 
+def under_way(goals: Goals, moves: Callable[[], bool], text: str, **fields: Any) -> Sent:
+    """A goal whose motion the robot executes by now; a busy machine may refuse some."""
+    for _ in range(TRIES):
+        sent = goals.send(text, **fields)
+        goals.wait(lambda sent=sent: sent.future.done() or moves(), "a movement or a refusal")
+        if not sent.future.done():
+            return sent
+    pytest.fail(f"refused {TRIES} times: {goals.result(sent)[1].error}")
+
+
+def done(answer: tuple[int, GenerateMotion.Result], status: int) -> None:
+    """Check how a goal ended.
+
+    Raises:
+        TooBusyError: states came too late, and the robot has come to stand.
+    """
+    if answer[1].error.code in BUSY:
+        raise TooBusyError(answer[1].error.message)
+    assert answer[0] == status, answer[1].error
+
+
 # -- output: reference
 
 
@@ -119,24 +142,28 @@ def test_two_sentences_in_motion_are_one_smooth_reference_from_standing_to_stand
     assert stands(g1, robot.references[-1])
     place = robot.references[-1].base_pose.position
     assert abs(complex(place.x - 1.0, place.y - 2.0)) < 0.1  # where the robot is
-    begin = len(robot.references)
-    first = goals.send(TEXT, seconds=[5.0])
-    robot.wait(lambda: any(one.moving for one in robot.references[-1:]), REPLY, "a movement")
-    seen = len(robot.references)
-    robot.wait(lambda: len(robot.references) > seen + 60, REPLY, "the middle of it")
-    status, result = goals.ask(GLIDE, seconds=[3.0])
-    assert status == SUCCEEDED, result.error
-    assert goals.result(first)[1].error.code == ErrorCode.PREEMPTED
-    # The result may be here before the last references.
-    robot.wait(lambda: not robot.references[-1].moving, REPLY, "a robot that stands")
-    references = robot.references[begin:]
-    check_smooth(g1, references)
-    moving = table(references)[5]
-    # Between the two, the robot did not stand.
-    assert np.count_nonzero(np.diff(moving.astype(int))) == 2
-    assert stands(g1, references[-1])
-    ahead = references[-1].base_pose.position
-    assert abs(complex(ahead.x - place.x, ahead.y - place.y)) > 0.6
+
+    def rest() -> None:
+        # The result may be here before the last references.
+        robot.wait(lambda: stands(g1, robot.references[-1]), REPLY, "a robot that stands")
+
+    def session() -> None:
+        place, begin = robot.references[-1].base_pose.position, len(robot.references)
+        first = under_way(goals, lambda: robot.references[-1].moving, TEXT, seconds=[5.0])
+        seen = len(robot.references)
+        robot.wait(lambda: len(robot.references) > seen + 60, REPLY, "the middle of it")
+        done(goals.ask(GLIDE, seconds=[3.0]), SUCCEEDED)
+        assert goals.result(first)[1].error.code == ErrorCode.PREEMPTED
+        rest()
+        references = robot.references[begin:]
+        check_smooth(g1, references)
+        moving = table(references)[5]
+        # Between the two, the robot did not stand.
+        assert np.count_nonzero(np.diff(moving.astype(int))) == 2
+        ahead = references[-1].base_pose.position
+        assert abs(complex(ahead.x - place.x, ahead.y - place.y)) > 0.6
+
+    in_one_session(session, rest)
 
 
 def test_while_it_stands_the_reference_comes_to_the_robot(tracker) -> None:
@@ -153,15 +180,22 @@ def test_while_it_stands_the_reference_comes_to_the_robot(tracker) -> None:
 def test_on_cancel_the_reference_comes_to_stand(g1: Robot, tracker, goals_in) -> None:
     _, robot = tracker
     goals = goals_in()
-    sent = goals.send(TEXT, seconds=[6.0])
-    robot.wait(lambda: any(one.moving for one in robot.references[-1:]), REPLY, "a movement")
-    begin = len(robot.references)
-    robot.wait(lambda: len(robot.references) > begin + 50, REPLY, "the middle of it")
-    assert goals.cancel(sent) == 1
-    assert goals.result(sent)[0] == CANCELED
-    robot.wait(lambda: stands(g1, robot.references[-1]), 10.0, "standing")
-    assert len(robot.references) - begin < 50 * 5.0
-    check_smooth(g1, robot.references[begin:])
+
+    def rest() -> None:
+        robot.wait(lambda: stands(g1, robot.references[-1]), 10.0, "standing")
+
+    def session() -> None:
+        sent = under_way(goals, lambda: robot.references[-1].moving, TEXT, seconds=[6.0])
+        begin = len(robot.references)
+        robot.wait(lambda: len(robot.references) > begin + 50, REPLY, "the middle of it")
+        cancelled = goals.cancel(sent)
+        done(goals.result(sent), CANCELED)
+        assert cancelled == 1
+        rest()
+        assert len(robot.references) - begin < 50 * 5.0
+        check_smooth(g1, robot.references[begin:])
+
+    in_one_session(session, rest)
 
 
 def test_a_robot_far_from_its_reference_is_not_moved(g1: Robot, tracker, goals_in) -> None:
@@ -178,8 +212,7 @@ def test_a_robot_far_from_its_reference_is_not_moved(g1: Robot, tracker, goals_i
 def test_stale_joint_states_end_the_motion_standing(g1: Robot, tracker, goals_in) -> None:
     _, robot = tracker
     goals = goals_in()
-    sent = goals.send(TEXT, seconds=[8.0])
-    robot.wait(lambda: any(one.moving for one in robot.references[-1:]), REPLY, "a movement")
+    sent = under_way(goals, lambda: robot.references[-1].moving, TEXT, seconds=[8.0])
     begin = len(robot.references)
     robot.quiet_joints = True
     status, result = goals.result(sent)
@@ -195,8 +228,7 @@ def test_a_node_that_is_stopped_leaves_the_robot_standing(
 ) -> None:
     child, robot = tracker
     robot.wait(lambda: goals_in().ask(TEXT)[0] == SUCCEEDED, REPLY, "the joint states again")
-    goals_in().send(TEXT, seconds=[8.0])
-    robot.wait(lambda: any(one.moving for one in robot.references[-1:]), REPLY, "a movement")
+    under_way(goals_in(), lambda: robot.references[-1].moving, TEXT, seconds=[8.0])
     begin = len(robot.references)
     graph.children.remove(child)
     assert child.stop(10.0) == 0
@@ -240,28 +272,18 @@ def test_a_path_is_walked_within_the_limits_while_the_arms_move(walker, goals_in
     assert all(word not in name for name in command.joint_names for word in ("leg", "hip", "waist"))
 
 
-def walking(robot: BalancingRobot, goals: Goals) -> Sent:
-    """A goal whose motion walks by now; a busy machine may refuse some."""
-    for _ in range(TRIES):
-        sent = goals.send(GLIDE, seconds=[8.0])
-
-        def steps(sent: Sent = sent) -> bool:
-            return bool(sent.future.done() or abs(speeds(robot.velocities[-1:])[0][0]) > 0.1)
-
-        goals.wait(steps, "a step or a refusal")
-        if not sent.future.done():
-            return sent
-    pytest.fail(f"refused {TRIES} times: {goals.result(sent)[1].error}")
-
-
 def test_stale_odometry_stops_the_feet_at_once_and_ends_the_motion(
     g1: Robot, walker, goals_in
 ) -> None:
     _, robot = walker
     goals = goals_in(WALK)
+
+    def walks() -> bool:
+        return bool(abs(speeds(robot.velocities[-1:])[0][0]) > 0.1)
+
     for _ in range(TRIES):
         robot.quiet_odometry = False
-        sent = walking(robot, goals)
+        sent = under_way(goals, walks, GLIDE, seconds=[8.0])
         begin, commands = len(robot.velocities), len(robot.commands)
         robot.quiet_odometry = True
         status, result = goals.result(sent)
