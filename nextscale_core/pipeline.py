@@ -51,12 +51,13 @@ from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.constraints import Constraint
 from nextscale_core.motion.durations import Seconds, for_each, settle
 from nextscale_core.motion.features import clip_to_features, features_to_clip
+from nextscale_core.motion.mirror import mirror_clip
 from nextscale_core.motion.skeleton import MAX_SECONDS
 from nextscale_core.resources import resource
 from nextscale_core.stopwatch import Run
 from nextscale_core.text.domain import OutOfDomainWarning, TextDomain
 from nextscale_core.text.encoder import TextEncoder, TextFeatures
-from nextscale_core.text.plain_words import wordings
+from nextscale_core.text.plain_words import Wording, wordings
 from nextscale_core.text.stated_seconds import DurationWarning, duration_remark, stated_seconds
 from nextscale_core.text.validation import validate_sentence
 
@@ -234,11 +235,12 @@ class MotionPipeline:
         with run.stopwatch.stage("text"):
             # Each sentence and its plain words; one candidate needs no other words.
             said = [
-                wordings(sentence) if many > 1 else (sentence, sentence)
+                wordings(sentence) if many > 1 else [Wording(sentence)]
                 for sentence, many in zip(sentences, counts, strict=True)
             ]
-            features = self.text_features([words for pair in said for words in pair])
-        lengths = self._lengths(sentences, [own.seconds for own in each], features.pooled[::2])
+            starts = list(itertools.accumulate((len(own) for own in said[:-1]), initial=0))
+            features = self.text_features([way.words for own in said for way in own])
+        lengths = self._lengths(sentences, [own.seconds for own in each], features.pooled[starts])
         latents = [self.tokenizer.latents_for(value) for value in lengths]
         numbers = [candidate_seeds(own.seed, many) for own, many in zip(each, counts, strict=True)]
         at_once = self.device.type != "cpu"
@@ -260,14 +262,14 @@ class MotionPipeline:
 
             with run.stopwatch.stage("generate"):
                 sizes = [latents[row] for row in rows]
-                # Every other candidate in plain words.
-                texts = [2 * row + turn % 2 for row, turn in zip(rows, turns, strict=True)]
+                ways = [turn % len(said[row]) for row, turn in zip(rows, turns, strict=True)]
+                texts = [starts[row] + way for row, way in zip(rows, ways, strict=True)]
                 tokens = self.sampler.sample(
                     features.rows(texts), sizes, own, sampling, run=Run(progress=progress)
                 )
             drawn = iter(tokens)
             with run.stopwatch.stage("decode"):
-                return [
+                clips = [
                     decode_clips(
                         self.tokenizer,
                         list(itertools.islice(drawn, many)),
@@ -277,6 +279,10 @@ class MotionPipeline:
                     )
                     for row, many in wanted
                 ]
+            mirrored = iter(said[row][way].mirrored for row, way in zip(rows, ways, strict=True))
+            return [
+                [mirror_clip(clip) if next(mirrored) else clip for clip in own] for own in clips
+            ]
 
         motions = best_motions(sentences, counts, make, at_once)
         if reached < finished:

@@ -17,7 +17,7 @@ from nextscale_core.estimation.base_pose import (
     valid_rotation,
 )
 from nextscale_core.estimation.clock import are_stamps_usable, increasing
-from nextscale_core.estimation.joint_series import columns_of
+from nextscale_core.estimation.joint_series import NameLists
 from nextscale_core.estimation.sender_conflicts import SenderConflict, SenderConflictDetector
 from nextscale_core.exceptions import BagError
 from nextscale_core.robots.description import link_names
@@ -28,7 +28,8 @@ MAX_RATE = 100.0
 """Maximum rate of joint states, as a motion has 20 frames per second; others are left out [Hz]."""
 
 MAX_LAYOUTS = 64
-"""Maximum number of different lists of joint names; robots have one to four."""
+"""Maximum number of different sets of joints in messages; robots have one to four, or one for each
+joint."""
 
 MAX_POSITIONS = 60_000_000
 """Maximum number of joint positions: 480 MB, more than five hours of a robot with 29 joints."""
@@ -76,16 +77,14 @@ class RecordedRows:
 
 @dataclass
 class RecordedJoints:
-    """Messages of one sender with one list of joint names.
+    """Messages of one sender with some joints of the robot, whatever their order.
 
     Attributes:
-        source: (M,) indices in the message of the joints that the robot has.
         target: (M,) indices of these joints in the robot.
         rows: Positions (M,) of each message [rad]; NaN where not finite.
         last: Time of the last kept message [s].
     """
 
-    source: np.ndarray
     target: np.ndarray
     rows: RecordedRows = field(init=False)
     last: float = -np.inf
@@ -112,7 +111,8 @@ class JointCollector:
     def __init__(self, robot: Robot) -> None:
         self._robot = robot
         self._index = {name: n for n, name in enumerate(robot.joint_names)}
-        self._layouts: dict[tuple[int, tuple[str, ...]], RecordedJoints] = {}
+        self._names = NameLists(self._index)
+        self._layouts: dict[tuple[int, bytes], RecordedJoints] = {}
         self._conflicts = SenderConflictDetector(robot.num_joints)
         self._count = 0
         self.conflict: tuple[SenderConflict, float] | None = None
@@ -139,18 +139,23 @@ class JointCollector:
             sender: Number of the sender.
 
         Raises:
-            BagError: the recording is too long, or has too many different lists of names.
+            BagError: the recording is too long, or has too many different sets of joints.
         """
         self.messages += 1
-        layout = self._layout(sender, tuple(names))
-        if not len(layout.target) or len(positions) != len(names):
+        (source, target, repeated), new = self._names.columns(tuple(names))
+        if new and len(self.unknown) < 1000:
+            self.unknown |= set(names) - set(self._index)
+        if not len(target) or len(positions) != len(names):
             self.unusable += 1
             return
+        layout = self._layout(sender, target)
         time = stamp or recorded
-        row = np.asarray(positions, dtype=np.float64)[layout.source]
+        given = np.asarray(positions, dtype=np.float64)
+        row = given[source]
         valid = np.isfinite(row)
-        if self.conflict is None and self._conflicts.add(
-            layout.target[valid], row[valid], recorded, time
+        if self.conflict is None and (
+            self._conflicts.add_repeated(repeated, given, recorded)
+            or self._conflicts.add(target[valid], row[valid], recorded, time)
         ):
             found = self._conflicts.conflict(recorded)
             self.conflict = None if found is None else (found, recorded)
@@ -158,25 +163,19 @@ class JointCollector:
         if 0 <= time - layout.last < 0.99 / MAX_RATE:
             return
         layout.last = time
-        self.invalid |= {self._robot.joint_names[n] for n in layout.target[~valid]}
+        self.invalid |= {self._robot.joint_names[n] for n in target[~valid]}
         self._count += len(row)
         if self._count > MAX_POSITIONS:
             raise BagError(_TOO_LONG)
         layout.rows.append(np.where(valid, row, np.nan), stamp, recorded)
 
-    def _layout(self, sender: int, names: tuple[str, ...]) -> RecordedJoints:
-        layout = self._layouts.get((sender, names))
-        if layout is None:
-            layout = RecordedJoints(*columns_of(names, self._index))
-            if len(self.unknown) < 1000:
-                self.unknown |= set(names) - set(self._index)
-            if len(self._layouts) >= MAX_LAYOUTS:
-                raise BagError(
-                    f"joint states have more than {MAX_LAYOUTS} different lists of names; those of "
-                    "a robot have one to four"
-                )
-            self._layouts[sender, names] = layout
-        return layout
+    def _layout(self, sender: int, target: np.ndarray) -> RecordedJoints:
+        key = sender, target.tobytes()
+        if key not in self._layouts:
+            if len(self._layouts) >= MAX_LAYOUTS + len(self._index):
+                raise BagError("joint states come with too many different sets of joints")
+            self._layouts[key] = RecordedJoints(target)
+        return self._layouts[key]
 
     def streams(self) -> list[RecordedJoints]:
         """The collected messages.

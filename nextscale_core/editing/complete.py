@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
@@ -18,6 +19,7 @@ from nextscale_core.model.sampling import NextScaleSampler, SamplingConfig
 from nextscale_core.model.tokenizer import MotionTokenizer
 from nextscale_core.motion.cleanup import clean_up
 from nextscale_core.motion.clip import MotionClip
+from nextscale_core.motion.mirror import mirror_clip
 from nextscale_core.motion.skeleton import FPS, MAX_SECONDS
 from nextscale_core.stopwatch import Run
 from nextscale_core.text.encoder import TextFeatures
@@ -90,7 +92,9 @@ def complete(
         return replace(known, text=sentence, seed=options.seed)
     joints = sampled_around(
         model,
-        lambda: encode_known(model.tokenizer, timeline),
+        lambda mirrored: encode_known(
+            model.tokenizer, timeline.mirrored() if mirrored else timeline
+        ),
         timeline,
         body_scale(timeline),
         sentence,
@@ -105,7 +109,7 @@ def complete(
 
 def sampled_around(
     model: TextToMotion,
-    encode: Callable[[], KnownLatents],
+    encode: Callable[[bool], KnownLatents],
     timeline: Timeline,
     scale: float,
     sentence: str,
@@ -117,7 +121,7 @@ def sampled_around(
 
     Args:
         model: The model.
-        encode: Returns the known latents.
+        encode: Returns the known latents, of the mirrored motion when called with True.
         timeline: T frames; its gaps are new.
         scale: Length of the body's legs relative to the standard skeleton's.
         sentence: A validated sentence.
@@ -133,17 +137,23 @@ def sampled_around(
     least = _CANDIDATES if inner_gaps(timeline) else 1
     seeds = candidate_seeds(options.seed, max(worth_sampling(sentence, options.candidates), least))
     with run.stopwatch.stage("text"):
-        words = wordings(sentence)
-        features = model.text_features([words[n % 2] for n in range(len(seeds))])
+        ways = list(itertools.islice(itertools.cycle(wordings(sentence)), len(seeds)))
+        features = model.text_features([way.words for way in ways])
     with run.stopwatch.stage("encode"):
-        given = encode()
+        given = {mirrored: encode(mirrored) for mirrored in {way.mirrored for way in ways}}
     with run.stopwatch.stage("generate"):
-        lengths, knowns = [len(given.known)] * len(seeds), [given] * len(seeds)
+        knowns = [given[way.mirrored] for way in ways]
+        lengths = [len(known.known) for known in knowns]
         drawn = model.sampler.sample(features, lengths, seeds, sampling, knowns, run)
     with run.stopwatch.stage("decode"):
-        decoded = (
-            clean_up(decode_around(model.tokenizer, tokens, given), free=False) for tokens in drawn
-        )
+        decoded = [
+            clean_up(decode_around(model.tokenizer, tokens, known), free=False)
+            for tokens, known in zip(drawn, knowns, strict=True)
+        ]
+        decoded = [
+            mirror_clip(clip) if way.mirrored else clip
+            for clip, way in zip(decoded, ways, strict=True)
+        ]
         candidates = [clip.joints[: len(timeline)].astype(np.float64) * scale for clip in decoded]
         if inner_gaps(timeline):
             return min(candidates, key=lambda joints: closing_error(timeline, joints))

@@ -9,6 +9,7 @@ import numpy as np
 
 from nextscale_core.exceptions import ConfigError, InvalidMotionError
 from nextscale_core.motion.clip import MotionClip
+from nextscale_core.motion.mirror import mirror_joints
 from nextscale_core.motion.skeleton import FPS, MAX_SECONDS, MIN_SECONDS
 
 Spans = Sequence[tuple[float, float]]
@@ -40,6 +41,10 @@ class Timeline:
     def gaps(self) -> list[tuple[int, int]]:
         """[start, stop) of every run of frames to generate."""
         return runs(~self.known)
+
+    def mirrored(self) -> Timeline:
+        """The timeline of the mirrored motion, without contacts."""
+        return Timeline(mirror_joints(self.joints), self.known)
 
     @classmethod
     def build(

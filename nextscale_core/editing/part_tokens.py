@@ -15,7 +15,7 @@ from nextscale_core.model.inpainting import KnownLatents, known_latents
 from nextscale_core.model.options import GenerationOptions
 from nextscale_core.model.skeletal_tokenizer import PARTS
 from nextscale_core.motion.clip import MotionClip
-from nextscale_core.motion.skeleton import FPS
+from nextscale_core.motion.skeleton import FPS, MIRROR_ORDER
 from nextscale_core.stopwatch import Run
 from nextscale_core.text.validation import validate_sentence
 
@@ -58,10 +58,10 @@ def regenerate_parts(
     timeline, whole = Timeline.build(window, known_frames), Timeline.build(window)
     tokenizer, scale = model.tokenizer, body_scale(whole)
 
-    def encode() -> KnownLatents:
-        latents = encode_known(tokenizer, whole).latents
+    def encode(mirrored: bool) -> KnownLatents:
+        latents = encode_known(tokenizer, whole.mirrored() if mirrored else whole).latents
         frames = known_latents(torch.from_numpy(known_frames), tokenizer.frames_per_latent)
-        kept = torch.from_numpy(~token_parts(moved))
+        kept = torch.from_numpy(~token_parts(moved[list(MIRROR_ORDER)] if mirrored else moved))
         return KnownLatents(latents, (frames[:, None] | kept).to(latents.device))
 
     sampling = model.sampling.with_overrides(options)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+
+MAX_NAME_LISTS = 64
+"""Maximum number of lists of joint names that are remembered."""
 
 Track = tuple[np.ndarray, np.ndarray]
 """Increasing times (N,) [s] and positions (N,) [rad] of one joint."""
@@ -26,18 +30,54 @@ class JointSeries:
     positions: np.ndarray
 
 
-def columns_of(names: Sequence[str], index: dict[str, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Indices (M,) in a message, and (M,) in the robot, of those of its joints that both have.
+class Columns(NamedTuple):
+    """Where the joints of a robot are in a message.
 
-    Of a joint that is named twice the last value counts, as in a dictionary.
+    Attributes:
+        source: (M,) indices in the message of the joints that both have; of a joint that is named
+            twice, the last.
+        target: (M,) indices of these joints in the robot, increasing.
+        repeated: (R, 3) for each other place of a joint: its index there and at the last place in
+            the message, and in the robot.
+    """
+
+    source: np.ndarray
+    target: np.ndarray
+    repeated: np.ndarray
+
+
+class NameLists:
+    """The lists of joint names that messages have, up to `MAX_NAME_LISTS` of them.
 
     Args:
-        names: The joints of the message.
         index: Index of each joint of the robot by name.
     """
-    column = {name: n for n, name in enumerate(names) if name in index}
-    target = [index[name] for name in column]
-    return np.array(list(column.values()), dtype=np.intp), np.array(target, dtype=np.intp)
+
+    def __init__(self, index: Mapping[str, int]) -> None:
+        self._index = index
+        self._known: dict[tuple[str, ...], Columns] = {}
+
+    def columns(self, names: tuple[str, ...]) -> tuple[Columns, bool]:
+        """Where the joints of the robot are in a message, and whether its list is a new one."""
+        known = self._known.get(names)
+        if known is not None:
+            return known, False
+        if len(self._known) >= MAX_NAME_LISTS:
+            self._known.clear()
+        index = self._index
+        found = {name: n for n, name in enumerate(names) if name in index}
+        column = {name: found[name] for name in sorted(found, key=index.__getitem__)}
+        repeated = [
+            (n, column[name], index[name])
+            for n, name in enumerate(names)
+            if column.get(name, n) != n
+        ]
+        self._known[names] = Columns(
+            np.array(list(column.values()), dtype=np.intp),
+            np.array([index[name] for name in column], dtype=np.intp),
+            np.array(repeated, dtype=np.intp).reshape(-1, 3),
+        )
+        return self._known[names], True
 
 
 def joint_tracks(series: Sequence[JointSeries], continuous: np.ndarray) -> list[Track]:

@@ -13,7 +13,7 @@ from nextscale_core.estimation.clock import ClockOffset
 from nextscale_core.estimation.history import MAX_GAP, RobotHistory
 from nextscale_core.estimation.joint_series import (
     JointSeries,
-    columns_of,
+    NameLists,
     joint_tracks,
     sample,
     unwrap,
@@ -29,7 +29,8 @@ MAX_RATE = 1000
 """Rate up to which joint states are buffered for `BUFFER_SECONDS` [Hz]."""
 
 MAX_LAYOUTS = 16
-"""Maximum number of buffered lists of joint names; robots have one to four."""
+"""Number of messages with all joints of the robot whose history is kept; robots have one to four
+kinds, or one for each joint."""
 
 MAX_WARNINGS = 100
 """Maximum number of different warnings, so that invented names fill neither memory nor log."""
@@ -48,10 +49,9 @@ class SenderConflictError(RobotStateError):
 
 @dataclass
 class _MessageLayout:
-    """Buffer of the messages with one list of joint names.
+    """Buffer of the messages with some joints of the robot, whatever their order.
 
     Attributes:
-        source: (M,) indices in the message of the joints that the robot has.
         target: (M,) indices of these joints in the robot.
         rows: Their positions; NaN where a value was not finite.
         measures: (M,) whether a velocity other than zero has arrived. Drivers that measure none
@@ -59,7 +59,6 @@ class _MessageLayout:
         clock: Maps the stamps of these messages to the local clock.
     """
 
-    source: np.ndarray
     target: np.ndarray
     rows: RingBuffer
     measures: np.ndarray
@@ -104,7 +103,8 @@ class JointStateBuffer:
         self._arrived = np.full(count, -np.inf)
         self._measured = np.full(count, -np.inf)
         self._conflicts = SenderConflictDetector(count, max_acceleration)
-        self._layouts: dict[tuple[str, ...], _MessageLayout] = {}
+        self._names = NameLists(self._index)
+        self._layouts: dict[bytes, _MessageLayout] = {}
         self._warnings: set[str] = set()
         self._lock = threading.Lock()
         self.messages = 0
@@ -178,22 +178,33 @@ class JointStateBuffer:
                 f"a joint state has {len(positions)} positions for {len(names)} names; left out"
             )
             return False
-        layout = self._layouts.get(names) or self._new_layout(names, warnings)
-        if not len(layout.target):
+        (source, target, repeated), new = self._names.columns(names)
+        if new and (unknown := sorted(set(names) - set(self._index) - self._ignored)):
+            # A sender of thousands of names must not fill the log.
+            shown = str([name[:100] for name in unknown[:10]])
+            more = f" and {len(unknown) - 10} more" if len(unknown) > 10 else ""
+            warnings.append(
+                f"joint states name joints unknown to the robot: {shown}{more}; left out"
+            )
+        if not len(target):
             return False
-        values = np.asarray(positions, dtype=np.float64)[layout.source]
+        layout = self._layouts.get(target.tobytes()) or self._new_layout(target, warnings)
+        given = np.asarray(positions, dtype=np.float64)
+        if len(repeated):
+            self._conflicts.add_repeated(repeated, given, at[0])
+        values = given[source]
         speeds = np.full(len(values), np.nan)
         if len(velocities) == len(names):
-            speeds = np.asarray(velocities, dtype=np.float64)[layout.source]
+            speeds = np.asarray(velocities, dtype=np.float64)[source]
         speeds = np.where(np.isfinite(speeds), speeds, np.nan)
         valid = np.isfinite(values)
         if not valid.all():
-            invalid = sorted(self.joint_names[i] for i in layout.target[~valid])
+            invalid = sorted(self.joint_names[i] for i in target[~valid])
             warnings.append(f"joint states are not finite for {invalid}; left out")
         time, stamp, own = at
         measured = layout.clock.local(stamp, time, own)
         layout.measures |= np.isfinite(speeds) & (speeds != 0.0)
-        joints = layout.target[valid]
+        joints = target[valid]
         self._measured[joints] = measured
         self._position[joints] = values[valid]
         self._velocity[joints] = speeds[valid]
@@ -204,26 +215,17 @@ class JointStateBuffer:
         self._conflicts.add(joints, values[valid], time, measured)
         return True
 
-    def _new_layout(self, names: tuple[str, ...], warnings: list[str]) -> _MessageLayout:
-        unknown = sorted(set(names) - set(self._index) - self._ignored)
-        if unknown:
-            # A sender of thousands of names must not fill the log.
-            shown = str([name[:100] for name in unknown[:10]])
-            more = f" and {len(unknown) - 10} more" if len(unknown) > 10 else ""
+    def _new_layout(self, target: np.ndarray, warnings: list[str]) -> _MessageLayout:
+        layouts, room = self._layouts, MAX_LAYOUTS * len(self.joint_names) - len(target)
+        while sum(len(layout.target) for layout in layouts.values()) > room:
             warnings.append(
-                f"joint states name joints unknown to the robot: {shown}{more}; left out"
+                "joint states come with too many different sets of joints; the history of the "
+                "oldest set is dropped"
             )
-        if len(self._layouts) >= MAX_LAYOUTS:
-            warnings.append(
-                f"joint states have more than {MAX_LAYOUTS} different lists of names; the history "
-                "of the oldest list is dropped"
-            )
-            oldest = min(self._layouts, key=lambda key: self._layouts[key].rows.last)
-            del self._layouts[oldest]
-        source, target = columns_of(names, self._index)
+            del layouts[min(layouts, key=lambda key: layouts[key].rows.last)]
         rows = RingBuffer(int(BUFFER_SECONDS * MAX_RATE), len(target))
-        layout = _MessageLayout(source, target, rows, np.zeros(len(target), dtype=bool))
-        self._layouts[names] = layout
+        layout = _MessageLayout(target, rows, np.zeros(len(target), dtype=bool))
+        layouts[target.tobytes()] = layout
         return layout
 
     @property

@@ -3,7 +3,8 @@
 A `joint_state_publisher` beside a driver publishes zeros on the same topic, and the message that
 came last would count as the posture of the robot. Messages do not name their sender, neither live
 nor in a recording, so a conflict is detected by motion that no joint is capable of: it jumps, and
-jumps back to where it came from, repeatedly.
+jumps back to where it came from, repeatedly. A message that names a joint twice, at different
+positions, is a conflict at once.
 
 For samples q0, q1, q2 of one joint at steps h1 and h2 apart, an acceleration of at most A means
 
@@ -157,6 +158,23 @@ class SenderConflictDetector:
         self._measured[joints] = np.maximum(self._measured[joints], measured)
         self._log.append((measured, joints, positions))
         return returned
+
+    def add_repeated(self, repeated: np.ndarray, positions: np.ndarray, arrived: float) -> bool:
+        """Add a message that names joints twice.
+
+        Args:
+            repeated: See `Columns`.
+            positions: Positions of the whole message [rad].
+            arrived: See `add`.
+
+        Returns:
+            Whether it has two positions of one joint.
+        """
+        joints, ends = repeated[:, 2], positions[repeated[:, :2]]
+        apart = np.abs(_turn(ends[:, 1] - ends[:, 0])) > TOLERANCE
+        self._returns[joints[apart]] = arrived
+        self._ends[joints[apart]] = ends[apart]
+        return bool(apart.any())
 
     def conflict(self, time: float) -> SenderConflict | None:
         """The joint whose senders differ most at a time of arrival [s]; None without conflict."""

@@ -80,11 +80,11 @@ def _steps(tracks: Tracks, side: str) -> int:
 
 
 def turn(tracks: Tracks, *, side: str, degrees: float) -> float:
-    """Net turn of the body to a side [deg]; with no angle asked for, a quarter is plain."""
+    """Net turn of the body to a side [deg]; with no angle asked for, about a quarter is meant."""
     turned = float(np.degrees(tracks.heading[-1] - tracks.heading[0]))
     turned *= {"left": 1.0, "right": -1.0}.get(side, np.sign(turned) or 1.0)
     if not degrees:
-        return grade(turned, 15.0, 75.0) * (1.0 - 0.5 * grade(turned, 200.0, 400.0))
+        return grade(turned, 15.0, 60.0) * (1.0 - 0.7 * grade(turned, 125.0, 250.0))
     return grade(abs(turned - degrees), 0.6 * degrees, 0.1 * degrees)
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import NamedTuple
 
 from nextscale_core.text.clauses import Claim, clauses, denied
+from nextscale_core.text.mirror import mirror_text
 
 _COUNTED = ("jump", "squat", "wave", "clap", "punch", "kick")
 _TIMES = ("", "once", "two times", "three times", "four times", "five times", "six times")
@@ -100,9 +102,36 @@ def plain_words(sentence: str) -> str | None:
     return None if same else plain
 
 
-def wordings(sentence: str) -> tuple[str, str]:
-    """A validated sentence, and the same in plain words where there are some."""
-    return sentence, plain_words(sentence) or sentence
+class Wording(NamedTuple):
+    """Words to make a motion from.
+
+    Attributes:
+        words: A sentence.
+        mirrored: Whether its motion is to be mirrored.
+    """
+
+    words: str
+    mirrored: bool = False
+
+
+def wordings(sentence: str) -> tuple[Wording, ...]:
+    """Words to make candidates from in turn: a sentence's own and plain ones.
+
+    Of a sentence that names a side the mirrored words too, whose motions are then mirrored: a model
+    does not know both sides equally well.
+
+    Args:
+        sentence: A validated sentence.
+    """
+    plain = plain_words(sentence) or sentence
+    if mirror_text(sentence) == sentence:
+        return Wording(sentence), Wording(plain)
+    return (
+        Wording(sentence),
+        Wording(mirror_text(plain), mirrored=True),
+        Wording(plain),
+        Wording(mirror_text(sentence), mirrored=True),
+    )
 
 
 def _phrase(claim: Claim) -> str | None:

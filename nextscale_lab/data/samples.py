@@ -22,11 +22,12 @@ from nextscale_core.motion.features import (
     clip_to_features,
 )
 from nextscale_core.motion.formats.humanml3d import read_humanml3d
+from nextscale_core.motion.mirror import mirror_clip
 from nextscale_core.motion.resample import resample
+from nextscale_core.text.mirror import mirror_text
 from nextscale_lab.captions.descriptions import sentence_from_description
 from nextscale_lab.data.annotations import annotated_clips
 from nextscale_lab.data.cmu import CmuFolder
-from nextscale_lab.data.mirror import mirror_clip, mirror_text
 from nextscale_lab.ranks import is_main_process
 
 MIN_FRAMES = 20

@@ -17,11 +17,12 @@ from pydantic.dataclasses import dataclass
 
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.motion.clip import CaptionedClip, MotionClip
+from nextscale_core.motion.mirror import mirror_clip
+from nextscale_core.text.mirror import mirror_text
 from nextscale_core.yaml_files import read_yaml
 from nextscale_lab import CONFIG
 from nextscale_lab.captions.descriptions import sentence_from_description
 from nextscale_lab.data.cmu import CmuFolder
-from nextscale_lab.data.mirror import mirror_clip, mirror_text
 from nextscale_lab.evaluate.checks import apply_check, validate_thresholds
 from nextscale_lab.evaluate.prompt_suite_report import PromptSuiteReport, RealRate, SampleResult
 from nextscale_lab.files import CLOSED, validated

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 
 import numpy as np
@@ -12,15 +13,18 @@ from nextscale_core.exceptions import (
     InvalidTextError,
     ModelLoadError,
 )
+from nextscale_core.model import judge
 from nextscale_core.model.judge import DisagreementWarning, best_of
 from nextscale_core.model.moscale import MoScale, MoScaleConfig
 from nextscale_core.model.options import GenerationOptions, candidate_seeds
 from nextscale_core.model.sampling import SamplingConfig
 from nextscale_core.model.temporal_tokenizer import TemporalTokenizer, TokenizerConfig
 from nextscale_core.motion.features import heading_yaw
+from nextscale_core.motion.mirror import mirror_clip
 from nextscale_core.motion.skeleton import STANDARD_BONES, bone_lengths
 from nextscale_core.pipeline import MotionPipeline
 from nextscale_core.stopwatch import Run, Stopwatch
+from nextscale_core.text.plain_words import wordings
 
 TEXT = "a person walks forward"
 
@@ -96,6 +100,20 @@ def test_of_several_candidates_the_one_that_agrees_best_is_returned(pipeline):
     words = "a person juggles"
     alone, many = (pipeline.generate(words, seed=1, seconds=2.0, candidates=n) for n in (1, 3))
     assert np.allclose(alone.joints, many.joints, atol=1e-3)
+
+
+@pytest.mark.parametrize("chosen", range(4))
+def test_candidates_of_a_side_are_made_of_the_mirrored_words_too(pipeline, chosen, monkeypatch):
+    sentence, calls = "someone turns to his left", itertools.count()
+    assert [way.mirrored for way in wordings(sentence)] == [False, True, False, True]
+    monkeypatch.setattr(judge, "agreement", lambda *_: float(next(calls) == chosen))
+    clip = pipeline.generate(sentence, seed=3, seconds=2.0, candidates=4)
+    assert clip.seed == 3 and clip.text == sentence
+    way, seed = wordings(sentence)[chosen], candidate_seeds(3, 4)[chosen]
+    alone = pipeline.generate(way.words, seed=seed, seconds=2.0, candidates=1)
+    expected = mirror_clip(alone) if way.mirrored else alone
+    assert np.allclose(clip.joints, expected.joints, atol=1e-3)
+    assert np.array_equal(clip.contacts, expected.contacts)
 
 
 def test_the_stages_are_timed_and_the_passes_counted(pipeline):

@@ -222,14 +222,22 @@ def test_a_recording_too_short_for_a_motion_is_an_error(
         measure(recorded(states(trajectory)[:5]), g1)
 
 
-def test_too_many_lists_of_names_are_an_error(g1: Robot, recorded: Callable[..., Path]) -> None:
+def test_too_many_sets_of_joints_are_an_error(g1: Robot, recorded: Callable[..., Path]) -> None:
+    def some(n: int) -> object:
+        names = [name for bit, name in enumerate(g1.joint_names[:8]) if n >> bit & 1]
+        return joint_state(names, [0.0] * len(names))
+
+    path = recorded([("/joint_states", n * 0.01, some(n)) for n in range(1, 200)])
+    with pytest.raises(BagError, match="too many different sets of joints"):
+        measure(path, g1)
+
+
+def test_a_joint_named_twice_is_a_conflict(g1: Robot, recorded: Callable[..., Path]) -> None:
+    names = [*g1.joint_names, g1.joint_names[0]]
     path = recorded(
-        [
-            ("/joint_states", n * 0.01, joint_state([g1.joint_names[0], f"x{n}"], [0.0, 0.0]))
-            for n in range(100)
-        ]
+        [("/joint_states", n * 0.01, joint_state(names, [*g1.nominal, 1.0])) for n in range(100)]
     )
-    with pytest.raises(BagError, match="more than 64 different lists of names"):
+    with pytest.raises(BagError, match=f"{g1.joint_names[0]}.*two senders contradict each other"):
         measure(path, g1)
 
 

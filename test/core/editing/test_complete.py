@@ -18,8 +18,10 @@ from nextscale_core.exceptions import (
 from nextscale_core.model.judge import agreement
 from nextscale_core.model.options import candidate_seeds
 from nextscale_core.motion.clip import MotionClip
+from nextscale_core.motion.mirror import mirror_clip
 from nextscale_core.motion.skeleton import bone_lengths
 from nextscale_core.stopwatch import Run, Stopwatch
+from nextscale_core.text.plain_words import wordings
 
 TEXT = "a person waves"
 MILLIMETRE = 1e-3
@@ -70,6 +72,21 @@ def test_of_several_continuations_the_one_whose_new_part_agrees_best_is_taken(pi
     scores = [agreement(words, motion) for motion in new]
     # The candidates are compared before they are joined to the known part.
     assert scores[found.index(True)] >= max(scores) - 0.2
+
+
+@pytest.mark.parametrize("chosen", range(4))
+def test_continuations_to_a_side_are_made_of_the_mirrored_motion_too(pipeline, chosen, monkeypatch):
+    clip, sentence = sway(30), "someone turns to his left"
+    monkeypatch.setattr(
+        "nextscale_core.editing.complete.best_of", lambda _, all_: min(chosen, len(all_) - 1)
+    )
+    found = pipeline.complete(clip, None, sentence, seed=2, seconds=3.0, candidates=4)
+    way, seed = wordings(sentence)[chosen], candidate_seeds(2, 4)[chosen]
+    known = mirror_clip(clip) if way.mirrored else clip
+    alone = pipeline.complete(known, None, way.words, seed=seed, seconds=3.0, candidates=1)
+    expected = mirror_clip(alone) if way.mirrored else alone
+    assert np.abs(found.joints - expected.joints).max() < 1e-3
+    assert np.abs(found.joints[:30] - clip.joints).max() < MILLIMETRE
 
 
 def test_if_all_is_known_the_clip_comes_back(pipeline):

@@ -245,6 +245,35 @@ def test_a_thousand_messages_a_second_reach_back_three_seconds() -> None:
     np.testing.assert_allclose(history.positions[:, 7], history.times)
 
 
+@pytest.mark.parametrize("each", ["in another order", "alone"])
+def test_joints_may_come_in_any_order_and_one_by_one(each: str) -> None:
+    names = tuple(f"joint_{number}" for number in range(29))
+    buffer, rng = JointStateBuffer(names), np.random.default_rng(0)
+    for number in range(100):
+        order = rng.permutation(29)
+        groups = [order] if each == "in another order" else [[one] for one in order]
+        for group in groups:
+            positions = [0.5 * 0.01 * number + one for one in group]
+            assert not buffer.update([names[one] for one in group], positions, [], 0.01 * number)
+    assert len(buffer.history(0.0)) == 100
+    state, _ = buffer.read(0.99, 0.2)
+    np.testing.assert_allclose(state.positions, 0.495 + np.arange(29))
+    assert state.velocities == pytest.approx(0.5, abs=1e-6)
+
+
+@pytest.mark.parametrize(("again", "contradicts"), [(1.02, False), (1.5, True), (math.nan, False)])
+def test_a_joint_that_a_message_names_twice_has_one_position(
+    again: float, contradicts: bool, buffer: JointStateBuffer
+) -> None:
+    buffer.update([NAMES[0], *NAMES], [again, 1.0, 2.0, 3.0], [], 1.0)
+    if contradicts:
+        message = f"{NAMES[0]} alternates between 1.000 and 1.500 rad.*two senders contradict"
+        with pytest.raises(SenderConflictError, match=message):
+            buffer.read(1.1, 1.0)
+        buffer.update(NAMES, [1.0, 2.0, 3.0], [], 5.0)
+    assert list(buffer.read(5.1, 10.0)[0].positions) == [1.0, 2.0, 3.0]
+
+
 def test_a_sender_that_invents_names_fills_neither_buffer_nor_log(
     buffer: JointStateBuffer,
 ) -> None:

@@ -16,8 +16,9 @@ from lab.auto_captions.person import (
     seconds,
     still,
 )
+from nextscale_core.motion.mirror import mirror_clip
+from nextscale_core.text.mirror import mirror_text
 from nextscale_lab.auto_captions import caption_recording
-from nextscale_lab.data.mirror import mirror_clip, mirror_text
 
 
 def kinds(clip, description="", **more) -> set[str]:

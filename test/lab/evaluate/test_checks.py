@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from nextscale_core.exceptions import ConfigError
+from nextscale_core.motion.mirror import mirror_clip
 from nextscale_core.motion.tracks import Tracks, runs_of
-from nextscale_lab.data.mirror import mirror_clip
 from nextscale_lab.evaluate.checks import apply_check, check_names, validate_thresholds
 from nextscale_lab.evaluate.path_checks import swings
 from nextscale_lab.evaluate.prompt_suite import load_prompt_suite

@@ -7,7 +7,8 @@ import pytest
 
 from nextscale_core.model.judge import agreement, best_of, worth_sampling
 from nextscale_core.motion.clip import MotionClip
-from nextscale_lab.data.mirror import mirror_clip, mirror_text
+from nextscale_core.motion.mirror import mirror_clip
+from nextscale_core.text.mirror import mirror_text
 
 SAME = {
     "hops": {"jumps"},

@@ -13,7 +13,7 @@ import yaml
 
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.motion.clip import CaptionedClip, MotionClip
-from nextscale_lab.data.mirror import mirror_joints
+from nextscale_core.motion.mirror import mirror_joints
 from nextscale_lab.evaluate.prompt_suite import (
     CaptionQuery,
     Prompt,

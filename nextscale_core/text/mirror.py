@@ -1,20 +1,11 @@
-"""Mirroring of motions and of their sentences: left becomes right.
+"""Mirroring of sentences: left becomes right.
 
-In sentences only words for a side change: 'right away' and 'a right angle' are kept.
+Only words for a side change: 'right away' and 'a right angle' are kept.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import replace
-
-import numpy as np
-
-from nextscale_core.exceptions import InvalidMotionError
-from nextscale_core.motion.clip import MotionClip
-from nextscale_core.motion.skeleton import MIRROR_ORDER, NUM_JOINTS
-
-_CONTACT_MIRROR = (2, 3, 0, 1)
 
 
 def _words(line: str) -> frozenset[str]:
@@ -59,28 +50,6 @@ _LEAVES = _words(
 )
 
 
-def mirror_joints(joints: np.ndarray) -> np.ndarray:
-    """Reflect positions in the plane y = 0 and exchange left and right joints.
-
-    Args:
-        joints: (..., 22, 3) positions [m], z up, x forward, y left.
-
-    Returns:
-        A new array of the same shape and type; mirroring it again restores `joints` exactly.
-
-    Raises:
-        InvalidMotionError: the last two axes are not (22, 3).
-    """
-    joints = np.asarray(joints)
-    if joints.shape[-2:] != (NUM_JOINTS, 3):
-        raise InvalidMotionError(
-            f"joints must have shape (..., {NUM_JOINTS}, 3), got {joints.shape}"
-        )
-    mirrored = joints[..., list(MIRROR_ORDER), :].copy()
-    mirrored[..., 1] *= -1
-    return mirrored
-
-
 def mirror_text(text: str) -> str:
     """Exchange left and right, clockwise and counterclockwise, in a sentence.
 
@@ -108,14 +77,6 @@ def mirror_text(text: str) -> str:
         return _like(side, other) + (match.group("ending") or "")
 
     return _SIDE_WORD.sub(swap, text)
-
-
-def mirror_clip(clip: MotionClip) -> MotionClip:
-    """The clip with mirrored joints, contacts and text."""
-    contacts = None if clip.contacts is None else clip.contacts[:, list(_CONTACT_MIRROR)].copy()
-    return replace(
-        clip, joints=mirror_joints(clip.joints), contacts=contacts, text=mirror_text(clip.text)
-    )
 
 
 def _is_a_side(text: str, match: re.Match[str]) -> bool:
