@@ -48,6 +48,10 @@ class RetargetError(NextscaleError, RuntimeError):
     """A motion cannot be mapped onto the robot."""
 
 
+class UnsafeStartError(RetargetError):
+    """No motion can begin where the robot was measured."""
+
+
 class UnsafeTrajectoryError(NextscaleError, RuntimeError):
     """The safety gate refused a trajectory; the message carries the reasons.
 

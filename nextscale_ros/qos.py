@@ -19,7 +19,6 @@ from rclpy.qos import (
     ReliabilityPolicy,
     qos_check_compatible,
     qos_policy_name_from_kind,
-    qos_profile_sensor_data,
 )
 
 try:
@@ -34,9 +33,14 @@ LATCHED = QoSProfile(
 )
 """Profile whose last message late subscribers still receive, such as robot_description."""
 
-SENSORS = qos_profile_sensor_data
-"""Profile of sensor subscriptions: matches reliable and best-effort publishers; the queue is short,
-because late states are worth less than lost ones."""
+SENSORS = QoSProfile(
+    depth=100,
+    reliability=ReliabilityPolicy.BEST_EFFORT,
+    durability=DurabilityPolicy.VOLATILE,
+)
+"""Profile of sensor subscriptions: matches reliable and best-effort publishers. All publishers of a
+topic share the queue: the drivers of each joint may publish at the same instant, and the 5 messages
+of `qos_profile_sensor_data` would be those of the last five."""
 
 COMMAND = QoSProfile(
     depth=1,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from nextscale_core.exceptions import RetargetError
+from nextscale_core.exceptions import RetargetError, UnsafeStartError
 from nextscale_core.robots.kinematics import Kinematics, Poses, kinematics_of
 from nextscale_core.robots.robot import Robot, RobotState
 from nextscale_core.robots.trajectory import RobotTrajectory
@@ -160,8 +160,8 @@ def require_takeover(
     """Refuse, before the search for a plan, a state from which no plan can begin.
 
     Raises:
-        RetargetError: the state has another number of joints, is far outside the position limits
-            or is faster than the velocity limits.
+        RetargetError: the state has another number of joints.
+        UnsafeStartError: it is far outside the position limits or faster than the velocity limits.
     """
     positions, velocity = state.positions, state.velocities
     if positions.shape != (robot.num_joints,):
@@ -172,7 +172,7 @@ def require_takeover(
     outside = np.maximum(lower - positions, positions - upper)
     j = int(outside.argmax())
     if outside[j] > MAX_OUTSIDE:
-        raise RetargetError(
+        raise UnsafeStartError(
             f"{robot.joint_names[j]} was measured at {positions[j]:.4g} rad, more than "
             f"{MAX_OUTSIDE} rad outside its limits {lower[j]:.3f} to {upper[j]:.3f}; are "
             "its zero point and its unit right?"
@@ -183,10 +183,26 @@ def require_takeover(
     too_fast = np.abs(velocity) > fastest
     j = int(np.where(too_fast, np.abs(velocity), 0.0).argmax())
     if too_fast[j]:
-        raise RetargetError(
+        raise UnsafeStartError(
             f"{robot.joint_names[j]} was measured at {velocity[j]:.4g} rad/s; a plan can begin "
             f"with at most {fastest[j]:.2f} rad/s"
         )
+
+
+def outside_limits(robot: Robot, positions: np.ndarray) -> list[str]:
+    """A remark on each joint that is measured a milliradian or more outside its limits.
+
+    Args:
+        robot: The robot.
+        positions: (J,) [rad].
+    """
+    lower, upper = robot.position_lower, robot.position_upper
+    outside = np.maximum(lower - positions, positions - upper)
+    return [
+        f"{robot.joint_names[j]} is measured {outside[j]:.3f} rad outside its limits "
+        f"{lower[j]:.3f} to {upper[j]:.3f} and led back into them"
+        for j in np.flatnonzero(outside >= 1e-3)
+    ]
 
 
 def _require_room_to_stop(
@@ -199,7 +215,7 @@ def _require_room_to_stop(
     over = np.maximum(np.minimum(lower, positions) - rest, rest - np.maximum(upper, positions))
     j = int(over.argmax())
     if over[j] > overrun:
-        raise RetargetError(
+        raise UnsafeStartError(
             f"{robot.joint_names[j]} moves at {velocity[j]:.2f} rad/s towards its limit and is at "
             f"{positions[j]:.3f} rad already: within its acceleration limit it stops at "
             f"{rest[j]:.3f} rad, its limits are {lower[j]:.3f} to {upper[j]:.3f}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-MAX_OUTSIDE = 0.5
+MAX_OUTSIDE = 0.1
 """Furthest a joint may be measured outside its position limits [rad]."""
 
 

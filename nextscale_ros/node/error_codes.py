@@ -12,6 +12,7 @@ from nextscale_core.exceptions import (
     NextscaleError,
     RetargetError,
     RobotError,
+    UnsafeStartError,
     UnsafeTrajectoryError,
 )
 from nextscale_core.safety.report import SafetyReport
@@ -95,6 +96,7 @@ _KINDS: tuple[tuple[type[BaseException], str, int], ...] = (
     (GenerationCancelled, MotionReport.SUPERSEDED, ErrorCode.PREEMPTED),
     (TooLateError, MotionReport.REJECTED, ErrorCode.TOO_LATE),
     (MovedError, MotionReport.REJECTED, ErrorCode.UNSAFE_START),
+    (UnsafeStartError, MotionReport.REJECTED, ErrorCode.UNSAFE_START),
     (FarFromReferenceError, MotionReport.REJECTED, ErrorCode.UNSAFE_START),
     (RefusedByRulesError, MotionReport.REJECTED, ErrorCode.REFUSED_BY_RULES),
     (UnsafeTrajectoryError, MotionReport.REJECTED, ErrorCode.UNSAFE_FORM),

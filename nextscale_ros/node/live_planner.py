@@ -29,6 +29,7 @@ from nextscale_core.safety import SafetyReport
 from nextscale_core.stopwatch import Run, Stopwatch
 from nextscale_core.text.validation import validate_sentence
 from nextscale_core.trajectory import with_approach
+from nextscale_core.trajectory.blend_in import outside_limits
 from nextscale_ros.messages.requests import Edit, Framed, RequestError
 from nextscale_ros.msg import ErrorCode
 from nextscale_ros.node.constraints import ClipFrame, refusing
@@ -373,6 +374,7 @@ class LivePlanner:
         if now is None:
             return self._checked(motion, motion.new, None, None, tracker)
         start = now.state if now.based else with_base(self.robot, now.state, now.past)
+        tracker.notes += outside_limits(self.robot, start.positions)
         self._hold(now.held, tracker)
         prefix = motion.prefix
         if prefix is not None:

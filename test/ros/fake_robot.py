@@ -32,6 +32,7 @@ class FakeRobot:
         silent: Whether nothing is said at a time since the beginning [s].
         stamped: Whether messages say when they were measured.
         said: What messages say of the velocities.
+        place: Where the joints begin; None for the nominal posture.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class FakeRobot:
         silent: Callable[[float], bool] = lambda time: False,
         stamped: bool = True,
         said: Callable[[np.ndarray], list[float]] = np.ndarray.tolist,
+        place: np.ndarray | None = None,
     ) -> None:
         self.node = Node("puppet", context=context)
         self.robot, self.rate, self.delay, self.silent = robot, rate, delay, silent
@@ -50,7 +52,7 @@ class FakeRobot:
         self.quiet = False
         self.told = 0
         self._epoch = int(self.node.get_clock().now().nanoseconds)
-        self._follower = JointFollower(robot.nominal)
+        self._follower = JointFollower(robot.nominal if place is None else place)
         self._truth: list[tuple[float, np.ndarray, np.ndarray]] = []
         self._lock = threading.Lock()
         self.publisher = self.node.create_publisher(JointState, "/joint_states", 10)

@@ -16,6 +16,7 @@ from nextscale_core.exceptions import (
     InvalidTextError,
     ModelLoadError,
     RetargetError,
+    UnsafeStartError,
     UnsafeTrajectoryError,
 )
 from nextscale_core.motion.skeleton import MAX_SECONDS, MIN_SECONDS
@@ -150,6 +151,7 @@ def refused(check: str) -> UnsafeTrajectoryError:
         (RobotStateError("x"), "failed", ErrorCode.NO_ROBOT_STATE),
         (SenderConflictError("x"), "failed", ErrorCode.SENDER_CONFLICT),
         (RetargetError("x"), "failed", ErrorCode.RETARGETING_FAILED),
+        (UnsafeStartError("x"), "rejected", ErrorCode.UNSAFE_START),
         (ConfigError("x"), "failed", ErrorCode.GENERATION_FAILED),
         (ModelLoadError("x"), "failed", ErrorCode.GENERATION_FAILED),
         (MemoryError(), "failed", ErrorCode.OUT_OF_MEMORY),

@@ -17,15 +17,19 @@ from geometry_msgs.msg import TransformStamped
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from sensor_msgs.msg import JointState
 
 from nextscale_core.estimation import clock
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.robots import Robot, load_robot
 from nextscale_ros.robot_state.inputs import RobotInputs
 from ros.declaring import context_with, node_of
-from ros.graph import REPLY, Graph
+from ros.graph import REPLY, TRIES, Graph
 
-tf2_msgs = pytest.importorskip("tf2_msgs.msg", reason="needs tf2_msgs, which is not here")
+try:
+    from tf2_msgs.msg import TFMessage
+except ImportError:
+    TFMessage = None
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +70,7 @@ class TransformListener:
 
     def __init__(self, buffer: Buffer, node: Node) -> None:
         self._buffer, self._node = buffer, node
-        self._subscription = node.create_subscription(tf2_msgs.TFMessage, "/tf", self._hear, 100)
+        self._subscription = node.create_subscription(TFMessage, "/tf", self._hear, 100)
 
     def _hear(self, message: Any) -> None:
         for transform in message.transforms:
@@ -123,6 +127,7 @@ def transform(node: Node, height: float) -> TransformStamped:
     return message
 
 
+@pytest.mark.skipif(TFMessage is None, reason="needs tf2_msgs, which is not here")
 @pytest.mark.usefixtures("with_tf2_ros")
 def test_the_base_comes_from_tf_for_as_long_as_it_is_published(
     context: Context, robot: Robot, monkeypatch: pytest.MonkeyPatch
@@ -132,10 +137,10 @@ def test_the_base_comes_from_tf_for_as_long_as_it_is_published(
     with node_of(context, "generate_node", {"base_source": "tf"}) as node:
         inputs = RobotInputs(node, robot)
         assert robot.model.frames[2].name == "pelvis"
-        publisher = node.create_publisher(tf2_msgs.TFMessage, "/tf", 10)
+        publisher = node.create_publisher(TFMessage, "/tf", 10)
 
         def tell() -> None:
-            publisher.publish(tf2_msgs.TFMessage(transforms=[transform(node, 0.8)]))
+            publisher.publish(TFMessage(transforms=[transform(node, 0.8)]))
 
         with served(node):
             until(lambda: inputs.base.last(time.monotonic(), 0.5) is not None, "the base", tell)
@@ -149,6 +154,7 @@ def test_the_base_comes_from_tf_for_as_long_as_it_is_published(
         inputs.destroy()
 
 
+@pytest.mark.skipif(TFMessage is None, reason="needs tf2_msgs, which is not here")
 @pytest.mark.usefixtures("with_tf2_ros")
 def test_a_base_that_never_comes_is_logged_once(context: Context, robot: Robot) -> None:
     with node_of(context, "generate_node", {"base_source": "tf"}) as node:
@@ -170,3 +176,29 @@ def test_without_tf2_ros_the_error_states_where_to_get_it(context: Context, robo
         with pytest.raises(ConfigError, match="use odometry or none"):
             RobotInputs(node, robot)
         assert threading.active_count() == threads
+
+
+def test_the_drivers_of_all_joints_may_publish_at_the_same_instant(
+    context: Context, robot: Robot
+) -> None:
+    with node_of(context, "generate_node") as node:
+        inputs = RobotInputs(node, robot)
+        drivers = [node.create_publisher(JointState, "/joint_states", 10) for _ in robot.nominal]
+
+        def publish() -> None:
+            # Nothing is read meanwhile: all messages wait.
+            with inputs.joints._lock:
+                for driver, name in zip(drivers, robot.joint_names, strict=True):
+                    driver.publish(JointState(name=[name], position=[0.0]))
+                time.sleep(0.3)
+            time.sleep(0.3)
+
+        matched = [lambda one=one: one.get_subscription_count() > 0 for one in drivers]
+        until(lambda: all(one() for one in matched), "the subscription", lambda: None)
+        read = []
+        for _ in range(TRIES):
+            inputs.forget()
+            publish()
+            read.append(inputs.joints.complete)
+        assert any(read)
+        inputs.destroy()

@@ -14,7 +14,7 @@ from nextscale_core.robots import Robot, load_robot
 from nextscale_ros.bringup.processes import Child
 from nextscale_ros.demo.recorder import Recorder
 from nextscale_ros.messages.validate_trajectory import nanoseconds
-from nextscale_ros.msg import MotionReport
+from nextscale_ros.msg import ErrorCode, MotionReport
 from ros.fake_robot import FakeRobot
 from ros.graph import GOOD, REPLY, START, Graph, TooBusyError, in_one_session, served
 from ros.services import set_parameter
@@ -189,6 +189,27 @@ def test_a_robot_known_to_stand_is_served_while_its_joint_states_stop(
         first = client.commands[-1][1].points[0]
         assert list(first.positions) == pytest.approx(list(robot.nominal), abs=1e-6)
     assert set_parameter(client, "state_policy", "reject")[0]
+
+
+@pytest.mark.parametrize("outside", [0.05, 0.3])
+def test_a_robot_a_little_outside_its_limits_is_led_back_and_the_report_says_so(
+    client: Recorder, graph: Graph, robot: Robot, outside: float
+) -> None:
+    knee = robot.joint_names.index("left_knee_joint")
+    place = robot.nominal.copy()
+    place[knee] = robot.position_lower[knee] - outside
+    with puppet(client, graph, robot, rate=100.0, place=place) as body:
+        client.listen(3.0)  # the robot was elsewhere before
+        commands = len(client.commands)
+        report = ask(client)
+        if outside < 0.1:
+            assert report.outcome in GOOD, report.message
+            assert any("knee_joint is measured 0.050 rad outside" in f for f in report.findings)
+            rest(client, body)
+        else:
+            assert report.error.code == ErrorCode.UNSAFE_START
+            assert "left_knee_joint was measured" in report.message
+            assert len(client.commands) == commands
 
 
 def test_joint_states_that_stop_while_a_motion_is_made_keep_it_from_the_robot(
