@@ -16,7 +16,10 @@ _WALKS = {
     "left": "steps sideways to the left", "right": "steps sideways to the right",
     "sideways": "steps sideways", "place": "walks in place", "backward": "walks backward",
 }  # fmt: skip
-_TURNS = {0.0: "turns", 180.0: "turns around", 360.0: "turns all the way around"}
+_TURNS = {
+    0.0: "turns", 45.0: "turns 45 degrees", 90.0: "turns 90 degrees", 180.0: "turns around",
+    360.0: "turns all the way around",
+}  # fmt: skip
 _PIECES = re.compile(r"[,;.]|\b(?:and|then|before|after|while|followed by)\b")
 _MANNER = re.compile(r"\b(like|as if|as though)\b(?! an? (8|eight)\b)")
 _CIRCLES = {"left": "in a counterclockwise circle", "right": "clockwise in a circle"}

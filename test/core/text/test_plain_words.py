@@ -27,6 +27,7 @@ from nextscale_core.text.plain_words import plain_words, wordings
         ("turn 180 degrees to the right", "a person turns around to the right"),
         ("stroll slowly, then quickly run backwards",
          "a person walks forward slowly, then runs backward quickly"),
+        ("make a quarter turn to the right", "a person turns 90 degrees to the right"),
         # Plain already.
         ("a person walks forward", None),
         ("A person squats.", None),
@@ -35,7 +36,6 @@ from nextscale_core.text.plain_words import plain_words, wordings
         ("a person dances", None),
         ("walk like a soldier", None),
         # No plain words.
-        ("turn right by 90 degrees", None),
         ("stand on your left leg", None),
         ("someone claps 10 times", None),
         ("take two steps back", None),
