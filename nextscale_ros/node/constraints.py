@@ -135,7 +135,7 @@ def refusing(requested: Sequence[Framed]) -> Iterator[None]:
 
 def _human_pose(robot: Robot, posture: Posture) -> np.ndarray:
     """(22, 3) human pose of a posture of the robot; other joints are nominal [m]."""
-    check_posture(robot, posture.joints)
+    check_posture(robot, posture.joints, "the posture")
     values = [
         posture.joints.get(name, float(at))
         for name, at in zip(robot.joint_names, robot.nominal, strict=True)

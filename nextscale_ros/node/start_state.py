@@ -138,8 +138,13 @@ NOWHERE = Start("nowhere", executed=False)
 """Start in the motion's own first pose."""
 
 
-def check_posture(robot: Robot, posture: Mapping[str, float]) -> None:
+def check_posture(robot: Robot, posture: Mapping[str, float], what: str = "start_state") -> None:
     """Check that the robot can take a posture.
+
+    Args:
+        robot: The robot.
+        posture: Positions by joint [rad].
+        what: What the request calls it, for the error.
 
     Raises:
         RequestError: an unknown joint, or a position outside of its limits.
@@ -149,7 +154,7 @@ def check_posture(robot: Robot, posture: Mapping[str, float]) -> None:
     if unknown:
         raise RequestError(
             ErrorCode.INVALID_START_STATE,
-            f"start_state names joints that {robot.name} does not move: {', '.join(unknown[:5])}; "
+            f"{what} names joints that {robot.name} does not move: {', '.join(unknown[:5])}; "
             f"it moves {', '.join(robot.joint_names)}",
         )
     for name, at in posture.items():
@@ -159,5 +164,5 @@ def check_posture(robot: Robot, posture: Mapping[str, float]) -> None:
         if not low <= at <= high:
             raise RequestError(
                 ErrorCode.INVALID_START_STATE,
-                f"start_state has {name} at {at:.3f} rad, its limits are {low:.3f} to {high:.3f}",
+                f"{what} has {name} at {at:.3f} rad, its limits are {low:.3f} to {high:.3f}",
             )

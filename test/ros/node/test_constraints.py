@@ -78,7 +78,10 @@ def test_a_posture_becomes_a_human_pose_without_a_place(robot: Robot) -> None:
         (Framed("map", Waypoint(1.0, 0.0, 0.0), "constraints[0]"), "must be empty or 'odom'"),
         (Framed("odom", Waypoint(1.0, 0.0, 0.0), "constraints[0]"), "not measured"),
         (Framed("", Posture(1.0, {"tail_joint": 0.0}), "constraints[0]"), "tail_joint"),
-        (Framed("", Posture(1.0, {"left_knee_joint": 9.0}), "constraints[0]"), "limits"),
+        (
+            Framed("", Posture(1.0, {"left_knee_joint": 9.0}), "constraints[0]"),
+            "the posture has left_knee",
+        ),
         (Framed("", Waypoint(9.8, 99.0, 0.0), "constraints[0]"), "within"),
     ],
 )
