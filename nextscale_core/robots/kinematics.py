@@ -378,6 +378,15 @@ class Kinematics:
         """Height of the lowest sole corner in each frame, (T,) [m]."""
         return np.asarray(self.places(poses, self.soles)[..., 2].min(1))
 
+    def pelvis(self, poses: Poses) -> np.ndarray:
+        """World position of the pelvis, (T, 3) [m]; the root link may be elsewhere, as 'world'."""
+        return self.places(poses, np.array([self.index["pelvis"]]))[:, 0]
+
+    def standing_height(self, posture: np.ndarray) -> float:
+        """Height of the pelvis above the soles of the upright robot in a posture (J,) [m]."""
+        upright = Poses(np.zeros((1, 3)), np.eye(3)[None], posture[None])
+        return float(self.pelvis(upright)[0, 2] - self.lowest_sole(upright)[0])
+
 
 def lever_triples(kinematics: Kinematics, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """(R, 3) rows of residuals that are three orthogonal levers of one length on one body."""

@@ -302,22 +302,23 @@ def note_leaving(
 def note_floor(
     robot: Robot, trajectory: RobotTrajectory, config: GateConfig = GATE
 ) -> tuple[list[Finding], float]:
-    """Notes on soles below the floor and odd base heights, and the deepest sole [m].
+    """Notes on soles below the floor and odd heights of the pelvis, and the deepest sole [m].
 
     Only notes: the base is a prediction that no joint controller executes.
     """
     kinematics, notes = kinematics_of(robot), []
     rotation = Rotation.from_quat(trajectory.base_quaternion).as_matrix()
-    lowest = kinematics.lowest_sole(Poses(trajectory.base_position, rotation, trajectory.positions))
+    poses = Poses(trajectory.base_position, rotation, trajectory.positions)
+    lowest = kinematics.lowest_sole(poses)
     depth = max(0.0, -float(lowest.min()))
     if depth > config.sole_depth:
         at = trajectory.time_from_start[int(lowest.argmin())]
         message = f"a sole is {depth * 1000:.0f} mm below the floor at {at:.2f} s"
         notes.append(Finding("floor", message, depth, config.sole_depth, "note"))
-    height = trajectory.base_position[:, 2] / kinematics.lengths.leg
-    low, high = config.min_base_height, config.max_base_height
+    height = kinematics.pelvis(poses)[:, 2] / kinematics.lengths.leg
+    low, high = config.min_pelvis_height, config.max_pelvis_height
     if height.min() < low or height.max() > high:
         odd = float(height.min() if height.min() < low else height.max()) * kinematics.lengths.leg
-        message = f"the root link is {odd:.2f} m above the floor"
+        message = f"the pelvis is {odd:.2f} m above the floor"
         notes.append(Finding("base", message, odd, high, "note"))
     return notes, depth

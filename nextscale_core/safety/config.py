@@ -53,7 +53,7 @@ class DynamicsConfig:
     free_fall: Annotated[float, "Vertical force without support [body weights]."] = 0.1
     near_floor: Annotated[float, "Highest sole that may still bear load soon [m]."] = 0.06
     slow_window: Annotated[float, "Time before and after in which it is slow too [s]."] = 0.2
-    min_height: Annotated[float, "Lowest standing root link [standing heights]."] = 0.8
+    min_height: Annotated[float, "Lowest standing pelvis [standing heights]."] = 0.8
 
 
 DYNAMICS = DynamicsConfig()
@@ -71,8 +71,8 @@ class GateConfig:
     leaving_time: Annotated[float, "Time in which it has to part [s]."] = 0.5
     leaving_rounding: Annotated[float, "Increase of its depth that is rounding [m]."] = 1e-5
     sole_depth: Annotated[float, "Depth below the floor that is reported [m]."] = 0.03
-    min_base_height: Annotated[float, "Lowest usual root link [leg lengths]."] = 0.05
-    max_base_height: Annotated[float, "Highest usual root link [leg lengths]."] = 2.5
+    min_pelvis_height: Annotated[float, "Lowest usual pelvis [leg lengths]."] = 0.05
+    max_pelvis_height: Annotated[float, "Highest usual pelvis [leg lengths]."] = 2.5
     repair_rounds: Annotated[int, "Rounds of repair; one may ask for another."] = 3
     repair: RepairConfig = field(default_factory=RepairConfig)
     dynamics: DynamicsConfig = DYNAMICS

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 from scipy import ndimage
+from scipy.spatial.transform import Rotation
 
 from nextscale_core.robots.kinematics import Poses, kinematics_of
 from nextscale_core.robots.profile import FeasibilityLimits
@@ -41,8 +41,8 @@ class Feasibility:
         torque_use: Largest share of a joint's effort limit.
         torque_joint: That joint; empty where no joint has an effort limit.
         flight_seconds: Time without a sole near the floor [s].
-        stands_first: Whether the trajectory begins standing: on the soles, the root link upright
-            at its height, the centre of mass over the soles.
+        stands_first: Whether the trajectory begins standing: on the soles, the pelvis near its
+            standing height, the centre of mass over the soles.
         stands_last: Whether it ends standing.
     """
 
@@ -98,7 +98,7 @@ def feasibility_of(
     joint = int(use.argmax())
     flight = _longest(dynamics.lowest_sole > config.near_floor) * config.period
     stands = np.nan_to_num(centre, nan=-np.inf) >= limits.centre_depth
-    stands[[0, -1]] &= dynamics.root_height[[0, -1]] > config.min_height * _standing_height(robot)
+    stands[[0, -1]] &= _high_at_ends(robot, trajectory, config)
     first, last = bool(stands[0]), bool(stands[-1])
     missing, depth = float(dynamics.missing.mean()), float(depths.min()) if len(depths) else None
     verdict: Verdict = "needs a tracker"
@@ -126,6 +126,15 @@ def feasibility_of(
     )
 
 
+def _high_at_ends(robot: Robot, trajectory: RobotTrajectory, config: DynamicsConfig) -> np.ndarray:
+    """(2,) True where the pelvis is near its standing height, at the first and the last sample."""
+    kinematics, ends = kinematics_of(robot), [0, -1]
+    rotation = Rotation.from_quat(trajectory.base_quaternion[ends]).as_matrix()
+    poses = Poses(trajectory.base_position[ends], rotation, trajectory.positions[ends])
+    lowest = config.min_height * kinematics.standing_height(robot.nominal)
+    return np.asarray(kinematics.pelvis(poses)[:, 2] > lowest)
+
+
 def _slow(dynamics: Dynamics, limits: FeasibilityLimits, config: DynamicsConfig) -> np.ndarray:
     """(N,) True at both ends, and where the centre of mass is slow for a while."""
     reach = round(config.slow_window / config.period)
@@ -139,10 +148,3 @@ def _longest(flags: np.ndarray) -> int:
     """Length of the longest run of True."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(int), [0]])))
     return int((edges[1::2] - edges[::2]).max(initial=0))
-
-
-@lru_cache(maxsize=8)
-def _standing_height(robot: Robot) -> float:
-    """Root link above the floor in the nominal posture [m]."""
-    posture = Poses(np.zeros((1, 3)), np.eye(3)[None], robot.nominal[None])
-    return -float(kinematics_of(robot).lowest_sole(posture)[0])

@@ -26,10 +26,10 @@ SMOOTHING = 0.18
 """Length of the moving average of the reference's twist [s]."""
 
 FALL_HEIGHT = 0.63
-"""Height of the base, relative to that of the standing robot, under which it has fallen."""
+"""Height of the pelvis, relative to that of the standing robot, under which it has fallen."""
 
 FALL_DEPTH = 0.25
-"""Part of the standing height that a fallen base is below its reference."""
+"""Part of the standing height that a fallen pelvis is below its reference."""
 
 FALL_TILT, FALL_TURN = np.radians(60.0), np.radians(30.0)
 """Tilt of the base over which the robot has fallen, and how far that is over its reference's."""
@@ -56,9 +56,9 @@ class Rollout:
         fall_time: Time of the fall, from the begin of the trajectory [s]; None where it is up.
         joint_error: [deg].
         key_body_error: Knees, ankles, shoulders, elbows and wrists relative to the base [cm].
-        height_error: Height of the base [cm].
-        velocity_error: Horizontal velocity of the base [m/s].
-        root_drift: Horizontal distance of the base from its reference at the end [m].
+        height_error: Height of the pelvis [cm].
+        velocity_error: Horizontal velocity of the pelvis [m/s].
+        root_drift: Horizontal distance of the pelvis from its reference at the end [m].
         saturation: Part of the samples at which a motor gives its whole effort.
         torques: (N, J) torques at the samples of `motion` [N m].
     """
@@ -142,20 +142,27 @@ def references(
 
 
 def has_fallen(
-    standing: float, position: np.ndarray, quaternion: np.ndarray, reference: Reference
+    robot: Robot, standing: float, state: SimulatedState | Reference, reference: Reference
 ) -> bool:
-    """Whether a robot has fallen: its base is too low or too tilted, and its reference is not.
+    """Whether a robot has fallen: it is too low or too tilted, and its reference is not.
 
     Args:
-        standing: Height of the base of the standing robot [m].
-        position: (3,) of the base [m].
-        quaternion: (4,) of the base, x y z w.
+        robot: The robot.
+        standing: Height of the pelvis of the standing robot [m].
+        state: Joints and base of the moment.
         reference: The reference of the moment.
     """
-    wanted = float(reference.base_position[2])
-    tilt, wanted_tilt = (_tilt(one) for one in (quaternion, reference.base_quaternion))
+    height, wanted = (pelvis_height(robot, one) for one in (state, reference))
+    tilt, wanted_tilt = (_tilt(one.base_quaternion) for one in (state, reference))
     lowest = min(FALL_HEIGHT * standing, wanted - FALL_DEPTH * standing)
-    return bool(position[2] < lowest or tilt > max(FALL_TILT, wanted_tilt + FALL_TURN))
+    return bool(height < lowest or tilt > max(FALL_TILT, wanted_tilt + FALL_TURN))
+
+
+def pelvis_height(robot: Robot, state: SimulatedState | Reference) -> float:
+    """Height of the pelvis above the floor at one moment [m]."""
+    rotation = Rotation.from_quat(state.base_quaternion).as_matrix()
+    pose = Poses(state.base_position[None], rotation[None], state.positions[None])
+    return float(kinematics_of(robot).pelvis(pose)[0, 2])
 
 
 def _tilt(quaternion: np.ndarray) -> float:
@@ -199,7 +206,7 @@ def simulate(
         balancer.standing, wanted.base_position[0, :2], 2 * float(np.arctan2(z, w))
     )
     balancer.reset(measured)
-    height = standing_height(robot, balancer.standing)
+    height = kinematics_of(robot).standing_height(balancer.standing)
     count = len(wanted.positions)
     states = [simulator.state()]
     fall_step = None
@@ -207,9 +214,7 @@ def simulate(
         measured = simulator.step(balancer.act(measured, wanted[step]))
         state = simulator.state()
         states.append(state)
-        if simulator.floating and has_fallen(
-            height, state.base_position, state.base_quaternion, wanted[step + 1]
-        ):
+        if simulator.floating and has_fallen(robot, height, state, wanted[step + 1]):
             fall_step = step + 1
             break
         if progress is not None:
@@ -243,10 +248,9 @@ def _rollout(
     )
     effort, torques = simulator.physics.effort, did["torques"]
     bodies = [_key_bodies(robot, one) for one in (reference, motion)]
-    velocity = [
-        np.gradient(one.base_position[:, :2], CONTROL_STEP, axis=0) for one in (reference, motion)
-    ]
-    away = motion.base_position - reference.base_position
+    pelvis = [_pelvis(robot, one) for one in (reference, motion)]
+    velocity = [np.gradient(place[:, :2], CONTROL_STEP, axis=0) for place in pelvis]
+    away = pelvis[1] - pelvis[0]
     return Rollout(
         controller=balancer.name,
         reference=reference,
@@ -276,6 +280,12 @@ def _trajectory(trajectory: RobotTrajectory, wanted: Reference) -> RobotTrajecto
         fps=1 / CONTROL_STEP,
         text=trajectory.text,
     )
+
+
+def _pelvis(robot: Robot, motion: RobotTrajectory) -> np.ndarray:
+    """(N, 3) pelvis in the world [m]."""
+    rotation = Rotation.from_quat(motion.base_quaternion).as_matrix()
+    return kinematics_of(robot).pelvis(Poses(motion.base_position, rotation, motion.positions))
 
 
 def _key_bodies(robot: Robot, motion: RobotTrajectory) -> np.ndarray:

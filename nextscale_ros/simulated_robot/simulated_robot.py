@@ -29,10 +29,11 @@ from sensor_msgs.msg import Imu
 from std_srvs.srv import Trigger
 
 from nextscale_core.exceptions import ConfigError
+from nextscale_core.robots.kinematics import kinematics_of
 from nextscale_core.rotations import heading_of
 from nextscale_core.simulation.config import CONTROL_STEP, PHYSICS_STEP, SimulationConfig
 from nextscale_core.simulation.policies import make_balancer
-from nextscale_core.simulation.rollout import has_fallen
+from nextscale_core.simulation.rollout import has_fallen, pelvis_height
 from nextscale_core.simulation.simulator import SimulatedState, Simulator, standing_height
 from nextscale_core.trajectory.reference import Reference, standing_reference
 from nextscale_core.trajectory.walking import upper_joints
@@ -51,7 +52,7 @@ _DIAGNOSE_EVERY = 1.0
 
 
 LYING = 0.2
-"""Height of the base of a robot that lies, relative to standing. It is held there, since only its
+"""Height of the pelvis of a robot that lies, relative to standing. It is held there, since only its
 feet collide with the floor."""
 
 
@@ -105,10 +106,9 @@ class SimulatedRobot(RobotStandIn):
             # The upper body is commanded from the nominal posture on.
             upper = list(upper_joints(robot, waist=True))
             self._posture[upper] = robot.nominal[upper]
-        self._height = standing_height(robot, self._posture)
-        self._upright = standing_reference(
-            self._posture, np.array([0.0, 0.0, self._height]), np.array([0.0, 0.0, 0.0, 1.0])
-        )
+        self._height = kinematics_of(robot).standing_height(self._posture)
+        base = np.array([0.0, 0.0, standing_height(robot, self._posture)])
+        self._upright = standing_reference(self._posture, base, np.array([0.0, 0.0, 0.0, 1.0]))
         self._steps, self._falls, self._fallen = 0, 0, False
         self._root = root_link(robot)
         self._commands: Commands
@@ -200,7 +200,7 @@ class SimulatedRobot(RobotStandIn):
             self._control(self._pace.seconds)
         self._steps += 1
         self._pace.made()
-        if self._fallen and self._measured.base_position[2] < LYING * self._height:
+        if self._fallen and pelvis_height(self._robot, self._measured) < LYING * self._height:
             self._measured = _at_rest(self._measured)
         else:
             self._simulator.advance(self._substeps)
@@ -212,15 +212,14 @@ class SimulatedRobot(RobotStandIn):
         reference = self._commands.reference(now, state)
         # Only a whole-body reference may ask for a lower or tilted base.
         wanted = reference if self._choice.balancer == TRACKER else self._upright
-        place, turn = state.base_position, state.base_quaternion
-        down = has_fallen(self._height, place, turn, wanted)
+        down = has_fallen(self._robot, self._height, state, wanted)
         if self._simulator.floating and down and not self._fallen:
             self._fallen = True
             self._falls += 1
             tilt = np.degrees(np.arccos(np.clip(-state.gravity[2], -1.0, 1.0)))
             self.get_logger().error(
                 f"the robot has fallen {now:.1f} s after the start: pelvis at "
-                f"{place[2]:.2f} m, tilted by {tilt:.0f} degrees; "
+                f"{pelvis_height(self._robot, state):.2f} m, tilted by {tilt:.0f} degrees; "
                 f"it lies until 'ros2 service call {self.get_fully_qualified_name()}/reset "
                 "std_srvs/srv/Trigger'"
             )

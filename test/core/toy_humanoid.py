@@ -88,6 +88,7 @@ def toy_humanoid(
     velocity: Mapping[str, float] | None = None,
     mass: float = 1.0,
     boxes: bool = True,
+    floor: float | None = None,
 ) -> Path:
     """Write the URDF.
 
@@ -99,6 +100,7 @@ def toy_humanoid(
         velocity: Other velocity limits, by the joint's first name.
         mass: Of every link.
         boxes: Whether links have shapes.
+        floor: Height of the base above another root link, 'world'; None for no such link [m].
     """
     turn = np.eye(3) if turn is None else turn
     joints: list[tuple[str, str, str, _Triple, _Triple, float, float]]
@@ -111,6 +113,11 @@ def toy_humanoid(
             spot = (place[0], sign * place[1], place[2])
             joints.append((f"{side}_{name}", name, owner, spot, axis, low, high))
     parts = ['<robot name="doll">']
+    if floor is not None:
+        parts.append(
+            '<link name="world"/><joint name="to_world" type="fixed"><parent link="world"/>'
+            f'<child link="base"/><origin xyz="0 0 {floor:g}"/></joint>'
+        )
     for name, kind, parent, place, axis, lower, upper in joints:
         called = (names or {}).get(name, name)
         link = f"{called}_link" if name else "base"

@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import pinocchio as pin
 import pytest
+from scipy.spatial.transform import Rotation
 
 from core.conftest import waving_clip
 from core.human_clips import walking_clip
+from core.toy_humanoid import toy_humanoid, toy_profile
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.retarget import Retargeter
-from nextscale_core.robots import Robot, RobotTrajectory
+from nextscale_core.robots import Robot, RobotTrajectory, load_robot
 from nextscale_core.robots.kinematics import Poses, kinematics_of
 from nextscale_core.robots.profile import read_profile
 from nextscale_core.robots.robot import with_profile
@@ -95,6 +97,37 @@ def test_joint_torques_of_a_posture_are_those_of_gravity_and_the_floor(g1: Robot
         at = data.oMi[joint].translation[0]
         expected = -G * (place[0] - mass * at) + G * total / 2 * (found.centre[0, 0] - at)
         assert abs(found.torque[0, knee]) == pytest.approx(abs(expected), abs=0.3)
+
+
+@pytest.mark.parametrize(
+    ("up", "pitch", "verdict", "note"),
+    [
+        (0.0, 0.0, "balanced", False),
+        (0.02, 0.3, "needs a tracker", False),
+        (0.5, 0.0, "flight", False),
+        (-0.95, 0.0, "needs a tracker", True),
+    ],
+)
+def test_a_root_link_on_the_floor_changes_no_verdict(
+    tmp_path: Path, up: float, pitch: float, verdict: str, note: bool
+) -> None:
+    reports = []
+    for floor in (None, 0.93):
+        urdf = toy_humanoid(tmp_path / str(floor), floor=floor)
+        robot = load_robot(str(urdf), toy_profile(tmp_path))
+        # The pelvis is at the same place in both robots.
+        trajectory, turn = standing(robot), _pitch(pitch)
+        pelvis = kinematics_of(robot).pelvis_offset
+        trajectory.base_position[:] += [0.0, 0.0, up] - (turn - np.eye(3)) @ pelvis
+        trajectory.base_quaternion[:] = Rotation.from_matrix(turn).as_quat()
+        reports.append(SafetyGate(robot).review(trajectory).report)
+    plain, rooted = reports
+    assert plain.feasibility is not None and plain.feasibility.verdict == verdict
+    assert any("the pelvis is" in found.message for found in plain.findings) == note
+    assert rooted.line() == plain.line()
+    # Both ankles bear the same.
+    dynamics = [replace(one.feasibility, torque_joint="ankle").line() for one in reports]
+    assert dynamics[0] == dynamics[1]
 
 
 def _ankles(robot: Robot) -> list[int]:

@@ -9,12 +9,14 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from core.simulation.conftest import nodding
+from core.toy_humanoid import toy_humanoid, toy_profile
 from nextscale_core.exceptions import ConfigError, ModelLoadError, RobotError
 from nextscale_core.robots import load_robot
 from nextscale_core.simulation.balancer import PdBalancer
 from nextscale_core.simulation.config import DISTURBED, SimulationConfig
 from nextscale_core.simulation.policies import make_balancer
 from nextscale_core.simulation.rollout import has_fallen, references, simulate
+from nextscale_core.simulation.simulator import standing_height
 from nextscale_core.trajectory.reference import standing_reference
 
 FIXED = SimulationConfig(fixed_base=True)
@@ -47,6 +49,20 @@ def test_a_robot_without_balance_falls_and_the_time_is_reported(g1, motion):
     assert len(rollout.motion) == len(rollout.reference) < len(motion)
 
 
+def test_a_root_link_on_the_floor_changes_no_fall(tmp_path):
+    rollouts = []
+    for floor in (None, 0.93):
+        urdf = toy_humanoid(tmp_path / str(floor), floor=floor)
+        robot = load_robot(str(urdf), toy_profile(tmp_path))
+        motion = nodding(robot)
+        motion.base_position[:, 2] = standing_height(robot, robot.nominal)
+        rollouts.append(simulate(robot, motion, PdBalancer(robot)))
+    plain, rooted = rollouts
+    assert plain.fall_time is not None and plain.fall_time > 0.2
+    for figure in ("fall_time", "joint_error", "height_error", "velocity_error", "root_drift"):
+        assert getattr(rooted, figure) == pytest.approx(getattr(plain, figure), rel=0.05), figure
+
+
 @pytest.mark.parametrize(
     ("height", "tilt", "reference_height", "reference_tilt", "fallen"),
     [
@@ -59,16 +75,17 @@ def test_a_robot_without_balance_falls_and_the_time_is_reported(g1, motion):
         (0.78, 95, 0.78, 60, True),
     ],
 )
-def test_a_fall_is_a_base_that_is_low_or_tilted_against_its_reference(
-    height, tilt, reference_height, reference_tilt, fallen
+def test_a_fall_is_a_pelvis_that_is_low_or_tilted_against_its_reference(
+    g1, height, tilt, reference_height, reference_tilt, fallen
 ):
     def turn(degrees: float) -> np.ndarray:
         return Rotation.from_euler("yz", [degrees, 30], degrees=True).as_quat()
 
-    reference = standing_reference(
-        np.zeros(29), np.array([0, 0, reference_height]), turn(reference_tilt)
+    state, reference = (
+        standing_reference(np.zeros(29), np.array([0, 0, up]), turn(degrees))
+        for up, degrees in ((height, tilt), (reference_height, reference_tilt))
     )
-    assert has_fallen(0.79, np.array([0, 0, height]), turn(tilt), reference) == fallen
+    assert has_fallen(g1, 0.79, state, reference) == fallen
 
 
 def test_the_same_seed_gives_the_same_rollout(g1, motion, mirror_tracker):
