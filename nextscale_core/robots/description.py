@@ -19,6 +19,7 @@ from nextscale_core.yaml_files import nearest
 
 REVOLUTE = ("JointModelRX", "JointModelRY", "JointModelRZ", "JointModelRevoluteUnaligned")
 CONTINUOUS = ("JointModelRUBX", "JointModelRUBY", "JointModelRUBZ", "JointModelRUBUnaligned")
+PRISMATIC = ("JointModelPX", "JointModelPY", "JointModelPZ", "JointModelPrismaticUnaligned")
 
 _MAX_LENGTH = 100.0
 """Maximum distance of a joint from its parent; a longer one is in another unit [m]."""
@@ -241,6 +242,30 @@ def chain(model: pin.Model, joint: str) -> list[str]:
         names.insert(0, model.names[number])
         number = model.parents[number]
     return names
+
+
+def sliding_followers(model: pin.Model, mimics: Mapping[str, Mimic]) -> list[str]:
+    """Prismatic joints that mimic another one, such as the linear actuators of an ankle."""
+    return [
+        name
+        for name in joint_names(model)
+        if name in mimics and model.joints[model.getJointId(name)].shortname() in PRISMATIC
+    ]
+
+
+def body_moved_by(
+    model: pin.Model, profile: RobotProfile, mimics: Mapping[str, Mimic], joint: str
+) -> list[str]:
+    """What moves with a joint: joints of body parts, commanded joints, pelvis and torso."""
+    behind = set(model.subtrees[model.getJointId(joint)])
+    parts = {name for side in SIDES for name in profile.limb(side).values()}
+    names = sorted(model.names[number] for number in behind)
+    links = [
+        link
+        for link in (profile.pelvis, profile.torso)
+        if link_frame(model, link).parentJoint in behind
+    ]
+    return [name for name in names if name in parts or name not in mimics] + links
 
 
 def locked_joints(

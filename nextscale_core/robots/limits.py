@@ -7,13 +7,23 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 import pinocchio as pin
 
-from nextscale_core.robots.description import CONTINUOUS, REVOLUTE, expand, joint_names
+from nextscale_core.robots.description import (
+    CONTINUOUS,
+    PRISMATIC,
+    REVOLUTE,
+    body_moved_by,
+    expand,
+    joint_names,
+    sliding_followers,
+    some,
+)
 from nextscale_core.robots.mimic import Mimic
 from nextscale_core.robots.profile import RobotProfile
 from nextscale_core.robots.urdf import Urdf
 
 Limits = tuple[float, float, float]
-"""Lower and upper position [rad] and velocity [rad/s] of a joint."""
+"""Lower and upper position [rad] and velocity [rad/s] of a joint; [m] and [m/s] of a prismatic
+one."""
 
 _TURNS = 4 * np.pi
 """Position limits of continuous joints, to either side [rad]."""
@@ -24,7 +34,8 @@ def joint_limits(
 ) -> tuple[dict[str, Limits], list[str]]:
     """Limits of every joint, and messages for those that are not valid.
 
-    The limits of leaders are narrowed so that their followers keep their own.
+    The limits of leaders are narrowed so that their followers keep their own. A prismatic joint
+    can only be a follower, and one that carries no part of the body.
 
     Args:
         model: The model without its locked joints.
@@ -39,17 +50,21 @@ def joint_limits(
     stricter, instead = expand(profile.velocity, names), expand(profile.position, names)
     limits: dict[str, Limits] = {}
     wrong, endless = [], []
+    sliding = sliding_followers(model, urdf.mimics)
     for name in names:
         joint = model.joints[model.getJointId(name)]
         kind = joint.shortname()
         rule, missing = urdf.mimics.get(name), urdf.missing.get(name, ())
         lower, upper = -_TURNS, _TURNS
-        if kind in REVOLUTE:
+        moved = body_moved_by(model, profile, urdf.mimics, name) if name in sliding else []
+        if kind in REVOLUTE or (name in sliding and not moved):
             lower = float(model.lowerPositionLimit[joint.idx_q])
             upper = float(model.upperPositionLimit[joint.idx_q])
         elif kind not in CONTINUOUS:
+            kind = "prismatic" if kind in PRISMATIC else kind
             wrong.append(
-                f"joint {name!r} is of type {kind}; only revolute joints can move, "
+                f"joint {name!r} is {kind}{f' and moves {some(moved)}' if moved else ''}; "
+                "only revolute joints can move, "
                 f"lock {'it' if rule is None else repr(rule.leader)} in the profile"
             )
             continue
@@ -62,11 +77,12 @@ def joint_limits(
         limits[name] = (lower, upper, velocity)
         if name in ignored or (rule is not None and rule.leader in ignored):
             continue
-        if not upper - lower > 2 * profile.position_margin:
+        margin, unit = (0.0, "m") if name in sliding else (profile.position_margin, "rad")
+        if not upper - lower > 2 * margin:
             lacks = [key for key in missing if key in ("lower", "upper")]
             wrong.append(
-                f"joint {name!r} may move from {lower:g} to {upper:g} rad only{_lacking(lacks)}; "
-                "lock it in the profile, or give its limits in limits.position"
+                f"joint {name!r} may move from {lower:g} to {upper:g} {unit} only"
+                f"{_lacking(lacks)}; lock it in the profile, or give its limits in limits.position"
             )
         # The velocity of a follower is limited through its leader.
         if not velocity < np.inf and rule is None:
@@ -75,7 +91,7 @@ def joint_limits(
                 f"joint {name!r} has velocity limit {stated:g} rad/s{_lacking(lacks)}; "
                 "set a positive one in limits.velocity"
             )
-    limits, none_left = _narrowed(limits, urdf.mimics, endless)
+    limits, none_left = _narrowed(limits, urdf.mimics, endless, sliding)
     return limits, wrong or none_left
 
 
@@ -103,7 +119,10 @@ def acceleration_limits(
 
 
 def _narrowed(
-    limits: Mapping[str, Limits], mimics: Mapping[str, Mimic], endless: Sequence[str] = ()
+    limits: Mapping[str, Limits],
+    mimics: Mapping[str, Mimic],
+    endless: Sequence[str],
+    sliding: Sequence[str],
 ) -> tuple[dict[str, Limits], list[str]]:
     """Narrow the limits of leaders so that every follower keeps its own.
 
@@ -111,6 +130,7 @@ def _narrowed(
         limits: Limits of each joint on its own.
         mimics: From `read_mimics`.
         endless: Joints without position limits.
+        sliding: Prismatic joints.
 
     Returns:
         The limits of all joints; a message for every leader without a valid position.
@@ -132,8 +152,9 @@ def _narrowed(
             min(velocity, speed / abs(rule.multiplier)),
         )
         if not ends[0] < upper or not lower < ends[1]:
+            unit = "m" if name in sliding else "rad"
             wrong.append(
-                f"joint {name!r} ({low:g} to {high:g} rad) mimics {rule.leader!r} ({lower:g} to "
+                f"joint {name!r} ({low:g} to {high:g} {unit}) mimics {rule.leader!r} ({lower:g} to "
                 f"{upper:g} rad) with multiplier {rule.multiplier:g} and offset {rule.offset:g}: "
                 "no position keeps the limits of both; correct them in limits.position"
             )

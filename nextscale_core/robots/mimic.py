@@ -18,8 +18,8 @@ class Mimic:
 
     Attributes:
         leader: The joint that is followed; not a follower itself, as chains are resolved.
-        multiplier: Without unit for revolute joints.
-        offset: [rad].
+        multiplier: Without unit; [m/rad] for a prismatic joint that follows a revolute one.
+        offset: [rad], or [m] for a prismatic joint.
     """
 
     leader: str

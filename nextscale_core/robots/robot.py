@@ -23,6 +23,7 @@ from nextscale_core.robots.description import (
     orientations,
     read_model,
     reduced,
+    sliding_followers,
     stand_up,
 )
 from nextscale_core.robots.find_urdf import find_urdf, is_installed, keep_description, package_roots
@@ -59,7 +60,8 @@ class Robot:
         held: Positions of the joints that the profile's `joints` leaves out [rad].
         base_held: True if joints of a leg are held; the base is then held too.
         mimics: Every movable joint of the URDF that mimics another (`<mimic>`), chains resolved,
-            including locked and held ones. None is commanded or in `/joint_states`.
+            including locked and held ones. None is commanded or in `/joint_states`. Prismatic
+            ones are fixed in the model, where the nominal posture puts them.
         coupling: Map from the commanded joints to all joints of the model; None if they are the
             same.
         upright: (3, 3) orientation of each body part ('torso', 'left_ankle', ...) relative to the
@@ -269,7 +271,8 @@ def build_robot(
 
     Raises:
         RobotError: the URDF cannot be parsed, lacks named joints or links, has limits that are
-            not valid, or joints that are neither revolute, continuous, fixed nor locked. The
+            not valid, or joints that are neither revolute, continuous, fixed nor locked, nor
+            prismatic followers. The
             message lists all problems.
     """
     read = read_urdf(urdf)
@@ -288,11 +291,19 @@ def build_robot(
         raise RobotError(f"{profile.name}: {'; '.join(wrong)}")
     accelerations = acceleration_limits(names, profile, read)
     nominal = expand(profile.nominal, names)
-    at = {
-        name: float((held_at or {}).get(name, np.clip(nominal.get(name, 0.0), *limits[name][:2])))
-        for name in held
+    standing = {
+        name: float(np.clip(nominal.get(name, 0.0), *limits[name][:2]))
+        for name in names
+        if name not in mimics
     }
-    model = reduced(model, with_followers(at, mimics, names))
+    at = {name: float((held_at or {}).get(name, standing[name])) for name in held}
+    # Kinematics and kernels have no prismatic joints; no part of the body depends on these.
+    slides = {
+        name: mimics[name].at(standing[mimics[name].leader])
+        for name in sliding_followers(model, mimics)
+        if mimics[name].leader in standing
+    }
+    model = reduced(model, slides | with_followers(at, mimics, names))
     names = [name for name in joint_names(model) if name not in mimics]
     lower, upper, velocity = (np.array([limits[name][n] for name in names]) for n in range(3))
     return Robot(
@@ -302,7 +313,7 @@ def build_robot(
         position_upper=upper,
         velocity_limit=velocity,
         acceleration_limit=np.array([accelerations[name] for name in names]),
-        nominal=np.clip([nominal.get(name, 0.0) for name in names], lower, upper),
+        nominal=np.array([standing[name] for name in names]),
         profile=profile,
         model=model,
         urdf_path=Path(urdf),

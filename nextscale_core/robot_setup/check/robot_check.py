@@ -36,6 +36,7 @@ from nextscale_core.robots.description import (
     name_problems,
     read_model,
     reduced,
+    sliding_followers,
     some,
     stand_up,
 )
@@ -197,7 +198,9 @@ def _bare_limits(model: pin.Model, urdf: Urdf) -> Iterator[CheckFinding]:
         joint = model.joints[model.getJointId(name)]
         if joint.shortname() not in REVOLUTE + CONTINUOUS:
             yield warning(
-                "limits", f"joint {name} is of type {joint.shortname()}", "lock it in the profile"
+                "limits",
+                f"joint {name} is neither revolute nor continuous",
+                "lock it in the profile",
             )
             continue
         speed = float(model.velocityLimit[joint.idx_v])
@@ -241,6 +244,7 @@ def _mimics(
     """Followers, and the limits that they leave to their leaders."""
     nominal = expand(profile.nominal, joint_names(model))
     rules = {name: rule for name, rule in urdf.mimics.items() if name in joint_names(model)}
+    sliding = sliding_followers(model, rules)
     for name, rule in rules.items():
         lower, upper, velocity = limits[rule.leader]
         offset = f" {rule.offset:+g}" if rule.offset else ""
@@ -250,6 +254,15 @@ def _mimics(
             f"{rule.leader} may move from {lower:.4g} to {upper:.4g} rad at {velocity:.4g} rad/s",
         )
         at = float(np.clip(nominal.get(rule.leader, 0.0), lower, upper))
+        if name in sliding:
+            away = max(abs(rule.multiplier * (end - at)) for end in (lower, upper))
+            yield warning(
+                "mimic",
+                f"{name} is prismatic: what it carries stays where nominal puts it, up to "
+                f"{1000 * away:.0f} mm from its place, in pictures and for collisions",
+                f"{rule.leader} moves all the same; make the shapes behind {name} as long as "
+                "their whole path where that matters",
+            )
         if abs(nominal.get(name, rule.at(at)) - rule.at(at)) > _APART:
             yield warning(
                 "mimic",

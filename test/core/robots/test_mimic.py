@@ -323,3 +323,47 @@ def test_robots_check_names_joints_that_mimic_others(tmp_path: Path) -> None:
     odd = toy_profile(tmp_path, ("nominal:\n", "nominal:\n  right_hip_yaw: 0.15\n"))
     checked = check_robot(str(path), odd)
     assert "nominal puts right_hip_yaw at 0.15 rad" in checked.warnings[-1].message
+
+
+def sliding(folder: Path, axis: str, rule: str) -> Path:
+    """The doll with a linear actuator at the left shank: attributes of its `<mimic>`."""
+    path = toy_humanoid(folder)
+    box = '<geometry><box size="0.02 0.02 0.1"/></geometry>'
+    rod = (
+        f'<link name="rod"><collision>{box}</collision></link><joint name="slide" type="prismatic">'
+        '<parent link="left_knee_link"/><child link="rod"/><origin xyz="-0.1 0 -0.2"/>'
+        f'<axis xyz="{axis}"/><limit lower="-0.02" upper="0.03" velocity="0.2" effort="9"/>'
+        f"<mimic {rule}/></joint></robot>"
+    )
+    path.write_text(path.read_text().replace("</robot>", rod))
+    return path
+
+
+@pytest.mark.parametrize("axis", ["0 0 1", "0.6 0 -0.8"])
+def test_what_slides_with_a_joint_limits_it_and_does_not_stiffen_it(
+    axis: str, tmp_path: Path
+) -> None:
+    rule = 'joint="left_ankle_pitch" multiplier="0.05" offset="0.01"'
+    path = sliding(tmp_path, axis, rule)
+    robot, plain = load_robot(str(path), toy_profile(tmp_path)), robot_of(tmp_path / "plain")
+    assert robot.joint_names == plain.joint_names and robot.coupling is None
+    ankle = robot.joint_names.index("left_ankle_pitch")
+    assert (robot.position_lower[ankle], robot.position_upper[ankle]) == pytest.approx((-0.6, 0.4))
+    assert robot.velocity_limit[ankle] == pytest.approx(4.0)
+    # The rod is where the nominal posture puts it: 0.05 * -0.15 + 0.01.
+    direction = np.array([float(value) for value in axis.split()])
+    frame = robot.model.frames[robot.model.getFrameId("rod", pin.FrameType.BODY)]
+    assert frame.placement.translation == pytest.approx([-0.1, 0, -0.2] + 0.0025 * direction)
+    motions = [Retargeter(one).retarget(waving_clip()) for one in (robot, plain)]
+    assert motions[0].positions == pytest.approx(motions[1].positions, abs=1e-6)
+    checked = check_robot(str(path), toy_profile(tmp_path))
+    assert not checked.errors
+    assert any("slide is prismatic: what it carries stays" in w.message for w in checked.warnings)
+
+
+def test_what_slides_with_a_body_part_is_refused_by_its_type(tmp_path: Path) -> None:
+    path = mimicking(tmp_path, ("right_elbow", 'joint="left_elbow"'))
+    kind = '<joint name="right_elbow" type="'
+    path.write_text(path.read_text().replace(f"{kind}revolute", f"{kind}prismatic"))
+    with pytest.raises(RobotError, match="'right_elbow' is prismatic and moves right_elbow"):
+        load_robot(str(path), toy_profile(tmp_path))
