@@ -97,6 +97,7 @@ def read_urdf(path: Path) -> Urdf:
     try:
         _check_form(root)
         _check_quaternions(root)
+        _check_tree(root)
         mimics, acceleration = read_mimics(root), _accelerations(root)
     except RobotError as error:
         raise RobotError(f"{path}: {error}") from error
@@ -178,6 +179,47 @@ def _check_quaternions(root: ElementTree.Element) -> None:
                     'URDF 1.0 does not define and its readers ignore; write <robot version="1.1"> '
                     "or use rpy"
                 )
+
+
+def _check_tree(root: ElementTree.Element) -> None:
+    """Refuse loops and further roots, on which readers crash or which they name only in part."""
+    above: dict[str, dict[str, str]] = {}
+    for joint in root.findall("joint"):
+        parent, child = (_linked(joint, end) for end in ("parent", "child"))
+        if child:
+            above.setdefault(child, {})[joint.get("name", "")] = parent
+    for link, joints in above.items():
+        if len(joints) > 1:
+            raise RobotError(
+                f"link {link!r} is the child of joints {' and '.join(map(repr, joints))}; a URDF "
+                "is a tree: leave out the joint that closes the loop"
+            )
+    parents = {link: next(iter(joints.values())) for link, joints in above.items()}
+    good: set[str] = set()
+    for link in parents:
+        path: dict[str, None] = {}
+        while link in parents and link not in good and link not in path:
+            path[link] = None
+            link = parents[link]
+        if link in path:
+            loop = [*path][[*path].index(link) :]
+            raise RobotError(
+                f"link {link!r} carries itself ({' <- '.join([*loop, link])}); a URDF is a tree: "
+                "leave out the joint that closes the loop"
+            )
+        good |= path.keys()
+    names = [link.get("name", "") for link in root.findall("link")]
+    free = [name for name in names if name not in parents]
+    if len(free) > 1:
+        raise RobotError(
+            f"no joint has {', '.join(map(repr, free))} as its child; a URDF has one root link: "
+            "attach the others by fixed joints"
+        )
+
+
+def _linked(joint: ElementTree.Element, end: str) -> str:
+    element = joint.find(end)
+    return "" if element is None else element.get("link", "")
 
 
 def _accelerations(root: ElementTree.Element) -> dict[str, float]:

@@ -151,7 +151,7 @@ def _findings(
         return
     yield ok("urdf", f"{urdf.name}: {model.njoints - 2} joints, {len(masses)} links with a mass")
     yield from reader_findings(read)
-    yield from mass_findings(model)
+    yield from mass_findings(model, masses)
     meshes = list(mesh_findings(read, folders))
     yield from meshes
     whole = not _failed(meshes)

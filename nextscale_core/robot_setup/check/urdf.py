@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
+import numpy as np
 import pinocchio as pin
 
 from nextscale_core.robot_setup.check.finding import CheckFinding, error, ok, warning
@@ -52,15 +53,27 @@ def reader_findings(urdf: Urdf) -> Iterator[CheckFinding]:
         yield warning("limits", f"{len(jerk)} joints have a jerk limit, which is ignored")
 
 
-def mass_findings(model: pin.Model) -> Iterator[CheckFinding]:
-    """Joints without a mass behind them."""
+def mass_findings(model: pin.Model, masses: Mapping[str, float]) -> Iterator[CheckFinding]:
+    """Masses that are not valid, and joints without a mass behind them.
+
+    Args:
+        model: Of the URDF.
+        masses: Of its links [kg].
+    """
+    wrong = [f"{link} ({mass:g} kg)" for link, mass in masses.items() if not 0 <= mass < np.inf]
     total = float(pin.computeTotalMass(model))
     light = [
         model.names[joint]
         for joint in range(2, model.njoints)
         if not sum(model.inertias[behind].mass for behind in model.subtrees[joint]) > 0
     ]
-    if not total > 0:
+    if wrong:
+        yield error(
+            "masses",
+            f"{len(wrong)} links have a mass that is negative or not finite: {some(wrong)}",
+            "correct it in the URDF: dynamics and balance would be wrong",
+        )
+    elif not total > 0:
         yield error("masses", "no link has a mass", "give every link an <inertial>")
     elif light:
         yield warning(

@@ -221,6 +221,47 @@ def test_the_messages_of_urdfdom_are_the_reason_and_are_not_printed(
     assert capfd.readouterr().err == ""
 
 
+def _fixed(name: str, parent: str, child: str) -> tuple[str, str]:
+    joint = f'<joint name="{name}" type="fixed"><parent link="{parent}"/><child link="{child}"/>'
+    return "</robot>", f"{joint}</joint></robot>"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            _fixed("rod", "left_knee_link", "right_knee_link"),
+            "link 'right_knee_link' is the child of joints 'right_knee' and 'rod'; a URDF is a",
+        ),
+        (
+            _fixed("rod", "left_knee_link", "left_knee_link"),
+            "link 'left_knee_link' is the child of joints 'left_knee' and 'rod'",
+        ),
+        (
+            _fixed("rod", "left_hip_yaw_link", "base"),
+            "link 'base' carries itself .base <- left_hip_yaw_link <- base.; a URDF is a tree",
+        ),
+        (
+            ("</robot>", '<link name="camera"/><link name="imu"/></robot>'),
+            "no joint has 'base', 'camera', 'imu' as its child; a URDF has one root link",
+        ),
+    ],
+)
+def test_what_is_no_tree_is_refused_with_its_links(
+    change: tuple[str, str], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(RobotError, match=message):
+        loaded(changed(tmp_path, change))
+
+
+@pytest.mark.parametrize("mass", ["-5", "nan", "inf"])
+def test_a_mass_that_is_not_valid_is_an_error_of_the_check(mass: str, tmp_path: Path) -> None:
+    path = toy_humanoid(tmp_path)
+    path.write_text(path.read_text().replace('mass value="1.0"', f'mass value="{mass}"', 1))
+    found = check_robot(str(path)).errors
+    assert any(one.about == "masses" and f"base ({mass} kg)" in one.message for one in found), found
+
+
 def test_the_order_of_joints_is_not_that_of_the_file(tmp_path: Path) -> None:
     """Each joint comes before those it carries, and siblings are sorted by name."""
     plain = loaded(toy_humanoid(tmp_path))
