@@ -177,8 +177,7 @@ def draft_profile(
             velocity=grouped(_unlimited(model, moving), names),
             position=swapped | dict.fromkeys(guessed, (-_GUESS, _GUESS)),
         )
-    if shapes:
-        profile = _without_hip_contacts(profile, urdf, folders, anatomy, notes)
+    profile = _without_hip_contacts(profile, urdf, folders, anatomy, notes)
     return Draft(profile, tuple(notes), tuple(moving))
 
 
@@ -192,8 +191,8 @@ def _without_hip_contacts(
     """The profile with bodies of the hips that touch in a walk in `collision_ignore`."""
     try:
         robot = build_robot(urdf, profile, folders)
-    # `robots check` reports what is wrong.
-    except RobotError:
+    except RobotError as error:
+        notes.append(f"this profile cannot be loaded yet: {error}")
         return profile
     hips: set[str] = set()
     for side in SIDES:

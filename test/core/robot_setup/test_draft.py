@@ -62,6 +62,19 @@ def test_check_accepts_a_draft_and_the_robot_moves(tmp_path: Path) -> None:
     assert SafetyGate(robot).review(trajectory).report.outcome in ("pass", "repaired")
 
 
+def test_a_draft_that_cannot_be_loaded_says_why(tmp_path: Path) -> None:
+    urdf = toy_humanoid(tmp_path)
+    text, joint = urdf.read_text(), '<joint name="right_elbow" type="revolute">'
+    assert joint in text
+    urdf.write_text(text.replace(joint, f'{joint}<mimic joint="left_elbow" offset="-9"/>'))
+    draft, path = draft_profile(urdf), tmp_path / "drafted.yaml"
+    path.write_text(draft_yaml(draft))
+    (note,) = [note for note in draft.notes if "cannot be loaded" in note]
+    with pytest.raises(RobotError) as refused:
+        load_robot(str(urdf), path)
+    assert note.endswith(str(refused.value)) and "'right_elbow'" in note
+
+
 def test_a_draft_reads_back_as_it_was_written(tmp_path: Path) -> None:
     draft = draft_profile(toy_humanoid(tmp_path), "a: strange 'name'")
     path = tmp_path / "drafted.yaml"
