@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-_INTERFACE = 4
+_INTERFACE = 5
 """Version of the C interface in kernels.cpp."""
 
 _log = logging.getLogger(__name__)

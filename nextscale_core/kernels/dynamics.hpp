@@ -18,7 +18,7 @@ struct DynamicsInput {
   const int64_t* soles;                   // (corners,) rows of keypoints
   const double *mass, *inertia;           // (1 + B,), (1 + B, 3, 3) about the centre, turned frame
   double fine, sigma, leg, gravity, free_fall, height, speed, friction, spread, enough;
-  double *centre, *pace, *point, *root, *lowest;          // (moments, 3 | 1 | 2 | 1 | 1)
+  double *centre, *pace, *point, *lowest;                 // (moments, 3 | 1 | 2 | 1)
   uint8_t* contact;                                       // (moments, corners)
   double *centre_depth, *point_depth, *missing, *torque;  // (moments,) thrice, (moments, J)
 };
@@ -38,7 +38,6 @@ class Dynamics {
     for (int64_t n = 0; n < moments; ++n) {
       Frame* frame = frames.data() + n * (model_.bodies + 1);
       newton_euler(n, frame, mass, wrench.data() + 6 * n, torque.data() + n * model_.bodies);
-      in_.root[n] = place(0, n)[2];
       in_.lowest[n] = std::numeric_limits<double>::infinity();
       for (int64_t c = 0; c < corners; ++c) {
         const int64_t row = in_.soles[c];

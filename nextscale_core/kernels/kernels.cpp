@@ -220,7 +220,7 @@ NS_EXPORT void ns_draw_codes(int64_t rows, int64_t codes, const float* logits, f
 }
 
 // Version of this interface; `_INTERFACE` in `__init__.py` must be the same.
-NS_EXPORT int ns_interface() { return 4; }
+NS_EXPORT int ns_interface() { return 5; }
 
 // 4 or 3 where this processor runs code for that level of x86-64, else 0.
 NS_EXPORT int ns_level() {

@@ -28,7 +28,6 @@ class Dynamics:
         speed: (N,) its horizontal speed [m/s].
         zero_moment_point: (N, 2) where the floor's force acts [m]; NaN where the robot falls
             freely.
-        root_height: (N,) root link above the floor [m].
         lowest_sole: (N,) height of the lowest sole corner [m].
         contact: (N, 8) True for sole corners in contact.
         centre_depth: (N,) distance of the centre of mass to the edge of the support polygon [m],
@@ -43,7 +42,6 @@ class Dynamics:
     centre: np.ndarray
     speed: np.ndarray
     zero_moment_point: np.ndarray
-    root_height: np.ndarray
     lowest_sole: np.ndarray
     contact: np.ndarray
     centre_depth: np.ndarray
@@ -65,7 +63,7 @@ class _Input(ctypes.Structure):
         *((n, _pointer) for n in ("mass", "inertia")),
         *((n, _number) for n in ("fine", "sigma", "leg", "gravity", "free_fall", "height")),
         *((n, _number) for n in ("speed", "friction", "spread", "enough")),
-        *((n, _pointer) for n in ("centre", "pace", "point", "root", "lowest", "contact")),
+        *((n, _pointer) for n in ("centre", "pace", "point", "lowest", "contact")),
         *((n, _pointer) for n in ("centre_depth", "point_depth", "missing", "torque")),
     )
 
@@ -102,9 +100,9 @@ def compiled_dynamics(
     ]
     soles = np.ascontiguousarray(kinematics.soles, np.int64)
     masses = _masses(kinematics)
-    shapes: list[tuple[int, ...]] = [(3,), (), (2,), (), (), (corners,), (), (), (), (joints,)]
+    shapes: list[tuple[int, ...]] = [(3,), (), (2,), (), (corners,), (), (), (), (joints,)]
     found = [
-        np.empty((moments, *shape), np.uint8 if n == 5 else np.float64)
+        np.empty((moments, *shape), np.uint8 if n == 4 else np.float64)
         for n, shape in enumerate(shapes)
     ]
     values = _Input(
@@ -117,10 +115,8 @@ def compiled_dynamics(
         *(address(part, part.dtype.type) for part in found),
     )
     library.ns_dynamics(compiled_model(library, kinematics).pointer, ctypes.byref(values))
-    centre, speed, point, root, lowest, contact, *rest = found
-    return Dynamics(
-        times[::stride], centre, speed, point, root, lowest, contact.astype(bool), *rest
-    )
+    centre, speed, point, lowest, contact, *rest = found
+    return Dynamics(times[::stride], centre, speed, point, lowest, contact.astype(bool), *rest)
 
 
 @lru_cache(maxsize=8)

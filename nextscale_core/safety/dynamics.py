@@ -83,7 +83,6 @@ def dynamics_of(
         centre=centre,
         speed=np.linalg.norm(np.gradient(centre[:, :2], config.period, axis=0), axis=1),
         zero_moment_point=point,
-        root_height=poses.base[:, 2],
         lowest_sole=corners[..., 2].min(1),
         contact=contact,
         centre_depth=support.depth(centre[:, :2]),
