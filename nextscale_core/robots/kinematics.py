@@ -305,6 +305,11 @@ class Kinematics:
         self.pelvis_offset = at_zero["pelvis"]
         self.hip_offset = np.stack([at_zero[f"{side}_hip"] for side in SIDES]) - self.pelvis_offset
         self.ankle_height = -sole.level.toe[2]
+        # The frames of a CAD export may be anywhere, that of the pelvis on the floor.
+        hips = self.hip_offset.mean(0)
+        away = hips if np.linalg.norm(hips) > self.lengths.leg / 2 else np.zeros(3)
+        placement = model.frames[frames["pelvis"]].placement
+        self._pelvis = placement.act(robot.upright["pelvis"].T @ away)
 
     def forward(self, poses: Poses) -> tuple[np.ndarray, np.ndarray]:
         """World frames of all bodies: rotations (T, B, 3, 3) and origins (T, B, 3) [m]."""
@@ -379,8 +384,13 @@ class Kinematics:
         return np.asarray(self.places(poses, self.soles)[..., 2].min(1))
 
     def pelvis(self, poses: Poses) -> np.ndarray:
-        """World position of the pelvis, (T, 3) [m]; the root link may be elsewhere, as 'world'."""
-        return self.places(poses, np.array([self.index["pelvis"]]))[:, 0]
+        """World position of the pelvis, (T, 3) [m].
+
+        The root link may be elsewhere, such as a link 'world' on the floor. Where the frame of the
+        pelvis link is far from the hips, this is the point between them, fixed to that link.
+        """
+        body = self.body[[self.index["pelvis"]]]
+        return self.places_of(poses, body, self.tree.local(body, self._pelvis[None]))[:, 0]
 
     def standing_height(self, posture: np.ndarray) -> float:
         """Height of the pelvis above the soles of the upright robot in a posture (J,) [m]."""

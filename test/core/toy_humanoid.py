@@ -89,6 +89,7 @@ def toy_humanoid(
     mass: float = 1.0,
     boxes: bool = True,
     floor: float | None = None,
+    low: float = 0.0,
 ) -> Path:
     """Write the URDF.
 
@@ -101,8 +102,9 @@ def toy_humanoid(
         mass: Of every link.
         boxes: Whether links have shapes.
         floor: Height of the base above another root link, 'world'; None for no such link [m].
+        low: How far the frame of the link 'base' is below the pelvis [m].
     """
-    turn = np.eye(3) if turn is None else turn
+    turn, middle = np.eye(3) if turn is None else turn, np.array([0.0, 0.0, low])
     joints: list[tuple[str, str, str, _Triple, _Triple, float, float]]
     joints = [("", "base", "", (0.0, 0.0, 0.0), (0.0, 0.0, 1.0), 0.0, 0.0)]
     joints += [(name, name, *rest) for name, rest in _MIDDLE.items()]
@@ -119,27 +121,29 @@ def toy_humanoid(
             f'<child link="base"/><origin xyz="0 0 {floor:g}"/></joint>'
         )
     for name, kind, parent, place, axis, lower, upper in joints:
-        called = (names or {}).get(name, name)
+        called, above_base = (names or {}).get(name, name), np.zeros(3) if name else middle
         link = f"{called}_link" if name else "base"
         shape, body = "", kind if name else ""
         if body in _BOXES and boxes:
             size, centre = _BOXES[body]
             turned = np.abs(turn @ np.array(size))
-            box = f'<origin xyz="{_xyz(turn @ np.array(centre))}"/><geometry><box size="'
+            box = f'<origin xyz="{_xyz(turn @ (above_base + centre))}"/><geometry><box size="'
             shape = f'<collision>{box}{_xyz(turned)}"/></geometry></collision>'
         inertia = "".join(f'{k}="{0.01 * (k[1] == k[2])}" ' for k in _TENSOR)
         parts.append(
             f'<link name="{link}">{shape}<inertial><mass value="{mass}"/>'
+            f'<origin xyz="{_xyz(turn @ above_base)}"/>'
             f"<inertia {inertia}/></inertial></link>"
         )
         if not name:
             continue
         above = f"{(names or {}).get(parent, parent)}_link" if parent else "base"
+        origin = np.array(place) if parent else middle + place
         lower, upper = (limits or {}).get(name, (lower, upper))
         speed = (velocity or {}).get(name, 8.0)
         parts.append(
             f'<joint name="{called}" type="revolute"><parent link="{above}"/>'
-            f'<child link="{link}"/><origin xyz="{_xyz(turn @ np.array(place))}"/>'
+            f'<child link="{link}"/><origin xyz="{_xyz(turn @ origin)}"/>'
             f'<axis xyz="{_xyz(turn @ np.array(axis))}"/>'
             f'<limit lower="{lower}" upper="{upper}" velocity="{speed}" effort="80"/></joint>'
         )
