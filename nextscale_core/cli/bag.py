@@ -157,7 +157,7 @@ def to_motion(
     """
     from nextscale_core.motion.skeleton import FPS
 
-    files = check_outputs(out, robot=False)
+    files = check_outputs(out, robot=False, inputs=(bag, robot, profile))
     topics = (joint_states or [], odometry, imu, imu_link, sender or [])
     loaded = _load(robot, profile)
     found = _reconstructed(
@@ -191,7 +191,7 @@ def to_trajectory(
 
     nextscale bag to-trajectory walk_2026_05_01/ --robot g1 --out walk_g1.npz
     """
-    files = check_outputs(out, robot=True)
+    files = check_outputs(out, robot=True, inputs=(bag, robot, profile))
     topics = (joint_states or [], odometry, imu, imu_link, sender or [])
     loaded = _load(robot, profile)
     found = _reconstructed(

@@ -19,7 +19,7 @@ from nextscale_core.cli.choices import (
     read_options,
 )
 from nextscale_core.cli.console import notes, print_facts, working
-from nextscale_core.cli.outputs import make_folder, robot_line
+from nextscale_core.cli.outputs import check_files, robot_line
 from nextscale_core.exceptions import MotionFileError, RobotError
 
 if TYPE_CHECKING:
@@ -78,6 +78,8 @@ def convert(
     )
 
     written = _output_format(target, to)
+    inside = source.iterdir() if source.is_dir() else ()
+    check_files([target], (source, *inside, robot, profile, source_robot, joint_map))
     if robot is not None and written.subject == "human":
         raise RobotError(f"{written.name} holds a human's motion, leave out --robot")
     if profile is not None and robot is None:
@@ -94,7 +96,6 @@ def convert(
     print_facts(
         {"read": f"{source}: {read.format.name}, {_line(motion)}", **notes(motion.notes)}, []
     )
-    make_folder(target.parent)
     facts: dict[str, str] = {}
     result: MotionClip | RobotMotion = motion
     with working("converting"):

@@ -87,7 +87,8 @@ def complete(
 
     options = generation_options(seed, steps, guidance, seconds, candidates)
     sentence = validate_sentence(text)
-    files = check_outputs(out, robot=robot is not None)
+    inputs = (clip, robot, profile, joint_map)
+    files = check_outputs(out, robot=robot is not None, inputs=inputs)
     known, places = _kept(read_clip(clip, read_options(up, unit, fps, joint_map)), keep, before)
     planner = load_planner(robot, profile, rate) if robot is not None else None
     pipeline = load_pipeline(model, device)
@@ -178,7 +179,8 @@ def edit(
 
     options = generation_options(seed, steps, guidance, candidates=candidates)
     sentence = validate_sentence(text)
-    files = check_outputs(out, robot=robot is not None)
+    inputs = (clip, robot, profile, joint_map)
+    files = check_outputs(out, robot=robot is not None, inputs=inputs)
     if span is None and not parts and source is None:
         raise typer.BadParameter(
             "say what changes: --span, --parts or --source", param_hint="--span"

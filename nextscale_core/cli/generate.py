@@ -31,7 +31,7 @@ from nextscale_core.cli.choices import (
 )
 from nextscale_core.cli.console import following
 from nextscale_core.cli.inputs import load_pipeline
-from nextscale_core.cli.outputs import check_outputs, finish, make_folder
+from nextscale_core.cli.outputs import check_files, check_outputs, finish
 
 
 def generate(
@@ -134,10 +134,10 @@ def generate(
         )
         return
     sentence = validate_sentence(text or "")
-    files = check_outputs(out, robot=robot is not None)
+    inputs = (constraints, robot, profile)
+    files = check_outputs(out, robot=robot is not None, inputs=inputs)
+    check_files([*files, residuals], inputs)
     wanted = () if constraints is None else read_constraints(constraints)
-    if residuals is not None:
-        make_folder(residuals.parent)
     planner = load_planner(robot, profile, rate, choice, balance) if robot is not None else None
     pipeline = load_pipeline(model, device)
     with following("generating") as run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,18 +23,21 @@ HUMAN_SUFFIXES = (".npz", ".bvh", ".glb", *USD, *PICTURES)
 ROBOT_SUFFIXES = (".npz", *PICTURES)
 
 
-def check_outputs(out: list[Path] | None, *, robot: bool) -> list[Path]:
+def check_outputs(
+    out: list[Path] | None, *, robot: bool, inputs: Iterable[Path | str | None]
+) -> list[Path]:
     """Refuse an output that cannot be written, before minutes of work; make missing folders.
 
     Args:
         out: The files of --out.
         robot: Whether they are to hold a robot's motion.
+        inputs: What the command reads, see `check_files`.
 
     Returns:
         The files.
 
     Raises:
-        MotionFileError: no file, an unknown suffix, or a place that cannot be written.
+        MotionFileError: no file, an unknown suffix, or see `check_files`.
     """
     known = ROBOT_SUFFIXES if robot else HUMAN_SUFFIXES
     if not out:
@@ -47,33 +51,65 @@ def check_outputs(out: list[Path] | None, *, robot: bool) -> list[Path]:
                 else f"unknown format {suffix or 'no suffix'!r}"
             )
             raise MotionFileError(f"--out {path}: {reason}; known are {', '.join(known)}")
-        if path.is_dir():
-            raise MotionFileError(f"--out {path} is a folder; give a file")
         if suffix in USD:
             from nextscale_core.motion.formats.usd import require_usd
 
             require_usd()
-        make_folder(path.parent)
+    check_files(out, inputs)
     return out
 
 
-def check_suffixes(files: Mapping[str, Path | None]) -> None:
+def check_suffixes(files: Mapping[str, Path | None], inputs: Iterable[Path | str | None]) -> None:
     """Refuse files that cannot be written, before minutes of work; make missing folders.
 
     Args:
         files: By the option's name, which is also the suffix, such as 'gif'; None where not given.
+        inputs: What the command reads, see `check_files`.
 
     Raises:
-        MotionFileError: another suffix, or a place that cannot be written.
+        MotionFileError: another suffix, or see `check_files`.
     """
     for option, path in files.items():
+        if path is not None and path.suffix.lower() != f".{option}":
+            raise MotionFileError(f"--{option} {path}: the name must end in .{option}")
+    check_files(files.values(), inputs)
+
+
+def check_files(outputs: Iterable[Path | None], inputs: Iterable[Path | str | None]) -> None:
+    """Refuse outputs that cannot be written or would replace an input; make missing folders.
+
+    Args:
+        outputs: Files to write; None where not given.
+        inputs: Files that the command reads, and names that may be files, such as that of a robot.
+
+    Raises:
+        MotionFileError: an output is a folder, an input or another output, also through links, or
+            its folder cannot be written.
+    """
+    read = [Path(name) for name in inputs if name is not None]
+    written: list[Path] = []
+    for path in outputs:
         if path is None:
             continue
-        if path.suffix.lower() != f".{option}":
-            raise MotionFileError(f"--{option} {path}: the name must end in .{option}")
         if path.is_dir():
-            raise MotionFileError(f"--{option} {path} is a folder; give a file")
+            raise MotionFileError(f"{path} is a folder; give a file")
+        if any(_same_file(path, other) for other in read):
+            raise MotionFileError(f"{path} is an input, which it would replace; give another name")
+        if any(_same_file(path, other) for other in written):
+            raise MotionFileError(f"{path} is given for two outputs; give each its own name")
+        written.append(path)
         make_folder(path.parent)
+        place = path if path.exists() and not path.is_file() else path.parent
+        if not os.access(place, os.W_OK):
+            raise MotionFileError(f"cannot write {path}: {place} is not writable")
+
+
+def _same_file(first: Path, second: Path) -> bool:
+    """Whether two paths lead to one file, also through links; it need not exist."""
+    try:
+        return first.samefile(second)
+    except OSError:
+        return os.path.realpath(first) == os.path.realpath(second)
 
 
 def make_folder(folder: Path) -> None:

@@ -13,7 +13,7 @@ import typer
 
 from nextscale_core.cli.console import BAD_INPUT, REFUSED, advance, print_facts, progress_bar
 from nextscale_core.cli.inputs import read_text, sentence_lines
-from nextscale_core.cli.outputs import make_folder, write_human, write_robot
+from nextscale_core.cli.outputs import check_files, write_human, write_robot
 from nextscale_core.exceptions import (
     InvalidTextError,
     MotionFileError,
@@ -91,7 +91,7 @@ def generate_many(
         typer.echo(f"error: {complaint}", err=True)
     if not sentences:
         raise typer.Exit(BAD_INPUT)
-    make_folder(out)
+    check_files([out / INDEX], [prompts])
     jobs = [
         _Job(line, text, sample, options.seed + sample)
         for line, text in sentences

@@ -66,7 +66,7 @@ def retarget(
 
     nextscale retarget take.bvh --fps 60 --map my_rig.yaml --out take_g1.npz
     """
-    files = check_outputs(out, robot=True)
+    files = check_outputs(out, robot=True, inputs=(motion, robot, profile, joint_map))
     if stream and (rounds > 1 or balance):
         raise RetargetError("--stream shows each frame once, at once: without --rounds, --balance")
     choice = chosen_joints(upper_body, joints)

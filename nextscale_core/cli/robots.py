@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from nextscale_core.cli.outputs import check_files
 from nextscale_core.exceptions import MotionFileError, NextscaleError
 
 app = typer.Typer(help="List, show, check and draft robots.", invoke_without_command=True)
@@ -199,6 +200,7 @@ def draft(
     from nextscale_core.robot_setup.draft import draft_profile
     from nextscale_core.robot_setup.draft_file import draft_yaml
 
+    check_files([out], [urdf])
     if out is not None and out.exists() and not force:
         raise MotionFileError(f"{out} is there already; --force replaces it")
     drafted = draft_profile(urdf, name, beside=out)

@@ -65,7 +65,7 @@ def sequence(
     nextscale sequence --script story.txt --out story.npz --out story.gif
     """
     options = generation_options(seed, steps, guidance, candidates=candidates)
-    files = check_outputs(out, robot=robot is not None)
+    files = check_outputs(out, robot=robot is not None, inputs=(script, robot, profile))
     lines = read_script(script)
     planner = load_planner(robot, profile, rate, balance=balance) if robot is not None else None
     pipeline = load_pipeline(model, device)

@@ -91,7 +91,8 @@ def simulate(
     from nextscale_core.simulation.config import SimulationConfig
     from nextscale_core.simulation.model import require_mujoco
 
-    check_suffixes({"json": json_file, "gif": gif})
+    inputs = (*motion, robot, profile, policy, joint_map)
+    check_suffixes({"json": json_file, "gif": gif}, inputs)
     if gif is not None and len(motion) > 1:
         raise MotionFileError(f"--gif shows one motion, got {len(motion)}; run it for each")
     require_mujoco()  # before the work, not after it

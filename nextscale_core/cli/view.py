@@ -71,7 +71,7 @@ def view(
     nextscale view dance.csv
     """
     pictures = [path for path in (png, gif) if path is not None]
-    check_suffixes({"png": png, "gif": gif})
+    check_suffixes({"png": png, "gif": gif}, (motion, robot, profile, joint_map))
     options = read_options(up, unit, fps, joint_map)
     source = Source(options, robot, profile, from_, quaternion)
     if not pictures:

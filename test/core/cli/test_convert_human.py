@@ -65,7 +65,7 @@ def test_a_missing_extra_is_named_before_the_work(
 ) -> None:
     monkeypatch.setitem(sys.modules, "pxr", None)
     with pytest.raises(MotionFileError, match=r"nextscale\[usd\]"):
-        check_outputs([tmp_path / "a.usd"], robot=False)
-    assert check_outputs([tmp_path / "a.glb"], robot=False)
+        check_outputs([tmp_path / "a.usd"], robot=False, inputs=())
+    assert check_outputs([tmp_path / "a.glb"], robot=False, inputs=())
     with pytest.raises(MotionFileError, match=r"a \.glb file holds human motion"):
-        check_outputs([tmp_path / "a.glb"], robot=True)
+        check_outputs([tmp_path / "a.glb"], robot=True, inputs=())
