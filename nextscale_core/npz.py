@@ -1,4 +1,4 @@
-"""npz and npy files: checked reading; atomic writing of files."""
+"""npz and npy files: checked reading; atomic writing of files of any kind."""
 
 from __future__ import annotations
 
@@ -110,15 +110,31 @@ def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
         np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write text in UTF-8 atomically.
+
+    Raises:
+        MotionFileError: the folder is missing or cannot be written.
+    """
+    with whole_file(path) as stream:
+        stream.write(text.encode())
+
+
 @contextmanager
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
     """A stream whose content replaces a file at the end: readers see the old file or the new one.
+
+    A pipe or a device, such as /dev/stdout, is written to as it is.
 
     Raises:
         MotionFileError: the folder is missing or cannot be written.
     """
     temporary: str | None = None
     try:
+        if path.exists() and not path.is_file():
+            with path.open("wb") as stream:
+                yield stream
+            return
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
         with os.fdopen(handle, "wb") as stream:
             yield stream

@@ -13,6 +13,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from nextscale_core.exceptions import ConfigError
+from nextscale_core.npz import write_text
 
 T = TypeVar("T")
 
@@ -91,7 +92,9 @@ def _required(kind: Any) -> Any:
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Write indented JSON atomically."""
-    part = path.with_suffix(".json.part")
-    part.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-    part.replace(path)
+    """Write indented JSON atomically.
+
+    Raises:
+        MotionFileError: the file cannot be written.
+    """
+    write_text(path, json.dumps(values, indent=2) + "\n")

@@ -166,9 +166,6 @@ def _write(
 
 
 def _write_index(index: list[dict[str, Any]], folder: Path) -> None:
-    path, part = folder / INDEX, folder / f"{INDEX}.part"
-    try:
-        part.write_text(json.dumps(index, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise MotionFileError(f"cannot write {path}: {error.strerror or error}") from error
+    from nextscale_core.npz import write_text
+
+    write_text(folder / INDEX, json.dumps(index, indent=1, ensure_ascii=False) + "\n")

@@ -197,6 +197,7 @@ def draft(
 
     nextscale robots draft robot.urdf --out robot.yaml
     """
+    from nextscale_core.npz import write_text
     from nextscale_core.robot_setup.draft import draft_profile
     from nextscale_core.robot_setup.draft_file import draft_yaml
 
@@ -208,11 +209,7 @@ def draft(
     if out is None:
         typer.echo(text, nl=False)
         return
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise MotionFileError(f"cannot write {out}: {error.strerror}") from error
+    write_text(out, text)
     typer.echo(f"wrote {out}: {len(drafted.moving)} joints move")
     for note in drafted.notes:
         typer.echo(f"look at: {note}")

@@ -179,8 +179,7 @@ def _facts(rollout: Rollout, config: SimulationConfig) -> dict[str, str]:
 
 
 def _write_json(path: Path, config: SimulationConfig, figures: list[dict[str, object]]) -> None:
+    from nextscale_core.npz import write_text
+
     text = json.dumps({"simulation": vars(config), "motions": figures}, indent=1)
-    try:
-        path.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise MotionFileError(f"cannot write {path}: {error.strerror or error}") from error
+    write_text(path, text + "\n")

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from scipy.ndimage import gaussian_filter1d
 
+from nextscale_core.npz import whole_file
 from nextscale_core.viz.animated_mesh import AnimatedMesh
 from nextscale_core.viz.camera import Camera, looking
 from nextscale_core.viz.raster import (
@@ -45,6 +46,9 @@ def save_animation(
         animated: The mesh.
         path: The .gif file.
         progress: Called with (frames drawn, frames in all).
+
+    Raises:
+        MotionFileError: the file cannot be written.
     """
     stride = int(np.ceil(animated.fps / _MAX_FPS))
     stride = max(stride, int(np.ceil(len(animated) / _MAX_FRAMES)))
@@ -105,9 +109,9 @@ def save_animation(
                 progress(len(images), len(frames))
         for collection in list(axes.collections):
             collection.remove()
-    images[0].save(
-        path, save_all=True, append_images=images[1:], duration=milliseconds, loop=0, disposal=1
-    )
+    frame_time = {"duration": milliseconds, "loop": 0, "disposal": 1}
+    with whole_file(path) as stream:
+        images[0].save(stream, "GIF", save_all=True, append_images=images[1:], **frame_time)
 
 
 def _height(animated: AnimatedMesh) -> float:

@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
+from nextscale_core.npz import whole_file
 from nextscale_core.viz.animated_mesh import AnimatedMesh
 from nextscale_core.viz.camera import Camera, looking
 from nextscale_core.viz.raster import GRID, INK, QUIET, paint_mesh, paint_shadow, time_colors
@@ -33,7 +34,10 @@ def save_strip(animated: AnimatedMesh, path: Path) -> None:
 
     Args:
         animated: The mesh.
-        path: Picture file that matplotlib can write, such as .png.
+        path: The .png file.
+
+    Raises:
+        MotionFileError: the file cannot be written.
     """
     frames = np.unique(np.linspace(0, len(animated) - 1, _POSES).round().astype(int))
     view = looking(animated.forward[0], turn=_VIEW_TURN, elevation=_VIEW_ELEVATION)
@@ -75,7 +79,8 @@ def save_strip(animated: AnimatedMesh, path: Path) -> None:
     map_y = _MARGIN + (body - _MAP_SIZE) / 2
     map_axes = page.add_axes(box(map_x, map_y, _MAP_SIZE, _MAP_SIZE))
     _draw_map(map_axes, animated, frames, colors)
-    page.savefig(path)
+    with whole_file(path) as stream:
+        page.savefig(stream, format="png")
 
 
 def _slots(outlines: list[np.ndarray]) -> tuple[list[float], float]:

@@ -105,10 +105,7 @@ def _draw(
     if suffix not in _DETAIL:
         raise MotionFileError(f"cannot draw {path.name!r}: pictures end in .gif or .png")
     animated = animated_mesh(_DETAIL[suffix])
-    try:
-        if suffix == ".png":
-            save_strip(animated, path)
-        else:
-            save_animation(animated, path, progress)
-    except OSError as error:
-        raise MotionFileError(f"cannot write {path}: {error.strerror or error}") from error
+    if suffix == ".png":
+        save_strip(animated, path)
+    else:
+        save_animation(animated, path, progress)

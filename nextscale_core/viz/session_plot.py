@@ -14,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from nextscale_core.exceptions import MotionFileError
+from nextscale_core.npz import whole_file
 from nextscale_core.robots.trajectory import RobotTrajectory
 from nextscale_core.viz.animated_mesh import robot_mesh
 from nextscale_core.viz.camera import Camera, looking
@@ -98,10 +99,8 @@ def draw_session(
     title = f"{count}, one motion: {robot.name} over {executed.seconds:.1f} s"
     x, y = _LEFT / page.size[0], 1.0 - 0.27 / page.size[1]
     picture.text(x, y, title, fontsize=13, color=INK, va="center")
-    try:
-        picture.savefig(path)
-    except OSError as error:
-        raise MotionFileError(f"cannot write {path}: {error.strerror or error}") from error
+    with whole_file(path) as stream:
+        picture.savefig(stream, format="png")
 
 
 class _Page:

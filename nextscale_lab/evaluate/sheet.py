@@ -8,7 +8,9 @@ from pathlib import Path
 
 from PIL import Image
 
+from nextscale_core.exceptions import MotionFileError
 from nextscale_core.motion.clip import MotionClip
+from nextscale_core.npz import whole_file
 from nextscale_core.viz.pictures import draw_human
 
 WIDTH = 720
@@ -22,7 +24,11 @@ def save_sheet(clips: Sequence[MotionClip], path: Path, columns: int = 3) -> Non
         clips: The motions.
         path: Picture to write; its ending says the format.
         columns: Strips beside each other.
+
+    Raises:
+        MotionFileError: an unknown ending, or the file cannot be written.
     """
+    kind = picture_format(path)
     strips = []
     with tempfile.TemporaryDirectory() as folder:
         for clip in clips:
@@ -40,4 +46,17 @@ def save_sheet(clips: Sequence[MotionClip], path: Path, columns: int = 3) -> Non
         for column, strip in enumerate(row):
             sheet.paste(strip, (column * WIDTH, top))
         top += height
-    sheet.save(path)
+    with whole_file(path) as stream:
+        sheet.save(stream, kind)
+
+
+def picture_format(path: Path) -> str:
+    """Format of a picture, by the ending of its file.
+
+    Raises:
+        MotionFileError: an unknown ending.
+    """
+    try:
+        return Image.registered_extensions()[path.suffix.lower()]
+    except KeyError as error:
+        raise MotionFileError(f"{path} is no known kind of picture; end it in .png") from error

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from nextscale_core.exceptions import ConfigError
+from nextscale_core.npz import write_text
 from nextscale_lab.evaluate.evaluation_report import markdown_table
 from nextscale_lab.experiments.results import RowResult
 from nextscale_lab.experiments.settings import Row, Table
@@ -162,6 +163,7 @@ def write_tables(document: Path, study: Study, results: Mapping[str, list[RowRes
 
     Raises:
         ConfigError: the document or a marker is missing, or a marker is duplicate or unknown.
+        MotionFileError: the document cannot be written.
     """
     try:
         text = document.read_text(encoding="utf-8")
@@ -181,5 +183,5 @@ def write_tables(document: Path, study: Study, results: Mapping[str, list[RowRes
         _, after = rest.split(end)
         content = metrics_table(table, study, results)
         text = f"{before}{begin}\n\n{content}\n\n{end}{after}"
-    document.write_text(text, encoding="utf-8")
+    write_text(document, text)
     return [table.name for table in study.tables]

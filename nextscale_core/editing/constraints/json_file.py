@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from nextscale_core.exceptions import ConfigError, NextscaleError
 from nextscale_core.motion.constraints import Constraint, Keyframe, Residual, Target, Waypoint
 from nextscale_core.motion.formats.files import read_motion
+from nextscale_core.npz import write_text
 from nextscale_core.yaml_files import MAX_BYTES, nearest
 
 MAX_ENTRIES = 200
@@ -62,13 +63,9 @@ def write_residuals(residuals: Sequence[Residual], path: Path) -> None:
     """Write residuals as a JSON list of their attributes.
 
     Raises:
-        ConfigError: the file cannot be written.
+        MotionFileError: the file cannot be written.
     """
-    text = json.dumps([asdict(one) for one in residuals], indent=1)
-    try:
-        path.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror or error}") from error
+    write_text(path, json.dumps([asdict(one) for one in residuals], indent=1) + "\n")
 
 
 def _refuse(word: str) -> NoReturn:
