@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -44,11 +43,16 @@ def battery(
     ] = None,
 ) -> None:
     """Generate motions for plain sentences and check them geometrically."""
+    # `nextscale_core.cli` loads this module as an entry point, so that it cannot be imported above.
+    from nextscale_core.cli.outputs import check_files
+
+    check_files((json_path, markdown, sheet), (prompts,))
     # Loading torch takes seconds, which `nextscale --help` does not need.
     from rich.console import Console
     from rich.table import Table
     from tqdm import tqdm
 
+    from nextscale_core.npz import write_text
     from nextscale_core.pipeline import MotionPipeline
     from nextscale_lab.evaluate.best_of import BestOf
     from nextscale_lab.evaluate.prompt_suite import (
@@ -57,8 +61,11 @@ def battery(
         recorded_clips,
         run_prompt_suite,
     )
-    from nextscale_lab.evaluate.sheet import save_sheet
+    from nextscale_lab.evaluate.sheet import picture_format, save_sheet
+    from nextscale_lab.files import write_json
 
+    if sheet:
+        picture_format(sheet)
     items = load_prompt_suite(prompts, core=core, other_words=other_words)
     real = real_rates(recorded_clips(data), items) if data else {}
     pipeline = MotionPipeline.from_pretrained(model, device=device)
@@ -72,11 +79,9 @@ def battery(
             name=model,
         )
     report = report.with_real(real)
-    json_path.parent.mkdir(parents=True, exist_ok=True)
-    json_path.write_text(json.dumps(report.to_dict(), indent=2) + "\n", encoding="utf-8")
+    write_json(json_path, report.to_dict())
     if markdown:
-        markdown.parent.mkdir(parents=True, exist_ok=True)
-        markdown.write_text(report.markdown() + "\n", encoding="utf-8")
+        write_text(markdown, report.markdown() + "\n")
     if sheet:
         save_sheet(chosen.first, sheet)
     header, *rows = report.rows()

@@ -54,12 +54,12 @@ def evaluate(
     nextscale evaluate --data DATA --split val --json report.json --markdown report.md
     """
     # `nextscale_core.cli` loads this module as an entry point, so that it cannot be imported above.
-    from nextscale_core.cli.outputs import make_folder
+    from nextscale_core.cli.outputs import check_files
 
-    for path in filter(None, (json_path, markdown)):
-        make_folder(path.parent)
+    check_files((json_path, markdown), (evaluator.partition(":")[0],))
     # Loading torch takes seconds, which `nextscale --help` does not need.
     from nextscale_core.motion.formats import bad_data
+    from nextscale_core.npz import write_text
     from nextscale_core.pipeline import MotionPipeline
     from nextscale_lab.evaluate.benchmark import evaluate_models
     from nextscale_lab.evaluate.best_of import BestOf
@@ -86,9 +86,9 @@ def evaluate(
             reconstruct=pipeline_reconstruction(first),
         )
     text = json.dumps(report.to_dict(), indent=2, allow_nan=False)
-    json_path.write_text(text + "\n", encoding="utf-8")
+    write_text(json_path, text + "\n")
     if markdown:
-        markdown.write_text(report.markdown() + "\n", encoding="utf-8")
+        write_text(markdown, report.markdown() + "\n")
     console = Console()
     for header, *rows in report.tables():
         table = Table(*header)

@@ -11,6 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from nextscale_core.exceptions import MotionFileError
 from nextscale_lab.cli.battery import battery
 
 
@@ -84,3 +85,25 @@ def test_a_battery_of_ones_own_is_taken(command, tmp_path):
     assert result.exit_code == 0, result.output
     assert asked == [("turn", 0)]
     assert json.loads(report.read_text())["rate"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--json", "{file}/report.json"), "cannot make the folder"),
+        (
+            ("--json", "{tmp}/report.json", "--markdown", "{file}/table.md"),
+            "cannot make the folder",
+        ),
+        (("--json", "{tmp}/a.txt", "--markdown", "{tmp}/a.txt"), "given for two outputs"),
+        (("--json", "{tmp}/report.json", "--sheet", "{tmp}/sheet.txt"), "end it in .png"),
+        (("--json", "{file}", "--prompts", "{file}"), "is an input"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_before_the_work(command, tmp_path, options, reason):
+    app, asked = command
+    (tmp_path / "file").write_text("sentences: []")
+    words = [word.format(tmp=tmp_path, file=tmp_path / "file") for word in options]
+    result = CliRunner().invoke(app, ["--model", "someone", "--core", *words])
+    assert isinstance(result.exception, MotionFileError) and reason in str(result.exception)
+    assert not asked
