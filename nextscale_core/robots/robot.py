@@ -161,23 +161,26 @@ def load_robot(
         name_or_urdf: One of `list_robots()`, the path of a URDF file, or the path of a profile
             with `urdf.path`.
         profile: YAML profile; required with a URDF, optional with a name (it then replaces the
-            packaged one).
+            packaged one, and must have the same name).
         joints: Joints that move, instead of the profile's: 'all', 'upper_body' or patterns of
             joint names. The others are held in the nominal posture (see `hold_at`).
 
     Raises:
         RobotError: unknown robot (the message lists the known), missing package (the message
-            names the command that installs it), or names in the profile that the URDF lacks.
+            names the command that installs it), two profiles, or names in the profile that the
+            URDF lacks.
         ConfigError: the profile is not valid.
     """
     if joints is not None and not isinstance(joints, str):
         joints = tuple(joints)  # the cache needs hashable arguments
+    if profile is not None:
+        refuse_two_profiles(name_or_urdf, profile, read_profile(profile).name)
     if name_or_urdf in list_robots():
         path = profile or resource(f"config/robots/{name_or_urdf}.yaml")
         return _load_known(str(path), _mtime(Path(path)), joints)
     urdf = Path(name_or_urdf)
     exists = is_file(urdf)
-    if urdf.suffix.lower() in (".yaml", ".yml") and exists and profile is None:
+    if urdf.suffix.lower() in (".yaml", ".yml") and exists:
         return _load_known(str(urdf.resolve()), _mtime(urdf), joints)
     if urdf.suffix.lower() in (".urdf", ".xml") or exists:
         if not exists:
@@ -189,6 +192,29 @@ def load_robot(
             )
         return build_robot(urdf, _chosen(read_profile(profile), joints), package_roots(urdf))
     raise unknown_robot(name_or_urdf)
+
+
+def refuse_two_profiles(name_or_urdf: str, profile: Path, profile_name: str) -> None:
+    """Refuse a profile beside another one.
+
+    Args:
+        name_or_urdf: As for `load_robot`.
+        profile: YAML profile.
+        profile_name: Name of the robot in it.
+
+    Raises:
+        RobotError: both are profiles, or the profile is not that of the packaged robot.
+    """
+    if Path(name_or_urdf).suffix.lower() in (".yaml", ".yml"):
+        raise RobotError(
+            f"{name_or_urdf} and {profile} are two profiles; give one of them, or a URDF and a "
+            "profile"
+        )
+    if name_or_urdf in list_robots() and profile_name != name_or_urdf:
+        raise RobotError(
+            f"{profile} is the profile of {profile_name!r}, not of {name_or_urdf!r}; give it as "
+            "the robot, without a second profile"
+        )
 
 
 def unknown_robot(name: str) -> RobotError:

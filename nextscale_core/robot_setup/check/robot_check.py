@@ -47,6 +47,7 @@ from nextscale_core.robots.robot import (
     build_robot,
     is_file,
     list_robots,
+    refuse_two_profiles,
     unknown_robot,
     with_profile,
 )
@@ -96,8 +97,12 @@ def check_robot(name_or_urdf: str, profile: Path | None = None) -> RobotCheck:
         profile: YAML profile. Without one, only the URDF is checked.
 
     Raises:
-        RobotError: neither a file nor a packaged robot; the message lists the packaged robots.
+        RobotError: neither a file nor a packaged robot, the message lists the packaged robots; or
+            two profiles.
     """
+    if profile is not None:
+        given, _ = _read(profile)
+        refuse_two_profiles(name_or_urdf, profile, given.name if given else name_or_urdf)
     if name_or_urdf in list_robots():
         profile = profile or resource(f"config/robots/{name_or_urdf}.yaml")
         name_or_urdf = ""

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from core.conftest import waving_clip
+from core.toy_humanoid import toy_profile
 from nextscale_core.cli.app import app
 from nextscale_core.exceptions import RobotError
+from nextscale_core.motion import MotionClip, write_motion
+from nextscale_core.resources import resource
 from nextscale_core.retarget.config import RETARGET
 from nextscale_core.robots import load_robot
 
@@ -105,7 +110,6 @@ def test_what_is_no_urdf_is_one_line(tmp_path: Path) -> None:
 
 
 def test_only_the_upper_body_is_retargeted(talos: Path, tmp_path: Path) -> None:
-    from nextscale_core.motion import MotionClip, write_motion
     from nextscale_core.motion.skeleton import JOINT_INDEX
 
     rest = {"hip": (0.07, 0.9), "knee": (0.08, 0.5), "ankle": (0.09, 0.08), "foot": (0.1, 0.03)}
@@ -128,3 +132,35 @@ def test_only_the_upper_body_is_retargeted(talos: Path, tmp_path: Path) -> None:
         "retarget", motion, "--upper-body", "--joints", "arm_*", "--out", tmp_path / "a.npz"
     )
     assert code == 2 and "give one of them" in output
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("robots", "check", "doll.yaml", "other.yaml"), "are two profiles"),
+        (("robots", "check", "g1", "doll.yaml"), "is the profile of 'doll', not of 'g1'"),
+        (("retarget", "a.npz", "--robot", "doll.yaml", "--profile", "other.yaml"), "two profiles"),
+        (("retarget", "a.npz", "--robot", "g1", "--profile", "doll.yaml"), "the profile of 'doll'"),
+    ],
+)
+def test_two_profiles_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], reason: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    toy_profile(tmp_path)
+    shutil.copy("doll.yaml", "other.yaml")
+    write_motion(waving_clip(), Path("a.npz"))
+    out = ("--out", "b.npz") if words[0] == "retarget" else ()
+    code, output = run(*words, *out)
+    line = output.splitlines()[-1]
+    assert code == 2 and line.startswith("error: ") and reason in line
+
+
+def test_a_profile_of_the_same_name_replaces_the_packaged_one(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    text = resource("config/robots/g1.yaml").read_text()
+    mine.write_text(text.replace("description: ", "description: mine, "))
+    try:
+        assert load_robot("g1", mine).profile.description.startswith("mine, ")
+    except RobotError as error:
+        pytest.skip(str(error))
