@@ -118,7 +118,7 @@ def find_anatomy(
             "left and right in the names do not fit the knees, which bend forward: check axes, "
             "sides and limits"
         )
-    axes = Axes(nearest_axis(np.cross(lateral, up)), nearest_axis(up))
+    axes = Axes(forward=nearest_axis(np.cross(lateral, up)), up=nearest_axis(up))
     leg = dict(zip(SIDES, found, strict=True))
     if not all(covered(tree, path[-1], shapes) for path in arms):
         shapes = {**shapes, **_behind(tree, arms, seen())}

@@ -48,6 +48,9 @@ _FASTEST, _CAUTIOUS = 40.0, 3.0
 _SLOWEST = 0.5
 """Velocity limit of a leg joint below which every step is slowed down [rad/s]."""
 
+_SHORTEST = 0.001
+"""Length of a foot below which it cannot stand [m]."""
+
 _ROTOR, _SHARE, _HIGHEST = 0.02, 2 / 3, 60.0
 """Rotor inertia [kg m^2], share of effort / inertia, and cap [rad/s^2] of acceleration limits."""
 
@@ -67,6 +70,7 @@ class Draft:
     moving: tuple[str, ...]
 
 
+@config_errors("the draft", RobotProfile)
 def draft_profile(
     urdf: Path,
     name: str | None = None,
@@ -84,8 +88,8 @@ def draft_profile(
             relative.
 
     Raises:
-        RobotError: the URDF cannot be read, or has no two legs and two arms.
-        ConfigError: `name` is not valid.
+        RobotError: the URDF cannot be read, has no two legs and two arms, or has wheels for feet.
+        ConfigError: `name` is not valid, or a guessed value is not.
     """
     folders = package_roots(urdf) if mesh_dirs is None else tuple(mesh_dirs)
     read = read_urdf(urdf)
@@ -291,10 +295,17 @@ def _sole(
                 f"the feet have no shape: the soles are at {link}, their size is guessed from the "
                 "length of the legs"
             )
-        return Sole((front, 0.0, low), (back, 0.0, low), round(0.06 * leg, 3))
+        half_width = round(0.06 * leg, 3)
+        return Sole(toe=(front, 0.0, low), heel=(back, 0.0, low), half_width=half_width)
     if any(anatomy.limbs[side]["ankle"] in visual for side in SIDES):
         notes.append("the feet have no collision shape: the soles are those of the visual shape")
     mean = Footprint(*np.mean(prints, axis=0).tolist())
+    if mean.front - mean.back < _SHORTEST:
+        ankles = " and ".join(anatomy.limbs[side]["ankle"] for side in SIDES)
+        raise RobotError(
+            f"the feet at {ankles} touch the floor in a line or a point, as wheels do; a profile "
+            "needs feet with soles: give them a flat collision shape, such as a box"
+        )
     if mean.tilt:
         notes.append(
             "the feet are not level at the zero posture: their soles are tilted by "

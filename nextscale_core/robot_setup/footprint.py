@@ -51,7 +51,7 @@ class Footprint(NamedTuple):
         middle = 0.0 if abs(self.middle) < 0.005 else self.middle
         ends = [turn @ (end, middle, self.low) for end in (self.front, self.back)]
         toe, heel = ((round(x, 4), round(y, 4), round(z, 4)) for x, y, z in np.array(ends).tolist())
-        return Sole(toe, heel, round(self.half_width, 4))
+        return Sole(toe=toe, heel=heel, half_width=round(self.half_width, 4))
 
 
 def footprint(

@@ -9,12 +9,13 @@ import pytest
 
 from core.conftest import waving_clip
 from core.toy_humanoid import toy_humanoid, toy_profile
-from nextscale_core.exceptions import RobotError
+from nextscale_core.exceptions import ConfigError, RobotError
 from nextscale_core.retarget import Retargeter
 from nextscale_core.robot_setup.anatomy import find_anatomy
 from nextscale_core.robot_setup.check.robot_check import check_robot
 from nextscale_core.robot_setup.draft import draft_profile, grouped
 from nextscale_core.robot_setup.draft_file import draft_yaml
+from nextscale_core.robot_setup.footprint import Footprint
 from nextscale_core.robots import Robot, load_robot, read_profile
 from nextscale_core.robots.profile import LIMB_PARTS, SIDES, RobotProfile
 from nextscale_core.safety import SafetyGate
@@ -251,3 +252,21 @@ def test_without_shapes_a_link_named_as_the_sole_has_its_height(tmp_path: Path) 
     draft = draft_profile(path)
     assert draft.profile.sole.toe[2] == -0.07
     assert any("the soles are at l_sole" in note for note in draft.notes)
+
+
+def test_a_robot_on_wheels_is_refused_with_what_would_be_right(tmp_path: Path) -> None:
+    urdf = toy_humanoid(tmp_path)
+    foot = '"0.04 0 -0.05"/><geometry><box size="0.22 0.08 0.04"/>'
+    wheel = '"0 0 0" rpy="1.5707963 0 0"/><geometry><cylinder radius="0.1" length="0.05"/>'
+    text = urdf.read_text()
+    assert text.count(foot) == 2
+    urdf.write_text(text.replace(foot, wheel))
+    with pytest.raises(RobotError, match=r"left_ankle_roll and right_ankle_roll.*flat collision"):
+        draft_profile(urdf)
+
+
+def test_a_part_of_a_draft_that_is_not_valid_is_named(tmp_path: Path, monkeypatch) -> None:
+    sole = Footprint(0.1, -0.1, 0.0, 0.0, -1.0, 0.0)
+    monkeypatch.setattr("nextscale_core.robot_setup.draft.footprint", lambda *_: sole)
+    with pytest.raises(ConfigError, match=r"^the draft: half_width must be greater than 0"):
+        draft_profile(toy_humanoid(tmp_path))
