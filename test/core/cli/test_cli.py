@@ -634,6 +634,22 @@ def test_a_reader_that_has_read_enough_is_no_error(tmp_path: Path) -> None:
         assert running.stderr.read() == b""
 
 
+@pytest.mark.parametrize("module", ["nextscale_core.cli.bag", "rich.table", "typer"])
+def test_ctrl_c_during_the_imports_is_quiet(module: str) -> None:
+    script = (
+        "import os, signal, sys\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, *_):\n"
+        f"        if name == {module!r}: os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+        "from nextscale_core.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, "formats"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 # ---------------------------------------------------------------------------- the real model
 
 
