@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -190,7 +191,7 @@ def _declaration(name: str, fields: _Fields, where: str) -> Declaration:
 
 def _shown(value: object) -> str:
     """A value, shortened for a message."""
-    text = repr(value)
+    text = repr(list(value) if isinstance(value, array) else value)
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 

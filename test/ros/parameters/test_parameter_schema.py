@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import shutil
+from array import array
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -109,6 +110,8 @@ def test_several_rules_are_all_said(tmp_path: Path) -> None:
     declared = one(tmp_path, validation=rules, description="A share [-].")
     assert declared.problem(0.4) == "p must be 0.5 to 2.0, 1.0 or 1.5, got 0.4"
     assert declared.problem(1.2) == "p must be 0.5 to 2.0, 1.0 or 1.5, got 1.2"
+    # As rclpy gives the value of an array.
+    assert declarations("generate_node")["steps"].problem(array("q", [0, 60])).endswith("[0, 60]")
 
 
 @pytest.mark.parametrize(
