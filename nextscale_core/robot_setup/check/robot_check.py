@@ -22,6 +22,7 @@ from nextscale_core.robot_setup.check.limbs import (
 from nextscale_core.robot_setup.check.motion import motion_findings
 from nextscale_core.robot_setup.check.posture import posture_findings
 from nextscale_core.robot_setup.check.urdf import (
+    inertia_findings,
     mass_findings,
     mesh_findings,
     mesh_up_findings,
@@ -157,6 +158,7 @@ def _findings(
     yield ok("urdf", f"{urdf.name}: {model.njoints - 2} joints, {len(masses)} links with a mass")
     yield from reader_findings(read)
     yield from mass_findings(model, masses)
+    yield from inertia_findings(read)
     meshes = list(mesh_findings(read, folders))
     yield from meshes
     whole = not _failed(meshes)

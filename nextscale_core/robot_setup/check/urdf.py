@@ -16,6 +16,11 @@ from nextscale_core.robots.find_urdf import find_mesh
 from nextscale_core.robots.profile import RobotProfile
 from nextscale_core.robots.urdf import Urdf
 
+_MOMENTS = ("ixx", "ixy", "ixz", "iyy", "iyz", "izz")
+
+_ROUNDING = 1e-5
+"""Moment of inertia that counts as rounding [kg m^2]."""
+
 
 def reader_findings(urdf: Urdf) -> Iterator[CheckFinding]:
     """What urdfdom refuses or drops (RViz and robot_state_publisher use it), and jerk limits."""
@@ -83,6 +88,33 @@ def mass_findings(model: pin.Model, masses: Mapping[str, float]) -> Iterator[Che
         )
     else:
         yield ok("masses", f"{total:.1f} kg in all")
+
+
+def inertia_findings(urdf: Urdf) -> Iterator[CheckFinding]:
+    """Inertias that no body has: negative, or one moment above the sum of the two others."""
+    wrong = []
+    for link in urdf.root.findall("link"):
+        stated = link.find("inertial/inertia")
+        if stated is None:
+            continue
+        try:
+            xx, xy, xz, yy, yz, zz = (float(stated.get(key, "0")) for key in _MOMENTS)
+        except ValueError:
+            xx = xy = xz = yy = yz = zz = np.nan
+        tensor = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
+        finite = np.isfinite(tensor).all()
+        moments = np.linalg.eigvalsh(tensor) if finite else np.full(3, np.nan)
+        smallest, middle, largest = moments.tolist()
+        if not (smallest >= -_ROUNDING and largest <= 1.05 * (smallest + middle) + _ROUNDING):
+            shown = ", ".join(f"{moment:.2g}" for moment in moments)
+            wrong.append(f"{link.get('name', '')} ({shown} kg m^2)")
+    if wrong:
+        yield warning(
+            "inertias",
+            f"{len(wrong)} links have principal moments of inertia that no body has: {some(wrong)}",
+            "correct them in the URDF, else torques, balance and simulation are wrong; none is "
+            "negative, and the largest is at most the sum of the two others",
+        )
 
 
 def mesh_findings(urdf: Urdf, folders: Sequence[Path]) -> Iterator[CheckFinding]:

@@ -262,6 +262,26 @@ def test_a_mass_that_is_not_valid_is_an_error_of_the_check(mass: str, tmp_path: 
     assert any(one.about == "masses" and f"base ({mass} kg)" in one.message for one in found), found
 
 
+@pytest.mark.parametrize(
+    ("moments", "found"),
+    [
+        ('ixx="-0.02" iyy="0.05" izz="0.1"', "base (-0.02, 0.05, 0.1 kg m^2)"),
+        ('ixx="0.01" iyy="0.01" izz="0.03"', "base (0.01, 0.01, 0.03 kg m^2)"),
+        ('ixx="0.01" iyy="0.01" izz="nan"', "base (nan, nan, nan kg m^2)"),
+        ('ixx="0.01" iyy="0.01" izz="0.02"', ""),
+    ],
+)
+def test_an_inertia_that_no_body_has_is_a_warning_of_the_check(
+    moments: str, found: str, tmp_path: Path
+) -> None:
+    path = toy_humanoid(tmp_path)
+    text = re.sub(r"<inertia [^>]*/>", f"<inertia {moments}/>", path.read_text(), count=1)
+    path.write_text(text)
+    warnings = [w.message for w in check_robot(str(path)).warnings if w.about == "inertias"]
+    assert len(warnings) == bool(found)
+    assert not found or found in warnings[0]
+
+
 def test_the_order_of_joints_is_not_that_of_the_file(tmp_path: Path) -> None:
     """Each joint comes before those it carries, and siblings are sorted by name."""
     plain = loaded(toy_humanoid(tmp_path))
