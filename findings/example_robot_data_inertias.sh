@@ -2,7 +2,7 @@
 # Whether the links of example-robot-data 6.0.0 (PyPI) have inertias that a body can have.
 #
 # Guess before running: all of them; the descriptions are there for dynamics.
-# Seen: in romeo_laas_small.urdf the trunk ("body", the heaviest link) has principal moments of -0.021, 0.052 and
+# Seen: in romeo_laas_small.urdf the link "body" (5 of 41 kg) has principal moments of -0.021, 0.052 and
 # 0.099 kg m^2, and both thighs one of -0.003: no body's are negative. In five files (both Romeos, Alex with hands,
 # ANYmal C, PR2) links have a largest moment above the sum of the two others, by up to five times, which no body has
 # either. Pinocchio 4.1.0 reads that Romeo without a word; MuJoCo 4.0.0 refuses it, "inertia must have positive

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 from action_msgs.msg import GoalStatus
 from builtin_interfaces.msg import Time
@@ -26,10 +27,10 @@ SUCCEEDED, CANCELED, ABORTED = (
 
 @dataclass
 class Sent:
-    """One goal."""
+    """One goal; its feedback may come after its result."""
 
     handle: Any
-    feedback: list[GenerateMotion.Feedback] = field(default_factory=list)
+    feedback: list[GenerateMotion.Feedback]
     future: Any = None
 
 
@@ -43,6 +44,11 @@ class Goals:
 
     def __init__(self, recorder: Recorder, name: str = "/generate_motion") -> None:
         self._recorder = recorder
+        # A subscription of its own: rclpy's client drops feedback that it hears after the result.
+        self._feedback: dict[bytes, list[GenerateMotion.Feedback]] = {}
+        kind = GenerateMotion.Impl.FeedbackMessage
+        topic = f"{name}/_action/feedback"
+        self._subscription = recorder.create_subscription(kind, topic, self._hear, 1000)
         for last in (False, False, True):
             self._client = ActionClient(recorder, GenerateMotion, name)
             self.wait(self._client.server_is_ready, "the action server")
@@ -50,9 +56,10 @@ class Goals:
                 self._until_answered()
                 break
             except DemoTimeoutError:
-                self.destroy()
+                self._client.destroy()
                 if last:
                     raise
+        self.wait(lambda: self._subscription.get_publisher_count() > 0, "the feedback's topic")
 
     def _until_answered(self) -> None:
         """Ask for the result of no goal: a first answer may be lost, see `ros.services.call`."""
@@ -65,16 +72,20 @@ class Goals:
 
     def send(self, *texts: str, **fields: Any) -> Sent:
         """Send a goal and wait until it was accepted or rejected."""
-        feedback: list[GenerateMotion.Feedback] = []
+        name = uuid4().bytes
+        feedback = self._feedback.setdefault(name, [])
         goal = GenerateMotion.Goal(texts=list(texts), **fields)
-        future = self._client.send_goal_async(
-            goal, feedback_callback=lambda message: feedback.append(message.feedback)
-        )
+        future = self._client.send_goal_async(goal, goal_uuid=UUID(uuid=list(name)))
         self.wait(future.done, "the answer to a goal")
         sent = Sent(future.result(), feedback)
         if sent.handle.accepted:
             sent.future = sent.handle.get_result_async()
         return sent
+
+    def _hear(self, message: Any) -> None:
+        heard = self._feedback.get(bytes(message.goal_id.uuid))
+        if heard is not None:
+            heard.append(message.feedback)
 
     def result(self, sent: Sent) -> tuple[int, GenerateMotion.Result]:
         self.wait(sent.future.done, "the result of a goal")
@@ -95,3 +106,4 @@ class Goals:
 
     def destroy(self) -> None:
         self._client.destroy()
+        self._recorder.destroy_subscription(self._subscription)
