@@ -51,7 +51,7 @@ def floor_of(robot: Robot, trajectory: RobotTrajectory) -> float:
         robot: The robot.
         trajectory: At least one sample.
     """
-    return float(kinematics_of(robot).lowest_sole(_poses(trajectory)).min())
+    return float(kinematics_of(robot).lowest_sole(poses_of(trajectory)).min())
 
 
 def planned_footsteps(robot: Robot, trajectory: RobotTrajectory) -> tuple[Footstep, ...]:
@@ -67,7 +67,7 @@ def planned_footsteps(robot: Robot, trajectory: RobotTrajectory) -> tuple[Footst
     if not len(trajectory):
         return ()
     kinematics = kinematics_of(robot)
-    points = kinematics.points(_poses(trajectory))
+    points = kinematics.points(poses_of(trajectory))
     floor = float(points[:, kinematics.soles, 2].min())
     above = points - [0.0, 0.0, floor]
     # A single sample counts as standing still.
@@ -92,7 +92,8 @@ def planned_footsteps(robot: Robot, trajectory: RobotTrajectory) -> tuple[Footst
     return tuple(sorted(steps, key=lambda step: step.begin))
 
 
-def _poses(trajectory: RobotTrajectory) -> Poses:
+def poses_of(trajectory: RobotTrajectory) -> Poses:
+    """The samples of a trajectory as poses."""
     rotation = Rotation.from_quat(trajectory.base_quaternion).as_matrix()
     return Poses(trajectory.base_position, rotation, trajectory.positions)
 

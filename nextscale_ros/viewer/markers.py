@@ -34,11 +34,12 @@ from nextscale_core.motion.features import heading_yaw
 from nextscale_core.motion.mannequin import BODY, LEFT, RIGHT
 from nextscale_core.motion.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS
 from nextscale_core.robots import Robot, RobotTrajectory
+from nextscale_core.robots.kinematics import kinematics_of
 from nextscale_core.robots.profile import SIDES
 from nextscale_core.rotations import about_z, yaw
 from nextscale_core.viz.links import require_joints
 from nextscale_core.viz.scene import ASIDE, source_times
-from nextscale_ros.viewer.footsteps import floor_of, planned_footsteps
+from nextscale_ros.viewer.footsteps import floor_of, planned_footsteps, poses_of
 
 SKELETON_LIFETIME = 1.0
 """Lifetime of a moving human skeleton after its last message [s]."""
@@ -51,7 +52,7 @@ _MAX_PATH_POINTS = 200
 _LIFT = 0.005
 """Height of lines above the floor, so that RViz's grid does not hide them [m]."""
 _ABOVE = 1.05
-"""Height of the sentence above the root link, as a multiple of that link's height."""
+"""Height of the sentence above the pelvis, as a multiple of the pelvis' height."""
 _LINE_LENGTH = 48
 """Maximum number of characters per line of the sentence."""
 _TEXT_HEIGHT, _SPACE = 0.08, 0.04
@@ -95,6 +96,7 @@ class PlanMarkers:
         self._frame, self._text = frame, text
         self._times = trajectory.time_from_start
         self._base = trajectory.base_position
+        self._pelvis = kinematics_of(robot).pelvis(poses_of(trajectory))
         self._yaw = yaw(Rotation.from_quat(trajectory.base_quaternion).as_matrix())
         self._floor = floor_of(robot, trajectory)
         self._path_points = _points(self._on_floor(self._base[_path_rows(len(self._base))]))
@@ -207,9 +209,9 @@ class PlanMarkers:
         marker.color = _rgba((1.0, 1.0, 1.0))
         lines = textwrap.wrap(self._text, _LINE_LENGTH)
         marker.text = "\n".join(lines)
-        x, y, z = (float(np.interp(seconds, self._times, column)) for column in self._base.T)
+        x, y, z = (float(np.interp(seconds, self._times, column)) for column in self._pelvis.T)
         # RViz centers the text; a line is twice as high as a capital letter.
-        above = _ABOVE * float(self._base[0, 2] - self._floor) + len(lines) * _TEXT_HEIGHT
+        above = _ABOVE * float(self._pelvis[0, 2] - self._floor) + len(lines) * _TEXT_HEIGHT
         marker.pose.position = Point(x=x, y=y, z=z + above)
         return marker
 
