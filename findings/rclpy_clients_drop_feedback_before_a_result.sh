@@ -3,7 +3,7 @@
 #
 # Guess before running: all ten. The feedback is published first, its topic is reliable with a queue of ten, and
 # the client only reads late: it gets the ten, then the result.
-# Seen (rclpy 7.1.6 of Jazzy, Fast DDS): with a client that is busy for half a second after its goal was
+# Seen (rclpy 7.1.6 of Jazzy and 9.1.2 of Kilted, Fast DDS): with a client that is busy for half a second after its goal was
 # accepted, one or two of ten arrive. The client's executor takes one message of feedback and the result in the same
 # round; with the result the goal's callback for feedback is removed, and the other messages, already
 # there, are dropped without a word. A client that spins all the time loses some as well, now and then. What a user

@@ -3,7 +3,7 @@
 #
 # Guess before running: they do. Publisher.wait_for_all_acked blocks in C, and rclpy lets go of Python's
 # lock wherever it waits, as in spin.
-# Seen (rclpy 7.1.6 of Jazzy, Fast DDS): no other thread runs for the whole wait. With a reliable listener
+# Seen (rclpy 7.1.6 of Jazzy and 9.1.2 of Kilted, Fast DDS): no other thread runs for the whole wait. With a reliable listener
 # that is paused and a wait of 1 s, a thread that ticks every 5 ms stands still for 1 s. A node that
 # waits for its last message before it ends stops its control loops meanwhile; looks of no duration in a loop
 # with a sleep do not.
