@@ -15,8 +15,9 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -74,10 +75,11 @@ def serve(
     """
     sys.setswitchinterval(_SWITCH)
     signals = _Signals()
-    rclpy.init(
-        args=None if args is None else list(args),
-        signal_handler_options=SignalHandlerOptions.NO,
-    )
+    with told_in_one_line():
+        rclpy.init(
+            args=None if args is None else list(args),
+            signal_handler_options=SignalHandlerOptions.NO,
+        )
     status = 0
     nodes: list[Node] = []
     executor: Executor = SingleThreadedExecutor()
@@ -106,6 +108,17 @@ def serve(
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
+
+
+@contextmanager
+def told_in_one_line() -> Iterator[None]:
+    """End the process with one line where rcl cannot use the ROS arguments, such as a file."""
+    try:
+        yield
+    except RuntimeError as error:
+        # Where in rcl's source it was found follows.
+        print("error:", str(error).partition(", at /")[0], file=sys.stderr)
+        sys.exit(2)
 
 
 def _end(executor: Executor, nodes: Sequence[Node]) -> None:

@@ -17,7 +17,7 @@ from nextscale_core.text.language import TextWarning
 from nextscale_ros.node.generate_node import THREADS, GenerateNode
 from nextscale_ros.node.models import ModelStore
 from nextscale_ros.options import parse_fleet
-from nextscale_ros.spin import serve
+from nextscale_ros.spin import serve, told_in_one_line
 
 
 def makers(fleet: dict[str, str]) -> list[Callable[[], Node]]:
@@ -51,7 +51,9 @@ def run(arguments: Sequence[str]) -> NoReturn:
         metavar="NAMESPACE=ROBOT,...",
         help="several robots in this one process, which share the model",
     )
-    options = parser.parse_args(remove_ros_args(["generate_node", *arguments])[1:])
+    with told_in_one_line():
+        rest = remove_ros_args(["generate_node", *arguments])[1:]
+    options = parser.parse_args(rest)
     try:
         nodes = makers(parse_fleet(options.fleet) if options.fleet else {})
     except ConfigError as error:

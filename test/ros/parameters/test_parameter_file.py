@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from nextscale_core.exceptions import ConfigError
 from nextscale_ros.parameters.values import read_settings
 from ros.declaring import RAW, ROOT, SECTIONS, context_with, node_of
-from ros.graph import Graph
+from ros.graph import START, Graph
 
 # -- names of topics
 
@@ -91,3 +93,28 @@ def test_a_word_that_yaml_takes_for_a_truth_value_needs_its_quotes(graph: Graph)
             except ConfigError as error:
                 told = str(error)
             assert outcome in told and bool(outcome) == bool(told)
+
+
+@pytest.mark.parametrize("node", ["generate_node", "mock_robot"])
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (["--params-file", "/nowhere/params.yaml"], "/nowhere/params.yaml"),
+        (["-r", "__ns:=left-robot"], "__ns:=left-robot"),
+    ],
+)
+def test_ros_arguments_that_cannot_be_used_end_a_node_with_one_line(
+    graph: Graph, node: str, said: list[str], reason: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "nextscale_ros", node, "--ros-args", *said],
+        env=graph.env,
+        capture_output=True,
+        text=True,
+        timeout=START,
+        check=False,
+    )
+    assert done.returncode == 2
+    *log, line = done.stderr.splitlines()  # rcl logs on its own
+    assert line.startswith("error: ") and reason in line
+    assert all(" [rcl]: " in one for one in log)
