@@ -256,17 +256,20 @@ def test_the_clock_of_the_robot_may_be_set_by_hours(
     node = start(parameters={"state_timeout": 1.0})
     client.wait(lambda: client.connected(mock=False), START, "the node", node.check)
     served_again(client, node)
-    for shift in (HOURS, -HOURS, 0, HOURS):
-        talker.shift = shift
+
+    def off() -> float:
+        """How far the stamp of a trajectory is from the robot's clock [s]."""
         # Whatever is refused meanwhile is refused for the one reason that there is.
         for report in served_again(client, node):
             assert report.error.code in (ErrorCode.NO_ROBOT_STATE, ErrorCode.TOO_LATE), report
             assert report.message
-        command_time = client.commands[-1][1].header.stamp
-        if command_time.sec:
-            # The trajectory is stamped by the clock that the robot now has.
-            off = abs(command_time.sec * NANOSECONDS - talker.now())
-            assert off < REPLY * NANOSECONDS
+        stamp = client.commands[-1][1].header.stamp
+        return abs(stamp.sec - talker.now() / NANOSECONDS) if stamp.sec else 0.0
+
+    for shift in (HOURS, -HOURS, 0, HOURS):
+        talker.shift = shift
+        # The first sentence may be served before the node has heard of the new clock.
+        assert any(off() < REPLY for _ in range(TRIES))
     values = {value.key: value.value for value in diagnosed(client, node).values}
     assert float(values["joint state age [s]"]) < 60.0
 
