@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -108,9 +109,17 @@ class Viewer:
         setattr(self.slider, "value", round(self._time, 2))  # noqa: B010
 
     def wait(self) -> None:
-        """Wait until the page is closed with `close`, or a KeyboardInterrupt."""
-        while not self._closed.wait(0.2):
-            pass
+        """Wait until the page is closed with `close`, or Ctrl-C in the main thread."""
+        if threading.current_thread() is not threading.main_thread():
+            self._closed.wait()
+            return
+        # A KeyboardInterrupt may get lost in a finalizer that happens to run.
+        usual = signal.signal(signal.SIGINT, lambda *_: self._closed.set())
+        try:
+            while not self._closed.wait(0.2):
+                pass
+        finally:
+            signal.signal(signal.SIGINT, usual)
 
     def close(self) -> None:
         """Close the page."""

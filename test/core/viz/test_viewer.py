@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import colorsys
+import os
+import signal
 import socket
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -105,6 +108,15 @@ def test_a_second_page_takes_the_next_port(viewer: Any, scene: Scene) -> None:
         assert second.url != viewer.url
     finally:
         second.close()
+
+
+def test_ctrl_c_ends_the_wait_without_an_exception_that_could_get_lost(viewer: Any) -> None:
+    usual = signal.getsignal(signal.SIGINT)
+    presses = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    presses.start()
+    viewer.wait()
+    presses.join()
+    assert signal.getsignal(signal.SIGINT) is usual
 
 
 def test_the_time_slider_moves_every_link_to_its_pose(viewer: Any, scene: Scene) -> None:
