@@ -31,7 +31,7 @@ from nextscale_core.cli.choices import (
 )
 from nextscale_core.cli.console import following
 from nextscale_core.cli.inputs import load_pipeline
-from nextscale_core.cli.outputs import check_files, check_outputs, finish
+from nextscale_core.cli.outputs import check_outputs, finish
 
 
 def generate(
@@ -135,8 +135,7 @@ def generate(
         return
     sentence = validate_sentence(text or "")
     inputs = (constraints, robot, profile)
-    files = check_outputs(out, robot=robot is not None, inputs=inputs)
-    check_files([*files, residuals], inputs)
+    files = check_outputs(out, robot=robot is not None, inputs=inputs, beside=[residuals])
     wanted = () if constraints is None else read_constraints(constraints)
     planner = load_planner(robot, profile, rate, choice, balance) if robot is not None else None
     pipeline = load_pipeline(model, device)

@@ -24,7 +24,11 @@ ROBOT_SUFFIXES = (".npz", *PICTURES)
 
 
 def check_outputs(
-    out: list[Path] | None, *, robot: bool, inputs: Iterable[Path | str | None]
+    out: list[Path] | None,
+    *,
+    robot: bool,
+    inputs: Iterable[Path | str | None],
+    beside: Iterable[Path | None] = (),
 ) -> list[Path]:
     """Refuse an output that cannot be written, before minutes of work; make missing folders.
 
@@ -32,6 +36,7 @@ def check_outputs(
         out: The files of --out.
         robot: Whether they are to hold a robot's motion.
         inputs: What the command reads, see `check_files`.
+        beside: Other files to write, see `check_files`.
 
     Returns:
         The files.
@@ -55,7 +60,7 @@ def check_outputs(
             from nextscale_core.motion.formats.usd import require_usd
 
             require_usd()
-    check_files(out, inputs)
+    check_files([*out, *beside], inputs)
     return out
 
 

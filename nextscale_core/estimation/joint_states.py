@@ -190,8 +190,7 @@ class JointStateBuffer:
             return False
         layout = self._layouts.get(target.tobytes()) or self._new_layout(target, warnings)
         given = np.asarray(positions, dtype=np.float64)
-        if len(repeated):
-            self._conflicts.add_repeated(repeated, given, at[0])
+        self._conflicts.add_repeated(repeated, given, at[0])
         values = given[source]
         speeds = np.full(len(values), np.nan)
         if len(velocities) == len(names):

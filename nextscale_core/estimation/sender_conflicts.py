@@ -160,7 +160,7 @@ class SenderConflictDetector:
         return returned
 
     def add_repeated(self, repeated: np.ndarray, positions: np.ndarray, arrived: float) -> bool:
-        """Add a message that names joints twice.
+        """Add the joints that a message names twice.
 
         Args:
             repeated: See `Columns`.
@@ -170,6 +170,8 @@ class SenderConflictDetector:
         Returns:
             Whether it has two positions of one joint.
         """
+        if not len(repeated):
+            return False
         joints, ends = repeated[:, 2], positions[repeated[:, :2]]
         apart = np.abs(_turn(ends[:, 1] - ends[:, 0])) > TOLERANCE
         self._returns[joints[apart]] = arrived

@@ -131,7 +131,7 @@ def body_points(
     urdf: Path,
     mesh_dirs: Sequence[Path],
     mesh_up: str,
-    problems: list[str] | None = None,
+    problems: list[str],
 ) -> tuple[dict[str, np.ndarray], frozenset[str]]:
     """Points of the body of each joint, from collision shapes where there are any.
 
@@ -143,16 +143,13 @@ def body_points(
         urdf: The description.
         mesh_dirs: Folders that `package://` is resolved in.
         mesh_up: See `UrdfSource`.
-        problems: See `link_shapes`.
+        problems: What is wrong with a shape is added here, and the shape left out.
 
     Returns:
         (P, 3) points by joint name, at zero in the base frame [m]; names of the joints whose
         points are visual.
-
-    Raises:
-        RobotError: a collision mesh is missing or cannot be read.
     """
-    points = _joint_points(model, urdf, mesh_dirs, mesh_up, problems=problems)
+    points = _joint_points(model, urdf, mesh_dirs, mesh_up, problems)
     bare = {
         model.names[joint]
         for joint in range(2, model.njoints)
@@ -172,7 +169,7 @@ def seen_points(
 
     Meshes that are missing or cannot be read are left out.
     """
-    return _joint_points(model, urdf, mesh_dirs, mesh_up, ("visual",), [])
+    return _joint_points(model, urdf, mesh_dirs, mesh_up, [], ("visual",))
 
 
 def _joint_points(
@@ -180,14 +177,10 @@ def _joint_points(
     urdf: Path,
     mesh_dirs: Sequence[Path],
     mesh_up: str,
+    problems: list[str],
     kinds: Sequence[Kind] = ("collision", "visual"),
-    problems: list[str] | None = None,
 ) -> dict[str, np.ndarray]:
-    """(P, 3) points of the body of each joint, at zero in the base frame [m].
-
-    Raises:
-        RobotError: a mesh is missing or cannot be read.
-    """
+    """(P, 3) points of the body of each joint, at zero in the base frame [m]."""
     data = at_zero(model)
     points: dict[str, list[np.ndarray]] = {}
     for link, shape in link_points(urdf, mesh_dirs, mesh_up, kinds, problems).items():
@@ -213,7 +206,7 @@ def _gap(model: pin.Model, urdf: Path, mesh_dirs: Sequence[Path], mesh_up: str) 
     """Sum of the distances from bodies to the joints that they connect [m]."""
     place, names = joint_places(model), model.names
     total = 0.0
-    for name, points in _joint_points(model, urdf, mesh_dirs, mesh_up, problems=[]).items():
+    for name, points in _joint_points(model, urdf, mesh_dirs, mesh_up, []).items():
         children = [one for n, one in enumerate(names) if n > 1 and names[model.parents[n]] == name]
         for end in (name, *children):
             total += float(np.linalg.norm(points - place[end], axis=1).min())

@@ -14,12 +14,14 @@ from functools import lru_cache
 
 import numpy as np
 import pinocchio as pin
+from scipy.spatial.transform import Rotation
 
 from nextscale_core.kernels import address, kernels, run
 from nextscale_core.robots.description import joint_axis, part_frames
 from nextscale_core.robots.mimic import Coupling
 from nextscale_core.robots.profile import SIDES
 from nextscale_core.robots.robot import Robot
+from nextscale_core.robots.trajectory import RobotTrajectory
 
 LEVER = 0.2
 """Length of the levers that represent an orientation by points [m]."""
@@ -41,6 +43,12 @@ class Poses:
 
     def __len__(self) -> int:
         return len(self.base)
+
+    @classmethod
+    def of(cls, trajectory: RobotTrajectory) -> Poses:
+        """The samples of a trajectory."""
+        rotation = Rotation.from_quat(trajectory.base_quaternion).as_matrix()
+        return cls(trajectory.base_position, rotation, trajectory.positions)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from nextscale_core.robots.collision import CollisionModel, Touch
 from nextscale_core.robots.kinematics import Poses, kinematics_of
@@ -307,8 +306,7 @@ def note_floor(
     Only notes: the base is a prediction that no joint controller executes.
     """
     kinematics, notes = kinematics_of(robot), []
-    rotation = Rotation.from_quat(trajectory.base_quaternion).as_matrix()
-    poses = Poses(trajectory.base_position, rotation, trajectory.positions)
+    poses = Poses.of(trajectory)
     lowest = kinematics.lowest_sole(poses)
     depth = max(0.0, -float(lowest.min()))
     if depth > config.sole_depth:

@@ -162,8 +162,7 @@ def parted(
     lower = np.minimum(robot.position_lower + config.limit_room, trajectory.positions)
     upper = np.maximum(robot.position_upper - config.limit_room, trajectory.positions)
     solver = TrajectorySolver(kinematics, lower, upper)
-    rotation = Rotation.from_quat(trajectory.base_quaternion).as_matrix()
-    planned = Poses(trajectory.base_position, rotation, trajectory.positions)
+    planned = Poses.of(trajectory)
     goals = _stay(kinematics, planned, config)
     poses = planned
     near = WitnessPoints.none()

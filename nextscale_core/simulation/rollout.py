@@ -248,7 +248,7 @@ def _rollout(
     )
     effort, torques = simulator.physics.effort, did["torques"]
     bodies = [_key_bodies(robot, one) for one in (reference, motion)]
-    pelvis = [_pelvis(robot, one) for one in (reference, motion)]
+    pelvis = [kinematics_of(robot).pelvis(Poses.of(one)) for one in (reference, motion)]
     velocity = [np.gradient(place[:, :2], CONTROL_STEP, axis=0) for place in pelvis]
     away = pelvis[1] - pelvis[0]
     return Rollout(
@@ -280,12 +280,6 @@ def _trajectory(trajectory: RobotTrajectory, wanted: Reference) -> RobotTrajecto
         fps=1 / CONTROL_STEP,
         text=trajectory.text,
     )
-
-
-def _pelvis(robot: Robot, motion: RobotTrajectory) -> np.ndarray:
-    """(N, 3) pelvis in the world [m]."""
-    rotation = Rotation.from_quat(motion.base_quaternion).as_matrix()
-    return kinematics_of(robot).pelvis(Poses(motion.base_position, rotation, motion.positions))
 
 
 def _key_bodies(robot: Robot, motion: RobotTrajectory) -> np.ndarray:

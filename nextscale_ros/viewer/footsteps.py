@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from nextscale_core.estimation.leg_odometry import sole_contacts
 from nextscale_core.robots import Robot, RobotTrajectory
@@ -51,7 +50,7 @@ def floor_of(robot: Robot, trajectory: RobotTrajectory) -> float:
         robot: The robot.
         trajectory: At least one sample.
     """
-    return float(kinematics_of(robot).lowest_sole(poses_of(trajectory)).min())
+    return float(kinematics_of(robot).lowest_sole(Poses.of(trajectory)).min())
 
 
 def planned_footsteps(robot: Robot, trajectory: RobotTrajectory) -> tuple[Footstep, ...]:
@@ -67,7 +66,7 @@ def planned_footsteps(robot: Robot, trajectory: RobotTrajectory) -> tuple[Footst
     if not len(trajectory):
         return ()
     kinematics = kinematics_of(robot)
-    points = kinematics.points(poses_of(trajectory))
+    points = kinematics.points(Poses.of(trajectory))
     floor = float(points[:, kinematics.soles, 2].min())
     above = points - [0.0, 0.0, floor]
     # A single sample counts as standing still.
@@ -90,12 +89,6 @@ def planned_footsteps(robot: Robot, trajectory: RobotTrajectory) -> tuple[Footst
                 last = step
                 steps.append(step)
     return tuple(sorted(steps, key=lambda step: step.begin))
-
-
-def poses_of(trajectory: RobotTrajectory) -> Poses:
-    """The samples of a trajectory as poses."""
-    rotation = Rotation.from_quat(trajectory.base_quaternion).as_matrix()
-    return Poses(trajectory.base_position, rotation, trajectory.positions)
 
 
 def _runs(flags: np.ndarray) -> list[tuple[int, int]]:

@@ -34,12 +34,12 @@ from nextscale_core.motion.features import heading_yaw
 from nextscale_core.motion.mannequin import BODY, LEFT, RIGHT
 from nextscale_core.motion.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS
 from nextscale_core.robots import Robot, RobotTrajectory
-from nextscale_core.robots.kinematics import kinematics_of
+from nextscale_core.robots.kinematics import Poses, kinematics_of
 from nextscale_core.robots.profile import SIDES
 from nextscale_core.rotations import about_z, yaw
 from nextscale_core.viz.links import require_joints
 from nextscale_core.viz.scene import ASIDE, source_times
-from nextscale_ros.viewer.footsteps import floor_of, planned_footsteps, poses_of
+from nextscale_ros.viewer.footsteps import floor_of, planned_footsteps
 
 SKELETON_LIFETIME = 1.0
 """Lifetime of a moving human skeleton after its last message [s]."""
@@ -96,7 +96,7 @@ class PlanMarkers:
         self._frame, self._text = frame, text
         self._times = trajectory.time_from_start
         self._base = trajectory.base_position
-        self._pelvis = kinematics_of(robot).pelvis(poses_of(trajectory))
+        self._pelvis = kinematics_of(robot).pelvis(Poses.of(trajectory))
         self._yaw = yaw(Rotation.from_quat(trajectory.base_quaternion).as_matrix())
         self._floor = floor_of(robot, trajectory)
         self._path_points = _points(self._on_floor(self._base[_path_rows(len(self._base))]))
