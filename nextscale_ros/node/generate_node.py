@@ -30,6 +30,7 @@ from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import ClockType, JumpThreshold, TimeJump
 from rclpy.context import Context
@@ -46,7 +47,7 @@ from nextscale_ros.messages.validate_trajectory import NANOSECONDS
 from nextscale_ros.msg import MotionReport, TextCommand
 from nextscale_ros.node.diagnostics import Statistics, status
 from nextscale_ros.node.live_planner import LivePlanner
-from nextscale_ros.node.models import ModelStore, MotionSource
+from nextscale_ros.node.models import ModelStore, MotionSource, steps_problem
 from nextscale_ros.node.motion_server import MotionServer
 from nextscale_ros.node.outputs import ControllerOutput, Output, Publishers, TopicOutput
 from nextscale_ros.node.reference_output import ReferenceOutput
@@ -108,9 +109,11 @@ class GenerateNode(GuardedLifecycleNode):
             parameter_overrides=list(parameter_overrides),
             context=context,
         )
-        declare_parameters(self)
         self._given, self._models = pipeline, models or ModelStore()
         self._planner: LivePlanner | None = None
+        # What is added last is asked first: the declared ranges.
+        self.add_on_set_parameters_callback(self._check_steps)
+        declare_parameters(self)
         self._active: _Active | None = None
         self._complaints: list[str] = []
         self._lasting: list[str] = []
@@ -146,6 +149,15 @@ class GenerateNode(GuardedLifecycleNode):
         self._interface.destroy()
         super().destroy_node()
 
+    def _check_steps(self, parameters: Sequence[rclpy.Parameter]) -> SetParametersResult:
+        """Refuse passes that are not one number for each scale of the model in use."""
+        planner = self._planner
+        steps = [one.value for one in parameters if one.name == "steps" and 0 not in one.value]
+        if planner is None or not steps:
+            return SetParametersResult(successful=True)
+        problem = steps_problem(planner.pipeline, steps[-1])
+        return SetParametersResult(successful=problem is None, reason=problem or "")
+
     def _text(self, parameter: str) -> str:
         return str(self.get_parameter(parameter).value)
 
@@ -163,6 +175,8 @@ class GenerateNode(GuardedLifecycleNode):
             with self._loads(f"model {model} on {device}"):
                 threads = int(self.get_parameter("torch_threads").value)
                 pipeline = self._models.get(model, device, threads)
+        if problem := steps_problem(pipeline, read_settings(self).steps):
+            raise ConfigError(f"parameter steps: {problem}")
         rate = float(self.get_parameter("rate").value)
         balance = bool(self.get_parameter("balance").value)
         with self._loads(f"{robot.name}'s {len(robot.joint_names)} joints and collision model"):

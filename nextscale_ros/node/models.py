@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from nextscale_core.motion.clip import MotionClip
@@ -61,6 +61,19 @@ class MotionSource(Protocol):
     def motion_remark(self) -> Callable[[str, MotionClip], str | None]:
         """Why a motion does not show what its sentence asks for; None where it may."""
         ...
+
+
+def own_steps(source: MotionSource) -> tuple[int, ...]:
+    """Passes for each of a model's scales, coarse to fine; empty where unknown."""
+    return tuple(getattr(source, "steps", ()))
+
+
+def steps_problem(source: MotionSource, steps: Sequence[int] | None) -> str | None:
+    """Why a model cannot take these passes per scale; None where it can."""
+    known = own_steps(source)
+    if not steps or not known or len(steps) == len(known):
+        return None
+    return f"the model has {len(known)} scales, steps must hold as many, got {list(steps)}"
 
 
 class SharedModel:

@@ -34,6 +34,7 @@ from nextscale_ros.node.error_codes import (
     failure_of,
 )
 from nextscale_ros.node.live_planner import LivePlanner, Plan, choose_seed
+from nextscale_ros.node.models import own_steps, steps_problem
 from nextscale_ros.node.outputs import Output
 from nextscale_ros.node.progress import ProgressTracker
 from nextscale_ros.node.reports import failure_report, log_line, success_report
@@ -164,7 +165,7 @@ class MotionServer:
                 choose_seed(settings),
                 lambda: ticket.stale or request.canceled,
                 (lambda message: None) if request.client is None else request.client.feedback,
-                settings.steps or self._own_steps,
+                settings.steps or own_steps(self._planner.pipeline),
                 len(request.script),
             )
             start = Start.of(request, self._planner.robot, self._monitor, self._clock)
@@ -191,12 +192,8 @@ class MotionServer:
             start.wait_for_first(settings, lambda: tracker.check("before the first joint state"))
             start.read(settings)
             self._output.check()
-        steps, known = settings.steps, self._own_steps
-        if steps and known and len(steps) != len(known):
-            raise RequestError(
-                ErrorCode.INVALID_STEPS,
-                f"the model has {len(known)} scales, steps must hold as many, got {list(steps)}",
-            )
+        if problem := steps_problem(self._planner.pipeline, settings.steps):
+            raise RequestError(ErrorCode.INVALID_STEPS, problem)
         if request.edit is None:
             return self._planner.plan(request.script, settings, start, tracker, request.constraints)
         if self._last is None:
@@ -205,11 +202,6 @@ class MotionServer:
             )
         text = request.script[0][0]
         return self._planner.plan_edit(self._last, text, request.edit, settings, start, tracker)
-
-    @property
-    def _own_steps(self) -> tuple[int, ...]:
-        """Passes for each of the model's scales; empty where unknown."""
-        return tuple(getattr(self._planner.pipeline, "steps", ()))
 
     def _send(
         self,

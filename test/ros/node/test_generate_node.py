@@ -197,6 +197,7 @@ def test_calls_wait_for_a_busy_node_and_all_are_answered(client: Recorder) -> No
         ("seconds", 11.0, "seconds must be 0 or 1.0 to 9.8"),
         ("steps", [51], "one number from 1 to 50 for each scale"),
         ("steps", [1, 2, 5, 0], "one number from 1 to 50 for each scale"),
+        ("steps", [1, 1], "the model has 3 scales"),
         ("guidance", -1.0, "range"),
         ("candidates", 0, "range"),
         ("state_timeout", 0.0, "range"),

@@ -324,6 +324,19 @@ def test_it_says_what_it_loads_and_how_long_that_takes(node: Child, client: Reco
     assert text.index("warming up") < text.index("warm-up: ")
 
 
+def test_passes_that_the_model_cannot_take_are_told_when_it_is_loaded(
+    client: Recorder, node: Child
+) -> None:
+    bring_to(client, State.PRIMARY_STATE_UNCONFIGURED)
+    assert set_parameter(client, "steps", [1, 1]) == (True, ""), "no model is known yet"
+    assert not change(client, CONFIGURE)
+    assert state_of(client) == State.PRIMARY_STATE_UNCONFIGURED
+    assert node.log is not None
+    assert "parameter steps: the model has 3 scales" in node.log.read_text()
+    assert set_parameter(client, "steps", [0]) == (True, "")
+    assert change(client, CONFIGURE)
+
+
 def test_shut_down_it_answers_still_and_does_nothing(node: Child, client: Recorder) -> None:
     bring_to(client, State.PRIMARY_STATE_ACTIVE)
     assert change(client, Transition.TRANSITION_ACTIVE_SHUTDOWN)

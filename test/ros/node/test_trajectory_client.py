@@ -47,7 +47,7 @@ class Client:
     """A node with our controller client, served by threads as the generate node is."""
 
     def __init__(self, graph: Graph, robot: Robot, child: Child, namespace: str = "") -> None:
-        self.robot, self.child, self.allowance = robot, child, 5.0
+        self.robot, self.child, self.allowance = robot, child, REPLY
         self.node = Node("client", context=graph.context, namespace=namespace)
         self.states: list[JointState] = []
         self.node.create_subscription(JointState, "joint_states", self.states.append, SENSORS)
@@ -159,6 +159,7 @@ def mock(graph: Graph) -> Child:
 def client(graph: Graph, mock: Child, robot: Robot) -> Iterator[Client]:
     client = Client(graph, robot, mock)
     yield client
+    client.allowance = REPLY
     client.do("")
     assert client.result(client.send((0.1, 0.0))).code == ErrorCode.NONE
     client.close()
@@ -285,10 +286,11 @@ def test_an_execution_that_does_not_end_is_given_up_and_canceled(client: Client)
 def test_a_controller_that_does_not_answer_is_given_up_and_what_it_accepts_later_is_canceled(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trajectory_client, "ANSWER_PATIENCE", 3.0)
     before = client.log().count("goal ended: canceled")
     client.do("deaf")
-    result = client.result(client.send((1.0, 0.3)))
+    with monkeypatch.context() as impatient:
+        impatient.setattr(trajectory_client, "ANSWER_PATIENCE", 3.0)
+        result = client.result(client.send((1.0, 0.3)))
     assert result.code == ErrorCode.NO_CONTROLLER
     assert "did not answer" in result.message
     client.wait(lambda: client.log().count("goal ended: canceled") > before, "the cancel")
@@ -325,7 +327,7 @@ def test_a_callback_that_fails_is_logged_and_all_goes_on(client: Client) -> None
 
 
 def test_without_a_controller_it_says_so_at_once(graph: Graph, client: Client) -> None:
-    controller = TrajectoryController(client.node, "nobody/follow_joint_trajectory", lambda: 5.0)
+    controller = TrajectoryController(client.node, "nobody/follow_joint_trajectory", lambda: REPLY)
     results: list[ExecutionResult] = []
     controller.send(client.trajectory((0.2, 0.1)), results.append)
     result = client.result(results)
@@ -382,14 +384,14 @@ def test_goal_time_zero_is_for_ever_up_to_kilted_and_no_time_at_all_in_lyrical(
     strict: Client,
 ) -> None:
     strict.do("late")
-    strict.allowance = 1.0
+    strict.allowance = REPLY if is_lyrical(strict) else 1.0
     result = strict.result(strict.send((0.3, 0.3)))
     if is_lyrical(strict):
         assert result.code == ErrorCode.GOAL_TOLERANCE_VIOLATED, result
     else:
         assert result.code == ErrorCode.EXECUTION_TIMED_OUT, result
     strict.do("")
-    strict.allowance = 5.0
+    strict.allowance = REPLY
     assert strict.result(strict.send((0.3, 0.0))).code == ErrorCode.NONE
 
 
