@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
+from nextscale_core.npz import write_text
 from nextscale_core.pipeline import MotionPipeline
 from nextscale_core.planning import MotionPlanner
 from nextscale_core.simulation.policies import make_balancer
@@ -71,7 +72,7 @@ def main() -> None:
     options = parser.parse_args()
     rows = rollouts(options.policy, options.seed, options.core, options.model)
     if options.json:
-        options.json.write_text(json.dumps(rows, indent=1) + "\n")
+        write_text(options.json, json.dumps(rows, indent=1) + "\n")
     error = np.array([row["velocity_error_m_s"] for row in rows])
     for key in FIGURES:
         value = np.array([np.nan if row[key] is None else row[key] for row in rows], dtype=float)

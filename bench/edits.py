@@ -26,6 +26,7 @@ from nextscale_core.motion.body_parts import joints_of, moved_along
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.features import POSITIONS, clip_to_features
 from nextscale_core.motion.skeleton import FPS, MAX_SECONDS, MIN_SECONDS
+from nextscale_core.npz import write_text
 from nextscale_core.pipeline import MotionPipeline
 from nextscale_core.stopwatch import Run
 from nextscale_lab.evaluate.checks import apply_check
@@ -123,7 +124,7 @@ def main() -> None:
     )
     print(f"\nrecorded: foot skating {recorded[0]:.1%}, {recorded[1]:.2f} m/s at a third")
     if options.json:
-        options.json.write_text(json.dumps(figures, indent=1) + "\n")
+        write_text(options.json, json.dumps(figures, indent=1) + "\n")
 
 
 if __name__ == "__main__":

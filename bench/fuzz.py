@@ -29,6 +29,7 @@ from rich.table import Table
 from tqdm import tqdm
 
 from nextscale_core.exceptions import NextscaleError
+from nextscale_core.npz import write_text
 
 SECONDS = 20.0
 """Maximum time for one input, on a busy machine [s]."""
@@ -169,7 +170,7 @@ def main() -> int:
         report = {
             name: {**vars(tally), "refused": dict(tally.refused)} for name, tally in tallies.items()
         }
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
+        write_text(options.json, json.dumps(report, indent=2) + "\n")
     return 1 if faults else 0
 
 

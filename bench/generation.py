@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from nextscale_core.npz import write_text
 from nextscale_core.pipeline import DEFAULT_MODEL, MotionPipeline
 
 SENTENCES = (
@@ -77,7 +78,7 @@ def main() -> None:
         table.add_row(row["precision"], str(row["batch"]), *texts)
     Console().print(f"{options.model}, {options.seconds:g} s each, {name}", table)
     if options.json:
-        options.json.write_text(json.dumps({"device": name, "rows": rows}, indent=1) + "\n")
+        write_text(options.json, json.dumps({"device": name, "rows": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import Trigger
 
 from nextscale_core.exceptions import NextscaleError
+from nextscale_core.npz import write_text
 from nextscale_core.robots import load_robot
 from nextscale_core.simulation.config import DISTURBED
 from nextscale_ros.bringup.processes import Child, end_on_signals, private_graph
@@ -224,7 +225,7 @@ def main() -> None:
                 reset(recorder, children[0])
         print(f"\n{time.monotonic() - begin:.0f} s for {options.runs} runs")
     if options.json is not None:
-        options.json.write_text(json.dumps([asdict(one) for one in runs], indent=1))
+        write_text(options.json, json.dumps([asdict(one) for one in runs], indent=1))
     disturbed = ", disturbed" if options.disturbed else ""
     print(table(runs, f"{choice.balancer}{disturbed}, {options.runs} runs of 3 sentences"))
 

@@ -34,6 +34,7 @@ from tqdm import tqdm
 from nextscale_core.motion.bone_rotations import fit_bone_rotations
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.skeleton import JOINT_NAMES, STANDARD_LEG
+from nextscale_core.npz import write_text
 from nextscale_core.pipeline import MotionPipeline
 from nextscale_core.retarget import Retargeter, StreamingRetargeter
 from nextscale_core.retarget.human_frames import Body, body_of
@@ -395,7 +396,7 @@ def main() -> None:
     if missing:
         print(missing)
     if options.json is not None:
-        options.json.write_text(json.dumps(vars(results), indent=1) + "\n", encoding="utf-8")
+        write_text(options.json, json.dumps(vars(results), indent=1) + "\n")
 
 
 if __name__ == "__main__":

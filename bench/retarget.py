@@ -30,6 +30,7 @@ from tqdm import tqdm
 from nextscale_core.exceptions import NextscaleError
 from nextscale_core.kernels import without_kernels
 from nextscale_core.motion.clip import CaptionedClip, MotionClip
+from nextscale_core.npz import write_text
 from nextscale_core.retarget import Retargeter
 from nextscale_core.retarget.targets import Targets, make_targets
 from nextscale_core.robots import RobotState, load_robot
@@ -214,7 +215,7 @@ def main() -> None:
             "from_nominal": arguments.from_nominal,
             "robots": [vars(measured) for measured in results],
         }
-        arguments.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        write_text(arguments.json, json.dumps(document, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ from soak_watch import WINDOW, Ledger, Slope, memory_slope
 from std_msgs.msg import Bool, String
 from trajectory_msgs.msg import JointTrajectory
 
+from nextscale_core.npz import write_text
 from nextscale_core.robots import load_robot
 from nextscale_ros.bringup.processes import Child, ChildError, private_graph
 from nextscale_ros.msg import MotionReport, TextCommand
@@ -393,7 +394,7 @@ def main() -> int:
     )
     show(result)
     if options.json is not None:
-        options.json.write_text(json.dumps(result, indent=2) + "\n")
+        write_text(options.json, json.dumps(result, indent=2) + "\n")
     return 1 if result["violations"] else 0
 
 

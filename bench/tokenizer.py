@@ -23,6 +23,7 @@ from nextscale_core.model.tokenizer import MotionTokenizer
 from nextscale_core.motion.cleanup import clean_up
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.features import clip_to_features, features_to_clip
+from nextscale_core.npz import write_text
 from nextscale_lab.data.samples import captioned_samples
 from nextscale_lab.evaluate.physics import measure
 from nextscale_lab.evaluate.prompt_suite import load_prompt_suite, real_rates, recorded_clips
@@ -117,7 +118,7 @@ def main() -> None:
             figures[name] = [kept, count]
             print(f"| {name} | {kept} of {count} |")
     if options.json:
-        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+        write_text(options.json, json.dumps(figures, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from nextscale_core.cli.choices import (
 )
 from nextscale_core.cli.console import following
 from nextscale_core.cli.inputs import load_pipeline
-from nextscale_core.cli.outputs import check_outputs, finish
+from nextscale_core.cli.outputs import check_files, check_outputs, finish
 
 
 def generate(
@@ -98,7 +98,11 @@ def generate(
 
     nextscale generate --prompts sentences.txt --samples 4 --out motions/
     """
-    from nextscale_core.editing.constraints.json_file import read_constraints, write_residuals
+    from nextscale_core.editing.constraints.json_file import (
+        motion_files,
+        read_constraints,
+        write_residuals,
+    )
     from nextscale_core.text.validation import validate_sentence
 
     options = generation_options(seed, steps, guidance, seconds, candidates)
@@ -137,6 +141,8 @@ def generate(
     inputs = (constraints, robot, profile)
     files = check_outputs(out, robot=robot is not None, inputs=inputs, beside=[residuals])
     wanted = () if constraints is None else read_constraints(constraints)
+    if constraints is not None:
+        check_files([*files, residuals], motion_files(constraints))
     planner = load_planner(robot, profile, rate, choice, balance) if robot is not None else None
     pipeline = load_pipeline(model, device)
     with following("generating") as run:

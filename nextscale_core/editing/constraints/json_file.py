@@ -32,6 +32,27 @@ def read_constraints(path: Path) -> tuple[Constraint, ...]:
         ConfigError: the file cannot be read or is not such a list; the message names the entry,
             from 1.
     """
+    found = []
+    for number, entry in enumerate(_entries(path), start=1):
+        try:
+            found.append(_constraint(entry, path.parent))
+        except NextscaleError as error:
+            raise ConfigError(f"{path}, entry {number}: {error}") from error
+    return tuple(found)
+
+
+def motion_files(path: Path) -> list[Path]:
+    """The motion files that a JSON file of constraints names.
+
+    Raises:
+        ConfigError: the file cannot be read or is not a list.
+    """
+    names = (entry.get("file") for entry in _entries(path) if isinstance(entry, dict))
+    return [path.parent / name for name in names if isinstance(name, str)]
+
+
+def _entries(path: Path) -> list[Any]:
+    """The entries of a JSON file of constraints, unchecked."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -50,13 +71,7 @@ def read_constraints(path: Path) -> tuple[Constraint, ...]:
             f"{path} must hold a list of 1 to {MAX_ENTRIES} constraints such as "
             '[{"type": "waypoint", "time": 2.0, "x": 1.0, "y": 0.5}]'
         )
-    found = []
-    for number, entry in enumerate(entries, start=1):
-        try:
-            found.append(_constraint(entry, path.parent))
-        except NextscaleError as error:
-            raise ConfigError(f"{path}, entry {number}: {error}") from error
-    return tuple(found)
+    return entries
 
 
 def write_residuals(residuals: Sequence[Residual], path: Path) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from core.conftest import standing_clip
 from nextscale_core.cli import app as cli
+from nextscale_core.motion.formats.files import write_motion
 
 TEXT = "a person walks"
 COMMANDS = {
@@ -60,6 +63,17 @@ def test_no_output_replaces_an_input_or_another_output(
     assert line.startswith("error: ") and line.endswith("name")
     assert "is an input, which it would replace" in line or "is given for two outputs" in line
     assert (folder / "a.npz").read_bytes() == b"precious"
+
+
+def test_no_output_replaces_the_pose_of_a_constraint(folder: Path) -> None:
+    write_motion(standing_clip(), folder / "pose.npz")
+    before = (folder / "pose.npz").read_bytes()
+    entry = {"type": "keyframe", "time": 1.0, "file": "pose.npz", "at": 0.5}
+    (folder / "c.json").write_text(json.dumps([entry]))
+    for outputs in (["--out", "pose.npz"], ["--out", "x.npz", "--residuals", "pose.npz"]):
+        line = refusal("generate", TEXT, "--constraints", "c.json", *outputs)
+        assert "pose.npz is an input" in line
+    assert (folder / "pose.npz").read_bytes() == before
 
 
 def test_outputs_that_do_not_exist_yet_are_compared_by_their_places(folder: Path) -> None:
