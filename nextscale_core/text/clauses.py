@@ -40,7 +40,8 @@ _ACTIONS = (
                  r"(spin|turn|rotat|twirl)\w*( a?round)?( in the air)?"),
     ("jump", r"\bjump\w*|\bleap\w*|\bhop(s|ped|ping)?\b"),
     ("run", r"\brun(s|ning)?\b|\bran\b|\bjog\w*|sprint\w*|\bdash\w*"),
-    ("turn", r"(?<!in )\bturn(s|ed|ing)?\b|rotat\w*|\bspin\w*|pivot\w*|twirl\w*|about.face"),
+    ("turn", r"(?<!in )\bturn(s|ed|ing)?\b|rotat\w*|\bspin\w*|pivot\w*|twirl\w*|about.face|"
+             r"pirouett\w*"),
     ("walk", r"\bwalk\w*|stroll\w*|\bstep(s|ped|ping)?\b|sidestep\w*|shuffl\w*|strid\w*|wander\w*|"
              r"back(s|ing) up|return\w*|com(es|ing) back|\bpac(es|ing)\b|mov(es|ing) (forward|back)"
              r"\w*"),
@@ -76,11 +77,14 @@ _BACKWARD = (
 )
 _ARMS = r"(arms?|hands?|fists?|legs?|foot|feet|knees?|side|punch|kick)"
 _TURNS_OF = (
-    (360.0, r"\b360|full (turn|circle|rotation)|all the way"),
-    (180.0, r"\b180|a?round\b|other way|about.face|half|opposite"),
+    (360.0, r"\b360|(full|complete|whole) (turn|circle|rotation|spin)|all the way|in a circle"),
+    (180.0, r"\b180|\bu.?turn|other (way|direction)|about.face|half|opposite"),
     (90.0, r"\b90|quarter"),
     (45.0, r"\b45|slight"),
+    (360.0, r"\bspin|twirl|pirouett"),
+    (180.0, r"a?round\b"),
 )
+"""Angles of turns [deg] and the words for them; the first that is found counts."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +185,7 @@ def _claim(action: str, words: str) -> Claim:
     degrees = 0.0
     if action == "turn":
         degrees = next((a for a, words_of in _TURNS_OF if re.search(words_of, words)), 0.0)
-    if action in ("circle", "run_circle") and not side:
+    if action in ("turn", "circle", "run_circle") and not side:
         if re.search(r"counter.?clockwise|anti.?clockwise", words):
             side = "left"
         elif "clockwise" in words:

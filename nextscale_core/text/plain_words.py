@@ -17,9 +17,19 @@ _WALKS = {
     "sideways": "steps sideways", "place": "walks in place", "backward": "walks backward",
 }  # fmt: skip
 _TURNS = {
-    0.0: "turns", 45.0: "turns 45 degrees", 90.0: "turns 90 degrees", 180.0: "turns around",
-    360.0: "turns all the way around",
+    0.0: "turns 90 degrees to the {}", 45.0: "turns 45 degrees to the {}",
+    90.0: "turns 90 degrees to the {}", 180.0: "turns halfway around to the {}",
+    360.0: "turns around {}",
 }  # fmt: skip
+"""A turn to a side by its angle; the words for which the models turn by about that angle."""
+_TURNS_ANYWHERE = {
+    0.0: "turns", 45.0: "turns 45 degrees", 90.0: "turns 90 degrees",
+    180.0: "turns halfway around to the left", 360.0: "turns around clockwise",
+}  # fmt: skip
+_ROTATIONS = {"left": "counterclockwise", "right": "clockwise"}
+_BETTER_KNOWN = re.compile(r"\bturns (\d+ degrees to the left|around clockwise)")
+"""Turns by an angle to the side to which the models know them; to the other one they turn by half
+as much again."""
 _PIECES = re.compile(r"[,;.]|\b(?:and|then|before|after|while|followed by)\b")
 _MANNER = re.compile(r"\b(like|as if|as though)\b(?! an? (8|eight)\b)")
 _CIRCLES = {"left": "in a counterclockwise circle", "right": "clockwise in a circle"}
@@ -35,10 +45,11 @@ def _run(claim: Claim) -> str:
 
 
 def _turn(claim: Claim) -> str | None:
-    verb = _TURNS.get(claim.degrees)
-    if verb is None or claim.side not in ("left", "right"):
-        return verb
-    return f"{verb} to the {claim.side}" if claim.degrees else f"{verb} {claim.side}"
+    sides = _ROTATIONS if claim.degrees == 360.0 else {"left": "left", "right": "right"}
+    if claim.side not in sides:
+        return _TURNS_ANYWHERE.get(claim.degrees)
+    words = _TURNS.get(claim.degrees)
+    return words and words.format(sides[claim.side])
 
 
 def _raise(claim: Claim) -> str:
@@ -129,12 +140,11 @@ def wordings(sentence: str) -> tuple[Wording, ...]:
     plain = plain_words(sentence) or sentence
     if mirror_text(sentence) == sentence:
         return Wording(sentence), Wording(plain)
-    return (
-        Wording(sentence),
-        Wording(mirror_text(plain), mirrored=True),
-        Wording(plain),
-        Wording(mirror_text(sentence), mirrored=True),
-    )
+    plains = Wording(mirror_text(plain), mirrored=True), Wording(plain)
+    known = [one for one in plains if _BETTER_KNOWN.search(one.words)]
+    if len(known) == 1:
+        plains = known[0], known[0]
+    return Wording(sentence), *plains, Wording(mirror_text(sentence), mirrored=True)
 
 
 def _phrase(claim: Claim) -> str | None:
