@@ -227,6 +227,9 @@ class MotionServer:
         if problems:
             raise RefusedByRulesError(f"a controller would refuse it: {'; '.join(problems)}")
         sent: list[tuple[Response, ActiveTrajectory]] = []
+        if not request.plan_only:
+            # How it begins is decided below, when nothing holds it up any more.
+            self._output.await_answer(lambda: tracker.check("before the controller's answer"))
 
         def send() -> None:
             if request.canceled:

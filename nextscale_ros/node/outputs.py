@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
@@ -23,6 +24,9 @@ from nextscale_ros.robot_state.active_trajectory import ActiveTrajectory
 
 CLOSING = 1.0
 """Time for the controller to confirm a cancellation before the client is destroyed [s]."""
+
+_POLL = 0.005
+"""Period in which a wait for the controller looks whether it is over [s]."""
 
 Executed = Callable[[int, str], None]
 """Called at the end of an execution with an error code and a message."""
@@ -84,6 +88,14 @@ class Output(ABC):
 
     def check(self) -> None:
         """Raise RequestError if no trajectory can be sent."""
+        return None
+
+    def await_answer(self, check: Callable[[], object]) -> None:
+        """Wait until a trajectory that is handed over now is also sent now.
+
+        Args:
+            check: Called during the wait; raises where the trajectory has become pointless.
+        """
         return None
 
     def adapt(
@@ -211,6 +223,12 @@ class ControllerOutput(Output):
                 ErrorCode.NO_CONTROLLER,
                 f"{self.missing}; start it, or name another with the parameter controller",
             )
+
+    def await_answer(self, check: Callable[[], object]) -> None:
+        """Wait until the controller has answered what was sent before, or is given up."""
+        while self._controller.answer_due:
+            check()
+            time.sleep(_POLL)
 
     def send(
         self,

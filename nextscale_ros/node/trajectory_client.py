@@ -40,6 +40,10 @@ _DROPPED = (ErrorCode.EXECUTION_ABORTED, ErrorCode.CANCELED)
 _LOOK_EVERY = 0.1
 """Period of the timeout checks [s]."""
 
+_SLACK = 0.02
+"""Time that a trajectory may be sent after its first point, as it may be when it is handed over
+[s]."""
+
 Done = Callable[[ExecutionResult], object]
 """Called once with the result of an execution."""
 
@@ -57,6 +61,8 @@ class _Goal:
         seconds: Time from sending to the last point [s].
         allowance: Additional time allowed [s].
         deadline: End of the allowance on the robot's clock [s].
+        send_by: Latest time of sending, on the node's clock [s]; infinite for a trajectory that
+            begins on arrival.
         answer_by: Deadline for the acceptance, by `time.monotonic()` [s].
         gone_since: When the controller became undiscoverable, by `time.monotonic()` [s].
         handle: Goal handle, once the controller accepted the goal.
@@ -72,6 +78,7 @@ class _Goal:
     seconds: float
     allowance: float
     deadline: float
+    send_by: float = math.inf
     answer_by: float = math.inf
     gone_since: float | None = None
     handle: Any = None
@@ -94,7 +101,8 @@ class TrajectoryController:
     """Sends trajectories to a controller and supervises their execution.
 
     A newer trajectory replaces the current one once the controller has accepted it; a refused one
-    leaves the current one running. All methods are thread-safe and return at once. Callbacks run
+    leaves the current one running. One waits while an answer to another is due, and is not sent
+    once its first point is past. All methods are thread-safe and return at once. Callbacks run
     in threads of the executor and must be quick.
 
     Args:
@@ -145,6 +153,12 @@ class TrajectoryController:
         with self._lock:
             return bool(self._live)
 
+    @property
+    def answer_due(self) -> bool:
+        """Whether the controller has yet to accept or refuse a trajectory."""
+        with self._lock:
+            return any(goal.handle is None for goal in self._live.values())
+
     def send(
         self,
         trajectory: JointTrajectory,
@@ -160,10 +174,14 @@ class TrajectoryController:
             feedback: Called for each feedback message of the controller.
             accepted: Called once the controller has accepted the trajectory.
         """
-        length = nanoseconds(trajectory.points[-1].time_from_start) if trajectory.points else 0
-        begin = nanoseconds(trajectory.header.stamp)
-        ahead = begin - int(self._node.get_clock().now().nanoseconds) if begin else 0
-        seconds = (length + max(ahead, 0)) / NANOSECONDS
+        first, length = (
+            nanoseconds(trajectory.points[end].time_from_start) / NANOSECONDS
+            if trajectory.points
+            else 0.0
+            for end in (0, -1)
+        )
+        now, begin = self._now(), nanoseconds(trajectory.header.stamp) / NANOSECONDS
+        seconds = length + (max(begin - now, 0.0) if begin else 0.0)
         allowance = self._timeout()
         with self._lock:
             self._sent += 1
@@ -176,6 +194,7 @@ class TrajectoryController:
                 seconds=seconds,
                 allowance=allowance,
                 deadline=self._clock() + seconds + allowance,
+                send_by=max(begin + first, now) + _SLACK if begin else math.inf,
             )
             self._live[goal.number] = goal
         self._do(self._request)
@@ -220,6 +239,9 @@ class TrajectoryController:
         self._node.destroy_guard_condition(self._wake)
         self._client.destroy()
 
+    def _now(self) -> float:
+        return int(self._node.get_clock().now().nanoseconds) / NANOSECONDS
+
     # -- in the client's callback group
 
     def _do(self, job: Callable[[], None]) -> None:
@@ -246,6 +268,13 @@ class TrajectoryController:
         goal = unsent[-1]
         if goal.cancel:
             self._end(goal, ErrorCode.CANCELED, "canceled before it was sent to the controller")
+            return
+        if self._now() > goal.send_by:
+            self._end(
+                goal,
+                ErrorCode.TOO_LATE,
+                "the trajectory would have begun in the past by the time that it could be sent",
+            )
             return
         if not self.ready:
             self._end(

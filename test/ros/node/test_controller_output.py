@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from std_msgs.msg import String
 
 from nextscale_ros.bringup.processes import Child
 from nextscale_ros.demo.recorder import Recorder
 from nextscale_ros.msg import ErrorCode, MotionReport
+from nextscale_ros.qos import EVENTS
 from ros.goals import ABORTED, CANCELED, SUCCEEDED, Goals, Sent
 from ros.graph import REPLY, START, TRIES, Graph, measured_now
 
@@ -65,7 +67,7 @@ def test_without_a_controller_nothing_is_made(graph: Graph, goals: Goals, client
 def test_a_goal_succeeds_when_the_controller_has_executed_it(
     graph: Graph, goals: Goals, client: Recorder
 ) -> None:
-    graph.start("mock_robot")
+    graph.start("ros.faulty_robot")
     missing = (ErrorCode.NO_CONTROLLER, ErrorCode.NO_ROBOT_STATE)
     sent, status, result = ask_until_found(goals, client, *missing)
     assert status == SUCCEEDED, result.error
@@ -124,3 +126,31 @@ def test_a_newer_sentence_preempts_the_execution(goals: Goals, client: Recorder)
             break
     assert status == ABORTED and result.error.code == ErrorCode.PREEMPTED
     assert result.report.outcome in (MotionReport.PASS, MotionReport.REPAIRED)
+
+
+def test_what_a_slow_controller_holds_up_still_begins_where_the_robot_is(
+    graph: Graph, goals: Goals, client: Recorder
+) -> None:
+    """It is decided when the controller has answered, and not before."""
+    log = graph.children[-1].log
+    assert log is not None
+    sabotage = client.create_publisher(String, "sabotage", EVENTS)
+    goals.wait(lambda: sabotage.get_subscription_count() > 0, "the robot")
+
+    def told(sentence: str, times: int = 1) -> None:
+        goals.wait(lambda: log.read_text().count(sentence) >= times, sentence)
+
+    done = log.read_text().count("following ")
+    goals.send(TEXT, seconds=[9.0])
+    told("following ", done + 1)
+    sabotage.publish(String(data="slow"))
+    told("sabotage: 'slow'")
+    refused = goals.send(TEXT)
+    told("slow to answer")
+    sabotage.publish(String(data=""))
+    told("sabotage: ''")
+    held_up = goals.send(TEXT)
+    assert goals.result(refused)[1].error.code == ErrorCode.CONTROLLER_REFUSED
+    status, result = goals.result(held_up)
+    assert status == SUCCEEDED, result.error
+    assert "would jerk" not in log.read_text()

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from action_msgs.msg import GoalStatus
+from rclpy.duration import Duration
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
@@ -294,6 +295,23 @@ def test_a_controller_that_does_not_answer_is_given_up_and_what_it_accepts_later
     assert result.code == ErrorCode.NO_CONTROLLER
     assert "did not answer" in result.message
     client.wait(lambda: client.log().count("goal ended: canceled") > before, "the cancel")
+
+
+def test_a_trajectory_that_waits_for_an_answer_is_not_sent_with_its_begin_in_the_past(
+    client: Client,
+) -> None:
+    client.do("slow")
+    first = client.send((0.5, 0.1))
+    client.wait(lambda: "slow to answer" in client.log(), "the first goal to come")
+    assert client.controller.answer_due
+    late = client.trajectory((0.3, 0.3))
+    late.header.stamp = (client.node.get_clock().now() + Duration(seconds=0.2)).to_msg()
+    results: list[ExecutionResult] = []
+    client.controller.send(late, results.append)
+    assert client.result(results).code == ErrorCode.TOO_LATE
+    assert not client.controller.answer_due
+    assert client.result(first).code == ErrorCode.CONTROLLER_REFUSED
+    assert client.offset() == pytest.approx(0.0, abs=1e-6)
 
 
 def test_a_command_on_the_topic_aborts_the_goal(client: Client) -> None:
