@@ -15,7 +15,7 @@ from nextscale_core.robots import Robot, RobotState
 from nextscale_ros.messages.requests import Request, RequestError
 from nextscale_ros.msg import ErrorCode
 from nextscale_ros.parameters.values import Settings
-from nextscale_ros.robot_state.state_monitor import Now, StateMonitor
+from nextscale_ros.robot_state.state_monitor import NOT_EXECUTED, Now, StateMonitor
 
 NEAR = 0.05
 """Maximum distance of a joint between robot and start of a motion that is executed [rad]."""
@@ -93,7 +93,7 @@ class Start:
         if self.kind == "given":
             return self._given(settings)
         if not self.executed:
-            settings = replace(settings, state_policy="assume_nominal")
+            settings = replace(settings, state_policy=NOT_EXECUTED)
         now = self.monitor.now(settings, ahead)
         if now is not None and self.posture is not None:
             self._check_near(now.measured.positions)

@@ -23,6 +23,9 @@ from nextscale_ros.robot_state.splice import Splice
 FIRST_STATE = 1.0
 """Maximum time that a request waits for the first joint states of the robot [s]."""
 
+NOT_EXECUTED = "not_executed"
+"""`Settings.state_policy` of a plan that no robot executes: nothing need be known."""
+
 NO_TIME = (
     "there is no time yet: use_sim_time is true and nothing has come on /clock; start the "
     "simulator, or set use_sim_time to false"
@@ -256,11 +259,16 @@ class StateMonitor:
             # Whatever the policy: a wrong start would make the robot jump.
             raise
         except RobotStateError as error:
-            if settings.state_policy == "reject":
+            policy, silent = settings.state_policy, self._inputs.joints.empty
+            if policy == "reject" or not (silent or policy == NOT_EXECUTED):
                 reason = error if time > 0.0 else NO_TIME
+                told = "" if silent or policy == "reject" else ", for a robot that never tells it"
                 raise RobotStateError(
-                    f"{reason}; the robot is left alone (parameter state_policy is 'reject')"
+                    f"{reason}; the robot is left alone (parameter state_policy is {policy!r}"
+                    f"{told})"
                 ) from error
+            if silent and plan is not None:
+                return Now(plan.state(time), time, _planned(plan, np.array([time])), {})
             if not self._warned:
                 self._warn(f"{error}: assumed to stand in its nominal posture (state_policy)")
                 self._warned = True

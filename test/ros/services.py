@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 
@@ -65,3 +67,19 @@ def set_parameter(client: Recorder, name: str, value: object) -> tuple[bool, str
     """Whether the generate node took the value, and if not why."""
     (result,) = set_parameters(client, **{name: value})
     return result
+
+
+def state_of(client: Recorder) -> int:
+    """Number of the generate node's lifecycle state."""
+    return int(call(client, GetState, "get_state", GetState.Request()).current_state.id)
+
+
+def change(client: Recorder, transition: int) -> bool:
+    """Whether the generate node made a transition of its lifecycle."""
+    before = state_of(client)
+    request = ChangeState.Request(transition=Transition(id=transition))
+    try:
+        return bool(call(client, ChangeState, "change_state", request, again=False).success)
+    except DemoTimeoutError:
+        # The answer may be lost (see `call`), and to ask twice is another question.
+        return state_of(client) != before

@@ -87,18 +87,24 @@ def test_a_plan_is_sent_nowhere(goals: Goals, client: Recorder, robot: Robot) ->
     assert len(client.commands) == count
 
 
-def test_a_plan_begins_in_the_posture_that_was_asked_for(goals: Goals, robot: Robot) -> None:
-    name = "right_elbow_joint"
-    start = JointState(name=[name], position=[0.9])
-    status, result = goals.ask(TEXT, plan_only=True, start_state=start)
+def first_point(goals: Goals, **fields: Any) -> dict[str, float]:
+    """Where a plan begins: positions by joint [rad]."""
+    status, result = goals.ask(TEXT, plan_only=True, **fields)
     assert status == SUCCEEDED, result.error
-    first = dict(
-        zip(result.trajectory.joint_names, result.trajectory.points[0].positions, strict=True)
-    )
+    names, point = result.trajectory.joint_names, result.trajectory.points[0]
+    return dict(zip(names, point.positions, strict=True))
+
+
+def test_a_plan_begins_in_the_posture_that_was_asked_for(
+    goals: Goals, client: Recorder, robot: Robot
+) -> None:
+    name = "right_elbow_joint"
+    client.listen(4.0)  # what was sent before is over
+    here = first_point(goals)
+    first = first_point(goals, start_state=JointState(name=[name], position=[0.9]))
     assert first[name] == pytest.approx(0.9, abs=1e-6)
     others = [n for n in robot.joint_names if n != name]
-    nominal = dict(zip(robot.joint_names, robot.nominal, strict=True))
-    assert [first[n] for n in others] == pytest.approx([nominal[n] for n in others], abs=1e-6)
+    assert [first[n] for n in others] == pytest.approx([here[n] for n in others], abs=1e-6)
 
 
 def test_a_goal_with_constraints_brings_their_residuals(goals: Goals) -> None:
@@ -238,15 +244,14 @@ def test_what_cannot_be_done_is_aborted_with_code_and_reason(
     assert len(client.commands) == count
 
 
-def test_an_executed_motion_begins_where_the_robot_is(goals: Goals, robot: Robot) -> None:
-    index = robot.joint_names.index("right_elbow_joint")
-    elsewhere = float(robot.nominal[index]) + 0.4
+def test_an_executed_motion_begins_where_the_robot_is(goals: Goals, client: Recorder) -> None:
+    client.listen(4.0)  # what was sent before is over
+    here = first_point(goals)["right_elbow_joint"]
+    elsewhere = here - 0.4
     status, result = goals.ask(TEXT, start_state=state(right_elbow_joint=elsewhere))
     assert status == ABORTED and result.error.code == ErrorCode.INVALID_START_STATE
     assert "plan_only" in result.error.message
-    status, result = goals.ask(
-        TEXT, start_state=state(right_elbow_joint=float(robot.nominal[index]))
-    )
+    status, result = goals.ask(TEXT, start_state=state(right_elbow_joint=here))
     assert status == SUCCEEDED, result.error
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 import pytest
+from lifecycle_msgs.msg import Transition
 from rcl_interfaces.srv import DescribeParameters
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
@@ -22,7 +23,7 @@ from nextscale_ros.qos import SERVICES
 from nextscale_ros.robot_state.active_trajectory import LATEST
 from nextscale_ros.srv import EditPlan
 from ros.graph import GOOD, REPLY, START, Graph, idle_share
-from ros.services import call, set_parameter
+from ros.services import call, change, set_parameter
 
 NOT_EXECUTED = LATEST + 0.3
 """Time after which the trajectory of the test before counts as one that is not executed [s]."""
@@ -276,14 +277,19 @@ def test_without_any_joint_state_the_sentence_is_refused(by_state: Recorder) -> 
 def test_a_robot_known_to_stand_needs_no_joint_states(
     by_state: Recorder, node: Child, robot: Robot
 ) -> None:
+    """It stands in its nominal posture, and later where the last trajectory took it."""
+    for transition in (Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_ACTIVATE):
+        assert change(by_state, transition)  # what was sent before is forgotten
     assert set_parameter(by_state, "state_policy", "assume_nominal") == (True, "")
-    reports = [ask(by_state, "a person raises the right arm") for _ in range(2)]
+    for number in (1, 2):
+        assert ask(by_state, "a person raises the right arm").outcome in GOOD
+        by_state.wait(lambda n=number: len(by_state.commands) == n, REPLY, "the trajectory")
+        by_state.listen(nanoseconds(by_state.commands[-1][1].points[-1].time_from_start) * 1e-9)
     assert set_parameter(by_state, "state_policy", "reject") == (True, "")
-    assert {report.outcome for report in reports} <= set(GOOD)
-    by_state.wait(lambda: len(by_state.commands) == 2, REPLY, "the trajectories")
-    for _, command in by_state.commands:
-        assert list(command.points[0].positions) == pytest.approx(list(robot.nominal), abs=1e-6)
-        assert nanoseconds(command.header.stamp) == 0
+    first, second = (command for _, command in by_state.commands)
+    assert list(first.points[0].positions) == pytest.approx(list(robot.nominal), abs=1e-6)
+    assert second.points[0].positions == pytest.approx(first.points[-1].positions, abs=1e-6)
+    assert nanoseconds(first.header.stamp) == nanoseconds(second.header.stamp) == 0
     assert node.log is not None
     assert node.log.read_text().count("assumed to stand in its nominal posture") == 1
 

@@ -12,12 +12,12 @@ from lifecycle_msgs.srv import ChangeState, GetState
 
 from nextscale_core.robots import list_robots
 from nextscale_ros.bringup.processes import Child
-from nextscale_ros.demo.recorder import DemoTimeoutError, Recorder
+from nextscale_ros.demo.recorder import Recorder
 from nextscale_ros.msg import ErrorCode, MotionReport
 from nextscale_ros.srv import EditPlan, ListModels, ListRobots
 from ros.goals import SUCCEEDED, Goals
 from ros.graph import REPLY, START, Graph, idle_share
-from ros.services import call, set_parameter
+from ros.services import call, change, set_parameter, state_of
 
 TEXT = "a person raises the right arm"
 CONFIGURE, CLEANUP, ACTIVATE, DEACTIVATE = (
@@ -45,20 +45,6 @@ def client(graph: Graph, node: Child) -> Iterator[Recorder]:
     yield recorder
     node.check()
     recorder.destroy_node()
-
-
-def state_of(client: Recorder) -> int:
-    return int(call(client, GetState, "get_state", GetState.Request()).current_state.id)
-
-
-def change(client: Recorder, transition: int) -> bool:
-    before = state_of(client)
-    request = ChangeState.Request(transition=Transition(id=transition))
-    try:
-        return bool(call(client, ChangeState, "change_state", request, again=False).success)
-    except DemoTimeoutError:
-        # The answer may be lost (see `call`), and to ask twice is another question.
-        return state_of(client) != before
 
 
 def bring_to(client: Recorder, wanted: int) -> None:

@@ -178,16 +178,17 @@ def test_when_joint_states_stop_nothing_is_published_until_they_come_again(
         assert ask(client).outcome in GOOD
 
 
-def test_a_robot_known_to_stand_is_served_while_its_joint_states_stop(
+def test_a_robot_whose_joint_states_stop_is_not_assumed_to_be_anywhere(
     client: Recorder, graph: Graph, robot: Robot
 ) -> None:
     assert set_parameter(client, "state_policy", "assume_nominal")[0]
     with puppet(client, graph, robot, rate=100.0) as body:
         body.quiet = True
         client.listen(1.5)
-        assert ask(client).outcome in GOOD
-        first = client.commands[-1][1].points[0]
-        assert list(first.positions) == pytest.approx(list(robot.nominal), abs=1e-6)
+        report = ask(client)
+        assert report.outcome == MotionReport.FAILED
+        assert "assume_nominal', for a robot that never tells it" in report.message
+        assert not client.commands
     assert set_parameter(client, "state_policy", "reject")[0]
 
 

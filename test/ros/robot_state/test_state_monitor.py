@@ -18,7 +18,7 @@ from nextscale_core.estimation.joint_states import (
 from nextscale_core.robots import Robot, RobotTrajectory, load_robot
 from nextscale_ros.parameters.values import Settings
 from nextscale_ros.robot_state.active_trajectory import ActiveTrajectory
-from nextscale_ros.robot_state.state_monitor import StateMonitor
+from nextscale_ros.robot_state.state_monitor import NOT_EXECUTED, StateMonitor
 
 BEGIN = 100.0
 AHEAD = 0.5
@@ -157,14 +157,33 @@ def test_a_robot_known_to_stand_may_be_taken_to_stand_in_its_nominal_posture(
     assert world.monitor.past(settings, AHEAD) is None
 
 
-def test_the_warning_comes_again_when_the_joint_states_stop_again(world: World) -> None:
+def test_a_robot_that_tells_nothing_is_taken_to_follow_what_it_was_sent(
+    world: World, plan: ActiveTrajectory
+) -> None:
     settings = Settings(state_policy="assume_nominal")
-    for _ in range(2):
-        world.time += 1.0
-        world.monitor.now(settings)
-        world.stand(world.time + 0.1)
-        world.monitor.now(settings)
-    assert len(world.warnings) == 2
+    world.monitor.published(plan)
+    world.time = BEGIN + 0.5
+    now = world.monitor.now(settings, AHEAD)
+    assert now is not None and now.lead is not None
+    ahead = plan.state(world.time + AHEAD)
+    np.testing.assert_allclose(now.state.positions, ahead.positions, atol=1e-9)
+    world.time = plan.end + 5.0
+    now = world.monitor.now(settings)
+    assert now is not None
+    np.testing.assert_allclose(now.state.positions, plan.trajectory.positions[-1], atol=1e-9)
+
+
+@pytest.mark.parametrize("joints", [1, None])
+def test_a_robot_that_fell_silent_is_nowhere(world: World, joints: int | None) -> None:
+    """Also where only some of its joints ever told where they are."""
+    names, positions = world.robot.joint_names[:joints], world.robot.nominal[:joints]
+    world.inputs.joints.update(names, positions.tolist(), [], world.time)
+    world.time += 10.0
+    with pytest.raises(RobotStateError, match="'assume_nominal', for a robot that never tells it"):
+        world.monitor.now(Settings(state_policy="assume_nominal"))
+    # What is only planned needs no robot.
+    now = world.monitor.now(Settings(state_policy=NOT_EXECUTED))
+    assert now is not None and not now.real
 
 
 @pytest.mark.parametrize("continuation", ["from_state", "from_plan", "off"])
