@@ -259,11 +259,13 @@ class ControllerOutput(Output):
             self._client = request.client
             self._unfinished[request.number] = done
         assert response.trajectory is not None
+        times, sent = active.trajectory.time_from_start, len(response.trajectory.points)
         self._controller.send(
             response.trajectory,
             lambda result: done(result.code, result.message),
             lambda feedback: self._feedback(request, active),
             accepted,
+            None if active.on_arrival else active.begin + float(times[-sent]),
         )
 
     def cancel(self, client: Client) -> bool:

@@ -61,7 +61,7 @@ class _Goal:
         seconds: Time from sending to the last point [s].
         allowance: Additional time allowed [s].
         deadline: End of the allowance on the robot's clock [s].
-        send_by: Latest time of sending, on the node's clock [s]; infinite for a trajectory that
+        send_by: Latest time of sending, on the robot's clock [s]; infinite for a trajectory that
             begins on arrival.
         answer_by: Deadline for the acceptance, by `time.monotonic()` [s].
         gone_since: When the controller became undiscoverable, by `time.monotonic()` [s].
@@ -165,6 +165,7 @@ class TrajectoryController:
         done: Done,
         feedback: Feedback | None = None,
         accepted: Callable[[], object] = lambda: None,
+        begin: float | None = None,
     ) -> None:
         """Send a trajectory to replace the current one.
 
@@ -173,15 +174,11 @@ class TrajectoryController:
             done: Called exactly once, unless this object is destroyed before.
             feedback: Called for each feedback message of the controller.
             accepted: Called once the controller has accepted the trajectory.
+            begin: Time of its stamp on the robot's clock [s]; None where it begins on arrival.
         """
-        first, length = (
-            nanoseconds(trajectory.points[end].time_from_start) / NANOSECONDS
-            if trajectory.points
-            else 0.0
-            for end in (0, -1)
-        )
-        now, begin = self._now(), nanoseconds(trajectory.header.stamp) / NANOSECONDS
-        seconds = length + (max(begin - now, 0.0) if begin else 0.0)
+        length = nanoseconds(trajectory.points[-1].time_from_start) if trajectory.points else 0
+        now = self._clock()
+        seconds = length / NANOSECONDS + (0.0 if begin is None else max(begin - now, 0.0))
         allowance = self._timeout()
         with self._lock:
             self._sent += 1
@@ -193,8 +190,8 @@ class TrajectoryController:
                 accepted=accepted,
                 seconds=seconds,
                 allowance=allowance,
-                deadline=self._clock() + seconds + allowance,
-                send_by=max(begin + first, now) + _SLACK if begin else math.inf,
+                deadline=now + seconds + allowance,
+                send_by=math.inf if begin is None else max(begin, now) + _SLACK,
             )
             self._live[goal.number] = goal
         self._do(self._request)
@@ -239,9 +236,6 @@ class TrajectoryController:
         self._node.destroy_guard_condition(self._wake)
         self._client.destroy()
 
-    def _now(self) -> float:
-        return int(self._node.get_clock().now().nanoseconds) / NANOSECONDS
-
     # -- in the client's callback group
 
     def _do(self, job: Callable[[], None]) -> None:
@@ -269,7 +263,7 @@ class TrajectoryController:
         if goal.cancel:
             self._end(goal, ErrorCode.CANCELED, "canceled before it was sent to the controller")
             return
-        if self._now() > goal.send_by:
+        if self._clock() > goal.send_by:
             self._end(
                 goal,
                 ErrorCode.TOO_LATE,

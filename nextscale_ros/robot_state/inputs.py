@@ -25,6 +25,7 @@ from nextscale_core.estimation.base_pose import (
     ImuBuffer,
     root_link,
 )
+from nextscale_core.estimation.clock import AHEAD, JUMP
 from nextscale_core.estimation.joint_states import MAX_WARNINGS, JointStateBuffer
 from nextscale_core.estimation.sender_conflicts import CONTACT_ACCELERATION, MAX_ACCELERATION
 from nextscale_core.exceptions import ConfigError
@@ -36,6 +37,9 @@ from nextscale_ros.robot_state.listener import Listener
 
 DELAYS = 2000
 """Number of joint states whose delay is kept."""
+
+_COMPARED = 200
+"""Number of joint states whose stamps are compared with this machine's clock at a time."""
 
 _TF_RATE = 50.0
 """Rate at which the transform of the base is looked up [Hz]."""
@@ -86,6 +90,7 @@ class RobotInputs:
     def forget(self) -> None:
         """Empty all buffers."""
         self.delays: deque[float] = deque(maxlen=DELAYS)
+        self._compared, self._other_clock = 0, False
         balances = self._text("output") in BALANCING
         limit = CONTACT_ACCELERATION if balances else MAX_ACCELERATION
         self.joints = JointStateBuffer.of_robot(self._robot, self._publishers, limit)
@@ -156,12 +161,30 @@ class RobotInputs:
         now, stamp, own = self._arrival(message)
         if stamp > 0.0:
             self.delays.append(own - stamp)
+            self._compare_clocks()
         warnings = self.joints.update(
             message.name, message.position, message.velocity, now, stamp, own
         )
         for warning in warnings:
             self._node.get_logger().warning(warning)
         self._log_conflict(now)
+
+    def _compare_clocks(self) -> None:
+        """Complain once where the joint states' stamps are those of another clock."""
+        self._compared += 1
+        if self._other_clock or self._compared % _COMPARED:
+            return
+        # What a busy machine receives late is not late all the time.
+        recent = list(self.delays)[-_COMPARED:]
+        off = min(recent) if min(recent) > JUMP else max(recent)
+        if not -AHEAD <= off <= JUMP:
+            self._other_clock = True
+            way = "behind" if off > 0 else "ahead of"
+            self._events(
+                f"joint states are stamped {abs(off):.1f} s {way} this machine's clock: "
+                "trajectories are stamped by their clock, so the controller must use it too; "
+                "synchronize the clocks if it does not"
+            )
 
     def _log_conflict(self, now: float) -> None:
         """Log the begin and the end of a conflict of senders."""

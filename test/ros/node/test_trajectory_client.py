@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 from action_msgs.msg import GoalStatus
-from rclpy.duration import Duration
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
@@ -304,10 +303,9 @@ def test_a_trajectory_that_waits_for_an_answer_is_not_sent_with_its_begin_in_the
     first = client.send((0.5, 0.1))
     client.wait(lambda: "slow to answer" in client.log(), "the first goal to come")
     assert client.controller.answer_due
-    late = client.trajectory((0.3, 0.3))
-    late.header.stamp = (client.node.get_clock().now() + Duration(seconds=0.2)).to_msg()
     results: list[ExecutionResult] = []
-    client.controller.send(late, results.append)
+    begin = time.monotonic() + 0.2
+    client.controller.send(client.trajectory((0.3, 0.3)), results.append, begin=begin)
     assert client.result(results).code == ErrorCode.TOO_LATE
     assert not client.controller.answer_due
     assert client.result(first).code == ErrorCode.CONTROLLER_REFUSED

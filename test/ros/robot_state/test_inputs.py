@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from geometry_msgs.msg import TransformStamped
 from rclpy.context import Context
+from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
@@ -202,3 +203,28 @@ def test_the_drivers_of_all_joints_may_publish_at_the_same_instant(
             read.append(inputs.joints.complete)
         assert any(read)
         inputs.destroy()
+
+
+@pytest.mark.parametrize(
+    ("ahead", "told"), [(-60.0, "60.0 s behind this"), (60.0, "60.0 s ahead of this"), (0.0, "")]
+)
+def test_joint_states_with_the_stamps_of_another_clock_are_told(
+    context: Context, robot: Robot, ahead: float, told: str
+) -> None:
+    complaints: list[str] = []
+    with node_of(context, "generate_node") as node:
+        inputs = RobotInputs(node, robot, complain=complaints.append)
+        publisher = node.create_publisher(JointState, "/joint_states", 10)
+        names, positions = list(robot.joint_names), robot.nominal.tolist()
+
+        def tell() -> None:
+            stamp = (node.get_clock().now() + Duration(seconds=ahead)).to_msg()
+            message = JointState(name=names, position=positions)
+            message.header.stamp = stamp
+            publisher.publish(message)
+            time.sleep(0.002)
+
+        until(lambda: inputs.joints.messages >= 500, "joint states", tell)
+        inputs.destroy()
+    assert len(complaints) == bool(told)
+    assert all(f"joint states are stamped {told} machine's clock" in one for one in complaints)
