@@ -18,6 +18,9 @@ from nextscale_core.robots.robot import Robot
 MAX_RATE = 500
 """Rate up to which poses are buffered for `BUFFER_SECONDS` [Hz]."""
 
+FALL_TILT, FALL_TURN = np.radians(60.0), np.radians(30.0)
+"""Tilt over which a robot has fallen, and how far that is over its reference's [rad]."""
+
 _LONGEST_NAME = 200
 """Maximum length of a frame name [characters]; longer ones are cut in errors."""
 
@@ -110,6 +113,23 @@ class BaseTransform:
             turn = Rotation.from_matrix(np.array(to_base.rotation))
             self._base_in_link[frame_id] = (np.array(to_base.translation), turn)
         return self._base_in_link[frame_id]
+
+
+def tipped_over(quaternion: np.ndarray, reference: np.ndarray) -> float | None:
+    """Tilt of a robot that lies or falls though its reference does not [rad]; None of others.
+
+    Args:
+        quaternion: (4,) measured base (x forward, z up at zero), x y z w.
+        reference: (4,) base of the reference.
+    """
+    tilt, wanted = (_tilt(one) for one in (quaternion, reference))
+    return tilt if tilt > max(FALL_TILT, wanted + FALL_TURN) else None
+
+
+def _tilt(quaternion: np.ndarray) -> float:
+    """Angle between the z axis of a base and the vertical [rad]."""
+    x, y = quaternion[:2]
+    return float(np.arccos(np.clip(1 - 2 * (x * x + y * y), -1.0, 1.0)))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.ndimage import uniform_filter1d
 from scipy.spatial.transform import Rotation, Slerp
 
+from nextscale_core.estimation.base_pose import tipped_over
 from nextscale_core.exceptions import RobotError
 from nextscale_core.robots.kinematics import Poses, kinematics_of
 from nextscale_core.robots.robot import Robot
@@ -30,9 +31,6 @@ FALL_HEIGHT = 0.63
 
 FALL_DEPTH = 0.25
 """Part of the standing height that a fallen pelvis is below its reference."""
-
-FALL_TILT, FALL_TURN = np.radians(60.0), np.radians(30.0)
-"""Tilt of the base over which the robot has fallen, and how far that is over its reference's."""
 
 KEY_BODIES = tuple(
     f"{side}_{part}"
@@ -153,9 +151,9 @@ def has_fallen(
         reference: The reference of the moment.
     """
     height, wanted = (pelvis_height(robot, one) for one in (state, reference))
-    tilt, wanted_tilt = (_tilt(one.base_quaternion) for one in (state, reference))
     lowest = min(FALL_HEIGHT * standing, wanted - FALL_DEPTH * standing)
-    return bool(height < lowest or tilt > max(FALL_TILT, wanted_tilt + FALL_TURN))
+    tipped = tipped_over(state.base_quaternion, reference.base_quaternion)
+    return bool(height < lowest) or tipped is not None
 
 
 def pelvis_height(robot: Robot, state: SimulatedState | Reference) -> float:
@@ -163,12 +161,6 @@ def pelvis_height(robot: Robot, state: SimulatedState | Reference) -> float:
     rotation = Rotation.from_quat(state.base_quaternion).as_matrix()
     pose = Poses(state.base_position[None], rotation[None], state.positions[None])
     return float(kinematics_of(robot).pelvis(pose)[0, 2])
-
-
-def _tilt(quaternion: np.ndarray) -> float:
-    """Angle between the z axis of a base and the vertical [rad]."""
-    x, y = quaternion[:2]
-    return float(np.arccos(np.clip(1 - 2 * (x * x + y * y), -1.0, 1.0)))
 
 
 def simulate(

@@ -218,8 +218,11 @@ class StreamOutput(Output):
         if stream is None or not self._node.context.ok():
             return
         if stream.moves(now):
+            fallen = self._reference.fallen(now) if self._unfinished else ""
             problem = self._problem(now) if self._unfinished else ""
-            if problem:
+            if fallen:
+                self._stop(ErrorCode.EXECUTION_ABORTED, f"{fallen}; the reference comes to stand")
+            elif problem:
                 self._stop(ErrorCode.NO_ROBOT_STATE, f"{problem}; the robot comes to stand")
         else:
             self._finish(ErrorCode.NONE, "")

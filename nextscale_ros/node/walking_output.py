@@ -141,8 +141,9 @@ class WalkingOutput(StreamOutput):
 
     def _play(self, stream: ReferenceStream, now: float) -> None:
         base = self._inputs.base.last(now, self._patience)
-        # Odometry that comes back does not set the feet in motion again.
-        self._lost = self._lost or (base is None and stream.moves(now))
+        # Neither odometry that comes back nor a robot that gets up sets the feet in motion again.
+        lost = base is None or bool(self._reference.fallen(now))
+        self._lost = self._lost or (lost and stream.moves(now))
         if base is None or self._lost:
             command = self._follower.stop()
         else:

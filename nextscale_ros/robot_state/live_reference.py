@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nextscale_core.estimation.base_pose import BasePose
+from nextscale_core.estimation.base_pose import BasePose, tipped_over
 from nextscale_core.estimation.history import RobotHistory
 from nextscale_core.estimation.joint_states import RobotStateError
 from nextscale_core.exceptions import RetargetError, UnsafeTrajectoryError
@@ -116,6 +116,17 @@ class LiveReference:
         here = self._required(time).at(time)
         return RobotState(here.positions, here.velocities, here.base_position, here.base_quaternion)
 
+    def fallen(self, time: float) -> str:
+        """Why the robot counts as fallen, by its base that was measured last; '' where it stands.
+
+        Its height does not count: odometry may begin anywhere.
+        """
+        stream, base = self._stream, self._base(time)
+        if stream is None or base is None:
+            return ""
+        tilt = tipped_over(base.quaternion, stream.at(time).base_quaternion)
+        return "" if tilt is None else f"the robot has fallen: its base tilts by {tilt:.2f} rad"
+
     def check(self, positions: np.ndarray, time: float, bound: float) -> None:
         """Refuse to move a robot that is far from its reference, and let the reference stand.
 
@@ -127,10 +138,13 @@ class LiveReference:
             bound: Maximum distance of a joint [rad].
 
         Raises:
-            FarFromReferenceError: a joint is further away.
+            FarFromReferenceError: a joint is further away, or the robot has fallen.
             RobotStateError: the base has not been measured yet.
         """
         stream = self._required(time)
+        if fallen := self.fallen(time):
+            self.stop(time)
+            raise FarFromReferenceError(f"{fallen}; the reference stands: help it up")
         off = np.zeros(len(positions))
         off[self._compared] = (positions - stream.at(time).positions)[self._compared]
         joint = int(np.abs(off).argmax())

@@ -46,7 +46,7 @@ class BalancingRobot:
         self.bases: list[MultiDOFJointTrajectory] = []
         self._joints = robot.nominal.copy()
         self._goal = robot.nominal.copy()
-        self.place, self.heading = np.array([1.0, 2.0]), 0.0
+        self.place, self.heading, self.pitch = np.array([1.0, 2.0]), 0.0, 0.0
         self._twist = np.zeros(3)
         self._states = self.node.create_publisher(JointState, "joint_states", 10)
         self._odometry = self.node.create_publisher(Odometry, "odom", 10)
@@ -117,6 +117,7 @@ class BalancingRobot:
                 pose = base.pose.pose
                 pose.position.x, pose.position.y = (float(value) for value in self.place)
                 pose.position.z = 0.78
-                turn = Rotation.from_euler("z", self.heading).as_quat()
-                pose.orientation.z, pose.orientation.w = float(turn[2]), float(turn[3])
+                turn = Rotation.from_euler("zy", [self.heading, self.pitch]).as_quat()
+                for axis, value in zip("xyzw", turn.tolist(), strict=True):
+                    setattr(pose.orientation, axis, value)
                 self._odometry.publish(base)

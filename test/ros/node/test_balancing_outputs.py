@@ -223,6 +223,23 @@ def test_stale_joint_states_end_the_motion_standing(g1: Robot, tracker, goals_in
     check_smooth(g1, robot.references[begin:])
 
 
+def test_a_robot_that_falls_ends_its_motion_and_gets_no_other(tracker, goals_in) -> None:
+    _, robot = tracker
+    goals = goals_in()
+    sent = under_way(goals, lambda: robot.references[-1].moving, TEXT, seconds=[8.0])
+    robot.pitch = 1.4
+    try:
+        status, result = goals.result(sent)
+        assert status == ABORTED and result.error.code == ErrorCode.EXECUTION_ABORTED
+        assert "the robot has fallen" in result.error.message
+        status, result = goals.ask(TEXT)
+        assert status == ABORTED and result.error.code == ErrorCode.UNSAFE_START, result.error
+        assert "the robot has fallen" in result.error.message
+    finally:
+        robot.pitch = 0.0
+    robot.wait(lambda: not robot.references[-1].moving, REPLY, "standing")
+
+
 def test_a_node_that_is_stopped_leaves_the_robot_standing(
     g1: Robot, graph: Graph, tracker, goals_in
 ) -> None:
@@ -270,6 +287,27 @@ def test_a_path_is_walked_within_the_limits_while_the_arms_move(walker, goals_in
     command = robot.commands[-1]
     assert len(command.joint_names) == 14
     assert all(word not in name for name in command.joint_names for word in ("leg", "hip", "waist"))
+
+
+def test_a_robot_that_falls_stops_its_feet_at_once(walker, goals_in) -> None:
+    _, robot = walker
+    goals = goals_in(WALK)
+
+    def walks() -> bool:
+        return bool(abs(speeds(robot.velocities[-1:])[0][0]) > 0.1)
+
+    sent = under_way(goals, walks, GLIDE, seconds=[8.0])
+    begin = len(robot.velocities)
+    robot.pitch = -1.4
+    try:
+        status, result = goals.result(sent)
+        assert status == ABORTED and "the robot has fallen" in result.error.message
+        robot.wait(lambda: speeds(robot.velocities[-1:])[0][0] == 0, 5.0, "a stop")
+    finally:
+        robot.pitch = 0.0
+    stop = len(robot.velocities) - begin
+    robot.wait(lambda: len(robot.velocities) > begin + stop + 20, 5.0, "some more")
+    assert not speeds(robot.velocities[begin + stop :])[0].any()
 
 
 def test_stale_odometry_stops_the_feet_at_once_and_ends_the_motion(

@@ -43,11 +43,13 @@ class World:
             self.reference,
         )
 
-    def follow(self, until: float, off: float = ERROR, drift: float = 0.0) -> None:
+    def follow(
+        self, until: float, off: float = ERROR, drift: float = 0.0, pitch: float = 0.0
+    ) -> None:
         """Follow the reference from now on, with an error of each joint and of the base."""
         for time in np.arange(self.time, until + 1e-6, 0.01):
             self.time = float(time)
-            turn = np.array([0.0, 0.0, 0.0, 1.0])
+            turn = np.array([0.0, np.sin(pitch / 2), 0.0, np.cos(pitch / 2)])
             self.base.update(np.array([drift, 0.0, 0.78]), turn, "", self.time, 0.0)
             here = self.reference.state(self.time)
             positions = (here.positions + off).tolist()
@@ -112,6 +114,20 @@ def test_a_robot_beyond_the_bound_is_refused_and_its_reference_stops(world: Worl
     assert world.reference.plan(world.time).end < end
     later = world.reference.state(world.time + 10.0)
     assert not later.velocities.any()
+
+
+def test_a_robot_that_has_fallen_is_refused_and_its_reference_stops(world: World) -> None:
+    world.follow(BEGIN + 1.0)
+    world.move()
+    world.follow(BEGIN + 2.0, pitch=0.8)
+    assert world.monitor.now(Settings(), AHEAD) is not None, "it leans"
+    end = world.reference.plan(world.time).end
+    world.follow(BEGIN + 2.2, pitch=-1.3)
+    with pytest.raises(FarFromReferenceError, match=r"fallen: its base tilts by 1\.30 rad"):
+        world.monitor.now(Settings(), AHEAD)
+    assert world.reference.plan(world.time).end < end
+    world.follow(BEGIN + 10.0)
+    assert world.monitor.now(Settings(), AHEAD) is not None, "it was helped up"
 
 
 def test_only_the_joints_that_are_commanded_are_compared(robot: Robot) -> None:
