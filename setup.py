@@ -265,14 +265,17 @@ setup(
             "nextscale = nextscale_core.cli:main",
             *(
                 [
-                    "nextscale-demo = nextscale_ros.demo.run:main",
-                    "nextscale-ros = nextscale_ros.bringup.run:main",
-                    "generate_node = nextscale_ros.node.fleet:main",
-                    "mock_robot = nextscale_ros.mock.mock_robot:main",
-                    "simulated_robot = nextscale_ros.simulated_robot.simulated_robot:main",
-                    "viewer_node = nextscale_ros.viewer.viewer_node:main",
-                    "bag_recorder = nextscale_ros.bags.bag_recorder:main",
-                    "bag_replay = nextscale_ros.bags.bag_replay:main",
+                    f"{name} = nextscale_ros.__main__:executable"
+                    for name in (
+                        "nextscale-demo",
+                        "nextscale-ros",
+                        "generate_node",
+                        "mock_robot",
+                        "simulated_robot",
+                        "viewer_node",
+                        "bag_recorder",
+                        "bag_replay",
+                    )
                 ]
                 if ROS
                 else []

@@ -1,14 +1,17 @@
-"""`python -m nextscale_ros NODE`: run a node with clean handling of Ctrl-C during its imports.
+"""Run a node or program with clean handling of Ctrl-C during its imports.
 
-The imports take seconds, before which `nextscale_ros.spin` cannot install its signal handlers.
+`python -m nextscale_ros NODE` and the installed executables begin here. The imports take seconds, before which `nextscale_ros.spin` cannot install its signal handlers.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import runpy
 import signal
 import sys
+from pathlib import Path
+from typing import Any
 
 NODES = {
     "bag_recorder": "nextscale_ros.bags.bag_recorder",
@@ -20,7 +23,13 @@ NODES = {
 }
 """Executables of the package and their modules."""
 
-ANSWERS = ("bag_replay",)
+PROGRAMS = {
+    "nextscale-demo": "nextscale_ros.demo.run",
+    "nextscale-ros": "nextscale_ros.bringup.run",
+}
+"""Executables that start nodes, and their modules."""
+
+ANSWERS = ("bag_replay", "nextscale-demo")
 """Programs whose exit status is a result: an interrupt must not look like success."""
 
 
@@ -29,11 +38,31 @@ def main() -> None:
     name = sys.argv.pop(1) if len(sys.argv) > 1 else ""
     if name not in NODES and "." not in name:
         sys.exit(f"usage: python -m nextscale_ros NODE [ARGUMENTS]; NODE is {', '.join(NODES)}")
-    status = 130 if name in ANSWERS else 0
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # Nothing has been started yet that would have to be stopped.
-        signal.signal(number, lambda *_: os._exit(status))
+    _end_quietly(name)
     runpy.run_module(NODES.get(name, name), run_name="__main__", alter_sys=True)
+
+
+def executable() -> None:
+    """Entry point of the installed executables, told apart by their file names."""
+    name = Path(sys.argv[0]).stem
+    usual = _end_quietly(name)
+    module = importlib.import_module({**NODES, **PROGRAMS}[name])
+    if name in PROGRAMS:
+        # From here on there may be nodes to stop; a node's own handlers come with its spinning.
+        for number, handler in usual.items():
+            signal.signal(number, handler)
+    module.main()
+
+
+def _end_quietly(name: str) -> dict[int, Any]:
+    """Let signals end the process: nothing has been started yet that would have to be stopped.
+
+    Returns:
+        The handlers until now, by signal.
+    """
+    status = 130 if name in ANSWERS else 0
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    return {one: signal.signal(one, lambda *_: os._exit(status)) for one in numbers}
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from nextscale_ros.__main__ import ANSWERS, NODES, PROGRAMS
+
 ROOT = Path(__file__).resolve().parents[3]
 
 PROGRAM = """
@@ -116,3 +118,18 @@ with private_graph(pathlib.Path(tempfile.mkdtemp())) as env:
     )
     assert done.returncode == -2, done.stderr
     assert done.stdout == "cleaned up ['hello']\n"
+
+
+@pytest.mark.parametrize("name", [*NODES, *PROGRAMS])
+def test_ctrl_c_during_the_imports_of_an_executable_leaves_no_traceback(name: str) -> None:
+    assert f'"{name}"' in (ROOT / "setup.py").read_text(), "it is installed"
+    done = run(
+        f"""
+from nextscale_ros import __main__
+__main__.importlib.import_module = lambda _: os.kill(os.getpid(), signal.SIGINT)
+sys.argv = ["/usr/bin/{name}"]
+__main__.executable()
+"""
+    )
+    assert done.returncode == (130 if name in ANSWERS else 0)
+    assert not done.stdout and not done.stderr
