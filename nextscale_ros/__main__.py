@@ -1,6 +1,7 @@
 """Run a node or program with clean handling of Ctrl-C during its imports.
 
-`python -m nextscale_ros NODE` and the installed executables begin here. The imports take seconds, before which `nextscale_ros.spin` cannot install its signal handlers.
+`python -m nextscale_ros NODE` and the installed executables begin here. The imports take seconds,
+before which `nextscale_ros.spin` cannot install its signal handlers.
 """
 
 from __future__ import annotations

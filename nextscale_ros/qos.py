@@ -51,7 +51,7 @@ COMMAND = QoSProfile(
 none that was published before."""
 
 EVENTS = QoSProfile(
-    depth=10,
+    depth=100,
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.VOLATILE,
 )

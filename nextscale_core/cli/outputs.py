@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -104,9 +105,17 @@ def check_files(outputs: Iterable[Path | None], inputs: Iterable[Path | str | No
             raise MotionFileError(f"{path} is given for two outputs; give each its own name")
         written.append(path)
         make_folder(path.parent)
-        place = path if path.exists() and not path.is_file() else path.parent
-        if not os.access(place, os.W_OK):
-            raise MotionFileError(f"cannot write {path}: {place} is not writable")
+        if path.exists() and not path.is_file():
+            if not os.access(path, os.W_OK):
+                raise MotionFileError(f"cannot write {path}: it is not writable")
+            continue
+        try:
+            # Permissions alone do not say it: some folders take no files from anybody.
+            tempfile.TemporaryFile(dir=path.parent).close()
+        except OSError as error:
+            raise MotionFileError(
+                f"cannot write {path}: {path.parent} is not writable ({error.strerror})"
+            ) from error
 
 
 def _same_file(first: Path, second: Path) -> bool:

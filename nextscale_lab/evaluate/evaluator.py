@@ -130,9 +130,8 @@ def _folder(name_or_path: str | Path) -> Path:
 
 
 def _from_folder(folder: Path, device: str) -> Evaluator:
-    import torch
 
-    from nextscale_core.model.checkpoint import load_part
+    from nextscale_core.model.checkpoint import existing_device, load_part
     from nextscale_lab.evaluate.evaluator_model import MotionTextEvaluator
 
     for name in ("config.json", "model.safetensors"):
@@ -140,7 +139,7 @@ def _from_folder(folder: Path, device: str) -> Evaluator:
             raise ModelLoadError(f"{folder} is not an evaluator: {name} is missing")
     try:
         model = load_part(MotionTextEvaluator, folder)
-        return model.to(torch.device(device)).eval().requires_grad_(False)
+        return model.to(existing_device(device)).eval().requires_grad_(False)
     except (NextscaleError, OSError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelLoadError(f"the evaluator in {folder} cannot be loaded: {reason}") from error

@@ -85,8 +85,13 @@ def bring_up(
                 stack.callback(child.interrupt)
             while True:
                 for child, process in zip(children, found.processes, strict=True):
-                    if not (process.may_end and child.process.poll() == 0):
+                    if process.may_end and child.process.poll() == 0:
+                        continue
+                    try:
                         child.check()
+                    except ChildError as error:
+                        place = f"of {process.namespace}: " if process.namespace else ""
+                        raise ChildError(f"{place}{error}; all others are ended too") from error
                 time.sleep(0.2)
     except KeyboardInterrupt:
         return

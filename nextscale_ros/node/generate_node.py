@@ -117,6 +117,7 @@ class GenerateNode(GuardedLifecycleNode):
         self._active: _Active | None = None
         self._complaints: list[str] = []
         self._lasting: list[str] = []
+        self._known_rivals: list[str] = []
         self._statistics = Statistics()
         self._sim_time = False
         self._jumps: Any = None
@@ -388,7 +389,32 @@ class GenerateNode(GuardedLifecycleNode):
             complaints.append(text)
             self.get_logger().warning(text)
 
+    def _rivals(self) -> list[str]:
+        """Other nodes that answer the same sentences or send to the same robot."""
+        own, found = self.get_fully_qualified_name(), []
+        nodes = [
+            f"{place.rstrip('/')}/{name}" for name, place in self.get_node_names_and_namespaces()
+        ]
+        if nodes.count(own) > 1:
+            found.append(
+                f"another node is named {own}: both answer each sentence and send to the same "
+                "robot; stop one, or give it a namespace or a ROS_DOMAIN_ID of its own"
+            )
+        for publisher in (self._trajectories.commands, self._trajectories.references):
+            topic = None if publisher is None else publisher.topic_name
+            senders = [] if topic is None else self.get_publishers_info_by_topic(topic)
+            names = {f"{one.node_namespace.rstrip('/')}/{one.node_name}" for one in senders}
+            if names - {own}:
+                found.append(f"{topic} is also published by {', '.join(sorted(names - {own}))}")
+        for text in found:
+            if text not in self._known_rivals:
+                self.get_logger().warning(text)
+        self._known_rivals = found
+        return found
+
     def _diagnose(self) -> None:
+        if not self.context.ok():
+            return
         active = self._active
         robot, model = self._current()
         entry = status(
@@ -400,12 +426,11 @@ class GenerateNode(GuardedLifecycleNode):
             model=model,
             device=self._text("device"),
             failure=self.problem,
-            complaints=(self._lasting + self._complaints)[-5:],
+            complaints=[*(self._lasting + self._complaints)[-5:], *self._rivals()],
             inputs=None if active is None else active.inputs,
             now=self._robot_time(),
             listeners=0 if active is None else active.server.listeners,
         )
         array = DiagnosticArray(status=[entry])
         array.header.stamp = self.get_clock().now().to_msg()
-        if self.context.ok():
-            self._diagnostics.publish(array)
+        self._diagnostics.publish(array)

@@ -48,6 +48,9 @@ WARM_UP_SECONDS = 2.0
 LONGEST_AHEAD = 1.5
 """Maximum time that an active trajectory is extrapolated for the take-over [s]."""
 
+_LATER_SECONDS = MAX_SECONDS - 1.0
+"""Maximum duration of a sentence that continues another one: a second of that is kept [s]."""
+
 _SLACK = 0.25
 """Maximum shift of the take-over to where the new motion fits in better [s]."""
 
@@ -229,6 +232,11 @@ class LivePlanner:
                 f"{span[0]:g} to {span[1]:g} s is outside of the last motion, which is "
                 f"{last.seconds:.2f} s long",
             )
+        if span[1] - span[0] < 1.0 / last.fps:
+            raise RequestError(
+                ErrorCode.INVALID_SPAN,
+                f"{span[0]:g} to {span[1]:g} s is shorter than a frame, {1.0 / last.fps:g} s",
+            )
         unknown = sorted(set(edit.parts) - set(BODY_PARTS))
         if unknown:
             raise RequestError(
@@ -344,8 +352,16 @@ class LivePlanner:
         # Each sentence has a seed of its own, the last one included.
         options["seed"] = min(tracker.seed + 1, MAX_SEED - len(later))
         self._check_editing()
+        wanted = [(text, length or settings.seconds) for text, length in later]
+        lengths = [None if length is None else min(length, _LATER_SECONDS) for _, length in wanted]
+        if lengths != [length for _, length in wanted]:
+            tracker.notes.append(
+                f"sentences after the first take at most {_LATER_SECONDS:g} s: each continues one "
+                "second of the motion before it"
+            )
+        sentences = [text for text, _ in wanted]
         rest = self.pipeline.sequence(
-            [(text, length or settings.seconds) for text, length in later], start=clip, **options
+            list(zip(sentences, lengths, strict=True)), start=clip, **options
         )
         # Imports torch, which only a motion model needs.
         from nextscale_core.editing.sequence import joined

@@ -22,6 +22,10 @@ from nextscale_ros.robot_state.live_reference import LiveReference
 _SWITCH_EVERY = 1.0
 """Time from one command that turns a tracker on to the next: subscribers may come later [s]."""
 
+_WAITING, _BUFFER = 5, 2**15
+"""Limits of what waits for a tracker: messages of ZMQ, and bytes of the operating system, whose
+usual megabytes hold seconds whatever ZMQ's limit is."""
+
 _LINGER = 200
 """Maximum time to send what is left when the socket is closed [ms]."""
 
@@ -130,6 +134,9 @@ class TrackerSocket:
         self._context: Any = zmq.Context()
         self._socket: Any = self._context.socket(zmq.PUB)
         self._socket.setsockopt(zmq.LINGER, _LINGER)
+        # A tracker that stalls gets what waits here afterwards, in order and old.
+        self._socket.setsockopt(zmq.SNDHWM, _WAITING)
+        self._socket.setsockopt(zmq.SNDBUF, _BUFFER)
         try:
             self._socket.bind(endpoint)
         except zmq.ZMQError as error:

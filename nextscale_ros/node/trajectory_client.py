@@ -323,7 +323,7 @@ class TrajectoryController:
                 code = ErrorCode.EXECUTION_TIMED_OUT
                 message = (
                     f"a trajectory of {goal.seconds:.1f} s had not been executed "
-                    f"{goal.allowance:.1f} s after its end (execution_timeout); canceled"
+                    f"{goal.allowance:.1f} s after its end (execution_timeout); asked to cancel it"
                 )
             else:
                 continue

@@ -15,12 +15,17 @@ from rcl_interfaces.msg import (
     ParameterDescriptor,
     SetParametersResult,
 )
-from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.exceptions import (
+    InvalidParameterTypeException,
+    InvalidParameterValueException,
+    ParameterUninitializedException,
+)
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from nextscale_core.exceptions import ConfigError
-from nextscale_ros.parameters.schema import Declaration, declarations
+from nextscale_core.yaml_files import nearest
+from nextscale_ros.parameters.schema import Declaration, all_declarations, declarations
 
 MAX_SEED = 2**31 - 1
 """Maximum seed."""
@@ -79,6 +84,7 @@ def declare_parameters(node: Node, section: str = "generate_node") -> None:
 
     Raises:
         ConfigError: an invalid start value; the message names the parameter and the valid values.
+            An unknown name is only a warning, since a file may be for several nodes.
             Or config/parameters.yaml is malformed.
     """
     declared = declarations(section)
@@ -88,6 +94,17 @@ def declare_parameters(node: Node, section: str = "generate_node") -> None:
             node.declare_parameter(one.name, one.default, descriptor(one))
         except (InvalidParameterTypeException, InvalidParameterValueException) as error:
             raise ConfigError(f"parameter {one.name} must be {wanted(one)}; {error}") from error
+        try:
+            node.get_parameter(one.name)
+        except ParameterUninitializedException as error:
+            raise ConfigError(
+                f"parameter {one.name} must be {wanted(one)}; got nothing, which an empty list is "
+                "to ROS: leave the parameter out"
+            ) from error
+    known = {"use_sim_time", "start_type_description_service"}.union(*all_declarations().values())
+    for name in sorted(set(node._parameter_overrides) - known):
+        if not name.startswith("qos_overrides."):
+            node.get_logger().warning(f"unknown parameter {name!r}; {nearest(name, known)}")
 
 
 def descriptor(declared: Declaration) -> ParameterDescriptor:

@@ -76,6 +76,11 @@ def test_no_output_replaces_the_pose_of_a_constraint(folder: Path) -> None:
     assert (folder / "pose.npz").read_bytes() == before
 
 
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder that takes no files")
+def test_a_folder_that_takes_no_files_is_found_before_the_work(folder: Path) -> None:
+    assert "/proc/x.npz: /proc is not writable" in refusal("generate", TEXT, "--out", "/proc/x.npz")
+
+
 def test_outputs_that_do_not_exist_yet_are_compared_by_their_places(folder: Path) -> None:
     line = refusal("generate", TEXT, "--out", "new.npz", "--out", str(folder / "b/../new.npz"))
     assert "is given for two outputs" in line

@@ -132,6 +132,13 @@ def test_several_sentences_become_one_motion(goals: Goals) -> None:
     assert {message.text for message in sent.feedback} == {0, 1, 2}
 
 
+def test_a_later_sentence_is_as_long_as_it_can_be(goals: Goals) -> None:
+    status, result = goals.ask(TEXT, TEXT, seconds=[2.0, 9.8], plan_only=True)
+    assert status == SUCCEEDED, result.error
+    assert nanoseconds(result.trajectory.points[-1].time_from_start) / 1e9 < 2.0 + 9.5
+    assert any("after the first take at most 8.8 s" in line for line in result.report.findings)
+
+
 def test_the_same_seed_gives_the_same_plan(goals: Goals) -> None:
     plans = [goals.ask(TEXT, seed=5, plan_only=True)[1].trajectory for _ in range(2)]
     first, second = (np.array([point.positions for point in plan.points]) for plan in plans)

@@ -8,10 +8,13 @@ import time
 from collections.abc import Iterator, Sequence
 
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from rcl_interfaces.srv import DescribeParameters
+from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
+from trajectory_msgs.msg import JointTrajectory
 
 from nextscale_core.robots import Robot, load_robot
 from nextscale_ros.bringup.processes import Child
@@ -261,6 +264,25 @@ def by_state(client: Recorder) -> Iterator[Recorder]:
     assert set_parameter(client, "start_from_state", True) == (True, "")
     yield client
     assert set_parameter(client, "start_from_state", False) == (True, "")
+
+
+def test_another_node_that_commands_the_same_robot_is_told(client: Recorder, graph: Graph) -> None:
+    heard: list[DiagnosticArray] = []
+    client.create_subscription(DiagnosticArray, "/diagnostics", heard.append, 10)
+
+    def connections() -> str:
+        own = heard[-1].status[0].values if heard else []
+        return " ".join(one.value for one in own if one.key.startswith("connection"))
+
+    sender = client.create_publisher(JointTrajectory, "/motion_command", 10)
+    twin = Node("generate_node", context=graph.context)
+    told = f"/motion_command is also published by /{client.get_name()}"
+    client.wait(lambda: told in connections(), REPLY, "the sender in the diagnostics")
+    twins = "another node is named /generate_node: both answer each sentence"
+    client.wait(lambda: twins in connections(), REPLY, "the twin in the diagnostics")
+    client.destroy_publisher(sender)
+    twin.destroy_node()
+    client.wait(lambda: bool(heard) and not connections(), REPLY, "diagnostics without them")
 
 
 # From here on the node has heard joint states, so the order of these tests matters.

@@ -198,6 +198,7 @@ def test_the_last_plan_can_be_edited(client: Recorder) -> None:
     assert ways[1] < ways[0] - 0.1
     assert edit(begin=2.0, end=1.0).error.code == ErrorCode.INVALID_SPAN
     assert edit(begin=2.0, end=50.0).error.code == ErrorCode.INVALID_SPAN
+    assert edit(begin=1.0, end=1.01).error.code == ErrorCode.INVALID_SPAN
     assert edit(begin=float("nan")).error.code == ErrorCode.INVALID_SPAN
     answer = edit(body_parts=["tail"])
     assert answer.error.code == ErrorCode.UNKNOWN_BODY_PART and "left_arm" in answer.error.message

@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rclpy.context import Context
+from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.lifecycle import LifecycleNode
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from nextscale_core.exceptions import ConfigError
 from nextscale_core.motion.skeleton import MAX_SECONDS, MIN_SECONDS
 from nextscale_ros.parameters.values import MAX_SEED, Settings, declare_parameters, read_settings
 from ros.declaring import (
@@ -21,6 +24,7 @@ from ros.declaring import (
     RAW,
     SECTIONS,
     argument,
+    context_with,
     having,
     just_outside,
     live,
@@ -317,3 +321,26 @@ def test_a_start_value_of_another_type_is_answered_with_the_right_one(
     told = starts(context, "generate_node", name, value)
     assert f"parameter {name} must be {right}" in told
     assert "type" in told and str(value) in told
+
+
+def in_file(folder: Path, graph: Graph, lines: str) -> None:
+    """Declare the parameters of a node that is started with such a file."""
+    file = folder / "params.yaml"
+    file.write_text(f"/**:\n  ros__parameters:\n    {lines}\n")
+    arguments = ["--ros-args", "--params-file", str(file)]
+    with context_with(graph, arguments) as context, node_of(context, "generate_node"):
+        pass
+
+
+def test_an_empty_list_in_a_file_is_answered_with_what_to_do(graph: Graph, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"parameter joints must be .* leave the parameter out"):
+        in_file(tmp_path, graph, "joints: []")
+
+
+def test_an_unknown_name_in_a_file_is_warned_of(
+    graph: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(RcutilsLogger, "warning", lambda _, text: told.append(text))
+    in_file(tmp_path, graph, "{sede: 5, seconds: 3.0, state_rate: 50.0, use_sim_time: true}")
+    assert told == ["unknown parameter 'sede'; did you mean 'seed'?"]
