@@ -240,7 +240,13 @@ class MotionPipeline:
             ]
             starts = list(itertools.accumulate((len(own) for own in said[:-1]), initial=0))
             features = self.text_features([way.words for own in said for way in own])
-        lengths = self._lengths(sentences, [own.seconds for own in each], features.pooled[starts])
+        # Where no duration is asked for, each way of saying it has its own.
+        owners = [row for row, own in enumerate(said) for _ in own]
+        lengths = self._lengths(
+            [sentences[row] for row in owners],
+            [each[row].seconds for row in owners],
+            features.pooled,
+        )
         latents = [self.tokenizer.latents_for(value) for value in lengths]
         numbers = [candidate_seeds(own.seed, many) for own, many in zip(each, counts, strict=True)]
         at_once = self.device.type != "cpu"
@@ -261,28 +267,30 @@ class MotionPipeline:
                 run.progress(reached, finished)
 
             with run.stopwatch.stage("generate"):
-                sizes = [latents[row] for row in rows]
                 ways = [turn % len(said[row]) for row, turn in zip(rows, turns, strict=True)]
                 texts = [starts[row] + way for row, way in zip(rows, ways, strict=True)]
+                sizes = [latents[text] for text in texts]
                 tokens = self.sampler.sample(
                     features.rows(texts), sizes, own, sampling, run=Run(progress=progress)
                 )
-            drawn = iter(tokens)
             with run.stopwatch.stage("decode"):
-                clips = [
-                    decode_clips(
-                        self.tokenizer,
-                        list(itertools.islice(drawn, many)),
-                        latents[row],
-                        sentences[row],
-                        each[row].seed,
+                made: list[MotionClip] = [None] * len(rows)  # type: ignore[list-item]
+                # Motions of one sentence and one length are decoded together.
+                for _, group in itertools.groupby(
+                    sorted(range(len(rows)), key=lambda place: (rows[place], sizes[place])),
+                    key=lambda place: (rows[place], sizes[place]),
+                ):
+                    places = list(group)
+                    row, size = rows[places[0]], sizes[places[0]]
+                    drawn = [tokens[place] for place in places]
+                    clips = decode_clips(
+                        self.tokenizer, drawn, size, sentences[row], each[row].seed
                     )
-                    for row, many in wanted
-                ]
-            mirrored = iter(said[row][way].mirrored for row, way in zip(rows, ways, strict=True))
-            return [
-                [mirror_clip(clip) if next(mirrored) else clip for clip in own] for own in clips
-            ]
+                    for place, clip in zip(places, clips, strict=True):
+                        mirrored = said[rows[place]][ways[place]].mirrored
+                        made[place] = mirror_clip(clip) if mirrored else clip
+            left = iter(made)
+            return [list(itertools.islice(left, many)) for _, many in wanted]
 
         motions = best_motions(sentences, counts, make, at_once)
         if reached < finished:
@@ -490,8 +498,9 @@ class MotionPipeline:
     ) -> list[float]:
         """Durations: given, else stated by the sentence, else predicted [s]."""
         guesses = self.generator.seconds_of(pooled).tolist()
-        for sentence, seconds in zip(sentences, given, strict=True):
-            if seconds is None and (remark := duration_remark(sentence, MAX_SECONDS)):
+        free = [one for one, seconds in zip(sentences, given, strict=True) if seconds is None]
+        for sentence in dict.fromkeys(free):
+            if remark := duration_remark(sentence, MAX_SECONDS):
                 warnings.warn(remark, DurationWarning, stacklevel=3)
         return settle(given, list(map(stated_seconds, sentences, guesses)))
 

@@ -19,15 +19,15 @@ _WALKS = {
 _TURNS = {
     0.0: "turns 90 degrees to the {}", 45.0: "turns 45 degrees to the {}",
     90.0: "turns 90 degrees to the {}", 180.0: "turns halfway around to the {}",
-    360.0: "turns around {}",
+    360.0: "turns all the way around {}",
 }  # fmt: skip
 """A turn to a side by its angle; the words for which the models turn by about that angle."""
 _TURNS_ANYWHERE = {
     0.0: "turns", 45.0: "turns 45 degrees", 90.0: "turns 90 degrees",
-    180.0: "turns halfway around to the left", 360.0: "turns around clockwise",
+    180.0: "turns halfway around to the left", 360.0: "turns all the way around clockwise",
 }  # fmt: skip
 _ROTATIONS = {"left": "counterclockwise", "right": "clockwise"}
-_BETTER_KNOWN = re.compile(r"\bturns (\d+ degrees to the left|around clockwise)")
+_BETTER_KNOWN = re.compile(r"\bturns (\d+ degrees to the left|all the way around clockwise)")
 """Turns by an angle to the side to which the models know them; to the other one they turn by half
 as much again."""
 _PIECES = re.compile(r"[,;.]|\b(?:and|then|before|after|while|followed by)\b")
@@ -89,7 +89,7 @@ def plain_words(sentence: str) -> str | None:
     """What a sentence asks for in the words in which models show it most surely.
 
     Of "bow politely" and "someone jumps 2x" these are "a person bends forward" and "a person jumps
-    two times".
+    two times". A turn may get the side or the angle that the sentence leaves open.
 
     Args:
         sentence: A validated sentence.

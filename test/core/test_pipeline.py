@@ -102,15 +102,19 @@ def test_of_several_candidates_the_one_that_agrees_best_is_returned(pipeline):
     assert np.allclose(alone.joints, many.joints, atol=1e-3)
 
 
+@pytest.mark.parametrize("seconds", [2.0, None])
 @pytest.mark.parametrize("chosen", range(4))
-def test_candidates_of_a_side_are_made_of_the_mirrored_words_too(pipeline, chosen, monkeypatch):
-    sentence, calls = "someone turns to his left", itertools.count()
+def test_candidates_of_a_side_are_made_of_the_mirrored_words_too(
+    pipeline, chosen, seconds, monkeypatch
+):
+    """Where no duration is asked for, each has that of its words."""
+    sentence, calls = "someone kicks with his left leg", itertools.count()
     assert [way.mirrored for way in wordings(sentence)] == [False, True, False, True]
     monkeypatch.setattr(judge, "agreement", lambda *_: float(next(calls) == chosen))
-    clip = pipeline.generate(sentence, seed=3, seconds=2.0, candidates=4)
+    clip = pipeline.generate(sentence, seed=3, seconds=seconds, candidates=4)
     assert clip.seed == 3 and clip.text == sentence
     way, seed = wordings(sentence)[chosen], candidate_seeds(3, 4)[chosen]
-    alone = pipeline.generate(way.words, seed=seed, seconds=2.0, candidates=1)
+    alone = pipeline.generate(way.words, seed=seed, seconds=seconds, candidates=1)
     expected = mirror_clip(alone) if way.mirrored else alone
     assert np.allclose(clip.joints, expected.joints, atol=1e-3)
     assert np.array_equal(clip.contacts, expected.contacts)

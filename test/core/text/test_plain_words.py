@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nextscale_core.pipeline import MotionPipeline
-from nextscale_core.text.clauses import clauses
+from nextscale_core.text.clauses import Claim, clauses
+from nextscale_core.text.mirror import mirror_text
 from nextscale_core.text.plain_words import plain_words, wordings
 
 
@@ -27,9 +31,8 @@ from nextscale_core.text.plain_words import plain_words, wordings
         ("turn 180 degrees to the right", "a person turns halfway around to the right"),
         ("stroll slowly, then quickly run backwards",
          "a person walks forward slowly, then runs backward quickly"),
-        ("turn around once, all the way, anticlockwise", None),
-        ("do a full turn to the left", "a person turns around counterclockwise"),
-        ("she spins around", "a person turns around clockwise"),
+        ("do a full turn to the left", "a person turns all the way around counterclockwise"),
+        ("she spins around", "a person turns all the way around clockwise"),
         ("make a quarter turn to the right", "a person turns 90 degrees to the right"),
         # Plain already.
         ("a person walks forward", None),
@@ -48,10 +51,18 @@ from nextscale_core.text.plain_words import plain_words, wordings
 def test_the_plain_words_of_a_sentence(sentence, plain):
     assert plain_words(sentence) == plain
     assert wordings(sentence)[0].words == sentence
-    assert plain is None or (plain, False) in wordings(sentence)
     if plain:
-        assert clauses(plain) == clauses(sentence)
+        assert {(plain, False), (mirror_text(plain), True)} & set(wordings(sentence))
+        asked, found = (list(itertools.chain(*clauses(words))) for words in (sentence, plain))
+        assert list(map(as_asked, found, asked)) == asked
         assert plain_words(plain) is None
+
+
+def as_asked(found: Claim, asked: Claim) -> Claim:
+    """Without the side and the angle of a turn that the sentence leaves open."""
+    if asked.action != "turn":
+        return found
+    return replace(found, side=asked.side and found.side, degrees=asked.degrees and found.degrees)
 
 
 @given(st.text())
@@ -67,3 +78,17 @@ def test_candidates_in_plain_words_show_what_the_sentence_does_not(trained_model
     assert sum(trained.motion_remark("bow politely", clip) is None for clip in alone) < 4
     assert not any(trained.motion_remark("bow politely", clip) for clip in best)
     assert {clip.text for clip in best} == {"bow politely"}
+
+
+@pytest.mark.parametrize(
+    ("sentence", "known", "mirrored"),
+    [
+        ("turn 90 degrees to the right", "a person turns 90 degrees to the left", True),
+        ("turn 45 degrees to the left", "a person turns 45 degrees to the left", False),
+        ("do a full turn to the left", "a person turns all the way around clockwise", True),
+    ],
+)
+def test_a_turn_by_an_angle_is_made_to_the_side_that_is_known_better(sentence, known, mirrored):
+    own, *plain, other = wordings(sentence)
+    assert plain == [(known, mirrored)] * 2
+    assert own == (sentence, False) and other == (mirror_text(sentence), True)
