@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import rclpy
 from rclpy.context import Context
+from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from nextscale_core.robots.trajectory import RobotTrajectory
@@ -60,6 +61,10 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graph]:
             signal_handler_options=SignalHandlerOptions.NO,
         )
         stack.callback(context.try_shutdown)
+        # With the last node of a context goes its DDS participant, and a new one is discovered
+        # after up to 3 s, now and then much later; so one node stays.
+        keeper = Node("keeper", context=context, start_parameter_services=False)
+        stack.callback(keeper.destroy_node)
         yield Graph(env, context, folder, stack)
 
 
