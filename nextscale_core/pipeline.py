@@ -274,22 +274,20 @@ class MotionPipeline:
                     features.rows(texts), sizes, own, sampling, run=Run(progress=progress)
                 )
             with run.stopwatch.stage("decode"):
-                made: list[MotionClip] = [None] * len(rows)  # type: ignore[list-item]
                 # Motions of one sentence and one length are decoded together.
-                for _, group in itertools.groupby(
-                    sorted(range(len(rows)), key=lambda place: (rows[place], sizes[place])),
-                    key=lambda place: (rows[place], sizes[place]),
-                ):
-                    places = list(group)
-                    row, size = rows[places[0]], sizes[places[0]]
+                alike: dict[tuple[int, int], list[int]] = {}
+                for place, key in enumerate(zip(rows, sizes, strict=True)):
+                    alike.setdefault(key, []).append(place)
+                made: dict[int, MotionClip] = {}
+                for (row, size), places in alike.items():
                     drawn = [tokens[place] for place in places]
                     clips = decode_clips(
                         self.tokenizer, drawn, size, sentences[row], each[row].seed
                     )
                     for place, clip in zip(places, clips, strict=True):
-                        mirrored = said[rows[place]][ways[place]].mirrored
+                        mirrored = said[row][ways[place]].mirrored
                         made[place] = mirror_clip(clip) if mirrored else clip
-            left = iter(made)
+            left = (made[place] for place in range(len(rows)))
             return [list(itertools.islice(left, many)) for _, many in wanted]
 
         motions = best_motions(sentences, counts, make, at_once)

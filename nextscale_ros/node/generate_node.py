@@ -391,6 +391,17 @@ class GenerateNode(GuardedLifecycleNode):
 
     def _rivals(self) -> list[str]:
         """Other nodes that answer the same sentences or send to the same robot."""
+        try:
+            found = self._find_rivals()
+        except RuntimeError:  # the context ends meanwhile
+            return []
+        for text in found:
+            if text not in self._known_rivals:
+                self.get_logger().warning(text)
+        self._known_rivals = found
+        return found
+
+    def _find_rivals(self) -> list[str]:
         own, found = self.get_fully_qualified_name(), []
         nodes = [
             f"{place.rstrip('/')}/{name}" for name, place in self.get_node_names_and_namespaces()
@@ -406,10 +417,6 @@ class GenerateNode(GuardedLifecycleNode):
             names = {f"{one.node_namespace.rstrip('/')}/{one.node_name}" for one in senders}
             if names - {own}:
                 found.append(f"{topic} is also published by {', '.join(sorted(names - {own}))}")
-        for text in found:
-            if text not in self._known_rivals:
-                self.get_logger().warning(text)
-        self._known_rivals = found
         return found
 
     def _diagnose(self) -> None:
