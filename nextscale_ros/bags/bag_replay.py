@@ -189,8 +189,15 @@ def show(comparisons: list[Comparison], session: RecordedSession, console: Conso
     console.print(table)
     for one in comparisons:
         report = None if one.answer is None else one.answer.report
-        if one.differs and report is not None and report.outcome != one.sentence.report.outcome:
+        if not one.differs or report is None:
+            continue
+        if report.outcome != one.sentence.report.outcome:
             console.print(f"{_plain(report.text)}: {report.outcome}: {_plain(report.message)}")
+        then, now = list(one.sentence.report.findings), list(report.findings)
+        for when, lines, others in (("recorded", then, now), ("now", now, then)):
+            for line in lines:
+                if line not in others:
+                    console.print(f"{_plain(report.text)}: {when} only: {_plain(line)}")
     promised = [one for one in comparisons if one.promised]
     same = sum(one.same for one in promised)
     console.print(f"{same} of {len(promised)} sentences that began at rest gave the same answer")

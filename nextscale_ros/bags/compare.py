@@ -53,7 +53,8 @@ def compare(
     Joints that moved by at most `still` [rad] count as at rest.
     """
     outcome = sentence.report.outcome
-    lost = any(finding.startswith(_NOT_CONTINUED) for finding in sentence.report.findings)
+    reports = [sentence.report] if answer is None else [sentence.report, answer.report]
+    lost = any(line.startswith(_NOT_CONTINUED) for report in reports for line in report.findings)
     stood = sentence.stood(still) and not lost
     if outcome in BY_CHANCE:
         return Comparison(sentence, answer, np.nan, promised=False, same=False)

@@ -195,6 +195,10 @@ def test_the_same_seeds_give_the_same_trajectories(recording: Recording, graph: 
 
 def test_a_tampered_bag_is_noticed(recording: Recording, graph: Graph, tmp_path: Path) -> None:
     def nudge(topic: str, data: bytes, number: int) -> bytes:
+        if topic == "/motion_report" and number == 1:
+            report = deserialize_message(data, MotionReport)
+            report.findings = [*report.findings, "a finding of its own"]
+            return bytes(serialize_message(report))
         if topic != "/motion_command" or number != 1:
             return data
         command = deserialize_message(data, JointTrajectory)
@@ -210,6 +214,7 @@ def test_a_tampered_bag_is_noticed(recording: Recording, graph: Graph, tmp_path:
     )
     assert first.rstrip().endswith("same") and second.rstrip().endswith("DIFFERENT")
     assert "1.00e-04" in second
+    assert f"{TEXTS[1]}: recorded only: a finding of its own" in done.stdout
 
 
 def test_a_bag_without_a_session_is_an_error_with_the_missing_topic(
