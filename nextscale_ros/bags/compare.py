@@ -55,7 +55,10 @@ def compare(
     outcome = sentence.report.outcome
     reports = [sentence.report] if answer is None else [sentence.report, answer.report]
     lost = any(line.startswith(_NOT_CONTINUED) for report in reports for line in report.findings)
-    stood = sentence.stood(still) and not lost
+    # Only where the node took the robot to be at rest, too, does the trajectory begin on arrival.
+    way = sentence.trajectory
+    seen = way is None or not nanoseconds(way.header.stamp)
+    stood = sentence.stood(still) and seen and not lost
     if outcome in BY_CHANCE:
         return Comparison(sentence, answer, np.nan, promised=False, same=False)
     if answer is None:
