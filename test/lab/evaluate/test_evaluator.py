@@ -120,6 +120,12 @@ def test_an_evaluator_that_is_not_there_names_those_that_are():
         load_evaluator("evaluator-of-nobody")
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the device is there")
+def test_a_device_that_is_not_there_is_answered_with_those_that_are():
+    with pytest.raises(ModelLoadError, match="device 'cuda' is not there; there is cpu"):
+        load_evaluator("evaluator-cmu", "cuda")
+
+
 def test_damaged_weights_and_folders_without_any_are_refused(model, tmp_path):
     with pytest.raises(ModelLoadError, match=r"config\.json is missing"):
         load_evaluator(tmp_path)

@@ -171,6 +171,28 @@ def test_a_subscriber_reads_a_rising_count_of_references(
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
+def test_a_tracker_that_stalls_does_not_get_all_that_it_missed(g1: Robot, port: int) -> None:
+    import zmq
+
+    stream = ReferenceStream(g1)
+    socket = TrackerSocket(g1, f"tcp://127.0.0.1:{port}", "sonic")
+    with zmq.Context() as context, context.socket(zmq.SUB) as reader:
+        reader.setsockopt(zmq.RCVHWM, 1)
+        reader.setsockopt(zmq.RCVBUF, 4096)
+        reader.setsockopt(zmq.SUBSCRIBE, b"pose")
+        reader.connect(f"tcp://127.0.0.1:{port}")
+        while not reader.poll(20):
+            socket.send(stream, 0.0)
+        for _ in range(500):
+            socket.send(stream, 0.0)
+        old = 0
+        while reader.poll(200):
+            reader.recv()
+            old += 1
+    socket.close()
+    assert 0 < old < 200
+
+
 def test_sonic_is_turned_on_with_the_first_reference_and_off_at_the_end(
     g1: Robot, port: int
 ) -> None:
