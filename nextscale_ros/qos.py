@@ -162,7 +162,7 @@ class _Reporter:
             peers = {bytes(info.endpoint_gid): info for info in self._peers()}
             new = [peers[gid] for gid in sorted(peers.keys() - self._known)]
             self._known = set(peers)
-            sentences = [self._sentence(_name(info), info.qos_profile, policy) for info in new]
+            sentences = [self._sentence(node_of(info), info.qos_profile, policy) for info in new]
             self._reported += len(new)
             if self._reported < event.total_count:
                 # The peer left again, or the graph does not list it yet.
@@ -172,7 +172,8 @@ class _Reporter:
             self._report(sentence)
 
 
-def _name(info: Any) -> str:
+def node_of(info: Any) -> str:
+    """Full name of the node of an endpoint that the graph lists."""
     return f"{info.node_namespace.rstrip('/')}/{info.node_name}"
 
 

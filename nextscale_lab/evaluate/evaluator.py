@@ -130,7 +130,6 @@ def _folder(name_or_path: str | Path) -> Path:
 
 
 def _from_folder(folder: Path, device: str) -> Evaluator:
-
     from nextscale_core.model.checkpoint import existing_device, load_part
     from nextscale_lab.evaluate.evaluator_model import MotionTextEvaluator
 

@@ -56,7 +56,7 @@ from nextscale_ros.node.stream_output import StreamOutput
 from nextscale_ros.node.walking_output import WalkingOutput, walking_joints
 from nextscale_ros.options import BALANCING
 from nextscale_ros.parameters.values import declare_parameters, read_settings
-from nextscale_ros.qos import EVENTS, LATCHED, REPORTS, subscription_events
+from nextscale_ros.qos import EVENTS, LATCHED, REPORTS, node_of, subscription_events
 from nextscale_ros.robot_description import described_robot
 from nextscale_ros.robot_state.inputs import RobotInputs
 from nextscale_ros.robot_state.live_reference import LiveReference
@@ -414,9 +414,8 @@ class GenerateNode(GuardedLifecycleNode):
         for publisher in (self._trajectories.commands, self._trajectories.references):
             topic = None if publisher is None else publisher.topic_name
             senders = [] if topic is None else self.get_publishers_info_by_topic(topic)
-            names = {f"{one.node_namespace.rstrip('/')}/{one.node_name}" for one in senders}
-            if names - {own}:
-                found.append(f"{topic} is also published by {', '.join(sorted(names - {own}))}")
+            if others := sorted({*map(node_of, senders)} - {own}):
+                found.append(f"{topic} is also published by {', '.join(others)}")
         return found
 
     def _diagnose(self) -> None:

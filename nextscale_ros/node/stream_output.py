@@ -217,16 +217,13 @@ class StreamOutput(Output):
         stream = self._reference.stream(now)
         if stream is None or not self._node.context.ok():
             return
-        if stream.moves(now):
-            fallen = self._reference.fallen(now) if self._unfinished else ""
-            problem = self._problem(now) if self._unfinished else ""
-            if fallen:
-                self._stop(ErrorCode.EXECUTION_ABORTED, f"{fallen}; the reference comes to stand")
-            elif problem:
-                self._stop(ErrorCode.NO_ROBOT_STATE, f"{problem}; the robot comes to stand")
-        else:
+        if not stream.moves(now):
             self._finish(ErrorCode.NONE, "")
             self._reference.anchor(now)
+        elif self._unfinished and (fallen := self._reference.fallen(now)):
+            self._stop(ErrorCode.EXECUTION_ABORTED, f"{fallen}; the reference comes to stand")
+        elif self._unfinished and (problem := self._problem(now)):
+            self._stop(ErrorCode.NO_ROBOT_STATE, f"{problem}; the robot comes to stand")
         self._play(stream, now)
 
     def _stop(self, code: int, message: str) -> None:

@@ -142,8 +142,8 @@ class WalkingOutput(StreamOutput):
     def _play(self, stream: ReferenceStream, now: float) -> None:
         base = self._inputs.base.last(now, self._patience)
         # Neither odometry that comes back nor a robot that gets up sets the feet in motion again.
-        lost = base is None or bool(self._reference.fallen(now))
-        self._lost = self._lost or (lost and stream.moves(now))
+        if not self._lost and stream.moves(now):
+            self._lost = base is None or bool(self._reference.fallen(now))
         if base is None or self._lost:
             command = self._follower.stop()
         else:

@@ -32,7 +32,7 @@ from nextscale_core.exceptions import ConfigError
 from nextscale_core.robots import Robot
 from nextscale_ros.messages.validate_trajectory import NANOSECONDS, nanoseconds
 from nextscale_ros.options import BALANCING
-from nextscale_ros.qos import SENSORS, subscription_events
+from nextscale_ros.qos import SENSORS, node_of, subscription_events
 from nextscale_ros.robot_state.listener import Listener
 
 DELAYS = 2000
@@ -143,7 +143,7 @@ class RobotInputs:
         """Description of the nodes that publish joint states."""
         topic = self._node.resolve_topic_name(self._text("joint_states_topic"))
         found = self._node.get_publishers_info_by_topic(topic)
-        nodes = sorted({f"{one.node_namespace.rstrip('/')}/{one.node_name}" for one in found})
+        nodes = sorted(set(map(node_of, found)))
         return f"{topic} is published by {', '.join(nodes) or 'no node any more'}"
 
     def _arrival(self, message: Any) -> tuple[float, float, float]:
