@@ -7,51 +7,136 @@ may have no clause at all.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-_FIGURE_EIGHT = r"figure (of )?(an )?(8|eight)\b|\b(like|of) an? (8|eight)\b"
+
+def _verbs(words: str) -> str:
+    """Pattern of verbs in their regular forms: of 'jog' jogs, jogged, jogging."""
+    forms = []
+    for verb in words.split():
+        stem, last = verb[:-1], verb[-1]
+        endings = {"e": "(?:e[sd]?|ing)", "y": "(?:y|ies|ied|ying)"}
+        forms.append(stem + endings.get(last, f"{last}(?:e?s|{last}?ed|{last}?ing)?"))
+    return rf"\b(?:{'|'.join(forms)})\b"
+
+
+_THEIR = r"(?:the|his|her|its|their|your|my|both|one|a)"
+_UP = (
+    r"(?:up|upwards?|overhead|high|skywards?|(?:up |high )?(?:in|into) the air|"
+    rf"(?:over|above) (?:{_THEIR} )?(?:head|shoulders?)|to(?:wards?)? the (?:sky|ceiling))"
+)
+_BACK_AND_FORTH = r"(?:there and back|back and forth|to and fro|up and down)"
+_LOCOMOTION = r"(?:walk|go|pac|strid|stroll|wander|march|run|jog|sprint|trot)\w*"
+_IDIOMS = (
+    (rf"({_LOCOMOTION}) {_BACK_AND_FORTH}\b(?! the)", r"\1 forward, then turns around and \1 back"),
+    (r"\bup and down\b", "up"),
+    (r",? (while |and )?((still|always|keep) )?(facing|looking) (forwards?|(straight )?ahead)", ""),
+)
+"""Phrases that would be taken apart at their 'and', and what they say."""
+
+_GAITS = (
+    "walk stroll amble saunter wander stride strut trudge plod trek hike roam "
+    "shuffle sidestep retreat advance approach hurry strafe step tread"
+)
+_STYLED_GAITS = _verbs("limp hobble tiptoe sneak creep stagger stumble waddle moonwalk")
+_WHERE = (
+    r"(?:(?:straight|slowly|quickly|right|a|few|little|bit|two|three|some|steps?|paces?|further) )*"
+    r"(?:forwards?|ahead|straight|on|along|away|off|over|closer|nearer|towards?|sideways?|"
+    r"backwards?|back|left|right|to (?:the|your|his|her|one) (?:left|right|side))\b"
+    r"(?! (?:arm|hand|leg|foot|knee|elbow|fist|shoulder))"
+)
+_UNRISEN = "".join(
+    f"(?<!{verb} )" for verb in "stand stands get gets rise rises come comes".split()
+)
+_RUNS = "jog sprint dash race gallop trot scurry rush bolt lope"
+_JUMPS = (
+    rf"(?:{_verbs('jump leap hop')}|\b(?:spring(?:s|ing)?|sprang)(?= (?:up|off|into|from|forward|"
+    r"ahead|high|in))|\bbounc(?:e[sd]?|ing)\b(?! (?:a|the|his|her|\w*balls?)\b)|"
+    r"\bbound(?:s|ing)\b|\bvault\w*)"
+)
+_ON_FOOT = r"( ([^,.;]* )?(by|while|when) (walk|go|mov|stroll)ing)?"
+_LOOPS = r"(?:circles?|circular|loops?|laps)\b"
+_EIGHT = (
+    r"figure[ -]?(?:of )?(?:an? )?[ -]?(?:8|eight)\b|\b(?:8|eight)[ -]shape\w*|"
+    r"\b(?:like|of|as|trac\w+|draw\w*) (?:the |an |a )?(?:number |numeral |digit |letter )?"
+    r"(?:8|eight)\b|infinity (?:sign|symbol|loop|shape)"
+)
 _ACTIONS = (
     # A phrase takes its words away from the rows below it.
-    ("jacks", r"(jumping|star|side.straddle)[ -]?(jack|jump)s?|jumping.?jacks?"),
-    ("figure_eight", rf"(\w+ )?[^,.;]*?({_FIGURE_EIGHT})"),
-    ("run_circle", r"(run|jog|sprint)\w* (\w+ ){0,5}?(circles?|circular|loops?)\b"),
-    ("circle", r"(walk|stroll|move|go|step|pace)\w* (\w+ ){0,5}?(circles?|circular|loops?)\b"),
-    ("pick_up", r"pick\w* (\w+ ){0,3}?up|(grab|lift|reach|tak|get|retriev)\w* [^,.;]*?"
-                r"(off|from|to|on) the (floor|ground)"),
-    ("balance", r"(stand\w* on|lift\w*|rais\w*) (one|a|(the|his|her) (left|right)) "
-                r"(leg|foot)( [^,.;]*balance)?|balanc\w+"),
-    ("kneel", r"kneel\w*|knelt|(down )?on (one|his|her|their|the|both|a) knees?"),
-    ("march", r"march\w*|high knees|lift\w* the knees"),
-    ("still", r"stand\w* (\w+ )?(still|there)|(does not|doesn't|do not|don't|without|not) "
-              r"mov\w+|motionless|remain\w* still|\bidl\w+"),
-    ("stop", r"(comes?|coming) to (a|an) (stop|halt|standstill)|stop(s|ped|ping)?\b|halt\w*"),
-    ("punch", r"(throw\w* )?(\w+ ){0,2}?(punch\w*)|\bbox(es|ing)\b|\bjab\w*|str(ik|uck)\w*|"
-              r"uppercut\w*|hit\w* [^,.;]*fists?"),
-    ("kick", r"kick\w*"),
-    ("throw", r"throw\w*|\btoss\w*|pitch(es|ing)\b|hurl\w*"),
-    ("wave", r"\bwav(e|es|ed|ing)\b"),
-    ("clap", r"\bclap\w*|applau\w*"),
-    ("raise", r"(rais|lift|hold|put|stretch|mov|bring|reach)\w* (\w+ ){0,3}?"
-              r"(arms?|hands?)\b( (up|overhead|high|over|above|in)\b)?"),
-    ("sit", r"\bsit(s|ting)?\b|\bsat\b|(take|takes|taking) a seat"),
-    ("squat", r"squat\w*|crouch\w*"),
-    ("bend", r"\bbend\w*|\bbent\b|\bbow(s|ing)?\b|lean\w* (\w+ )?forward"),
-    ("air_spin", r"spin\w* (\w+ )?jump\w*|(jump|leap|hop)\w* (while |and |with (a )?)?"
-                 r"(spin|turn|rotat|twirl)\w*( a?round)?( in the air)?"),
-    ("jump", r"\bjump\w*|\bleap\w*|\bhop(s|ped|ping)?\b"),
-    ("run", r"\brun(s|ning)?\b|\bran\b|\bjog\w*|sprint\w*|\bdash\w*"),
-    ("turn", r"(?<!in )\bturn(s|ed|ing)?\b|rotat\w*|\bspin\w*|pivot\w*|twirl\w*|about.face|"
-             r"pirouett\w*"),
-    ("walk", r"\bwalk\w*|stroll\w*|\bstep(s|ped|ping)?\b|sidestep\w*|shuffl\w*|strid\w*|wander\w*|"
-             r"back(s|ing) up|return\w*|com(es|ing) back|\bpac(es|ing)\b|mov(es|ing) (forward|back)"
-             r"\w*"),
+    ("jacks", r"(jumping|star|side.straddle)[ -]?(jack|jump)s?|jumping.?jacks?|"
+              r"jump\w* [^,.;]*(arms and legs|legs and arms)"),
+    ("figure_eight", rf"(\w+ )?[^,.;]*?({_EIGHT}){_ON_FOOT}"),
+    ("run_circle", rf"(run|{_RUNS.replace(' ', '|')})\w* (\w+ ){{0,5}}?{_LOOPS}"),
+    ("circle", rf"(walk|stroll|mov|go|step|pac|wander)\w* (\w+ ){{0,5}}?{_LOOPS}|"
+               rf"\bcircl(es?|ed|ing) (a?round|about)\b{_ON_FOOT}|"
+               rf"circular (path|route|track|course|line){_ON_FOOT}"),
+    ("pick_up", r"(pick|scoop)\w* (\w+ ){0,4}?up\b|(grab|lift|reach|tak|get|retriev|collect|fetch|"
+                r"gather|snatch|pick|scoop|rais)\w* [^,.;]*?(off|from|to|on) (of )?the "
+                r"(floor|ground)|reach\w* down"),
+    ("balance", rf"(stand\w*( \w+)? on|lift\w*|rais\w*) (only |just )?{_THEIR}( left| right)? "
+                r"(leg|foot)\b( [^,.;]*balanc\w*)?|balanc\w+|one.legged|flamingo"),
+    ("kneel", r"kneel\w*|knelt|tak\w* a knee|"
+              rf"(?<!hands )(?<!hand )((down )?on|onto|to) ({_THEIR} )?(\w+ )?knees?\b"),
+    ("march", r"march\w*|high.knees?|goose.?step\w*|"
+              r"(lift|rais|bring|pull)\w* (\w+ ){0,2}?knees\b( (up|high))*|knees high"),
+    ("still", r"stand\w* (\w+ )?(still|there|at attention|in place)|motionless|stationary|immobile|"
+              r"(stay|remain|keep|hold)\w* (\w+ )?(still|put|where|there|here|in place)|\bidl\w+|"
+              r"(does not|doesn't|do not|don't|without|not) (\w+ly )?mov\w+|\bwait(s|ed|ing)?\b|"
+              r"\bfr(eez|oze)\w*|\bdo(es|ing)? nothing"),
+    ("stop", r"(comes?|coming) to (a|an) (\w+ )?(stop|halt|standstill)|stop(s|ped|ping)?\b|halt\w*|"
+             r"(comes?|coming) to rest|\bpaus(e[sd]?|ing)\b"),
+    ("kick", r"kick\w*|(shoot|str(ik|uck)|hit|boot|punt)\w* [^,.;]*\b(foot|leg)\b"),
+    ("punch", r"(throw\w* )?(\w+ ){0,2}?(punch\w*)|\b(shadow.?)?box(es|ing)\b|\bjab\w*|"
+              r"str(ik|uck)\w*|uppercut\w*|(hit|swing)\w* [^,.;]*fists?|"
+              r"\b(left|right)[ -](hand )?hooks?\b"),
+    ("raise", rf"(throw|fling)\w* ({_THEIR} )?(\w+ )?(arms?|hands?) {_UP}"),
+    ("throw", rf"{_verbs('throw toss pitch hurl fling lob chuck')}|\bthrew\b|\bflung\b"),
+    ("wave", r"\bwav(e|es|ed|ing)\b|\bsay\w* (hi|hello|hey|bye|good.?bye)\b|"
+             r"\bgreet\w*(?![^,.;]* bow)"),
+    ("clap", r"\bclap\w*|applau\w*|hands together"),
+    ("raise", r"(rais|lift)\w* (\w+ ){0,3}?(arms?|hands?)\b( (up|overhead|high|over|above|in)\b)?|"
+              r"(hold|put|stretch|mov|bring|reach|extend|swing|push)\w* "
+              r"((?!on |to |with )\w+ ){0,3}?"
+              rf"((arms?|hands?) (\w+ )?{_UP}|{_UP} (\w+ ){{0,2}}?(arms?|hands?))|"
+              rf"(reach|stretch)\w* {_UP}[^,.;]*|\b(arms?|hands?) ((raised|stretched) )?{_UP}"),
+    ("sit", r"\bsit(s|ting)?\b(?!.?ups?\b)|\bsat\b|\bseated\b|(tak|hav)\w* (a|your|h\w\w) seat|"
+            r"(lower\w* \w+sel\w+|plop\w*|settl\w*|drops?) (\w+ )?(down )?(on|in|into|onto|to) "
+            r"(to )?(a|an|the) (\w+ )?(chair|seat|stool|bench|sofa|couch|box)"),
+    ("squat", r"squat\w*|crouch\w*|\bduck(s|ed|ing)?\b|hunker\w*|knee.bends?|"
+              rf"(bend\w*|bent) (\w+ ){{0,2}}?knees|lower\w* {_THEIR} (body|hips|bottom)"),
+    ("bend", r"\b(bend\w*|bent)(?! (\w+ ){0,2}?(arms?|elbows?|legs?|wrists?|sideways?|left|right))|"
+             r"\bbow(s|ed|ing)?\b|lean\w* (\w+ ){0,2}?(forward|over|down)|\bstoop\w*|"
+             rf"touch\w* {_THEIR} toes|fold\w* forward"),
+    ("air_spin", r"spin\w* (\w+ )?(jump|leap|hop)\w*|(360|180).?(degrees? )?(jump|leap|hop)\w*|"
+                 rf"{_JUMPS} ((up|high) )?((while|and|with|doing|making) )?"
+                 r"((a|one|full|half|quick) )*(spin|turn|rotat|twirl|360|180)\w*( degrees?)?"
+                 r"( a?round)?( in (the |mid.?)air)?"),
+    ("jump", _JUMPS),
+    ("run", rf"\brun(s|ning)?\b|\bran\b|{_verbs(_RUNS)}"),
+    ("turn", r"(?<!in )\bturn(s|ed|ing)?\b|rotat\w*|\bspin\w*|pivot\w*|twirl\w*|about.(face|turn)|"
+             r"pirouett\w*|swivel\w*|\bwhirl\w*|"
+             r"\bfac(es?|ing) (to )?(the |your |his |her )?(left|right|other way|opposite|rear)|"
+             r"\bfac(es?|ing) back\w*"),
+    ("walk", rf"{_verbs(_GAITS)}|{_STYLED_GAITS}|\bstrode\b|\bpac(es|ing)\b|side.step\w*|"
+             rf"back(s|ing) (up|away|off)\b|{_UNRISEN}\bback (up|away|off)\b|return\w*|com(e|es|ing) (back|here|closer)|"
+             rf"\b(go(es|ing)?|went|mov(e[sd]?|ing)|head(s|ed|ing)?|slid(es?|ing)) {_WHERE}"),
 )  # fmt: skip
 
-_PARTS_OF = {"bend": "pick_up", "squat": "pick_up"}
+STYLED = re.compile(_STYLED_GAITS)
+"""Ways of walking of their own, which plain words do not tell."""
+_PARTS_OF = {
+    "bend": "pick_up",
+    "squat": "pick_up",
+    "walk": "march",
+    "run": "march",
+    "raise": "wave",
+}
 """Actions that are a part of another one where that follows."""
 
 _BREAKS = re.compile(r",? ?\b(and then|then|after that|afterwards|before|followed by)\b|[.;,]")
 _AFTER = re.compile(r"^after (.*?), (.*)$|^(.*?),? after (\w+ing\b.*)$")
+AGAIN = re.compile(r"\b(again|once more|another( one| time)?|a second (one|time)) *$")
+"""Words for one more of what was said before."""
 _TOGETHER = re.compile(r"\b(while|as|during|whilst)\b|\bwith (his|her|the|both|one|a)\b")
 NUMBERS = {
     "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8,
@@ -61,24 +146,31 @@ NUMBERS = {
 _COUNTS = NUMBERS | {"once": 1, "single": 1, "twice": 2, "double": 2, "thrice": 3}
 _COUNT = re.compile(
     rf"\b(once|twice|thrice)\b|\b(\d\d?|{'|'.join(NUMBERS)}) "
-    r"(times?|jumps?|hops?|leaps?|kicks?|punches|claps|waves|squats|steps?)\b|\b(single|double)\b"
-    r"|\b(\d\d?) ?[x\u00d7](?!\w)|\b[x\u00d7] ?(\d\d?)\b"
+    r"(?:\w+ )?(times?|jumps?|hops?|leaps?|kicks?|punches|claps|waves|squats|steps?)\b|"
+    r"\b(single|double)\b|\b(\d\d?) ?[x\u00d7](?!\w)|\b[x\u00d7] ?(\d\d?)\b"
 )
 _NOT = re.compile(
     r"\b(?:(?:do|does|did|is|are|was|must|should|will|would|can|could)(?:n.?t| not|not)"
     r"|don.?t|never|without|not|no) (?:\w+ly )?$"
 )
 """What directly before an action denies it."""
+COUNTED = ("jump", "squat", "wave", "clap", "punch", "kick")
+"""Actions of which a sentence may say how often."""
 _CEASING = ("stop", "still")
 """Actions that stay within reach where they are denied: 'walks without stopping'."""
 _BACKWARD = (
-    r"\bbackwards?\b|back(s|ing) up|\bin reverse\b|"
-    r"\b(step|jump|hop|leap)(s|ped|ping|ed|ing)? (\w+ )?back\b(?! (to|and forth))"
+    r"\b(?<!face )(?<!facing )backwards?\b|\bback(s|ing)? (up|away|off)\b|\bin reverse\b|"
+    r"retreat\w*|moonwalk\w*|\b(step|jump|hop|leap|mov)(s|es|ped|ping|ed|ing|e)? (\w+ )?back\b"
+    r"(?! (to|and forth))|\b(go|walk)\w* back (\w+ ){1,2}(steps?|paces?|feet|met(er|re)s?)\b"
 )
 _ARMS = r"(arms?|hands?|fists?|legs?|foot|feet|knees?|side|punch|kick)"
 _TURNS_OF = (
     (360.0, r"\b360|(full|complete|whole) (turn|circle|rotation|spin)|all the way|in a circle"),
-    (180.0, r"\b180|\bu.?turn|other (way|direction)|about.face|half|opposite"),
+    (
+        180.0,
+        r"\b180|\bu.?turn|other (way|direction)|about.(face|turn)|half|opposite|behind|"
+        r"\b(rear|back(wards?)?)\b|about\b",
+    ),
     (90.0, r"\b90|quarter"),
     (45.0, r"\b45|slight"),
     (360.0, r"\bspin|twirl|pirouett"),
@@ -114,7 +206,7 @@ def clauses(sentence: str) -> tuple[tuple[Claim, ...], ...]:
     Args:
         sentence: English, for example "walks forward, then turns around".
     """
-    text = " ".join(sentence.lower().split())
+    text = spelled_out(sentence)
     after = _AFTER.match(text)
     if after:
         first, second, late, early = after.groups()
@@ -123,7 +215,16 @@ def clauses(sentence: str) -> tuple[tuple[Claim, ...], ...]:
     begin = 0
     for match in [*_BREAKS.finditer(text), None]:
         part = text[begin : match.start() if match else None]
-        found.extend(_parts(part))
+        new = _parts(part)
+        last = found[-1] if found else ()
+        if (
+            AGAIN.search(part) and len(last) == 1 and last[0].action in COUNTED
+            and new in ([], [last])
+        ):  # fmt: skip
+            # "Jumps, then jumps again", "jumps, then once more".
+            found[-1] = (replace(last[0], count=max(last[0].count, 1) + 1),)
+        else:
+            found.extend(new)
         begin = match.end() if match else 0
     return tuple(found)
 
@@ -135,12 +236,20 @@ def denied(sentence: str) -> str:
         The first such words; '' where there are none, and where what is denied is to stop or to
         stand still.
     """
-    text = " ".join(sentence.lower().split())
+    text = spelled_out(sentence)
     for start, end, action in _spans(text):
         negation = _NOT.search(text[:start])
         if negation and action not in _CEASING:
             return text[negation.start() : end]
     return ""
+
+
+def spelled_out(sentence: str) -> str:
+    """A sentence in small letters, whose idioms are put as steps: "walks there and back"."""
+    text = " ".join(sentence.lower().split())
+    for idiom, meaning in _IDIOMS:
+        text = re.sub(idiom, meaning, text)
+    return text
 
 
 def _parts(part: str) -> list[tuple[Claim, ...]]:
@@ -150,13 +259,14 @@ def _parts(part: str) -> list[tuple[Claim, ...]]:
     for index, (start, _, action) in enumerate(spans):
         if _NOT.search(part[:start]):
             continue
-        end = spans[index + 1][0] if index + 1 < len(spans) else len(part)
+        after = (other for other, _, name in spans[index + 1 :] if name != action)
+        end = next(after, len(part))
         claim = _claim(action, part[0 if index == 0 else start : end])
         # "marches with high knees", "bends over and picks something up": one action.
         if not claims or action not in (claims[-1].action, _PARTS_OF.get(claims[-1].action)):
             claims.append(claim)
         elif action != claims[-1].action:
-            claims[-1] = claim
+            claims[-1] = replace(claim, side=claim.side or claims[-1].side)
     if len(claims) > 1 and _TOGETHER.search(part):
         return [tuple(claims)]
     return [(claim,) for claim in claims]
@@ -178,9 +288,9 @@ def _claim(action: str, words: str) -> Claim:
     direction, pace = "", 0
     if action in ("walk", "run", "jump"):
         direction = _direction(action, words)
-    if re.search(r"\b(slow\w*|leisure\w*|gentl[ey]|careful\w*)\b|slow pace", words):
+    if re.search(r"\b(slow\w*|leisure\w*|gentl[ey]|careful\w*|cautious\w*|unhurried\w*)\b", words):
         pace = -1
-    elif re.search(r"\b(quick\w*|fast|rapid\w*|brisk\w*|hurr\w+)\b", words):
+    elif re.search(r"\b(quick\w*|fast|rapid\w*|brisk\w*|hurr\w+|swift\w*|speed\w*)\b", words):
         pace = 1
     degrees = 0.0
     if action == "turn":
@@ -216,12 +326,13 @@ def _direction(action: str, words: str) -> str:
     if re.search(r"\b(in|on the) (place|spot)\b", words):
         return "place"
     sideways = re.search(
-        r"side.?step|sideways?|shuffl|\b(left|right) side|to (the|his|her|its|your) side|"
-        r"\bstep\w* (\w+ )?(to (the|his|her|its|your) )?(left|right)\b(?! (foot|leg))",
+        r"side.?step|sideways?|strafe|\b(left|right) side|to (the|his|her|its|your|one) side|"
+        r"\b(step|shuffl|mov|go|slid|shift)\w* (\w+ )?(to (the|his|her|its|your) )?(left|right)\b"
+        r"(?! (foot|leg))",
         words,
     )
     if sideways and action == "walk":
         return _side(words) if _side(words) in ("left", "right") else "sideways"
     if action == "jump":
-        return "forward" if re.search(r"forward|ahead|long jump", words) else ""
+        return "forward" if re.search(r"forward|ahead|(long|broad) jump", words) else ""
     return "forward"

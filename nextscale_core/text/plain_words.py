@@ -6,11 +6,12 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from nextscale_core.text.clauses import Claim, clauses, denied
+from nextscale_core.text.clauses import AGAIN, COUNTED, STYLED, Claim, clauses, denied, spelled_out
 from nextscale_core.text.mirror import mirror_text
 
-_COUNTED = ("jump", "squat", "wave", "clap", "punch", "kick")
 _TIMES = ("", "once", "two times", "three times", "four times", "five times", "six times")
+_SOME_STEPS = 4
+"""Steps that are a walk, whose number nobody would count."""
 _PACES = {-1: " slowly", 0: "", 1: " quickly"}
 _WALKS = {
     "left": "steps sideways to the left", "right": "steps sideways to the right",
@@ -30,7 +31,10 @@ _ROTATIONS = {"left": "counterclockwise", "right": "clockwise"}
 _BETTER_KNOWN = re.compile(r"\bturns (\d+ degrees to the left|all the way around clockwise)")
 """Turns by an angle to the side to which the models know them; to the other one they turn by half
 as much again."""
-_PIECES = re.compile(r"[,;.]|\b(?:and|then|before|after|while|followed by)\b")
+_PIECES = re.compile(
+    r"[,;.]|\b(?:and(?! (?:arms|legs|hands|feet|left|right)\b)|"
+    r"then|before|after|while|followed by)\b"
+)
 _MANNER = re.compile(r"\b(like|as if|as though)\b(?! an? (8|eight)\b)")
 _CIRCLES = {"left": "in a counterclockwise circle", "right": "clockwise in a circle"}
 _WAVES = {"left": "waves with the left hand", "right": "waves with the right hand"}
@@ -57,6 +61,12 @@ def _raise(claim: Claim) -> str:
     return f"raises {arms.get(claim.side, f'the {claim.side} arm')}"
 
 
+_OWN_NAMES = (
+    (re.compile(r"\b(jog|trot)"), r"\bruns\b(?! in| back)", "jogs forward"),
+    (re.compile(r"\b(hop|bounc)"), r"\bjumps\b(?! forward| and)", "hops"),
+)
+"""Words of a kind of an action, the action, and that kind."""
+
 _PHRASES: dict[str, Callable[[Claim], str | None]] = {
     "walk": lambda c: _WALKS.get(c.direction, "walks forward"),
     "run": _run,
@@ -64,7 +74,7 @@ _PHRASES: dict[str, Callable[[Claim], str | None]] = {
     "circle": lambda c: f"walks {_CIRCLES.get(c.side, 'in a circle')}",
     "run_circle": lambda c: f"runs {_CIRCLES.get(c.side, 'in a circle')}",
     "figure_eight": lambda c: "walks in a figure eight",
-    "jump": lambda c: f"jumps {c.direction}".rstrip(),
+    "jump": lambda c: f"jumps {c.direction}".removesuffix("place").rstrip(),
     "air_spin": lambda c: "jumps and spins in the air",
     "still": lambda c: "stands still",
     "stop": lambda c: "stops",
@@ -96,11 +106,14 @@ def plain_words(sentence: str) -> str | None:
 
     Returns:
         None where that is the sentence itself, where a part of it has no known action or no plain
-        words, and where it denies something or compares ("like a soldier").
+        words, and where it tells a manner ("like a soldier", "limps"). What the sentence denies is
+        left out.
     """
-    text = sentence.lower()
+    text = spelled_out(sentence)
+    if _MANNER.search(text) or STYLED.search(text):
+        return None
     pieces = [piece for piece in _PIECES.split(text) if piece.strip(" .!?")]
-    if denied(sentence) or _MANNER.search(text) or not all(map(clauses, pieces)):
+    if not all(clauses(piece) or denied(piece) or AGAIN.search(piece) for piece in pieces):
         return None
     parts = []
     for clause in clauses(sentence):
@@ -109,8 +122,11 @@ def plain_words(sentence: str) -> str | None:
         if len(known) < len(phrases):
             return None
         parts.append(" and ".join(known))
-    if re.search(r"\bjog", text):
-        parts = [re.sub(r"\bruns\b(?! in)", "jogs forward", part) for part in parts]
+    for named, general, own in _OWN_NAMES:
+        if named.search(text):
+            parts = [re.sub(general, own, part) for part in parts]
+    if not parts:
+        return None
     plain = "a person " + ", then ".join(parts)
     same = plain.split() == text.rstrip(" .!").split()
     return None if same else plain
@@ -149,8 +165,7 @@ def wordings(sentence: str) -> tuple[Wording, ...]:
 
 def _phrase(claim: Claim) -> str | None:
     phrase = _PHRASES[claim.action](claim)
-    if claim.count >= len(_TIMES) or (claim.count and claim.action not in _COUNTED):
+    count = 0 if claim.action in ("walk", "run") and claim.count >= _SOME_STEPS else claim.count
+    if phrase is None or count >= len(_TIMES) or (count and claim.action not in COUNTED):
         return None
-    if phrase is None:
-        return None
-    return f"{phrase}{_PACES[claim.pace]} {_TIMES[claim.count]}".rstrip()
+    return f"{phrase}{_PACES[claim.pace]} {_TIMES[count]}".rstrip()
