@@ -101,6 +101,19 @@ def diagnosed(client: Recorder, node: Child) -> DiagnosticStatus:
     return received[-1].status[0]
 
 
+def wait_for_clock(client: Recorder, node: Child, seconds: float) -> None:
+    """Wait until the node's clock shows about this."""
+    received: list[DiagnosticArray] = []
+    subscription = client.create_subscription(DiagnosticArray, "/diagnostics", received.append, 10)
+    client.wait(
+        lambda: bool(received) and abs(received[-1].header.stamp.sec - seconds) < REPLY,
+        REPLY,
+        "the node's clock",
+        node.check,
+    )
+    client.destroy_subscription(subscription)
+
+
 def log_of(child: Child) -> str:
     assert child.log is not None
     return child.log.read_text(errors="replace")
@@ -211,6 +224,7 @@ class Talker:
     def __init__(self, recorder: Recorder, robot: Robot) -> None:
         self.shift = 0
         self.sim: int | None = None
+        self.lock = threading.Lock()
         self._recorder, self._robot = recorder, robot
         self._publisher = recorder.create_publisher(JointState, "/joint_states", 10)
         self._clock = recorder.create_publisher(Clock, "/clock", 10)
@@ -230,8 +244,9 @@ class Talker:
             velocity=[0.0] * len(self._robot.joint_names),
         )
         while not self._ended.wait(0.01):
-            if self.sim is not None:
-                self.sim += 10_000_000
+            with self.lock:
+                if self.sim is not None:
+                    self.sim += 10_000_000
             sec, nanosec = divmod(self.now(), NANOSECONDS)
             state.header.stamp = Time(sec=sec, nanosec=nanosec)
             if self.sim is not None:
@@ -284,7 +299,10 @@ def test_simulated_time_may_go_back(
     for sim in (10, 500_000, 1):
         back = sim * NANOSECONDS < talker.sim
         count = log_of(node).count("simulated time went back")
-        talker.sim = sim * NANOSECONDS
+        with talker.lock:
+            talker.sim = sim * NANOSECONDS
+        # A sentence that comes before the clock is answered by the clock before.
+        wait_for_clock(client, node, float(sim))
         if back:
             client.wait(
                 lambda count=count: log_of(node).count("simulated time went back") > count,
