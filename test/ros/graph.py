@@ -100,6 +100,11 @@ class Graph:
         self.stack.callback(recorder.destroy_node)
         return recorder
 
+    def end_since(self, count: int) -> None:
+        """End all processes but the first `count`."""
+        while len(self.children) > count:
+            self.children.pop().stop()
+
     def alive(self) -> None:
         for child in self.children:
             child.check()

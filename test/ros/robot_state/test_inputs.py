@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 import time
@@ -206,7 +207,7 @@ def test_the_drivers_of_all_joints_may_publish_at_the_same_instant(
 
 
 @pytest.mark.parametrize(
-    ("ahead", "told"), [(-60.0, "60.0 s behind this"), (60.0, "60.0 s ahead of this"), (0.0, "")]
+    ("ahead", "told"), [(-60.0, "s behind this"), (60.0, "s ahead of this"), (0.0, "")]
 )
 def test_joint_states_with_the_stamps_of_another_clock_are_told(
     context: Context, robot: Robot, ahead: float, told: str
@@ -227,4 +228,6 @@ def test_joint_states_with_the_stamps_of_another_clock_are_told(
         until(lambda: inputs.joints.messages >= 500, "joint states", tell)
         inputs.destroy()
     assert len(complaints) == bool(told)
-    assert all(f"joint states are stamped {told} machine's clock" in one for one in complaints)
+    # They may lie for a while before they are read.
+    said = rf"joint states are stamped (59|60|61)\.\d {told} machine's clock"
+    assert all(re.search(said, one) for one in complaints)
