@@ -56,7 +56,8 @@ from nextscale_core.motion.skeleton import MAX_SECONDS
 from nextscale_core.resources import resource
 from nextscale_core.stopwatch import Run
 from nextscale_core.text.domain import OutOfDomainWarning, TextDomain
-from nextscale_core.text.encoder import TextEncoder, TextFeatures
+from nextscale_core.text.encoder import DEFAULT_ENCODER, TextEncoder, TextFeatures
+from nextscale_core.text.intents import IntentClassifier
 from nextscale_core.text.plain_words import Wording, wordings
 from nextscale_core.text.stated_seconds import DurationWarning, duration_remark, stated_seconds
 from nextscale_core.text.validation import validate_sentence
@@ -99,6 +100,7 @@ class MotionPipeline:
             tokenizer.quantizer.schedule, generator.own_tokens
         )
         self.sampler = NextScaleSampler(self.generator, self.tokenizer.quantizer)
+        self.intents = IntentClassifier.load() if self.encoder.name == DEFAULT_ENCODER else None
 
     @classmethod
     def from_pretrained(
@@ -231,12 +233,13 @@ class MotionPipeline:
         if not sentences:
             return []
         sampling = self.sampling.with_overrides(options)
-        counts = [worth_sampling(sentence, options.candidates) for sentence in sentences]
         with run.stopwatch.stage("text"):
+            meanings = list(map(self.meaning, sentences))
+            counts = [worth_sampling(meaning, options.candidates) for meaning in meanings]
             # Each sentence and its plain words; one candidate needs no other words.
             said = [
-                wordings(sentence) if many > 1 else [Wording(sentence)]
-                for sentence, many in zip(sentences, counts, strict=True)
+                wordings(sentence, meaning) if many > 1 else [Wording(sentence)]
+                for sentence, meaning, many in zip(sentences, meanings, counts, strict=True)
             ]
             starts = list(itertools.accumulate((len(own) for own in said[:-1]), initial=0))
             features = self.text_features([way.words for own in said for way in own])
@@ -290,7 +293,7 @@ class MotionPipeline:
             left = (made[place] for place in range(len(rows)))
             return [list(itertools.islice(left, many)) for _, many in wanted]
 
-        motions = best_motions(sentences, counts, make, at_once)
+        motions = best_motions(meanings, counts, make, at_once)
         if reached < finished:
             run.progress(finished, finished)
         return motions
@@ -471,7 +474,7 @@ class MotionPipeline:
         features = self.encoder(sentences)
         if self.domain is not None:
             for sentence, pooled in dict(zip(sentences, features.pooled, strict=True)).items():
-                if remark := self.domain.remark(sentence, pooled):
+                if remark := self.domain.remark(sentence, pooled, self.meaning(sentence)):
                     warnings.warn(remark, OutOfDomainWarning, stacklevel=2)
         return features.to(self.device)
 
@@ -479,11 +482,18 @@ class MotionPipeline:
         """Why a sentence is out of the model's reach; None for one that is not, or not known."""
         if self.domain is None:
             return None
-        return self.domain.remark(text, self.encoder([text]).pooled[0])
+        return self.domain.remark(text, self.encoder([text]).pooled[0], self.meaning(text))
+
+    def meaning(self, sentence: str) -> str:
+        """A validated sentence in words whose actions are known; itself where it has none."""
+        if self.intents is None:
+            return sentence
+        return self.intents.meaning(sentence, self.encoder([sentence]).pooled[0])
 
     def motion_remark(self, text: str, clip: MotionClip) -> str | None:
         """Why a motion does not show what its sentence asks for; None where it may."""
-        return disagreement(validate_sentence(text), clip)
+        sentence = validate_sentence(text)
+        return disagreement(sentence, clip, self.meaning(sentence))
 
     def choose_seconds(self, text: str) -> float:
         """Duration that a sentence states, otherwise the one that the model chooses [s]."""

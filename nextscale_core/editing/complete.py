@@ -41,6 +41,10 @@ class TextToMotion(Protocol):
         """Features of sentences, on the model's device."""
         ...
 
+    def meaning(self, sentence: str) -> str:
+        """A sentence in words whose actions are known."""
+        ...
+
     def choose_seconds(self, text: str) -> float:
         """Duration that the model chooses for a sentence [s]."""
         ...
@@ -135,9 +139,11 @@ def sampled_around(
     # The model does not see the distance to the other side of a gap: of several candidates, the
     # one that ends nearest to it is taken.
     least = _CANDIDATES if inner_gaps(timeline) else 1
-    seeds = candidate_seeds(options.seed, max(worth_sampling(sentence, options.candidates), least))
     with run.stopwatch.stage("text"):
-        ways = list(itertools.islice(itertools.cycle(wordings(sentence)), len(seeds)))
+        meaning = model.meaning(sentence)
+        count = max(worth_sampling(meaning, options.candidates), least)
+        seeds = candidate_seeds(options.seed, count)
+        ways = list(itertools.islice(itertools.cycle(wordings(sentence, meaning)), count))
         features = model.text_features([way.words for way in ways])
     with run.stopwatch.stage("encode"):
         given = {mirrored: encode(mirrored) for mirrored in {way.mirrored for way in ways}}
@@ -158,4 +164,4 @@ def sampled_around(
         if inner_gaps(timeline):
             return min(candidates, key=lambda joints: closing_error(timeline, joints))
         new = ~timeline.known
-        return candidates[best_of(sentence, [MotionClip(own[new], FPS) for own in candidates])]
+        return candidates[best_of(meaning, [MotionClip(own[new], FPS) for own in candidates])]

@@ -79,8 +79,9 @@ def edit_from_source(
     frames = known_latents(torch.from_numpy(known_frames), model.tokenizer.frames_per_latent)
     free = torch.from_numpy(token_parts(np.zeros(NUM_JOINTS, bool) if moved is None else moved))
     region = (~frames[:, None] & free).to(latents.device)
-    seeds = candidate_seeds(options.seed, worth_sampling(sentence, options.candidates))
     with run.stopwatch.stage("text"):
+        meaning = model.meaning(sentence)
+        seeds = candidate_seeds(options.seed, worth_sampling(meaning, options.candidates))
         features = [model.text_features([before]), model.text_features([sentence] * len(seeds))]
     with run.stopwatch.stage("generate"):
         change = _changes(model, latents, region, features, seeds, options, run)
@@ -88,7 +89,7 @@ def edit_from_source(
     with run.stopwatch.stage("decode"):
         clips = _decoded(model, latents, change, whole)
         new = [MotionClip(clip.joints[~known_frames], FPS) for clip in clips]
-        best = clips[best_of(sentence, new)]
+        best = clips[best_of(meaning, new)]
         joints, contacts = best.joints, best.contacts
         if known_frames.any():
             joints, contacts = assemble(timeline, joints, FPS)

@@ -104,9 +104,15 @@ def agreement(sentence: str, clip: MotionClip) -> float | None:
     return best
 
 
-def disagreement(sentence: str, clip: MotionClip) -> str | None:
-    """Why a motion does not show what its sentence asks for; None where it may."""
-    found = agreement(sentence, clip)
+def disagreement(sentence: str, clip: MotionClip, meaning: str | None = None) -> str | None:
+    """Why a motion does not show what its sentence asks for; None where it may.
+
+    Args:
+        sentence: English.
+        clip: The motion.
+        meaning: The sentence in known words, where its own are not.
+    """
+    found = agreement(meaning or sentence, clip)
     if found is None or found >= LEAST_AGREEMENT:
         return None
     return (
@@ -148,7 +154,7 @@ def best_motions(
     and the others are then not made.
 
     Args:
-        sentences: B sentences.
+        sentences: B sentences, in words whose actions are known.
         candidates: B numbers of motions.
         make: From (sentence, number of candidates from `first` on) of some sentences and `first`
             to the motions of each.

@@ -116,7 +116,7 @@ def jump(tracks: Tracks, *, count: int, direction: str = "", spin: bool = False)
     best = 0.0
     for first, end in flights:
         around = slice(max(0, first - margin), min(end + margin, len(tracks.heading)))
-        clear = grade(float(tracks.lowest_foot[first:end].max()), 0.04, 0.15)
+        clear = grade(float(tracks.lowest_foot[first:end].max()), 0.04, 0.22)
         if spin:
             clear *= grade(float(np.degrees(np.ptp(tracks.heading[around]))), 60.0, 270.0)
         if direction == "forward":
@@ -235,7 +235,7 @@ def clap(tracks: Tracks, *, count: int = 0) -> float:
 
 
 def punch(tracks: Tracks, *, side: str, count: int = 0) -> float:
-    """A fist goes out fast from the shoulder, about level with it."""
+    """A fist goes out fast from the shoulder, about level with it, until the arm is stretched."""
     speeds, numbers = [], []
     for s in SIDES:
         wrist = tracks.wrist_local(s)
@@ -243,7 +243,10 @@ def punch(tracks: Tracks, *, side: str, count: int = 0) -> float:
         speed = tracks.rate(tracks.smooth(reach, 0.04))
         level = (np.abs(wrist[:, 2]) < 0.4) & (wrist[:, 0] > 0.1)
         out = runs_of((speed > 0.8) & level)
-        speeds.append(grade(float(np.max(speed * level, initial=0.0)), 0.4, 2.5))
+        fast = speed * level
+        fastest = int(fast.argmax())
+        far = float(np.hypot(*wrist[fastest : fastest + tracks.frames(0.25), :2].T).max())
+        speeds.append(grade(float(fast[fastest]), 0.4, 2.5) * grade(far, 0.2, 0.42))
         numbers.append(len(out))
     number = sum(numbers) if side not in SIDES else numbers[SIDES.index(side)]
     return of_sides(side, speeds) * (often(number, count) if count else 1.0)

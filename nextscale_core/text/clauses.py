@@ -30,7 +30,11 @@ _LOCOMOTION = r"(?:walk|go|pac|strid|stroll|wander|march|run|jog|sprint|trot)\w*
 _IDIOMS = (
     (rf"({_LOCOMOTION}) {_BACK_AND_FORTH}\b(?! the)", r"\1 forward, then turns around and \1 back"),
     (r"\bup and down\b", "up"),
-    (r",? (while |and )?((still|always|keep) )?(facing|looking) (forwards?|(straight )?ahead)", ""),
+    (
+        r",? (while |and )?((still|always|keep) )?(facing|looking) "
+        r"(forwards?|(straight )?ahead|the front|me)\b",
+        "",
+    ),
 )
 """Phrases that would be taken apart at their 'and', and what they say."""
 
@@ -46,7 +50,7 @@ _WHERE = (
     r"(?! (?:arm|hand|leg|foot|knee|elbow|fist|shoulder))"
 )
 _UNRISEN = "".join(
-    f"(?<!{verb} )" for verb in "stand stands get gets rise rises come comes".split()
+    f"(?<!{verb} )" for verb in ["stand", "stands", "get", "gets", "rise", "rises", "come", "comes"]
 )
 _RUNS = "jog sprint dash race gallop trot scurry rush bolt lope"
 _JUMPS = (
@@ -118,7 +122,8 @@ _ACTIONS = (
              r"\bfac(es?|ing) (to )?(the |your |his |her )?(left|right|other way|opposite|rear)|"
              r"\bfac(es?|ing) back\w*"),
     ("walk", rf"{_verbs(_GAITS)}|{_STYLED_GAITS}|\bstrode\b|\bpac(es|ing)\b|side.step\w*|"
-             rf"back(s|ing) (up|away|off)\b|{_UNRISEN}\bback (up|away|off)\b|return\w*|com(e|es|ing) (back|here|closer)|"
+             rf"back(s|ing) (up|away|off)\b|{_UNRISEN}\bback (up|away|off)\b|return\w*|"
+             r"com(e|es|ing) (back|here|closer)|"
              rf"\b(go(es|ing)?|went|mov(e[sd]?|ing)|head(s|ed|ing)?|slid(es?|ing)) {_WHERE}"),
 )  # fmt: skip
 
@@ -283,27 +288,39 @@ def _spans(part: str) -> list[tuple[int, int, str]]:
 
 
 def _claim(action: str, words: str) -> Claim:
-    side = _side(words)
+    side = named_side(words)
     count = _count(words)
     direction, pace = "", 0
     if action in ("walk", "run", "jump"):
         direction = _direction(action, words)
-    if re.search(r"\b(slow\w*|leisure\w*|gentl[ey]|careful\w*|cautious\w*|unhurried\w*)\b", words):
+    if re.search(
+        r"\b(slow\w*|leisure\w*|gentl[ey]|careful\w*|cautious\w*|unhurried\w*|(no|any) hurry)\b",
+        words,
+    ):
         pace = -1
     elif re.search(r"\b(quick\w*|fast|rapid\w*|brisk\w*|hurr\w+|swift\w*|speed\w*)\b", words):
         pace = 1
     degrees = 0.0
     if action == "turn":
         degrees = next((a for a, words_of in _TURNS_OF if re.search(words_of, words)), 0.0)
-    if action in ("turn", "circle", "run_circle") and not side:
-        if re.search(r"counter.?clockwise|anti.?clockwise", words):
-            side = "left"
-        elif "clockwise" in words:
-            side = "right"
+    if action in ("turn", "circle", "run_circle"):
+        side = side or named_rotation(words)
     return Claim(action, side, direction, count, degrees, pace)
 
 
-def _side(words: str) -> str:
+def named_rotation(words: str) -> str:
+    """The side to which a rotation turns that is told by the clock: 'left', 'right' or ''."""
+    words = words.lower()
+    against = re.search(
+        r"\b(counter|anti|contra).?clockwise|(opposite|against|not) [^,.;]*clock", words
+    )
+    with_it = re.search(r"clockwise|(hands of|like|as|way) (a|the) clock|clock'?s? hands?", words)
+    return "left" if against else "right" if with_it else ""
+
+
+def named_side(words: str) -> str:
+    """The one side that words name: 'left', 'right', 'both' or ''."""
+    words = words.lower()
     if re.search(rf"\bboth( \w+)? {_ARMS}|\b(arms|hands)\b", words):
         return "both"
     sides = re.findall(r"\b(left|right)\b", words)
@@ -327,12 +344,13 @@ def _direction(action: str, words: str) -> str:
         return "place"
     sideways = re.search(
         r"side.?step|sideways?|strafe|\b(left|right) side|to (the|his|her|its|your|one) side|"
+        r"(steps?|paces?|met(er|re)s?) to (the|his|her|its|your) (left|right)\b|"
         r"\b(step|shuffl|mov|go|slid|shift)\w* (\w+ )?(to (the|his|her|its|your) )?(left|right)\b"
         r"(?! (foot|leg))",
         words,
     )
     if sideways and action == "walk":
-        return _side(words) if _side(words) in ("left", "right") else "sideways"
+        return named_side(words) if named_side(words) in ("left", "right") else "sideways"
     if action == "jump":
         return "forward" if re.search(r"forward|ahead|(long|broad) jump", words) else ""
     return "forward"

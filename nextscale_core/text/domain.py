@@ -45,20 +45,21 @@ class TextDomain:
         nearest: Tensor = (pooled.float().cpu() @ self.captions.T).amax(dim=1)
         return nearest
 
-    def remark(self, sentence: str, pooled: Tensor) -> str | None:
+    def remark(self, sentence: str, pooled: Tensor, meaning: str = "") -> str | None:
         """Why a sentence is out of the model's reach; None for one that is not.
 
         Args:
             sentence: A validated sentence. One with a known action is within reach, unless it is
                 denied.
             pooled: (D,) its features.
+            meaning: The sentence in known words.
         """
         if words := denied(sentence):
             return (
                 f"{words!r} says what is not done, and the motion may show it nevertheless; say "
                 "what the person does instead, for example 'a person stands still'"
             )
-        if clauses(sentence) or float(self.similarity(pooled[None])) >= LEAST_SIMILARITY:
+        if clauses(meaning or sentence) or float(self.similarity(pooled[None])) >= LEAST_SIMILARITY:
             return None
         return (
             f"{shortened(sentence)!r} resembles no sentence that the model was trained on, so the "

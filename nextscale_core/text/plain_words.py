@@ -95,8 +95,14 @@ _PHRASES: dict[str, Callable[[Claim], str | None]] = {
 }
 
 
-def plain_words(sentence: str) -> str | None:
-    """What a sentence asks for in the words in which models show it most surely.
+def has_manner(sentence: str) -> bool:
+    """Whether a sentence tells a manner that plain words do not ("like a soldier", "limps")."""
+    text = spelled_out(sentence)
+    return bool(_MANNER.search(text) or STYLED.search(text))
+
+
+def in_plain_words(sentence: str) -> str | None:
+    """A sentence in the words in which models show most surely what it asks for.
 
     Of "bow politely" and "someone jumps 2x" these are "a person bends forward" and "a person jumps
     two times". A turn may get the side or the angle that the sentence leaves open.
@@ -105,31 +111,37 @@ def plain_words(sentence: str) -> str | None:
         sentence: A validated sentence.
 
     Returns:
-        None where that is the sentence itself, where a part of it has no known action or no plain
-        words, and where it tells a manner ("like a soldier", "limps"). What the sentence denies is
-        left out.
+        None where a part of the sentence has no known action or no plain words, and where it tells
+        a manner. What the sentence denies is left out.
     """
     text = spelled_out(sentence)
-    if _MANNER.search(text) or STYLED.search(text):
-        return None
     pieces = [piece for piece in _PIECES.split(text) if piece.strip(" .!?")]
-    if not all(clauses(piece) or denied(piece) or AGAIN.search(piece) for piece in pieces):
+    known = (clauses(piece) or denied(piece) or AGAIN.search(piece) for piece in pieces)
+    if has_manner(sentence) or not all(known):
         return None
+    plain = said(clauses(sentence))
+    for named, general, own in _OWN_NAMES:
+        if plain and named.search(text):
+            plain = re.sub(general, own, plain)
+    return plain
+
+
+def plain_words(sentence: str) -> str | None:
+    """`in_plain_words`, but None for a sentence that is in plain words already."""
+    plain = in_plain_words(sentence)
+    return plain if plain and plain.split() != sentence.lower().rstrip(" .!").split() else None
+
+
+def said(asked: tuple[tuple[Claim, ...], ...]) -> str | None:
+    """A sentence with these claims in plain words; None without any, or for one without words."""
     parts = []
-    for clause in clauses(sentence):
+    for clause in asked:
         phrases = [_phrase(claim) for claim in clause]
         known = [phrase for phrase in phrases if phrase]
         if len(known) < len(phrases):
             return None
         parts.append(" and ".join(known))
-    for named, general, own in _OWN_NAMES:
-        if named.search(text):
-            parts = [re.sub(general, own, part) for part in parts]
-    if not parts:
-        return None
-    plain = "a person " + ", then ".join(parts)
-    same = plain.split() == text.rstrip(" .!").split()
-    return None if same else plain
+    return "a person " + ", then ".join(parts) if parts else None
 
 
 class Wording(NamedTuple):
@@ -144,7 +156,7 @@ class Wording(NamedTuple):
     mirrored: bool = False
 
 
-def wordings(sentence: str) -> tuple[Wording, ...]:
+def wordings(sentence: str, meaning: str | None = None) -> tuple[Wording, ...]:
     """Words to make candidates from in turn: a sentence's own and plain ones.
 
     Of a sentence that names a side the mirrored words too, whose motions are then mirrored: a model
@@ -152,15 +164,19 @@ def wordings(sentence: str) -> tuple[Wording, ...]:
 
     Args:
         sentence: A validated sentence.
+        meaning: What it means, where that is not in its own words; those come last then.
     """
-    plain = plain_words(sentence) or sentence
-    if mirror_text(sentence) == sentence:
-        return Wording(sentence), Wording(plain)
+    plain = plain_words(meaning or sentence) or meaning or sentence
+    is_clear = meaning in (None, sentence)
+    if mirror_text(plain) == plain:
+        ways = Wording(sentence), Wording(plain)
+        return ways if is_clear else ways[::-1]
     plains = Wording(mirror_text(plain), mirrored=True), Wording(plain)
     known = [one for one in plains if _BETTER_KNOWN.search(one.words)]
     if len(known) == 1:
         plains = known[0], known[0]
-    return Wording(sentence), *plains, Wording(mirror_text(sentence), mirrored=True)
+    other = Wording(mirror_text(sentence), mirrored=True)
+    return (Wording(sentence), *plains, other) if is_clear else (*plains, Wording(sentence), other)
 
 
 def _phrase(claim: Claim) -> str | None:

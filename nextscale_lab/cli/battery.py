@@ -33,6 +33,9 @@ def battery(
     other_words: Annotated[
         bool, typer.Option("--other-words", help="The same sentences in other words.")
     ] = False,
+    unseen_words: Annotated[
+        bool, typer.Option("--unseen-words", help="In words with which nothing was chosen.")
+    ] = False,
     device: Annotated[str, typer.Option(help="Torch device of the model.")] = "cpu",
     markdown: Annotated[
         Path | None, typer.Option(help="File for the table in Markdown.", dir_okay=False)
@@ -66,7 +69,9 @@ def battery(
 
     if sheet:
         picture_format(sheet)
-    items = load_prompt_suite(prompts, core=core, other_words=other_words)
+    items = load_prompt_suite(
+        prompts, core=core, other_words=other_words, unseen_words=unseen_words
+    )
     real = real_rates(recorded_clips(data), items) if data else {}
     pipeline = MotionPipeline.from_pretrained(model, device=device)
     chosen = BestOf(pipeline, candidates)

@@ -314,6 +314,36 @@ def evaluator(
 
 
 @app.command()
+def intents(
+    out: Annotated[Path, typer.Option("--out", help="File to write (safetensors).")],
+    paraphrases: Annotated[
+        Path | None, typer.Option(help="YAML with sentences of each intent; default: ours.")
+    ] = None,
+    data: Annotated[
+        list[Path],
+        typer.Option(
+            "--data", help="Folder of motion data; its training captions of other motions."
+        ),
+    ] = [],  # noqa: B006
+    steps: Steps = 300,
+    seed: Seed = 0,
+    threads: Threads = 0,
+) -> None:
+    """Train the classifier that reads what a sentence in words of its own asks for."""
+    from nextscale_core.text.encoder import TextEncoder
+    from nextscale_lab.data.samples import captioned_samples
+    from nextscale_lab.train.intents import PARAPHRASES, accuracy, load_paraphrases, train_intents
+
+    _use_threads(threads)
+    sentences, encoder = load_paraphrases(paraphrases or PARAPHRASES), TextEncoder()
+    captions = [text for sample in captioned_samples(data, "train") for text in sample.captions]
+    model = train_intents(sentences, encoder, captions, steps, seed)
+    model.save(out)
+    right = accuracy(model, sentences.val, encoder)
+    typer.echo(f"wrote {out}; {100 * right:.1f} % of the validation sentences are read rightly")
+
+
+@app.command()
 def pack(
     tokenizer: Tokenizer,
     generator: Generator,

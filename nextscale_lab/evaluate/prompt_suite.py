@@ -84,7 +84,8 @@ class Prompt:
         thresholds: Keyword arguments of the check.
         real: Query of matching recorded clips, if any.
         core: Part of the short suite.
-        other_words: Other sentences of the same meaning.
+        other_words: Other sentences of the same meaning, by which settings are chosen.
+        unseen_words: Others again, with which nothing was chosen or trained.
     """
 
     sentence: _Text
@@ -94,13 +95,16 @@ class Prompt:
     real: CaptionQuery | None = None
     core: StrictBool = False
     other_words: tuple[_Text, ...] = ()
+    unseen_words: tuple[_Text, ...] = ()
 
     def __post_init__(self) -> None:
         validate_thresholds(self.check, self.thresholds)
 
-    def reworded(self) -> tuple[Prompt, ...]:
-        """One prompt for each of `other_words`."""
-        return tuple(replace(self, sentence=words, other_words=()) for words in self.other_words)
+    def reworded(self, sentences: Sequence[str]) -> tuple[Prompt, ...]:
+        """One prompt for each of other sentences."""
+        return tuple(
+            replace(self, sentence=words, other_words=(), unseen_words=()) for words in sentences
+        )
 
 
 @dataclass(frozen=True, config=CLOSED)
@@ -109,7 +113,11 @@ class _SuiteFile:
 
 
 def load_prompt_suite(
-    path: str | Path | None = None, *, core: bool = False, other_words: bool = False
+    path: str | Path | None = None,
+    *,
+    core: bool = False,
+    other_words: bool = False,
+    unseen_words: bool = False,
 ) -> tuple[Prompt, ...]:
     """Read and validate a prompt suite.
 
@@ -117,6 +125,7 @@ def load_prompt_suite(
         path: A YAML file; None for the one of the package.
         core: Only the sentences marked `core: true`.
         other_words: The sentences of `other_words` in place of the sentences themselves.
+        unseen_words: Those of `unseen_words`; with `other_words`, both.
 
     Raises:
         ConfigError: the file is missing, is invalid YAML, or has an unknown key, check or
@@ -128,14 +137,20 @@ def load_prompt_suite(
     except ConfigError as error:
         raise ConfigError(f"prompt suite {error}") from error
     items = list(validated(_SuiteFile, content, f"prompt suite {path}").sentences)
-    if other_words:
-        items = [other for item in items for other in item.reworded()]
+    if other_words or unseen_words:
+        items = [
+            other
+            for item in items
+            for other in item.reworded(
+                item.other_words * other_words + item.unseen_words * unseen_words
+            )
+        ]
     doubled = {i.sentence for i in items if sum(j.sentence == i.sentence for j in items) > 1}
     if doubled:
         raise ConfigError(f"prompt suite {path} holds {min(doubled)!r} twice")
     chosen = tuple(item for item in items if item.core or not core)
     if not chosen:
-        which = "core " * core + "sentence" + " in other words" * other_words
+        which = "core " * core + "sentence" + " in other words" * (other_words or unseen_words)
         raise ConfigError(f"prompt suite {path} holds no {which}")
     return chosen
 
