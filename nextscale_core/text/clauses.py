@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 
 def _verbs(words: str) -> str:
@@ -205,6 +206,7 @@ class Claim:
     pace: int = 0
 
 
+@lru_cache(maxsize=1024)
 def clauses(sentence: str) -> tuple[tuple[Claim, ...], ...]:
     """The claims of a sentence, those of one inner tuple at the same time, the others in order.
 

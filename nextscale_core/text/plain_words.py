@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 from nextscale_core.text.clauses import AGAIN, COUNTED, STYLED, Claim, clauses, denied, spelled_out
@@ -101,6 +102,7 @@ def has_manner(sentence: str) -> bool:
     return bool(_MANNER.search(text) or STYLED.search(text))
 
 
+@lru_cache(maxsize=1024)
 def in_plain_words(sentence: str) -> str | None:
     """A sentence in the words in which models show most surely what it asks for.
 
