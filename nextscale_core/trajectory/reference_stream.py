@@ -39,6 +39,9 @@ _ANCHOR_SECONDS, _ANCHOR_SPEED, _ANCHOR_RATE = 2.0, 0.2, 0.3
 _ANCHOR_PLACE, _ANCHOR_HEADING = 0.02, 0.02
 """Distances [m, rad] between reference and robot that are not corrected."""
 
+_KEPT = 1.0
+"""Time before a change of trajectory for which the reference can still be sampled [s]."""
+
 
 @dataclass(frozen=True)
 class Ground:
@@ -104,6 +107,7 @@ class _Segment:
         gap: What the reference before it differs by at `at`: differences of positions and, as
             velocities, of rates. Root position, rotation vector and rates in the world.
         fade: Time in which the gap vanishes [s].
+        before: What counts before `at`: threads that share a stream read the clock at other times.
     """
 
     curve: ReferenceCurve
@@ -112,12 +116,28 @@ class _Segment:
     ground: Ground = Ground()
     gap: Reference | None = None
     fade: float = _FADES[0]
+    before: _Segment | None = None
 
     @property
     def end(self) -> float:
         return self.begin + self.curve.seconds
 
+    def since(self, time: float) -> _Segment:
+        """The segment, with what counts from a time [s] on."""
+        before = None if self.before is None or self.at <= time else self.before.since(time)
+        return replace(self, before=before)
+
     def sample(self, times: np.ndarray) -> Reference:
+        early = times < self.at
+        if self.before is None or not early.any():
+            return self._sample(times)
+        if early.all():
+            return self.before.sample(times)
+        own, earlier = self._sample(times), self.before.sample(times)
+        columns = zip(vars(earlier).values(), vars(own).values(), strict=True)
+        return Reference(*(np.where(early[:, None], old, new) for old, new in columns))
+
+    def _sample(self, times: np.ndarray) -> Reference:
         found = self.ground.apply(self.curve.sample(times - self.begin))
         gap = self.gap
         if gap is None or times.min() >= self.at + self.fade:
@@ -188,7 +208,7 @@ class ReferenceStream:
         return time < self._segment.end
 
     def sample(self, times: np.ndarray) -> Reference:
-        """References at times (N,) [s] from the last change of trajectory on."""
+        """References at times (N,) [s] from `_KEPT` before the last change of trajectory on."""
         times = np.asarray(times, dtype=np.float64)
         segment, anchor = self._segment, self._anchor
         return anchor.ground(times).apply(segment.sample(times))
@@ -223,7 +243,7 @@ class ReferenceStream:
                     moved = transition(self.robot, before, place, hold=0.0, rate=trajectory.fps)
                     trajectory = followed_by(moved, _moved(trajectory, _alignment(first, before)))
             curve = ReferenceCurve(with_return(self.robot, trajectory))
-            self._segment = self._joined(_Segment(curve, begin, at), before)
+            self._follow(self._joined(_Segment(curve, begin, at), before))
 
     def stand_in(self, positions: np.ndarray, at: float) -> None:
         """Stand in another posture, at once: for a reference that nothing follows while it stands.
@@ -237,7 +257,7 @@ class ReferenceStream:
             inside = np.clip(positions, self.robot.position_lower, self.robot.position_upper)
             pose = standing_reference(inside, here.base_position, here.base_quaternion)
             still = transition(self.robot, pose, pose)
-            self._segment = _Segment(ReferenceCurve(still), at - still.seconds - 1.0, at)
+            self._follow(_Segment(ReferenceCurve(still), at - still.seconds - 1.0, at))
 
     def brake(self, at: float) -> None:
         """Stop along the trajectory that is followed, and stay in the pose that is reached.
@@ -251,14 +271,17 @@ class ReferenceStream:
         with self._lock:
             segment = self._segment
             stop = braked(self.robot, segment.sample, at, rate=segment.curve.trajectory.fps)
-            self._segment = _Segment(ReferenceCurve(stop), at, at)
+            self._follow(_Segment(ReferenceCurve(stop), at, at))
 
     def stand_up(
-        self, check: Callable[[RobotTrajectory], RobotTrajectory | None] = lambda way: way
+        self,
+        clock: Callable[[], float],
+        check: Callable[[RobotTrajectory], RobotTrajectory | None] = lambda way: way,
     ) -> bool:
         """Let the reference stand after the trajectory that is followed, where it does not.
 
         Args:
+            clock: Clock of the reference, read after the check [s].
             check: Gets the way from its last pose to standing; returns it, repaired where
                 necessary, or None where it must not be gone.
 
@@ -273,8 +296,13 @@ class ReferenceStream:
         with self._lock:
             if self._segment is not segment:
                 return False
-            curve = ReferenceCurve(followed_by(trajectory, way))
-            self._segment = replace(segment, curve=curve)
+            now = clock()
+            if now < segment.end:
+                curve = ReferenceCurve(followed_by(trajectory, way))
+                self._segment = replace(segment, curve=curve)
+            else:
+                # It has been at rest since the end.
+                self._follow(_Segment(ReferenceCurve(way), now, now, segment.ground))
         return True
 
     def anchor(self, position: np.ndarray, quaternion: np.ndarray, at: float) -> None:
@@ -312,6 +340,9 @@ class ReferenceStream:
                 turn,
                 shift,
             )
+
+    def _follow(self, segment: _Segment) -> None:
+        self._segment = replace(segment, before=self._segment.since(segment.at - _KEPT))
 
     def _joined(self, segment: _Segment, before: Reference) -> _Segment:
         """A segment that begins in a reference."""

@@ -266,6 +266,7 @@ class GenerateNode(GuardedLifecycleNode):
         return LiveReference(
             robot,
             lambda time: inputs.base.last(time, timeout),
+            self._robot_time,
             needs_base=source != "none",
             compared=walking_joints(self, robot) if walking else None,
             silent=walking,

@@ -115,12 +115,13 @@ class StreamOutput(Output):
         with self._lock:
             mine = self._unfinished is not None and self._unfinished[0] is client
         if mine:
-            self._stop(ErrorCode.CANCELED, "canceled: the robot comes to stand")
+            self._stop(ErrorCode.CANCELED, "canceled: the robot comes to stand", self._clock())
         return mine
 
     def close(self) -> None:
         """Let the robot come to stand, and stop publishing."""
-        self._stop(ErrorCode.CANCELED, "the node was deactivated: the robot comes to stand")
+        reason = "the node was deactivated: the robot comes to stand"
+        self._stop(ErrorCode.CANCELED, reason, self._clock())
         # A simulation whose clock stands still does not delay the end.
         until = time.monotonic() + _CLOSING
         while self._thread.is_alive() and time.monotonic() < until:
@@ -221,14 +222,13 @@ class StreamOutput(Output):
             self._finish(ErrorCode.NONE, "")
             self._reference.anchor(now)
         elif self._unfinished and (fallen := self._reference.fallen(now)):
-            self._stop(ErrorCode.EXECUTION_ABORTED, f"{fallen}; the reference comes to stand")
+            self._stop(ErrorCode.EXECUTION_ABORTED, f"{fallen}; the reference comes to stand", now)
         elif self._unfinished and (problem := self._problem(now)):
-            self._stop(ErrorCode.NO_ROBOT_STATE, f"{problem}; the robot comes to stand")
+            self._stop(ErrorCode.NO_ROBOT_STATE, f"{problem}; the robot comes to stand", now)
         self._play(stream, now)
 
-    def _stop(self, code: int, message: str) -> None:
-        """Let the reference come to stand, and end the request with a reason."""
-        now = self._clock()
+    def _stop(self, code: int, message: str, now: float) -> None:
+        """Let the reference come to stand from a time [s] on, and end the request with a reason."""
         plan = self._reference.plan(now)
         if plan is not None and plan.stream is not None:
             stream = plan.stream

@@ -64,6 +64,7 @@ class LiveReference:
     Args:
         robot: The robot.
         base: The newest measured base at a time [s]; None where unknown.
+        clock: Clock of the reference [s].
         needs_base: Whether the reference begins only when the base is known.
         compared: Indices of the joints that have to be near their reference.
         silent: Whether nothing follows a reference that stands: a motion then begins with the
@@ -74,12 +75,14 @@ class LiveReference:
         self,
         robot: Robot,
         base: Callable[[float], BasePose | None],
+        clock: Callable[[], float],
         *,
         needs_base: bool = True,
         compared: Sequence[int] | None = None,
         silent: bool = False,
     ) -> None:
-        self._robot, self._base, self._needs_base = robot, base, needs_base
+        self._robot, self._base, self._clock = robot, base, clock
+        self._needs_base = needs_base
         self._compared = list(range(robot.num_joints) if compared is None else compared)
         self._silent = silent
         self._stream: ReferenceStream | None = None
@@ -143,7 +146,7 @@ class LiveReference:
         """
         stream = self._required(time)
         if fallen := self.fallen(time):
-            self.stop(time)
+            self.stop(self._clock())
             raise FarFromReferenceError(f"{fallen}; the reference stands: help it up")
         off = np.zeros(len(positions))
         off[self._compared] = (positions - stream.at(time).positions)[self._compared]
@@ -152,7 +155,7 @@ class LiveReference:
             if self._silent and abs(off[joint]) > _NEAR and not stream.moves(time):
                 stream.stand_in(stream.at(time).positions + off, time)
             return
-        self.stop(time)
+        self.stop(self._clock())
         raise FarFromReferenceError(
             f"{self._robot.joint_names[joint]} is {abs(off[joint]):.2f} rad from its reference, "
             f"the limit is {bound:g} (parameter reference_bound); the reference stands: start the "
@@ -187,7 +190,7 @@ class LiveReference:
             changed()
 
             def stand_up() -> None:
-                if stream.stand_up(lambda way: self._gate.review(way).trajectory):
+                if stream.stand_up(self._clock, lambda way: self._gate.review(way).trajectory):
                     changed()
 
             self._standing_up = threading.Thread(target=stand_up, name="stand up", daemon=True)

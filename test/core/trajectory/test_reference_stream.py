@@ -49,6 +49,10 @@ def seen(stream: ReferenceStream, changes=(), end: float | None = None):
     )
 
 
+def stand_up(stream: ReferenceStream, now: float) -> None:
+    assert stream.stand_up(lambda: now)
+
+
 def check_smooth(robot, times, reference):
     """Joints keep the limits between samples; the root moves as its twist says."""
     speed, force = limit_use(robot, reference.positions, reference.velocities, times)
@@ -136,7 +140,7 @@ def test_stopping_at_any_time_ends_standing_soon_and_until_then_keeps_its_path(g
     stream = ReferenceStream(g1)
     stream.replace(walking, 0.0)
     before = stream.trajectory
-    times, found = seen(stream, [(at, stream.brake), (at + 0.2, lambda now: stream.stand_up())])
+    times, found = seen(stream, [(at, stream.brake), (at + 0.2, lambda now: stand_up(stream, now))])
     check_smooth(g1, times, found)
     assert is_standing(g1, found[-1])
     assert stream.end - at < 2.6
@@ -149,13 +153,50 @@ def test_a_way_to_standing_that_is_refused_is_not_gone(g1, walking):
     stream = ReferenceStream(g1)
     stream.replace(walking, 0.0)
     stream.brake(2.0)
-    assert not stream.stand_up(lambda way: None)
+    assert not stream.stand_up(lambda: 2.1, lambda way: None)
     rest = stream.at(stream.end + 1.0)
     assert not rest.velocities.any() and not is_standing(g1, rest)
     # The next trajectory begins from there.
     later = transition(g1, rest, standing_pose(g1))
     times, found = seen(stream, [(stream.end + 0.5, lambda now: stream.replace(later, now))])
     check_smooth(g1, times[times > 3.0], found[times > 3.0])
+    assert is_standing(g1, found[-1])
+
+
+@pytest.mark.parametrize("late", [1e-4, 8e-3, 0.1])
+def test_what_is_sampled_before_a_change_is_what_it_was_before(g1, walking, late):
+    # Threads that share a stream do not read the clock at the same time.
+    at = 2.0
+    changes = {
+        "replace": lambda stream: stream.replace(
+            transition(g1, stream.at(at + late), standing_pose(g1)), at + late, at + late
+        ),
+        "brake": lambda stream: stream.brake(at + late),
+        "twice": lambda stream: (stream.brake(at + late / 2), stream.brake(at + late)),
+    }
+    times = np.array([at - 0.5, at])
+    for name, change in changes.items():
+        stream = ReferenceStream(g1)
+        stream.replace(walking, 0.0)
+        before = stream.sample(times)
+        assert np.abs(before.velocities[1]).max() > 0.1
+        change(stream)
+        after = vars(stream.sample(times)).values()
+        for was, found in zip(vars(before).values(), after, strict=True):
+            np.testing.assert_allclose(found, was, atol=1e-12, err_msg=name)
+        # Samples on both sides of the change in one call, as a tracker's window has them.
+        around = np.array([at, at + 2 * late])
+        both = stream.sample(around)
+        assert np.array_equal(both[0].positions, stream.at(around[0]).positions)
+        assert np.array_equal(both[1].positions, stream.at(around[1]).positions)
+
+
+def test_a_way_to_standing_that_was_checked_for_long_begins_where_the_reference_rests(g1, walking):
+    stream = ReferenceStream(g1)
+    stream.replace(walking, 0.0)
+    late = 4.0
+    times, found = seen(stream, [(2.0, stream.brake), (late, lambda now: stand_up(stream, now))])
+    check_smooth(g1, times, found)
     assert is_standing(g1, found[-1])
 
 

@@ -34,7 +34,9 @@ class World:
         self.joints = JointStateBuffer.of_robot(robot)
         self.base = BasePoseBuffer(robot)
         self.imu, self.imu_link = ImuBuffer(), ""
-        self.reference = LiveReference(robot, lambda time: self.base.last(time, 0.5), **arguments)
+        self.reference = LiveReference(
+            robot, lambda time: self.base.last(time, 0.5), lambda: self.time, **arguments
+        )
         self.monitor = StateMonitor(
             robot,
             self,  # type: ignore[arg-type]
@@ -128,6 +130,21 @@ def test_a_robot_that_has_fallen_is_refused_and_its_reference_stops(world: World
     assert world.reference.plan(world.time).end < end
     world.follow(BEGIN + 10.0)
     assert world.monitor.now(Settings(), AHEAD) is not None, "it was helped up"
+
+
+def test_a_reference_stops_from_now_on_though_the_robot_was_measured_earlier(world: World) -> None:
+    world.follow(BEGIN + 1.0)
+    world.move()
+    world.follow(BEGIN + 2.0)
+    stream = world.reference.stream(world.time)
+    assert stream is not None
+    played = stream.at(world.time)
+    assert np.abs(played.velocities).max() > 0.05
+    with pytest.raises(FarFromReferenceError):
+        world.reference.check(played.positions + 1.0, world.time - 0.3, bound=0.5)
+    now = stream.at(world.time)
+    np.testing.assert_allclose(now.positions, played.positions, atol=1e-9)
+    np.testing.assert_allclose(now.velocities, played.velocities, atol=1e-9)
 
 
 def test_only_the_joints_that_are_commanded_are_compared(robot: Robot) -> None:
