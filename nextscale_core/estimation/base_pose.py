@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +30,18 @@ _NORM = 0.05
 
 _RESTART = 1.0
 """Step back in time after which a buffer begins anew [s]."""
+
+MAX_SPEED, MAX_TURN_RATE = 5.0, 10.0
+"""Speed [m/s] and rate of turn about the vertical [rad/s] of a base that no robot reaches."""
+
+_SHORTEST_STEP = 0.05
+"""Minimum time between two poses for these rates: stamps have jitter [s]."""
+
+_ABSENCE = 0.5
+"""Time without poses after which a base that is elsewhere counts as jumped, by default [s]."""
+
+_MAX_JUMPS = 100
+"""Maximum number of jumps that are kept until they are told."""
 
 
 class BasePoseError(NextscaleError, ValueError):
@@ -140,11 +153,51 @@ class BasePose:
         position: (3,) in the odometry's world [m].
         quaternion: (4,) base (x forward, z up at zero), x y z w.
         time: On the local clock [s].
+        world: Number of the odometry's world, which is another one after each jump.
     """
 
     position: np.ndarray
     quaternion: np.ndarray
     time: float
+    world: int = 0
+
+
+@dataclass(frozen=True)
+class BaseJump:
+    """A step of the base that no robot makes: the odometry's world is another one after it.
+
+    Attributes:
+        distance: [m].
+        turn: About the vertical [rad].
+    """
+
+    distance: float
+    turn: float
+
+    @classmethod
+    def between(cls, before: np.ndarray, after: np.ndarray) -> BaseJump:
+        """The step between two poses (7,), position [m] and quaternion x y z w."""
+        turned = Rotation.from_quat(after[3:]) * Rotation.from_quat(before[3:]).inv()
+        z, w = turned.as_quat()[2:]
+        turn = float((2 * np.arctan2(z, w) + np.pi) % (2 * np.pi) - np.pi)
+        return cls(float(np.linalg.norm(after[:3] - before[:3])), abs(turn))
+
+    def within(self, seconds: float) -> bool:
+        """Whether a robot can make this step in a time [s]."""
+        return self.distance <= MAX_SPEED * seconds and self.turn <= MAX_TURN_RATE * seconds
+
+
+def told_jumps(jumps: list[BaseJump]) -> str:
+    """What jumps mean, in words; '' where there are none."""
+    if not jumps:
+        return ""
+    times = f"{len(jumps)} times, by up to" if len(jumps) > 1 else "by"
+    distance = max(jump.distance for jump in jumps)
+    turn = np.degrees(max(jump.turn for jump in jumps))
+    return (
+        f"the measured base (odometry, TF) jumped {times} {distance:.2f} m and {turn:.0f} degrees: "
+        "its world counts as a new one; the reference moves along, and nothing is walked back"
+    )
 
 
 class _Buffer:
@@ -155,12 +208,21 @@ class _Buffer:
         self._clock = ClockOffset()
         self._lock = threading.Lock()
 
-    def _add(self, row: np.ndarray, time: float, stamp: float, own: float) -> None:
+    def _add(self, row: np.ndarray, time: float, stamp: float, own: float) -> BaseJump | None:
+        """Add a row, unless it is not newer than the last; returns what `_begin` returns."""
         with self._lock:
             at = self._clock.local(stamp, time, own)
             if at < self._rows.last - _RESTART:
                 self._rows.clear()
+            if not at > self._rows.last:
+                return None
+            jump = self._begin(row, at)
             self._rows.add(at, row)
+            return jump
+
+    def _begin(self, row: np.ndarray, at: float) -> BaseJump | None:
+        """Called with each row before it is added at a time [s]."""
+        return None
 
     def _since(self, time: float) -> tuple[np.ndarray, np.ndarray]:
         with self._lock:
@@ -170,13 +232,22 @@ class _Buffer:
 class BasePoseBuffer(_Buffer):
     """The last seconds of the base's pose. Thread-safe.
 
+    A step that no robot makes (a map frame that is relocated, a restarted simulation) begins a new
+    world: the poses from before it are forgotten.
+
     Args:
         robot: The robot.
+        absence: Time without poses after which the base begins a new world wherever it is not
+            where it was [s].
     """
 
-    def __init__(self, robot: Robot) -> None:
+    def __init__(self, robot: Robot, absence: float = _ABSENCE) -> None:
         super().__init__(7)
         self._to_base = BaseTransform(robot)
+        self._absence = absence
+        self._newest: tuple[float, np.ndarray] | None = None
+        self._world = 0
+        self._jumps: deque[BaseJump] = deque(maxlen=_MAX_JUMPS)
 
     def update(
         self,
@@ -186,7 +257,7 @@ class BasePoseBuffer(_Buffer):
         time: float,
         stamp: float,
         own: float = np.nan,
-    ) -> None:
+    ) -> BaseJump | None:
         """Add one pose.
 
         Args:
@@ -197,17 +268,44 @@ class BasePoseBuffer(_Buffer):
             stamp: Time of measurement, on any clock [s]; 0 without a stamp.
             own: `time` on this machine's clock for stamps [s]; NaN where it has none.
 
+        Returns:
+            The step from the pose before, where that begins a new world.
+
         Raises:
             BasePoseError: as for `BaseTransform`.
         """
-        self._add(self._to_base(position, quaternion, link), time, stamp, own)
+        return self._add(self._to_base(position, quaternion, link), time, stamp, own)
+
+    def _begin(self, row: np.ndarray, at: float) -> BaseJump | None:
+        """Begin a new world with a row that no robot reaches from the one before."""
+        newest, self._newest = self._newest, (at, row)
+        if newest is None:
+            return None
+        # A clock that was set back says nothing about the time between them.
+        passed = max(at - newest[0], _SHORTEST_STEP)
+        jump = BaseJump.between(newest[1], row)
+        if jump.within(passed if passed <= self._absence else _SHORTEST_STEP):
+            return None
+        self._rows.clear()
+        self._world += 1
+        self._jumps.append(jump)
+        return jump
+
+    def new_jumps(self) -> list[BaseJump]:
+        """The jumps since the last call."""
+        with self._lock:
+            jumps = list(self._jumps)
+            self._jumps.clear()
+        return jumps
 
     def last(self, time: float, timeout: float) -> BasePose | None:
         """The newest pose, or None where it is older than `timeout` [s] at `time` [s]."""
-        times, rows = self._since(self._rows.last)
-        if not len(times) or not time - times[-1] <= timeout:
+        with self._lock:
+            newest, world = self._newest, self._world
+        if newest is None or not time - newest[0] <= timeout:
             return None
-        return BasePose(rows[-1, :3], rows[-1, 3:], float(times[-1]))
+        at, row = newest
+        return BasePose(row[:3], row[3:], at, world)
 
     def track(self, since: float) -> BaseTrack | None:
         """Poses since a time [s], or None where there are fewer than two."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -14,7 +14,8 @@ from nextscale_core.robots.robot import Robot
 from nextscale_core.robots.trajectory import RobotTrajectory
 from nextscale_core.rotations import heading_of
 from nextscale_core.trajectory.config import TIMING
-from nextscale_core.trajectory.curves import PEAK_VELOCITY, minimum_jerk, quintic_fade
+from nextscale_core.trajectory.curves import PEAK_VELOCITY, quintic_fade
+from nextscale_core.trajectory.ground import Anchor, Ground
 from nextscale_core.trajectory.reference import Reference, ReferenceCurve, standing_reference
 from nextscale_core.trajectory.spline_limits import limit_use
 from nextscale_core.trajectory.standing import (
@@ -44,58 +45,6 @@ _KEPT = 1.0
 
 
 @dataclass(frozen=True)
-class Ground:
-    """A shift and a turn about the vertical: p becomes turn * p + shift, with p = x + i y.
-
-    Attributes:
-        turn: Of length 1.
-        shift: [m].
-    """
-
-    turn: np.ndarray | complex = 1.0 + 0j
-    shift: np.ndarray | complex = 0j
-
-    def apply(self, reference: Reference) -> Reference:
-        """N references at another place; twists are in the frame of the root, and stay."""
-        place = reference.base_position.copy()
-        moved = self.turn * (place[:, 0] + 1j * place[:, 1]) + self.shift
-        place[:, 0], place[:, 1] = moved.real, moved.imag
-        vector = np.zeros((len(place), 3))
-        vector[:, 2] = np.angle(self.turn)
-        about = Rotation.from_rotvec(vector)
-        quaternion = (about * Rotation.from_quat(reference.base_quaternion)).as_quat()
-        return replace(reference, base_position=place, base_quaternion=quaternion)
-
-
-@dataclass(frozen=True)
-class _Anchor:
-    """A correction of place and heading over time.
-
-    Attributes:
-        before: Correction until now.
-        at: Time of the change [s].
-        seconds: Its duration [s].
-        pivot: Place that is turned about, x + i y [m].
-        turn: Change of heading [rad].
-        shift: Change of place, x + i y [m].
-    """
-
-    before: Ground = Ground()
-    at: float = -1.0
-    seconds: float = 1.0
-    pivot: complex = 0j
-    turn: float = 0.0
-    shift: complex = 0j
-
-    def ground(self, times: np.ndarray) -> Ground:
-        """The correction at times (N,) [s]."""
-        w = minimum_jerk(np.clip((times - self.at) / self.seconds, 0.0, 1.0))
-        about = np.exp(1j * self.turn * w)
-        shift = about * (self.before.shift - self.pivot) + self.pivot + self.shift * w
-        return Ground(about * self.before.turn, shift)
-
-
-@dataclass(frozen=True)
 class _Segment:
     """One trajectory of the stream, and how it follows from the reference before it.
 
@@ -113,7 +62,7 @@ class _Segment:
     curve: ReferenceCurve
     begin: float
     at: float
-    ground: Ground = Ground()
+    ground: Ground = field(default_factory=Ground)
     gap: Reference | None = None
     fade: float = _FADES[0]
     before: _Segment | None = None
@@ -183,7 +132,7 @@ class ReferenceStream:
     ) -> None:
         self.robot = robot
         self._lock = threading.Lock()
-        self._anchor = _Anchor()
+        self._anchor = Anchor()
         pose = standing_pose(robot, position, quaternion)
         still = transition(robot, pose, pose)
         self._segment = _Segment(ReferenceCurve(still), -still.seconds - 1.0, 0.0)
@@ -332,7 +281,7 @@ class ReferenceStream:
                 PEAK_VELOCITY * abs(shift) / _ANCHOR_SPEED,
                 PEAK_VELOCITY * abs(turn) / _ANCHOR_RATE,
             )
-            self._anchor = _Anchor(
+            self._anchor = Anchor(
                 earlier.ground(np.array(at)),
                 at,
                 seconds,
@@ -340,6 +289,21 @@ class ReferenceStream:
                 turn,
                 shift,
             )
+
+    def relocate(self, position: np.ndarray, quaternion: np.ndarray, at: float) -> None:
+        """Move place and heading of the reference to those of the robot, at once and at all times.
+
+        For a world that is another one from now on.
+
+        Args:
+            position: As for `anchor`.
+            quaternion: As for `anchor`.
+            at: Time of the measurement [s].
+        """
+        with self._lock:
+            moved = self._segment.sample(np.array([at]))[0]
+            robot = standing_reference(moved.positions, position, quaternion)
+            self._anchor = Anchor(_alignment(moved, robot))
 
     def _follow(self, segment: _Segment) -> None:
         self._segment = replace(segment, before=self._segment.since(segment.at - _KEPT))

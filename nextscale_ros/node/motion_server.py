@@ -180,6 +180,8 @@ class MotionServer:
             self._superseded(request, tracker)
         except Exception as error:
             failure = failure_of(error)
+            if tracker is not None:
+                tracker.notes.extend(self._monitor.new_remarks())
             if plan is not None and failure.safety is None:
                 failure = replace(failure, safety=plan.safety)
             self._fail(request, tracker, failure)
@@ -238,6 +240,7 @@ class MotionServer:
             stamp = None if departure.begin is None else self._monitor.stamp(departure.begin)
             departure.apply(command, stamp)
             departure.apply(base, stamp)
+            tracker.notes.extend(self._monitor.new_remarks())
             report = self._signed(success_report(request, tracker, plan.safety, command))
             report.listeners = 0 if request.plan_only else self._output.listeners
             away = tuple(one.distance for one in tracker.residuals)

@@ -140,7 +140,7 @@ class WalkingOutput(StreamOutput):
         return f"there is no odometry of the last {self._patience:g} s (parameter odometry_timeout)"
 
     def _play(self, stream: ReferenceStream, now: float) -> None:
-        base = self._inputs.base.last(now, self._patience)
+        base = self._reference.base(now)
         # Neither odometry that comes back nor a robot that gets up sets the feet in motion again.
         if not self._lost and stream.moves(now):
             self._lost = base is None or bool(self._reference.fallen(now))

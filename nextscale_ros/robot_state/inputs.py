@@ -24,6 +24,7 @@ from nextscale_core.estimation.base_pose import (
     BasePoseError,
     ImuBuffer,
     root_link,
+    told_jumps,
 )
 from nextscale_core.estimation.clock import AHEAD, JUMP
 from nextscale_core.estimation.joint_states import MAX_WARNINGS, JointStateBuffer
@@ -94,7 +95,8 @@ class RobotInputs:
         balances = self._text("output") in BALANCING
         limit = CONTACT_ACCELERATION if balances else MAX_ACCELERATION
         self.joints = JointStateBuffer.of_robot(self._robot, self._publishers, limit)
-        self.base = BasePoseBuffer(self._robot)
+        timeout = float(self._node.get_parameter("odometry_timeout").value)
+        self.base = BasePoseBuffer(self._robot, timeout)
         self.imu = ImuBuffer()
 
     def _subscribe_all(self) -> None:
@@ -203,9 +205,12 @@ class RobotInputs:
         position = np.array([place.x, place.y, place.z])
         quaternion = np.array([turn.x, turn.y, turn.z, turn.w])
         try:
-            self.base.update(position, quaternion, link, *self._arrival(message))
+            jump = self.base.update(position, quaternion, link, *self._arrival(message))
         except BasePoseError as error:
             self._warn_once(f"{error}; left out")
+            return
+        if jump is not None:
+            self._node.get_logger().warning(told_jumps([jump]), throttle_duration_sec=1.0)
 
     def _on_imu(self, message: Imu) -> None:
         turn = message.orientation

@@ -85,23 +85,40 @@ class LiveReference:
         self._needs_base = needs_base
         self._compared = list(range(robot.num_joints) if compared is None else compared)
         self._silent = silent
+        self._lock = threading.Lock()
         self._stream: ReferenceStream | None = None
+        self._world = 0
         self._gate = SafetyGate(robot)
         self._standing_up: threading.Thread | None = None
 
     def stream(self, time: float) -> ReferenceStream | None:
         """The stream, or None as long as the base has not been measured by a time [s]."""
-        if self._stream is None:
-            base = self._base(time)
-            if base is not None:
-                self._stream = ReferenceStream(self._robot, base.position, base.quaternion)
-            elif not self._needs_base:
-                self._stream = ReferenceStream(self._robot)
+        self.base(time)
         return self._stream
+
+    def base(self, time: float) -> BasePose | None:
+        """The newest measured base at a time [s], in whose world the reference is; None if unknown.
+
+        The stream begins over the first one. Where the odometry's world has become another one, it
+        is moved there with the robot at once, so that no robot goes back to where it was before.
+        """
+        with self._lock:
+            base = self._base(time)
+            if self._stream is None:
+                if base is not None:
+                    self._stream = ReferenceStream(self._robot, base.position, base.quaternion)
+                elif not self._needs_base:
+                    self._stream = ReferenceStream(self._robot)
+            elif base is not None and base.world != self._world:
+                self._stream.relocate(base.position, base.quaternion, base.time)
+            if base is not None:
+                self._world = base.world
+        return base
 
     def forget(self) -> None:
         """Begin anew with the next measured base."""
-        self._stream = None
+        with self._lock:
+            self._stream = None
 
     def plan(self, time: float) -> ActiveReference | None:
         """What the reference follows at a time [s]; None where it stands."""
@@ -204,7 +221,7 @@ class LiveReference:
 
     def anchor(self, time: float) -> None:
         """Move place and heading of the reference to the measured base, slowly."""
-        base = self._base(time)
+        base = self.base(time)
         if base is not None and self._stream is not None:
             self._stream.anchor(base.position, base.quaternion, time)
 

@@ -10,6 +10,7 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from scipy.spatial.transform import Rotation
 
+from nextscale_core.estimation.base_pose import told_jumps
 from nextscale_core.estimation.history import MAX_GAP, RobotHistory
 from nextscale_core.estimation.joint_states import RobotStateError, SenderConflictError
 from nextscale_core.estimation.samples import BaseTrack, after_last_gap
@@ -142,6 +143,11 @@ class StateMonitor:
     def stamp(self, time: float) -> Time:
         """A time [s] on the clock of the joint states' stamps, or else on the node's."""
         return self._inputs.stamp(time)
+
+    def new_remarks(self) -> list[str]:
+        """What has happened to the measured base since the last call, for a report."""
+        told = told_jumps(self._inputs.base.new_jumps())
+        return [told] if told else []
 
     def past(self, settings: Settings, ahead: float) -> RobotHistory | None:
         """The history that a new motion continues, or None where it continues none.

@@ -7,7 +7,12 @@ import pinocchio as pin
 import pytest
 from scipy.spatial.transform import Rotation
 
-from nextscale_core.estimation.base_pose import BasePoseBuffer, BasePoseError, ImuBuffer
+from nextscale_core.estimation.base_pose import (
+    BasePoseBuffer,
+    BasePoseError,
+    ImuBuffer,
+    told_jumps,
+)
 from nextscale_core.robots import Robot, load_robot
 
 UPRIGHT = np.array([0.0, 0.0, 0.0, 1.0])
@@ -145,3 +150,62 @@ def test_an_imu_gives_a_track_of_its_link(turn: Rotation) -> None:
     assert track.times.tolist() == [1.1, 1.2]
     with pytest.raises(BasePoseError):
         imu.update(np.zeros(4), 1.3, 0.0)
+
+
+def fed(steps, at: float = 10.0, absence: float = 0.5) -> tuple[BasePoseBuffer, list[bool]]:
+    """A buffer after (time, place, angles ZYX) steps, and which of them began a new world."""
+    buffer, jumped = BasePoseBuffer(load_robot("g1"), absence), []
+    for time, place, angles in steps:
+        turn = Rotation.from_euler("ZYX", angles).as_quat()
+        jumped.append(buffer.update(np.array(place), turn, "", at + time, 0.0) is not None)
+    return buffer, jumped
+
+
+@pytest.mark.parametrize(
+    ("place", "yaw", "told"),
+    [((2.0, 0.0, 0.78), 0.0, "2.00 m and 0 degrees"), ((0.0, 0.0, 0.78), -1.5, "0.00 m and 86")],
+)
+def test_after_a_step_that_no_robot_makes_the_world_is_another_one(
+    place: tuple[float, float, float], yaw: float, told: str
+) -> None:
+    still = [(0.01 * k, (0.0, 0.0, 0.78), (0.0, 0.0, 0.0)) for k in range(10)]
+    moved = [(0.1 + 0.01 * k, place, (yaw, 0.0, 0.0)) for k in range(3)]
+    buffer, jumped = fed([*still, *moved])
+    assert jumped == [False] * 10 + [True] + [False] * 2
+    track, pose = buffer.track(0.0), buffer.last(10.2, 0.5)
+    assert track is not None and np.allclose(track.positions, place)
+    assert pose is not None and pose.world == 1
+    assert told in told_jumps(buffer.new_jumps())
+    assert told_jumps(buffer.new_jumps()) == ""
+
+
+def test_several_jumps_are_told_as_one_line() -> None:
+    buffer, _ = fed([(0.01 * k, (2.0 * (k % 2), 0.0, 0.8), (0.0, 0.0, 0.0)) for k in range(4)])
+    assert "jumped 3 times, by up to 2.00 m and 0 degrees" in told_jumps(buffer.new_jumps())
+
+
+def test_what_a_robot_can_do_is_no_jump() -> None:
+    rng = np.random.default_rng(1)
+    upright = (0.0, 0.0, 0.0)
+    # A run whose messages are stamped too early or too late, at any rate.
+    for rate in (500.0, 100.0, 20.0):
+        true = np.arange(0.0, 3.0, 1.0 / rate)
+        stamps = np.sort(true + rng.uniform(0.0, 0.02, len(true)))
+        run = [(at, (3.0 * t, 0.0, 0.8), upright) for t, at in zip(true, stamps, strict=True)]
+        assert not any(fed(run)[1]), rate
+    # A spin, and a fall on the back with a roll through the pose where the heading turns over.
+    times = np.arange(0.0, 1.0, 0.01)
+    assert not any(fed([(t, (0.0, 0.0, 0.8), (6.0 * t, 0.0, 0.0)) for t in times])[1])
+    fall = [(t, (0.0, 0.0, 0.8 - 0.6 * t), (0.3, -3.0 * t, 2.0 * t)) for t in times]
+    assert not any(fed(fall)[1])
+
+
+def test_a_base_that_comes_back_elsewhere_is_in_another_world() -> None:
+    begin, upright = (0.0, (0.0, 0.0, 0.8), (0.0, 0.0, 0.0)), (0.0, 0.0, 0.0)
+    assert fed([begin, (2.0, (1.0, 0.0, 0.8), upright)])[1] == [False, True]
+    assert fed([begin, (2.0, (0.1, 0.0, 0.8), upright)])[1] == [False, False]
+    # Odometry of a low rate is not away.
+    assert fed([begin, (2.0, (1.0, 0.0, 0.8), upright)], absence=3.0)[1] == [False, False]
+    # A clock that was set back does not hide it.
+    assert fed([begin, (-5.0, (1.0, 0.0, 0.8), upright)])[1] == [False, True]
+    assert fed([begin, (-5.0, (0.1, 0.0, 0.8), upright)])[1] == [False, False]

@@ -56,6 +56,30 @@ def walk(stream, follower, seconds, start=(0.0, 0.0), facing=0.0, lag=0.0):
     return commands, place, facing
 
 
+@pytest.mark.parametrize("metres", [0.0, 2.0])
+def test_in_a_world_that_is_another_one_the_robot_walks_on_as_if_it_were_the_same(g1, way, metres):
+    def walked(jump: complex, turn: float) -> np.ndarray:
+        stream, follower = ReferenceStream(g1), PathFollower(LIMITS)
+        stream.replace(way(metres), 0.0)
+        place, facing, commands = 0j, 0.0, []
+        for time in np.arange(0.0, stream.end + 3.0, STEP):
+            if len(commands) == 80:
+                place, facing = place * np.exp(1j * turn) + jump, facing + turn
+            base = np.array([place.real, place.imag, 0.78])
+            quaternion = Rotation.from_euler("z", facing).as_quat()
+            if len(commands) == 80:
+                stream.relocate(base, quaternion, time)
+            command = follower.command(stream, time, base, quaternion, STEP)
+            commands.append([command.linear.real, command.linear.imag, command.angular])
+            facing += command.angular * STEP
+            place += command.linear * np.exp(1j * facing) * STEP
+        return np.array(commands)
+
+    same, other = walked(0j, 0.0), walked(3 - 2j, 1.5)
+    assert np.abs(same).max() > 0.3 or metres == 0.0
+    np.testing.assert_allclose(other, same, atol=1e-6)
+
+
 def test_a_robot_that_loses_a_fifth_of_each_step_still_arrives(g1, way):
     stream = ReferenceStream(g1)
     stream.replace(way(2.0, 0.9), 0.5)

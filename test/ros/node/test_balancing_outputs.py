@@ -289,6 +289,29 @@ def test_a_path_is_walked_within_the_limits_while_the_arms_move(walker, goals_in
     assert all(word not in name for name in command.joint_names for word in ("leg", "hip", "waist"))
 
 
+def test_a_new_world_of_the_odometry_is_not_walked_back_from(walker, goals_in) -> None:
+    _, robot = walker
+    goals = goals_in(WALK)
+
+    def walks() -> bool:
+        return bool(abs(speeds(robot.velocities[-1:])[0][0]) > 0.1)
+
+    for _ in range(TRIES):
+        under_way(goals, walks, GLIDE, seconds=[8.0])
+        begin = len(robot.velocities)
+        robot.place, robot.heading = robot.place + 3.0, robot.heading + 1.5
+        status, result = goals.ask(TEXT)
+        if result.error.code not in BUSY:
+            break
+    assert status == SUCCEEDED, result.error
+    remarks = [one for one in result.report.findings if "jumped by 4.2" in one]
+    assert len(remarks) == 1 and "and 86 degrees" in remarks[0]
+    robot.wait(lambda: speeds(robot.velocities[-1:])[0][0] == 0, 10.0, "rest")
+    # The way back would be 4 m, on which the robot turns around.
+    linear, angular = speeds(robot.velocities[begin:])
+    assert abs(linear.sum()) * 0.02 < 2.0 and np.abs(angular).max() < 0.5
+
+
 def test_a_robot_that_falls_stops_its_feet_at_once(walker, goals_in) -> None:
     _, robot = walker
     goals = goals_in(WALK)

@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from nextscale_core.estimation.base_pose import BasePoseBuffer, ImuBuffer
 from nextscale_core.estimation.joint_states import JointStateBuffer, RobotStateError
 from nextscale_core.robots import Robot, load_robot
+from nextscale_core.rotations import heading_of
 from nextscale_core.trajectory.standing import standing_pose, transition
 from nextscale_ros.parameters.values import Settings
 from nextscale_ros.robot_state.live_reference import FarFromReferenceError, LiveReference
@@ -185,6 +187,47 @@ def test_the_reference_begins_over_the_robot_and_comes_after_it(world: World) ->
     steps = [world.reference.state(BEGIN + 0.1 + k).base_position[0] for k in range(5)]
     assert steps[0] == pytest.approx(3.0) and steps[-1] == pytest.approx(3.2)
     assert (np.diff(steps) >= 0).all()
+
+
+@pytest.mark.parametrize("moving", [False, True])
+def test_in_a_new_world_the_reference_is_where_the_robot_is_at_once(
+    world: World, moving: bool
+) -> None:
+    world.follow(BEGIN + 1.0)
+    if moving:
+        world.move()
+        world.follow(BEGIN + 2.0)
+    before = world.reference.state(world.time)
+    times = world.time + np.array([-0.2, 0.0, 0.3])
+    earlier = world.reference.stream(world.time).sample(times)
+    turn = Rotation.from_euler("z", 1.5)
+    world.time += 0.01
+    world.base.update(np.array([2.0, -1.0, 0.78]), turn.as_quat(), "", world.time, 0.0)
+    here = world.reference.state(world.time)
+    np.testing.assert_allclose(here.base_position[:2], [2.0, -1.0], atol=1e-9)
+    assert heading_of(here.base_quaternion) == pytest.approx(1.5)
+    np.testing.assert_allclose(here.positions, before.positions, atol=0.02)
+    # All of the path is moved, what is past included: its velocity has no step.
+    later = world.reference.stream(world.time).sample(times)
+    np.testing.assert_array_equal(later.linear_velocity, earlier.linear_velocity)
+    was, found = (np.diff(one.base_position, axis=0) for one in (earlier, later))
+    np.testing.assert_allclose(found, turn.apply(was), atol=1e-9)
+    # Once: what the robot does from now on is its own.
+    world.base.update(np.array([2.1, -1.0, 0.78]), turn.as_quat(), "", world.time + 0.1, 0.0)
+    stays = world.reference.state(world.time)
+    np.testing.assert_array_equal(stays.base_position, here.base_position)
+
+
+def test_what_is_continued_in_a_new_world_began_there(world: World) -> None:
+    world.follow(BEGIN + 2.0)
+    world.follow(BEGIN + 2.2, drift=3.0)
+    past = world.monitor.past(replace(Settings(), start_from_state=True), 0.0)
+    assert past is not None and past.base is not None
+    assert (past.base.positions[:, 0] == 3.0).all()
+    assert ["jumped by 3.00 m and 0 degrees" in one for one in world.monitor.new_remarks()] == [
+        True
+    ]
+    assert world.monitor.new_remarks() == []
 
 
 def test_where_nothing_follows_a_standing_reference_the_arms_begin_where_they_are(
