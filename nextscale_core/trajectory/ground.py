@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from nextscale_core.rotations import heading_of
 from nextscale_core.trajectory.curves import minimum_jerk
 from nextscale_core.trajectory.reference import Reference
 
@@ -22,6 +23,25 @@ class Ground:
 
     turn: np.ndarray | complex = 1.0 + 0j
     shift: np.ndarray | complex = 0j
+
+    @classmethod
+    def between(
+        cls,
+        position: np.ndarray,
+        quaternion: np.ndarray,
+        to_position: np.ndarray,
+        to_quaternion: np.ndarray,
+    ) -> Ground:
+        """What moves one root over the place and into the heading of another.
+
+        Args:
+            position: (3,) [m].
+            quaternion: (4,) x y z w.
+            to_position: (3,) of the other [m].
+            to_quaternion: (4,) of the other.
+        """
+        turn = complex(np.exp(1j * (heading_of(to_quaternion) - heading_of(quaternion))))
+        return cls(turn, on_floor(to_position) - turn * on_floor(position))
 
     def apply(self, reference: Reference) -> Reference:
         """N references at another place; twists are in the frame of the root, and stay."""
@@ -55,9 +75,20 @@ class Anchor:
     turn: float = 0.0
     shift: complex = 0j
 
+    def moved(self, by: Ground) -> Anchor:
+        """The correction, followed by a move at all times."""
+        before = Ground(by.turn * self.before.turn, by.turn * self.before.shift + by.shift)
+        pivot, shift = by.turn * self.pivot + by.shift, by.turn * self.shift
+        return replace(self, before=before, pivot=complex(pivot), shift=complex(shift))
+
     def ground(self, times: np.ndarray) -> Ground:
         """The correction at times (N,) [s]."""
         w = minimum_jerk(np.clip((times - self.at) / self.seconds, 0.0, 1.0))
         about = np.exp(1j * self.turn * w)
         shift = about * (self.before.shift - self.pivot) + self.pivot + self.shift * w
         return Ground(about * self.before.turn, shift)
+
+
+def on_floor(position: np.ndarray) -> complex:
+    """Place x + i y of a position (3,) [m]."""
+    return complex(position[0], position[1])

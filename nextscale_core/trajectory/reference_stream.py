@@ -15,7 +15,7 @@ from nextscale_core.robots.trajectory import RobotTrajectory
 from nextscale_core.rotations import heading_of
 from nextscale_core.trajectory.config import TIMING
 from nextscale_core.trajectory.curves import PEAK_VELOCITY, quintic_fade
-from nextscale_core.trajectory.ground import Anchor, Ground
+from nextscale_core.trajectory.ground import Anchor, Ground, on_floor
 from nextscale_core.trajectory.reference import Reference, ReferenceCurve, standing_reference
 from nextscale_core.trajectory.spline_limits import limit_use
 from nextscale_core.trajectory.standing import (
@@ -272,8 +272,8 @@ class ReferenceStream:
             here = self.at(at)
             turn = heading_of(quaternion) - heading_of(here.base_quaternion)
             turn = float((turn + np.pi) % (2 * np.pi) - np.pi)
-            pivot = _complex(here.base_position)
-            shift = _complex(position) - pivot
+            pivot = on_floor(here.base_position)
+            shift = on_floor(position) - pivot
             if abs(shift) < _ANCHOR_PLACE and abs(turn) < _ANCHOR_HEADING:
                 return
             seconds = max(
@@ -291,9 +291,7 @@ class ReferenceStream:
             )
 
     def relocate(self, position: np.ndarray, quaternion: np.ndarray, at: float) -> None:
-        """Move place and heading of the reference to those of the robot, at once and at all times.
-
-        For a world that is another one from now on.
+        """Move the reference to the robot at once, at all times: its world is another one.
 
         Args:
             position: As for `anchor`.
@@ -301,9 +299,14 @@ class ReferenceStream:
             at: Time of the measurement [s].
         """
         with self._lock:
-            moved = self._segment.sample(np.array([at]))[0]
-            robot = standing_reference(moved.positions, position, quaternion)
-            self._anchor = Anchor(_alignment(moved, robot))
+            here = self._segment.sample(np.array([at]))[0]
+            ground = Ground.between(here.base_position, here.base_quaternion, position, quaternion)
+            self._anchor = Anchor(ground)
+
+    def move(self, by: Ground) -> None:
+        """Move the reference on the floor at once, at all times, as its world has moved."""
+        with self._lock:
+            self._anchor = self._anchor.moved(by)
 
     def _follow(self, segment: _Segment) -> None:
         self._segment = replace(segment, before=self._segment.since(segment.at - _KEPT))
@@ -352,19 +355,15 @@ class ReferenceStream:
         return bool(max(speed.max(), force.max()) <= 1.0)
 
 
-def _complex(position: np.ndarray) -> complex:
-    return complex(position[0], position[1])
-
-
 def _row(reference: Reference) -> Reference:
     return Reference(*(value[None] for value in vars(reference).values()))
 
 
 def _alignment(first: Reference, before: Reference) -> Ground:
     """What moves the root of the one over the place and into the heading of the other."""
-    turn = heading_of(before.base_quaternion) - heading_of(first.base_quaternion)
-    about = complex(np.exp(1j * turn))
-    return Ground(about, _complex(before.base_position) - about * _complex(first.base_position))
+    return Ground.between(
+        first.base_position, first.base_quaternion, before.base_position, before.base_quaternion
+    )
 
 
 def _moved(trajectory: RobotTrajectory, ground: Ground) -> RobotTrajectory:

@@ -20,11 +20,15 @@ from nextscale_core.estimation.joint_states import RobotStateError
 from nextscale_core.exceptions import RetargetError, UnsafeTrajectoryError
 from nextscale_core.robots import Robot, RobotState, RobotTrajectory
 from nextscale_core.safety import SafetyGate
+from nextscale_core.trajectory.ground import Ground
 from nextscale_core.trajectory.reference_stream import ReferenceStream
 from nextscale_ros.robot_state.active_trajectory import ActiveTrajectory
 
 _NEAR = 0.02
 """Maximum distance of a joint from a silent reference that stands [rad]."""
+
+_STEP = 0.1
+"""Maximum time between two poses in which the motion of the robot itself does not count [s]."""
 
 
 class FarFromReferenceError(UnsafeTrajectoryError):
@@ -87,7 +91,7 @@ class LiveReference:
         self._silent = silent
         self._lock = threading.Lock()
         self._stream: ReferenceStream | None = None
-        self._world = 0
+        self._known: BasePose | None = None
         self._gate = SafetyGate(robot)
         self._standing_up: threading.Thread | None = None
 
@@ -100,7 +104,7 @@ class LiveReference:
         """The newest measured base at a time [s], in whose world the reference is; None if unknown.
 
         The stream begins over the first one. Where the odometry's world has become another one, it
-        is moved there with the robot at once, so that no robot goes back to where it was before.
+        is moved by the same step at once, so that no robot goes back to where it was before.
         """
         with self._lock:
             base = self._base(time)
@@ -109,16 +113,27 @@ class LiveReference:
                     self._stream = ReferenceStream(self._robot, base.position, base.quaternion)
                 elif not self._needs_base:
                     self._stream = ReferenceStream(self._robot)
-            elif base is not None and base.world != self._world:
-                self._stream.relocate(base.position, base.quaternion, base.time)
+            elif base is not None:
+                self._follow_world(self._stream, base)
             if base is not None:
-                self._world = base.world
+                self._known = base
         return base
+
+    def _follow_world(self, stream: ReferenceStream, base: BasePose) -> None:
+        known = self._known
+        if known is None or known.world == base.world:
+            return
+        if 0.0 <= base.time - known.time <= _STEP:
+            before = known.position, known.quaternion
+            stream.move(Ground.between(*before, base.position, base.quaternion))
+        else:
+            # How far the robot has moved meanwhile is not known.
+            stream.relocate(base.position, base.quaternion, base.time)
 
     def forget(self) -> None:
         """Begin anew with the next measured base."""
         with self._lock:
-            self._stream = None
+            self._stream = self._known = None
 
     def plan(self, time: float) -> ActiveReference | None:
         """What the reference follows at a time [s]; None where it stands."""

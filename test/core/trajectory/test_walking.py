@@ -7,6 +7,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from nextscale_core.robots import load_robot
+from nextscale_core.trajectory.ground import Ground
 from nextscale_core.trajectory.reference import ReferenceCurve
 from nextscale_core.trajectory.reference_stream import ReferenceStream
 from nextscale_core.trajectory.walking import (
@@ -61,18 +62,18 @@ def test_in_a_world_that_is_another_one_the_robot_walks_on_as_if_it_were_the_sam
     def walked(jump: complex, turn: float) -> np.ndarray:
         stream, follower = ReferenceStream(g1), PathFollower(LIMITS)
         stream.replace(way(metres), 0.0)
+        stream.anchor(np.array([0.3, 0.1, 0.78]), Rotation.from_euler("z", 0.2).as_quat(), 0.5)
         place, facing, commands = 0j, 0.0, []
         for time in np.arange(0.0, stream.end + 3.0, STEP):
             if len(commands) == 80:
+                stream.move(Ground(np.exp(1j * turn), jump))
                 place, facing = place * np.exp(1j * turn) + jump, facing + turn
             base = np.array([place.real, place.imag, 0.78])
             quaternion = Rotation.from_euler("z", facing).as_quat()
-            if len(commands) == 80:
-                stream.relocate(base, quaternion, time)
             command = follower.command(stream, time, base, quaternion, STEP)
             commands.append([command.linear.real, command.linear.imag, command.angular])
-            facing += command.angular * STEP
-            place += command.linear * np.exp(1j * facing) * STEP
+            facing += 0.8 * command.angular * STEP
+            place += 0.8 * command.linear * np.exp(1j * facing) * STEP
         return np.array(commands)
 
     same, other = walked(0j, 0.0), walked(3 - 2j, 1.5)

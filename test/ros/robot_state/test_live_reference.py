@@ -190,30 +190,38 @@ def test_the_reference_begins_over_the_robot_and_comes_after_it(world: World) ->
 
 
 @pytest.mark.parametrize("moving", [False, True])
-def test_in_a_new_world_the_reference_is_where_the_robot_is_at_once(
-    world: World, moving: bool
+@pytest.mark.parametrize("gap", [0.01, 2.0])
+def test_in_a_new_world_the_reference_is_moved_with_the_robot_at_once(
+    world: World, moving: bool, gap: float
 ) -> None:
     world.follow(BEGIN + 1.0)
     if moving:
         world.move()
-        world.follow(BEGIN + 2.0)
-    before = world.reference.state(world.time)
+        world.follow(BEGIN + 1.5, drift=0.1)
     times = world.time + np.array([-0.2, 0.0, 0.3])
-    earlier = world.reference.stream(world.time).sample(times)
-    turn = Rotation.from_euler("z", 1.5)
-    world.time += 0.01
-    world.base.update(np.array([2.0, -1.0, 0.78]), turn.as_quat(), "", world.time, 0.0)
+    stream = world.reference.stream(world.time)
+    assert stream is not None
+    earlier = stream.sample(times)
+    turn, place = Rotation.from_euler("z", 1.5), np.array([2.0, -1.0, 0.78])
+    old = np.array([0.1 if moving else 0.0, 0.0, 0.78])
+    world.time += gap
+    world.base.update(place, turn.as_quat(), "", world.time, 0.0)
     here = world.reference.state(world.time)
-    np.testing.assert_allclose(here.base_position[:2], [2.0, -1.0], atol=1e-9)
-    assert heading_of(here.base_quaternion) == pytest.approx(1.5)
-    np.testing.assert_allclose(here.positions, before.positions, atol=0.02)
     # All of the path is moved, what is past included: its velocity has no step.
-    later = world.reference.stream(world.time).sample(times)
+    later = stream.sample(times)
     np.testing.assert_array_equal(later.linear_velocity, earlier.linear_velocity)
     was, found = (np.diff(one.base_position, axis=0) for one in (earlier, later))
-    np.testing.assert_allclose(found, turn.apply(was), atol=1e-9)
+    heading = heading_of(here.base_quaternion)
+    np.testing.assert_allclose(found, turn.apply(was), atol=0.02)
+    if gap < 0.1:
+        # How far the robot was from its reference stays.
+        expected = turn.apply(earlier.base_position - old) + place
+        np.testing.assert_allclose(later.base_position[:, :2], expected[:, :2], atol=1e-9)
+    else:
+        np.testing.assert_allclose(here.base_position[:2], place[:2], atol=1e-9)
+        assert heading == pytest.approx(1.5)
     # Once: what the robot does from now on is its own.
-    world.base.update(np.array([2.1, -1.0, 0.78]), turn.as_quat(), "", world.time + 0.1, 0.0)
+    world.base.update(place + [0.1, 0.0, 0.0], turn.as_quat(), "", world.time + 0.1, 0.0)
     stays = world.reference.state(world.time)
     np.testing.assert_array_equal(stays.base_position, here.base_position)
 
