@@ -47,6 +47,8 @@ class BalancingRobot:
         self._joints = robot.nominal.copy()
         self._goal = robot.nominal.copy()
         self.place, self.heading, self.pitch = np.array([1.0, 2.0]), 0.0, 0.0
+        self.world: tuple[float, np.ndarray] = (0.0, np.zeros(2))
+        """Turn and shift of the odometry's world."""
         self._twist = np.zeros(3)
         self._states = self.node.create_publisher(JointState, "joint_states", 10)
         self._odometry = self.node.create_publisher(Odometry, "odom", 10)
@@ -115,9 +117,12 @@ class BalancingRobot:
                 base = Odometry(child_frame_id="pelvis")
                 base.header.stamp, base.header.frame_id = stamp, "odom"
                 pose = base.pose.pose
-                pose.position.x, pose.position.y = (float(value) for value in self.place)
+                turned, shift = self.world
+                c, s = np.cos(turned), np.sin(turned)
+                place = np.array([[c, -s], [s, c]]) @ self.place + shift
+                pose.position.x, pose.position.y = (float(value) for value in place)
                 pose.position.z = 0.78
-                turn = Rotation.from_euler("zy", [self.heading, self.pitch]).as_quat()
+                turn = Rotation.from_euler("zy", [self.heading + turned, self.pitch]).as_quat()
                 for axis, value in zip("xyzw", turn.tolist(), strict=True):
                     setattr(pose.orientation, axis, value)
                 self._odometry.publish(base)

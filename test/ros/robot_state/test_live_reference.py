@@ -221,7 +221,7 @@ def test_in_a_new_world_the_reference_is_moved_with_the_robot_at_once(
         np.testing.assert_allclose(here.base_position[:2], place[:2], atol=1e-9)
         assert heading == pytest.approx(1.5)
     # Once: what the robot does from now on is its own.
-    world.base.update(place + [0.1, 0.0, 0.0], turn.as_quat(), "", world.time + 0.1, 0.0)
+    world.base.update(place + np.array([0.1, 0, 0]), turn.as_quat(), "", world.time + 0.1, 0.0)
     stays = world.reference.state(world.time)
     np.testing.assert_array_equal(stays.base_position, here.base_position)
 
