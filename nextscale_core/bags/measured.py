@@ -11,6 +11,7 @@ from nextscale_core.bags.collectors import ImuCollector, JointCollector, Odometr
 from nextscale_core.bags.definitions import IMU, JOINT_STATE, ODOMETRY, decode
 from nextscale_core.bags.reading import NANOSECONDS, Bag
 from nextscale_core.bags.senders import Senders, conflict_error
+from nextscale_core.estimation.base_pose import in_one_world, told_jumps
 from nextscale_core.estimation.joint_series import JointSeries, joint_tracks, sample
 from nextscale_core.estimation.samples import MIN_FRAMES, BaseTrack, OrientationTrack
 from nextscale_core.exceptions import BagError
@@ -281,6 +282,10 @@ def read_measured(
     base = turns = None
     if len(reader.odometry) >= 2:
         at, poses = reader.odometry.series(stamped)
+        poses, jumps = in_one_world(at, poses)
+        if jumps:
+            told = told_jumps(jumps, sources.odometry)
+            notes.append(f"{told}; what follows goes on from where the base was before")
         # The height of the floor in an odometry's world is not known.
         base = BaseTrack(at - begin, poses[:, :3], poses[:, 3:], floor=None)
     if len(reader.imu) >= 2:

@@ -177,9 +177,7 @@ class BaseJump:
     @classmethod
     def between(cls, before: np.ndarray, after: np.ndarray) -> BaseJump:
         """The step between two poses (7,), position [m] and quaternion x y z w."""
-        turned = Rotation.from_quat(after[3:]) * Rotation.from_quat(before[3:]).inv()
-        z, w = turned.as_quat()[2:]
-        turn = float((2 * np.arctan2(z, w) + np.pi) % (2 * np.pi) - np.pi)
+        turn = float(_turns(np.stack([before, after]))[0])
         return cls(float(np.linalg.norm(after[:3] - before[:3])), abs(turn))
 
     def within(self, seconds: float) -> bool:
@@ -187,17 +185,47 @@ class BaseJump:
         return self.distance <= MAX_SPEED * seconds and self.turn <= MAX_TURN_RATE * seconds
 
 
-def told_jumps(jumps: list[BaseJump]) -> str:
-    """What jumps mean, in words; '' where there are none."""
+def told_jumps(jumps: list[BaseJump], what: str = "the measured base (odometry, TF)") -> str:
+    """How much a base jumped, in words; '' where it did not."""
     if not jumps:
         return ""
     times = f"{len(jumps)} times, by up to" if len(jumps) > 1 else "by"
     distance = max(jump.distance for jump in jumps)
     turn = np.degrees(max(jump.turn for jump in jumps))
-    return (
-        f"the measured base (odometry, TF) jumped {times} {distance:.2f} m and {turn:.0f} degrees: "
-        "its world counts as a new one; the reference moves along, and nothing is walked back"
-    )
+    return f"{what} jumped {times} {distance:.2f} m and {turn:.0f} degrees"
+
+
+def in_one_world(times: np.ndarray, poses: np.ndarray) -> tuple[np.ndarray, list[BaseJump]]:
+    """Poses without their jumps: after each, the base goes on from where it was before.
+
+    Args:
+        times: (N,) increasing [s].
+        poses: (N, 7) positions [m] and quaternions x y z w.
+
+    Returns:
+        The poses (N, 7) in the first of their worlds, and the jumps.
+    """
+    passed = np.maximum(np.diff(times), _SHORTEST_STEP)
+    steps, turns = np.diff(poses[:, :3], axis=0), _turns(poses)
+    far = np.linalg.norm(steps, axis=1) > MAX_SPEED * passed
+    jumped = far | (np.abs(turns) > MAX_TURN_RATE * passed)
+    if not jumped.any():
+        return poses, []
+    jumps = [BaseJump.between(*poses[row : row + 2]) for row in np.flatnonzero(jumped)]
+    back = Rotation.from_rotvec(np.outer(-np.cumsum(np.where(jumped, turns, 0.0)), [0, 0, 1]))
+    way = np.cumsum(back.apply(np.where(jumped[:, None], 0.0, steps)), axis=0)
+    found = poses.copy()
+    found[1:, :3] = poses[0, :3] + way
+    found[1:, 3:] = (back * Rotation.from_quat(poses[1:, 3:])).as_quat()
+    return found, jumps
+
+
+def _turns(poses: np.ndarray) -> np.ndarray:
+    """Turns (N - 1,) about the vertical from each pose of (N, 7) to the next [rad]."""
+    rotation = Rotation.from_quat(poses[:, 3:])
+    z, w = (rotation[1:] * rotation[:-1].inv()).as_quat()[:, 2:].T
+    turns: np.ndarray = (2 * np.arctan2(z, w) + np.pi) % (2 * np.pi) - np.pi
+    return turns
 
 
 class _Buffer:

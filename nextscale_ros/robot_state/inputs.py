@@ -42,6 +42,9 @@ DELAYS = 2000
 _COMPARED = 200
 """Number of joint states whose stamps are compared with this machine's clock at a time."""
 
+NEW_WORLD = "its world counts as a new one: the reference moves along, and nothing is walked back"
+"""What happens after a jump of the base."""
+
 _TF_RATE = 50.0
 """Rate at which the transform of the base is looked up [Hz]."""
 
@@ -210,7 +213,8 @@ class RobotInputs:
             self._warn_once(f"{error}; left out")
             return
         if jump is not None:
-            self._node.get_logger().warning(told_jumps([jump]), throttle_duration_sec=1.0)
+            text = f"{told_jumps([jump])}; {NEW_WORLD}"
+            self._node.get_logger().warning(text, throttle_duration_sec=1.0)
 
     def _on_imu(self, message: Imu) -> None:
         turn = message.orientation

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from core.bags.conftest import BEGIN, joint_state, stepping
 from nextscale_core.bags import Bag, reconstruction
@@ -62,6 +64,27 @@ def test_a_bag_becomes_the_motion_that_the_inverse_map_makes(
     np.testing.assert_allclose(found.clip.joints, expected.clip.joints, atol=2e-3)
     assert found.sources == ((BaseSource.MEASURED, len(found.clip)),)
     assert found.describe_base().startswith("odometry (100%)")
+
+
+def test_odometry_that_jumps_goes_on_from_where_the_base_was(
+    trajectory: RobotTrajectory, tmp_path: Path, g1: Robot
+) -> None:
+    turn, later = Rotation.from_euler("z", 1.5), trajectory.time_from_start > trajectory.seconds / 2
+    place, quaternion = trajectory.base_position.copy(), trajectory.base_quaternion.copy()
+    place[later] = turn.apply(place[later]) + np.array([3.0, -2.0, 0.5])
+    quaternion[later] = (turn * Rotation.from_quat(quaternion[later])).as_quat()
+    moved = replace(trajectory, base_position=place, base_quaternion=quaternion)
+    write_bag(trajectory, tmp_path / "steady", g1)
+    write_bag(moved, tmp_path / "jumping", g1)
+    steady, jumping = (measure(tmp_path / name, g1) for name in ("steady", "jumping"))
+    assert steady.base is not None and jumping.base is not None
+    np.testing.assert_allclose(jumping.base.positions, steady.base.positions, atol=0.03)
+    off = Rotation.from_quat(jumping.base.quaternions).inv()
+    off = off * Rotation.from_quat(steady.base.quaternions)
+    assert off.magnitude().max() < 0.05
+    told = [note for note in jumping.notes if "/odom jumped by" in note]
+    assert len(told) == 1 and "and 86 degrees; what follows goes on from" in told[0]
+    assert not any("jumped" in note for note in steady.notes)
 
 
 def test_without_odometry_the_soles_give_the_base(bag: Path, g1: Robot) -> None:
