@@ -6,6 +6,7 @@ before which `nextscale_ros.spin` cannot install its signal handlers.
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import os
 import runpy
@@ -13,6 +14,8 @@ import signal
 import sys
 from pathlib import Path
 from typing import Any
+
+from nextscale_ros.ending_signals import ending_signals
 
 NODES = {
     "bag_recorder": "nextscale_ros.bags.bag_recorder",
@@ -34,12 +37,25 @@ ANSWERS = ("bag_replay", "nextscale-demo")
 """Programs whose exit status is a result: an interrupt must not look like success."""
 
 
+_PR_SET_PDEATHSIG = 1
+"""Request of prctl(2) for the signal at the death of the parent."""
+
+
 def main() -> None:
-    """Run the node or module named by the first argument."""
+    """Run the node or module named by the first argument.
+
+    `--parent PID` before it: as a child of that process, with which it ends.
+    """
+    parent = 0
+    if sys.argv[1:2] == ["--parent"]:
+        parent = int(sys.argv.pop(2))
+        del sys.argv[1]
     name = sys.argv.pop(1) if len(sys.argv) > 1 else ""
     if name not in NODES and "." not in name:
         sys.exit(f"usage: python -m nextscale_ros NODE [ARGUMENTS]; NODE is {', '.join(NODES)}")
     _end_quietly(name)
+    if parent:
+        _end_with(parent)
     runpy.run_module(NODES.get(name, name), run_name="__main__", alter_sys=True)
 
 
@@ -62,8 +78,15 @@ def _end_quietly(name: str) -> dict[int, Any]:
         The handlers until now, by signal.
     """
     status = 130 if name in ANSWERS else 0
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    return {one: signal.signal(one, lambda *_: os._exit(status)) for one in numbers}
+    return {one: signal.signal(one, lambda *_: os._exit(status)) for one in ending_signals()}
+
+
+def _end_with(parent: int) -> None:
+    """Receive SIGTERM when the parent ends in whatever way, also by SIGKILL."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        # It ended before.
+        signal.raise_signal(signal.SIGTERM)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Running nodes as a process that ends cleanly on SIGINT and SIGTERM.
+"""Running nodes as a process that ends cleanly on SIGINT, SIGTERM and SIGHUP.
 
 rclpy's signal handlers shut the context down under a waiting executor, which sometimes then blocks
 or raises. Here a signal only sets a flag, which the loop polls.
@@ -17,7 +17,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -28,6 +28,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from nextscale_core.exceptions import NextscaleError
+from nextscale_ros.ending_signals import ending_signals
 
 LOOK_EVERY = 0.1
 """Period of polling for a signal [s]."""
@@ -46,7 +47,7 @@ class _Signals:
     def __init__(self) -> None:
         self.asked = False
         self.serving = False
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in ending_signals():
             signal.signal(number, self._on_signal)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
@@ -60,7 +61,7 @@ def serve(
     threads: int,
     args: Sequence[str] | None = None,
 ) -> NoReturn:
-    """Run nodes until SIGINT or SIGTERM, then exit. Must be called in the main thread.
+    """Run nodes until one of `ending_signals`, then exit. Must be called in the main thread.
 
     The exit status is 0 after a signal, 1 if a node could not be created or started.
 
@@ -105,8 +106,9 @@ def serve(
         if not signals.asked:
             raise
     _end(executor, nodes)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with suppress(OSError):  # a terminal that is closed
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(status)
 
 

@@ -16,6 +16,7 @@ from types import TracebackType
 from domain_coordinator import domain_id
 
 from nextscale_core.exceptions import NextscaleError
+from nextscale_ros.ending_signals import ending_signals
 
 TAIL_LINES = 25
 """Number of output lines in the message of a `ChildError`."""
@@ -69,6 +70,9 @@ def _domains_in_use() -> set[int]:
 class Child:
     """A ROS node in a process of its own, ended on leaving the `with` block.
 
+    It gets SIGTERM where this process is killed. To be made in the main thread: the kernel takes
+    the end of the thread that made it for that of the process.
+
     Args:
         module: Python module to run, or an executable of the package such as 'generate_node'.
         parameters: ROS parameters; written as YAML, so a float needs its decimal point.
@@ -88,7 +92,8 @@ class Child:
     ) -> None:
         self.name = module.rpartition(".")[2]
         self.log = log
-        command = [sys.executable, "-m", "nextscale_ros", module, "--ros-args"]
+        command = [sys.executable, "-m", "nextscale_ros", "--parent", str(os.getpid()), module]
+        command.append("--ros-args")
         for name, value in (parameters or {}).items():
             text = str(value).lower() if isinstance(value, bool) else str(value)
             command += ["-p", f"{name}:={text}"]
@@ -181,7 +186,7 @@ class _PendingSignal:
     def leave(self) -> None:
         """Unwind the stack, once: a second signal must not interrupt ending the children."""
         sign, self.sign = self.sign, 0
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in ending_signals():
             # SIG_IGN, because Python's finalization would replace a handler by the default.
             signal.signal(number, signal.SIG_IGN)
         if sign == signal.SIGINT:
@@ -193,11 +198,8 @@ _pending = _PendingSignal()
 
 
 def end_on_signals() -> None:
-    """Make SIGTERM and SIGINT unwind the stack, so that `with` blocks end the children.
-
-    A shell that runs a script in the background leaves SIGINT ignored; it is handled here too.
-    """
-    for number in (signal.SIGINT, signal.SIGTERM):
+    """Make `ending_signals` unwind the stack, so that `with` blocks end the children."""
+    for number in ending_signals():
         signal.signal(number, _pending.on_signal)
 
 

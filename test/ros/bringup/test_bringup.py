@@ -57,6 +57,22 @@ def test_it_ends_its_processes_when_it_is_interrupted(graph: Graph, trained_mode
     assert process.returncode == 0 and "Traceback" not in output
 
 
+@pytest.mark.parametrize("sign", [signal.SIGHUP, signal.SIGKILL])
+def test_its_processes_end_with_it_also_when_the_terminal_closes_or_it_is_killed(
+    graph: Graph, trained_model: Path, sign: signal.Signals
+) -> None:
+    process = bring_up(graph, "--mock", "true", "--model", str(trained_model))
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "ready: listening" in line:
+            break
+    process.send_signal(sign)
+    # The pipe closes only when every process that writes to it has ended.
+    output, _ = process.communicate(timeout=START)
+    assert process.returncode == {signal.SIGHUP: 129, signal.SIGKILL: -9}[sign]
+    assert "Traceback" not in output
+
+
 class Output:
     """What a bring-up prints, read as it comes; it ends with the `with` block."""
 

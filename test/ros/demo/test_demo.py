@@ -134,7 +134,7 @@ def test_an_unknown_robot_fails_with_the_reason(tmp_path: Path) -> None:
     assert processes_of(tmp_path) == []
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_no_process_is_left_behind_when_it_is_interrupted(
     tmp_path: Path, sign: signal.Signals
 ) -> None:

@@ -264,7 +264,7 @@ def test_joints_and_base_that_begin_on_arrival_begin_together(
         assert walked[stamp] == pytest.approx(10.0 * joints[stamp], abs=1e-6)
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_it_ends_cleanly(graph: Graph, sign: signal.Signals) -> None:
     child = graph.start("mock_robot", {}, ["-r", f"__ns:=/ending_{sign.name}"])
     graph.children.remove(child)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -370,3 +371,20 @@ def test_stale_odometry_stops_the_feet_at_once_and_ends_the_motion(
     status, result = goals.ask(TEXT)
     assert status == ABORTED and result.error.code == ErrorCode.NO_ROBOT_STATE
     robot.quiet_odometry = False
+
+
+def test_a_walking_robot_stands_when_the_terminal_of_the_node_closes(
+    graph: Graph, walker, goals_in
+) -> None:
+    child, robot = walker
+    goals = goals_in(WALK)
+
+    def walks() -> bool:
+        return bool(abs(speeds(robot.velocities[-1:])[0][0]) > 0.1)
+
+    robot.wait(lambda: goals_in(WALK).ask(TEXT)[0] == SUCCEEDED, REPLY, "the states again")
+    under_way(goals, walks, GLIDE, seconds=[8.0])
+    graph.children.remove(child)
+    child.process.send_signal(signal.SIGHUP)
+    assert child.process.wait(10.0) == 0
+    robot.wait(lambda: speeds(robot.velocities[-1:])[0][0] == 0, REPLY, "the velocity zero")

@@ -369,7 +369,7 @@ def test_afterwards_the_node_rests(node: Child, client: Recorder) -> None:
     assert idle_share(node, client) < 0.3
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_node_ends_cleanly_in_the_middle_of_its_work(
     graph: Graph, sign: signal.Signals
 ) -> None:

@@ -12,6 +12,9 @@ from nextscale_ros.__main__ import ANSWERS, NODES, PROGRAMS
 
 ROOT = Path(__file__).resolve().parents[3]
 
+SIGNALS = [("SIGINT", -2), ("SIGTERM", 143), ("SIGHUP", 129)]
+"""Signals and the exit status that they leave."""
+
 PROGRAM = """
 import os, signal, sys
 from nextscale_ros.bringup.processes import end_on_signals, private_graph, signals_held
@@ -30,7 +33,7 @@ def run(body: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize(("name", "status"), [("SIGINT", -2), ("SIGTERM", 143)])
+@pytest.mark.parametrize(("name", "status"), SIGNALS)
 def test_a_signal_unwinds_the_stack(name: str, status: int) -> None:
     done = run(
         f"""
@@ -45,7 +48,7 @@ finally:
     assert done.stdout == "cleaned up\n"
 
 
-@pytest.mark.parametrize(("name", "status"), [("SIGINT", -2), ("SIGTERM", 143)])
+@pytest.mark.parametrize(("name", "status"), SIGNALS)
 def test_a_held_signal_waits_for_the_end_of_the_outermost_block(name: str, status: int) -> None:
     done = run(
         f"""
@@ -59,6 +62,18 @@ with signals_held():
     )
     assert done.returncode == status, done.stderr
     assert done.stdout == "inner\nouter\n"
+
+
+def test_a_hang_up_that_is_ignored_stays_ignored() -> None:
+    """As `nohup` leaves it."""
+    done = run(
+        """
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+end_on_signals()
+os.kill(os.getpid(), signal.SIGHUP)
+"""
+    )
+    assert done.returncode == 0 and done.stdout == "went on\n", done.stderr
 
 
 def test_an_error_in_the_block_is_not_hidden() -> None:
@@ -120,13 +135,16 @@ with private_graph(pathlib.Path(tempfile.mkdtemp())) as env:
     assert done.stdout == "cleaned up ['hello']\n"
 
 
+@pytest.mark.parametrize("sign", ["SIGINT", "SIGTERM", "SIGHUP"])
 @pytest.mark.parametrize("name", [*NODES, *PROGRAMS])
-def test_ctrl_c_during_the_imports_of_an_executable_leaves_no_traceback(name: str) -> None:
+def test_a_signal_during_the_imports_of_an_executable_leaves_no_traceback(
+    name: str, sign: str
+) -> None:
     assert f'"{name}"' in (ROOT / "setup.py").read_text(), "it is installed"
     done = run(
         f"""
 from nextscale_ros import __main__
-__main__.importlib.import_module = lambda _: os.kill(os.getpid(), signal.SIGINT)
+__main__.importlib.import_module = lambda _: os.kill(os.getpid(), signal.{sign})
 sys.argv = ["/usr/bin/{name}"]
 __main__.executable()
 """
