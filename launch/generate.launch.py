@@ -12,15 +12,22 @@ mock:=true their presence is an error.
 """
 
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from launch import LaunchContext, LaunchDescription
 from launch.action import Action
 from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, Shutdown
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterValue
 
-from nextscale_ros.bringup.launch_graph import PACKAGE, Process, arrange, installed_package
+from nextscale_ros.bringup.launch_graph import (
+    PACKAGE,
+    Process,
+    arrange,
+    described,
+    installed_package,
+    parameter_file,
+)
 from nextscale_ros.options import DESCRIPTIONS, Options
 from nextscale_ros.other_robots import present_robots
 
@@ -34,7 +41,7 @@ def generate_launch_description() -> LaunchDescription:
     return LaunchDescription(
         [
             *(
-                DeclareLaunchArgument(name, default_value=default, description=DESCRIPTIONS[name])
+                DeclareLaunchArgument(name, default_value=default, description=described(name))
                 for name, default in defaults.items()
             ),
             OpaqueFunction(function=start),
@@ -56,6 +63,12 @@ def start(context: LaunchContext) -> list[Action]:
 def node(process: Process, options: Options) -> Node:
     """Launch action of a process."""
     ours = process.package == PACKAGE
+    files = [options.params_file] if options.params_file and ours else []
+    if text := parameter_file(process):
+        # It stays, as those of launch_ros do: nothing says when the node has read it.
+        with NamedTemporaryFile("w", prefix="nextscale_", suffix=".yaml", delete=False) as own:
+            own.write(text)
+        files.append(own.name)
     # With mock:=true no real robot may move: if the mock robot ends, everything ends.
     needed = process.executable in ("mock_robot", "simulated_robot") and not process.may_end
     return Node(
@@ -64,14 +77,7 @@ def node(process: Process, options: Options) -> Node:
         name=process.name,
         # An empty namespace would move every node of a fleet's process to the root.
         namespace=process.namespace or None,
-        parameters=[
-            *([options.params_file] if options.params_file and ours else []),
-            # Typed values: a robot called 1 or a model called on must stay text.
-            {
-                name: ParameterValue(value, value_type=type(value))
-                for name, value in process.parameters.items()
-            },
-        ],
+        parameters=files,
         remappings=list(process.remappings),
         arguments=[*process.arguments, "--ros-args", "--log-level", options.log_level],
         output="screen",

@@ -18,6 +18,21 @@ BALANCERS = ("auto", "tracker", "walking", "pd", "fixed")
 DESCRIPTION = "robot_description"
 """Value of `robot` that takes the URDF from the topic of that name."""
 
+NODE_PARAMETERS = (
+    "robot",
+    "profile",
+    "model",
+    "device",
+    "balancer",
+    "policy",
+    "use_sim_time",
+    "autostart",
+    "output",
+)
+"""Options that are parameters of the nodes: None leaves them to the parameter file."""
+
+_FLAGS = ("sim", "rviz", "viewer", "use_sim_time", "autostart")
+
 DESCRIPTIONS: dict[str, str] = {
     "robot": "robot profile, path of a URDF or of a profile, or robot_description: from the topic",
     "profile": "YAML profile of the robot; needed with a URDF and with robot_description",
@@ -52,7 +67,7 @@ DESCRIPTIONS: dict[str, str] = {
     ),
     "output": (
         "where motions go: topic or follow_joint_trajectory, and for robots that balance reference "
-        "or walking; with sim the default is what commands the balancer"
+        "or walking; with sim by default what commands the balancer"
     ),
     "params_file": "ROS parameter file for the nodes of this package",
     "log_level": "debug, info, warn, error or fatal",
@@ -68,22 +83,22 @@ class Options:
         ConfigError: invalid or contradictory values.
     """
 
-    robot: str = "g1"
-    profile: str = ""
-    model: str = "moscale-cmu"
-    device: str = "cpu"
+    robot: str | None = None
+    profile: str | None = None
+    model: str | None = None
+    device: str | None = None
     mock: str = "auto"
     sim: bool = False
-    balancer: str = "auto"
-    policy: str = ""
+    balancer: str | None = None
+    policy: str | None = None
     rviz: bool = False
     viewer: bool = False
     state_publisher: str = "auto"
     namespace: str = ""
     fleet: str = ""
-    use_sim_time: bool = False
-    autostart: bool = True
-    output: str = "topic"
+    use_sim_time: bool | None = None
+    autostart: bool | None = None
+    output: str | None = None
     params_file: str = ""
     log_level: str = "info"
 
@@ -95,7 +110,7 @@ class Options:
             ("balancer", BALANCERS),
             ("state_publisher", CHOICES),
         ):
-            if getattr(self, name) not in allowed:
+            if getattr(self, name) not in (*allowed, None):
                 raise ConfigError(
                     f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}"
                 )
@@ -105,23 +120,20 @@ class Options:
     def _check_simulation(self) -> None:
         if not self.sim:
             for name in ("balancer", "policy"):
-                if getattr(self, name) != getattr(Options, name):
+                if getattr(self, name) is not None:
                     raise ConfigError(
                         f"{name} is for the simulated robot: add sim:=true, or leave {name} out"
                     )
         elif self.mock == "false":
             raise ConfigError("sim is true and mock is false: leave mock out")
-        elif self.fleet or self.robot == DESCRIPTION:
-            raise ConfigError(
-                "one robot is simulated, named by its profile or its file: leave fleet out, and "
-                f"robot other than {DESCRIPTION}"
-            )
+        elif self.fleet:
+            raise ConfigError("one robot is simulated: leave fleet out")
 
     def texts(self) -> dict[str, str]:
-        """All options as text arguments for `ros2 launch`."""
+        """All options as text arguments for `ros2 launch`; '' for None."""
         values = {name: getattr(self, name) for name in DESCRIPTIONS}
         return {
-            name: str(value).lower() if isinstance(value, bool) else str(value)
+            name: str(value).lower() if isinstance(value, bool) else value or ""
             for name, value in values.items()
         }
 
@@ -132,17 +144,18 @@ class Options:
         Raises:
             ConfigError: an unknown name or an invalid value.
         """
-        kinds = {one.name: one.default for one in fields(cls)}
+        known = [one.name for one in fields(cls)]
         values: dict[str, object] = {}
         for name, text in texts.items():
-            if name not in kinds:
-                raise ConfigError(f"unknown argument {name!r}; known are: {', '.join(kinds)}")
-            values[name] = _flag(name, text) if isinstance(kinds[name], bool) else text
+            if name not in known:
+                raise ConfigError(f"unknown argument {name!r}; known are: {', '.join(known)}")
+            if text or name not in NODE_PARAMETERS:
+                values[name] = _flag(name, text) if name in _FLAGS else text
         return cls(**values)  # type: ignore[arg-type]
 
 
-def robots_by_namespace(options: Options) -> dict[str, str]:
-    """Robot by namespace; '' is the root namespace.
+def robots_by_namespace(options: Options) -> dict[str, str | None]:
+    """Robot by namespace; '' is the root namespace, None a robot that the options do not name.
 
     Raises:
         ConfigError: a malformed fleet, or options that contradict it.
@@ -155,7 +168,7 @@ def robots_by_namespace(options: Options) -> dict[str, str]:
                 f"fleet defines namespace and profile of every robot: leave {name} empty, got "
                 f"{getattr(options, name)!r}"
             )
-    return parse_fleet(options.fleet)
+    return {**parse_fleet(options.fleet)}
 
 
 def parse_fleet(text: str) -> dict[str, str]:

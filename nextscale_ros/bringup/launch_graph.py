@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import yaml
+
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.resources import resource
-from nextscale_core.robots import load_robot
-from nextscale_ros.options import DESCRIPTION, Options, robots_by_namespace
+from nextscale_core.robots import Robot, load_robot
+from nextscale_ros.bringup.parameter_file import ChosenParameters, ParameterFile, Value
+from nextscale_ros.options import (
+    DESCRIPTION,
+    DESCRIPTIONS,
+    NODE_PARAMETERS,
+    Options,
+    robots_by_namespace,
+)
 from nextscale_ros.other_robots import Look, Present
-from nextscale_ros.simulated_robot.choice import Choice, choose
+from nextscale_ros.parameters.schema import declarations
+from nextscale_ros.robot_description import description_text
+from nextscale_ros.simulated_robot.choice import AUTO, Choice, choose
 
-Parameters = dict[str, str | bool | int | float]
+Parameters = dict[str, Value]
 
 PACKAGE = "nextscale_ros"
+GENERATE = "generate_node"
 
 _TF = (("/tf", "tf"), ("/tf_static", "tf_static"))
 """Remappings that give each namespaced robot its own transform tree, as in Nav2."""
@@ -35,6 +47,7 @@ class Process:
         name: Node name.
         namespace: Namespace of the node; '' for the root.
         parameters: Node parameters; they override the parameter file.
+        of_robots: Further ones for the nodes of a fleet, by namespace.
         remappings: (from, to) pairs.
         arguments: Arguments before the ROS arguments.
         may_end: Whether the other processes continue if this one exits with status 0.
@@ -44,10 +57,11 @@ class Process:
     executable: str
     name: str
     namespace: str = ""
-    parameters: Mapping[str, str | bool | int | float] = field(default_factory=dict)
+    parameters: Mapping[str, Value] = field(default_factory=dict)
     remappings: tuple[tuple[str, str], ...] = ()
     arguments: tuple[str, ...] = ()
     may_end: bool = False
+    of_robots: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,6 +77,17 @@ class LaunchGraph:
     notes: tuple[str, ...] = ()
 
 
+def described(name: str) -> str:
+    """Help text of an option; of a node parameter with what holds where it is not given."""
+    if name not in NODE_PARAMETERS:
+        return DESCRIPTIONS[name]
+    nodes = ("generate_node", "simulated_robot")
+    known = [declarations(node)[name] for node in nodes if name in declarations(node)]
+    default = str(known[0].default).lower() if known else "false"
+    words = f", else {default}" if default else ""
+    return f"{DESCRIPTIONS[name]} (default: as in the parameter file{words})"
+
+
 def arrange(options: Options, installed: Callable[[str], bool], look: Look) -> LaunchGraph:
     """The processes for one robot or a fleet.
 
@@ -72,68 +97,71 @@ def arrange(options: Options, installed: Callable[[str], bool], look: Look) -> L
         look: Returns the robots that are present; called unless `mock` is 'false'.
 
     Raises:
-        ConfigError: `mock` is 'true' and a robot already publishes its joint states, or what the
-            simulated robot needs is not installed.
+        ConfigError: `mock` is 'true' and a robot already publishes its joint states, what the
+            simulated robot needs is not installed, or the parameter file cannot be read or gives
+            the nodes of one robot different values.
         NextscaleError: a robot for robot_state_publisher cannot be loaded.
     """
     robots = robots_by_namespace(options)
-    missing: list[str] = []
+    notes: list[str] = []
     present = {} if options.mock == "false" else look(tuple(robots))
-    mocked = _mocked(options, robots, present, missing)
-    choice = _simulated(options, missing) if options.sim and mocked else None
-    publisher = bool(mocked) and _state_publisher(options, installed, missing)
-    rviz = options.rviz and _present("rviz2", "RViz is not started", installed, missing)
-    viewer = options.viewer and _viser(missing)
-    processes: list[Process] = []
+    mocked = _mocked(options, robots, present, notes)
+    viewer = options.viewer and _viser(notes)
+    chosen = ChosenParameters(ParameterFile(options.params_file), notes)
+    stand_in = "simulated_robot" if options.sim else "mock_robot"
+    common: dict[str, Parameters] = {}
     for namespace, robot in robots.items():
-        common = {**_which(robot, options.profile), **_clock(options)}
+        nodes = [GENERATE, *([stand_in] if namespace in mocked else [])]
+        nodes += ["viewer_node"] if viewer else []
+        common[namespace] = _common(chosen, options, nodes, namespace, robot)
+    choice = _simulated(chosen, options, common, notes) if options.sim and mocked else None
+    publisher = bool(mocked) and _state_publisher(options, common, installed, notes)
+    rviz = options.rviz and _present("rviz2", "RViz is not started", installed, notes)
+    processes: list[Process] = []
+    for namespace, shared in common.items():
         remappings = _TF if namespace else ()
-        described = present.get(namespace, Present()).described
+        is_described = present.get(namespace, Present()).described
+        clock = {name: value for name, value in shared.items() if name == "use_sim_time"}
         if namespace in mocked:
-            own: Parameters = {**common}
-            name = "mock_robot"
+            own = {**shared}
             if choice is not None:
-                name = "simulated_robot"
                 own |= {"balancer": choice.balancer, "policy": str(choice.policy or "")}
-                if own.pop("use_sim_time", False):
-                    own["publish_clock"] = True
-            if publisher or described:
+                if clock.get("use_sim_time"):
+                    # It is the source of the time.
+                    own |= {"use_sim_time": False, "publish_clock": True}
+            if publisher or is_described:
                 own["publish_description"] = False
             may_end = options.mock == "auto"
             if may_end:
                 own["give_way"] = True
             processes.append(
-                Process(PACKAGE, name, name, namespace, own, remappings, may_end=may_end)
+                Process(PACKAGE, stand_in, stand_in, namespace, own, remappings, may_end=may_end)
             )
-        if publisher and namespace in mocked and not described:
-            urdf: Parameters = {"robot_description": _description(robot, options.profile)}
-            urdf |= _clock(options)
+        if publisher and namespace in mocked and not is_described:
+            urdf = {"robot_description": description_text(_load(shared)), **clock}
             name = "robot_state_publisher"
             processes.append(Process(name, name, name, namespace, urdf, remappings))
         if viewer:
             name = "viewer_node"
-            processes.append(Process(PACKAGE, name, name, namespace, common, remappings))
+            processes.append(Process(PACKAGE, name, name, namespace, shared, remappings))
         if rviz:
-            processes.append(_rviz(namespace, options))
-    model: Parameters = {"model": options.model, "device": options.device, **_clock(options)}
-    # Default values are left out, so that the parameter file can set them.
-    if not options.autostart:
-        model["autostart"] = False
-    output = options.output
-    if choice is not None and output == Options.output:
-        output = choice.output
-    if output != Options.output:
-        model["output"] = output
-    name = "generate_node"
-    if options.fleet:
-        # The node itself puts each robot into its namespace.
-        fleet = ",".join(f"{namespace}={robot}" for namespace, robot in robots.items())
-        generate = Process(PACKAGE, name, name, "", model, (), ("--fleet", fleet))
-    else:
-        ((namespace, robot),) = robots.items()
-        own = {**_which(robot, options.profile), **model}
-        generate = Process(PACKAGE, name, name, namespace, own, _TF if namespace else ())
-    return LaunchGraph((*processes, generate), tuple(missing))
+            processes.append(_rviz(namespace, clock))
+    processes.append(_generate(chosen, options, common, choice, notes))
+    return LaunchGraph(tuple(processes), tuple(notes))
+
+
+def parameter_file(process: Process) -> str:
+    """A process's parameters as a file that overrides all files before it; '' for none."""
+    own = "/**"
+    if process.package == PACKAGE:
+        # rcl orders sections by their first appearance in all files, and the last one counts: such
+        # a section matches as /**/NAME does, and does not appear before.
+        own = f"/**/**/{process.name}"
+    sections = {own: process.parameters}
+    for namespace, parameters in process.of_robots.items():
+        sections[f"/**/**/{namespace}/{process.name}"] = parameters
+    content = {key: {"ros__parameters": dict(one)} for key, one in sections.items() if one}
+    return yaml.safe_dump(content, sort_keys=False) if content else ""
 
 
 def installed_package(name: str) -> bool:
@@ -154,17 +182,76 @@ def package_prefix(name: str) -> Path | None:
         return None
 
 
-def _which(robot: str, profile: str) -> Parameters:
-    return {"robot": robot, "profile": profile} if profile else {"robot": robot}
+def _common(
+    chosen: ChosenParameters, options: Options, nodes: list[str], namespace: str, robot: str | None
+) -> Parameters:
+    """Parameters that the nodes of one robot share.
+
+    Raises:
+        ConfigError: see `ChosenParameters.value`.
+    """
+    followers = [node for node in nodes if node != "simulated_robot"]
+    values = {
+        "robot": chosen.value("robot", nodes, namespace, robot),
+        "profile": chosen.value("profile", nodes, namespace, options.profile),
+        "use_sim_time": chosen.value("use_sim_time", followers, namespace, options.use_sim_time),
+    }
+    return {name: value for name, value in values.items() if value is not None}
 
 
-def _clock(options: Options) -> Parameters:
-    return {"use_sim_time": True} if options.use_sim_time else {}
+def _generate(
+    chosen: ChosenParameters,
+    options: Options,
+    common: Mapping[str, Parameters],
+    choice: Choice | None,
+    notes: list[str],
+) -> Process:
+    """The generate node, for all robots.
+
+    Raises:
+        ConfigError: see `ChosenParameters.value`.
+    """
+    own: Parameters = {}
+    for name in ("model", "device", "autostart", "output"):
+        asked = getattr(options, name)
+        said = [chosen.value(name, [GENERATE], namespace, asked) for namespace in common]
+        if asked is not None:
+            own[name] = asked
+        elif name == "output" and choice is not None and said == [None]:
+            own[name] = choice.output
+        elif name == "output" and choice is not None and said != [choice.output]:
+            notes.append(
+                f"output is {said[0]} by {options.params_file}, but the balancer {choice.balancer} "
+                f"takes {choice.output}"
+            )
+    if options.fleet:
+        # The node itself puts each robot into its namespace.
+        fleet = ",".join(f"{namespace}={shared['robot']}" for namespace, shared in common.items())
+        arguments = ("--fleet", fleet)
+        of_robots = {
+            namespace: {name: value for name, value in shared.items() if name != "robot"}
+            for namespace, shared in common.items()
+        }
+        return Process(PACKAGE, GENERATE, GENERATE, "", own, (), arguments, of_robots=of_robots)
+    ((namespace, shared),) = common.items()
+    remappings = _TF if namespace else ()
+    return Process(PACKAGE, GENERATE, GENERATE, namespace, {**shared, **own}, remappings)
+
+
+def _load(shared: Parameters) -> Robot:
+    """The robot of shared parameters.
+
+    Raises:
+        NextscaleError: it cannot be loaded.
+    """
+    robot = shared.get("robot", declarations(GENERATE)["robot"].default)
+    profile = shared.get("profile")
+    return load_robot(str(robot), Path(str(profile)) if profile else None)
 
 
 def _mocked(
     options: Options,
-    robots: Mapping[str, str],
+    robots: Iterable[str],
     present: Mapping[str, Present],
     notes: list[str],
 ) -> set[str]:
@@ -186,24 +273,42 @@ def _mocked(
     return set(robots) - set(there)
 
 
-def _simulated(options: Options, notes: list[str]) -> Choice:
+def _simulated(
+    chosen: ChosenParameters,
+    options: Options,
+    common: Mapping[str, Parameters],
+    notes: list[str],
+) -> Choice:
     """The balancing controller of the simulated robot.
 
     Raises:
         NextscaleError: the robot cannot be loaded, or what it needs is not installed.
     """
-    robot = load_robot(options.robot, Path(options.profile) if options.profile else None)
-    choice = choose(robot, options.balancer, options.policy)
+    ((namespace, shared),) = common.items()
+    if shared.get("robot") == DESCRIPTION:
+        raise ConfigError(
+            "one robot is simulated, named by its profile or its file: leave out robot "
+            f"{DESCRIPTION}"
+        )
+    asked = {
+        name: str(chosen.value(name, ["simulated_robot"], namespace, getattr(options, name)) or "")
+        for name in ("balancer", "policy")
+    }
+    robot = _load(shared)
+    choice = choose(robot, asked["balancer"] or AUTO, asked["policy"])
     notes.append(choice.note or f"{robot.name} is simulated, on its feet by {choice.words}")
     return choice
 
 
 def _state_publisher(
-    options: Options, installed: Callable[[str], bool], missing: list[str]
+    options: Options,
+    common: Mapping[str, Parameters],
+    installed: Callable[[str], bool],
+    missing: list[str],
 ) -> bool:
     """Whether to start robot_state_publisher for mock robots; a real robot has its own."""
     wanted = options.state_publisher
-    if wanted == "false" or options.robot == DESCRIPTION:
+    if wanted == "false" or any(shared.get("robot") == DESCRIPTION for shared in common.values()):
         return False
     if wanted == "auto" and not options.rviz and not installed("robot_state_publisher"):
         return False
@@ -231,13 +336,7 @@ def _viser(missing: list[str]) -> bool:
     return False
 
 
-def _description(robot: str, profile: str) -> str:
-    from nextscale_ros.robot_description import description_text
-
-    return description_text(load_robot(robot, Path(profile) if profile else None))
-
-
-def _rviz(namespace: str, options: Options) -> Process:
+def _rviz(namespace: str, clock: Parameters) -> Process:
     remappings = (*_TF, *((f"/{topic}", topic) for topic in _SHOWN)) if namespace else ()
     arguments = ("-d", str(resource("config/rviz/nextscale.rviz")))
-    return Process("rviz2", "rviz2", "rviz2", namespace, _clock(options), remappings, arguments)
+    return Process("rviz2", "rviz2", "rviz2", namespace, clock, remappings, arguments)

@@ -12,12 +12,18 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import yaml
 
 from nextscale_core.exceptions import NextscaleError
-from nextscale_ros.bringup.launch_graph import PACKAGE, Process, arrange, package_prefix
+from nextscale_ros.bringup.launch_graph import (
+    PACKAGE,
+    Process,
+    arrange,
+    described,
+    package_prefix,
+    parameter_file,
+)
 from nextscale_ros.bringup.processes import Child, ChildError, end_on_signals
-from nextscale_ros.options import DESCRIPTIONS, Options
+from nextscale_ros.options import Options
 from nextscale_ros.other_robots import present_robots
 
 
@@ -38,19 +44,19 @@ class Program(Child):
 
 
 def _help(name: str) -> str:
-    text = DESCRIPTIONS[name]
+    text = described(name)
     return text[0].upper() + text[1:] + "."
 
 
 def bring_up(
-    robot: Annotated[str, typer.Option(help=_help("robot"))] = Options.robot,
-    profile: Annotated[str, typer.Option(help=_help("profile"))] = Options.profile,
-    model: Annotated[str, typer.Option(help=_help("model"))] = Options.model,
-    device: Annotated[str, typer.Option(help=_help("device"))] = Options.device,
+    robot: Annotated[str | None, typer.Option(help=_help("robot"))] = None,
+    profile: Annotated[str | None, typer.Option(help=_help("profile"))] = None,
+    model: Annotated[str | None, typer.Option(help=_help("model"))] = None,
+    device: Annotated[str | None, typer.Option(help=_help("device"))] = None,
     mock: Annotated[str, typer.Option(help=_help("mock"))] = Options.mock,
     sim: Annotated[bool, typer.Option(help=_help("sim"))] = Options.sim,
-    balancer: Annotated[str, typer.Option(help=_help("balancer"))] = Options.balancer,
-    policy: Annotated[str, typer.Option(help=_help("policy"))] = Options.policy,
+    balancer: Annotated[str | None, typer.Option(help=_help("balancer"))] = None,
+    policy: Annotated[str | None, typer.Option(help=_help("policy"))] = None,
     rviz: Annotated[bool, typer.Option(help=_help("rviz"))] = Options.rviz,
     viewer: Annotated[bool, typer.Option(help=_help("viewer"))] = Options.viewer,
     state_publisher: Annotated[
@@ -58,9 +64,9 @@ def bring_up(
     ] = Options.state_publisher,
     namespace: Annotated[str, typer.Option(help=_help("namespace"))] = Options.namespace,
     fleet: Annotated[str, typer.Option(help=_help("fleet"))] = Options.fleet,
-    use_sim_time: Annotated[bool, typer.Option(help=_help("use_sim_time"))] = Options.use_sim_time,
-    autostart: Annotated[bool, typer.Option(help=_help("autostart"))] = Options.autostart,
-    output: Annotated[str, typer.Option(help=_help("output"))] = Options.output,
+    use_sim_time: Annotated[bool | None, typer.Option(help=_help("use_sim_time"))] = None,
+    autostart: Annotated[bool | None, typer.Option(help=_help("autostart"))] = None,
+    output: Annotated[str | None, typer.Option(help=_help("output"))] = None,
     params_file: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help=_help("params_file"))
     ] = None,
@@ -127,10 +133,8 @@ def started(process: Process, options: Options, file: Path) -> Child:
     arguments = ["--log-level", options.log_level]
     if options.params_file and ours:
         arguments += ["--params-file", options.params_file]
-    if process.parameters:
-        # Later files override earlier ones.
-        parameters = {"/**": {"ros__parameters": dict(process.parameters)}}
-        file.write_text(yaml.safe_dump(parameters))
+    if text := parameter_file(process):
+        file.write_text(text, encoding="utf-8")
         arguments += ["--params-file", str(file)]
     if process.namespace:
         arguments += ["-r", f"__ns:=/{process.namespace}"]

@@ -32,7 +32,7 @@ from nextscale_ros.demo.session import Answer, DemoError, Seam, Session, seams
 from nextscale_ros.demo.simulation import SimulatedSession, SimulationRecorder, reference_seams
 from nextscale_ros.messages.validate_trajectory import NANOSECONDS, nanoseconds
 from nextscale_ros.options import DESCRIPTIONS, Options
-from nextscale_ros.simulated_robot.choice import Choice, choose
+from nextscale_ros.simulated_robot.choice import AUTO, Choice, choose
 
 DEFAULT_TEXTS = (
     "a person walks forward",
@@ -92,8 +92,8 @@ def demo(
         bool,
         typer.Option("--sim", help="A simulated robot in physics instead of the mock robot."),
     ] = False,
-    balancer: Annotated[str, typer.Option(help=DESCRIPTIONS["balancer"] + ".")] = Options.balancer,
-    policy: Annotated[str, typer.Option(help=DESCRIPTIONS["policy"] + ".")] = Options.policy,
+    balancer: Annotated[str | None, typer.Option(help=DESCRIPTIONS["balancer"] + ".")] = None,
+    policy: Annotated[str | None, typer.Option(help=DESCRIPTIONS["policy"] + ".")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the picture and the logs.")] = Path("out"),
     timeout: Annotated[float, typer.Option(help="Maximum time for loading the model [s].")] = 300.0,
 ) -> None:
@@ -104,7 +104,9 @@ def demo(
     said = tuple(texts or DEFAULT_TEXTS)
     try:
         given = Options(robot=robot, sim=sim, balancer=balancer, policy=policy)
-        choice = choose(load_robot(robot), given.balancer, given.policy) if sim else None
+        choice = (
+            choose(load_robot(robot), given.balancer or AUTO, given.policy or "") if sim else None
+        )
         result = run_demo(said, robot, options, out, timeout, console, interrupt, choice=choice)
     except NextscaleError as error:
         console.print(f"[bold red]failed:[/] {_plain(str(error))}")

@@ -72,9 +72,6 @@ def _stand_in() -> dict[str, ModuleType]:
         "launch.substitutions": {"LaunchConfiguration": Configuration},
         "launch_ros": {},
         "launch_ros.actions": {"Node": type("Node", (Recorded,), {})},
-        "launch_ros.parameter_descriptions": {
-            "ParameterValue": type("ParameterValue", (Recorded,), {})
-        },
     }
     modules = {}
     for name, content in names.items():
@@ -120,11 +117,7 @@ def _under_stand_in(file: Path = LAUNCH_FILE, /, **arguments: str) -> Started:
             said.append(action.kwargs["msg"])
             continue
         node = dict(action.kwargs)
-        node["files"] = [each for each in node["parameters"] if isinstance(each, str)]
-        (given,) = (each for each in node["parameters"] if isinstance(each, dict))
-        for value in given.values():
-            assert isinstance(value.args[0], value.kwargs["value_type"])
-        node["parameters"] = {name: value.args[0] for name, value in given.items()}
+        node["files"], node["parameters"] = _read(node["parameters"])
         node["ends"] = bool(node["on_exit"])
         nodes.append(node)
     return Started(nodes, said)
@@ -151,6 +144,18 @@ def _under_launch(file: Path = LAUNCH_FILE, /, **arguments: str) -> Started:
     return Started(nodes, said)
 
 
+def _read(paths: list[str]) -> tuple[list[str], dict[str, Any]]:
+    """The files of users, and the parameters of the file that the launch file wrote after them."""
+    *files, last = paths
+    if not Path(last).name.startswith("nextscale_"):
+        return paths, {}
+    parameters: dict[str, Any] = {}
+    for section in yaml.safe_load(Path(last).read_text()).values():
+        parameters.update(section["ros__parameters"])
+    Path(last).unlink()
+    return files, parameters
+
+
 def _prepared(context: Any, node: Any) -> dict[str, Any]:
     """What a `launch_ros.actions.Node` puts on its command line."""
     from launch.utilities import perform_substitutions
@@ -167,15 +172,9 @@ def _prepared(context: Any, node: Any) -> dict[str, Any]:
     executable = node.node_executable
     if not isinstance(executable, str):
         executable = perform_substitutions(context, executable)
-    files, parameters = [], {}
-    for path, is_file in node._Node__expanded_parameter_arguments or []:
-        assert is_file
-        content = yaml.safe_load(Path(path).read_text())
-        if Path(path).name == "params.yaml":
-            files.append(str(path))
-        else:
-            for section in content.values():
-                parameters.update(section["ros__parameters"])
+    given = node._Node__expanded_parameter_arguments or []
+    assert all(is_file for _, is_file in given)
+    files, parameters = _read([str(path) for path, _ in given])
     return {
         "executable": executable,
         "namespace": namespace.strip("/"),
@@ -248,7 +247,6 @@ def test_arguments_reach_the_nodes_as_what_they_are(launched: Callable[..., Star
         output="follow_joint_trajectory", log_level="debug",
     ).nodes  # fmt: skip
     assert node["parameters"] == {
-        "robot": "g1",
         "model": "1",
         "device": "cuda:1",
         "use_sim_time": True,
@@ -257,6 +255,20 @@ def test_arguments_reach_the_nodes_as_what_they_are(launched: Callable[..., Star
     }
     at = node["arguments"].index("--log-level")
     assert node["arguments"][at + 1] == "debug"
+
+
+def test_what_is_not_given_is_left_to_the_parameter_file(
+    launched: Callable[..., Started], tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("/**:\n  ros__parameters: {robot: talos, device: cuda, output: walking}\n")
+    (node,) = launched(mock="false", params_file=str(file)).nodes
+    assert node["files"] == [str(file)] and node["parameters"] == {"robot": "talos"}
+    started = launched(mock="false", params_file=str(file), output="topic")
+    assert started.nodes[0]["parameters"] == {"robot": "talos", "output": "topic"}
+    assert started.said == [
+        f"nextscale: output is topic as asked for; {file} says walking for generate_node"
+    ]
 
 
 def test_a_namespace_reaches_every_node(launched: Callable[..., Started]) -> None:

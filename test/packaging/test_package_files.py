@@ -109,7 +109,8 @@ def test_the_parameter_file_holds_the_defaults() -> None:
     declared = pytest.importorskip("nextscale_ros.parameters.schema", reason="needs ROS 2")
     content = yaml.safe_load((ROOT / "config" / "params.yaml").read_text())
     given = content["/**/generate_node"]["ros__parameters"]
-    by_launch = {"robot", "model", "device"}
+    options = pytest.importorskip("nextscale_ros.options")
+    by_launch = options.NODE_PARAMETERS
     defaults = declared.declarations("generate_node")
     assert given == {n: one.default for n, one in defaults.items() if n not in by_launch}
 

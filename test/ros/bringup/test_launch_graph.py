@@ -43,13 +43,9 @@ def processes(
 def test_by_default_a_mock_robot_and_the_generate_node_start() -> None:
     found = processes()
     assert list(found) == ["mock_robot", "generate_node"]
-    assert found["mock_robot"][0].parameters == {"robot": "g1", "give_way": True}
+    assert found["mock_robot"][0].parameters == {"give_way": True}
     assert found["mock_robot"][0].may_end
-    assert found["generate_node"][0].parameters == {
-        "robot": "g1",
-        "model": "moscale-cmu",
-        "device": "cpu",
-    }
+    assert found["generate_node"][0].parameters == {}
 
 
 def test_every_option_is_described_and_survives_the_way_through_text() -> None:
@@ -79,7 +75,7 @@ def test_a_mock_robot_that_is_asked_for_where_a_robot_is_there_is_refused() -> N
 
 def test_a_mock_robot_that_is_asked_for_is_not_to_end_by_itself() -> None:
     (mock,) = processes(mock="true")["mock_robot"]
-    assert mock.parameters == {"robot": "g1"} and not mock.may_end
+    assert mock.parameters == {} and not mock.may_end
 
 
 @pytest.mark.parametrize(
@@ -106,7 +102,7 @@ def test_the_balancer_of_a_simulated_robot_decides_on_the_output_of_the_generate
 def test_a_simulated_robot_is_the_source_of_simulated_time() -> None:
     found = processes(sim="true", balancer="fixed", use_sim_time="true")
     robot = found["simulated_robot"][0].parameters
-    assert robot["publish_clock"] is True and "use_sim_time" not in robot
+    assert robot["publish_clock"] is True and robot["use_sim_time"] is False
     assert found["generate_node"][0].parameters["use_sim_time"] is True
 
 
@@ -175,15 +171,6 @@ def test_simulated_time_reaches_every_process() -> None:
         pytest.skip(str(error))
     assert len(found) == 5
     assert all(group[0].parameters["use_sim_time"] is True for group in found.values())
-
-
-def test_what_is_as_by_default_is_left_to_the_parameter_file() -> None:
-    assert not {"autostart", "output", "use_sim_time"} & set(
-        processes()["generate_node"][0].parameters
-    )
-    given = processes(autostart="false", output="follow_joint_trajectory")["generate_node"][0]
-    assert given.parameters["autostart"] is False
-    assert given.parameters["output"] == "follow_joint_trajectory"
 
 
 def test_in_a_namespace_every_node_has_a_tree_of_transforms_of_its_own() -> None:
