@@ -53,7 +53,7 @@ from nextscale_core.motion.durations import Seconds, for_each, settle
 from nextscale_core.motion.features import clip_to_features, features_to_clip
 from nextscale_core.motion.mirror import mirror_clip
 from nextscale_core.motion.skeleton import MAX_SECONDS
-from nextscale_core.resources import resource
+from nextscale_core.resources import packaged_model
 from nextscale_core.stopwatch import Run
 from nextscale_core.text.domain import OutOfDomainWarning, TextDomain
 from nextscale_core.text.encoder import DEFAULT_ENCODER, TextEncoder, TextFeatures
@@ -550,9 +550,9 @@ def _model_folder(name_or_path: str | Path) -> Path:
     except OSError as error:
         raise ModelLoadError(f"no model {str(name_or_path)[:200]!r}: {error.strerror}") from error
     try:
-        return resource(f"weights/{model_name(str(name_or_path))}")
+        return packaged_model(model_name(str(name_or_path)))
     except ConfigError as error:
-        raise ModelLoadError(f"no model {str(name_or_path)!r}: {error}") from error
+        raise ModelLoadError(str(error)) from error
 
 
 def _read_sampling(path: Path) -> SamplingConfig | None:

@@ -35,3 +35,31 @@ def resource(relative: str) -> Path:
     parents = [parent for root in _ROOTS if (parent := (root / relative).parent).is_dir()]
     known = ", ".join(sorted(p.name for p in parents[0].iterdir())) if parents else "nothing"
     raise ConfigError(f"no resource {relative!r}; there is: {known}")
+
+
+def packaged_models(part: str = "generator/config.json") -> list[str]:
+    """Names of the models that come with the package.
+
+    Args:
+        part: File that a model has; by default that of a motion model.
+    """
+    folders = [folder for root in _ROOTS for folder in sorted((root / "weights").glob("*"))]
+    return list(dict.fromkeys(one.name for one in folders if (one / part).is_file()))
+
+
+def packaged_model(name: str, part: str = "generator/config.json") -> Path:
+    """Folder of a model that comes with the package.
+
+    Args:
+        name: Name of the model.
+        part: See `packaged_models`.
+
+    Raises:
+        ConfigError: there is none of this name; the message lists those that there are.
+    """
+    known = packaged_models(part)
+    if name not in known:
+        raise ConfigError(
+            f"no model {name[:_MAX_LENGTH]!r}; there is: {', '.join(known) or 'none'}"
+        )
+    return resource(f"weights/{name}")

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
+from rclpy.exceptions import InvalidNamespaceException
+from rclpy.validate_namespace import validate_namespace
+
 from nextscale_core.exceptions import ConfigError
 
 BALANCING = ("reference", "walking")
@@ -203,12 +206,17 @@ def _namespace(text: str) -> str:
         ConfigError: invalid in ROS.
     """
     inner = text.strip().strip("/")
-    parts = inner.split("/") if inner else []
-    for part in parts:
-        if not part.isascii() or not part.isidentifier():
-            raise ConfigError(
-                f"a namespace consists of letters, digits and underscores, got {text!r}"
-            )
+    try:
+        validate_namespace(f"/{inner}")
+        # Nodes take such a namespace, but no rule of a command line that assigns it does.
+        valid = "__" not in inner
+    except InvalidNamespaceException:
+        valid = False
+    if not valid:
+        raise ConfigError(
+            "a namespace consists of letters, digits and underscores, no digit first, no two "
+            f"underscores in a row, at most 245 characters, got {text!r}"
+        )
     return inner
 
 

@@ -15,10 +15,9 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -57,7 +56,7 @@ class _Signals:
 
 
 def serve(
-    make_nodes: Callable[[], Node] | Sequence[Callable[[], Node]],
+    makers: Mapping[str, Callable[[], Node]],
     threads: int,
     args: Sequence[str] | None = None,
 ) -> NoReturn:
@@ -70,7 +69,8 @@ def serve(
     `close(seconds)`, if it has one, is called at the end and returns whether the node has stopped.
 
     Args:
-        make_nodes: Creates a node, or a sequence of such functions; called after `rclpy.init`.
+        makers: Functions that create a node, called after `rclpy.init`, by the name that an error
+            tells until there is a node.
         threads: Maximum number of concurrent callbacks.
         args: Command line with ROS arguments; None for that of the process.
     """
@@ -81,26 +81,28 @@ def serve(
             args=None if args is None else list(args),
             signal_handler_options=SignalHandlerOptions.NO,
         )
-    status = 0
+    status, name = 0, ""
     nodes: list[Node] = []
     executor: Executor = SingleThreadedExecutor()
     if threads > 1:
         executor = MultiThreadedExecutor(num_threads=threads)
     try:
-        for make in [make_nodes] if callable(make_nodes) else make_nodes:
+        for label, make in makers.items():
+            name = label
             nodes.append(make())
             executor.add_node(nodes[-1])
         signals.serving = True
         while not signals.asked and not any(getattr(node, "retired", False) for node in nodes):
             _spin(executor, nodes[0])
-            failures = [failure for node in nodes if (failure := getattr(node, "failure", ""))]
-            if failures:
-                status = _report(failures[0])
+            for node in nodes:
+                if failure := getattr(node, "failure", ""):
+                    status = _report(node.get_logger().name, failure)
+            if status:
                 break
     except KeyboardInterrupt:
         pass
     except NextscaleError as error:
-        status = _report(str(error))
+        status = _report(name, str(error))
     except Exception:
         # An interrupt inside rclpy's C++ code can surface as any exception.
         if not signals.asked:
@@ -165,6 +167,6 @@ def _spin(executor: Executor, node: Node) -> None:
         )
 
 
-def _report(failure: str) -> int:
-    print(f"{Path(sys.argv[0]).stem}: {failure}", file=sys.stderr)
+def _report(name: str, failure: str) -> int:
+    print(f"{name}: {failure}", file=sys.stderr)
     return 1

@@ -17,7 +17,7 @@ from nextscale_core.conversion import FORMATS
 from nextscale_core.exceptions import ConfigError, InvalidTextError, RobotError
 from nextscale_core.production.recipe import Job, Recipe
 from nextscale_core.production.spec import ProductionSpec
-from nextscale_core.resources import resource
+from nextscale_core.resources import packaged_model, resource
 from nextscale_core.robots.robot import Robot, is_file, list_robots
 from nextscale_core.text.validation import validate_sentence
 from nextscale_core.trajectory.formats.sonic import is_sonic
@@ -102,7 +102,7 @@ class Plan:
         spec, recipe = self.spec, self.recipe
         if self.sentences:
             model = Path(recipe.model())
-            folder = model if model.is_dir() else resource(f"weights/{spec.generation.model}")
+            folder = model if model.is_dir() else packaged_model(spec.generation.model)
             if (folder / "checksums.json").is_file():
                 yield f"{spec.generation.model}/checksums.json", folder / "checksums.json"
         for choice in (*spec.robots, *([spec.reading.robot] if spec.reading.robot else [])):

@@ -38,7 +38,7 @@ from typing import Protocol, cast
 import numpy as np
 
 from nextscale_core.exceptions import ConfigError, ModelLoadError, NextscaleError
-from nextscale_core.resources import resource
+from nextscale_core.resources import packaged_model
 
 DEFAULT_EVALUATOR = "evaluator-cmu"
 
@@ -122,7 +122,7 @@ def _folder(name_or_path: str | Path) -> Path:
     try:
         if Path(name_or_path).is_dir():
             return Path(name_or_path)
-        return resource(f"weights/{model_name(str(name_or_path))}")
+        return packaged_model(model_name(str(name_or_path)), "config.json")
     except OSError as error:
         raise ModelLoadError(f"no evaluator {str(name_or_path)[:200]!r}: {error}") from error
     except ConfigError as error:

@@ -184,7 +184,7 @@ def record(
 
     ros2 run nextscale_ros bag_recorder -o session_1 --topic imu/data --ros-args -r __ns:=/robot1
     """
-    serve(lambda: BagRecorder(out, topic or (), keep_free << 20), threads=1)
+    serve({"bag_recorder": lambda: BagRecorder(out, topic or (), keep_free << 20)}, threads=1)
 
 
 def main() -> None:

@@ -193,7 +193,7 @@ class MockRobot(RobotStandIn):
 
 def main() -> None:
     """Entry point of `ros2 run nextscale_ros mock_robot`."""
-    serve(MockRobot, threads=1)
+    serve({"mock_robot": MockRobot}, threads=1)
 
 
 if __name__ == "__main__":

@@ -20,10 +20,10 @@ from nextscale_ros.options import parse_fleet
 from nextscale_ros.spin import serve, told_in_one_line
 
 
-def makers(fleet: dict[str, str]) -> list[Callable[[], Node]]:
-    """Factories of the nodes of a fleet; without one, of the single node."""
+def makers(fleet: dict[str, str]) -> dict[str, Callable[[], Node]]:
+    """Factories of the nodes of a fleet by their names in messages; without one, of the node."""
     if not fleet:
-        return [GenerateNode]
+        return {"generate_node": GenerateNode}
     models = ModelStore()
 
     def maker(namespace: str, robot: str) -> Callable[[], Node]:
@@ -33,7 +33,10 @@ def makers(fleet: dict[str, str]) -> list[Callable[[], Node]]:
             parameter_overrides=[Parameter("robot", value=robot)],
         )
 
-    return [maker(namespace, robot) for namespace, robot in fleet.items()]
+    return {
+        f"{namespace.replace('/', '.')}.generate_node": maker(namespace, robot)
+        for namespace, robot in fleet.items()
+    }
 
 
 def run(arguments: Sequence[str]) -> NoReturn:

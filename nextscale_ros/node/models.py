@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from nextscale_core.motion.clip import MotionClip
-from nextscale_core.resources import resource
+from nextscale_core.resources import packaged_models, resource
 from nextscale_core.stopwatch import Run
 
 _PATIENCE = 0.05
@@ -174,11 +174,7 @@ class ModelStore:
 
 def list_models() -> list[tuple[str, str]]:
     """Name and description of the models that come with the package."""
-    return [
-        (folder.name, _description(folder.name))
-        for folder in sorted(resource("weights").iterdir())
-        if (folder / "generator" / "config.json").is_file()
-    ]
+    return [(name, _description(name)) for name in packaged_models()]
 
 
 def _description(name: str) -> str:

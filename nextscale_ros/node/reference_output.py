@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -68,7 +70,9 @@ class ReferenceOutput(StreamOutput):
                 endpoint,
                 str(node.get_parameter("zmq_format").value),
                 switches=bool(node.get_parameter("zmq_switch").value),
+                owner=node.get_fully_qualified_name(),
             )
+            node.get_logger().info(f"trackers connect to {self._zmq.endpoint}")
 
     @property
     def listeners(self) -> int:
@@ -105,6 +109,19 @@ class ReferenceOutput(StreamOutput):
             self._zmq = None
 
 
+def _is_served(endpoint: str) -> bool:
+    """Whether somebody listens at an ipc:// endpoint, whom ZMQ would silently replace."""
+    kind, _, path = endpoint.partition("://")
+    if kind != "ipc":
+        return False
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(path.replace("@", "\0", 1) if path.startswith("@") else path)
+        except (OSError, ValueError):
+            return False
+    return True
+
+
 class TrackerSocket:
     """Sends references to a tracker over ZMQ.
 
@@ -113,12 +130,24 @@ class TrackerSocket:
         endpoint: Where to listen for trackers, such as tcp://*:5556.
         kind: sonic or holomotion.
         switches: Whether the tracker is turned on by the first reference and off by `close`.
+        owner: Full name of the node, for messages.
+
+    Attributes:
+        endpoint: Where it listens, as ZMQ says it: tcp://0.0.0.0:5556.
 
     Raises:
         ConfigError: see `ReferenceOutput`.
     """
 
-    def __init__(self, robot: Robot, endpoint: str, kind: str, *, switches: bool = False) -> None:
+    def __init__(
+        self,
+        robot: Robot,
+        endpoint: str,
+        kind: str,
+        *,
+        switches: bool = False,
+        owner: str = "/generate_node",
+    ) -> None:
         self._wire: SonicWire | HoloMotionWire
         self._wire = SonicWire(robot) if kind == "sonic" else HoloMotionWire(robot)
         if switches and not isinstance(self._wire, SonicWire):
@@ -138,12 +167,18 @@ class TrackerSocket:
         self._socket.setsockopt(zmq.SNDHWM, _WAITING)
         self._socket.setsockopt(zmq.SNDBUF, _BUFFER)
         try:
+            if _is_served(endpoint):
+                raise zmq.ZMQError(errno.EADDRINUSE)
             self._socket.bind(endpoint)
         except zmq.ZMQError as error:
             self._context.destroy(0)
+            remedy = "give one such as tcp://*:5556"
+            if error.errno == errno.EADDRINUSE:
+                remedy = f"each robot needs its own, in a section {owner}: of the parameter file"
             raise ConfigError(
-                f"zmq_endpoint {endpoint!r} cannot be bound: {error}; give one such as tcp://*:5556"
+                f"zmq_endpoint {endpoint!r} of {owner} cannot be bound: {error}; {remedy}"
             ) from error
+        self.endpoint = str(self._socket.getsockopt_string(zmq.LAST_ENDPOINT))
         self._switches, self._index, self._switched = switches, 0, -np.inf
 
     def send(self, stream: ReferenceStream, now: float) -> None:

@@ -94,6 +94,14 @@ def _is_topic_name(value: str) -> bool:
         return False
 
 
+def _is_endpoint(value: str) -> bool:
+    """Whether others can connect to a ZMQ endpoint: port 0 and ipc://* are any that is free."""
+    tcp = re.fullmatch(r"tcp://[^\s/;]+:(\d{1,5})", value, re.ASCII)
+    if tcp is not None:
+        return 1 <= int(tcp[1]) <= 65535
+    return re.fullmatch(r"ipc://(?!\*$)\S+", value) is not None
+
+
 _NAME = "a ROS name (letters, digits, _ and /, no digit first)"
 
 _BOUNDS, _LIST = ("lower", "upper"), ("list",)
@@ -116,6 +124,14 @@ _FOR_TEXT: _Table = {
     "nextscale::topic_name_or_empty": (
         (),
         lambda: Rule(f"empty, or {_NAME}", lambda v: not v or _is_topic_name(v)),
+    ),
+    "nextscale::zmq_endpoint_or_empty": (
+        (),
+        lambda: Rule(
+            "empty, tcp://HOST:PORT with a port from 1 to 65535, such as tcp://*:5556, or "
+            "ipc://PATH",
+            lambda v: not v or _is_endpoint(v),
+        ),
     ),
 }
 

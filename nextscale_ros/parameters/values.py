@@ -93,7 +93,9 @@ def declare_parameters(node: Node, section: str = "generate_node") -> None:
         try:
             node.declare_parameter(one.name, one.default, descriptor(one))
         except (InvalidParameterTypeException, InvalidParameterValueException) as error:
-            raise ConfigError(f"parameter {one.name} must be {wanted(one)}; {error}") from error
+            raise ConfigError(
+                f"parameter {one.name} must be {wanted(one)}; {error}{_hint(node, one)}"
+            ) from error
         try:
             node.get_parameter(one.name)
         except ParameterUninitializedException as error:
@@ -105,6 +107,16 @@ def declare_parameters(node: Node, section: str = "generate_node") -> None:
     for name in sorted(set(node._parameter_overrides) - known):
         if not name.startswith("qos_overrides."):
             node.get_logger().warning(f"unknown parameter {name!r}; {nearest(name, known)}")
+
+
+def _hint(node: Node, declared: Declaration) -> str:
+    """How to write text that YAML took for something else; '' where it did not."""
+    value = node._parameter_overrides[declared.name].value
+    if declared.type != "string" or isinstance(value, str):
+        return ""
+    if isinstance(value, bool):
+        return "; YAML takes a bare on, off, yes or no for a truth value: put it in quotes, 'off'"
+    return "; text that looks like something else needs quotes in YAML"
 
 
 def descriptor(declared: Declaration) -> ParameterDescriptor:

@@ -314,7 +314,7 @@ def _at_rest(state: SimulatedState) -> SimulatedState:
 
 def main() -> None:
     """Entry point of `ros2 run nextscale_ros simulated_robot`."""
-    serve(SimulatedRobot, threads=1)
+    serve({"simulated_robot": SimulatedRobot}, threads=1)
 
 
 if __name__ == "__main__":

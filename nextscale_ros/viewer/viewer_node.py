@@ -200,7 +200,7 @@ class ViewerNode(Node):
 
 def main() -> None:
     """Entry point of `ros2 run nextscale_ros viewer_node`."""
-    serve(ViewerNode, threads=1)
+    serve({"viewer_node": ViewerNode}, threads=1)
 
 
 if __name__ == "__main__":

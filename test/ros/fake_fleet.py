@@ -23,4 +23,4 @@ def maker(namespace: str, robot: str) -> Callable[[], GenerateNode]:
 
 
 if __name__ == "__main__":
-    serve([maker("left", "g1"), maker("right", "talos")], THREADS + 2)
+    serve({"left": maker("left", "g1"), "right": maker("right", "talos")}, THREADS + 2)

@@ -163,4 +163,4 @@ if __name__ == "__main__":
     from nextscale_ros.node.generate_node import THREADS, GenerateNode
     from nextscale_ros.spin import serve
 
-    serve(lambda: GenerateNode(pipeline=FakePipeline()), THREADS)
+    serve({"generate_node": lambda: GenerateNode(pipeline=FakePipeline())}, THREADS)

@@ -81,4 +81,4 @@ class StubbornRobot(MockRobot):
 
 
 if __name__ == "__main__":
-    serve(StubbornRobot, threads=1)
+    serve({"mock_robot": StubbornRobot}, threads=1)

@@ -14,4 +14,4 @@ class PatientRobot(MockRobot):
 
 
 if __name__ == "__main__":
-    serve(PatientRobot, threads=1)
+    serve({"mock_robot": PatientRobot}, threads=1)

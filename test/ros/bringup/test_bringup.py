@@ -37,7 +37,8 @@ def test_when_one_process_dies_the_others_are_ended_and_the_status_tells(graph: 
     process = bring_up(graph, "--model", "no-such-model")
     output, _ = process.communicate(timeout=START)
     assert process.returncode == 1
-    assert "no model 'no-such-model'" in output
+    # The evaluator is no model of motions.
+    assert "\ngenerate_node: no model 'no-such-model'; there is: moscale-cmu, scalemogen" in output
     assert "generate_node ended with status 1" in output
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -213,11 +214,20 @@ def test_sonic_is_turned_on_with_the_first_reference_and_off_at_the_end(
     assert last[-3:] == b"\0\1\0"
 
 
-def test_an_endpoint_that_is_in_use_is_an_error_that_names_it(g1: Robot, port: int) -> None:
-    endpoint = f"tcp://127.0.0.1:{port}"
+@pytest.mark.parametrize("kind", ["tcp", "ipc"])
+def test_an_endpoint_that_is_in_use_is_an_error_that_names_robot_and_remedy(
+    g1: Robot, port: int, kind: str, tmp_path: Path
+) -> None:
+    """ZMQ itself takes an ipc:// endpoint away from who has it."""
+    endpoint = f"tcp://127.0.0.1:{port}" if kind == "tcp" else f"ipc://{tmp_path}/s"
+    right = "/right/generate_node"
     socket = TrackerSocket(g1, endpoint, "sonic")
     try:
-        with pytest.raises(ConfigError, match=f"'{endpoint}' cannot be bound: Address already"):
-            TrackerSocket(g1, endpoint, "sonic")
+        assert socket.endpoint == endpoint
+        with pytest.raises(ConfigError, match=f"{endpoint}' of {right} cannot be .* in use") as why:
+            TrackerSocket(g1, endpoint, "sonic", owner=right)
+        assert f"in a section {right}: of the parameter file" in str(why.value)
     finally:
         socket.close()
+    # What a socket leaves behind is in nobody's way.
+    TrackerSocket(g1, endpoint, "sonic").close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from std_msgs.msg import Bool, String
@@ -89,6 +90,17 @@ def test_robots_of_one_process_are_served_at_the_same_time(client: Recorder) -> 
 def test_a_fleet_that_cannot_be_read_is_refused(text: str) -> None:
     with pytest.raises(ConfigError):
         parse_fleet(text)
+
+
+def test_an_error_of_one_robot_names_its_node(graph: Graph, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("/right/generate_node:\n  ros__parameters: {zmq_endpoint: 'tcp://*:0'}\n")
+    arguments = ["--params-file", str(file), "--", "--fleet", "left=g1,right=g1"]
+    child = graph.start("generate_node", {}, arguments)
+    graph.children.remove(child)
+    assert child.process.wait(START) == 1
+    assert child.tail().startswith("right.generate_node: parameter zmq_endpoint must be a string")
+    assert "got 'tcp://*:0'" in child.tail()
 
 
 def test_without_a_fleet_there_is_one_node() -> None:

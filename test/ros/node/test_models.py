@@ -13,7 +13,6 @@ from nextscale_core.exceptions import GenerationCancelled
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.pipeline import MotionPipeline
 from nextscale_core.stopwatch import Run
-from nextscale_ros.node import models as models_module
 from nextscale_ros.node.models import ModelStore, SharedModel, list_models
 
 PATIENCE = 30.0
@@ -103,6 +102,6 @@ def test_the_kind_of_a_model_is_in_its_description(
     for name, config in (("old", "{}"), ("parts", '{"kind": "scalemogen"}')):
         (tmp_path / "weights" / name / "generator").mkdir(parents=True)
         (tmp_path / "weights" / name / "generator" / "config.json").write_text(config)
-    monkeypatch.setattr(models_module, "resource", lambda relative: tmp_path / relative)
+    monkeypatch.setattr("nextscale_core.resources._ROOTS", (tmp_path,))
     models = dict(list_models())
     assert models["old"].startswith("MoScale,") and models["parts"].startswith("ScaleMoGen,")

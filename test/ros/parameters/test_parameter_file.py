@@ -84,7 +84,7 @@ def test_what_a_copy_of_the_parameter_file_says_arrives(graph: Graph, tmp_path: 
 
 
 def test_a_word_that_yaml_takes_for_a_truth_value_needs_its_quotes(graph: Graph) -> None:
-    for said, outcome in (("'off'", ""), ("off", "must be a string, from_state or from_plan or")):
+    for said, outcome in (("'off'", ""), ("off", "put it in quotes"), ("1", "needs quotes")):
         with context_with(graph, ["--ros-args", "-p", f"continuation:={said}"]) as context:
             try:
                 with node_of(context, "generate_node") as node:
