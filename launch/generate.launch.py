@@ -69,8 +69,6 @@ def node(process: Process, options: Options) -> Node:
         with NamedTemporaryFile("w", prefix="nextscale_", suffix=".yaml", delete=False) as own:
             own.write(text)
         files.append(own.name)
-    # With mock:=true no real robot may move: if the mock robot ends, everything ends.
-    needed = process.executable in ("mock_robot", "simulated_robot") and not process.may_end
     return Node(
         package=process.package,
         executable=process.executable,
@@ -82,5 +80,5 @@ def node(process: Process, options: Options) -> Node:
         arguments=[*process.arguments, "--ros-args", "--log-level", options.log_level],
         output="screen",
         emulate_tty=True,
-        on_exit=[Shutdown(reason=f"{process.executable} ended")] if needed else None,
+        on_exit=[Shutdown(reason=f"{process.executable} ended")] if process.needed else None,
     )

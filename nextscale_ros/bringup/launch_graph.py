@@ -63,6 +63,11 @@ class Process:
     may_end: bool = False
     of_robots: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
 
+    @property
+    def needed(self) -> bool:
+        """Whether all others end with it: with mock:=true no real robot may move."""
+        return self.executable in ("mock_robot", "simulated_robot") and not self.may_end
+
 
 @dataclass(frozen=True)
 class LaunchGraph:

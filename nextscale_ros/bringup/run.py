@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -23,7 +23,7 @@ from nextscale_ros.bringup.launch_graph import (
     parameter_file,
 )
 from nextscale_ros.bringup.processes import Child, ChildError, end_on_signals
-from nextscale_ros.options import Options
+from nextscale_ros.options import Options, robots_by_namespace
 from nextscale_ros.other_robots import present_robots
 
 
@@ -74,6 +74,7 @@ def bring_up(
 ) -> None:
     """Start the generate node and the requested processes around it, until Ctrl-C."""
     given = dict(locals())
+    failed: set[str] = set()
     end_on_signals()
     try:
         options = Options(**{**given, "params_file": str(params_file or "")})
@@ -89,21 +90,43 @@ def bring_up(
             for child in children:
                 # All are interrupted before the first is waited for, so they end in parallel.
                 stack.callback(child.interrupt)
-            while True:
-                for child, process in zip(children, found.processes, strict=True):
-                    if process.may_end and child.process.poll() == 0:
-                        continue
-                    try:
-                        child.check()
-                    except ChildError as error:
-                        place = f"of {process.namespace}: " if process.namespace else ""
-                        raise ChildError(f"{place}{error}; all others are ended too") from error
-                time.sleep(0.2)
+            running = list(zip(children, found.processes, strict=True))
+            _watch(running, set(robots_by_namespace(options)), failed)
     except KeyboardInterrupt:
-        return
+        raise typer.Exit(1 if failed else 0) from None
     except NextscaleError as error:
         typer.echo(f"nextscale-ros: {error}", err=True)
         raise typer.Exit(1) from None
+
+
+def _watch(running: list[tuple[Child, Process]], robots: set[str], failed: set[str]) -> NoReturn:
+    """Wait for the end of what all robots need, or of a node of each robot.
+
+    Args:
+        running: The processes.
+        robots: Namespaces of all robots.
+        failed: Gets the namespaces of the robots of which a node has ended.
+
+    Raises:
+        ChildError: that end.
+    """
+    while True:
+        for one in [*running]:
+            child, process = one
+            if process.may_end and child.process.poll() == 0:
+                running.remove(one)
+                continue
+            try:
+                child.check()
+            except ChildError as error:
+                place = f"of {process.namespace}: " if process.namespace else ""
+                failed.add(process.namespace)
+                if not process.namespace or process.needed or failed >= robots:
+                    raise ChildError(f"{place}{error}; all others are ended too") from error
+                running.remove(one)
+                text = f"nextscale-ros: {place}{error}; the other robots go on"
+                typer.echo(text, err=True)
+        time.sleep(0.2)
 
 
 def is_installed(package: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -96,6 +97,7 @@ class Output:
             self.process.wait(START)
         finally:
             self.process.kill()
+        self._reader.join(START)
 
     def said(self, text: str) -> list[str]:
         return [line for line in list(self.lines) if text in line]
@@ -129,6 +131,60 @@ def test_the_viewer_and_everything_else_live_in_one_namespace(
         assert {"/lab/text_command", "/lab/motion_command", "/lab/robot_description"} <= topics
         assert "/tf" not in topics
     assert output.process.returncode == 0
+
+
+def robot_of(process: subprocess.Popen[str], namespace: str) -> int:
+    """Process id of the mock robot of a namespace."""
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = path.joinpath("stat").read_text().rpartition(")")[2].split()[1]
+            words = path.joinpath("cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        wanted = {b"mock_robot", f"__ns:=/{namespace}".encode()}
+        if parent == str(process.pid) and wanted <= set(words):
+            return int(path.name)
+    raise AssertionError(f"no mock robot in {namespace}")
+
+
+FLEET = ("--fleet", "left=g1,right=g1", "--no-autostart")
+
+
+def test_when_a_robot_of_a_fleet_fails_the_others_go_on_until_the_last_one(graph: Graph) -> None:
+    recorder = graph.recorder()
+    states: list[JointState] = []
+    recorder.create_subscription(JointState, "/right/joint_states", states.append, 10)
+    with Output(graph, *FLEET) as output:
+        recorder.wait(lambda: len(output.said("subscribed to")) == 2, START, "both", output.alive)
+        os.kill(robot_of(output.process, "left"), signal.SIGKILL)
+        said = "of left: mock_robot ended with status -9; the other robots go on"
+        recorder.wait(lambda: bool(output.said(said)), START, "the message", output.alive)
+        states.clear()
+        recorder.wait(lambda: bool(states), START, "states of the other robot", output.alive)
+        os.kill(robot_of(output.process, "right"), signal.SIGKILL)
+        assert output.process.wait(START) == 1
+    assert output.said("of right: mock_robot ended with status -9; all others are ended too")
+
+
+def test_a_fleet_of_which_a_robot_failed_ends_on_ctrl_c_with_a_status_that_tells(
+    graph: Graph,
+) -> None:
+    recorder = graph.recorder()
+    with Output(graph, *FLEET) as output:
+        recorder.wait(lambda: len(output.said("subscribed to")) == 2, START, "both", output.alive)
+        os.kill(robot_of(output.process, "left"), signal.SIGKILL)
+        recorder.wait(lambda: bool(output.said("go on")), START, "the message", output.alive)
+    assert output.process.returncode == 1
+
+
+def test_with_mock_true_no_generate_node_outlives_a_robot(graph: Graph) -> None:
+    """Its sentences might reach a real one."""
+    recorder = graph.recorder()
+    with Output(graph, *FLEET, "--mock", "true") as output:
+        recorder.wait(lambda: len(output.said("subscribed to")) == 2, START, "both", output.alive)
+        os.kill(robot_of(output.process, "left"), signal.SIGKILL)
+        assert output.process.wait(START) == 1
+    assert output.said("of left: mock_robot ended with status -9; all others are ended too")
 
 
 def test_two_robots_in_two_namespaces_are_served_by_one_generate_node(
