@@ -368,7 +368,11 @@ def test_stale_odometry_stops_the_feet_at_once_and_ends_the_motion(
     nominal = dict(zip(g1.joint_names, g1.nominal, strict=True))
     goal = [nominal[name] for name in arms.joint_names]
     assert np.allclose(arms.points[-1].positions, goal, atol=1e-3)
-    status, result = goals.ask(TEXT)
+    for _ in range(TRIES):
+        status, result = goals.ask(TEXT)
+        # On a busy machine the arms may still be on their way.
+        if result.error.code != ErrorCode.UNSAFE_START:
+            break
     assert status == ABORTED and result.error.code == ErrorCode.NO_ROBOT_STATE
     robot.quiet_odometry = False
 

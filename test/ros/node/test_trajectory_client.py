@@ -415,7 +415,7 @@ def test_joints_left_out_stay_up_to_kilted_and_finish_their_motion_in_lyrical(
     strict: Client,
 ) -> None:
     assert strict.result(strict.send((0.2, 0.0))).code == ErrorCode.NONE
-    strict.send((1.5, 0.3))
+    strict.send((5.0, 0.3))
     strict.wait(lambda: strict.offset() > 0.02, "some way")
     some = strict.trajectory((0.2, 0.0))
     some.joint_names = some.joint_names[2:]
