@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 
 # Before any message module is imported: a wrong field type shall raise, not pass.
 os.environ["ROS_PYTHON_CHECK_FIELDS"] = "1"
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ.pop("ROS_LOCALHOST_ONLY", None)
+# Under nohup, children would ignore it too.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
