@@ -9,8 +9,6 @@ import signal
 os.environ["ROS_PYTHON_CHECK_FIELDS"] = "1"
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ.pop("ROS_LOCALHOST_ONLY", None)
-# Under nohup, children would ignore it too.
-signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -27,6 +25,9 @@ from nextscale_core.robots.trajectory import RobotTrajectory
 from nextscale_ros.bringup.processes import private_graph
 from nextscale_ros.demo.recorder import DemoTimeoutError
 from ros.graph import HERE, Graph
+
+# Under nohup, children would ignore it too.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 _RUNNING = (
     *("test_parameter_schema", "test_demo", "test_ending", "test_fuzz_messages", "test_inputs"),
