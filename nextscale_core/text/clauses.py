@@ -41,7 +41,7 @@ _IDIOMS = (
 
 _GAITS = (
     "walk stroll amble saunter wander stride strut trudge plod trek hike roam "
-    "shuffle sidestep retreat advance approach hurry strafe step tread"
+    "shuffle sidestep retreat advance approach strafe step tread"
 )
 _STYLED_GAITS = _verbs("limp hobble tiptoe sneak creep stagger stumble waddle moonwalk")
 _WHERE = (
@@ -109,7 +109,7 @@ _ACTIONS = (
             r"(to )?(a|an|the) (\w+ )?(chair|seat|stool|bench|sofa|couch|box)"),
     ("squat", r"squat\w*|crouch\w*|\bduck(s|ed|ing)?\b|hunker\w*|knee.bends?|"
               rf"(bend\w*|bent) (\w+ ){{0,2}}?knees|lower\w* {_THEIR} (body|hips|bottom)"),
-    ("bend", r"\b(bend\w*|bent)(?! (\w+ ){0,2}?(arms?|elbows?|legs?|wrists?|sideways?|left|right))|"
+    ("bend", r"\b(bend\w*|bent)\b(?! (\w+ ){0,2}?(arms?|elbows?|legs?|wrists?|side\w*|left|right))|"
              r"\bbow(s|ed|ing)?\b|lean\w* (\w+ ){0,2}?(forward|over|down)|\bstoop\w*|"
              rf"touch\w* {_THEIR} toes|fold\w* forward"),
     ("air_spin", r"spin\w* (\w+ )?(jump|leap|hop)\w*|(360|180).?(degrees? )?(jump|leap|hop)\w*|"
@@ -123,6 +123,7 @@ _ACTIONS = (
              r"\bfac(es?|ing) (to )?(the |your |his |her )?(left|right|other way|opposite|rear)|"
              r"\bfac(es?|ing) back\w*"),
     ("walk", rf"{_verbs(_GAITS)}|{_STYLED_GAITS}|\bstrode\b|\bpac(es|ing)\b|side.step\w*|"
+             r"(?<!no )(?<!any )(?<!a )\bhurr(y|ies|ied|ying)\b|"
              rf"back(s|ing) (up|away|off)\b|{_UNRISEN}\bback (up|away|off)\b|return\w*|"
              r"com(e|es|ing) (back|here|closer)|"
              rf"\b(go(es|ing)?|went|mov(e[sd]?|ing)|head(s|ed|ing)?|slid(es?|ing)) {_WHERE}"),
@@ -263,17 +264,23 @@ def _parts(part: str) -> list[tuple[Claim, ...]]:
     """Clauses of a part without 'then': one after the other, or one if they are simultaneous."""
     spans = _spans(part)
     claims: list[Claim] = []
+    begin = 0
     for index, (start, _, action) in enumerate(spans):
         if _NOT.search(part[:start]):
             continue
-        after = (other for other, _, name in spans[index + 1 :] if name != action)
-        end = next(after, len(part))
-        claim = _claim(action, part[0 if index == 0 else start : end])
-        # "marches with high knees", "bends over and picks something up": one action.
-        if not claims or action not in (claims[-1].action, _PARTS_OF.get(claims[-1].action)):
+        end = spans[index + 1][0] if index + 1 < len(spans) else len(part)
+        first = 0 if index == 0 else start
+        claim = _claim(action, part[first:end])
+        last = claims[-1] if claims else None
+        # "Marches with high knees", "bends over and picks something up": one action.
+        if last and last.action == action and len({last.side, claim.side} - {""}) < 2:
+            claims[-1] = _claim(action, part[begin:end])
+            continue
+        begin = first
+        if last and _PARTS_OF.get(last.action) == action:
+            claims[-1] = replace(claim, side=claim.side or last.side)
+        else:
             claims.append(claim)
-        elif action != claims[-1].action:
-            claims[-1] = replace(claim, side=claim.side or claims[-1].side)
     if len(claims) > 1 and _TOGETHER.search(part):
         return [tuple(claims)]
     return [(claim,) for claim in claims]

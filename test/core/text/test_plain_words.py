@@ -33,6 +33,9 @@ from nextscale_core.text.plain_words import plain_words, wordings
          "a person walks forward slowly, then runs backward quickly"),
         ("do a full turn to the left", "a person turns all the way around counterclockwise"),
         ("she spins around", "a person turns all the way around clockwise"),
+        ("he hops up and down", "a person hops"),
+        ("move left without turning", "a person steps sideways to the left"),
+        ("walk, do not run", "a person walks forward"),
         ("make a quarter turn to the right", "a person turns 90 degrees to the right"),
         # Plain already.
         ("a person walks forward", None),
@@ -46,6 +49,7 @@ from nextscale_core.text.plain_words import plain_words, wordings
         ("someone claps 10 times", None),
         ("take two steps back", None),
         ("do not walk", None),
+        ("limp to the door", None),
     ],
 )  # fmt: skip
 def test_the_plain_words_of_a_sentence(sentence, plain):
@@ -56,6 +60,14 @@ def test_the_plain_words_of_a_sentence(sentence, plain):
         asked, found = (list(itertools.chain(*clauses(words))) for words in (sentence, plain))
         assert list(map(as_asked, found, asked)) == asked
         assert plain_words(plain) is None
+
+
+@pytest.mark.parametrize(
+    ("sentence", "plain"),
+    [("hop in place", "a person hops"), ("a woman takes eight steps", "a person walks forward")],
+)
+def test_plain_words_leave_out_what_hardly_matters(sentence, plain):
+    assert plain_words(sentence) == plain
 
 
 def as_asked(found: Claim, asked: Claim) -> Claim:
