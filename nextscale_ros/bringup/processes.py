@@ -100,6 +100,9 @@ class Child:
         command += ros_arguments
         environment = dict(os.environ if env is None else env)
         environment["PYTHONUNBUFFERED"] = "1"
+        # "-m" would import scripts of the current folder: an h2.py for a robot in place of the h2
+        # that HTTP libraries look for. From Python 3.11 on.
+        environment["PYTHONSAFEPATH"] = "1"
         # The child must import the package from where this process imported it.
         root = str(Path(__file__).resolve().parents[2])
         if root not in site.getsitepackages():

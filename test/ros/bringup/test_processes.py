@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+import sys
 from pathlib import Path
 
 import pytest
 import rclpy
 from rclpy.context import Context
 
-from nextscale_ros.bringup.processes import private_graph
+from nextscale_ros.bringup.processes import Child, private_graph
 
 
 @pytest.mark.parametrize("kind", [OSError, TimeoutError, ValueError, KeyboardInterrupt])
@@ -18,6 +19,18 @@ def test_what_goes_wrong_in_it_comes_out_as_it_is(
 ) -> None:
     with pytest.raises(kind, match="what happened"), private_graph(tmp_path):
         raise kind("what happened")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 imports from there")
+def test_scripts_in_the_current_folder_are_not_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "json.py").write_text("raise SystemExit('imported by mistake')")
+    monkeypatch.chdir(tmp_path)
+    log = tmp_path / "log"
+    with Child("mock_robot", parameters={"robot": "r2d2"}, log=log) as child:
+        assert child.process.wait(60.0) == 1
+    assert "r2d2" in log.read_text() and "by mistake" not in log.read_text()
 
 
 def test_two_at_a_time_have_domains_of_their_own(tmp_path: Path) -> None:
