@@ -18,6 +18,7 @@ from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
 from nextscale_core.robots import Robot
 from nextscale_ros.msg import MotionReference
+from ros.graph import until
 
 STEP = 0.01
 LAG = 0.1
@@ -75,10 +76,7 @@ class BalancingRobot:
         self.node.destroy_node()
 
     def wait(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
-            time.sleep(0.02)
+        until(condition, what, patience=seconds)
 
     def _refer(self, message: MotionReference) -> None:
         self.references.append(message)

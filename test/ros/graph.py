@@ -14,7 +14,7 @@ from rclpy.context import Context
 from sensor_msgs.msg import JointState
 
 from nextscale_ros.bringup.processes import Child
-from nextscale_ros.demo.recorder import Recorder
+from nextscale_ros.demo.recorder import DemoTimeoutError, Recorder
 from nextscale_ros.messages.validate_trajectory import nanoseconds
 from nextscale_ros.msg import ErrorCode, MotionReport
 
@@ -70,6 +70,26 @@ def in_one_session(session: Callable[[], object], rest: Callable[[], None]) -> N
             troubles.append(trouble)
         rest()
     pytest.fail(f"trouble in each session: {troubles}, too busy: {busy}")
+
+
+def until(
+    condition: Callable[[], object],
+    what: str,
+    do: Callable[[], object] = lambda: None,
+    patience: float = REPLY,
+    told: Callable[[], str] = lambda: "",
+) -> None:
+    """Do something again and again until a condition holds.
+
+    Raises:
+        DemoTimeoutError: not in time [s]; the test is tried again, once.
+    """
+    end = time.monotonic() + patience
+    while not condition():
+        if time.monotonic() >= end:
+            raise DemoTimeoutError(f"waited {patience:.0f} s for {what}\n{told()}".rstrip())
+        do()
+        time.sleep(0.01)
 
 
 @dataclass

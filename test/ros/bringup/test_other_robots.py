@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,7 +20,7 @@ from nextscale_ros.bringup.processes import Child
 from nextscale_ros.demo.recorder import Recorder
 from nextscale_ros.other_robots import OtherRobotError, OtherRobots, present_robots
 from nextscale_ros.qos import LATCHED
-from ros.graph import REPLY, START, Graph
+from ros.graph import REPLY, START, Graph, until
 
 STATES = "joint_states"
 
@@ -41,14 +40,6 @@ def mock(graph: Graph, namespace: str, **parameters: object) -> Child:
     child = graph.start("mock_robot", parameters, ["-r", f"__ns:=/{namespace}"])
     graph.children.remove(child)
     return child
-
-
-def until(condition: Callable[[], bool], what: str, do: Callable[[], None]) -> None:
-    end = time.monotonic() + START
-    while not condition():
-        assert time.monotonic() < end, f"waited in vain for {what}"
-        do()
-        time.sleep(0.02)
 
 
 def ended(child: Child, do: Callable[[], None] = lambda: None) -> int:

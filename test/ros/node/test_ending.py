@@ -12,7 +12,7 @@ from std_msgs.msg import String
 
 from nextscale_ros.bringup.processes import Child
 from nextscale_ros.demo.recorder import Recorder
-from ros.graph import REPLY, START, Graph
+from ros.graph import REPLY, START, Graph, until
 
 QUICKLY = 4.0
 """Two seconds, and as much again for a busy machine [s]; `ros2 launch` waits for 5."""
@@ -41,13 +41,6 @@ def has_handlers(child: Child) -> bool:
     lines = Path(f"/proc/{child.process.pid}/status").read_text().splitlines()
     (caught,) = (line.split()[1] for line in lines if line.startswith("SigCgt"))
     return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + START
-    while not condition():
-        assert time.monotonic() < end, f"waited in vain for {what}"
-        time.sleep(0.005)
 
 
 def connected(graph: Graph, child: Child, topic: str) -> tuple[Recorder, Callable[[str], None]]:

@@ -19,7 +19,7 @@ from nextscale_ros.qos import (
     publisher_events,
     subscription_events,
 )
-from ros.graph import REPLY, Graph
+from ros.graph import Graph, until
 
 BEST_EFFORT = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 RELIABLE = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
@@ -51,11 +51,12 @@ class Pair:
         return self.us.create_publisher(String, topic, profile, event_callbacks=events)
 
     def wait(self, condition) -> None:
-        clock = self.us.get_clock()
-        deadline = clock.now().nanoseconds + REPLY * 1e9
-        while not condition():
-            assert clock.now().nanoseconds < deadline, f"waited in vain; reports {self.reports}"
-            self._executor.spin_once(timeout_sec=0.05)
+        until(
+            condition,
+            "the other side",
+            lambda: self._executor.spin_once(timeout_sec=0.05),
+            told=lambda: f"reports {self.reports}",
+        )
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ from nextscale_ros.msg import ErrorCode
 from nextscale_ros.node import trajectory_client
 from nextscale_ros.node.trajectory_client import TrajectoryController
 from nextscale_ros.qos import EVENTS, SENSORS
-from ros.graph import REPLY, START, TRIES, Graph
+from ros.graph import REPLY, START, TRIES, Graph, until
 
 ACTION = "joint_trajectory_controller/follow_joint_trajectory"
 
@@ -82,10 +82,7 @@ class Client:
         self.node.destroy_node()
 
     def wait(self, condition: Callable[[], object], what: str, timeout: float = REPLY) -> None:
-        deadline = time.monotonic() + timeout
-        while not condition():
-            assert time.monotonic() < deadline, f"waited in vain for {what}\n{self.child.tail()}"
-            self._ended.wait(0.01)
+        until(condition, what, patience=timeout, told=self.child.tail)
 
     def trajectory(self, *points: tuple[float, float]) -> JointTrajectory:
         """Times [s] and offsets of all joints from the nominal pose [rad]; at rest in each."""

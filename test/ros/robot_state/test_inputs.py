@@ -6,7 +6,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from types import ModuleType
@@ -26,7 +26,7 @@ from nextscale_core.exceptions import ConfigError
 from nextscale_core.robots import Robot, load_robot
 from nextscale_ros.robot_state.inputs import RobotInputs
 from ros.declaring import context_with, node_of
-from ros.graph import REPLY, TRIES, Graph
+from ros.graph import TRIES, Graph, until
 
 try:
     from tf2_msgs.msg import TFMessage
@@ -108,15 +108,6 @@ def served(node: Node) -> Iterator[None]:
         done.set()
         thread.join()
         executor.shutdown()
-
-
-def until(condition: Callable[[], bool], what: str, do: Callable[[], None]) -> None:
-    """Do something every 20 ms until a condition holds."""
-    end = time.monotonic() + REPLY
-    while not condition():
-        assert time.monotonic() < end, f"waited in vain for {what}"
-        do()
-        time.sleep(0.02)
 
 
 def transform(node: Node, height: float) -> TransformStamped:

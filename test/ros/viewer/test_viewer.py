@@ -34,7 +34,7 @@ from nextscale_ros.bringup.processes import Child
 from nextscale_ros.messages.conversions import duration
 from nextscale_ros.qos import LATCHED
 from nextscale_ros.viewer.markers import PlanMarkers
-from ros.graph import REPLY, START, Graph
+from ros.graph import REPLY, START, Graph, until
 
 pytest.importorskip("viser", reason="the page needs viser, which is not installed")
 
@@ -92,11 +92,12 @@ class Stage:
 
     def until(self, condition: Callable[[], bool], say: Callable[[], None], what: str) -> None:
         """Publish again until the page shows it."""
-        deadline = time.monotonic() + REPLY
-        while not condition():
-            assert time.monotonic() < deadline, f"waited in vain for {what}"
+
+        def again() -> None:
             say()
             self._executor.spin_once(timeout_sec=0.02)
+
+        until(condition, what, again)
 
     def state(self, positions: np.ndarray, order: np.ndarray | None = None) -> JointState:
         rows = np.arange(len(positions)) if order is None else order
