@@ -17,6 +17,7 @@ from nextscale_core.editing.constraints.meet import meet
 from nextscale_core.editing.constraints.plan import Plan
 from nextscale_core.model.options import GenerationOptions, merge_options
 from nextscale_core.motion.clip import MotionClip
+from nextscale_core.motion.features import heading_yaw
 from nextscale_core.motion.skeleton import JOINT_INDEX
 from nextscale_core.stopwatch import Run
 
@@ -113,10 +114,14 @@ class FakePipeline:
         seconds: float | None = None,
         **options: Any,
     ) -> MotionClip:
-        """The same gesture, made where the known motion ends."""
+        """The same gesture, made where the known motion ends, facing the way it does."""
         assert known_frames is None
         length = 1.5 if seconds is None else seconds - known.seconds
         gesture = self.generate(text, seconds=max(length, 1.0), **options)
+        turned = np.exp(1j * heading_yaw(known.joints[-1:])) * (
+            gesture.joints[..., 0] + 1j * gesture.joints[..., 1]
+        )
+        gesture.joints[..., 0], gesture.joints[..., 1] = turned.real, turned.imag
         gesture.joints[:, :, :2] += known.joints[-1, 0, :2] - gesture.joints[0, 0, :2]
         step = known.joints[-1] - gesture.joints[0]
         # The gap closes within half a second.
