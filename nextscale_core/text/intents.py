@@ -35,7 +35,7 @@ which one that tells a manner is said without it."""
 
 SHORTENING = 0.6
 """Probability from which an intent stands for a sentence in which rules find more actions. With
-these four, five of the 473 captions of `val` and `test` are read in another way than by the rules."""
+these four, five of the 473 captions of `val` and `test` are read otherwise than by the rules."""
 
 _WITH_SIDE = {
     "a person waves": "a person waves with the {side} hand",
