@@ -41,7 +41,7 @@ _ABSENCE = 0.5
 """Time without poses after which a base that is elsewhere counts as jumped, by default [s]."""
 
 _MAX_JUMPS = 100
-"""Maximum number of jumps that are kept until they are told."""
+"""Maximum number of jumps that are kept until they are reported."""
 
 
 class BasePoseError(NextscaleError, ValueError):

@@ -318,7 +318,7 @@ def _claim(action: str, words: str) -> Claim:
 
 
 def named_rotation(words: str) -> str:
-    """The side to which a rotation turns that is told by the clock: 'left', 'right' or ''."""
+    """The side to which words of the clock turn: 'left', 'right' or ''."""
     words = words.lower()
     against = re.search(
         r"\b(counter|anti|contra).?clockwise|(opposite|against|not) [^,.;]*clock", words
