@@ -55,6 +55,7 @@ from nextscale_core.motion.mirror import mirror_clip
 from nextscale_core.motion.skeleton import MAX_SECONDS
 from nextscale_core.resources import packaged_model
 from nextscale_core.stopwatch import Run
+from nextscale_core.text.clauses import clauses
 from nextscale_core.text.domain import OutOfDomainWarning, TextDomain
 from nextscale_core.text.encoder import DEFAULT_ENCODER, TextEncoder, TextFeatures
 from nextscale_core.text.intents import IntentClassifier
@@ -234,7 +235,8 @@ class MotionPipeline:
             return []
         sampling = self.sampling.with_overrides(options)
         with run.stopwatch.stage("text"):
-            meanings = list(map(self.meaning, sentences))
+            pooled = self.encoder(sentences).pooled
+            meanings = list(map(self._meaning, sentences, pooled))
             counts = [worth_sampling(meaning, options.candidates) for meaning in meanings]
             # Each sentence and its plain words; one candidate needs no other words.
             said = [
@@ -472,23 +474,28 @@ class MotionPipeline:
             OutOfDomainWarning: a sentence resembles nothing that the model was trained on.
         """
         features = self.encoder(sentences)
-        if self.domain is not None:
-            for sentence, pooled in dict(zip(sentences, features.pooled, strict=True)).items():
-                if remark := self.domain.remark(sentence, pooled, self.meaning(sentence)):
-                    warnings.warn(remark, OutOfDomainWarning, stacklevel=2)
+        for sentence, pooled in dict(zip(sentences, features.pooled, strict=True)).items():
+            if remark := self._domain_remark(sentence, pooled):
+                warnings.warn(remark, OutOfDomainWarning, stacklevel=2)
         return features.to(self.device)
 
     def domain_remark(self, text: str) -> str | None:
         """Why a sentence is out of the model's reach; None for one that is not, or not known."""
+        return self._domain_remark(text, self.encoder([text]).pooled[0])
+
+    def _domain_remark(self, sentence: str, pooled: Tensor) -> str | None:
         if self.domain is None:
             return None
-        return self.domain.remark(text, self.encoder([text]).pooled[0], self.meaning(text))
+        # What the rules know needs no other words.
+        meaning = sentence if clauses(sentence) else self._meaning(sentence, pooled)
+        return self.domain.remark(sentence, pooled, meaning)
 
     def meaning(self, sentence: str) -> str:
         """A validated sentence in words whose actions are known; itself where it has none."""
-        if self.intents is None:
-            return sentence
-        return self.intents.meaning(sentence, self.encoder([sentence]).pooled[0])
+        return self._meaning(sentence, self.encoder([sentence]).pooled[0])
+
+    def _meaning(self, sentence: str, pooled: Tensor) -> str:
+        return sentence if self.intents is None else self.intents.meaning(sentence, pooled)
 
     def motion_remark(self, text: str, clip: MotionClip) -> str | None:
         """Why a motion does not show what its sentence asks for; None where it may."""

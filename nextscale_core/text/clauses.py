@@ -207,8 +207,12 @@ class Claim:
     pace: int = 0
 
 
+Clauses = tuple[tuple[Claim, ...], ...]
+"""Claims in the order of a sentence, those of one inner tuple at the same time."""
+
+
 @lru_cache(maxsize=1024)
-def clauses(sentence: str) -> tuple[tuple[Claim, ...], ...]:
+def clauses(sentence: str) -> Clauses:
     """The claims of a sentence, those of one inner tuple at the same time, the others in order.
 
     Args:

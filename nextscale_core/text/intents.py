@@ -12,10 +12,15 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from nextscale_core.exceptions import ModelLoadError
-from nextscale_core.text.clauses import Claim, clauses, denied, named_rotation, named_side
+from nextscale_core.text.clauses import (
+    Claim,
+    Clauses,
+    clauses,
+    denied,
+    named_rotation,
+    named_side,
+)
 from nextscale_core.text.plain_words import has_manner, in_plain_words, said
-
-Clauses = tuple[tuple[Claim, ...], ...]
 
 INTENTS = Path(__file__).with_name("intents.safetensors")
 """The classifier of the package, for features of all-MiniLM-L6-v2."""

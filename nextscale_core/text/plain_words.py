@@ -7,7 +7,16 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
-from nextscale_core.text.clauses import AGAIN, COUNTED, STYLED, Claim, clauses, denied, spelled_out
+from nextscale_core.text.clauses import (
+    AGAIN,
+    COUNTED,
+    STYLED,
+    Claim,
+    Clauses,
+    clauses,
+    denied,
+    spelled_out,
+)
 from nextscale_core.text.mirror import mirror_text
 
 _TIMES = ("", "once", "two times", "three times", "four times", "five times", "six times")
@@ -134,7 +143,7 @@ def plain_words(sentence: str) -> str | None:
     return plain if plain and plain.split() != sentence.lower().rstrip(" .!").split() else None
 
 
-def said(asked: tuple[tuple[Claim, ...], ...]) -> str | None:
+def said(asked: Clauses) -> str | None:
     """A sentence with these claims in plain words; None without any, or for one without words."""
     parts = []
     for clause in asked:

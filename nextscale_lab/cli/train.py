@@ -331,13 +331,12 @@ def intents(
 ) -> None:
     """Train the classifier that reads what a sentence in words of its own asks for."""
     from nextscale_core.text.encoder import TextEncoder
-    from nextscale_lab.data.samples import captioned_samples
+    from nextscale_lab.data.samples import training_captions
     from nextscale_lab.train.intents import PARAPHRASES, accuracy, load_paraphrases, train_intents
 
     _use_threads(threads)
     sentences, encoder = load_paraphrases(paraphrases or PARAPHRASES), TextEncoder()
-    captions = [text for sample in captioned_samples(data, "train") for text in sample.captions]
-    model = train_intents(sentences, encoder, captions, steps, seed)
+    model = train_intents(sentences, encoder, training_captions(data), steps, seed)
     model.save(out)
     right = accuracy(model, sentences.val, encoder)
     typer.echo(f"wrote {out}; {100 * right:.1f} % of the validation sentences are read rightly")

@@ -75,6 +75,10 @@ def change_speed(clip: MotionClip, factor: float) -> MotionClip:
     return replace(clip, joints=resample(clip.joints, clip.fps, clip.fps / factor), contacts=None)
 
 
+def _is_long(clip: MotionClip) -> bool:
+    return len(clip) > MIN_FRAMES
+
+
 def samples_of(
     name: str,
     clip: MotionClip,
@@ -85,13 +89,26 @@ def samples_of(
     kind: str = "",
 ) -> Iterator[Sample]:
     """A motion as a sample, optionally with its mirror image; none if it is too short."""
-    if len(clip) < MIN_FRAMES + 1:
+    if not _is_long(clip):
         return
     yield Sample(name, clip_to_features(clip), captions, weak, kind)
     if mirror:
         mirrored = clip_to_features(mirror_clip(clip))
         own = tuple(map(mirror_text, captions))
         yield Sample(f"{name}/mirror", mirrored, own, weak, mirror_text(kind))
+
+
+def training_captions(data: Folders) -> list[str]:
+    """Captions of the training clips that are samples, in their order.
+
+    Args:
+        data: See `captioned_samples`.
+
+    Raises:
+        MotionFileError: a folder is neither.
+    """
+    clips = (item for folder in data_folders(data) for item in _open(folder, "train"))
+    return [text for item in clips if _is_long(item.clip) for text in item.captions]
 
 
 def captioned_samples(

@@ -10,7 +10,7 @@ from torch import Tensor
 from nextscale_core.model.checkpoint import write_checksums
 from nextscale_core.text.domain import TextDomain
 from nextscale_core.text.encoder import TextEncoder
-from nextscale_lab.data.samples import Folders, captioned_samples
+from nextscale_lab.data.samples import Folders, training_captions
 
 
 def spread_out(features: Tensor, count: int) -> Tensor:
@@ -43,8 +43,7 @@ def write_domain(data: Folders, model: Path, encoder: TextEncoder, count: int = 
     Returns:
         Number of captions written.
     """
-    captions = {c for sample in captioned_samples(data, "train") for c in sample.captions}
-    ordered = sorted(captions)
+    ordered = sorted(set(training_captions(data)))
     parts = [encoder(ordered[i : i + 128]).pooled for i in range(0, len(ordered), 128)]
     domain = TextDomain(spread_out(torch.cat(parts).float().cpu(), count))
     domain.save(model)

@@ -20,6 +20,7 @@ from rclpy.timer import Timer
 from sensor_msgs.msg import Imu, JointState
 
 from nextscale_core.estimation.base_pose import (
+    BaseJump,
     BasePoseBuffer,
     BasePoseError,
     ImuBuffer,
@@ -42,11 +43,15 @@ DELAYS = 2000
 _COMPARED = 200
 """Number of joint states whose stamps are compared with this machine's clock at a time."""
 
-NEW_WORLD = "its world counts as a new one: the reference moves along, and nothing is walked back"
-"""What happens after a jump of the base."""
-
 _TF_RATE = 50.0
 """Rate at which the transform of the base is looked up [Hz]."""
+
+
+def told_new_world(jumps: list[BaseJump]) -> str:
+    """How much the base jumped, and what happens then; '' where it did not."""
+    told = told_jumps(jumps)
+    what = "its world counts as a new one: the reference moves along, and nothing is walked back"
+    return f"{told}; {what}" if told else ""
 
 
 class RobotInputs:
@@ -213,8 +218,7 @@ class RobotInputs:
             self._warn_once(f"{error}; left out")
             return
         if jump is not None:
-            text = f"{told_jumps([jump])}; {NEW_WORLD}"
-            self._node.get_logger().warning(text, throttle_duration_sec=1.0)
+            self._node.get_logger().warning(told_new_world([jump]), throttle_duration_sec=1.0)
 
     def _on_imu(self, message: Imu) -> None:
         turn = message.orientation

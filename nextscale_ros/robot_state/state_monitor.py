@@ -10,14 +10,13 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from scipy.spatial.transform import Rotation
 
-from nextscale_core.estimation.base_pose import told_jumps
 from nextscale_core.estimation.history import MAX_GAP, RobotHistory
 from nextscale_core.estimation.joint_states import RobotStateError, SenderConflictError
 from nextscale_core.estimation.samples import BaseTrack, after_last_gap
 from nextscale_core.robots import Robot, RobotState, RobotTrajectory
 from nextscale_ros.parameters.values import Settings
 from nextscale_ros.robot_state.active_trajectory import LATEST, PATIENCE, ActiveTrajectory
-from nextscale_ros.robot_state.inputs import NEW_WORLD, RobotInputs
+from nextscale_ros.robot_state.inputs import RobotInputs, told_new_world
 from nextscale_ros.robot_state.live_reference import LiveReference
 from nextscale_ros.robot_state.splice import Splice
 
@@ -146,8 +145,8 @@ class StateMonitor:
 
     def new_remarks(self) -> list[str]:
         """What has happened to the measured base since the last call, for a report."""
-        told = told_jumps(self._inputs.base.new_jumps())
-        return [f"{told}; {NEW_WORLD}"] if told else []
+        told = told_new_world(self._inputs.base.new_jumps())
+        return [told] if told else []
 
     def past(self, settings: Settings, ahead: float) -> RobotHistory | None:
         """The history that a new motion continues, or None where it continues none.

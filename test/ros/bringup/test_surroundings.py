@@ -92,26 +92,19 @@ def served_again(client: Recorder, node: Child) -> list[MotionReport]:
     raise AssertionError(f"not served any more: {refused[-1].message}")
 
 
-def diagnosed(client: Recorder, node: Child) -> DiagnosticStatus:
-    """The next status of the node."""
+def diagnosed(client: Recorder, node: Child, clock: float | None = None) -> DiagnosticStatus:
+    """The next status of the node; the next one when its clock shows about a time [s]."""
     received: list[DiagnosticArray] = []
     subscription = client.create_subscription(DiagnosticArray, "/diagnostics", received.append, 10)
-    client.wait(lambda: bool(received), REPLY, "diagnostics", node.check)
+
+    def is_there() -> bool:
+        if clock is None or not received:
+            return bool(received)
+        return abs(received[-1].header.stamp.sec - clock) < REPLY
+
+    client.wait(is_there, REPLY, "diagnostics", node.check)
     client.destroy_subscription(subscription)
     return received[-1].status[0]
-
-
-def wait_for_clock(client: Recorder, node: Child, seconds: float) -> None:
-    """Wait until the node's clock shows about this."""
-    received: list[DiagnosticArray] = []
-    subscription = client.create_subscription(DiagnosticArray, "/diagnostics", received.append, 10)
-    client.wait(
-        lambda: bool(received) and abs(received[-1].header.stamp.sec - seconds) < REPLY,
-        REPLY,
-        "the node's clock",
-        node.check,
-    )
-    client.destroy_subscription(subscription)
 
 
 def log_of(child: Child) -> str:
@@ -302,7 +295,7 @@ def test_simulated_time_may_go_back(
         with talker.lock:
             talker.sim = sim * NANOSECONDS
         # A sentence that comes before the clock is answered by the clock before.
-        wait_for_clock(client, node, float(sim))
+        diagnosed(client, node, clock=float(sim))
         if back:
             client.wait(
                 lambda count=count: log_of(node).count("simulated time went back") > count,

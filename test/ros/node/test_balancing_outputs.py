@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -102,6 +103,11 @@ def check_smooth(robot: Robot, references: list[MotionReference]) -> None:
     assert np.abs(np.diff(place, axis=0))[near].max() < 0.05
     rotation = Rotation.from_quat(turn)
     assert (rotation[:-1].inv() * rotation[1:]).magnitude()[near].max() < 0.1
+
+
+def walks(robot: BalancingRobot) -> bool:
+    """Whether its feet are commanded to move."""
+    return bool(abs(speeds(robot.velocities[-1:])[0][0]) > 0.1)
 
 
 def stands(robot: Robot, reference: MotionReference) -> bool:
@@ -295,12 +301,9 @@ def test_a_new_world_of_the_odometry_is_not_walked_back_from(walker, goals_in) -
     _, robot = walker
     goals = goals_in(WALK)
 
-    def walks() -> bool:
-        return bool(abs(speeds(robot.velocities[-1:])[0][0]) > 0.1)
-
     try:
         for number in range(TRIES):
-            under_way(goals, walks, GLIDE, seconds=[8.0])
+            under_way(goals, partial(walks, robot), GLIDE, seconds=[8.0])
             begin = len(robot.velocities)
             robot.world = (1.5 * (number + 1), np.full(2, 20.0 * (number + 1)))
             status, result = goals.ask(TEXT)
@@ -321,10 +324,7 @@ def test_a_robot_that_falls_stops_its_feet_at_once(walker, goals_in) -> None:
     _, robot = walker
     goals = goals_in(WALK)
 
-    def walks() -> bool:
-        return bool(abs(speeds(robot.velocities[-1:])[0][0]) > 0.1)
-
-    sent = under_way(goals, walks, GLIDE, seconds=[8.0])
+    sent = under_way(goals, partial(walks, robot), GLIDE, seconds=[8.0])
     begin = len(robot.velocities)
     robot.pitch = -1.4
     try:
@@ -344,12 +344,9 @@ def test_stale_odometry_stops_the_feet_at_once_and_ends_the_motion(
     _, robot = walker
     goals = goals_in(WALK)
 
-    def walks() -> bool:
-        return bool(abs(speeds(robot.velocities[-1:])[0][0]) > 0.1)
-
     for _ in range(TRIES):
         robot.quiet_odometry = False
-        sent = under_way(goals, walks, GLIDE, seconds=[8.0])
+        sent = under_way(goals, partial(walks, robot), GLIDE, seconds=[8.0])
         begin, commands = len(robot.velocities), len(robot.commands)
         robot.quiet_odometry = True
         status, result = goals.result(sent)
@@ -383,11 +380,8 @@ def test_a_walking_robot_stands_when_the_terminal_of_the_node_closes(
     child, robot = walker
     goals = goals_in(WALK)
 
-    def walks() -> bool:
-        return bool(abs(speeds(robot.velocities[-1:])[0][0]) > 0.1)
-
     robot.wait(lambda: goals_in(WALK).ask(TEXT)[0] == SUCCEEDED, REPLY, "the states again")
-    under_way(goals, walks, GLIDE, seconds=[8.0])
+    under_way(goals, partial(walks, robot), GLIDE, seconds=[8.0])
     graph.children.remove(child)
     child.process.send_signal(signal.SIGHUP)
     assert child.process.wait(10.0) == 0
