@@ -17,6 +17,7 @@ from trajectory_msgs.msg import JointTrajectory
 from nextscale_core.exceptions import RetargetError
 from nextscale_core.robots import Robot
 from nextscale_core.simulation.simulator import SimulatedState
+from nextscale_core.trajectory.config import MAX_OUTSIDE
 from nextscale_core.trajectory.curves import minimum_jerk
 from nextscale_core.trajectory.reference import Reference, ReferenceCurve, standing_reference
 from nextscale_core.trajectory.standing import standing_pose, to_standing
@@ -84,7 +85,7 @@ class ReferenceCommands:
         self._node, self._robot, self._clock, self._seconds = node, robot, clock, seconds
         self._posture = posture
         self._axes = Rotation.from_matrix(robot.profile.axes.rotation())
-        self._alone = standing_pose(robot)
+        self._alone = self._given = standing_pose(robot)
         self._received: deque[tuple[float, Reference]] = deque(maxlen=_KEPT)
         self._lags: deque[float] = deque(maxlen=_KEPT)
         self._arrival = self._taken_up = -np.inf
@@ -99,6 +100,7 @@ class ReferenceCommands:
             np.array([*stand.base_position[:2], state.base_position[2]]),
             stand.base_quaternion,
         )
+        self._given = self._alone
         self._received.clear()
         self._return, self._arrival = None, -np.inf
 
@@ -118,9 +120,10 @@ class ReferenceCommands:
         elif stamp == self._received[-1][0]:
             self._received.pop()
         elif stamp < self._received[-1][0]:
-            # The sender's clock went back, or it is another sender.
+            # The sender's clock went back, or it is another sender, which may be anywhere.
             self._received.clear()
             self._lags.clear()
+            self._alone, self._taken_up = self._given, now
         self._received.append((stamp, reference))
         self._lags.append(now - stamp)
         self._arrival = now
@@ -129,7 +132,8 @@ class ReferenceCommands:
         """The reference of a message, its joints in the order of the robot.
 
         Raises:
-            ValueError: other joints, a wrong number of values, or values that are not finite.
+            ValueError: other joints, a wrong number of values, values that are not finite, or
+                positions far outside the limits.
         """
         names = list(message.joint_names)
         if sorted(names) != sorted(self._robot.joint_names):
@@ -153,10 +157,17 @@ class ReferenceCommands:
         if not all(np.isfinite(one).all() for one in values):
             raise ValueError("it holds NaN or infinity")
         positions, velocities, position, quaternion, linear, angular = values
+        ordered = positions[order]
+        beyond = np.maximum(
+            self._robot.position_lower - ordered, ordered - self._robot.position_upper
+        )
+        if beyond.max() > MAX_OUTSIDE:
+            name = self._robot.joint_names[int(beyond.argmax())]
+            raise ValueError(f"it has {name} {beyond.max():.2f} rad outside its limits")
         if abs(np.linalg.norm(quaternion) - 1.0) > 0.01:
             raise ValueError(f"its quaternion has norm {np.linalg.norm(quaternion):.3f}, must be 1")
         return Reference(
-            positions[order],
+            ordered,
             velocities[order],
             position,
             (Rotation.from_quat(quaternion) * self._axes.inv()).as_quat(),
@@ -166,11 +177,16 @@ class ReferenceCommands:
 
     def reference(self, now: float, state: SimulatedState) -> Reference:
         """The last reference; a stale one is followed by a return to standing."""
+        self._given = self._next(now)
+        return self._given
+
+    def _next(self, now: float) -> Reference:
         if self._received and self.age(now) <= TIMEOUT:
             share = float(minimum_jerk(np.clip((now - self._taken_up) / TAKE_UP, 0.0, 1.0)))
             return _between(self._alone, self._buffered(now), share)
         if self._received:
-            self._return = (now, self._back(self._received[-1][1]))
+            # Not from the reference itself: it may have been taken up in part only.
+            self._return = (now, self._back(self._given))
             self._received.clear()
             self._node.get_logger().warning(
                 f"no reference for {TIMEOUT} s: the robot stands until the next one"

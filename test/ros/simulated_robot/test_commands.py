@@ -129,7 +129,43 @@ def test_a_robot_whose_references_end_comes_to_stand_without_a_jump(
     assert any("no reference" in text for text in node.said)
 
 
-@pytest.mark.parametrize("fault", ["names", "count", "nan", "quaternion"])
+@pytest.mark.parametrize("gap", [TIMEOUT + 0.2, TIMEOUT + 1.0])
+@pytest.mark.parametrize("begin", [0.3, 0.6, TAKE_UP + 0.5])
+def test_a_gap_in_references_is_no_jump(
+    robot: Robot, stand: Reference, begin: float, gap: float
+) -> None:
+    """Not even while the first of them are taken up."""
+    node = FakeNode()
+    commands = references(robot, node)
+    found = []
+    for now in np.arange(0.0, 5.0, STEP):
+        node.now = now
+        if not begin <= now < begin + gap:
+            node.callbacks[0](message(robot, stand, 0.2, now))
+        found.append(commands.reference(now, state_of(robot)).positions[0] - stand.positions[0])
+    assert found[-1] == pytest.approx(0.2, abs=1e-6)
+    assert np.abs(np.diff(found)).max() < 2.5 * 0.2 * STEP
+    assert any("no reference" in text for text in node.said)
+
+
+@pytest.mark.parametrize("begin", [0.4, TAKE_UP + 0.5])
+def test_another_sender_is_taken_up_without_a_jump(
+    robot: Robot, stand: Reference, begin: float
+) -> None:
+    node = FakeNode()
+    commands = references(robot, node)
+    found = []
+    for now in np.arange(0.0, 4.0, STEP):
+        node.now = now
+        other = now >= begin
+        sent = message(robot, stand, -0.2 if other else 0.2, now if other else 100.0 + now)
+        node.callbacks[0](sent)
+        found.append(commands.reference(now, state_of(robot)).positions[0] - stand.positions[0])
+    assert found[-1] == pytest.approx(-0.2, abs=1e-6)
+    assert np.abs(np.diff(found)).max() < 2.5 * 0.4 * STEP
+
+
+@pytest.mark.parametrize("fault", ["names", "count", "nan", "limits", "quaternion"])
 def test_a_reference_that_cannot_be_followed_is_refused_with_the_reason(
     robot: Robot, stand: Reference, fault: str
 ) -> None:
@@ -140,6 +176,8 @@ def test_a_reference_that_cannot_be_followed_is_refused_with_the_reason(
         bad.joint_names = ["tail", *bad.joint_names[1:]]
     elif fault == "count":
         bad.positions = bad.positions[1:]
+    elif fault == "limits":
+        bad.positions[0] = 4.0
     elif fault == "nan":
         bad.base_pose.position.x = float("nan")
     else:
