@@ -22,12 +22,13 @@ from types import FrameType
 from typing import NoReturn
 
 import rclpy
-from rclpy.executors import Executor, MultiThreadedExecutor, SingleThreadedExecutor
+from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from nextscale_core.exceptions import NextscaleError
 from nextscale_ros.ending_signals import ending_signals
+from nextscale_ros.executor import ThreadedExecutor
 
 LOOK_EVERY = 0.1
 """Period of polling for a signal [s]."""
@@ -85,7 +86,7 @@ def serve(
     nodes: list[Node] = []
     executor: Executor = SingleThreadedExecutor()
     if threads > 1:
-        executor = MultiThreadedExecutor(num_threads=threads)
+        executor = ThreadedExecutor(num_threads=threads)
     try:
         for label, make in makers.items():
             name = label

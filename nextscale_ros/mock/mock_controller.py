@@ -36,6 +36,9 @@ FEEDBACK_EVERY = 0.05
 RESULT_KEPT = 10.0
 """Lifetime of unfetched results [s]; rclpy's 15 minutes would keep every trajectory in memory."""
 
+_RESOLUTION = 1e-6
+"""Least time between two points of a plan [s]."""
+
 LYRICAL = "lyrical"
 """Release of joint_trajectory_controller that splices trajectories."""
 
@@ -141,7 +144,8 @@ def braking_plan(
     stop = np.zeros(len(speed))
     stop[moving] = np.minimum(speed / deceleration, 2 * room / np.maximum(speed, 1e-12))[moving]
     # Between these times every joint follows one parabola, which a cubic reproduces exactly.
-    times = np.unique(np.concatenate([[0.0], stop]))
+    # Joints that stop at almost the same time share one: times of a spline must differ.
+    times = np.unique(np.ceil(np.concatenate([[0.0], stop]) / _RESOLUTION)) * _RESOLUTION
     spent = np.minimum(times[:, None], stop)
     share = np.divide(spent, stop, out=np.ones_like(spent), where=stop > 0)
     positions = position + velocity * spent * (1 - share / 2)

@@ -13,6 +13,7 @@ os.environ.pop("ROS_LOCALHOST_ONLY", None)
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import zip_longest
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -89,6 +90,17 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graph]:
         _graphs.append(Graph(env, context, folder, stack))
         stack.callback(_graphs.pop)
         yield _graphs[-1]
+    failed = [line for log in folder.glob("*.log") for line in failed_callbacks(log)]
+    assert not failed, "a node goes on after an error that nobody expected"
+
+
+def failed_callbacks(log: Path) -> list[str]:
+    """Lines of a node's log that tell of errors in callbacks.
+
+    Apart from those of rclpy, in whose executor handles may be destroyed while it waits for them.
+    """
+    lines = log.read_text(errors="replace").splitlines()
+    return [line for line in lines if "a callback failed" in line and "InvalidHandle" not in line]
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from rclpy.executors import MultiThreadedExecutor
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
 
@@ -17,6 +16,7 @@ from nextscale_core import planning
 from nextscale_core.robots import Robot, RobotTrajectory, load_robot
 from nextscale_core.safety import Finding, GateResult, SafetyGate, SafetyReport
 from nextscale_ros.demo.recorder import Recorder
+from nextscale_ros.executor import ThreadedExecutor
 from nextscale_ros.msg import ErrorCode, MotionReport
 from nextscale_ros.node.generate_node import GenerateNode
 from ros.fake_pipeline import FakePipeline
@@ -67,7 +67,7 @@ def node_with_gate(
         parameter_overrides=[Parameter("start_from_state", value=False)],
         context=graph.context,
     )
-    executor = MultiThreadedExecutor(num_threads=4, context=graph.context)
+    executor = ThreadedExecutor(num_threads=4, context=graph.context)
     executor.add_node(node)
     thread = threading.Thread(target=executor.spin, daemon=True)
     thread.start()
@@ -133,7 +133,7 @@ def test_a_robot_that_was_moved_meanwhile_is_left_alone(
         parameter_overrides=[Parameter("state_timeout", value=2.0)],
         context=graph.context,
     )
-    executor = MultiThreadedExecutor(num_threads=4, context=graph.context)
+    executor = ThreadedExecutor(num_threads=4, context=graph.context)
     executor.add_node(node)
     thread = threading.Thread(target=executor.spin, daemon=True)
     thread.start()

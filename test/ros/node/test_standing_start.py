@@ -10,13 +10,13 @@ from functools import partial
 
 import numpy as np
 import pytest
-from rclpy.executors import MultiThreadedExecutor
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory
 
 from nextscale_core.robots import Robot, load_robot
 from nextscale_ros.demo.recorder import Recorder
+from nextscale_ros.executor import ThreadedExecutor
 from nextscale_ros.messages.conversions import joint_trajectory
 from nextscale_ros.messages.validate_trajectory import nanoseconds
 from nextscale_ros.msg import ErrorCode, MotionReport
@@ -54,7 +54,7 @@ def generate_node(graph: Graph, **parameters: object) -> Iterator[Recorder]:
         ],
         context=graph.context,
     )
-    executor = MultiThreadedExecutor(num_threads=4, context=graph.context)
+    executor = ThreadedExecutor(num_threads=4, context=graph.context)
     executor.add_node(node)
     ended = threading.Event()
 

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 from action_msgs.msg import GoalStatus
-from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
@@ -20,6 +19,7 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.robots import Robot, load_robot
 from nextscale_ros.bringup.processes import Child
+from nextscale_ros.executor import ThreadedExecutor
 from nextscale_ros.messages.conversions import duration
 from nextscale_ros.messages.execution import (
     ExecutionResult,
@@ -31,6 +31,7 @@ from nextscale_ros.msg import ErrorCode
 from nextscale_ros.node import trajectory_client
 from nextscale_ros.node.trajectory_client import TrajectoryController
 from nextscale_ros.qos import EVENTS, SENSORS
+from nextscale_ros.robot_state.spline_interpolation import JointFollower
 from ros.graph import REPLY, START, TRIES, Graph, until
 
 ACTION = "joint_trajectory_controller/follow_joint_trajectory"
@@ -54,7 +55,7 @@ class Client:
         self.sabotage = self.node.create_publisher(String, "sabotage", EVENTS)
         self.commands = self.node.create_publisher(JointTrajectory, "motion_command", 10)
         self.controller = TrajectoryController(self.node, ACTION, lambda: self.allowance)
-        self._executor = MultiThreadedExecutor(num_threads=3, context=graph.context)
+        self._executor = ThreadedExecutor(num_threads=3, context=graph.context)
         self._executor.add_node(self.node)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -109,6 +110,11 @@ class Client:
         assert len(results) == 1
         return results[0]
 
+    def home(self) -> None:
+        """Send the robot to its nominal pose, and wait until its states have arrived there."""
+        assert self.result(self.send((0.2, 0.0))).code == ErrorCode.NONE
+        self.wait(lambda: abs(self.offset()) < 1e-6, "the nominal pose")
+
     def canceled_in_motion(self, seconds: float, goal: float) -> list[JointState]:
         """The states from a cancel on, a quarter of the way to a goal [rad], until rest; on a busy
         machine the cancel may come near the end."""
@@ -123,7 +129,7 @@ class Client:
             if code == ErrorCode.CANCELED and self.offset() < 0.9 * goal:
                 assert canceled
                 return self.states[begin:]
-            assert self.result(self.send((0.2, 0.0))).code == ErrorCode.NONE
+            self.home()
         pytest.fail(f"{TRIES} times near the goal before the cancel")
 
     def offset(self) -> float:
@@ -158,7 +164,7 @@ def client(graph: Graph, mock: Child, robot: Robot) -> Iterator[Client]:
     yield client
     client.allowance = REPLY
     client.do("")
-    assert client.result(client.send((0.1, 0.0))).code == ErrorCode.NONE
+    client.home()
     client.close()
 
 
@@ -197,7 +203,7 @@ def test_of_many_that_come_at_once_the_newest_is_executed_and_each_gets_one_resu
         for number in numbers:
             with lock:
                 order.append(number)
-                client.controller.send(client.trajectory((0.5, 0.1)), results[number].append)
+                client.controller.send(client.trajectory((3.0, 0.1)), results[number].append)
 
     threads = [threading.Thread(target=send, args=(range(n, 60, 3),)) for n in range(3)]
     for thread in threads:
@@ -405,13 +411,13 @@ def test_goal_time_zero_is_for_ever_up_to_kilted_and_no_time_at_all_in_lyrical(
         assert result.code == ErrorCode.EXECUTION_TIMED_OUT, result
     strict.do("")
     strict.allowance = REPLY
-    assert strict.result(strict.send((0.3, 0.0))).code == ErrorCode.NONE
+    strict.home()
 
 
 def test_joints_left_out_stay_up_to_kilted_and_finish_their_motion_in_lyrical(
     strict: Client,
 ) -> None:
-    assert strict.result(strict.send((0.2, 0.0))).code == ErrorCode.NONE
+    strict.home()
     strict.send((5.0, 0.3))
     strict.wait(lambda: strict.offset() > 0.02, "some way")
     some = strict.trajectory((0.2, 0.0))
@@ -431,7 +437,7 @@ def test_joints_left_out_stay_up_to_kilted_and_finish_their_motion_in_lyrical(
 
 
 def test_without_decelerate_on_cancel_the_robot_stops_at_once(strict: Client) -> None:
-    assert strict.result(strict.send((0.2, 0.0))).code == ErrorCode.NONE
+    strict.home()
     speeds = [state.velocity[1] for state in strict.canceled_in_motion(2.0, 0.4)]
     # From full speed to nothing, and nothing in between.
     moving = [speed for speed in speeds if speed > 0]
@@ -505,6 +511,20 @@ def test_a_goal_says_which_tolerances_it_wants() -> None:
     goal.goal_tolerance = [JointTolerance(name="a", position=-0.5)]
     with pytest.raises(ValueError, match=r"-0\.5"):
         default.asked(goal, ["a", "b"])
+
+
+def test_joints_that_stop_at_almost_the_same_time_brake_on_one_spline() -> None:
+    """Their times differ by rounding only, and the sum with the time of the start by nothing."""
+    velocity = np.linspace(0.1, 1.7, 29)
+    limits = np.full(29, -9.0), np.full(29, 9.0)
+    for begin in (0.0, 7.3, 1234.5, 1e7):
+        follower = JointFollower(np.zeros(29))
+        motion = np.zeros(29), velocity * (1.0 + 1e-15)
+        follower.start(braking_plan(begin, motion, 3.7 * velocity, *limits), begin)
+        positions, speeds = follower.sample(begin + 0.1)
+        np.testing.assert_allclose(speeds, velocity * (1.0 - 0.37), atol=1e-5)
+        assert (positions > 0.0).all()
+        np.testing.assert_array_equal(follower.sample(begin + 0.28)[1], 0.0)
 
 
 def test_braking_ends_at_rest_within_the_limits() -> None:
