@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
@@ -22,6 +23,7 @@ from nextscale_core.editing.edit import edit
 from nextscale_core.editing.frame_mask import KnownFrames
 from nextscale_core.editing.sequence import Script, joined, stream
 from nextscale_core.editing.stopping import come_to_rest
+from nextscale_core.editing.travel import covered, is_as_far, travel
 from nextscale_core.exceptions import (
     ConfigError,
     InvalidMotionError,
@@ -52,14 +54,17 @@ from nextscale_core.motion.constraints import Constraint
 from nextscale_core.motion.durations import Seconds, for_each, settle
 from nextscale_core.motion.features import clip_to_features, features_to_clip
 from nextscale_core.motion.mirror import mirror_clip
-from nextscale_core.motion.skeleton import MAX_SECONDS
+from nextscale_core.motion.skeleton import MAX_SECONDS, MIN_SECONDS
 from nextscale_core.resources import packaged_model
 from nextscale_core.stopwatch import Run
 from nextscale_core.text.clauses import clauses
 from nextscale_core.text.domain import OutOfDomainWarning, TextDomain
 from nextscale_core.text.encoder import DEFAULT_ENCODER, TextEncoder, TextFeatures
 from nextscale_core.text.intents import IntentClassifier
+from nextscale_core.text.journeys import Leg, Travel, journey, unkept
+from nextscale_core.text.language import shortened
 from nextscale_core.text.plain_words import Wording, wordings
+from nextscale_core.text.quantities import stated_angle, stated_length
 from nextscale_core.text.stated_seconds import DurationWarning, duration_remark, stated_seconds
 from nextscale_core.text.validation import validate_sentence
 
@@ -186,11 +191,11 @@ class MotionPipeline:
             DurationWarning: the sentence states a longer motion than can be made.
             DisagreementWarning: the motion does not show what the sentence asks for.
         """
+        options = merge_options(options, changes)
         if constraints:
-            options = merge_options(options, changes)
             return generate_constrained(self, text, constraints, options, run or Run())
-        clip = self.generate_batch([text], merge_options(options, changes), run=run)[0]
-        if remark := self.motion_remark(text, clip):
+        clip = self.generate_batch([text], options, run=run)[0]
+        if remark := self.motion_remark(text, clip, options.scale):
             warnings.warn(remark, DisagreementWarning, stacklevel=2)
         return clip
 
@@ -231,8 +236,54 @@ class MotionPipeline:
             replace(options, seed=seed, seconds=value)
             for seed, value in zip(seeds, durations, strict=True)
         ]
+        clips = {
+            row: clip
+            for row, (one, own) in enumerate(zip(sentences, each, strict=True))
+            if (clip := self._travelled(None, one, own, run)) is not None
+        }
+        rows = [row for row in range(count) if row not in clips]
+        sampled = self._sample([sentences[row] for row in rows], [each[row] for row in rows], run)
+        clips |= dict(zip(rows, sampled, strict=True))
+        return [clips[row] for row in range(count)]
+
+    def _travelled(
+        self, known: MotionClip | None, sentence: str, options: GenerationOptions, run: Run
+    ) -> MotionClip | None:
+        """A motion that goes or turns as far as its sentence states, with the known one before it.
+
+        None where nothing is stated that can be kept. `seconds` are those of the new part.
+        """
+        legs = self._legs(sentence, options.seconds)
+        if not legs:
+            return None
+        stated = stated_seconds(sentence, math.nan)
+        if len(legs) == 1 and options.seconds is None and MIN_SECONDS <= stated <= MAX_SECONDS:
+            options = replace(options, seconds=stated)
+        clip = travel(self, legs, options, run, known)
+        return replace(clip, text=sentence, seed=options.seed)
+
+    def sampled(self, text: str, options: GenerationOptions, run: Run) -> MotionClip:
+        """A motion for a validated sentence, whatever lengths of ways it states."""
+        return self._sample([text], [options], run)[0]
+
+    def _legs(self, sentence: str, seconds: float | None) -> tuple[Leg, ...]:
+        """The parts of a sentence whose ways have lengths that can be kept."""
+        legs = journey(sentence)
+        if not legs and (stated_length(sentence.lower()) or stated_angle(sentence.lower())):
+            legs = journey(sentence, self.meaning(sentence))
+        if seconds is None:
+            return legs
+        # In a given time steps are as long as they get.
+        way = legs[0].travel if len(legs) == 1 else None
+        return legs if way and not way.steps else ()
+
+    def _sample(
+        self, sentences: Sequence[str], each: Sequence[GenerationOptions], run: Run
+    ) -> list[MotionClip]:
+        """The best of the candidates of each of B sentences, with B options of one sampling."""
         if not sentences:
             return []
+        options = each[0]
         sampling = self.sampling.with_overrides(options)
         with run.stopwatch.stage("text"):
             pooled = self.encoder(sentences).pooled
@@ -347,6 +398,13 @@ class MotionPipeline:
             if known_frames is not None:
                 raise ConfigError("constraints need a known start of the motion, not known_frames")
             return complete_constrained(self, known, text, constraints, options, run or Run())
+        if known_frames is None:
+            seconds = None if options.seconds is None else options.seconds - known.seconds
+            if seconds is None or seconds >= MIN_SECONDS:
+                own, sentence = replace(options, seconds=seconds), validate_sentence(text)
+                clip = self._travelled(known, sentence, own, run or Run())
+                if clip is not None:
+                    return clip
         return complete(self, known, known_frames, text, options, run or Run())
 
     def edit(
@@ -439,7 +497,10 @@ class MotionPipeline:
                 out of range.
         """
         options = merge_options(options, changes)
-        return stream(self, script, options, run or Run(), overlap=overlap, start=start)
+        run = run or Run()
+        return stream(
+            self, script, options, run, overlap=overlap, start=start, whole=self._travelled
+        )
 
     def come_to_rest(
         self,
@@ -497,10 +558,22 @@ class MotionPipeline:
     def _meaning(self, sentence: str, pooled: Tensor) -> str:
         return sentence if self.intents is None else self.intents.meaning(sentence, pooled)
 
-    def motion_remark(self, text: str, clip: MotionClip) -> str | None:
-        """Why a motion does not show what its sentence asks for; None where it may."""
+    def motion_remark(self, text: str, clip: MotionClip, scale: float = 1.0) -> str | None:
+        """Why a motion does not show what its sentence asks for; None where it may.
+
+        Args:
+            text: The sentence.
+            clip: The motion.
+            scale: See `GenerationOptions`.
+        """
         sentence = validate_sentence(text)
-        return disagreement(sentence, clip, self.meaning(sentence))
+        legs = self._legs(sentence, None)
+        way = legs[0].travel if len(legs) == 1 else None
+        if way and not is_as_far(clip, way, scale):
+            return _off(sentence, covered(clip, way), way, scale)
+        if len(legs) > 1 or (way and way.is_alone):
+            return unkept(sentence)
+        return unkept(sentence) or disagreement(sentence, clip, self.meaning(sentence))
 
     def choose_seconds(self, text: str) -> float:
         """Duration that a sentence states, otherwise the one that the model chooses [s]."""
@@ -548,6 +621,15 @@ def decode_clips(
     scales = [torch.stack(own) for own in zip(*drawn, strict=True)]
     features = tokenizer.decode(scales, latents).float().cpu().numpy()
     return [clean_up(features_to_clip(own, text=text, seed=seed)) for own in features]
+
+
+def _off(sentence: str, done: float, way: Travel, scale: float) -> str:
+    """Why a way is not as long as its sentence states."""
+    verb, unit, size = ("turns", "degrees", math.degrees(1.0)) if way.turn else ("goes", "m", scale)
+    return (
+        f"the motion {verb} {done * size:.3g} {unit} where {shortened(sentence)!r} says "
+        f"{way.goal(scale) * size:.3g} {unit}"
+    )
 
 
 def _model_folder(name_or_path: str | Path) -> Path:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nextscale_core.estimation.robot_to_human import relative_size
 from nextscale_core.exceptions import UnsafeTrajectoryError
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.retarget.retargeter import Retargeter
@@ -40,6 +41,11 @@ class MotionPlanner:
         self._rate, self._balance = rate, balance
         self._retargeter = Retargeter(self.robot)
         self._gate = SafetyGate(self.robot)
+
+    @property
+    def scale(self) -> float:
+        """Size of the robot relative to a person, see `GenerationOptions`."""
+        return relative_size(self.robot)
 
     def forget(self) -> None:
         """Forget what earlier motions left behind to be faster.
@@ -142,9 +148,11 @@ def plan(
         from nextscale_core.pipeline import MotionPipeline
 
         model = MotionPipeline.from_pretrained(model, device=device)
+    planner = MotionPlanner(robot, rate, balance)
+    generation = {"scale": planner.scale, **generation}
     clip = model.generate(text, **generation)
     options = {name: one for name, one in generation.items() if name != "constraints"}
     seconds = options.get("seconds", getattr(options.get("options"), "seconds", None))
     if come_to_rest and seconds is None:
         clip = model.come_to_rest(clip, **options)
-    return MotionPlanner(robot, rate, balance).plan(clip)
+    return planner.plan(clip)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -160,6 +161,11 @@ def load_planner(
     from nextscale_core.robots.robot import load_robot
 
     return MotionPlanner(load_robot(robot, profile, joints), rate, balance)
+
+
+def sized_for(options: GenerationOptions, planner: MotionPlanner | None) -> GenerationOptions:
+    """Options for motions of a robot, if there is one."""
+    return options if planner is None else replace(options, scale=planner.scale)
 
 
 def generation_options(

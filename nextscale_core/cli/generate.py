@@ -28,6 +28,7 @@ from nextscale_core.cli.choices import (
     chosen_joints,
     generation_options,
     load_planner,
+    sized_for,
 )
 from nextscale_core.cli.console import following
 from nextscale_core.cli.inputs import load_pipeline
@@ -144,6 +145,7 @@ def generate(
     if constraints is not None:
         check_files([*files, residuals], motion_files(constraints))
     planner = load_planner(robot, profile, rate, choice, balance) if robot is not None else None
+    options = sized_for(options, planner)
     pipeline = load_pipeline(model, device)
     with following("generating") as run:
         clip = pipeline.generate(sentence, options, constraints=wanted, run=run)

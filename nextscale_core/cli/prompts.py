@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from nextscale_core.cli.choices import sized_for
 from nextscale_core.cli.console import BAD_INPUT, REFUSED, advance, print_facts, progress_bar
 from nextscale_core.cli.inputs import read_text, sentence_lines
 from nextscale_core.cli.outputs import check_files, write_human, write_robot
@@ -98,6 +99,7 @@ def generate_many(
         for sample in range(samples)
     ]
     planner = None if load_planner is None else load_planner()
+    options = sized_for(options, planner)
     pipeline = load_pipeline()
     index: list[dict[str, Any]] = []
     refusals = 0

@@ -24,6 +24,7 @@ from nextscale_core.cli.choices import (
     Steps,
     generation_options,
     load_planner,
+    sized_for,
 )
 from nextscale_core.cli.console import advance, progress_bar
 from nextscale_core.cli.inputs import load_pipeline, read_text, sentence_lines
@@ -68,6 +69,7 @@ def sequence(
     files = check_outputs(out, robot=robot is not None, inputs=(script, robot, profile))
     lines = read_script(script)
     planner = load_planner(robot, profile, rate, balance=balance) if robot is not None else None
+    options = sized_for(options, planner)
     pipeline = load_pipeline(model, device)
 
     from nextscale_core.editing.sequence import joined

@@ -60,6 +60,10 @@ class TextToMotion(Protocol):
         """A motion for a sentence."""
         ...
 
+    def sampled(self, text: str, options: GenerationOptions, run: Run) -> MotionClip:
+        """A motion for a sentence, whatever lengths of ways it states."""
+        ...
+
     def generate_batch(
         self,
         texts: Sequence[str],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +18,9 @@ from nextscale_core.text.validation import validate_sentence
 Script = Sequence[str | tuple[str, float | None]]
 """Sentences, with or without the length of each [s]; None for that of the options or the model."""
 
+Whole = Callable[[MotionClip | None, str, GenerationOptions, Run], MotionClip | None]
+"""Makes the motion for a sentence after a known one, with that; None where the model is to."""
+
 _MIN_OVERLAP, _MAX_OVERLAP = 0.2, 4.0
 
 
@@ -29,12 +32,13 @@ def stream(
     *,
     overlap: float,
     start: MotionClip | None,
+    whole: Whole | None = None,
 ) -> Iterator[MotionClip]:
-    """See `MotionPipeline.stream`."""
+    """See `MotionPipeline.stream`; `whole` makes the pieces that it does not leave to the model."""
     # Checked in the call itself, not when the first piece is taken.
     sentences = _checked(script, overlap, options.seconds)
     checked_seed(options.seed + len(sentences) - 1)
-    return _pieces(model, sentences, options, run, overlap, start)
+    return _pieces(model, sentences, options, run, overlap, start, whole)
 
 
 def _checked(
@@ -69,25 +73,29 @@ def _pieces(
     run: Run,
     overlap: float,
     start: MotionClip | None,
+    whole: Whole | None,
 ) -> Iterator[MotionClip]:
     kept = round(overlap * FPS)
-    past = None if start is None else _tail(start, kept)
+    past = None if start is None else tail(start, kept)
     for number, (text, seconds) in enumerate(sentences):
-        if seconds is None:
-            seconds = min(model.choose_seconds(text), MAX_SECONDS - overlap)
         own = replace(options, seed=options.seed + number, seconds=seconds)
-        if past is None:
-            longer = piece = model.generate(text, own, run=run)
-        else:
-            own = replace(own, seconds=(len(past) + round(seconds * FPS)) / FPS)
-            longer = complete(model, past, None, text, own, run)
-            piece = longer.slice(len(past), len(longer))
-        yield piece
+        longer = None if whole is None else whole(past, text, own, run)
+        if longer is None:
+            if seconds is None:
+                seconds = min(model.choose_seconds(text), MAX_SECONDS - overlap)
+            own = replace(own, seconds=seconds)
+            if past is None:
+                longer = model.sampled(text, own, run)
+            else:
+                own = replace(own, seconds=(len(past) + round(seconds * FPS)) / FPS)
+                longer = complete(model, past, None, text, own, run)
+        yield longer if past is None else longer.slice(len(past), len(longer))
         # Nothing older is kept, however long the sequence gets.
-        past = _tail(longer, kept)
+        past = tail(longer, kept)
 
 
-def _tail(clip: MotionClip, frames: int) -> MotionClip:
+def tail(clip: MotionClip, frames: int) -> MotionClip:
+    """The last frames of a motion, or all of a shorter one."""
     return clip.slice(max(len(clip) - frames, 0), len(clip))
 
 

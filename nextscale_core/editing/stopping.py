@@ -13,6 +13,7 @@ from nextscale_core.model.options import GenerationOptions, candidate_seeds
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.skeleton import JOINT_INDEX
 from nextscale_core.stopwatch import Run
+from nextscale_core.text.journeys import journey
 from nextscale_core.text.stated_seconds import stated_seconds
 
 STOP = "a person stops and stands still"
@@ -51,12 +52,19 @@ def come_to_rest(
 ) -> MotionClip:
     """See `MotionPipeline.come_to_rest`."""
     states_length = math.isfinite(stated_seconds(clip.text, math.inf))
-    if states_length or not ends_in_movement(clip):
+    legs = journey(clip.text)
+    stands = bool(legs) and legs[-1].travel is not None
+    if states_length or stands or not ends_in_movement(clip):
         return clip
     with run.stopwatch.stage("stop"):
-        for seed in candidate_seeds(options.seed, _ATTEMPTS):
-            own = replace(options, seed=seed, seconds=None, candidates=1)
-            (rest,) = stream(model, [(STOP, SECONDS)], own, Run(), overlap=_OVERLAP, start=clip)
-            if not ends_in_movement(rest):
-                break
+        return stand_still(model, clip, options)
+
+
+def stand_still(model: TextToMotion, clip: MotionClip, options: GenerationOptions) -> MotionClip:
+    """A motion that goes on for `SECONDS`, in which the person stops and stands."""
+    for seed in candidate_seeds(options.seed, _ATTEMPTS):
+        own = replace(options, seed=seed, seconds=None, candidates=1)
+        (rest,) = stream(model, [(STOP, SECONDS)], own, Run(), overlap=_OVERLAP, start=clip)
+        if not ends_in_movement(rest):
+            break
     return replace(joined([clip, rest], options.seed), text=clip.text, seed=clip.seed)

@@ -93,6 +93,11 @@ class HumanHistory:
         return len(self.clip)
 
 
+def relative_size(robot: Robot) -> float:
+    """Size of a robot relative to the standard person: the ratio of their legs."""
+    return kinematics_of(robot).lengths.leg / STANDARD_LEG
+
+
 def robot_to_human(
     robot: Robot,
     times: np.ndarray,
@@ -161,7 +166,7 @@ def robot_to_human(
     poses = found.poses
     points = points @ poses.rotation.transpose(0, 2, 1) + poses.base[:, None]
     axes = kinematics.axes(poses.rotation[:, None] @ turns)
-    scale = kinematics.lengths.leg / STANDARD_LEG
+    scale = relative_size(robot)
     human = pose_human(_orientations(kinematics, points, axes, scale))
     clip = MotionClip(human, fps, contacts=sole_contacts(kinematics, points, fps))
     return HumanHistory(clip, poses, worst, found.sources, ACCURACY[worst], scale, tuple(warnings))

@@ -40,6 +40,8 @@ class GenerationOptions:
             sentence is returned, see `agreement`. The first candidate is the motion of the same
             seed without further ones, and the only one where the sentence names no known action;
             of a sentence that says how often, twice as many are sampled.
+        scale: Size of the robot relative to a person that the motion is made for, 0.05 to 20: "two
+            meters" of a sentence are two meters of the robot.
 
     Raises:
         ConfigError: a value is out of range.
@@ -50,6 +52,7 @@ class GenerationOptions:
     guidance: float | None = None
     steps: tuple[int, ...] | None = None
     candidates: int = DEFAULT_CANDIDATES
+    scale: float = 1.0
 
     def __post_init__(self) -> None:
         seconds, guidance = self.seconds, self.guidance
@@ -59,6 +62,8 @@ class GenerationOptions:
             )
         if guidance is not None and not _within(guidance, 0.0, MAX_GUIDANCE):
             raise ConfigError(f"guidance must be from 0 to {MAX_GUIDANCE:g}, got {guidance}")
+        if not _within(self.scale, 0.05, 20.0):
+            raise ConfigError(f"scale must be from 0.05 to 20, got {self.scale}")
         object.__setattr__(self, "seed", checked_seed(self.seed))
         if not isinstance(self.candidates, int) or not 1 <= self.candidates <= MAX_CANDIDATES:
             raise ConfigError(

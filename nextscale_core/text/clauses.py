@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from nextscale_core.text.quantities import LEAST, LENGTH, NUMBERS, stated_angle, stated_length
+
 
 def _verbs(words: str) -> str:
     """Pattern of verbs in their regular forms: of 'jog' jogs, jogged, jogging."""
@@ -21,6 +23,18 @@ def _verbs(words: str) -> str:
     return rf"\b(?:{'|'.join(forms)})\b"
 
 
+_STEPS = NUMBERS | {
+    "a": 1, "single": 1, "another": 1, "a couple of": 2, "couple of": 2, "a couple": 2, "a few": 3,
+    "few": 3,
+}  # fmt: skip
+_STEP_WORDS = sorted(_STEPS, key=len, reverse=True)
+_A_STEP = (
+    rf"(?<![\w-])(?:\d\d?|{'|'.join(_STEP_WORDS)}) "
+    r"(?:(?:more|further|big|small|large|little|long|short|tiny|huge|giant|wide|quick|slow|normal|"
+    r"regular|full|single|even|lateral|sideways?|side|back(?:wards?)?|forwards?|\w+ful|\w+ly) )*"
+    r"(?:side.?)?(?:steps?|paces?)\b(?! at a time)"
+)
+"""Pattern of a number of steps."""
 _THEIR = r"(?:the|his|her|its|their|your|my|both|one|a)"
 _UP = (
     r"(?:up|upwards?|overhead|high|skywards?|(?:up |high )?(?:in|into) the air|"
@@ -31,6 +45,11 @@ _LOCOMOTION = r"(?:walk|go|pac|strid|stroll|wander|march|run|jog|sprint|trot)\w*
 _IDIOMS = (
     (rf"({_LOCOMOTION}) {_BACK_AND_FORTH}\b(?! the)", r"\1 forward, then turns around and \1 back"),
     (r"\bup and down\b", "up"),
+    # Who turns around and walks back walks forward.
+    (
+        rf"(\bturn\w* (?:a?round|back)\b[^.;]{{0,20}}?\b{_LOCOMOTION} (?:{LENGTH} )?)back\b",
+        r"\1forward",
+    ),
     (
         r",? (while |and )?((still|always|keep) )?(facing|looking) "
         r"(forwards?|(straight )?ahead|the front|me)\b",
@@ -39,7 +58,7 @@ _IDIOMS = (
 )
 """Phrases that would be taken apart at their 'and', and what they say."""
 
-_GAITS = (
+_WALKS = (
     "walk stroll amble saunter wander stride strut trudge plod trek hike roam "
     "shuffle sidestep retreat advance approach strafe step tread"
 )
@@ -122,10 +141,12 @@ _ACTIONS = (
              r"pirouett\w*|swivel\w*|\bwhirl\w*|"
              r"\bfac(es?|ing) (to )?(the |your |his |her )?(left|right|other way|opposite|rear)|"
              r"\bfac(es?|ing) back\w*"),
-    ("walk", rf"{_verbs(_GAITS)}|{_STYLED_GAITS}|\bstrode\b|\bpac(es|ing)\b|side.step\w*|"
+    ("walk", rf"{_verbs(_WALKS)}|{_STYLED_GAITS}|\bstrode\b|\bpac(es|ing)\b|side.step\w*|"
              r"(?<!no )(?<!any )(?<!a )\bhurr(y|ies|ied|ying)\b|"
              rf"back(s|ing) (up|away|off)\b|{_UNRISEN}\bback (up|away|off)\b|return\w*|"
              r"com(e|es|ing) (back|here|closer)|"
+             rf"\b(tak(es?|ing)|took) {_A_STEP}|^ ?(and )?({LENGTH}|{_A_STEP}) {_WHERE}|"
+             rf"\b(go(es|ing)?|went|mov(e[sd]?|ing)|head(s|ed|ing)?) (\w+ )?{LENGTH}|"
              rf"\b(go(es|ing)?|went|mov(e[sd]?|ing)|head(s|ed|ing)?|slid(es?|ing)) {_WHERE}"),
 )  # fmt: skip
 
@@ -140,16 +161,13 @@ _PARTS_OF = {
 }
 """Actions that are a part of another one where that follows."""
 
-_BREAKS = re.compile(r",? ?\b(and then|then|after that|afterwards|before|followed by)\b|[.;,]")
+_BREAKS = re.compile(
+    r",? ?\b(and then|then|after that|afterwards|before|followed by)\b|;|(?<!\d),|[.,](?!\d)"
+)
 _AFTER = re.compile(r"^after (.*?), (.*)$|^(.*?),? after (\w+ing\b.*)$")
 AGAIN = re.compile(r"\b(again|once more|another( one| time)?|a second (one|time)) *$")
 """Words for one more of what was said before."""
 _TOGETHER = re.compile(r"\b(while|as|during|whilst)\b|\bwith (his|her|the|both|one|a)\b")
-NUMBERS = {
-    "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8,
-    "nine": 9, "ten": 10,
-}  # fmt: skip
-"""Number words up to ten."""
 _COUNTS = NUMBERS | {"once": 1, "single": 1, "twice": 2, "double": 2, "thrice": 3}
 _COUNT = re.compile(
     rf"\b(once|twice|thrice)\b|\b(\d\d?|{'|'.join(NUMBERS)}) "
@@ -163,12 +181,16 @@ _NOT = re.compile(
 """What directly before an action denies it."""
 COUNTED = ("jump", "squat", "wave", "clap", "punch", "kick")
 """Actions of which a sentence may say how often."""
-_CEASING = ("stop", "still")
+_OTHERS = {"forward": "backward", "backward": "forward", "left": "right", "right": "left"}
+GAITS = ("walk", "run")
+"""Actions of which a sentence may say how far they go."""
+CEASING = ("stop", "still")
 """Actions that stay within reach where they are denied: 'walks without stopping'."""
 _BACKWARD = (
     r"\b(?<!face )(?<!facing )backwards?\b|\bback(s|ing)? (up|away|off)\b|\bin reverse\b|"
     r"retreat\w*|moonwalk\w*|\b(step|jump|hop|leap|mov)(s|es|ped|ping|ed|ing|e)? (\w+ )?back\b"
-    r"(?! (to|and forth))|\b(go|walk)\w* back (\w+ ){1,2}(steps?|paces?|feet|met(er|re)s?)\b"
+    r"(?! (to|and forth))|\b(go|walk)\w* back (\w+ ){1,2}(steps?|paces?|feet|met(er|re)s?)\b|"
+    rf"({LENGTH}|\b(steps?|paces?)) back\b(?! (to|and forth))"
 )
 _ARMS = r"(arms?|hands?|fists?|legs?|foot|feet|knees?|side|punch|kick)"
 _TURNS_OF = (
@@ -194,9 +216,10 @@ class Claim:
         action: Name of a measure, such as 'walk' or 'punch'.
         side: 'left', 'right', 'both' or ''.
         direction: 'forward', 'backward', 'left', 'right', 'sideways', 'place' or ''; of travel.
-        count: How often; 0 where the sentence does not say.
+        count: How often, of a walk or run how many steps; 0 where the sentence does not say.
         degrees: Angle of a turn; 0 where the sentence does not say.
         pace: -1 slow, 1 fast, 0 unsaid.
+        length: Of the way of a walk or run [m]; 0 where the sentence does not say.
     """
 
     action: str
@@ -205,6 +228,7 @@ class Claim:
     count: int = 0
     degrees: float = 0.0
     pace: int = 0
+    length: float = 0.0
 
 
 Clauses = tuple[tuple[Claim, ...], ...]
@@ -218,26 +242,38 @@ def clauses(sentence: str) -> Clauses:
     Args:
         sentence: English, for example "walks forward, then turns around".
     """
+    return tuple(clause for _, found in parts_of(sentence) for clause in found)
+
+
+@lru_cache(maxsize=1024)
+def parts_of(sentence: str) -> tuple[tuple[str, Clauses], ...]:
+    """The parts of a sentence in their order: the words of each, and its clauses.
+
+    A part without a clause is one that follows 'then' or the like, and that is not known.
+    """
     text = spelled_out(sentence)
     after = _AFTER.match(text)
     if after:
         first, second, late, early = after.groups()
         text = f"{first} then {second}" if first else f"{early} then {late}"
-    found: list[tuple[Claim, ...]] = []
-    begin = 0
+    found: list[tuple[str, Clauses]] = []
+    begin, follows = 0, False
     for match in [*_BREAKS.finditer(text), None]:
         part = text[begin : match.start() if match else None]
         new = _parts(part)
-        last = found[-1] if found else ()
+        words, known = found[-1] if found else ("", ())
+        last = known[-1] if known else ()
         if (
             AGAIN.search(part) and len(last) == 1 and last[0].action in COUNTED
             and new in ([], [last])
         ):  # fmt: skip
             # "Jumps, then jumps again", "jumps, then once more".
-            found[-1] = (replace(last[0], count=max(last[0].count, 1) + 1),)
-        else:
-            found.extend(new)
+            again = (replace(last[0], count=max(last[0].count, 1) + 1),)
+            found[-1] = (words + part, (*known[:-1], again))
+        elif new or (follows and re.search("[a-z]", part)):
+            found.append((part.strip(), tuple(new)))
         begin = match.end() if match else 0
+        follows = match is not None and bool(match[1])
     return tuple(found)
 
 
@@ -251,7 +287,7 @@ def denied(sentence: str) -> str:
     text = spelled_out(sentence)
     for start, end, action in _spans(text):
         negation = _NOT.search(text[:start])
-        if negation and action not in _CEASING:
+        if negation and action not in CEASING:
             return text[negation.start() : end]
     return ""
 
@@ -302,7 +338,11 @@ def _spans(part: str) -> list[tuple[int, int, str]]:
 
 def _claim(action: str, words: str) -> Claim:
     side = named_side(words)
-    count = _count(words)
+    is_gait = action in GAITS
+    count = _steps(words) if is_gait else _count(words)
+    length = stated_length(words) if is_gait else 0.0
+    if is_gait and re.search(r"\b(0|no|zero) (steps?|paces?)\b", words):
+        length = LEAST
     direction, pace = "", 0
     if action in ("walk", "run", "jump"):
         direction = _direction(action, words)
@@ -315,10 +355,15 @@ def _claim(action: str, words: str) -> Claim:
         pace = 1
     degrees = 0.0
     if action == "turn":
-        degrees = next((a for a, words_of in _TURNS_OF if re.search(words_of, words)), 0.0)
+        named = next((a for a, words_of in _TURNS_OF if re.search(words_of, words)), 0.0)
+        degrees = stated_angle(words) or named
+    if degrees < 0.0 and side in _OTHERS:
+        degrees, side = -degrees, _OTHERS[side]
+    if length < 0.0:
+        length, direction = -length, _OTHERS.get(direction, direction)
     if action in ("turn", "circle", "run_circle"):
         side = side or named_rotation(words)
-    return Claim(action, side, direction, count, degrees, pace)
+    return Claim(action, side, direction, count, degrees, pace, length)
 
 
 def named_rotation(words: str) -> str:
@@ -350,6 +395,16 @@ def _count(words: str) -> int:
     return int(word) if word.isdecimal() else _COUNTS[word]
 
 
+def _steps(words: str) -> int:
+    match = re.search(_A_STEP, words)
+    if not match:
+        return 0
+    digits = re.match(r"\d+", match[0])
+    if digits:
+        return int(digits[0])
+    return next(_STEPS[one] for one in _STEP_WORDS if match[0].startswith(f"{one} "))
+
+
 def _direction(action: str, words: str) -> str:
     if re.search(_BACKWARD, words):
         return "backward"
@@ -357,7 +412,8 @@ def _direction(action: str, words: str) -> str:
         return "place"
     sideways = re.search(
         r"side.?step|sideways?|strafe|\b(left|right) side|to (the|his|her|its|your|one) side|"
-        r"(steps?|paces?|met(er|re)s?) to (the|his|her|its|your) (left|right)\b|"
+        rf"((steps?|paces?|met(er|re)s?) to|{LENGTH}( to)?) ((the|his|her|its|your) )?"
+        r"(left|right)\b|"
         r"\b(step|shuffl|mov|go|slid|shift)\w* (\w+ )?(to (the|his|her|its|your) )?(left|right)\b"
         r"(?! (foot|leg))",
         words,

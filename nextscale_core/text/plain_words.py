@@ -10,6 +10,7 @@ from typing import NamedTuple
 from nextscale_core.text.clauses import (
     AGAIN,
     COUNTED,
+    GAITS,
     STYLED,
     Claim,
     Clauses,
@@ -20,8 +21,6 @@ from nextscale_core.text.clauses import (
 from nextscale_core.text.mirror import mirror_text
 
 _TIMES = ("", "once", "two times", "three times", "four times", "five times", "six times")
-_SOME_STEPS = 4
-"""Steps that are a walk, whose number nobody would count."""
 _PACES = {-1: " slowly", 0: "", 1: " quickly"}
 _WALKS = {
     "left": "steps sideways to the left", "right": "steps sideways to the right",
@@ -42,7 +41,7 @@ _BETTER_KNOWN = re.compile(r"\bturns (\d+ degrees to the left|all the way around
 """Turns by an angle to the side to which the models know them; to the other one they turn by half
 as much again."""
 _PIECES = re.compile(
-    r"[,;.]|\b(?:and(?! (?:arms|legs|hands|feet|left|right)\b)|"
+    r";|(?<!\d),|[,.](?!\d)|\b(?:and(?! (?:arms|legs|hands|feet|left|right)\b)|"
     r"then|before|after|while|followed by)\b"
 )
 _MANNER = re.compile(r"\b(like|as if|as though)\b(?! an? (8|eight)\b)")
@@ -58,12 +57,12 @@ def _run(claim: Claim) -> str:
     return {"backward": "runs backward", "place": "runs in place"}.get(claim.direction, "runs")
 
 
-def _turn(claim: Claim) -> str | None:
-    sides = _ROTATIONS if claim.degrees == 360.0 else {"left": "left", "right": "right"}
+def _turn(claim: Claim) -> str:
+    degrees = min(_TURNS, key=lambda angle: abs(angle - claim.degrees))
+    sides = _ROTATIONS if degrees == 360.0 else {"left": "left", "right": "right"}
     if claim.side not in sides:
-        return _TURNS_ANYWHERE.get(claim.degrees)
-    words = _TURNS.get(claim.degrees)
-    return words and words.format(sides[claim.side])
+        return _TURNS_ANYWHERE[degrees]
+    return _TURNS[degrees].format(sides[claim.side])
 
 
 def _raise(claim: Claim) -> str:
@@ -192,7 +191,8 @@ def wordings(sentence: str, meaning: str | None = None) -> tuple[Wording, ...]:
 
 def _phrase(claim: Claim) -> str | None:
     phrase = _PHRASES[claim.action](claim)
-    count = 0 if claim.action in ("walk", "run") and claim.count >= _SOME_STEPS else claim.count
+    # How far somebody goes is not left to the model.
+    count = 0 if claim.action in GAITS else claim.count
     if phrase is None or count >= len(_TIMES) or (count and claim.action not in COUNTED):
         return None
     return f"{phrase}{_PACES[claim.pace]} {_TIMES[count]}".rstrip()

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 
-from nextscale_core.text.clauses import NUMBERS, clauses
+from nextscale_core.text.clauses import clauses
 from nextscale_core.text.language import TextWarning
+from nextscale_core.text.quantities import LARGE_NUMBERS, NUMBERS
 
-_NUMBERS: dict[str, float] = NUMBERS | {
-    "eleven": 11, "twelve": 12, "fifteen": 15, "twenty": 20, "thirty": 30, "forty": 40,
-    "sixty": 60, "half a": 0.5,
-}  # fmt: skip
+_NUMBERS: dict[str, float] = NUMBERS | LARGE_NUMBERS | {"half a": 0.5}
 _WORDS = "|".join(sorted(_NUMBERS, key=len, reverse=True))
 # "A second" is vague, or a number.
 _STATED = re.compile(

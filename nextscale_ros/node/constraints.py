@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nextscale_core.estimation.leg_odometry import BaseSource
-from nextscale_core.estimation.robot_to_human import robot_to_human
+from nextscale_core.estimation.robot_to_human import relative_size, robot_to_human
 from nextscale_core.exceptions import ConfigError, NextscaleError
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.constraints import Constraint, Keyframe, Residual, Target, Waypoint
 from nextscale_core.motion.features import heading_yaw
-from nextscale_core.motion.skeleton import FPS, STANDARD_LEG
+from nextscale_core.motion.skeleton import FPS
 from nextscale_core.robots import Robot
-from nextscale_core.robots.kinematics import kinematics_of
 from nextscale_ros.messages.requests import Framed, Posture, RequestError
 from nextscale_ros.msg import ErrorCode
 from nextscale_ros.node.start_state import check_posture
@@ -53,7 +52,7 @@ class ClipFrame:
     @classmethod
     def of(cls, robot: Robot, prefix: Prefix | None, base_frame: str) -> ClipFrame:
         """The frame of a clip that continues a past, or of one that begins anew."""
-        scale = kinematics_of(robot).lengths.leg / STANDARD_LEG
+        scale = relative_size(robot)
         if prefix is None:
             return cls(scale, base_frame=base_frame)
         clip = prefix.human.clip

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from nextscale_core.estimation.history import Prefix, prefix_of, with_base
+from nextscale_core.estimation.robot_to_human import relative_size
 from nextscale_core.exceptions import (
     ConfigError,
     InvalidMotionError,
@@ -249,7 +250,7 @@ class LivePlanner:
             text,
             span=None if edit.parts and edit.begin == 0.0 and edit.end is None else span,
             parts=edit.parts or None,
-            **_generation(settings, tracker),
+            **self._options(settings, tracker),
         )
         return self.plan_motion(Motion(clip), settings, start, tracker)
 
@@ -303,7 +304,7 @@ class LivePlanner:
         """Why a motion does not show its sentence; none where it may, or the source cannot tell."""
         if not hasattr(self.pipeline, "motion_remark"):
             return []
-        remark = self.pipeline.motion_remark(sentence, clip)
+        remark = self.pipeline.motion_remark(sentence, clip, relative_size(self.robot))
         return [remark] if remark else []
 
     def _prefix(self, settings: Settings, start: Start, tracker: ProgressTracker) -> Prefix | None:
@@ -332,7 +333,7 @@ class LivePlanner:
         (text, length), *later = script
         tracker.unknown = self._unknown([sentence for sentence, _ in script])
         seconds = settings.seconds if length is None else length
-        options = _generation(settings, tracker)
+        options = self._options(settings, tracker)
         frame = ClipFrame.of(self.robot, prefix, settings.base_frame)
         if constraints:
             options["constraints"] = frame.constraints(self.robot, constraints)
@@ -376,7 +377,18 @@ class LivePlanner:
         source = self.pipeline
         if seconds is not None or not settings.come_to_rest or not hasattr(source, "come_to_rest"):
             return clip
-        return source.come_to_rest(clip, **_generation(settings, tracker))
+        return source.come_to_rest(clip, **self._options(settings, tracker))
+
+    def _options(self, settings: Settings, tracker: ProgressTracker) -> dict[str, Any]:
+        """Arguments that every method of the motion source takes."""
+        return {
+            "seed": tracker.seed,
+            "guidance": settings.guidance,
+            "steps": settings.steps,
+            "candidates": settings.candidates,
+            "scale": relative_size(self.robot),
+            "run": Run(tracker.stopwatch, tracker.passed),
+        }
 
     def _check_editing(self) -> None:
         source = self.pipeline
@@ -448,17 +460,6 @@ class LivePlanner:
             return
         with tracker.stopwatch.stage("held joints"):
             self._planner = MotionPlanner(hold_at(self.robot, measured), self._rate, self._balance)
-
-
-def _generation(settings: Settings, tracker: ProgressTracker) -> dict[str, Any]:
-    """Arguments that every method of the motion source takes."""
-    return {
-        "seed": tracker.seed,
-        "guidance": settings.guidance,
-        "steps": settings.steps,
-        "candidates": settings.candidates,
-        "run": Run(tracker.stopwatch, tracker.passed),
-    }
 
 
 def choose_seed(settings: Settings) -> int:

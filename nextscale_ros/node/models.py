@@ -58,7 +58,7 @@ class MotionSource(Protocol):
         ...
 
     @property
-    def motion_remark(self) -> Callable[[str, MotionClip], str | None]:
+    def motion_remark(self) -> Callable[[str, MotionClip, float], str | None]:
         """Why a motion does not show what its sentence asks for; None where it may."""
         ...
 
@@ -123,9 +123,9 @@ class SharedModel:
         """See `MotionPipeline.come_to_rest`."""
         return self._call(self._pipeline.come_to_rest, arguments, options)
 
-    def motion_remark(self, text: str, clip: MotionClip) -> str | None:
+    def motion_remark(self, text: str, clip: MotionClip, scale: float) -> str | None:
         """See `MotionPipeline.motion_remark`."""
-        return self._pipeline.motion_remark(text, clip)
+        return self._pipeline.motion_remark(text, clip, scale)
 
     def _call(
         self, method: Generate, arguments: tuple[Any, ...], options: dict[str, Any]

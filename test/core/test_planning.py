@@ -53,10 +53,10 @@ def test_a_refused_motion_raises_the_reasons_and_the_report(
     monkeypatch: pytest.MonkeyPatch, robot: Robot, clip: MotionClip
 ) -> None:
     class Pipeline:
-        def generate(self, text: str) -> MotionClip:
+        def generate(self, text: str, **options: object) -> MotionClip:
             return clip
 
-        def come_to_rest(self, clip: MotionClip) -> MotionClip:
+        def come_to_rest(self, clip: MotionClip, **options: object) -> MotionClip:
             return clip
 
     monkeypatch.setattr("nextscale_core.planning.SafetyGate", RefusingGate)

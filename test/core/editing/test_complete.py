@@ -76,7 +76,7 @@ def test_of_several_continuations_the_one_whose_new_part_agrees_best_is_taken(pi
 
 @pytest.mark.parametrize("chosen", range(4))
 def test_continuations_to_a_side_are_made_of_the_mirrored_motion_too(pipeline, chosen, monkeypatch):
-    clip, sentence = sway(30), "someone turns to his left"
+    clip, sentence = sway(30), "someone sidesteps to his left"
     monkeypatch.setattr(
         "nextscale_core.editing.complete.best_of", lambda _, all_: min(chosen, len(all_) - 1)
     )

@@ -17,7 +17,7 @@ from ros.fake_pipeline import FakePipeline
 class Judging(FakePipeline):
     """Knows of each motion whether it shows its sentence."""
 
-    def motion_remark(self, text: str, clip: MotionClip) -> str | None:
+    def motion_remark(self, text: str, clip: MotionClip, scale: float) -> str | None:
         assert len(clip) > 1 and np.isfinite(clip.joints).all()
         return f"{text!r} is hardly shown" if "clap" in text else None
 

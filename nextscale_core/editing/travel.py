@@ -1,0 +1,261 @@
+"""Ways of a stated length: "walks two meters forward", "takes three steps back"."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from nextscale_core.editing.complete import TextToMotion, complete
+from nextscale_core.editing.constraints.meet import meet
+from nextscale_core.editing.constraints.plan import Plan
+from nextscale_core.editing.constraints.root_path import RootGoal
+from nextscale_core.editing.sequence import joined, stream, tail
+from nextscale_core.editing.stopping import STOP, stand_still
+from nextscale_core.model.options import GenerationOptions, candidate_seeds
+from nextscale_core.motion.clip import MotionClip
+from nextscale_core.motion.features import heading_yaw
+from nextscale_core.motion.skeleton import FPS, MAX_SECONDS, MIN_SECONDS
+from nextscale_core.stopwatch import Run
+from nextscale_core.text.journeys import Leg, Travel
+
+_OVERLAP = 1.0
+"""Length of the end that the next motion continues [s]."""
+
+_LEAST = 4.0
+"""Duration from which walks begin as slowly as those of people [s]."""
+
+_MORE = 12
+"""Maximum number of motions by which a way is made longer."""
+
+_WORTHWHILE = 0.4
+"""Share of the usual progress that a further motion must make to be kept."""
+
+_ATTEMPTS = 3
+_STOPPING = 0.25
+"""Time in which a speed leads to the distance that a stop takes [s]."""
+_NEAR = 0.1
+"""Error of the place of a stop, relative to the way, from which no other stop is tried."""
+
+_DIRECTIONS = {"backward": (-1.0, 0.0), "left": (0.0, 1.0), "right": (0.0, -1.0)}
+"""Unit vectors of the body, x ahead and y to the left; others are ahead."""
+
+_STEADY = 6
+"""Frames whose mean heading is that of the body."""
+
+_OFF, _OFF_LEAST = 0.25, 0.25
+"""Error of a way, relative to its length and in [m], from which it is not as long as stated."""
+
+
+def travel(
+    model: TextToMotion,
+    legs: Sequence[Leg],
+    options: GenerationOptions,
+    run: Run,
+    known: MotionClip | None = None,
+) -> MotionClip:
+    """A motion whose ways are as long as stated, each from and to a stand.
+
+    The model walks; the walk ends where a stop leads to the end of the way, and what is missing
+    or too much there is taken from the path of the pelvis, over the whole way.
+
+    Args:
+        model: The model.
+        legs: What the person does, part after part.
+        options: See `MotionPipeline.generate`. With `seconds`, the one leg is followed by a stand,
+            or walked faster.
+        run: See `MotionPipeline.generate`.
+        known: Start of the motion, at 20 fps, kept unchanged.
+
+    Returns:
+        At 20 fps, in the world of `known`, with it.
+    """
+    clip, heading = known, None if known is not None else 0.0
+    for number, leg in enumerate(legs):
+        own = replace(options, seed=candidate_seeds(options.seed, number + 1)[number])
+        held = 0 if clip is None else len(clip)
+        past = None if clip is None else tail(clip, round(_OVERLAP * FPS))
+        longest = MAX_SECONDS - (0.0 if past is None else past.seconds)
+        seconds = options.seconds
+        if seconds is None:
+            seconds = min(_seconds(model, leg, own), longest)
+        own = replace(own, seconds=min(seconds, longest))
+        if past is None or clip is None:
+            clip = model.sampled(leg.sentence, own, run)
+        else:
+            own = replace(own, seconds=(len(past) + round(seconds * FPS)) / FPS)
+            longer = complete(model, past, None, leg.sentence, own, run)
+            clip = joined([clip, longer.slice(len(past), len(longer))], own.seed)
+        if leg.travel is None:
+            heading = None
+            continue
+        with run.stopwatch.stage("distance"):
+            start = _Start.of(clip, leg.travel, held, heading)
+            clip = _as_far(model, clip, start, leg.travel, own, options.seconds)
+            heading = start.heading + start.turn(leg.travel)
+    assert clip is not None
+    return clip
+
+
+def covered(clip: MotionClip, way: Travel) -> float:
+    """How far a motion goes in the direction of a way [m], or turns to a side [rad]."""
+    return float(_Start.of(clip, way, 0).progress(clip, way)[-1])
+
+
+def is_as_far(clip: MotionClip, way: Travel, scale: float) -> bool:
+    """Whether a motion goes about as far as stated, as a person for a robot of relative size."""
+    goal = way.goal(scale)
+    return abs(covered(clip, way) - goal) <= max(_OFF * goal, _OFF_LEAST)
+
+
+@dataclass(frozen=True)
+class _Start:
+    """Where a way begins, and where it leads.
+
+    Attributes:
+        held: Number of frames before it.
+        frame: Its first frame.
+        place: (2,) place of the pelvis there [m].
+        heading: Heading there [rad].
+        ahead: (2,) unit vector in the direction of the way.
+        side: 1 for a turn to the left, -1 for one to the right.
+    """
+
+    held: int
+    frame: int
+    place: np.ndarray
+    heading: float
+    ahead: np.ndarray
+    side: float
+
+    @classmethod
+    def of(cls, clip: MotionClip, way: Travel, held: int, heading: float | None = None) -> _Start:
+        """The start of a way after `held` frames of a motion that goes on to its end."""
+        frame = max(held - 1, 0)
+        if heading is None:
+            # A step turns the hips.
+            last = clip.joints[max(held - _STEADY, 0) : max(held, _STEADY)].astype(np.float64)
+            heading = float(np.angle(np.exp(1j * heading_yaw(last)).mean()))
+        place = clip.joints[frame, 0, :2].astype(np.float64)
+        aside = np.array([-np.sin(heading), np.cos(heading)])
+        x, y = _DIRECTIONS.get(way.direction, (1.0, 0.0))
+        ahead = x * np.array([np.cos(heading), np.sin(heading)]) + y * aside
+        if way.direction == "sideways":
+            ahead = aside if (clip.joints[-1, 0, :2] - place) @ aside >= 0.0 else -aside
+        turned = _turned(clip, frame)[-1]
+        side = {"left": 1.0, "right": -1.0}.get(way.direction, 1.0 if turned >= 0.0 else -1.0)
+        return cls(held, frame, place, heading, ahead, side)
+
+    def progress(self, clip: MotionClip, way: Travel) -> np.ndarray:
+        """(T,) lengths of the way [m] or angles of the turn [rad] until each frame."""
+        if way.turn:
+            out = self.side * _turned(clip, self.frame)
+        else:
+            out = (clip.joints[:, 0, :2].astype(np.float64) - self.place) @ self.ahead
+        out[: self.frame] = 0.0
+        return np.asarray(out)
+
+    def turn(self, way: Travel) -> float:
+        """Angle by which the heading changes on the way [rad]."""
+        return self.side * way.goal() if way.turn else 0.0
+
+    def goal(self, way: Travel, size: float, frame: int) -> RootGoal:
+        """Where the body is to be in a frame, the last one of the way."""
+        place = self.place if way.turn else self.place + size * self.ahead
+        return RootGoal(frame, place, self.heading + self.turn(way))
+
+
+def _turned(clip: MotionClip, frame: int) -> np.ndarray:
+    """(T,) angles by which the body has turned since a frame [rad]."""
+    yaw = np.unwrap(heading_yaw(clip.joints.astype(np.float64)))
+    return np.asarray(yaw - yaw[frame])
+
+
+def _seconds(model: TextToMotion, leg: Leg, options: GenerationOptions) -> float:
+    """Duration of the motion that a part of a sentence is taken from [s]."""
+    if leg.travel is None:
+        return model.choose_seconds(leg.sentence)
+    # Longer motions begin as slowly as people do.
+    least = _LEAST if leg.travel.is_alone and not leg.travel.turn else 2.0
+    return max(leg.travel.seconds(options.scale), least)
+
+
+def _as_far(
+    model: TextToMotion,
+    clip: MotionClip,
+    start: _Start,
+    way: Travel,
+    options: GenerationOptions,
+    seconds: float | None,
+) -> MotionClip:
+    """A motion that goes as far as stated and stands there, the same until its start."""
+    size = way.goal(options.scale)
+    free = replace(options, seconds=None, candidates=1)
+    longer = clip if seconds is not None else _longer(model, clip, start, way, size, free)
+    out = _stopped(model, longer, start, way, size, free)
+    total = None if seconds is None else start.held + round(seconds * FPS)
+    if total is not None and len(out) > total:
+        out = clip
+    elif total is not None and len(out) < total:
+        stands = max((total - len(out)) / FPS, MIN_SECONDS)
+        rest = stream(model, [(STOP, stands)], free, Run(), overlap=_OVERLAP, start=out)
+        out = joined([out, *rest], options.seed).slice(0, total)
+    goal = start.goal(way, size, len(out) - 1)
+    fixed = np.arange(len(out)) <= start.frame
+    out = meet(out, Plan(roots={goal.frame: goal}), fixed).clip
+    return replace(out, text=clip.text, seed=options.seed, residuals=())
+
+
+def _longer(
+    model: TextToMotion,
+    clip: MotionClip,
+    start: _Start,
+    way: Travel,
+    size: float,
+    options: GenerationOptions,
+) -> MotionClip:
+    """A motion that goes on until it has gone as far as stated, if the model does so."""
+    left = _MORE
+    for seed in candidate_seeds(options.seed, _MORE):
+        missing = size - float(start.progress(clip, way).max())
+        if missing <= 0.0 or not left:
+            break
+        lasts = float(np.clip(way.seconds_for(missing), MIN_SECONDS, MAX_SECONDS - _OVERLAP))
+        own = replace(options, seed=seed)
+        more = stream(model, [(way.words, lasts)], own, Run(), overlap=_OVERLAP, start=clip)
+        longer = joined([clip, *more], options.seed)
+        won = missing - size + float(start.progress(longer, way).max())
+        if won > _WORTHWHILE * min(missing, way.size_in(lasts)):
+            clip = longer
+        else:
+            left -= 4
+    return clip
+
+
+def _stopped(
+    model: TextToMotion,
+    clip: MotionClip,
+    start: _Start,
+    way: Travel,
+    size: float,
+    options: GenerationOptions,
+) -> MotionClip:
+    """A motion that stands still near the end of its way."""
+    done = start.progress(clip, way)
+    ends = done + _STOPPING * (np.gradient(done) * clip.fps).clip(min=0.0)
+    best: tuple[float, MotionClip] | None = None
+    more = 0.0
+    for seed in candidate_seeds(options.seed, _ATTEMPTS):
+        reached = ends >= size - more
+        reached[: start.frame + 1] = False
+        cut = int(np.argmax(reached)) if reached.any() else len(clip) - 1
+        out = stand_still(model, clip.slice(0, cut + 1), replace(options, seed=seed))
+        error = float(start.progress(out, way)[-1]) - size
+        if best is None or abs(error) < best[0]:
+            best = abs(error), out
+        if best[0] <= _NEAR * size:
+            break
+        more += error
+    assert best is not None
+    return best[1]

@@ -1,0 +1,185 @@
+"""How far a sentence says that somebody goes or turns: "walk two meters, turn 30 degrees left"."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from nextscale_core.text.clauses import CEASING, GAITS, Claim, clauses, parts_of
+from nextscale_core.text.plain_words import said
+from nextscale_core.text.quantities import stated_angle, stated_length
+
+LONGEST = 20.0
+"""Length of the longest way of one part of a sentence [m]."""
+
+MOST_TURNS = 3
+"""Largest number of turns about oneself of one part of a sentence."""
+
+_STEPS = {"backward": 0.55, "left": 0.45, "right": 0.45, "sideways": 0.45}
+_STEP, _RUNNING_STEP = 0.62, 1.2
+"""Lengths of a step of the models' walks and runs forward [m]."""
+
+_SPEEDS = {"backward": 0.75, "left": 0.4, "right": 0.4, "sideways": 0.4}
+_SPEED, _RUNNING_SPEED = 1.0, 2.2
+"""Mean speeds of these [m/s]."""
+
+_PACES = {-1: 0.5, 0: 1.0, 1: 1.3}
+_TURN_SPEED = math.radians(60.0)
+
+
+@dataclass(frozen=True)
+class Travel:
+    """A way or a turn of a stated size.
+
+    Attributes:
+        direction: 'forward', 'backward', 'left', 'right' or 'sideways', of the body at the start.
+        length: Of the way [m]; 0 where steps are counted.
+        steps: Number of steps; 0 where the length is stated.
+        is_run: Whether it is run.
+        pace: -1 slow, 1 fast, 0 unsaid.
+        turn: Angle of a turn on the spot, to the side `direction` or to any one [rad].
+        words: What the person does on it, in plain words.
+        is_alone: Whether the person does nothing else meanwhile.
+    """
+
+    direction: str
+    length: float = 0.0
+    steps: int = 0
+    is_run: bool = False
+    pace: int = 0
+    turn: float = 0.0
+    words: str = ""
+    is_alone: bool = True
+
+    def goal(self, scale: float = 1.0) -> float:
+        """Length of the way of a person [m], or angle of the turn [rad], within bounds.
+
+        Args:
+            scale: Size of the robot relative to a person, which goes the length; steps are as long
+                as the robot's size makes them.
+        """
+        if self.turn:
+            return min(self.turn, MOST_TURNS * math.tau)
+        step = _RUNNING_STEP if self.is_run else _STEPS.get(self.direction, _STEP)
+        return min(self.length, LONGEST) / scale or min(self.steps * step, LONGEST)
+
+    def seconds(self, scale: float = 1.0) -> float:
+        """Time that it takes about, from and to a stand [s]."""
+        return self.seconds_for(self.goal(scale))
+
+    def seconds_for(self, size: float) -> float:
+        """Time that a way [m] or a turn [rad] of this kind takes about [s]."""
+        speed = _RUNNING_SPEED if self.is_run else _SPEEDS.get(self.direction, _SPEED)
+        return 1.0 + 1.5 * size / ((_TURN_SPEED if self.turn else speed) * _PACES[self.pace])
+
+    def size_in(self, seconds: float) -> float:
+        """Way [m] or turn [rad] of this kind in a time [s], the inverse of `seconds_for`."""
+        return max(seconds - 1.0, 0.0) / max(self.seconds_for(1.0) - 1.0, 1e-6)
+
+
+@dataclass(frozen=True)
+class Leg:
+    """A part of what a sentence asks for.
+
+    Attributes:
+        sentence: Its words.
+        travel: How far it goes; None where that is not said.
+    """
+
+    sentence: str
+    travel: Travel | None = None
+
+
+@lru_cache(maxsize=1024)
+def journey(sentence: str, meaning: str | None = None) -> tuple[Leg, ...]:
+    """The parts of a sentence that states how far somebody goes or turns, in their order.
+
+    Args:
+        sentence: A validated sentence.
+        meaning: The sentence in words whose actions are known, if its own are not.
+
+    Returns:
+        Of one part the sentence's own words, of several plain ones. Empty where no length, number
+        of steps or angle is stated, and where a part has no plain words.
+    """
+    words = sentence.lower()
+    length, angle = stated_length(words), stated_angle(words)
+    parts = parts_of(sentence)
+    if meaning and not any(_travel_of(clause) for _, asked in parts for clause in asked):
+        # Words that the rules do not know.
+        meant = clauses(meaning)
+        if len(meant) == 1:
+            parts = ((words, (tuple(_sized(one, length, angle) for one in meant[0]),)),)
+    ways = [_travel_of(clause) for _, asked in parts for clause in asked]
+    if not any(way and (angle or not way.turn) for way in ways):
+        return ()
+    legs: list[Leg] = []
+    for words, asked in parts:
+        found = [Leg(_said(clause), _travel_of(clause)) for clause in asked]
+        if len(asked) < 2 or not any(leg.travel for leg in found):
+            # In words of its own.
+            legs.append(Leg(words, found[0].travel if len(found) == 1 else None))
+        elif all(leg.sentence for leg in found):
+            legs += found
+        else:
+            return ()
+    # Each way ends in a stand.
+    kept = [
+        leg
+        for before, leg in zip([None, *legs], legs, strict=False)
+        if not (before and before.travel and _only_stands(leg.sentence))
+    ]
+    return (replace(kept[0], sentence=sentence),) if len(kept) == 1 else tuple(kept)
+
+
+def unkept(sentence: str) -> str | None:
+    """Why the lengths that a validated sentence states are not kept; None where they are."""
+    ways = [way for way in map(_travel_of, clauses(sentence)) if way and not way.turn]
+    if not ways:
+        return None
+    if not journey(sentence):
+        return (
+            "how far the person goes is not kept, as a part of the sentence is not understood; "
+            "send its parts one by one, such as 'walks two meters forward'"
+        )
+    far = max(way.length for way in ways)
+    if far > LONGEST:
+        return (
+            f"the way of {far:g} m is cut to {LONGEST:g} m, the longest of one part of a sentence"
+        )
+    return None
+
+
+def _travel_of(clause: tuple[Claim, ...]) -> Travel | None:
+    for claim in clause:
+        if claim.action in GAITS and claim.direction not in ("", "place"):
+            steps = 0 if claim.length else claim.count
+            if claim.length or steps:
+                is_run = claim.action == "run"
+                return replace(
+                    Travel(claim.direction, claim.length, steps, is_run, claim.pace),
+                    words=_said((claim,)),
+                    is_alone=len(clause) == 1,
+                )
+        elif claim.action == "turn" and not any(one.action in GAITS for one in clause):
+            turn, alone = math.radians(claim.degrees or 90.0), len(clause) == 1
+            words = _said((claim,))
+            return Travel(claim.side, pace=claim.pace, turn=turn, words=words, is_alone=alone)
+    return None
+
+
+def _said(clause: tuple[Claim, ...]) -> str:
+    """A clause in plain words; '' where it has none."""
+    return said((clause,)) or ""
+
+
+def _only_stands(words: str) -> bool:
+    asked = clauses(words)
+    return bool(asked) and all(one.action in CEASING for clause in asked for one in clause)
+
+
+def _sized(claim: Claim, length: float, angle: float) -> Claim:
+    if claim.action in GAITS:
+        return replace(claim, length=length)
+    return replace(claim, degrees=angle or claim.degrees) if claim.action == "turn" else claim

@@ -1,0 +1,107 @@
+"""Numbers and lengths that sentences state, such as "two and a half meters"."""
+
+from __future__ import annotations
+
+import re
+
+NUMBERS = {
+    "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8,
+    "nine": 9, "ten": 10,
+}  # fmt: skip
+"""Number words up to ten."""
+
+LARGE_NUMBERS = {
+    "eleven": 11, "twelve": 12, "fifteen": 15, "twenty": 20, "thirty": 30, "forty": 40,
+    "forty five": 45, "forty-five": 45, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80,
+    "ninety": 90,
+}  # fmt: skip
+"""Some number words above ten."""
+
+_AMOUNTS = NUMBERS | LARGE_NUMBERS | {
+    "a": 1, "an": 1, "another": 1, "half a": 0.5, "a half": 0.5, "half": 0.5, "hundred": 100,
+    "a hundred": 100, "a quarter of a": 0.25, "a quarter": 0.25, "a couple of": 2, "a couple": 2,
+    "a few": 3,
+}  # fmt: skip
+_UNITS = (
+    (r"(?:kilomet(?:er|re)s?|kms?)", 1000.0),
+    (r"(?:centimet(?:er|re)s?|cms?)", 0.01),
+    (r"(?:millimet(?:er|re)s?|mm)", 0.001),
+    (r"(?:met(?:er|re)s?|m)", 1.0),
+    (r"(?:feet|foot|ft)", 0.3048),
+    (r"(?:inch(?:es)?)", 0.0254),
+    (r"(?:yards?|yds?)", 0.9144),
+)
+_WORDS = "|".join(sorted(_AMOUNTS, key=len, reverse=True))
+# NFKC makes a digit, a fraction slash and a digit of each vulgar fraction.
+_DIGITS = r"(?:(?:\d{1,3} )?\d ?/ ?\d|\d{0,3}\d\u2044\d|\d{1,9}(?:[.,]\d+)?|\.\d+)"
+_MORE = r"(?:(?:more|further|full|whole|extra|additional|good) )?"
+_LENGTH_UNIT = "|".join(unit for unit, _ in _UNITS)
+LENGTH = (
+    rf"(?:[-\u2212]?{_DIGITS}|{_WORDS})(?: and a half)?[ -]?{_MORE}(?:{_LENGTH_UNIT})\b"
+    r"(?! ?/| per\b)(?: and a half\b)?"
+)
+"""Pattern of a length in words or digits."""
+_AMOUNT = (
+    rf"(?<![\w.,/-])(?P<sign>[-\u2212])?(?:(?P<digits>{_DIGITS})|(?<![-\u2212])(?P<words>{_WORDS}))"
+)
+_LENGTH = re.compile(
+    rf"{_AMOUNT}(?P<half> and a half)?[ -]?{_MORE}(?P<unit>{_LENGTH_UNIT})"
+    r"(?P<late_half> and a half)?\b"
+    r"(?! ?/| ?(?:per|an?) (?:second|minute|hour)\b| (?:an|per) )"
+    r"(?![ -](?:tall|high|wide|deep|thick|apart|radius|diameter)\b)"
+    r"(?! (?:away )?from\b| (?:in|of) (?:radius|diameter)\b)"
+)
+_ANGLE = re.compile(
+    rf"{_AMOUNT}[ -]?{_MORE}(?:degrees?\b|degs?\b|\u00b0)(?! ?/| ?(?:per|an?) (?:second|minute)\b)"
+)
+_NO_WAY = re.compile(
+    r"\b(?:on|with|both|her|his|its|their|the|radius of|diameter of|each|every|within|at|"
+    r"(?:until|till)\b.*)$"
+)
+"""What stands before a length that is not that of a way: "on two feet", "every three meters"."""
+
+
+LEAST = 1e-3
+"""Where words state zero: that they state something [m], [deg]."""
+
+
+def stated_length(words: str) -> float:
+    """The length of a way that words state [m], negative with a sign; 0 where they state none.
+
+    Args:
+        words: In small letters, for example "walks half a meter forward".
+    """
+    total = 0.0
+    for match in _LENGTH.finditer(words):
+        unit = match["unit"]
+        size = next(size for pattern, size in _UNITS if re.fullmatch(pattern, unit))
+        is_limb = unit == "foot" and match["words"]
+        if is_limb or _NO_WAY.search(words[: match.start()].rstrip()):
+            continue
+        half = 0.5 if match["half"] or match["late_half"] else 0.0
+        total += _signed(match, half) * size or LEAST
+    return total
+
+
+def stated_angle(words: str) -> float:
+    """The angle that words state in degrees, negative with a sign; 0 where they state none.
+
+    Args:
+        words: In small letters, for example "turns ninety degrees to the left".
+    """
+    match = _ANGLE.search(words)
+    return (_signed(match) or LEAST) if match else 0.0
+
+
+def _signed(match: re.Match[str], more: float = 0.0) -> float:
+    """The number of an amount, and more."""
+    number = _AMOUNTS[match["words"]] if match["words"] else _number(match["digits"])
+    return -(number + more) if match["sign"] else number + more
+
+
+def _number(digits: str) -> float:
+    fraction = re.fullmatch(r"(\d*) ?(\d) ?[/\u2044] ?(\d)", digits)
+    if not fraction:
+        return float(digits.replace(",", "."))
+    whole, above, below = (int(part or 0) for part in fraction.groups())
+    return whole + above / below if below else 0.0

@@ -1,0 +1,73 @@
+"""Lengths and angles that sentences state."""
+
+from __future__ import annotations
+
+import pytest
+
+from nextscale_core.text.quantities import stated_angle, stated_length
+from nextscale_core.text.validation import validate_sentence
+
+
+@pytest.mark.parametrize(
+    ("words", "length"),
+    [
+        ("walks two meters", 2.0),
+        ("walk forward 2 metres", 2.0),
+        ("walks two and a half meters", 2.5),
+        ("walks a meter and a half", 1.5),
+        ("1.5 m forward", 1.5),
+        ("walk 1,5 meters", 1.5),
+        ("walk .5 m", 0.5),
+        ("half a meter to the left", 0.5),
+        ("walk 1/2 meter", 0.5),
+        ("walk 1 1/2 meters", 1.5),
+        ("walk \u00bd m", 0.5),
+        ("walk 1\u00bd meters", 1.5),
+        ("walk 50 cm", 0.5),
+        ("30 centimeters", 0.3),
+        ("ten feet", 3.048),
+        ("6 ft", 1.8288),
+        ("two yards", 1.8288),
+        ("20 inches", 0.508),
+        ("a couple of meters", 2.0),
+        ("a few meters", 3.0),
+        ("two more meters", 2.0),
+        ("walk 3m", 3.0),
+        ("walk -2 meters", -2.0),
+        ("walk 2 km", 2000.0),
+        # Stated, though nobody gets anywhere.
+        ("walk 0 meters", 1e-3),
+        ("walk 1/0 m", 1e-3),
+        # No ways.
+        ("walks on two feet", 0.0),
+        ("lifts one foot", 0.0),
+        ("walks at 2 meters per second", 0.0),
+        ("walks at 2 m/s", 0.0),
+        ("a two meter tall person walks", 0.0),
+        ("walks in a circle with a radius of 2 meters", 0.0),
+        ("turns every two meters", 0.0),
+        ("walks until he is two meters from the wall", 0.0),
+        ("walks 2 minutes", 0.0),
+        ("walks", 0.0),
+    ],
+)
+def test_the_length_of_a_way(words, length):
+    assert stated_length(validate_sentence(words)) == pytest.approx(length)
+
+
+@pytest.mark.parametrize(
+    ("words", "angle"),
+    [
+        ("turn 30 degrees left", 30.0),
+        ("turn 22.5 degrees", 22.5),
+        ("turns ninety degrees", 90.0),
+        ("a forty-five degree turn", 45.0),
+        ("turn 90\u00b0", 90.0),
+        ("turn -30 degrees", -30.0),
+        ("turn 0 degrees", 1e-3),
+        ("turns 30 degrees per second", 0.0),
+        ("turns around", 0.0),
+    ],
+)
+def test_an_angle(words, angle):
+    assert stated_angle(validate_sentence(words)) == pytest.approx(angle)
