@@ -52,6 +52,8 @@ class FootLockingConfig:
     slip_turn: Annotated[float, "Heading error at which a standing foot turns [rad]."] = np.pi / 9
     relocate: Annotated[int, "Frames to reach a new place; half of those of a turn."] = 3
     min_stance: Annotated[int, "Shortest stance [frames]."] = 2
+    parted: Annotated[float, "Share of the stance width that locked feet keep."] = 0.7
+    parting_rounds: Annotated[int, "Times that places are parted."] = 3
 
 
 @dataclass(frozen=True)

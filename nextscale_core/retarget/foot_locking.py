@@ -15,6 +15,9 @@ from nextscale_core.retarget.contacts import Contacts, stance_spans, steady_head
 from nextscale_core.robots.profile import SIDES, Sole
 from nextscale_core.rotations import about_z, exp, log, smoothstep, unit, yaw
 
+_NOTHING = 1e-3
+"""Lack of distance that does not matter [m]."""
+
 
 @dataclass(frozen=True)
 class FootPlan:
@@ -51,7 +54,27 @@ def plan_feet(
         min_width: Least distance of ankles beside each other [m].
         config: How feet stand.
     """
-    ankle = spread(ankle, lateral, min_width, length=sole.toe[0] - sole.heel[0])
+    length = sole.toe[0] - sole.heel[0]
+    ankle = spread(ankle, lateral, min_width, length)
+    plan = _lock_both(ankle, rotation, contacts, sole, config)
+    for _ in range(config.parting_rounds):
+        # A place is the mean of its stance, in which the feet were further apart.
+        push = _push_of_places(plan, lateral, config.parted * min_width, length)
+        if not push.any():
+            break
+        ankle = ankle + push
+        plan = _lock_both(ankle, rotation, contacts, sole, config)
+    return plan
+
+
+def _lock_both(
+    ankle: np.ndarray,
+    rotation: np.ndarray,
+    contacts: Contacts,
+    sole: Sole,
+    config: FootLockingConfig,
+) -> FootPlan:
+    """Both feet, which have been kept apart, locked while they stand."""
     library = kernels()
     if library is not None:
         return _locked(library, ankle, rotation, contacts, sole, config)
@@ -104,15 +127,40 @@ def spread(ankle: np.ndarray, lateral: np.ndarray, width: float, length: float) 
         width: Least lateral distance [m].
         length: Length of a foot [m]; feet further apart fore and aft may cross.
     """
+    push = 0.5 * _lacking(ankle, lateral, width, length)
+    push = ndimage.gaussian_filter1d(push, 1.0, mode="nearest")
+    shift = push[:, None] * lateral
+    return ankle + np.stack([shift, -shift], axis=1)
+
+
+def _lacking(ankle: np.ndarray, lateral: np.ndarray, width: float, length: float) -> np.ndarray:
+    """(T,) what feet beside each other lack to a lateral distance [m]; see `spread`."""
     apart = ankle[:, 0] - ankle[:, 1]
     across = (apart * lateral).sum(-1)
     along = np.linalg.norm(apart[:, :2] - across[:, None] * lateral[:, :2], axis=-1)
     beside = 1.0 - smoothstep(along, 0.8 * length, 1.6 * length)
     beside *= 1.0 - smoothstep(np.abs(apart[:, 2]), 0.15, 0.25)
-    push = 0.5 * beside * np.maximum(0.0, width - across)
-    push = ndimage.gaussian_filter1d(push, 1.0, mode="nearest")
-    shift = push[:, None] * lateral
-    return ankle + np.stack([shift, -shift], axis=1)
+    return np.asarray(beside * np.maximum(0.0, width - across))
+
+
+def _push_of_places(plan: FootPlan, lateral: np.ndarray, width: float, length: float) -> np.ndarray:
+    """(T, 2, 3) shifts of locked feet that are closer than a width, a whole stance at a time [m].
+
+    Of a standing and a swinging foot the swinging one gives way.
+    """
+    lacks = _lacking(plan.ankle, lateral, width, length)
+    push = np.zeros_like(plan.ankle)
+    if lacks.max(initial=0.0) < _NOTHING:
+        return push
+    stands = plan.stance >= 0.8
+    share = np.where(stands[:, ::-1] & ~stands, 1.0, np.where(stands & ~stands[:, ::-1], 0.0, 0.5))
+    for n, side in enumerate((1.0, -1.0)):
+        own = side * (share[:, n] * lacks)[:, None] * lateral
+        swings = np.where(stands[:, n, None], 0.0, own)
+        push[:, n] = ndimage.gaussian_filter1d(swings, 1.0, axis=0, mode="nearest")
+        for (span,) in ndimage.find_objects(ndimage.label(stands[:, n])[0]):
+            push[span, n] = own[span][np.argmax(share[span, n] * lacks[span])]
+    return push
 
 
 def _points(sole: Sole, number: int) -> tuple[np.ndarray, np.ndarray]:

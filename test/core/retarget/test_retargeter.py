@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,6 +12,8 @@ from core.conftest import random_clip, standing_clip, standing_pose, waving_clip
 from nextscale_core.exceptions import InvalidMotionError, NextscaleError, RetargetError
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.skeleton import JOINT_INDEX
+from nextscale_core.pipeline import MotionPipeline
+from nextscale_core.planning import MotionPlanner
 from nextscale_core.retarget import Retargeter
 from nextscale_core.robots import Robot, RobotState, RobotTrajectory
 from nextscale_core.robots.kinematics import Poses, kinematics_of
@@ -248,3 +252,12 @@ def test_absurd_motions_raise_typed_errors_or_pass_the_gate_within_all_limits(
     else:
         assert_within_limits(g1, result.trajectory)
         assert np.isfinite(result.trajectory.positions).all()
+
+
+@pytest.mark.parametrize("sentence", ["a person steps sideways to the right", "step to the left"])
+def test_side_steps_pass_the_gate_of_a_g1(trained_model: Path, g1: Robot, sentence: str) -> None:
+    """A quarter of them ended with one foot in the other."""
+    model, planner = MotionPipeline.from_pretrained(trained_model), MotionPlanner(g1)
+    for clip in model.generate_batch([sentence] * 6, seeds=range(6)):
+        _, report = planner.plan(model.come_to_rest(clip))
+        assert report.outcome == "pass"

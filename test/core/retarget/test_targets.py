@@ -156,6 +156,30 @@ def test_a_foot_on_its_ball_turns_about_the_ball() -> None:
     assert np.ptp(plan.ankle[:, 0, :2], axis=0).max() > 0.03
 
 
+@pytest.mark.parametrize("compiled", [True, False])
+def test_a_foot_that_comes_to_stand_beside_the_other_stands_apart(
+    compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the other one stands for long, whose place is the mean of its stance."""
+    if not compiled:
+        monkeypatch.setattr("nextscale_core.retarget.foot_locking.kernels", lambda: None)
+    sole = Sole(toe=(0.12, 0.0, -0.035), heel=(-0.05, 0.0, -0.035), half_width=0.03)
+    ankles = np.zeros((60, 2, 3))
+    ankles[..., 2] = 0.035
+    ankles[:, 1, 1] = np.interp(np.arange(60), [10, 45], [-0.3, 0.15])
+    down = np.ones((60, 2), dtype=bool)
+    down[11:45, 1] = False
+    contacts = Contacts(ankle=down, ball=down, rest_height=np.array([0.035, 0.0]))
+    rotation = np.tile(np.eye(3), (60, 2, 1, 1))
+    lateral = np.tile([0.0, 1.0, 0.0], (60, 1))
+    plan = plan_feet(ankles, rotation, contacts, sole, lateral, 0.2)
+    both = (plan.stance >= 0.8).all(axis=1)
+    across = plan.ankle[:, 0, 1] - plan.ankle[:, 1, 1]
+    assert both.sum() > 20 and across[both].min() > 0.65 * 0.2
+    stands = plan.stance[:, 0] >= 0.8
+    assert np.ptp(plan.ankle[stands, 0], axis=0).max() < 1e-9
+
+
 def test_feet_beside_each_other_are_spread_and_feet_in_step_are_not() -> None:
     lateral = np.tile([0.0, 1.0, 0.0], (10, 1))
     close = np.zeros((10, 2, 3))
