@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from nextscale_ros.ending_signals import ending_signals
+from nextscale_core.ending_signals import ending_signals
 
 NODES = {
     "bag_recorder": "nextscale_ros.bags.bag_recorder",

@@ -26,8 +26,8 @@ from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from nextscale_core.ending_signals import ending_signals
 from nextscale_core.exceptions import NextscaleError
-from nextscale_ros.ending_signals import ending_signals
 from nextscale_ros.executor import ThreadedExecutor
 
 LOOK_EVERY = 0.1

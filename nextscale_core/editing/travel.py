@@ -90,10 +90,10 @@ def travel(
         if leg.travel is None:
             heading = None
             continue
-        with run.stopwatch.stage("distance"):
+        with run.stopwatch.stage("stop"):
             start = _Start.of(clip, leg.travel, held, heading)
             clip = _as_far(model, clip, start, leg.travel, own, options.seconds)
-            heading = start.heading + start.turn(leg.travel)
+            heading = start.heading + start.turn(leg.travel) if leg.travel.is_straight else None
     assert clip is not None
     return clip
 
@@ -163,7 +163,8 @@ class _Start:
     def goal(self, way: Travel, size: float, frame: int) -> RootGoal:
         """Where the body is to be in a frame, the last one of the way."""
         place = self.place if way.turn else self.place + size * self.ahead
-        return RootGoal(frame, place, self.heading + self.turn(way))
+        yaw = self.heading + self.turn(way) if way.is_straight else None
+        return RootGoal(frame, place, yaw)
 
 
 def _turned(clip: MotionClip, frame: int) -> np.ndarray:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
+from nextscale_core.ending_signals import ending_signals
 from nextscale_core.exceptions import ConfigError, NextscaleError
 from nextscale_core.production.make import Item, Maker
 from nextscale_core.production.recipe import Job, Recipe
@@ -152,7 +153,7 @@ def _one_thread() -> Iterator[None]:
 def _serve(recipe: Recipe, connection: Connection) -> None:
     """Make items of the jobs that arrive, until the other side is closed."""
     # Signals to a terminal's or a service's processes reach all; the owner of the folder decides.
-    for one in (signal.SIGINT, signal.SIGTERM):
+    for one in ending_signals():
         signal.signal(one, signal.SIG_IGN)
     try:
         maker = Maker(recipe)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from nextscale_core.ending_signals import ending_signals
 from nextscale_core.exceptions import ConfigError
 from nextscale_core.production.folder import ProductionFolder
 from nextscale_core.production.local_workers import LocalWorkers
@@ -55,7 +56,7 @@ def produce(
     """Make the motions of a specification, or go on with them.
 
     A folder that an interrupted call has left is continued: the result is the same, to the byte,
-    as that of a call without interruption. SIGINT and SIGTERM end the call early.
+    as that of a call without interruption. `ending_signals` end the call early.
 
     Args:
         spec: YAML file; see `ProductionSpec`.
@@ -152,7 +153,7 @@ def _reporter(
 
 @contextmanager
 def _signals() -> Iterator[list[int]]:
-    """The SIGINT and SIGTERM that arrive, instead of what they do by default."""
+    """The `ending_signals` that arrive, instead of what they do by default."""
     received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield received
@@ -161,7 +162,7 @@ def _signals() -> Iterator[list[int]]:
     def note(number: int, frame: FrameType | None) -> None:
         received.append(number)
 
-    before = {one: signal.signal(one, note) for one in (signal.SIGINT, signal.SIGTERM)}
+    before = {one: signal.signal(one, note) for one in ending_signals()}
     try:
         yield received
     finally:

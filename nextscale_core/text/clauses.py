@@ -357,12 +357,12 @@ def _claim(action: str, words: str) -> Claim:
     if action == "turn":
         named = next((a for a, words_of in _TURNS_OF if re.search(words_of, words)), 0.0)
         degrees = stated_angle(words) or named
-    if degrees < 0.0 and side in _OTHERS:
-        degrees, side = -degrees, _OTHERS[side]
-    if length < 0.0:
-        length, direction = -length, _OTHERS.get(direction, direction)
     if action in ("turn", "circle", "run_circle"):
         side = side or named_rotation(words)
+    if degrees < 0.0:
+        degrees, side = -degrees, _OTHERS.get(side, "right")
+    if length < 0.0:
+        length, direction = -length, _OTHERS.get(direction, direction)
     return Claim(action, side, direction, count, degrees, pace, length)
 
 

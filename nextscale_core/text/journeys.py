@@ -41,6 +41,7 @@ class Travel:
         turn: Angle of a turn on the spot, to the side `direction` or to any one [rad].
         words: What the person does on it, in plain words.
         is_alone: Whether the person does nothing else meanwhile.
+        is_straight: Whether the person looks the same way at its end as at its start.
     """
 
     direction: str
@@ -51,6 +52,7 @@ class Travel:
     turn: float = 0.0
     words: str = ""
     is_alone: bool = True
+    is_straight: bool = True
 
     def goal(self, scale: float = 1.0) -> float:
         """Length of the way of a person [m], or angle of the turn [rad], within bounds.
@@ -161,6 +163,7 @@ def _travel_of(clause: tuple[Claim, ...]) -> Travel | None:
                     Travel(claim.direction, claim.length, steps, is_run, claim.pace),
                     words=_said((claim,)),
                     is_alone=len(clause) == 1,
+                    is_straight=not any(one.action == "turn" for one in clause),
                 )
         elif claim.action == "turn" and not any(one.action in GAITS for one in clause):
             turn, alone = math.radians(claim.degrees or 90.0), len(clause) == 1

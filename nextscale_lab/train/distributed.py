@@ -18,6 +18,7 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
 from torch import Tensor, nn
 
+from nextscale_core.ending_signals import ending_signals
 from nextscale_core.exceptions import ConfigError, NextscaleError
 
 
@@ -81,7 +82,7 @@ class Shard:
 
 
 class StopSignals:
-    """Context manager that records SIGTERM and Ctrl-C as a request to stop.
+    """Context manager that records Ctrl-C, SIGTERM and SIGHUP as a request to stop.
 
     A second signal after two seconds ends the program at once. Launchers repeat the first one to
     their children within milliseconds.
@@ -95,7 +96,7 @@ class StopSignals:
     def __enter__(self) -> StopSignals:
         # Only the main thread may set handlers.
         if threading.current_thread() is threading.main_thread():
-            for signum in (signal.SIGTERM, signal.SIGINT):
+            for signum in ending_signals():
                 # Keep ignoring signals that are ignored already (nohup, background jobs).
                 if signal.getsignal(signum) is not signal.SIG_IGN:
                     self._before[signum] = signal.signal(signum, self._receive)

@@ -137,7 +137,7 @@ class Trainer:
         Raises:
             ConfigError: the run's checkpoint has other settings.
             ModelLoadError: the run's checkpoints are cut short or altered.
-            TrainingStopped: SIGTERM or Ctrl-C was received; a checkpoint was saved.
+            TrainingStopped: one of `ending_signals` was received; a checkpoint was saved.
         """
         self._resume()
         if self.main:

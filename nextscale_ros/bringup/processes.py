@@ -15,8 +15,8 @@ from types import TracebackType
 
 from domain_coordinator import domain_id
 
+from nextscale_core.ending_signals import ending_signals
 from nextscale_core.exceptions import NextscaleError
-from nextscale_ros.ending_signals import ending_signals
 
 TAIL_LINES = 25
 """Number of output lines in the message of a `ChildError`."""

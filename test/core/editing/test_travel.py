@@ -43,6 +43,18 @@ def test_a_way_is_as_long_as_stated(trained, sentence, place):
     np.testing.assert_allclose(again.joints, clip.joints, atol=1e-5)
 
 
+def test_who_turns_on_the_way_looks_elsewhere_at_its_end(trained):
+    clip = trained.generate("walk two meters while turning left", seed=3)
+    place, turned = moved(clip)
+    np.testing.assert_allclose(place, (2.0, 0.0), atol=0.03)
+    assert abs(turned) > 20.0
+
+
+def test_a_part_may_be_longer_than_the_model_makes_at_once(trained):
+    clip = trained.generate("walk one meter, then walk 9 meters", seed=3)
+    np.testing.assert_allclose(moved(clip)[0], (10.0, 0.0), atol=0.05)
+
+
 @pytest.mark.parametrize(
     ("sentence", "angle"),
     [

@@ -27,6 +27,7 @@ from nextscale_core.text.journeys import LONGEST, journey, unkept
         ("take 0 steps forward", [("forward", 1e-3)]),
         ("turn 30 degrees to the left", [("left", math.radians(30.0))]),
         ("turn -30 degrees left", [("right", math.radians(30.0))]),
+        ("turn -30 degrees", [("right", math.radians(30.0))]),
         ("turn 180 degrees", [("", math.pi)]),
         ("walk two meters and stop", [("forward", 2.0)]),
         ("walk 1 meter forward while waving", [("forward", 1.0)]),

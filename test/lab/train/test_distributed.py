@@ -43,23 +43,28 @@ def test_a_batch_smaller_than_the_processes_is_refused():
         Shard(0, 4).rows(3)
 
 
-def test_a_signal_is_noted_and_handlers_come_back():
-    before = signal.getsignal(signal.SIGTERM)
-    with StopSignals() as signals:
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(0)  # lets the handler run
-        assert signals.received == signal.SIGTERM
-    assert signal.getsignal(signal.SIGTERM) is before
-
-
-def test_an_ignored_signal_stays_ignored():
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_is_noted_and_handlers_come_back(number):
+    own = signal.signal(number, signal.SIG_DFL)
     try:
         with StopSignals() as signals:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
+            time.sleep(0)  # lets the handler run
+            assert signals.received == number
+        assert signal.getsignal(number) is signal.SIG_DFL
+    finally:
+        signal.signal(number, own)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_an_ignored_signal_stays_ignored(number):
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with StopSignals() as signals:
+            os.kill(os.getpid(), number)
             assert signals.received == 0
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(number, before)
 
 
 @pytest.fixture(scope="module")
