@@ -91,16 +91,16 @@ def travel(
             heading = None
             continue
         with run.stopwatch.stage("stop"):
-            start = _Start.of(clip, leg.travel, held, heading)
-            clip = _as_far(model, clip, start, leg.travel, own, options.seconds)
-            heading = start.heading + start.turn(leg.travel) if leg.travel.is_straight else None
+            course = _Course.of(clip, leg.travel, own.scale, held, heading)
+            clip = _as_far(model, clip, course, own, options.seconds)
+            heading = course.end_heading
     assert clip is not None
     return clip
 
 
 def covered(clip: MotionClip, way: Travel) -> float:
     """How far a motion goes in the direction of a way [m], or turns to a side [rad]."""
-    return float(_Start.of(clip, way, 0).progress(clip, way)[-1])
+    return float(_Course.of(clip, way, 1.0).progress(clip)[-1])
 
 
 def is_as_far(clip: MotionClip, way: Travel, scale: float) -> bool:
@@ -110,10 +110,12 @@ def is_as_far(clip: MotionClip, way: Travel, scale: float) -> bool:
 
 
 @dataclass(frozen=True)
-class _Start:
-    """Where a way begins, and where it leads.
+class _Course:
+    """A way in the world of a motion: where it begins, and where it leads.
 
     Attributes:
+        way: The way.
+        size: Its length [m], or its angle [rad].
         held: Number of frames before it.
         frame: Its first frame.
         place: (2,) place of the pelvis there [m].
@@ -122,6 +124,8 @@ class _Start:
         side: 1 for a turn to the left, -1 for one to the right.
     """
 
+    way: Travel
+    size: float
     held: int
     frame: int
     place: np.ndarray
@@ -130,8 +134,15 @@ class _Start:
     side: float
 
     @classmethod
-    def of(cls, clip: MotionClip, way: Travel, held: int, heading: float | None = None) -> _Start:
-        """The start of a way after `held` frames of a motion that goes on to its end."""
+    def of(
+        cls,
+        clip: MotionClip,
+        way: Travel,
+        scale: float,
+        held: int = 0,
+        heading: float | None = None,
+    ) -> _Course:
+        """The course of a way after `held` frames of a motion that goes on to its end."""
         frame = max(held - 1, 0)
         if heading is None:
             # A step turns the hips.
@@ -145,26 +156,28 @@ class _Start:
             ahead = aside if (clip.joints[-1, 0, :2] - place) @ aside >= 0.0 else -aside
         turned = _turned(clip, frame)[-1]
         side = {"left": 1.0, "right": -1.0}.get(way.direction, 1.0 if turned >= 0.0 else -1.0)
-        return cls(held, frame, place, heading, ahead, side)
+        return cls(way, way.goal(scale), held, frame, place, heading, ahead, side)
 
-    def progress(self, clip: MotionClip, way: Travel) -> np.ndarray:
+    def progress(self, clip: MotionClip) -> np.ndarray:
         """(T,) lengths of the way [m] or angles of the turn [rad] until each frame."""
-        if way.turn:
+        if self.way.turn:
             out = self.side * _turned(clip, self.frame)
         else:
             out = (clip.joints[:, 0, :2].astype(np.float64) - self.place) @ self.ahead
         out[: self.frame] = 0.0
         return np.asarray(out)
 
-    def turn(self, way: Travel) -> float:
-        """Angle by which the heading changes on the way [rad]."""
-        return self.side * way.goal() if way.turn else 0.0
+    @property
+    def end_heading(self) -> float | None:
+        """Heading at the end [rad]; None where it is not decided."""
+        if not self.way.is_straight:
+            return None
+        return self.heading + (self.side * self.size if self.way.turn else 0.0)
 
-    def goal(self, way: Travel, size: float, frame: int) -> RootGoal:
+    def goal(self, frame: int) -> RootGoal:
         """Where the body is to be in a frame, the last one of the way."""
-        place = self.place if way.turn else self.place + size * self.ahead
-        yaw = self.heading + self.turn(way) if way.is_straight else None
-        return RootGoal(frame, place, yaw)
+        place = self.place if self.way.turn else self.place + self.size * self.ahead
+        return RootGoal(frame, place, self.end_heading)
 
 
 def _turned(clip: MotionClip, frame: int) -> np.ndarray:
@@ -185,48 +198,41 @@ def _seconds(model: TextToMotion, leg: Leg, options: GenerationOptions) -> float
 def _as_far(
     model: TextToMotion,
     clip: MotionClip,
-    start: _Start,
-    way: Travel,
+    course: _Course,
     options: GenerationOptions,
     seconds: float | None,
 ) -> MotionClip:
     """A motion that goes as far as stated and stands there, the same until its start."""
-    size = way.goal(options.scale)
     free = replace(options, seconds=None, candidates=1)
-    longer = clip if seconds is not None else _longer(model, clip, start, way, size, free)
-    out = _stopped(model, longer, start, way, size, free)
-    total = None if seconds is None else start.held + round(seconds * FPS)
+    longer = clip if seconds is not None else _longer(model, clip, course, free)
+    out = _stopped(model, longer, course, free)
+    total = None if seconds is None else course.held + round(seconds * FPS)
     if total is not None and len(out) > total:
         out = clip
     elif total is not None and len(out) < total:
         stands = max((total - len(out)) / FPS, MIN_SECONDS)
         rest = stream(model, [(STOP, stands)], free, Run(), overlap=_OVERLAP, start=out)
         out = joined([out, *rest], options.seed).slice(0, total)
-    goal = start.goal(way, size, len(out) - 1)
-    fixed = np.arange(len(out)) <= start.frame
+    goal = course.goal(len(out) - 1)
+    fixed = np.arange(len(out)) <= course.frame
     out = meet(out, Plan(roots={goal.frame: goal}), fixed).clip
     return replace(out, text=clip.text, seed=options.seed, residuals=())
 
 
 def _longer(
-    model: TextToMotion,
-    clip: MotionClip,
-    start: _Start,
-    way: Travel,
-    size: float,
-    options: GenerationOptions,
+    model: TextToMotion, clip: MotionClip, course: _Course, options: GenerationOptions
 ) -> MotionClip:
     """A motion that goes on until it has gone as far as stated, if the model does so."""
-    left = _MORE
+    way, left = course.way, _MORE
     for seed in candidate_seeds(options.seed, _MORE):
-        missing = size - float(start.progress(clip, way).max())
+        missing = course.size - float(course.progress(clip).max())
         if missing <= 0.0 or not left:
             break
         lasts = float(np.clip(way.seconds_for(missing), MIN_SECONDS, MAX_SECONDS - _OVERLAP))
         own = replace(options, seed=seed)
         more = stream(model, [(way.words, lasts)], own, Run(), overlap=_OVERLAP, start=clip)
         longer = joined([clip, *more], options.seed)
-        won = missing - size + float(start.progress(longer, way).max())
+        won = missing - course.size + float(course.progress(longer).max())
         if won > _WORTHWHILE * min(missing, way.size_in(lasts)):
             clip = longer
         else:
@@ -235,27 +241,22 @@ def _longer(
 
 
 def _stopped(
-    model: TextToMotion,
-    clip: MotionClip,
-    start: _Start,
-    way: Travel,
-    size: float,
-    options: GenerationOptions,
+    model: TextToMotion, clip: MotionClip, course: _Course, options: GenerationOptions
 ) -> MotionClip:
     """A motion that stands still near the end of its way."""
-    done = start.progress(clip, way)
+    done = course.progress(clip)
     ends = done + _STOPPING * (np.gradient(done) * clip.fps).clip(min=0.0)
     best: tuple[float, MotionClip] | None = None
     more = 0.0
     for seed in candidate_seeds(options.seed, _ATTEMPTS):
-        reached = ends >= size - more
-        reached[: start.frame + 1] = False
+        reached = ends >= course.size - more
+        reached[: course.frame + 1] = False
         cut = int(np.argmax(reached)) if reached.any() else len(clip) - 1
         out = stand_still(model, clip.slice(0, cut + 1), replace(options, seed=seed))
-        error = float(start.progress(out, way)[-1]) - size
+        error = float(course.progress(out)[-1]) - course.size
         if best is None or abs(error) < best[0]:
             best = abs(error), out
-        if best[0] <= _NEAR * size:
+        if best[0] <= _NEAR * course.size:
             break
         more += error
     assert best is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -77,7 +76,19 @@ def _lock_both(
     """Both feet, which have been kept apart, locked while they stand."""
     library = kernels()
     if library is not None:
-        return _locked(library, ankle, rotation, contacts, sole, config)
+        frames = len(ankle)
+        sizes = (frames, config.relocate, config.min_stance)
+        numbers = (config.slip, config.slip_turn, float(sole.half_width))
+        toe, heel = (
+            np.stack(ends) for ends in zip(*(_points(sole, n) for n in (0, 1)), strict=True)
+        )
+        down = (np.ascontiguousarray(part, np.uint8) for part in (contacts.ankle, contacts.ball))
+        feet = (np.ascontiguousarray(part, np.float64) for part in (ankle, rotation))
+        plan = FootPlan(
+            np.empty((frames, 2, 3)), np.empty((frames, 2, 3, 3)), np.empty((frames, 2))
+        )
+        run(library, "ns_feet", *sizes, *numbers, toe, heel, *feet, *down, *vars(plan).values())
+        return plan
     locked = [
         _lock(
             ankle[:, n],
@@ -96,26 +107,6 @@ def _lock_both(
         corners = place[:, n, None] + (turn[:, n, None] @ corners[..., None])[..., 0]
         place[:, n, 2] += np.maximum(0.0, -corners[..., 2].min(1))
     return FootPlan(place, turn, stance)
-
-
-def _locked(
-    library: ctypes.CDLL,
-    ankle: np.ndarray,
-    rotation: np.ndarray,
-    contacts: Contacts,
-    sole: Sole,
-    config: FootLockingConfig,
-) -> FootPlan:
-    """Feet that have been kept apart, locked by a compiled kernel."""
-    frames = len(ankle)
-    sizes = (frames, config.relocate, config.min_stance)
-    numbers = (config.slip, config.slip_turn, float(sole.half_width))
-    toe, heel = (np.stack(ends) for ends in zip(*(_points(sole, n) for n in (0, 1)), strict=True))
-    down = (np.ascontiguousarray(part, np.uint8) for part in (contacts.ankle, contacts.ball))
-    feet = (np.ascontiguousarray(part, np.float64) for part in (ankle, rotation))
-    plan = FootPlan(np.empty((frames, 2, 3)), np.empty((frames, 2, 3, 3)), np.empty((frames, 2)))
-    run(library, "ns_feet", *sizes, *numbers, toe, heel, *feet, *down, *vars(plan).values())
-    return plan
 
 
 def spread(ankle: np.ndarray, lateral: np.ndarray, width: float, length: float) -> np.ndarray:
