@@ -28,11 +28,13 @@ _STEPS = NUMBERS | {
     "few": 3,
 }  # fmt: skip
 _STEP_WORDS = sorted(_STEPS, key=len, reverse=True)
-_A_STEP = (
-    rf"(?<![\w-])(?:\d\d?|{'|'.join(_STEP_WORDS)}) "
+_SIZES = (
     r"(?:(?:more|further|big|small|large|little|long|short|tiny|huge|giant|wide|quick|slow|normal|"
     r"regular|full|single|even|lateral|sideways?|side|back(?:wards?)?|forwards?|\w+ful|\w+ly) )*"
-    r"(?:side.?)?(?:steps?|paces?)\b(?! at a time)"
+)
+_A_STEP = (
+    rf"(?<![\w-])(?<!at )(?:\d\d?|{'|'.join(_STEP_WORDS)}) "
+    rf"(?:{_SIZES}(?:side.?)?(?:steps?|paces)|pace)\b(?! (?:at a time|after|by step))"
 )
 """Pattern of a number of steps."""
 _THEIR = r"(?:the|his|her|its|their|your|my|both|one|a)"
@@ -140,12 +142,13 @@ _ACTIONS = (
     ("turn", r"(?<!in )\bturn(s|ed|ing)?\b|rotat\w*|\bspin\w*|pivot\w*|twirl\w*|about.(face|turn)|"
              r"pirouett\w*|swivel\w*|\bwhirl\w*|"
              r"\bfac(es?|ing) (to )?(the |your |his |her )?(left|right|other way|opposite|rear)|"
-             r"\bfac(es?|ing) back\w*"),
+             r"\bfac(es?|ing) (back\w*|about\b)|\b(do|does|doing|did|makes?) an? (90|180|360)\b"),
     ("walk", rf"{_verbs(_WALKS)}|{_STYLED_GAITS}|\bstrode\b|\bpac(es|ing)\b|side.step\w*|"
              r"(?<!no )(?<!any )(?<!a )\bhurr(y|ies|ied|ying)\b|"
              rf"back(s|ing) (up|away|off)\b|{_UNRISEN}\bback (up|away|off)\b|return\w*|"
              r"com(e|es|ing) (back|here|closer)|"
-             rf"\b(tak(es?|ing)|took) {_A_STEP}|^ ?(and )?({LENGTH}|{_A_STEP}) {_WHERE}|"
+             rf"\b(tak(es?|ing)|took) {_A_STEP}|"
+             rf"^ ?(and )?({LENGTH}|{_A_STEP})( {_WHERE}| out\b| ?$)|"
              rf"\b(go(es|ing)?|went|mov(e[sd]?|ing)|head(s|ed|ing)?) (\w+ )?{LENGTH}|"
              rf"\b(go(es|ing)?|went|mov(e[sd]?|ing)|head(s|ed|ing)?|slid(es?|ing)) {_WHERE}"),
 )  # fmt: skip
@@ -190,7 +193,8 @@ _BACKWARD = (
     r"\b(?<!face )(?<!facing )backwards?\b|\bback(s|ing)? (up|away|off)\b|\bin reverse\b|"
     r"retreat\w*|moonwalk\w*|\b(step|jump|hop|leap|mov)(s|es|ped|ping|ed|ing|e)? (\w+ )?back\b"
     r"(?! (to|and forth))|\b(go|walk)\w* back (\w+ ){1,2}(steps?|paces?|feet|met(er|re)s?)\b|"
-    rf"({LENGTH}|\b(steps?|paces?)) back\b(?! (to|and forth))"
+    rf"({LENGTH}|\b(steps?|paces?)) back\b(?! and forth)|"
+    rf"\b(steps?|paces?|{LENGTH}) to the rear\b|\brearwards?\b"
 )
 _ARMS = r"(arms?|hands?|fists?|legs?|foot|feet|knees?|side|punch|kick)"
 _TURNS_OF = (
@@ -411,7 +415,8 @@ def _direction(action: str, words: str) -> str:
     if re.search(r"\b(in|on the) (place|spot)\b", words):
         return "place"
     sideways = re.search(
-        r"side.?step|sideways?|strafe|\b(left|right) side|to (the|his|her|its|your|one) side|"
+        r"side.?step|sideways?|strafe|lateral|\b(left|right) side|"
+        r"to (the|his|her|its|your|one) side|"
         rf"((steps?|paces?|met(er|re)s?) to|{LENGTH}( to)?) ((the|his|her|its|your) )?"
         r"(left|right)\b|"
         r"\b(step|shuffl|mov|go|slid|shift)\w* (\w+ )?(to (the|his|her|its|your) )?(left|right)\b"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from nextscale_core.text.clauses import CEASING, GAITS, Claim, clauses, parts_of
-from nextscale_core.text.plain_words import said
+from nextscale_core.text.plain_words import has_manner, in_plain_words, said
 from nextscale_core.text.quantities import stated_angle, stated_length
 
 LONGEST = 20.0
@@ -24,6 +24,7 @@ _SPEEDS = {"backward": 0.75, "left": 0.4, "right": 0.4, "sideways": 0.4}
 _SPEED, _RUNNING_SPEED = 1.0, 2.2
 """Mean speeds of these [m/s]."""
 
+_AHEAD = "a person walks forward"
 _PACES = {-1: 0.5, 0: 1.0, 1: 1.3}
 _TURN_SPEED = math.radians(60.0)
 
@@ -116,6 +117,8 @@ def journey(sentence: str, meaning: str | None = None) -> tuple[Leg, ...]:
     ways = [_travel_of(clause) for _, asked in parts for clause in asked]
     if not any(way and (angle or not way.turn) for way in ways):
         return ()
+    if len(parts) > 1 and not _is_understood(sentence) and all(not way or way.turn for way in ways):
+        return ()  # the model knows more of it than the angle
     legs: list[Leg] = []
     for words, asked in parts:
         found = [Leg(_said(clause), _travel_of(clause)) for clause in asked]
@@ -126,6 +129,7 @@ def journey(sentence: str, meaning: str | None = None) -> tuple[Leg, ...]:
             legs += found
         else:
             return ()
+    legs = [_faced(leg, before) for before, leg in zip([None, *legs], legs, strict=False)]
     # Each way ends in a stand.
     kept = [
         leg
@@ -140,7 +144,13 @@ def unkept(sentence: str) -> str | None:
     ways = [way for way in map(_travel_of, clauses(sentence)) if way and not way.turn]
     if not ways:
         return None
-    if not journey(sentence):
+    legs = journey(sentence)
+    if len(legs) > 1 and not _is_understood(sentence):
+        return (
+            "a part of the sentence is not understood, and may be left out; send its parts one by "
+            "one"
+        )
+    if not legs:
         return (
             "how far the person goes is not kept, as a part of the sentence is not understood; "
             "send its parts one by one, such as 'walks two meters forward'"
@@ -172,9 +182,23 @@ def _travel_of(clause: tuple[Claim, ...]) -> Travel | None:
     return None
 
 
+def _is_understood(sentence: str) -> bool:
+    return has_manner(sentence) or bool(in_plain_words(sentence))
+
+
 def _said(clause: tuple[Claim, ...]) -> str:
     """A clause in plain words; '' where it has none."""
     return said((clause,)) or ""
+
+
+def _faced(leg: Leg, before: Leg | None) -> Leg:
+    """A part after another one: who has turned around walks back forward."""
+    way, turn = leg.travel, before and before.travel and before.travel.turn
+    if not way or way.direction != "backward" or not turn or turn < math.radians(135.0):
+        return leg
+    if "backward" in leg.sentence:
+        return leg
+    return Leg(_AHEAD, replace(way, direction="forward", words=_AHEAD))
 
 
 def _only_stands(words: str) -> bool:

@@ -36,8 +36,10 @@ _WORDS = "|".join(sorted(_AMOUNTS, key=len, reverse=True))
 _DIGITS = r"(?:(?:\d{1,3} )?\d ?/ ?\d|\d{0,3}\d\u2044\d|\d{1,9}(?:[.,]\d+)?|\.\d+)"
 _MORE = r"(?:(?:more|further|full|whole|extra|additional|good) )?"
 _LENGTH_UNIT = "|".join(unit for unit, _ in _UNITS)
+_MOST_UNITS = "|".join(unit for unit, _ in _UNITS).replace("|foot", "")
 LENGTH = (
-    rf"(?:[-\u2212]?{_DIGITS}|{_WORDS})(?: and a half)?[ -]?{_MORE}(?:{_LENGTH_UNIT})\b"
+    rf"(?:[-\u2212]?{_DIGITS}[ -]?{_MORE}(?:{_LENGTH_UNIT})|"
+    rf"(?:{_WORDS})(?: and a half)?[ -]?{_MORE}(?:{_MOST_UNITS}))\b"
     r"(?! ?/| per\b)(?: and a half\b)?"
 )
 """Pattern of a length in words or digits."""

@@ -42,11 +42,25 @@ from nextscale_core.text.journeys import LONGEST, journey, unkept
         ("walk two meters, then dance", [("forward", 2.0), None]),
         ("after walking two meters, sit down", [("forward", 2.0), None]),
         ("walk 1000 km", [("forward", LONGEST)]),
+        ("soldier takes four paces to the rear", [("backward", 2.2)]),
+        ("three lateral paces", [("sideways", 1.35)]),
+        ("he takes a few paces back to see the canvas", [("backward", 1.65)]),
+        ("take four paces, face about, take four paces home",
+         [("forward", 2.48), ("", math.pi), ("forward", 2.48)]),
+        ("advance four steps, about turn, then four steps back to the start",
+         [("forward", 2.48), ("", math.pi), ("forward", 2.48)]),
+        ("3 steps forward, do a 180 and walk 2 meters backwards",
+         [("forward", 1.86), ("", math.pi), ("backward", 2.0)]),
         # Nothing is stated.
         ("a person steps back", []),
         ("a person walks forward", []),
         ("turn left", []),
         ("walk one step at a time", []),
+        ("one step after the other", []),
+        ("someone strolls at a slow pace", []),
+        ("at ten paces the duellist swings round", []),
+        ("one foot off the ground, arms out", []),
+        ("execute forward locomotion, 180-degree rotation, and return to origin", []),
         ("wave two times", []),
         ("jumps two meters forward", []),
     ],
@@ -79,6 +93,7 @@ def test_words_that_rules_do_not_know_take_the_length_from_the_sentence():
 
 def test_what_is_not_kept_is_said():
     assert unkept("walk two meters") is None
+    assert "may be left out" in unkept("walk two meters, flarp, then wave")
     assert unkept("a person walks") is None
     assert "cut to 20 m" in unkept("walk 300 meters")
     assert "send its parts one by one" in unkept("walk two meters and stand on your left leg")
