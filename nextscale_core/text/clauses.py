@@ -64,6 +64,7 @@ _WALKS = (
     "walk stroll amble saunter wander stride strut trudge plod trek hike roam "
     "shuffle sidestep retreat advance approach strafe step tread"
 )
+_MOVES = _verbs("move head shift slide proceed travel")
 _STYLED_GAITS = _verbs("limp hobble tiptoe sneak creep stagger stumble waddle moonwalk")
 _WHERE = (
     r"(?:(?:straight|slowly|quickly|right|a|few|little|bit|two|three|some|steps?|paces?|further) )*"
@@ -142,14 +143,15 @@ _ACTIONS = (
     ("turn", r"(?<!in )\bturn(s|ed|ing)?\b|rotat\w*|\bspin\w*|pivot\w*|twirl\w*|about.(face|turn)|"
              r"pirouett\w*|swivel\w*|\bwhirl\w*|"
              r"\bfac(es?|ing) (to )?(the |your |his |her )?(left|right|other way|opposite|rear)|"
-             r"\bfac(es?|ing) (back\w*|about\b)|\b(do|does|doing|did|makes?) an? (90|180|360)\b"),
+             r"\bfac(es?|ing) (back\w*|about\b)|\b(do|does|doing|did|makes?) an? (90|180|360)\b"
+             r"(?![^,.;]* air\b)"),
     ("walk", rf"{_verbs(_WALKS)}|{_STYLED_GAITS}|\bstrode\b|\bpac(es|ing)\b|side.step\w*|"
              r"(?<!no )(?<!any )(?<!a )\bhurr(y|ies|ied|ying)\b|"
              rf"back(s|ing) (up|away|off)\b|{_UNRISEN}\bback (up|away|off)\b|return\w*|"
              r"com(e|es|ing) (back|here|closer)|"
              rf"\b(tak(es?|ing)|took) {_A_STEP}|"
              rf"^ ?(and )?({LENGTH}|{_A_STEP})( {_WHERE}| out\b| ?$)|"
-             rf"\b(go(es|ing)?|went|mov(e[sd]?|ing)|head(s|ed|ing)?) (\w+ )?{LENGTH}|"
+             rf"(\b(go(es|ing)?|went|com(es?|ing)|came)|{_MOVES}) (\w+ )?{LENGTH}|"
              rf"\b(go(es|ing)?|went|mov(e[sd]?|ing)|head(s|ed|ing)?|slid(es?|ing)) {_WHERE}"),
 )  # fmt: skip
 
@@ -165,7 +167,8 @@ _PARTS_OF = {
 """Actions that are a part of another one where that follows."""
 
 _BREAKS = re.compile(
-    r",? ?\b(and then|then|after that|afterwards|before|followed by)\b|;|(?<!\d),|[.,](?!\d)"
+    r",? ?\b(and then|then|after that|afterwards|before|followed by)\b|;|(?<!\d),|[.,](?!\d)|"
+    rf"\band (?!(?:a )?(?:half|quarter))(?={LENGTH}|{_A_STEP})"
 )
 _AFTER = re.compile(r"^after (.*?), (.*)$|^(.*?),? after (\w+ing\b.*)$")
 AGAIN = re.compile(r"\b(again|once more|another( one| time)?|a second (one|time)) *$")
@@ -193,8 +196,11 @@ _BACKWARD = (
     r"\b(?<!face )(?<!facing )backwards?\b|\bback(s|ing)? (up|away|off)\b|\bin reverse\b|"
     r"retreat\w*|moonwalk\w*|\b(step|jump|hop|leap|mov)(s|es|ped|ping|ed|ing|e)? (\w+ )?back\b"
     r"(?! (to|and forth))|\b(go|walk)\w* back (\w+ ){1,2}(steps?|paces?|feet|met(er|re)s?)\b|"
-    rf"({LENGTH}|\b(steps?|paces?)) back\b(?! and forth)|"
+    rf"({LENGTH}|\b(?<!side-)(?<!side )(steps?|paces?)) back\b(?! and forth)|"
     rf"\b(steps?|paces?|{LENGTH}) to the rear\b|\brearwards?\b"
+)
+_STAIRS = re.compile(
+    r"\b(stair|ladder|climb)|\b(up|down)( the)?( \w+)? (steps|stairs)\b|\bsteps? (up|down)\b"
 )
 _ARMS = r"(arms?|hands?|fists?|legs?|foot|feet|knees?|side|punch|kick)"
 _TURNS_OF = (
@@ -264,7 +270,9 @@ def parts_of(sentence: str) -> tuple[tuple[str, Clauses], ...]:
     begin, follows = 0, False
     for match in [*_BREAKS.finditer(text), None]:
         part = text[begin : match.start() if match else None]
-        new = _parts(part)
+        # A length alone goes on with a walk, and begins none.
+        opens = match is not None and not found
+        new = [] if opens and re.fullmatch(rf" ?{LENGTH} ?", part) else _parts(part)
         words, known = found[-1] if found else ("", ())
         last = known[-1] if known else ()
         if (
@@ -401,7 +409,7 @@ def _count(words: str) -> int:
 
 def _steps(words: str) -> int:
     match = re.search(_A_STEP, words)
-    if not match:
+    if not match or _STAIRS.search(words):
         return 0
     digits = re.match(r"\d+", match[0])
     if digits:

@@ -143,7 +143,8 @@ def unkept(sentence: str) -> str | None:
     """Why the lengths that a validated sentence states are not kept; None where they are."""
     ways = [way for way in map(_travel_of, clauses(sentence)) if way and not way.turn]
     if not ways:
-        return None
+        stated = stated_length(sentence.lower())
+        return "how far the person goes is kept of walks and runs only" if stated else None
     legs = journey(sentence)
     if len(legs) > 1 and not _is_understood(sentence):
         return (

@@ -56,6 +56,10 @@ _LENGTH = re.compile(
 _ANGLE = re.compile(
     rf"{_AMOUNT}[ -]?{_MORE}(?:degrees?\b|degs?\b|\u00b0)(?! ?/| ?(?:per|an?) (?:second|minute)\b)"
 )
+_BARE_ANGLE = re.compile(
+    r"\b(?:turn|rotate|spin|pivot)\w*(?: (?:by|to|the|left|right))* (?P<sign>[-\u2212])?"
+    r"(?P<digits>\d{2,3})(?: (?:to the )?(?:left|right))?[ .!]*$(?P<words>)"
+)
 _NO_WAY = re.compile(
     r"\b(?:on|with|both|her|his|its|their|the|radius of|diameter of|each|every|within|at|"
     r"(?:until|till)\b.*)$"
@@ -91,7 +95,7 @@ def stated_angle(words: str) -> float:
     Args:
         words: In small letters, for example "turns ninety degrees to the left".
     """
-    match = _ANGLE.search(words)
+    match = _ANGLE.search(words) or _BARE_ANGLE.search(words)
     return (_signed(match) or LEAST) if match else 0.0
 
 

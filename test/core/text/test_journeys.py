@@ -42,6 +42,10 @@ from nextscale_core.text.journeys import LONGEST, journey, unkept
         ("walk two meters, then dance", [("forward", 2.0), None]),
         ("after walking two meters, sit down", [("forward", 2.0), None]),
         ("walk 1000 km", [("forward", LONGEST)]),
+        ("walk 2m forward and 1m to the right", [("forward", 2.0), ("right", 1.0)]),
+        ("two steps forward and one step back", [("forward", 1.24), ("backward", 0.55)]),
+        ("shift left 20 cm", [("left", 0.2)]),
+        ("turn left 90", [("left", math.pi / 2)]),
         ("soldier takes four paces to the rear", [("backward", 2.2)]),
         ("three lateral paces", [("sideways", 1.35)]),
         ("he takes a few paces back to see the canvas", [("backward", 1.65)]),
@@ -57,6 +61,8 @@ from nextscale_core.text.journeys import LONGEST, journey, unkept
         ("turn left", []),
         ("walk one step at a time", []),
         ("one step after the other", []),
+        ("climb three steps", []),
+        ("walk up two steps", []),
         ("someone strolls at a slow pace", []),
         ("at ten paces the duellist swings round", []),
         ("one foot off the ground, arms out", []),
@@ -95,5 +101,6 @@ def test_what_is_not_kept_is_said():
     assert unkept("walk two meters") is None
     assert "may be left out" in unkept("walk two meters, flarp, then wave")
     assert unkept("a person walks") is None
+    assert "walks and runs only" in unkept("march 3 meters")
     assert "cut to 20 m" in unkept("walk 300 meters")
     assert "send its parts one by one" in unkept("walk two meters and stand on your left leg")

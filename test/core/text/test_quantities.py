@@ -65,7 +65,9 @@ def test_the_length_of_a_way(words, length):
         ("turn 90\u00b0", 90.0),
         ("turn -30 degrees", -30.0),
         ("turn 0 degrees", 1e-3),
+        ("turn right 45", 45.0),
         ("turns 30 degrees per second", 0.0),
+        ("turn 2 times", 0.0),
         ("turns around", 0.0),
     ],
 )
