@@ -27,6 +27,11 @@ from nextscale_ros.bringup.processes import private_graph
 from nextscale_ros.demo.recorder import DemoTimeoutError
 from ros.graph import HERE, Graph
 
+# Fast DDS 2.14.5 hangs now and then in processes of several participants, as those of the tests are
+# (nodes of the product have one); with fastdds.xml these talk to each other as processes do.
+for _variable in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"):
+    os.environ.setdefault(_variable, str(HERE / "fastdds.xml"))
+
 # Under nohup, children would ignore it too.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
