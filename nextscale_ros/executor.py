@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rclpy.executors import MultiThreadedExecutor
+from rclpy.node import Node
 
 
 class ThreadedExecutor(MultiThreadedExecutor):
@@ -16,10 +17,23 @@ class ThreadedExecutor(MultiThreadedExecutor):
     place of 100, for good, and keep a core busy.
     """
 
+    _busy: frozenset[Any] = frozenset()
+    """Callback groups in which something is due."""
+
+    def get_nodes(self) -> list[Node]:
+        """The nodes; rclpy asks for them before each wait."""
+        nodes = super().get_nodes()
+        self._busy = frozenset(
+            entity.callback_group
+            for node in nodes
+            for kind in (node.subscriptions, node.timers, node.clients, node.services)
+            for entity in kind
+            if entity._executor_event
+        )
+        return nodes
+
     def can_execute(self, entity: Any) -> bool:
         """Whether to wait for an entity; not for events where something of their group is due."""
-        if hasattr(entity, "event_type"):
-            group = (one() for one in tuple(entity.callback_group.entities))
-            if any(one is not None and one._executor_event for one in group):
-                return False
+        if hasattr(entity, "event_type") and entity.callback_group in self._busy:
+            return False
         return bool(super().can_execute(entity))

@@ -34,12 +34,13 @@ def node(graph: Graph) -> Node:
 def test_events_wait_for_the_message_before_them(graph: Graph, node: Node) -> None:
     executor = ThreadedExecutor(num_threads=2, context=graph.context)
     subscription = node.create_subscription(JointState, "here", lambda message: None, SENSORS)
+    executor.add_node(node)
     events = subscription.event_handlers
-    assert events and all(map(executor.can_execute, [subscription, *events]))
-    subscription._executor_event = True
-    assert not any(map(executor.can_execute, [subscription, *events]))
-    subscription._executor_event = False
-    assert all(map(executor.can_execute, [subscription, *events]))
+    for due in (False, True, False):
+        subscription._executor_event = due
+        assert executor.get_nodes() == [node]
+        waited = list(map(executor.can_execute, [subscription, *events]))
+        assert events and waited == [not due] * len(waited)
     executor.shutdown()
     node.destroy_node()
 
