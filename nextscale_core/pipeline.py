@@ -572,8 +572,8 @@ class MotionPipeline:
         if way and not is_as_far(clip, way, scale):
             return _off(sentence, covered(clip, way), way, scale)
         if len(legs) > 1 or (way and way.is_alone):
-            return unkept(sentence)
-        return unkept(sentence) or disagreement(sentence, clip, self.meaning(sentence))
+            return unkept(sentence, legs)
+        return unkept(sentence, legs) or disagreement(sentence, clip, self.meaning(sentence))
 
     def choose_seconds(self, text: str) -> float:
         """Duration that a sentence states, otherwise the one that the model chooses [s]."""

@@ -83,15 +83,21 @@ def _pieces(
         if longer is None:
             if seconds is None:
                 seconds = min(model.choose_seconds(text), MAX_SECONDS - overlap)
-            own = replace(own, seconds=seconds)
-            if past is None:
-                longer = model.sampled(text, own, run)
-            else:
-                own = replace(own, seconds=(len(past) + round(seconds * FPS)) / FPS)
-                longer = complete(model, past, None, text, own, run)
+            longer = continued(model, past, text, replace(own, seconds=seconds), run)
         yield longer if past is None else longer.slice(len(past), len(longer))
         # Nothing older is kept, however long the sequence gets.
         past = tail(longer, kept)
+
+
+def continued(
+    model: TextToMotion, past: MotionClip | None, text: str, options: GenerationOptions, run: Run
+) -> MotionClip:
+    """A past, if there is one, and the motion for a sentence, which lasts `options.seconds`."""
+    if past is None:
+        return model.sampled(text, options, run)
+    assert options.seconds is not None
+    total = (len(past) + round(options.seconds * FPS)) / FPS
+    return complete(model, past, None, text, replace(options, seconds=total), run)
 
 
 def tail(clip: MotionClip, frames: int) -> MotionClip:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nextscale_core.editing.complete import TextToMotion, complete
+from nextscale_core.editing.complete import TextToMotion
 from nextscale_core.editing.constraints.meet import meet
 from nextscale_core.editing.constraints.plan import Plan
 from nextscale_core.editing.constraints.root_path import RootGoal
-from nextscale_core.editing.sequence import joined, stream, tail
+from nextscale_core.editing.sequence import continued, joined, stream, tail
 from nextscale_core.editing.stopping import STOP, stand_still
 from nextscale_core.model.options import GenerationOptions, candidate_seeds
 from nextscale_core.motion.clip import MotionClip
@@ -31,6 +31,9 @@ _MORE = 12
 
 _WORTHWHILE = 0.4
 """Share of the usual progress that a further motion must make to be kept."""
+
+_FAILURES = 3
+"""Number of motions not kept after which no other is tried."""
 
 _ATTEMPTS = 3
 _STOPPING = 0.25
@@ -81,11 +84,10 @@ def travel(
         if seconds is None:
             seconds = min(_seconds(model, leg, own), longest)
         own = replace(own, seconds=min(seconds, longest))
+        longer = continued(model, past, leg.sentence, own, run)
         if past is None or clip is None:
-            clip = model.sampled(leg.sentence, own, run)
+            clip = longer
         else:
-            own = replace(own, seconds=(len(past) + round(seconds * FPS)) / FPS)
-            longer = complete(model, past, None, leg.sentence, own, run)
             clip = joined([clip, longer.slice(len(past), len(longer))], own.seed)
         if leg.travel is None:
             heading = None
@@ -223,10 +225,10 @@ def _longer(
     model: TextToMotion, clip: MotionClip, course: _Course, options: GenerationOptions
 ) -> MotionClip:
     """A motion that goes on until it has gone as far as stated, if the model does so."""
-    way, left = course.way, _MORE
+    way, failures = course.way, 0
     for seed in candidate_seeds(options.seed, _MORE):
         missing = course.size - float(course.progress(clip).max())
-        if missing <= 0.0 or not left:
+        if missing <= 0.0 or failures == _FAILURES:
             break
         lasts = float(np.clip(way.seconds_for(missing), MIN_SECONDS, MAX_SECONDS - _OVERLAP))
         own = replace(options, seed=seed)
@@ -236,7 +238,7 @@ def _longer(
         if won > _WORTHWHILE * min(missing, way.size_in(lasts)):
             clip = longer
         else:
-            left -= 4
+            failures += 1
     return clip
 
 

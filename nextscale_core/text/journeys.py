@@ -139,22 +139,26 @@ def journey(sentence: str, meaning: str | None = None) -> tuple[Leg, ...]:
     return (replace(kept[0], sentence=sentence),) if len(kept) == 1 else tuple(kept)
 
 
-def unkept(sentence: str) -> str | None:
-    """Why the lengths that a validated sentence states are not kept; None where they are."""
-    ways = [way for way in map(_travel_of, clauses(sentence)) if way and not way.turn]
+def unkept(sentence: str, legs: tuple[Leg, ...]) -> str | None:
+    """Why the lengths that a sentence states are not kept; None where they are.
+
+    Args:
+        sentence: A validated sentence.
+        legs: Its parts, see `journey`.
+    """
+    ways = [leg.travel for leg in legs if leg.travel and not leg.travel.turn]
+    if not legs and any(way and not way.turn for way in map(_travel_of, clauses(sentence))):
+        return (
+            "how far the person goes is not kept, as a part of the sentence is not understood; "
+            "send its parts one by one, such as 'walks two meters forward'"
+        )
     if not ways:
         stated = stated_length(sentence.lower())
         return "how far the person goes is kept of walks and runs only" if stated else None
-    legs = journey(sentence)
     if len(legs) > 1 and not _is_understood(sentence):
         return (
             "a part of the sentence is not understood, and may be left out; send its parts one by "
             "one"
-        )
-    if not legs:
-        return (
-            "how far the person goes is not kept, as a part of the sentence is not understood; "
-            "send its parts one by one, such as 'walks two meters forward'"
         )
     far = max(way.length for way in ways)
     if far > LONGEST:

@@ -95,12 +95,18 @@ def test_a_metre_is_one_of_the_robot_and_a_step_is_one_of_its_legs():
 def test_words_that_rules_do_not_know_take_the_length_from_the_sentence():
     (leg,) = journey("slide 2 meters to the left", "a person steps sideways to the left")
     assert (leg.travel.direction, leg.travel.length) == ("left", 2.0)
+    sentence = "glide two meters ahead"
+    legs = journey(sentence, "a person walks forward")
+    assert legs[0].travel.length == 2.0 and unkept(sentence, legs) is None
 
 
 def test_what_is_not_kept_is_said():
-    assert unkept("walk two meters") is None
-    assert "may be left out" in unkept("walk two meters, flarp, then wave")
-    assert unkept("a person walks") is None
-    assert "walks and runs only" in unkept("march 3 meters")
-    assert "cut to 20 m" in unkept("walk 300 meters")
-    assert "send its parts one by one" in unkept("walk two meters and stand on your left leg")
+    def told(sentence):
+        return unkept(sentence, journey(sentence))
+
+    assert told("walk two meters") is None
+    assert "may be left out" in told("walk two meters, flarp, then wave")
+    assert told("a person walks") is None
+    assert "walks and runs only" in told("march 3 meters")
+    assert "cut to 20 m" in told("walk 300 meters")
+    assert "send its parts one by one" in told("walk two meters and stand on your left leg")
