@@ -17,7 +17,9 @@ from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
 from nextscale_core.robots import Robot
+from nextscale_ros.messages.validate_trajectory import NANOSECONDS
 from nextscale_ros.msg import MotionReference
+from ros.controller_model import ControllerModel
 from ros.graph import until
 
 STEP = 0.01
@@ -30,6 +32,8 @@ OFF = 0.05
 
 class BalancingRobot:
     """Publishes joint states and odometry at 100 Hz, and records what it gets.
+
+    It follows references, or velocities of the base and trajectories of other joints.
 
     Args:
         context: The ROS context.
@@ -47,6 +51,8 @@ class BalancingRobot:
         self.bases: list[MultiDOFJointTrajectory] = []
         self._joints = robot.nominal.copy()
         self._goal = robot.nominal.copy()
+        self._commanded: list[int] = []
+        self._controller: ControllerModel | None = None
         self.place, self.heading, self.pitch = np.array([1.0, 2.0]), 0.0, 0.0
         self.world: tuple[float, np.ndarray] = (0.0, np.zeros(2))
         """Turn and shift of the odometry's world."""
@@ -55,7 +61,7 @@ class BalancingRobot:
         self._odometry = self.node.create_publisher(Odometry, "odom", 10)
         self.node.create_subscription(MotionReference, "motion_reference", self._refer, 50)
         self.node.create_subscription(TwistStamped, "cmd_vel", self._drive, 50)
-        self.node.create_subscription(JointTrajectory, "motion_command", self.commands.append, 10)
+        self.node.create_subscription(JointTrajectory, "motion_command", self._command, 10)
         self.node.create_subscription(
             MultiDOFJointTrajectory, "motion_command/base", self.bases.append, 10
         )
@@ -90,6 +96,18 @@ class BalancingRobot:
         twist = message.twist
         self._twist = 0.9 * np.array([twist.linear.x, twist.linear.y, twist.angular.z])
 
+    def _command(self, message: JointTrajectory) -> None:
+        """A trajectory of the joints that the feet do not need."""
+        self.commands.append(message)
+        if self._controller is None:
+            names = list(self.robot.joint_names)
+            self._commanded = [names.index(name) for name in message.joint_names]
+            self._controller = ControllerModel(self._joints[self._commanded])
+        self._controller.take(message, self._now())
+
+    def _now(self) -> float:
+        return self.node.get_clock().now().nanoseconds / NANOSECONDS
+
     def _serve(self) -> None:
         while not self._ended.is_set():
             self._executor.spin_once(timeout_sec=0.02)
@@ -99,6 +117,9 @@ class BalancingRobot:
         due = time.monotonic()
         while not self._ended.wait(max(due - time.monotonic(), 0.0)):
             due += STEP
+            if self._controller is not None:
+                self._controller.cycle(self._now())
+                self._goal[self._commanded] = self._controller.position
             velocities = (self._goal - self._joints) / LAG
             self._joints = self._joints + STEP * velocities
             c, s = np.cos(self.heading), np.sin(self.heading)
