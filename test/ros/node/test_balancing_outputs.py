@@ -37,7 +37,7 @@ def balancing(
     graph: Graph, g1: Robot, namespace: str, parameters: dict[str, object]
 ) -> Iterator[tuple[Child, BalancingRobot]]:
     robot = BalancingRobot(graph.context, g1, namespace)
-    parameters = {"state_timeout": 1.0, "publish_markers": False, **parameters}
+    parameters = {"state_timeout": 3.0, "publish_markers": False, **parameters}
     arguments = ["-r", f"__ns:={namespace}"] if namespace else []
     child = graph.start("ros.fake_pipeline", parameters, arguments)
     try:
@@ -128,7 +128,7 @@ def under_way(goals: Goals, moves: Callable[[], bool], text: str, **fields: Any)
     pytest.fail(f"refused {TRIES} times: {goals.result(sent)[1].error}")
 
 
-def done(answer: tuple[int, GenerateMotion.Result], status: int) -> None:
+def done(answer: tuple[int, GenerateMotion.Result], status: int, code: int | None = None) -> None:
     """Check how a goal ended.
 
     Raises:
@@ -137,6 +137,7 @@ def done(answer: tuple[int, GenerateMotion.Result], status: int) -> None:
     if answer[1].error.code in BUSY:
         raise TooBusyError(answer[1].error.message)
     assert answer[0] == status, answer[1].error
+    assert code in (None, answer[1].error.code), answer[1].error
 
 
 # -- output: reference
@@ -161,7 +162,7 @@ def test_two_sentences_in_motion_are_one_smooth_reference_from_standing_to_stand
         seen = len(robot.references)
         robot.wait(lambda: len(robot.references) > seen + 60, REPLY, "the middle of it")
         done(goals.ask(GLIDE, seconds=[3.0]), SUCCEEDED)
-        assert goals.result(first)[1].error.code == ErrorCode.PREEMPTED
+        done(goals.result(first), ABORTED, ErrorCode.PREEMPTED)
         rest()
         references = robot.references[begin:]
         check_smooth(g1, references)

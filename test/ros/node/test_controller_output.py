@@ -22,7 +22,7 @@ TEXT = "a person raises the right arm"
 
 @pytest.fixture(scope="module")
 def node(graph: Graph) -> Child:
-    parameters = {"output": "follow_joint_trajectory", "state_timeout": 1.0}
+    parameters = {"output": "follow_joint_trajectory", "state_timeout": 2.0}
     return graph.start("ros.fake_pipeline", parameters)
 
 
