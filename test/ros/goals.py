@@ -33,6 +33,10 @@ class Sent:
     feedback: list[GenerateMotion.Feedback]
     future: Any = None
 
+    def is_in(self, stage: str) -> bool:
+        """Whether this is the stage that the last feedback so far tells of."""
+        return bool(self.feedback) and self.feedback[-1].stage == stage
+
 
 class Goals:
     """A client of the action.

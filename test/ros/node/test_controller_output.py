@@ -71,7 +71,7 @@ def test_a_goal_succeeds_when_the_controller_has_executed_it(
     missing = (ErrorCode.NO_CONTROLLER, ErrorCode.NO_ROBOT_STATE)
     sent, status, result = ask_until_found(goals, client, *missing)
     assert status == SUCCEEDED, result.error
-    goals.wait(lambda: sent.feedback[-1].stage == "execute", "the last feedback")
+    goals.wait(lambda: sent.is_in("execute"), "the last feedback")
     stages = [message.stage for message in sent.feedback]
     assert stages[-1] == "execute" and stages.index("gate") < stages.index("execute")
     # The robot is where the trajectory ends.

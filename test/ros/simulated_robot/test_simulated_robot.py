@@ -179,7 +179,9 @@ def test_a_robot_that_falls_says_so_once_and_stands_up_when_reset(
         found = status()
         return found is not None and found.level == level
 
-    falling.wait(lambda: reports(DiagnosticStatus.ERROR), "an error in the diagnostics")
+    falling.wait(
+        lambda: bool(odometry) and reports(DiagnosticStatus.ERROR), "an error in the diagnostics"
+    )
     height = odometry[0].pose.pose.position.z
     falling.wait(lambda: 0.0 < odometry[-1].pose.pose.position.z < 0.63 * height, "its fall")
     falling.wait(lambda: "has fallen" in falling.log(), "the log")
@@ -217,7 +219,9 @@ def test_a_tracker_follows_references_and_stands_when_they_end(
     states = tracked.watch(Odometry, "odom")
     followed = tracked.watch(MotionReference, "simulated_robot/reference")
     publisher = recorder.create_publisher(MotionReference, "/tracked/motion_reference", 10)
-    tracked.wait(lambda: bool(states and publisher.get_subscription_count()), "the robot")
+    tracked.wait(
+        lambda: bool(states and followed and publisher.get_subscription_count()), "the robot"
+    )
     stand = standing_pose(robot)
     elbow = robot.joint_names.index("left_elbow_joint")
     squat = stand.base_position[2] - 0.02
