@@ -13,7 +13,7 @@ from nextscale_core.text.quantities import stated_angle, stated_length
 LONGEST = 20.0
 """Length of the longest way of one part of a sentence [m]."""
 
-MOST_TURNS = 3
+MOST_TURNS = 5
 """Largest number of turns about oneself of one part of a sentence."""
 
 _STEPS = {"backward": 0.55, "left": 0.45, "right": 0.45, "sideways": 0.45}
@@ -115,7 +115,9 @@ def journey(sentence: str, meaning: str | None = None) -> tuple[Leg, ...]:
         if len(meant) == 1:
             parts = ((words, (tuple(_sized(one, length, angle) for one in meant[0]),)),)
     ways = [_travel_of(clause) for _, asked in parts for clause in asked]
-    if not any(way and (angle or not way.turn) for way in ways):
+    turns = [one for _, asked in parts for clause in asked for one in clause if one.action == "turn"]
+    is_stated = angle or any(one.count > 1 for one in turns)
+    if not any(way and (is_stated or not way.turn) for way in ways):
         return ()
     if len(parts) > 1 and not _is_understood(sentence) and all(not way or way.turn for way in ways):
         return ()  # the model knows more of it than the angle
@@ -146,6 +148,9 @@ def unkept(sentence: str, legs: tuple[Leg, ...]) -> str | None:
         sentence: A validated sentence.
         legs: Its parts, see `journey`.
     """
+    turns = [leg.travel.turn for leg in legs if leg.travel and leg.travel.turn]
+    if max(turns, default=0.0) > MOST_TURNS * math.tau + 1e-6:
+        return f"more than {MOST_TURNS} turns about oneself are cut to {MOST_TURNS}"
     ways = [leg.travel for leg in legs if leg.travel and not leg.travel.turn]
     if not legs and any(way and not way.turn for way in map(_travel_of, clauses(sentence))):
         return (
