@@ -7,6 +7,7 @@ may have no clause at all.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -43,15 +44,37 @@ _UP = (
     rf"(?:over|above) (?:{_THEIR} )?(?:head|shoulders?)|to(?:wards?)? the (?:sky|ceiling))"
 )
 _BACK_AND_FORTH = r"(?:there and back|back and forth|to and fro|up and down)"
+_ANGLE = r"(?:[-\u2212]?\d{1,4}(?:[.,]\d+)?|\w+) ?(?:degrees?\b|degs?\b|\u00b0)"
+_SIDEWAYS = r"(?:(?:to (?:the|your|his|her) )?(?:left|right)\b|\w*clockwise\b)"
 _LOCOMOTION = r"(?:walk|go|pac|strid|stroll|wander|march|run|jog|sprint|trot)\w*"
-_IDIOMS = (
-    (rf"({_LOCOMOTION}) {_BACK_AND_FORTH}\b(?! the)", r"\1 forward, then turns around and \1 back"),
+
+
+def _square(match: re.Match[str]) -> str:
+    """The way around a square, of 1 m where its size is not said."""
+    length = re.search(LENGTH, match[0])
+    turn = "right" if "right" in (named_rotation(match[0]), named_side(match[0])) else "left"
+    side = f"{match[1]} {length[0] if length else '1 meter'} forward, turn {turn}"
+    return ", ".join([side] * 4)
+
+
+_IDIOMS: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
+    (
+        rf"({_LOCOMOTION})( (?:for )?(?:{LENGTH}|{_A_STEP}))? {_BACK_AND_FORTH}\b(?! the)"
+        rf"( (?:for )?(?:{LENGTH}|{_A_STEP}))?",
+        r"\1 forward\2\3, then turns around and \1 forward\2\3",
+    ),
+    (
+        rf"({_LOCOMOTION}) (?:\w*clockwise )?(?:in |along |around |round )?an?(?: {LENGTH})? "
+        r"square\b(?: (?!and\b|while\b|then\b|before\b)[^,; ]+)*",
+        _square,
+    ),
     (r"\bup and down\b", "up"),
     (
-        rf"\b((?:run|jog|sprint)\w*) ((?:for )?{LENGTH} )?to (?:the|your|his|her) (left|right)(?(2)| (?=(?:for )?{LENGTH}))",
+        rf"\b((?:run|jog|sprint)\w*) ((?:for )?{LENGTH} )?to (?:the|your|his|her) (left|right)"
+        rf"(?(2)| (?=(?:for )?{LENGTH}))",
         r"turns \3, then \1 \2",
     ),
-    # Who turns around and walks back walks forward.
+    # Who has turned around walks back forward.
     (
         r"(\b(?:turn\w* (?:a?round|back)|(?:half|about|u)[ -]?(?:turn|face)\w*)\b[^.;]{0,20}?"
         rf"\b(?:{_LOCOMOTION}|tak\w*) (?:{LENGTH} |{_A_STEP} )?)back\b",
@@ -65,15 +88,17 @@ _IDIOMS = (
 )
 """Phrases that would be taken apart at their 'and', and what they say."""
 
+_RUNNING = rf"{_verbs('march jog sprint trot')}|\brun\w*|\bran\b"
 _STEPS_OF_A_GAIT = re.compile(
-    rf"(\b(?:{_verbs('march jog sprint trot')}|run\w*|ran)(?: (?:in place|on the spot|forwards?|"
-    rf"ahead|back(?:wards?)?|for))* )({_A_STEP})"
+    rf"((?:{_RUNNING})(?: (?:in place|on the spot|forwards?|ahead|back(?:wards?)?|for))* )"
+    rf"({_A_STEP})"
 )
-"""Steps that are no walk."""
+"""Steps that are no walk: "runs ten steps"."""
 _BARE_NUMBER = re.compile(
     rf"((?:\b(?:and|then)|,) (?:(?:{_LOCOMOTION}|tak\w*) )?(?:{'|'.join(NUMBERS)}|\d\d?))(?: more)?"
     r"(?= (?:back(?:wards?)?|forwards?|ahead|(?:to the )?(?:left|right))\b|(?<=more)(?=[ .!]*$))"
 )
+"""Numbers whose unit is said before: "two steps forward and one back"."""
 _UNIT = re.compile(rf"\b(?:steps?|paces)\b|{LENGTH}")
 _BACK = re.compile(
     r"(?P<before>.*?\w)(?:,? ?\b(?:and then|and|then|before)\b|,)(?: (?:he|she|they|it))? "
@@ -82,12 +107,14 @@ _BACK = re.compile(
     r"(?P<bare>(?:all the way )?back))"
     r"(?P<clear> again)?(?P<pace> \w+ly)?"
     r"(?P<place> (?:to|where)\b(?! (?:the |your )?(?:left|right)\b)[^,.;]*?| home| here)?"
-    r"(?= ?$|[,.;!]| and\b| then\b)"
+    r"(?= ?$|[,.;!]| and\b(?! forth)| then\b)"
 )
 """What leads to where a person was before: "and comes back", "then returns to the start"."""
 
 _STEPPING = re.compile(r"\b(?:step(?:s|ped|ping)?|mov\w*|shift\w*) (?:\w+ly )?(?:forward|ahead)")
-_NO_WAY_OUT = re.compile(r"(?<!turn )(?<!turns )(?<!turning )\ba?round\b|\b(?:after|loop|lap|circle)")
+_NO_WAY_OUT = re.compile(
+    r"(?<!turn )(?<!turns )(?<!turning )\ba?round\b|\b(?:after|loop|lap|circle)"
+)
 """Words of ways that lead back by themselves, or that are not told in their order."""
 
 _WALKS = (
@@ -176,11 +203,13 @@ _ACTIONS = (
              r"pirouett\w*|swivel\w*|\bwhirl\w*|"
              r"\bfac(es?|ing) (to )?(the |your |his |her )?(left|right|other way|opposite|rear)|"
              r"\bfac(es?|ing) (back\w*|about\b)|\b(do|does|doing|did|makes?) an? (90|180|360)\b"
-             r"(?![^,.;]* air\b)"),
-    ("walk", rf"{_verbs(_WALKS)}|{_STYLED_GAITS}|\bstrode\b|\bpac(es|ing)\b|side.step\w*|"
+             rf"(?![^,.;]* air\b)|"
+             rf"^ ?(and )?({_SIDEWAYS} (by )?{_ANGLE}|(by )?{_ANGLE} {_SIDEWAYS})"),
+    ("walk", rf"{_verbs(_WALKS)}|{_STYLED_GAITS}|\bstrode\b|side.step\w*|"
+             r"\bpac(es|ing|e(?= (forward|back)))\b|"
              r"(?<!no )(?<!any )(?<!a )\bhurr(y|ies|ied|ying)\b|"
              rf"back(s|ing) (up|away|off)\b|{_UNRISEN}\bback (up|away|off)\b|return\w*|"
-             r"com(e|es|ing) (back(?! (up|down|to (his|her|your|their|its) feet|to stand))|here|closer)|"
+             r"com(e|es|ing) (here|closer|back(?! (up|down|to (stand|(\w+ )?feet))\b))|"
              rf"\b(tak(es?|ing)|took) {_A_STEP}|"
              rf"^ ?(and )?({LENGTH}|{_A_STEP})( {_WHERE}| out\b| ?$)|"
              rf"^ ?(and )?{_WHERE} (for )?({LENGTH}|{_A_STEP})|"
@@ -216,10 +245,12 @@ _COUNT = re.compile(
     r"\b(single|double)\b|\b(\d\d?) ?[x\u00d7](?!\w)|\b[x\u00d7] ?(\d\d?)\b"
 )
 _TURNS_COUNTED = re.compile(
-    rf"\b(\d\d?|{'|'.join(NUMBERS)}) (?:\w+ )?(?:turns|spins|rotations|twirls|pirouettes|about.turns)\b"
+    rf"\b(\d\d?|{'|'.join(NUMBERS)}) (?:\w+ )?"
+    r"(?:turns|spins|rotations|twirls|pirouettes|about.turns)\b"
 )
 _TIMES_STEPPED = re.compile(
-    rf"\b(?:side.?)?step(?:s|ped|ping)?\b[^,.;]* (?:once|twice|thrice|(?:\d\d?|{'|'.join(NUMBERS)}) times)\b"
+    r"\b(?:side.?)?step(?:s|ped|ping)?\b[^,.;]* "
+    rf"(?:once|twice|thrice|(?:\d\d?|{'|'.join(NUMBERS)}) times)\b"
 )
 _NOT = re.compile(
     r"\b(?:(?:do|does|did|is|are|was|must|should|will|would|can|could)(?:n.?t| not|not)"
@@ -247,8 +278,11 @@ _STAIRS = re.compile(
 )
 _ARMS = r"(arms?|hands?|fists?|legs?|foot|feet|knees?|side|punch|kick)"
 _TURNS_OF = (
-    (360.0, r"\b360|(full|complete|whole) (turn|circle|rotation|spin)|all the way|in a circle|"
-            r"fully\b"),
+    (
+        360.0,
+        r"\b360|(full|complete|whole) (turn|circle|rotation|spin)|all the way|in a circle|"
+        r"fully\b",
+    ),
     (
         180.0,
         r"\b180|\bu.?turn|other (way|direction)|about.(face|turn)|half|opposite|behind|"
@@ -270,10 +304,10 @@ class Claim:
         action: Name of a measure, such as 'walk' or 'punch'.
         side: 'left', 'right', 'both' or ''.
         direction: 'forward', 'backward', 'left', 'right', 'sideways', 'place' or ''; of travel.
-        count: How often, of a walk or run how many steps; 0 where the sentence does not say.
+        count: How often, of a walk, run or march how many steps; 0 where the sentence does not say.
         degrees: Angle of a turn, or of all of a number of them; 0 where the sentence does not say.
         pace: -1 slow, 1 fast, 0 unsaid.
-        length: Of the way of a walk or run [m]; 0 where the sentence does not say.
+        length: Of the way of a walk, run or march [m]; 0 where the sentence does not say.
     """
 
     action: str
@@ -351,11 +385,13 @@ def denied(sentence: str) -> str:
 def spelled_out(sentence: str) -> str:
     """A sentence in small letters, whose idioms are put as steps: "walks there and back"."""
     text = " ".join(sentence.lower().split())
-    for idiom, meaning in _IDIOMS:
-        text = re.sub(idiom, meaning, text)
     text = _BARE_NUMBER.sub(lambda m: f"{m[1]}{_unit_before(m)}", text)
     back = _BACK.match(text)
-    return text if back is None else _way_back(back) + text[back.end() :]
+    if back is not None:
+        text = _way_back(back) + text[back.end() :]
+    for idiom, meaning in _IDIOMS:
+        text = re.sub(idiom, meaning, text)
+    return text
 
 
 def _unit_before(match: re.Match[str]) -> str:
@@ -377,7 +413,7 @@ def _way_back(match: re.Match[str]) -> str:
         return match[0]
     turn = next((claim for claim in asked[ways[0] + 1 :] if claim.action == "turn"), None)
     is_faced = turn is not None and bool(turn.degrees or turn.side)
-    words = f"{'runs' if way.action == 'run' else 'walks'}{far}"
+    words = f"{'marches' if way.action == 'march' else f'{way.action}s'}{far}"
     if way.direction in ("left", "right"):
         words = f"steps{far} to the {_OTHERS[way.direction]}"
     elif way.direction == "forward" and match["bare"] and _STEPPING.search(before):

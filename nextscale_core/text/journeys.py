@@ -115,7 +115,9 @@ def journey(sentence: str, meaning: str | None = None) -> tuple[Leg, ...]:
         if len(meant) == 1:
             parts = ((words, (tuple(_sized(one, length, angle) for one in meant[0]),)),)
     ways = [_travel_of(clause) for _, asked in parts for clause in asked]
-    turns = [one for _, asked in parts for clause in asked for one in clause if one.action == "turn"]
+    turns = [
+        one for _, asked in parts for clause in asked for one in clause if one.action == "turn"
+    ]
     is_stated = angle or any(one.count > 1 for one in turns)
     if not any(way and (is_stated or not way.turn) for way in ways):
         return ()
@@ -159,7 +161,7 @@ def unkept(sentence: str, legs: tuple[Leg, ...]) -> str | None:
         )
     if not ways:
         stated = stated_length(sentence.lower())
-        return "how far the person goes is kept of walks and runs only" if stated else None
+        return "how far the person goes is kept of walks, marches and runs only" if stated else None
     if len(legs) > 1 and not _is_understood(sentence):
         return (
             "a part of the sentence is not understood, and may be left out; send its parts one by "
