@@ -53,6 +53,7 @@ CASES = (
     Case("walk two meters and come back", "walk and come back", (0, 0, 180)),
     Case("march forward 2 meters", "march forward", (2, 0, 0)),
     Case("run 20 meters", "run", (20, 0, 0)),
+    Case("jump one meter forward", "jump forward", (1, 0, 0)),
     Case("spin around twice to the left", "spin around to the left", (0, 0, 720)),
 )  # fmt: skip
 

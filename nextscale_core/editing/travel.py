@@ -212,7 +212,8 @@ def _as_far(
     """A motion that goes as far as stated and stands there, the same until its start."""
     free = replace(options, seconds=None, candidates=1)
     longer = clip if seconds is not None else _longer(model, clip, course, free)
-    out = _stopped(model, longer, course, free)
+    # A jump that is cut short is none.
+    out = longer if course.way.is_jump else _stopped(model, longer, course, free)
     total = None if seconds is None else course.held + round(seconds * FPS)
     if total is not None and len(out) > total:
         out = clip

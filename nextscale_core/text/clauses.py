@@ -307,7 +307,7 @@ class Claim:
         count: How often, of a walk, run or march how many steps; 0 where the sentence does not say.
         degrees: Angle of a turn, or of all of a number of them; 0 where the sentence does not say.
         pace: -1 slow, 1 fast, 0 unsaid.
-        length: Of the way of a walk, run or march [m]; 0 where the sentence does not say.
+        length: Of the way of a walk, run, march or jump [m]; 0 where the sentence does not say.
     """
 
     action: str
@@ -471,7 +471,7 @@ def _claim(action: str, words: str) -> Claim:
         count = int(turns[1]) if turns[1].isdecimal() else NUMBERS[turns[1]]
     if is_gait and not count and _TIMES_STEPPED.search(words):
         count = _count(words)
-    length = stated_length(words) if is_gait else 0.0
+    length = stated_length(words) if is_gait or action == "jump" else 0.0
     if is_gait and re.search(r"\b(0|no|zero) (steps?|paces?)\b", words):
         length = LEAST
     direction, pace = "", 0
@@ -563,5 +563,5 @@ def _direction(action: str, words: str) -> str:
     if sideways and action == "walk":
         return named_side(words) if named_side(words) in ("left", "right") else "sideways"
     if action == "jump":
-        return "forward" if re.search(r"forward|ahead|(long|broad) jump", words) else ""
+        return "forward" if re.search(r"forward|ahead|(long|broad|horizontal) jump", words) else ""
     return "forward"

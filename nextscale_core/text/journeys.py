@@ -38,6 +38,7 @@ class Travel:
         length: Of the way [m]; 0 where steps are counted.
         steps: Number of steps; 0 where the length is stated.
         is_run: Whether it is run.
+        is_jump: Whether it is jumped.
         pace: -1 slow, 1 fast, 0 unsaid.
         turn: Angle of a turn on the spot, to the side `direction` or to any one [rad].
         words: What the person does on it, in plain words.
@@ -49,6 +50,7 @@ class Travel:
     length: float = 0.0
     steps: int = 0
     is_run: bool = False
+    is_jump: bool = False
     pace: int = 0
     turn: float = 0.0
     words: str = ""
@@ -161,7 +163,11 @@ def unkept(sentence: str, legs: tuple[Leg, ...]) -> str | None:
         )
     if not ways:
         stated = stated_length(sentence.lower())
-        return "how far the person goes is kept of walks, marches and runs only" if stated else None
+        return (
+            "how far the person goes is kept of walks, runs, marches and jumps forward only"
+            if stated
+            else None
+        )
     if len(legs) > 1 and not _is_understood(sentence):
         return (
             "a part of the sentence is not understood, and may be left out; send its parts one by "
@@ -177,12 +183,13 @@ def unkept(sentence: str, legs: tuple[Leg, ...]) -> str | None:
 
 def _travel_of(clause: tuple[Claim, ...]) -> Travel | None:
     for claim in clause:
-        if claim.action in GAITS and claim.direction not in ("", "place"):
+        is_jump = claim.action == "jump" and claim.direction == "forward" and claim.length > 0.0
+        if is_jump or (claim.action in GAITS and claim.direction not in ("", "place")):
             steps = 0 if claim.length else claim.count
             if claim.length or steps:
                 is_run = claim.action == "run"
                 return replace(
-                    Travel(claim.direction, claim.length, steps, is_run, claim.pace),
+                    Travel(claim.direction, claim.length, steps, is_run, is_jump, claim.pace),
                     words=_said((claim,)),
                     is_alone=len(clause) == 1,
                     is_straight=not any(one.action == "turn" for one in clause),

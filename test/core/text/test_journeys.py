@@ -92,7 +92,9 @@ from nextscale_core.text.journeys import LONGEST, journey, unkept
         ("walk left 2 meters", [("left", 2.0)]),
         ("run to the right for 3 m", [("right", math.pi / 2), ("forward", 3.0)]),
         ("run 3 m to the left", [("left", math.pi / 2), ("forward", 3.0)]),
-        # Marches and runs.
+        # Marches, runs and jumps.
+        ("jumps two meters forward", [("forward", 2.0)]),
+        ("hop forward 30 cm, then walk one meter", [("forward", 0.3), ("forward", 1.0)]),
         ("march forward 2 meters", [("forward", 2.0)]),
         ("march 4 steps backward", [("backward", 2.2)]),
         ("run ten steps", [("forward", 12.0)]),
@@ -119,7 +121,10 @@ from nextscale_core.text.journeys import LONGEST, journey, unkept
         ("one foot off the ground, arms out", []),
         ("execute forward locomotion, 180-degree rotation, and return to origin", []),
         ("wave two times", []),
-        ("jumps two meters forward", []),
+        ("jumps two meters to the side", []),
+        ("jump up 20 cm", []),
+        ("jump 20 cm high", []),
+        ("jump forward twice, 50 cm each", []),
     ],
 )  # fmt: skip
 def test_ways_and_turns(sentence, ways):
@@ -158,7 +163,7 @@ def test_what_is_not_kept_is_said():
     assert told("walk two meters") is None
     assert "may be left out" in told("walk two meters, flarp, then wave")
     assert told("a person walks") is None
-    assert "walks, marches and runs only" in told("jump 3 meters forward")
+    assert "jumps forward only" in told("jump 2 meters to the left")
     assert "cut to 5" in told("spin seven times")
     assert "cut to 20 m" in told("walk 300 meters")
     assert "send its parts one by one" in told("walk two meters and stand on your left leg")
