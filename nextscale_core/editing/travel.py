@@ -195,7 +195,7 @@ def _seconds(model: TextToMotion, leg: Leg, options: GenerationOptions) -> float
     """Duration of the motion that a part of a sentence is taken from [s]."""
     if leg.travel is None:
         return model.choose_seconds(leg.sentence)
-    if leg.travel.is_run:
+    if leg.travel.gait == "run":
         return min(leg.travel.seconds(options.scale), _LONGEST_RUN)
     # Longer motions begin as slowly as people do.
     least = _LEAST if leg.travel.is_alone and not leg.travel.turn else 2.0
@@ -213,7 +213,7 @@ def _as_far(
     free = replace(options, seconds=None, candidates=1)
     longer = clip if seconds is not None else _longer(model, clip, course, free)
     # A jump that is cut short is none.
-    out = longer if course.way.is_jump else _stopped(model, longer, course, free)
+    out = longer if course.way.gait == "jump" else _stopped(model, longer, course, free)
     total = None if seconds is None else course.held + round(seconds * FPS)
     if total is not None and len(out) > total:
         out = clip
@@ -236,7 +236,7 @@ def _longer(
         missing = course.size - float(course.progress(clip).max())
         if missing <= 0.0 or failures == _FAILURES:
             break
-        longest = _LONGEST_RUN if way.is_run else MAX_SECONDS - _OVERLAP
+        longest = _LONGEST_RUN if way.gait == "run" else MAX_SECONDS - _OVERLAP
         lasts = float(np.clip(way.seconds_for(missing), MIN_SECONDS, longest))
         own = replace(options, seed=seed)
         more = stream(model, [(way.words, lasts)], own, Run(), overlap=_OVERLAP, start=clip)

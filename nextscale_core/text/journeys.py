@@ -37,8 +37,7 @@ class Travel:
         direction: 'forward', 'backward', 'left', 'right' or 'sideways', of the body at the start.
         length: Of the way [m]; 0 where steps are counted.
         steps: Number of steps; 0 where the length is stated.
-        is_run: Whether it is run.
-        is_jump: Whether it is jumped.
+        gait: 'walk', 'run', 'march' or 'jump'.
         pace: -1 slow, 1 fast, 0 unsaid.
         turn: Angle of a turn on the spot, to the side `direction` or to any one [rad].
         words: What the person does on it, in plain words.
@@ -49,8 +48,7 @@ class Travel:
     direction: str
     length: float = 0.0
     steps: int = 0
-    is_run: bool = False
-    is_jump: bool = False
+    gait: str = "walk"
     pace: int = 0
     turn: float = 0.0
     words: str = ""
@@ -66,7 +64,7 @@ class Travel:
         """
         if self.turn:
             return min(self.turn, MOST_TURNS * math.tau)
-        step = _RUNNING_STEP if self.is_run else _STEPS.get(self.direction, _STEP)
+        step = _RUNNING_STEP if self.gait == "run" else _STEPS.get(self.direction, _STEP)
         return min(self.length, LONGEST) / scale or min(self.steps * step, LONGEST)
 
     def seconds(self, scale: float = 1.0) -> float:
@@ -75,7 +73,7 @@ class Travel:
 
     def seconds_for(self, size: float) -> float:
         """Time that a way [m] or a turn [rad] of this kind takes about [s]."""
-        speed = _RUNNING_SPEED if self.is_run else _SPEEDS.get(self.direction, _SPEED)
+        speed = _RUNNING_SPEED if self.gait == "run" else _SPEEDS.get(self.direction, _SPEED)
         return 1.0 + 1.5 * size / ((_TURN_SPEED if self.turn else speed) * _PACES[self.pace])
 
     def size_in(self, seconds: float) -> float:
@@ -187,9 +185,8 @@ def _travel_of(clause: tuple[Claim, ...]) -> Travel | None:
         if is_jump or (claim.action in GAITS and claim.direction not in ("", "place")):
             steps = 0 if claim.length else claim.count
             if claim.length or steps:
-                is_run = claim.action == "run"
                 return replace(
-                    Travel(claim.direction, claim.length, steps, is_run, is_jump, claim.pace),
+                    Travel(claim.direction, claim.length, steps, claim.action, claim.pace),
                     words=_said((claim,)),
                     is_alone=len(clause) == 1,
                     is_straight=not any(one.action == "turn" for one in clause),
