@@ -50,6 +50,11 @@ CASES = (
     Case("turn right 90 degrees", "turn right", (0, 0, -90)),
     Case("walk two meters, turn left 90 degrees and walk one meter", "walk, turn left and walk",
          (2, 1, 90)),
+    Case("walk two meters and come back", "walk and come back", (0, 0, 180)),
+    Case("march forward 2 meters", "march forward", (2, 0, 0)),
+    Case("run 20 meters", "run", (20, 0, 0)),
+    Case("jump one meter forward", "jump forward", (1, 0, 0)),
+    Case("spin around twice to the left", "spin around to the left", (0, 0, 720)),
 )  # fmt: skip
 
 

@@ -26,6 +26,9 @@ _OVERLAP = 1.0
 _LEAST = 4.0
 """Duration from which walks begin as slowly as those of people [s]."""
 
+_LONGEST_RUN = 3.0
+"""Duration up to which the models run without a pause; longer runs are made of several [s]."""
+
 _MORE = 12
 """Maximum number of motions by which a way is made longer."""
 
@@ -192,6 +195,8 @@ def _seconds(model: TextToMotion, leg: Leg, options: GenerationOptions) -> float
     """Duration of the motion that a part of a sentence is taken from [s]."""
     if leg.travel is None:
         return model.choose_seconds(leg.sentence)
+    if leg.travel.gait == "run":
+        return min(leg.travel.seconds(options.scale), _LONGEST_RUN)
     # Longer motions begin as slowly as people do.
     least = _LEAST if leg.travel.is_alone and not leg.travel.turn else 2.0
     return max(leg.travel.seconds(options.scale), least)
@@ -207,7 +212,8 @@ def _as_far(
     """A motion that goes as far as stated and stands there, the same until its start."""
     free = replace(options, seconds=None, candidates=1)
     longer = clip if seconds is not None else _longer(model, clip, course, free)
-    out = _stopped(model, longer, course, free)
+    # A jump that is cut short is none.
+    out = longer if course.way.gait == "jump" else _stopped(model, longer, course, free)
     total = None if seconds is None else course.held + round(seconds * FPS)
     if total is not None and len(out) > total:
         out = clip
@@ -230,7 +236,8 @@ def _longer(
         missing = course.size - float(course.progress(clip).max())
         if missing <= 0.0 or failures == _FAILURES:
             break
-        lasts = float(np.clip(way.seconds_for(missing), MIN_SECONDS, MAX_SECONDS - _OVERLAP))
+        longest = _LONGEST_RUN if way.gait == "run" else MAX_SECONDS - _OVERLAP
+        lasts = float(np.clip(way.seconds_for(missing), MIN_SECONDS, longest))
         own = replace(options, seed=seed)
         more = stream(model, [(way.words, lasts)], own, Run(), overlap=_OVERLAP, start=clip)
         longer = joined([clip, *more], options.seed)

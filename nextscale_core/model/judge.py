@@ -12,7 +12,7 @@ from nextscale_core.model.options import MAX_CANDIDATES
 from nextscale_core.motion import measures
 from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.tracks import Tracks
-from nextscale_core.text.clauses import GAITS, Claim, clauses
+from nextscale_core.text.clauses import SIZED, Claim, clauses
 from nextscale_core.text.language import TextWarning, shortened
 
 _CUTS = 8
@@ -131,7 +131,7 @@ def worth_sampling(sentence: str, candidates: int) -> int:
     if not wanted or candidates == 1:
         return 1
     counted = any(
-        claim.count > 1 and claim.action not in GAITS for clause in wanted for claim in clause
+        claim.count > 1 and claim.action not in SIZED for clause in wanted for claim in clause
     )
     return min(2 * candidates, MAX_CANDIDATES) if counted else candidates
 

@@ -7,6 +7,7 @@ may have no clause at all.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -33,7 +34,7 @@ _SIZES = (
     r"regular|full|single|even|lateral|sideways?|side|back(?:wards?)?|forwards?|\w+ful|\w+ly) )*"
 )
 _A_STEP = (
-    rf"(?<![\w-])(?<!at )(?:\d\d?|{'|'.join(_STEP_WORDS)}) "
+    rf"(?<![\w-])(?<!\bat )(?:\d\d?|{'|'.join(_STEP_WORDS)}) "
     rf"(?:{_SIZES}(?:side.?)?(?:steps?|paces)|pace)\b(?! (?:at a time|after|by step))"
 )
 """Pattern of a number of steps."""
@@ -43,13 +44,40 @@ _UP = (
     rf"(?:over|above) (?:{_THEIR} )?(?:head|shoulders?)|to(?:wards?)? the (?:sky|ceiling))"
 )
 _BACK_AND_FORTH = r"(?:there and back|back and forth|to and fro|up and down)"
+_ANGLE = r"(?:[-\u2212]?\d{1,4}(?:[.,]\d+)?|\w+) ?(?:degrees?\b|degs?\b|\u00b0)"
+_SIDEWAYS = r"(?:(?:to (?:the|your|his|her) )?(?:left|right)\b|\w*clockwise\b)"
 _LOCOMOTION = r"(?:walk|go|pac|strid|stroll|wander|march|run|jog|sprint|trot)\w*"
-_IDIOMS = (
-    (rf"({_LOCOMOTION}) {_BACK_AND_FORTH}\b(?! the)", r"\1 forward, then turns around and \1 back"),
-    (r"\bup and down\b", "up"),
-    # Who turns around and walks back walks forward.
+
+
+def _square(match: re.Match[str]) -> str:
+    """The way around a square, of 1 m where its size is not said."""
+    length = re.search(LENGTH, match[0])
+    turn = "right" if "right" in (named_rotation(match[0]), named_side(match[0])) else "left"
+    side = f"{match[1]} {length[0] if length else '1 meter'} forward, turn {turn}"
+    return ", ".join([side] * 4)
+
+
+_IDIOMS: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (
-        rf"(\bturn\w* (?:a?round|back)\b[^.;]{{0,20}}?\b{_LOCOMOTION} (?:{LENGTH} )?)back\b",
+        rf"({_LOCOMOTION})( (?:for )?(?:{LENGTH}|{_A_STEP}))? {_BACK_AND_FORTH}\b(?! the)"
+        rf"( (?:for )?(?:{LENGTH}|{_A_STEP}))?",
+        r"\1 forward\2\3, then turns around and \1 forward\2\3",
+    ),
+    (
+        rf"({_LOCOMOTION}) (?:\w*clockwise )?(?:in |along |around |round )?an?(?: {LENGTH})? "
+        r"square\b(?: (?!and\b|while\b|then\b|before\b)[^,; ]+)*",
+        _square,
+    ),
+    (r"\bup and down\b", "up"),
+    (
+        rf"\b((?:run|jog|sprint)\w*) ((?:for )?{LENGTH} )?to (?:the|your|his|her) (left|right)"
+        rf"(?(2)| (?=(?:for )?{LENGTH}))",
+        r"turns \3, then \1 \2",
+    ),
+    # Who has turned around walks back forward.
+    (
+        r"(\b(?:turn\w* (?:a?round|back)|(?:half|about|u)[ -]?(?:turn|face)\w*)\b[^.;]{0,20}?"
+        rf"\b(?:{_LOCOMOTION}|tak\w*) (?:{LENGTH} |{_A_STEP} )?)back\b",
         r"\1forward",
     ),
     (
@@ -59,6 +87,35 @@ _IDIOMS = (
     ),
 )
 """Phrases that would be taken apart at their 'and', and what they say."""
+
+_RUNNING = rf"{_verbs('march jog sprint trot')}|\brun\w*|\bran\b"
+_STEPS_OF_A_GAIT = re.compile(
+    rf"((?:{_RUNNING})(?: (?:in place|on the spot|forwards?|ahead|back(?:wards?)?|for))* )"
+    rf"({_A_STEP})"
+)
+"""Steps that are no walk: "runs ten steps"."""
+_BARE_NUMBER = re.compile(
+    rf"((?:\b(?:and|then)|,) (?:(?:{_LOCOMOTION}|tak\w*) )?(?:{'|'.join(NUMBERS)}|\d\d?))(?: more)?"
+    r"(?= (?:back(?:wards?)?|forwards?|ahead|(?:to the )?(?:left|right))\b|(?<=more)(?=[ .!]*$))"
+)
+"""Numbers whose unit is said before: "two steps forward and one back"."""
+_UNIT = re.compile(rf"\b(?:steps?|paces)\b|{LENGTH}")
+_BACK = re.compile(
+    r"(?P<before>.*?\w)(?:,? ?\b(?:and then|and|then|before)\b|,)(?: (?:he|she|they|it))? "
+    r"(?:(?:com\w*|came|return\w*) (?:\w+ly )?(?:straight |right |all the way )?back|return\w*|"
+    rf"(?P<gait>{_LOCOMOTION}|went|mov\w*|step\w*|head\w*) (?:\w+ly )?back|"
+    r"(?P<bare>(?:all the way )?back))"
+    r"(?P<clear> again)?(?P<pace> \w+ly)?"
+    r"(?P<place> (?:to|where)\b(?! (?:the |your )?(?:left|right)\b)[^,.;]*?| home| here)?"
+    r"(?= ?$|[,.;!]| and\b(?! forth)| then\b)"
+)
+"""What leads to where a person was before: "and comes back", "then returns to the start"."""
+
+_STEPPING = re.compile(r"\b(?:step(?:s|ped|ping)?|mov\w*|shift\w*) (?:\w+ly )?(?:forward|ahead)")
+_NO_WAY_OUT = re.compile(
+    r"(?<!turn )(?<!turns )(?<!turning )\ba?round\b|\b(?:after|loop|lap|circle)"
+)
+"""Words of ways that lead back by themselves, or that are not told in their order."""
 
 _WALKS = (
     "walk stroll amble saunter wander stride strut trudge plod trek hike roam "
@@ -135,6 +192,8 @@ _ACTIONS = (
              r"\bbow(s|ed|ing)?\b|lean\w* (\w+ ){0,2}?(forward|over|down)|\bstoop\w*|"
              rf"touch\w* {_THEIR} toes|fold\w* forward"),
     ("air_spin", r"spin\w* (\w+ )?(jump|leap|hop)\w*|(360|180).?(degrees? )?(jump|leap|hop)\w*|"
+                 r"(spin|rotat|turn|twirl)\w* [^,.;]*?in (the |mid.?)air"
+                 rf"( (during|in|while|with|on) [^,.;]*?{_JUMPS})?|"
                  rf"{_JUMPS} ((up|high) )?((while|and|with|doing|making) )?"
                  r"((a|one|full|half|quick) )*(spin|turn|rotat|twirl|360|180)\w*( degrees?)?"
                  r"( a?round)?( in (the |mid.?)air)?"),
@@ -144,13 +203,16 @@ _ACTIONS = (
              r"pirouett\w*|swivel\w*|\bwhirl\w*|"
              r"\bfac(es?|ing) (to )?(the |your |his |her )?(left|right|other way|opposite|rear)|"
              r"\bfac(es?|ing) (back\w*|about\b)|\b(do|does|doing|did|makes?) an? (90|180|360)\b"
-             r"(?![^,.;]* air\b)"),
-    ("walk", rf"{_verbs(_WALKS)}|{_STYLED_GAITS}|\bstrode\b|\bpac(es|ing)\b|side.step\w*|"
+             rf"(?![^,.;]* air\b)|"
+             rf"^ ?(and )?({_SIDEWAYS} (by )?{_ANGLE}|(by )?{_ANGLE} {_SIDEWAYS})"),
+    ("walk", rf"{_verbs(_WALKS)}|{_STYLED_GAITS}|\bstrode\b|side.step\w*|"
+             r"\bpac(es|ing|e(?= (forward|back)))\b|"
              r"(?<!no )(?<!any )(?<!a )\bhurr(y|ies|ied|ying)\b|"
              rf"back(s|ing) (up|away|off)\b|{_UNRISEN}\bback (up|away|off)\b|return\w*|"
-             r"com(e|es|ing) (back|here|closer)|"
+             r"com(e|es|ing) (here|closer|back(?! (up|down|to (stand|(\w+ )?feet))\b))|"
              rf"\b(tak(es?|ing)|took) {_A_STEP}|"
              rf"^ ?(and )?({LENGTH}|{_A_STEP})( {_WHERE}| out\b| ?$)|"
+             rf"^ ?(and )?{_WHERE} (for )?({LENGTH}|{_A_STEP})|"
              rf"(\b(go(es|ing)?|went|com(es?|ing)|came)|{_MOVES}) (\w+ )?{LENGTH}|"
              rf"\b(go(es|ing)?|went|mov(e[sd]?|ing)|head(s|ed|ing)?|slid(es?|ing)) {_WHERE}"),
 )  # fmt: skip
@@ -163,12 +225,14 @@ _PARTS_OF = {
     "walk": "march",
     "run": "march",
     "raise": "wave",
+    "jump": "air_spin",
 }
 """Actions that are a part of another one where that follows."""
 
 _BREAKS = re.compile(
     r",? ?\b(and then|then|after that|afterwards|before|followed by)\b|;|(?<!\d),|[.,](?!\d)|"
-    rf"\band (?!(?:a )?(?:half|quarter))(?={LENGTH}|{_A_STEP})"
+    rf"\band (?!(?:a )?(?:half|quarter))(?=(?:(?:then )?(?:{_LOCOMOTION}|tak\w*|step\w*|mov\w*) )?"
+    rf"(?:{_WHERE} )?(?:{LENGTH}|{_A_STEP}))"
 )
 _AFTER = re.compile(r"^after (.*?), (.*)$|^(.*?),? after (\w+ing\b.*)$")
 AGAIN = re.compile(r"\b(again|once more|another( one| time)?|a second (one|time)) *$")
@@ -180,6 +244,14 @@ _COUNT = re.compile(
     r"(?:\w+ )?(times?|jumps?|hops?|leaps?|kicks?|punches|claps|waves|squats|steps?)\b|"
     r"\b(single|double)\b|\b(\d\d?) ?[x\u00d7](?!\w)|\b[x\u00d7] ?(\d\d?)\b"
 )
+_TURNS_COUNTED = re.compile(
+    rf"\b(\d\d?|{'|'.join(NUMBERS)}) (?:\w+ )?"
+    r"(?:turns|spins|rotations|twirls|pirouettes|about.turns)\b"
+)
+_TIMES_STEPPED = re.compile(
+    r"\b(?:side.?)?step(?:s|ped|ping)?\b[^,.;]* "
+    rf"(?:once|twice|thrice|(?:\d\d?|{'|'.join(NUMBERS)}) times)\b"
+)
 _NOT = re.compile(
     r"\b(?:(?:do|does|did|is|are|was|must|should|will|would|can|could)(?:n.?t| not|not)"
     r"|don.?t|never|without|not|no) (?:\w+ly )?$"
@@ -188,14 +260,16 @@ _NOT = re.compile(
 COUNTED = ("jump", "squat", "wave", "clap", "punch", "kick")
 """Actions of which a sentence may say how often."""
 _OTHERS = {"forward": "backward", "backward": "forward", "left": "right", "right": "left"}
-GAITS = ("walk", "run")
+GAITS = ("walk", "run", "march")
 """Actions of which a sentence may say how far they go."""
+SIZED = (*GAITS, "turn")
+"""Actions of which a sentence may say how large they are, which is not left to the model."""
 CEASING = ("stop", "still")
 """Actions that stay within reach where they are denied: 'walks without stopping'."""
 _BACKWARD = (
     r"\b(?<!face )(?<!facing )backwards?\b|\bback(s|ing)? (up|away|off)\b|\bin reverse\b|"
     r"retreat\w*|moonwalk\w*|\b(step|jump|hop|leap|mov)(s|es|ped|ping|ed|ing|e)? (\w+ )?back\b"
-    r"(?! (to|and forth))|\b(go|walk)\w* back (\w+ ){1,2}(steps?|paces?|feet|met(er|re)s?)\b|"
+    rf"(?! (to|and forth))|\b(go|walk|run|jog)\w* back (for )?({LENGTH}|{_A_STEP})|"
     rf"({LENGTH}|\b(?<!side-)(?<!side )(steps?|paces?)) back\b(?! and forth)|"
     rf"\b(steps?|paces?|{LENGTH}) to the rear\b|\brearwards?\b"
 )
@@ -204,7 +278,11 @@ _STAIRS = re.compile(
 )
 _ARMS = r"(arms?|hands?|fists?|legs?|foot|feet|knees?|side|punch|kick)"
 _TURNS_OF = (
-    (360.0, r"\b360|(full|complete|whole) (turn|circle|rotation|spin)|all the way|in a circle"),
+    (
+        360.0,
+        r"\b360|(full|complete|whole) (turn|circle|rotation|spin)|all the way|in a circle|"
+        r"fully\b",
+    ),
     (
         180.0,
         r"\b180|\bu.?turn|other (way|direction)|about.(face|turn)|half|opposite|behind|"
@@ -226,10 +304,10 @@ class Claim:
         action: Name of a measure, such as 'walk' or 'punch'.
         side: 'left', 'right', 'both' or ''.
         direction: 'forward', 'backward', 'left', 'right', 'sideways', 'place' or ''; of travel.
-        count: How often, of a walk or run how many steps; 0 where the sentence does not say.
-        degrees: Angle of a turn; 0 where the sentence does not say.
+        count: How often, of a walk, run or march how many steps; 0 where the sentence does not say.
+        degrees: Angle of a turn, or of all of a number of them; 0 where the sentence does not say.
         pace: -1 slow, 1 fast, 0 unsaid.
-        length: Of the way of a walk or run [m]; 0 where the sentence does not say.
+        length: Of the way of a walk, run, march or jump [m]; 0 where the sentence does not say.
     """
 
     action: str
@@ -307,9 +385,45 @@ def denied(sentence: str) -> str:
 def spelled_out(sentence: str) -> str:
     """A sentence in small letters, whose idioms are put as steps: "walks there and back"."""
     text = " ".join(sentence.lower().split())
+    text = _BARE_NUMBER.sub(lambda m: f"{m[1]}{_unit_before(m)}", text)
+    back = _BACK.match(text)
+    if back is not None:
+        text = _way_back(back) + text[back.end() :]
     for idiom, meaning in _IDIOMS:
         text = re.sub(idiom, meaning, text)
     return text
+
+
+def _unit_before(match: re.Match[str]) -> str:
+    """What a number without a unit counts: that of the last one before it."""
+    units = _UNIT.findall(match.string[: match.start()])
+    return f" {re.split(r'[^a-z]', units[-1])[-1]}" if units else ""
+
+
+def _way_back(match: re.Match[str]) -> str:
+    """Words up to those that lead back to where a walk began, these put as steps."""
+    before = match["before"]
+    asked = [claim for clause in clauses(before) for claim in clause]
+    ways = [n for n, claim in enumerate(asked) if claim.action in GAITS and claim.direction]
+    way = asked[ways[0]] if len(ways) == 1 else Claim("")
+    if way.direction not in ("forward", *_OTHERS) or _NO_WAY_OUT.search(before):
+        return match[0]
+    far = f" {way.length:g} meters" if way.length else f" {way.count} steps" if way.count else ""
+    if match["gait"] and not (match["clear"] or match["place"] or far):
+        return match[0]
+    turn = next((claim for claim in asked[ways[0] + 1 :] if claim.action == "turn"), None)
+    is_faced = turn is not None and bool(turn.degrees or turn.side)
+    words = f"{'marches' if way.action == 'march' else f'{way.action}s'}{far}"
+    if way.direction in ("left", "right"):
+        words = f"steps{far} to the {_OTHERS[way.direction]}"
+    elif way.direction == "forward" and match["bare"] and _STEPPING.search(before):
+        words += " backward"
+    else:
+        words += " forward"
+        if way.direction == "forward" and not is_faced:
+            words = f"turns around and {words}"
+    joint = " and " if turn and not is_faced else ", then "
+    return f"{before}{joint}{words}{match['pace'] or ''}"
 
 
 def _parts(part: str) -> list[tuple[Claim, ...]]:
@@ -340,7 +454,8 @@ def _parts(part: str) -> list[tuple[Claim, ...]]:
 
 def _spans(part: str) -> list[tuple[int, int, str]]:
     """Start, end and name of each action of a part, in its order."""
-    left, spans = part, []
+    left = _STEPS_OF_A_GAIT.sub(lambda m: m[1] + " " * len(m[2]), part)
+    spans = []
     for action, pattern in _ACTIONS:
         for match in re.finditer(pattern, left):
             spans.append((match.start(), match.end(), action))
@@ -352,11 +467,15 @@ def _claim(action: str, words: str) -> Claim:
     side = named_side(words)
     is_gait = action in GAITS
     count = _steps(words) if is_gait else _count(words)
-    length = stated_length(words) if is_gait else 0.0
+    if action == "turn" and not count and (turns := _TURNS_COUNTED.search(words)):
+        count = int(turns[1]) if turns[1].isdecimal() else NUMBERS[turns[1]]
+    if is_gait and not count and _TIMES_STEPPED.search(words):
+        count = _count(words)
+    length = stated_length(words) if is_gait or action == "jump" else 0.0
     if is_gait and re.search(r"\b(0|no|zero) (steps?|paces?)\b", words):
         length = LEAST
     direction, pace = "", 0
-    if action in ("walk", "run", "jump"):
+    if action in ("walk", "run", "jump") or (action == "march" and (length or count)):
         direction = _direction(action, words)
     if re.search(
         r"\b(slow\w*|leisure\w*|gentl[ey]|careful\w*|cautious\w*|unhurried\w*|(no|any) hurry)\b",
@@ -368,11 +487,21 @@ def _claim(action: str, words: str) -> Claim:
     degrees = 0.0
     if action == "turn":
         named = next((a for a, words_of in _TURNS_OF if re.search(words_of, words)), 0.0)
-        degrees = stated_angle(words) or named
+        if count > 1 and re.search(r"\bturn\w* a?round\b", words):
+            named = 360.0  # "turns around three times"
+        degrees = (stated_angle(words) or named or (90.0 if count > 1 else 0.0)) * max(count, 1)
     if action in ("turn", "circle", "run_circle"):
         side = side or named_rotation(words)
     if degrees < 0.0:
         degrees, side = -degrees, _OTHERS.get(side, "right")
+    if (length or count) and is_gait and direction == "forward":
+        aside = re.search(
+            rf"(?:\b(?:{_LOCOMOTION}) |^ ?(?:and )?)(?:to (?:the|your|his|her) )?(left|right)\b"
+            r"(?! (?:turn|side|foot|leg))",
+            words,
+        )
+        if aside and not re.search(r"\bforwards?|ahead|straight", words):
+            direction = aside[1]
     if length < 0.0:
         length, direction = -length, _OTHERS.get(direction, direction)
     return Claim(action, side, direction, count, degrees, pace, length)
@@ -434,5 +563,5 @@ def _direction(action: str, words: str) -> str:
     if sideways and action == "walk":
         return named_side(words) if named_side(words) in ("left", "right") else "sideways"
     if action == "jump":
-        return "forward" if re.search(r"forward|ahead|(long|broad) jump", words) else ""
+        return "forward" if re.search(r"forward|ahead|(long|broad|horizontal) jump", words) else ""
     return "forward"

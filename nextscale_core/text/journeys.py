@@ -13,7 +13,7 @@ from nextscale_core.text.quantities import stated_angle, stated_length
 LONGEST = 20.0
 """Length of the longest way of one part of a sentence [m]."""
 
-MOST_TURNS = 3
+MOST_TURNS = 5
 """Largest number of turns about oneself of one part of a sentence."""
 
 _STEPS = {"backward": 0.55, "left": 0.45, "right": 0.45, "sideways": 0.45}
@@ -37,7 +37,7 @@ class Travel:
         direction: 'forward', 'backward', 'left', 'right' or 'sideways', of the body at the start.
         length: Of the way [m]; 0 where steps are counted.
         steps: Number of steps; 0 where the length is stated.
-        is_run: Whether it is run.
+        gait: 'walk', 'run', 'march' or 'jump'.
         pace: -1 slow, 1 fast, 0 unsaid.
         turn: Angle of a turn on the spot, to the side `direction` or to any one [rad].
         words: What the person does on it, in plain words.
@@ -48,7 +48,7 @@ class Travel:
     direction: str
     length: float = 0.0
     steps: int = 0
-    is_run: bool = False
+    gait: str = "walk"
     pace: int = 0
     turn: float = 0.0
     words: str = ""
@@ -64,7 +64,7 @@ class Travel:
         """
         if self.turn:
             return min(self.turn, MOST_TURNS * math.tau)
-        step = _RUNNING_STEP if self.is_run else _STEPS.get(self.direction, _STEP)
+        step = _RUNNING_STEP if self.gait == "run" else _STEPS.get(self.direction, _STEP)
         return min(self.length, LONGEST) / scale or min(self.steps * step, LONGEST)
 
     def seconds(self, scale: float = 1.0) -> float:
@@ -73,7 +73,7 @@ class Travel:
 
     def seconds_for(self, size: float) -> float:
         """Time that a way [m] or a turn [rad] of this kind takes about [s]."""
-        speed = _RUNNING_SPEED if self.is_run else _SPEEDS.get(self.direction, _SPEED)
+        speed = _RUNNING_SPEED if self.gait == "run" else _SPEEDS.get(self.direction, _SPEED)
         return 1.0 + 1.5 * size / ((_TURN_SPEED if self.turn else speed) * _PACES[self.pace])
 
     def size_in(self, seconds: float) -> float:
@@ -115,7 +115,11 @@ def journey(sentence: str, meaning: str | None = None) -> tuple[Leg, ...]:
         if len(meant) == 1:
             parts = ((words, (tuple(_sized(one, length, angle) for one in meant[0]),)),)
     ways = [_travel_of(clause) for _, asked in parts for clause in asked]
-    if not any(way and (angle or not way.turn) for way in ways):
+    turns = [
+        one for _, asked in parts for clause in asked for one in clause if one.action == "turn"
+    ]
+    is_stated = angle or any(one.count > 1 for one in turns)
+    if not any(way and (is_stated or not way.turn) for way in ways):
         return ()
     if len(parts) > 1 and not _is_understood(sentence) and all(not way or way.turn for way in ways):
         return ()  # the model knows more of it than the angle
@@ -146,6 +150,9 @@ def unkept(sentence: str, legs: tuple[Leg, ...]) -> str | None:
         sentence: A validated sentence.
         legs: Its parts, see `journey`.
     """
+    turns = [leg.travel.turn for leg in legs if leg.travel and leg.travel.turn]
+    if max(turns, default=0.0) > MOST_TURNS * math.tau + 1e-6:
+        return f"more than {MOST_TURNS} turns about oneself are cut to {MOST_TURNS}"
     ways = [leg.travel for leg in legs if leg.travel and not leg.travel.turn]
     if not legs and any(way and not way.turn for way in map(_travel_of, clauses(sentence))):
         return (
@@ -154,7 +161,11 @@ def unkept(sentence: str, legs: tuple[Leg, ...]) -> str | None:
         )
     if not ways:
         stated = stated_length(sentence.lower())
-        return "how far the person goes is kept of walks and runs only" if stated else None
+        return (
+            "how far the person goes is kept of walks, runs, marches and jumps forward only"
+            if stated
+            else None
+        )
     if len(legs) > 1 and not _is_understood(sentence):
         return (
             "a part of the sentence is not understood, and may be left out; send its parts one by "
@@ -170,12 +181,12 @@ def unkept(sentence: str, legs: tuple[Leg, ...]) -> str | None:
 
 def _travel_of(clause: tuple[Claim, ...]) -> Travel | None:
     for claim in clause:
-        if claim.action in GAITS and claim.direction not in ("", "place"):
+        is_jump = claim.action == "jump" and claim.direction == "forward" and claim.length > 0.0
+        if is_jump or (claim.action in GAITS and claim.direction not in ("", "place")):
             steps = 0 if claim.length else claim.count
             if claim.length or steps:
-                is_run = claim.action == "run"
                 return replace(
-                    Travel(claim.direction, claim.length, steps, is_run, claim.pace),
+                    Travel(claim.direction, claim.length, steps, claim.action, claim.pace),
                     words=_said((claim,)),
                     is_alone=len(clause) == 1,
                     is_straight=not any(one.action == "turn" for one in clause),

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from nextscale_core.text.clauses import (
     AGAIN,
     COUNTED,
-    GAITS,
+    SIZED,
     STYLED,
     Claim,
     Clauses,
@@ -26,6 +26,7 @@ _WALKS = {
     "left": "steps sideways to the left", "right": "steps sideways to the right",
     "sideways": "steps sideways", "place": "walks in place", "backward": "walks backward",
 }  # fmt: skip
+_AHEAD = {"forward": "forward ", "backward": "backward "}
 _TURNS = {
     0.0: "turns 90 degrees to the {}", 45.0: "turns 45 degrees to the {}",
     90.0: "turns 90 degrees to the {}", 180.0: "turns halfway around to the {}",
@@ -99,7 +100,7 @@ _PHRASES: dict[str, Callable[[Claim], str | None]] = {
     "punch": lambda c: _with(c, "punches", "hand"),
     "throw": lambda c: "throws a ball",
     "kick": lambda c: _with(c, "kicks", "leg"),
-    "march": lambda c: "marches with high knees",
+    "march": lambda c: f"marches {_AHEAD.get(c.direction, '')}with high knees",
     "jacks": lambda c: "does jumping jacks",
 }
 
@@ -191,8 +192,8 @@ def wordings(sentence: str, meaning: str | None = None) -> tuple[Wording, ...]:
 
 def _phrase(claim: Claim) -> str | None:
     phrase = _PHRASES[claim.action](claim)
-    # How far somebody goes is not left to the model.
-    count = 0 if claim.action in GAITS else claim.count
+    # How far somebody goes or turns is not left to the model.
+    count = 0 if claim.action in SIZED else claim.count
     if phrase is None or count >= len(_TIMES) or (count and claim.action not in COUNTED):
         return None
     return f"{phrase}{_PACES[claim.pace]} {_TIMES[count]}".rstrip()

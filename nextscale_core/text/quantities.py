@@ -50,7 +50,7 @@ _LENGTH = re.compile(
     rf"{_AMOUNT}(?P<half> and a half)?[ -]?{_MORE}(?P<unit>{_LENGTH_UNIT})"
     r"(?P<late_half> and a half)?\b"
     r"(?! ?/| ?(?:per|an?) (?:second|minute|hour)\b| (?:an|per) )"
-    r"(?![ -](?:tall|high|wide|deep|thick|apart|radius|diameter)\b)"
+    r"(?![ -](?:tall|high|wide|deep|thick|apart|radius|diameter|each)\b)"
     r"(?! (?:away )?from\b| (?:in|of) (?:radius|diameter)\b)"
 )
 _ANGLE = re.compile(

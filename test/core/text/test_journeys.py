@@ -55,7 +55,60 @@ from nextscale_core.text.journeys import LONGEST, journey, unkept
          [("forward", 2.48), ("", math.pi), ("forward", 2.48)]),
         ("3 steps forward, do a 180 and walk 2 meters backwards",
          [("forward", 1.86), ("", math.pi), ("backward", 2.0)]),
+        # Back to where it began.
+        ("walk 2 meters and come back", [("forward", 2.0), ("", math.pi), ("forward", 2.0)]),
+        ("walk forward one metre and back again",
+         [("forward", 1.0), ("", math.pi), ("forward", 1.0)]),
+        ("jog 3 meters and return to the start",
+         [("forward", 3.0), ("", math.pi), ("forward", 3.0)]),
+        ("walk 2 m, turn around and come back",
+         [("forward", 2.0), ("", math.pi), ("forward", 2.0)]),
+        ("walk 3 m, turn and come back", [("forward", 3.0), ("", math.pi), ("forward", 3.0)]),
+        ("step 1 m to the left and come back", [("left", 1.0), ("right", 1.0)]),
+        ("walk back 1 m, then come back", [("backward", 1.0), ("forward", 1.0)]),
+        ("take two steps forward, pick up a box and return",
+         [("forward", 1.24), None, ("", math.pi), ("forward", 1.24)]),
+        ("make a half turn and walk back one meter", [("", math.pi), ("forward", 1.0)]),
+        ("turn around and take 4 steps back", [("", math.pi), ("forward", 2.48)]),
+        # Walk after walk.
+        ("walk 2 meters and walk 1 meter back", [("forward", 2.0), ("backward", 1.0)]),
+        ("walk forward 2 m and walk back 1 m", [("forward", 2.0), ("backward", 1.0)]),
+        ("walk 2 m, then walk 2 more", [("forward", 2.0), ("forward", 2.0)]),
+        ("walk three steps forward and three back", [("forward", 1.86), ("backward", 1.65)]),
+        ("walk 2 meters forward and 1 back", [("forward", 2.0), ("backward", 1.0)]),
+        ("two steps left and two right", [("left", 0.9), ("right", 0.9)]),
+        ("step forward 1 m and to the right 50 cm", [("forward", 1.0), ("right", 0.5)]),
+        ("step to the left twice", [("left", 0.9)]),
+        ("retreat two steps", [("backward", 1.1)]),
+        ("walk two meters, stop, turn around, and walk back",
+         [("forward", 2.0), ("", math.pi), ("forward", 2.0)]),
+        ("pace back and forth 3 meters", [("forward", 3.0), ("", math.pi), ("forward", 3.0)]),
+        ("walk in a square of 2 meters", [("forward", 2.0), ("left", math.pi / 2)] * 4),
+        ("walk clockwise in a square", [("forward", 1.0), ("right", math.pi / 2)] * 4),
+        ("turn left by 90 degrees then right by 45 degrees",
+         [("left", math.pi / 2), ("right", math.pi / 4)]),
+        # To a side.
+        ("walk to the right for 1 meter", [("right", 1.0)]),
+        ("walk left 2 meters", [("left", 2.0)]),
+        ("run to the right for 3 m", [("right", math.pi / 2), ("forward", 3.0)]),
+        ("run 3 m to the left", [("left", math.pi / 2), ("forward", 3.0)]),
+        # Marches, runs and jumps.
+        ("jumps two meters forward", [("forward", 2.0)]),
+        ("hop forward 30 cm, then walk one meter", [("forward", 0.3), ("forward", 1.0)]),
+        ("march forward 2 meters", [("forward", 2.0)]),
+        ("march 4 steps backward", [("backward", 2.2)]),
+        ("run ten steps", [("forward", 12.0)]),
+        # Turns that are counted.
+        ("spin around twice", [("", 4 * math.pi)]),
+        ("turns left twice", [("left", math.pi)]),
+        ("do two full turns", [("", 4 * math.pi)]),
+        ("turn 90 degrees to the left four times", [("left", 2 * math.pi)]),
+        ("turn around three times", [("", 6 * math.pi)]),
         # Nothing is stated.
+        ("march in place for ten steps", []),
+        ("spin around once", []),
+        ("walk forward, then come back", []),
+        ("walk around the square", []),
         ("a person steps back", []),
         ("a person walks forward", []),
         ("turn left", []),
@@ -68,7 +121,10 @@ from nextscale_core.text.journeys import LONGEST, journey, unkept
         ("one foot off the ground, arms out", []),
         ("execute forward locomotion, 180-degree rotation, and return to origin", []),
         ("wave two times", []),
-        ("jumps two meters forward", []),
+        ("jumps two meters to the side", []),
+        ("jump up 20 cm", []),
+        ("jump 20 cm high", []),
+        ("jump forward twice, 50 cm each", []),
     ],
 )  # fmt: skip
 def test_ways_and_turns(sentence, ways):
@@ -107,6 +163,7 @@ def test_what_is_not_kept_is_said():
     assert told("walk two meters") is None
     assert "may be left out" in told("walk two meters, flarp, then wave")
     assert told("a person walks") is None
-    assert "walks and runs only" in told("march 3 meters")
+    assert "jumps forward only" in told("jump 2 meters to the left")
+    assert "cut to 5" in told("spin seven times")
     assert "cut to 20 m" in told("walk 300 meters")
     assert "send its parts one by one" in told("walk two meters and stand on your left leg")
