@@ -265,6 +265,11 @@ def test_a_node_that_is_stopped_leaves_the_robot_standing(
 # -- output: walking
 
 
+def periods(velocities: list[TwistStamped]) -> np.ndarray:
+    """(N - 1,) times between them [s]: a busy machine is late for some, or loses them."""
+    return np.diff([nanoseconds(one.header.stamp) for one in velocities]) / NANOSECONDS
+
+
 def speeds(velocities: list[TwistStamped]) -> tuple[np.ndarray, np.ndarray]:
     """(N,) x + i y [m/s] and rates [rad/s]."""
     twists = [one.twist for one in velocities]
@@ -287,7 +292,8 @@ def test_a_path_is_walked_within_the_limits_while_the_arms_move(walker, goals_in
     assert any("slower, for a walking controller" in one for one in result.report.findings)
     linear, angular = speeds(robot.velocities[begin:])
     assert 0.2 < np.abs(linear).max() <= 0.3 + 1e-6
-    assert np.abs(np.diff(linear)).max() <= 1.5 * 0.02 + 1e-6
+    between = np.maximum(periods(robot.velocities[begin:]), 0.02)
+    assert (np.abs(np.diff(linear)) <= 1.5 * between + 1e-3).all()
     assert np.abs(angular).max() <= 1.0
     assert np.linalg.norm(robot.place - place) > 0.9
     goal = robot.bases[-1].points[-1].transforms[0].translation
