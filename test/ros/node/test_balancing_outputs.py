@@ -290,9 +290,10 @@ def test_a_path_is_walked_within_the_limits_while_the_arms_move(walker, goals_in
     assert status == SUCCEEDED, result.error
     # 0.4 m/s is too fast for these feet: the plan is slower, and says so.
     assert any("slower, for a walking controller" in one for one in result.report.findings)
-    linear, angular = speeds(robot.velocities[begin:])
+    heard = robot.velocities[begin:]
+    linear, angular = speeds(heard)
     assert 0.2 < np.abs(linear).max() <= 0.3 + 1e-6
-    between = np.maximum(periods(robot.velocities[begin:]), 0.02)
+    between = np.maximum(periods(heard), 0.02)
     assert (np.abs(np.diff(linear)) <= 1.5 * between + 1e-3).all()
     assert np.abs(angular).max() <= 1.0
     assert np.linalg.norm(robot.place - place) > 0.9
