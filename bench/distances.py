@@ -35,6 +35,11 @@ class Case(NamedTuple):
     plain: str
     goal: tuple[float, float, float]
 
+    @property
+    def names_a_side(self) -> bool:
+        """Whether a turn to the other side is wrong."""
+        return "left" in self.sentence or "right" in self.sentence
+
 
 CASES = (
     Case("walk forward 50 cm", "walk forward", (0.5, 0, 0)),
@@ -58,11 +63,11 @@ CASES = (
 )  # fmt: skip
 
 
-def reached(clip: MotionClip) -> np.ndarray:
+def reached(clip: MotionClip, signed: bool = True) -> np.ndarray:
     """x, y [m] and angle [deg] at the end of a motion that begins at the origin along +x."""
     yaw = np.unwrap(heading_yaw(clip.joints.astype(np.float64)))[-1]
     place = clip.joints[-1, 0, :2] - clip.joints[0, 0, :2]
-    return np.array([*place, math.degrees(yaw)])
+    return np.array([*place, math.degrees(yaw if signed else abs(yaw))])
 
 
 def main() -> None:
@@ -85,7 +90,7 @@ def main() -> None:
                 clip = model.generate(sentence, seed=seed)
                 clip = model.come_to_rest(clip, seed=seed)
                 spent[sentence] += time.process_time() - begin
-                found.append(np.abs(reached(clip) - case.goal))
+                found.append(np.abs(reached(clip, case.names_a_side) - case.goal))
         other = np.mean(plain, axis=0)
         worst = np.linalg.norm(np.array(ours)[:, :2], axis=1).max()
         row = f"| {case.sentence} | {worst * 100:.1f} cm, {np.array(ours)[:, 2].max():.1f} deg "

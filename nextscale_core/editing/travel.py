@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -26,8 +27,9 @@ _OVERLAP = 1.0
 _LEAST = 4.0
 """Duration from which walks begin as slowly as those of people [s]."""
 
-_LONGEST_RUN = 3.0
-"""Duration up to which the models run without a pause; longer runs are made of several [s]."""
+_LONGEST_RUN, _LONGEST_SPIN = 3.0, 5.0
+"""Durations up to which the models run without a pause and turn about themselves steadily; longer
+runs and more turns than one are made of several motions [s]."""
 
 _MORE = 12
 """Maximum number of motions by which a way is made longer."""
@@ -195,11 +197,19 @@ def _seconds(model: TextToMotion, leg: Leg, options: GenerationOptions) -> float
     """Duration of the motion that a part of a sentence is taken from [s]."""
     if leg.travel is None:
         return model.choose_seconds(leg.sentence)
-    if leg.travel.gait == "run":
-        return min(leg.travel.seconds(options.scale), _LONGEST_RUN)
+    longest = _longest(leg.travel)
+    if longest < MAX_SECONDS:
+        return min(leg.travel.seconds(options.scale), longest)
     # Longer motions begin as slowly as people do.
     least = _LEAST if leg.travel.is_alone and not leg.travel.turn else 2.0
     return max(leg.travel.seconds(options.scale), least)
+
+
+def _longest(way: Travel) -> float:
+    """Duration of the longest motion that a way is made of [s]."""
+    if way.turn:
+        return _LONGEST_SPIN if way.turn > math.tau else MAX_SECONDS
+    return _LONGEST_RUN if way.gait == "run" else MAX_SECONDS
 
 
 def _as_far(
@@ -236,7 +246,7 @@ def _longer(
         missing = course.size - float(course.progress(clip).max())
         if missing <= 0.0 or failures == _FAILURES:
             break
-        longest = _LONGEST_RUN if way.gait == "run" else MAX_SECONDS - _OVERLAP
+        longest = min(_longest(way), MAX_SECONDS - _OVERLAP)
         lasts = float(np.clip(way.seconds_for(missing), MIN_SECONDS, longest))
         own = replace(options, seed=seed)
         more = stream(model, [(way.words, lasts)], own, Run(), overlap=_OVERLAP, start=clip)

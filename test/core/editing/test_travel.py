@@ -8,6 +8,7 @@ import pytest
 import nextscale_core
 from nextscale_core.editing.stopping import ends_in_movement
 from nextscale_core.motion.features import heading_yaw
+from nextscale_core.motion.skeleton import JOINT_NAMES
 
 
 def moved(clip, begin=0):
@@ -29,6 +30,9 @@ def moved(clip, begin=0):
         ("a person runs five meters", (5.0, 0.0)),
         ("walk 1 meter while waving the right hand", (1.0, 0.0)),
         ("walk 0 meters", (0.0, 0.0)),
+        ("run 15 meters", (15.0, 0.0)),
+        ("march forward 2 meters", (2.0, 0.0)),
+        ("walk two meters and come back", (0.0, 0.0)),
         ("walk two meters, turn left 90 degrees and walk one meter", (2.0, 1.0)),
     ],
 )
@@ -41,6 +45,13 @@ def test_a_way_is_as_long_as_stated(trained, sentence, place):
     assert steps.max() < 5.0
     again = trained.generate_batch(["a person waves", sentence], seeds=[1, 3])[1]
     np.testing.assert_allclose(again.joints, clip.joints, atol=1e-5)
+
+
+def test_a_jump_is_as_long_as_stated_and_leaves_the_floor(trained):
+    clip = trained.generate("jump one meter forward", seed=3)
+    np.testing.assert_allclose(moved(clip)[0], (1.0, 0.0), atol=0.03)
+    feet = [JOINT_NAMES.index(f"{side}_foot") for side in ("left", "right")]
+    assert clip.joints[:, feet, 2].min(axis=1).max() > 0.1
 
 
 def test_who_turns_on_the_way_looks_elsewhere_at_its_end(trained):
@@ -62,6 +73,7 @@ def test_a_part_may_be_longer_than_the_model_makes_at_once(trained):
         ("turn right 90 degrees", -90.0),
         ("turn -45 degrees left", -45.0),
         ("spin 360 degrees to the left", 360.0),
+        ("spin around twice to the left", 720.0),
     ],
 )
 def test_a_turn_is_as_large_as_stated(trained, sentence, angle):
