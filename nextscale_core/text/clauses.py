@@ -11,7 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from nextscale_core.text.quantities import LEAST, LENGTH, NUMBERS, stated_angle, stated_length
+from nextscale_core.text.quantities import (
+    ANGLE,
+    LEAST,
+    LENGTH,
+    NUMBERS,
+    stated_angle,
+    stated_length,
+)
 
 
 def _verbs(words: str) -> str:
@@ -24,6 +31,8 @@ def _verbs(words: str) -> str:
     return rf"\b(?:{'|'.join(forms)})\b"
 
 
+_NUMBER = rf"(?:\d\d?|{'|'.join(NUMBERS)})"
+"""Pattern of a number up to ten in words, or of two digits."""
 _STEPS = NUMBERS | {
     "a": 1, "single": 1, "another": 1, "a couple of": 2, "couple of": 2, "a couple": 2, "a few": 3,
     "few": 3,
@@ -44,7 +53,6 @@ _UP = (
     rf"(?:over|above) (?:{_THEIR} )?(?:head|shoulders?)|to(?:wards?)? the (?:sky|ceiling))"
 )
 _BACK_AND_FORTH = r"(?:there and back|back and forth|to and fro|up and down)"
-_ANGLE = r"(?:[-\u2212]?\d{1,4}(?:[.,]\d+)?|\w+) ?(?:degrees?\b|degs?\b|\u00b0)"
 _SIDEWAYS = r"(?:(?:to (?:the|your|his|her) )?(?:left|right)\b|\w*clockwise\b)"
 _LOCOMOTION = r"(?:walk|go|pac|strid|stroll|wander|march|run|jog|sprint|trot)\w*"
 
@@ -95,7 +103,7 @@ _STEPS_OF_A_GAIT = re.compile(
 )
 """Steps that are no walk: "runs ten steps"."""
 _BARE_NUMBER = re.compile(
-    rf"((?:\b(?:and|then)|,) (?:(?:{_LOCOMOTION}|tak\w*) )?(?:{'|'.join(NUMBERS)}|\d\d?))(?: more)?"
+    rf"((?:\b(?:and|then)|,) (?:(?:{_LOCOMOTION}|tak\w*) )?{_NUMBER})(?: more)?"
     r"(?= (?:back(?:wards?)?|forwards?|ahead|(?:to the )?(?:left|right))\b|(?<=more)(?=[ .!]*$))"
 )
 """Numbers whose unit is said before: "two steps forward and one back"."""
@@ -204,7 +212,7 @@ _ACTIONS = (
              r"\bfac(es?|ing) (to )?(the |your |his |her )?(left|right|other way|opposite|rear)|"
              r"\bfac(es?|ing) (back\w*|about\b)|\b(do|does|doing|did|makes?) an? (90|180|360)\b"
              rf"(?![^,.;]* air\b)|"
-             rf"^ ?(and )?({_SIDEWAYS} (by )?{_ANGLE}|(by )?{_ANGLE} {_SIDEWAYS})"),
+             rf"^ ?(and )?({_SIDEWAYS} (by )?{ANGLE}|(by )?{ANGLE} {_SIDEWAYS})"),
     ("walk", rf"{_verbs(_WALKS)}|{_STYLED_GAITS}|\bstrode\b|side.step\w*|"
              r"\bpac(es|ing|e(?= (forward|back)))\b|"
              r"(?<!no )(?<!any )(?<!a )\bhurr(y|ies|ied|ying)\b|"
@@ -240,17 +248,17 @@ AGAIN = re.compile(r"\b(again|once more|another( one| time)?|a second (one|time)
 _TOGETHER = re.compile(r"\b(while|as|during|whilst)\b|\bwith (his|her|the|both|one|a)\b")
 _COUNTS = NUMBERS | {"once": 1, "single": 1, "twice": 2, "double": 2, "thrice": 3}
 _COUNT = re.compile(
-    rf"\b(once|twice|thrice)\b|\b(\d\d?|{'|'.join(NUMBERS)}) "
+    rf"\b(once|twice|thrice)\b|\b({_NUMBER}) "
     r"(?:\w+ )?(times?|jumps?|hops?|leaps?|kicks?|punches|claps|waves|squats|steps?)\b|"
     r"\b(single|double)\b|\b(\d\d?) ?[x\u00d7](?!\w)|\b[x\u00d7] ?(\d\d?)\b"
 )
 _TURNS_COUNTED = re.compile(
-    rf"\b(\d\d?|{'|'.join(NUMBERS)}) (?:\w+ )?"
+    rf"\b({_NUMBER}) (?:\w+ )?"
     r"(?:turns|spins|rotations|twirls|pirouettes|about.turns)\b"
 )
 _TIMES_STEPPED = re.compile(
     r"\b(?:side.?)?step(?:s|ped|ping)?\b[^,.;]* "
-    rf"(?:once|twice|thrice|(?:\d\d?|{'|'.join(NUMBERS)}) times)\b"
+    rf"(?:once|twice|thrice|{_NUMBER} times)\b"
 )
 _NOT = re.compile(
     r"\b(?:(?:do|does|did|is|are|was|must|should|will|would|can|could)(?:n.?t| not|not)"
@@ -468,7 +476,7 @@ def _claim(action: str, words: str) -> Claim:
     is_gait = action in GAITS
     count = _steps(words) if is_gait else _count(words)
     if action == "turn" and not count and (turns := _TURNS_COUNTED.search(words)):
-        count = int(turns[1]) if turns[1].isdecimal() else NUMBERS[turns[1]]
+        count = _value(turns[1])
     if is_gait and not count and _TIMES_STEPPED.search(words):
         count = _count(words)
     length = stated_length(words) if is_gait or action == "jump" else 0.0
@@ -476,7 +484,7 @@ def _claim(action: str, words: str) -> Claim:
         length = LEAST
     direction, pace = "", 0
     if action in ("walk", "run", "jump") or (action == "march" and (length or count)):
-        direction = _direction(action, words)
+        direction = _direction(action, words, is_sized=bool(length or count))
     if re.search(
         r"\b(slow\w*|leisure\w*|gentl[ey]|careful\w*|cautious\w*|unhurried\w*|(no|any) hurry)\b",
         words,
@@ -494,14 +502,6 @@ def _claim(action: str, words: str) -> Claim:
         side = side or named_rotation(words)
     if degrees < 0.0:
         degrees, side = -degrees, _OTHERS.get(side, "right")
-    if (length or count) and is_gait and direction == "forward":
-        aside = re.search(
-            rf"(?:\b(?:{_LOCOMOTION}) |^ ?(?:and )?)(?:to (?:the|your|his|her) )?(left|right)\b"
-            r"(?! (?:turn|side|foot|leg))",
-            words,
-        )
-        if aside and not re.search(r"\bforwards?|ahead|straight", words):
-            direction = aside[1]
     if length < 0.0:
         length, direction = -length, _OTHERS.get(direction, direction)
     return Claim(action, side, direction, count, degrees, pace, length)
@@ -533,6 +533,10 @@ def _count(words: str) -> int:
     word = next(
         group for group in match.groups() if group and (group in _COUNTS or group.isdecimal())
     )
+    return _value(word)
+
+
+def _value(word: str) -> int:
     return int(word) if word.isdecimal() else _COUNTS[word]
 
 
@@ -546,7 +550,8 @@ def _steps(words: str) -> int:
     return next(_STEPS[one] for one in _STEP_WORDS if match[0].startswith(f"{one} "))
 
 
-def _direction(action: str, words: str) -> str:
+def _direction(action: str, words: str, is_sized: bool) -> str:
+    """Direction of travel; of a way of a stated size 'walks to the left' is one to a side."""
     if re.search(_BACKWARD, words):
         return "backward"
     if re.search(r"\b(in|on the) (place|spot)\b", words):
@@ -564,4 +569,11 @@ def _direction(action: str, words: str) -> str:
         return named_side(words) if named_side(words) in ("left", "right") else "sideways"
     if action == "jump":
         return "forward" if re.search(r"forward|ahead|(long|broad|horizontal) jump", words) else ""
+    aside = re.search(
+        rf"(?:\b(?:{_LOCOMOTION}) |^ ?(?:and )?)(?:to (?:the|your|his|her) )?(left|right)\b"
+        r"(?! (?:turn|side|foot|leg))",
+        words,
+    )
+    if is_sized and aside and not re.search(r"\bforwards?|ahead|straight", words):
+        return aside[1]
     return "forward"

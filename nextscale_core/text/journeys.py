@@ -115,11 +115,9 @@ def journey(sentence: str, meaning: str | None = None) -> tuple[Leg, ...]:
         if len(meant) == 1:
             parts = ((words, (tuple(_sized(one, length, angle) for one in meant[0]),)),)
     ways = [_travel_of(clause) for _, asked in parts for clause in asked]
-    turns = [
-        one for _, asked in parts for clause in asked for one in clause if one.action == "turn"
-    ]
-    is_stated = angle or any(one.count > 1 for one in turns)
-    if not any(way and (is_stated or not way.turn) for way in ways):
+    claims = [one for _, asked in parts for clause in asked for one in clause]
+    is_counted = any(one.action == "turn" and one.count > 1 for one in claims)
+    if not any(way and (angle or is_counted or not way.turn) for way in ways):
         return ()
     if len(parts) > 1 and not _is_understood(sentence) and all(not way or way.turn for way in ways):
         return ()  # the model knows more of it than the angle

@@ -43,6 +43,8 @@ LENGTH = (
     r"(?! ?/| per\b)(?: and a half\b)?"
 )
 """Pattern of a length in words or digits."""
+ANGLE = r"(?:[-\u2212]?\d{1,4}(?:[.,]\d+)?|\w+) ?(?:degrees?\b|degs?\b|\u00b0)"
+"""Pattern of an angle in words or digits."""
 _AMOUNT = (
     rf"(?<![\w.,/-])(?P<sign>[-\u2212])?(?:(?P<digits>{_DIGITS})|(?<![-\u2212])(?P<words>{_WORDS}))"
 )
