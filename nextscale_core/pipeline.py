@@ -249,16 +249,13 @@ class MotionPipeline:
     def _travelled(
         self, known: MotionClip | None, sentence: str, options: GenerationOptions, run: Run
     ) -> MotionClip | None:
-        """A motion that goes or turns as far as its sentence states, with the known one before it.
+        """A motion that goes as far and takes as long as its sentence states, after the known one.
 
         None where nothing is stated that can be kept. `seconds` are those of the new part.
         """
         legs = self._legs(sentence, options.seconds)
         if not legs:
             return None
-        stated = stated_seconds(sentence, math.nan)
-        if len(legs) == 1 and options.seconds is None and MIN_SECONDS <= stated <= MAX_SECONDS:
-            options = replace(options, seconds=stated)
         clip = travel(self, legs, options, run, known)
         return replace(clip, text=sentence, seed=options.seed)
 
@@ -267,7 +264,7 @@ class MotionPipeline:
         return self._sample([text], [options], run)[0]
 
     def _legs(self, sentence: str, seconds: float | None) -> tuple[Leg, ...]:
-        """The parts of a sentence whose ways have lengths that can be kept."""
+        """The parts of a sentence whose lengths or times can be kept."""
         legs = journey(sentence)
         if not legs and (stated_length(sentence.lower()) or stated_angle(sentence.lower())):
             legs = journey(sentence, self.meaning(sentence))
