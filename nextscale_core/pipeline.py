@@ -70,6 +70,8 @@ from nextscale_core.text.validation import validate_sentence
 
 DEFAULT_MODEL = "moscale-cmu"
 _SAMPLING_FILE = "sampling.json"
+_LATE = 1.25
+"""Duration of a motion, relative to the stated one, from which it is told."""
 
 
 class MotionPipeline:
@@ -568,6 +570,11 @@ class MotionPipeline:
         way = legs[0].travel if len(legs) == 1 else None
         if way and not is_as_far(clip, way, scale):
             return _off(sentence, covered(clip, way), way, scale)
+        if way and legs[0].seconds and clip.seconds > _LATE * max(legs[0].seconds, MIN_SECONDS):
+            return (
+                f"the motion takes {clip.seconds:.3g} s where {shortened(sentence)!r} says "
+                f"{legs[0].seconds:.3g} s"
+            )
         if len(legs) > 1 or (way and way.is_alone):
             return unkept(sentence, legs)
         return unkept(sentence, legs) or disagreement(sentence, clip, self.meaning(sentence))

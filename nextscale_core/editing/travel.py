@@ -65,7 +65,7 @@ def travel(
     run: Run,
     known: MotionClip | None = None,
 ) -> MotionClip:
-    """A motion whose ways are as long as stated, each from and to a stand.
+    """A motion whose ways and times are as long as stated, each way from and to a stand.
 
     The model walks; the walk ends where a stop leads to the end of the way, and what is missing
     or too much there is taken from the path of the pelvis, over the whole way.
@@ -88,16 +88,16 @@ def travel(
         seconds = options.seconds
         if seconds is None and leg.seconds is not None:
             seconds = float(np.clip(leg.seconds, MIN_SECONDS, MOST_SECONDS))
-        if leg.travel is None and seconds is not None:
-            clip, heading = _lasting(model, clip, leg.sentence, seconds, own, run), None
-            continue
         if leg.travel is None:
-            lasts = model.choose_seconds(leg.sentence)
-            clip, heading = _extended(model, clip, leg.sentence, lasts, own, run), None
+            if seconds is None:
+                chosen = model.choose_seconds(leg.sentence)
+                clip = _extended(model, clip, leg.sentence, chosen, own, run)
+            else:
+                clip = _lasting(model, clip, leg.sentence, seconds, own, run)
+            heading = None
             continue
-        lasts = seconds
-        if lasts is None or lasts > MAX_SECONDS:
-            lasts = _seconds(leg.travel, own)
+        fits = seconds is not None and seconds <= MAX_SECONDS
+        lasts = seconds if seconds is not None and fits else _seconds(leg.travel, own)
         clip = _extended(model, clip, leg.sentence, lasts, own, run)
         with run.stopwatch.stage("stop"):
             course = _Course.of(clip, leg.travel, own.scale, held, heading)

@@ -9,6 +9,7 @@ import pytest
 
 import nextscale_core
 from nextscale_core.editing.stopping import ends_in_movement
+from nextscale_core.model.judge import DisagreementWarning
 from nextscale_core.motion.features import heading_yaw
 from nextscale_core.motion.skeleton import JOINT_NAMES
 from nextscale_core.text.language import TextWarning
@@ -137,6 +138,12 @@ def test_a_way_in_a_longer_time_ends_in_a_stand(trained):
     clip = trained.generate("walk two meters in 20 seconds", seed=1)
     assert clip.seconds == 20.0
     np.testing.assert_allclose(moved(clip)[0], (2.0, 0.0), atol=0.03)
+
+
+def test_a_time_in_which_nobody_gets_as_far_is_told(trained):
+    with pytest.warns(DisagreementWarning, match=r"takes .* s where .* says 12 s"):
+        clip = trained.generate("walk 18 meters in 12 seconds", seed=1)
+    np.testing.assert_allclose(moved(clip)[0], (18.0, 0.0), atol=0.05)
 
 
 def test_in_a_given_time_steps_are_as_long_as_they_get(trained):
