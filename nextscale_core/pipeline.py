@@ -70,6 +70,8 @@ from nextscale_core.text.validation import validate_sentence
 
 DEFAULT_MODEL = "moscale-cmu"
 _SAMPLING_FILE = "sampling.json"
+_LATE = 1.25
+"""Duration of a motion, relative to the stated one, from which it is told."""
 
 
 class MotionPipeline:
@@ -249,16 +251,13 @@ class MotionPipeline:
     def _travelled(
         self, known: MotionClip | None, sentence: str, options: GenerationOptions, run: Run
     ) -> MotionClip | None:
-        """A motion that goes or turns as far as its sentence states, with the known one before it.
+        """A motion that goes as far and takes as long as its sentence states, after the known one.
 
         None where nothing is stated that can be kept. `seconds` are those of the new part.
         """
         legs = self._legs(sentence, options.seconds)
         if not legs:
             return None
-        stated = stated_seconds(sentence, math.nan)
-        if len(legs) == 1 and options.seconds is None and MIN_SECONDS <= stated <= MAX_SECONDS:
-            options = replace(options, seconds=stated)
         clip = travel(self, legs, options, run, known)
         return replace(clip, text=sentence, seed=options.seed)
 
@@ -267,7 +266,7 @@ class MotionPipeline:
         return self._sample([text], [options], run)[0]
 
     def _legs(self, sentence: str, seconds: float | None) -> tuple[Leg, ...]:
-        """The parts of a sentence whose ways have lengths that can be kept."""
+        """The parts of a sentence whose lengths or times can be kept."""
         legs = journey(sentence)
         if not legs and (stated_length(sentence.lower()) or stated_angle(sentence.lower())):
             legs = journey(sentence, self.meaning(sentence))
@@ -571,6 +570,11 @@ class MotionPipeline:
         way = legs[0].travel if len(legs) == 1 else None
         if way and not is_as_far(clip, way, scale):
             return _off(sentence, covered(clip, way), way, scale)
+        if way and legs[0].seconds and clip.seconds > _LATE * max(legs[0].seconds, MIN_SECONDS):
+            return (
+                f"the motion takes {clip.seconds:.3g} s where {shortened(sentence)!r} says "
+                f"{legs[0].seconds:.3g} s"
+            )
         if len(legs) > 1 or (way and way.is_alone):
             return unkept(sentence, legs)
         return unkept(sentence, legs) or disagreement(sentence, clip, self.meaning(sentence))

@@ -51,10 +51,12 @@ def come_to_rest(
     model: TextToMotion, clip: MotionClip, options: GenerationOptions, run: Run
 ) -> MotionClip:
     """See `MotionPipeline.come_to_rest`."""
-    states_length = math.isfinite(stated_seconds(clip.text, math.inf))
     legs = journey(clip.text)
-    stands = bool(legs) and legs[-1].travel is not None
-    if states_length or stands or not ends_in_movement(clip):
+    if legs:
+        is_settled = legs[-1].travel is not None or legs[-1].seconds is not None
+    else:
+        is_settled = math.isfinite(stated_seconds(clip.text, math.inf))
+    if is_settled or not ends_in_movement(clip):
         return clip
     with run.stopwatch.stage("stop"):
         return stand_still(model, clip, options)

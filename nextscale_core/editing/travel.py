@@ -1,10 +1,11 @@
-"""Ways of a stated length: "walks two meters forward", "takes three steps back"."""
+"""Ways and times that sentences state: "walks two meters", "waves for five seconds"."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -19,7 +20,8 @@ from nextscale_core.motion.clip import MotionClip
 from nextscale_core.motion.features import heading_yaw
 from nextscale_core.motion.skeleton import FPS, MAX_SECONDS, MIN_SECONDS
 from nextscale_core.stopwatch import Run
-from nextscale_core.text.journeys import Leg, Travel
+from nextscale_core.text.clauses import clauses
+from nextscale_core.text.journeys import MOST_SECONDS, Leg, Travel
 
 _OVERLAP = 1.0
 """Length of the end that the next motion continues [s]."""
@@ -27,7 +29,7 @@ _OVERLAP = 1.0
 _LEAST = 4.0
 """Duration from which walks begin as slowly as those of people [s]."""
 
-_LONGEST_RUN, _LONGEST_SPIN = 3.0, 5.0
+_LONGEST = {"run": 3.0, "turn": 5.0}
 """Durations up to which the models run without a pause and turn about themselves steadily; longer
 runs and more turns than one are made of several motions [s]."""
 
@@ -63,7 +65,7 @@ def travel(
     run: Run,
     known: MotionClip | None = None,
 ) -> MotionClip:
-    """A motion whose ways are as long as stated, each from and to a stand.
+    """A motion whose ways and times are as long as stated, each way from and to a stand.
 
     The model walks; the walk ends where a stop leads to the end of the way, and what is missing
     or too much there is taken from the path of the pelvis, over the whole way.
@@ -83,26 +85,78 @@ def travel(
     for number, leg in enumerate(legs):
         own = replace(options, seed=candidate_seeds(options.seed, number + 1)[number])
         held = 0 if clip is None else len(clip)
-        past = None if clip is None else tail(clip, round(_OVERLAP * FPS))
-        longest = MAX_SECONDS - (0.0 if past is None else past.seconds)
         seconds = options.seconds
-        if seconds is None:
-            seconds = min(_seconds(model, leg, own), longest)
-        own = replace(own, seconds=min(seconds, longest))
-        longer = continued(model, past, leg.sentence, own, run)
-        if past is None or clip is None:
-            clip = longer
-        else:
-            clip = joined([clip, longer.slice(len(past), len(longer))], own.seed)
+        if seconds is None and leg.seconds is not None:
+            seconds = float(np.clip(leg.seconds, MIN_SECONDS, MOST_SECONDS))
         if leg.travel is None:
+            if seconds is None:
+                chosen = model.choose_seconds(leg.sentence)
+                clip = _extended(model, clip, leg.sentence, chosen, own, run)
+            else:
+                clip = _lasting(model, clip, leg.sentence, seconds, own, run)
             heading = None
             continue
+        fits = seconds is not None and seconds <= MAX_SECONDS
+        lasts = seconds if seconds is not None and fits else _seconds(leg.travel, own)
+        clip = _extended(model, clip, leg.sentence, lasts, own, run)
         with run.stopwatch.stage("stop"):
             course = _Course.of(clip, leg.travel, own.scale, held, heading)
-            clip = _as_far(model, clip, course, own, options.seconds)
+            clip = _as_far(model, clip, course, own, seconds)
             heading = course.end_heading
     assert clip is not None
     return clip
+
+
+def _extended(
+    model: TextToMotion,
+    clip: MotionClip | None,
+    words: str,
+    seconds: float,
+    options: GenerationOptions,
+    run: Run,
+) -> MotionClip:
+    """A motion that goes on for a time [s], or for as much of it as the model makes at once."""
+    past = None if clip is None else tail(clip, round(_OVERLAP * FPS))
+    longest = MAX_SECONDS - (0.0 if past is None else past.seconds)
+    own = replace(options, seconds=float(np.clip(seconds, MIN_SECONDS, longest)))
+    longer = continued(model, past, words, own, run)
+    if past is None or clip is None:
+        return longer
+    return joined([clip, longer.slice(len(past), len(longer))], options.seed)
+
+
+def _lasting(
+    model: TextToMotion,
+    clip: MotionClip | None,
+    words: str,
+    seconds: float,
+    options: GenerationOptions,
+    run: Run,
+) -> MotionClip:
+    """A motion that goes on for a time [s], made of as many motions as that takes."""
+    end = round(seconds * FPS) + (0 if clip is None else len(clip))
+    at_once = MAX_SECONDS if clip is None and seconds <= MAX_SECONDS else MAX_SECONDS - _OVERLAP
+    claims = [claim for clause in clauses(words) for claim in clause]
+    longest = min([at_once, *(_LONGEST.get(claim.action, at_once) for claim in claims)])
+    runs = any(one.action == "run" and one.direction != "place" for one in claims)
+    count = math.ceil(seconds / longest - 1e-6)
+    seeds = iter(candidate_seeds(options.seed, count * _ATTEMPTS))
+    for left in range(count, 0, -1):
+        lasts = (end - (0 if clip is None else len(clip))) / FPS / left
+        tries: list[MotionClip] = []
+        # Who pauses may run with another seed.
+        while not tries or (runs and len(tries) < _ATTEMPTS and _went(clip, tries[-1]) < lasts):
+            own = replace(options, seed=next(seeds))
+            tries.append(_extended(model, clip, words, lasts, own, run))
+        clip = max(tries, key=partial(_went, clip))
+    assert clip is not None
+    return clip
+
+
+def _went(before: MotionClip | None, clip: MotionClip) -> float:
+    """How far somebody gets in the part of a motion that goes on from another one [m]."""
+    begin = 0 if before is None else len(before) - 1
+    return float(np.linalg.norm(clip.joints[-1, 0, :2] - clip.joints[begin, 0, :2]))
 
 
 def covered(clip: MotionClip, way: Travel) -> float:
@@ -193,23 +247,20 @@ def _turned(clip: MotionClip, frame: int) -> np.ndarray:
     return np.asarray(yaw - yaw[frame])
 
 
-def _seconds(model: TextToMotion, leg: Leg, options: GenerationOptions) -> float:
-    """Duration of the motion that a part of a sentence is taken from [s]."""
-    if leg.travel is None:
-        return model.choose_seconds(leg.sentence)
-    longest = _longest(leg.travel)
+def _seconds(way: Travel, options: GenerationOptions) -> float:
+    """Duration of the motion that a way is taken from [s]."""
+    longest = _longest(way)
     if longest < MAX_SECONDS:
-        return min(leg.travel.seconds(options.scale), longest)
-    # Longer motions begin as slowly as people do.
-    least = _LEAST if leg.travel.is_alone and not leg.travel.turn else 2.0
-    return max(leg.travel.seconds(options.scale), least)
+        return min(way.seconds(options.scale), longest)
+    # Longer motions begin as slowly as those of people do.
+    return max(way.seconds(options.scale), _LEAST if way.is_alone and not way.turn else 2.0)
 
 
 def _longest(way: Travel) -> float:
     """Duration of the longest motion that a way is made of [s]."""
     if way.turn:
-        return _LONGEST_SPIN if way.turn > math.tau else MAX_SECONDS
-    return _LONGEST_RUN if way.gait == "run" else MAX_SECONDS
+        return _LONGEST["turn"] if way.turn > math.tau else MAX_SECONDS
+    return _LONGEST.get(way.gait, MAX_SECONDS)
 
 
 def _as_far(
@@ -219,18 +270,21 @@ def _as_far(
     options: GenerationOptions,
     seconds: float | None,
 ) -> MotionClip:
-    """A motion that goes as far as stated and stands there, the same until its start."""
+    """A motion that goes as far as stated and stands there, the same until its start.
+
+    In a given time [s] that one motion may last, it goes no further than it does in that.
+    """
     free = replace(options, seconds=None, candidates=1)
-    longer = clip if seconds is not None else _longer(model, clip, course, free)
+    is_short = seconds is not None and seconds <= MAX_SECONDS
+    longer = clip if is_short else _longer(model, clip, course, free)
     # A jump that is cut short is none.
     out = longer if course.way.gait == "jump" else _stopped(model, longer, course, free)
     total = None if seconds is None else course.held + round(seconds * FPS)
-    if total is not None and len(out) > total:
+    if total is not None and len(out) > total and is_short:
         out = clip
     elif total is not None and len(out) < total:
-        stands = max((total - len(out)) / FPS, MIN_SECONDS)
-        rest = stream(model, [(STOP, stands)], free, Run(), overlap=_OVERLAP, start=out)
-        out = joined([out, *rest], options.seed).slice(0, total)
+        stands = (total - len(out)) / FPS
+        out = _lasting(model, out, STOP, stands, free, Run()).slice(0, total)
     goal = course.goal(len(out) - 1)
     fixed = np.arange(len(out)) <= course.frame
     out = meet(out, Plan(roots={goal.frame: goal}), fixed).clip

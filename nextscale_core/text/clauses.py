@@ -13,10 +13,12 @@ from functools import lru_cache
 
 from nextscale_core.text.quantities import (
     ANGLE,
+    DURATION,
     LEAST,
     LENGTH,
     NUMBERS,
     stated_angle,
+    stated_duration,
     stated_length,
 )
 
@@ -77,6 +79,15 @@ _IDIOMS: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
         _square,
     ),
     (r"\bup and down\b", "up"),
+    # Times belong to what stands before them: "for 3 seconds, walk" is "walk for 3 seconds".
+    (rf"^(for {DURATION}),? ([^,;.]*?)(?= ?$| ?[,;.]|,? (?:and )?then\b)", r"\2 \1"),
+    (rf",(?= for {DURATION})", ""),
+    (rf"(\b(?:for|in) {DURATION}),? and (?!then\b|a half\b)", r"\1, then "),
+    (
+        r"(\b(?:turn|stop|halt|sit|kneel|squat|crouch)\w*(?: [\w-]+){0,4}) and "
+        rf"(?=[^,;.]*\bfor {DURATION})",
+        r"\1, then ",
+    ),
     (
         rf"\b((?:run|jog|sprint)\w*) ((?:for )?{LENGTH} )?to (?:the|your|his|her) (left|right)"
         rf"(?(2)| (?=(?:for )?{LENGTH}))",
@@ -108,6 +119,10 @@ _BARE_NUMBER = re.compile(
 )
 """Numbers whose unit is said before: "two steps forward and one back"."""
 _UNIT = re.compile(rf"\b(?:steps?|paces)\b|{LENGTH}")
+_BARE_TIME = re.compile(
+    rf"({DURATION}.*?\bfor {_NUMBER})(?= ?(?:$|[,;.!]|(?:and|then|before|while)\b))"
+)
+"""Times whose unit is said before: "walk for 3 seconds, then wave for 2"."""
 _BACK = re.compile(
     r"(?P<before>.*?\w)(?:,? ?\b(?:and then|and|then|before)\b|,)(?: (?:he|she|they|it))? "
     r"(?:(?:com\w*|came|return\w*) (?:\w+ly )?(?:straight |right |all the way )?back|return\w*|"
@@ -115,7 +130,7 @@ _BACK = re.compile(
     r"(?P<bare>(?:all the way )?back))"
     r"(?P<clear> again)?(?P<pace> \w+ly)?"
     r"(?P<place> (?:to|where)\b(?! (?:the |your )?(?:left|right)\b)[^,.;]*?| home| here)?"
-    r"(?= ?$|[,.;!]| and\b(?! forth)| then\b)"
+    rf"(?= ?$|[,.;!]| and\b(?! forth)| then\b| (?:for|in) {DURATION})"
 )
 """What leads to where a person was before: "and comes back", "then returns to the start"."""
 
@@ -172,6 +187,7 @@ _ACTIONS = (
     ("march", r"march\w*|high.knees?|goose.?step\w*|"
               r"(lift|rais|bring|pull)\w* (\w+ ){0,2}?knees\b( (up|high))*|knees high"),
     ("still", r"stand\w* (\w+ )?(still|there|at attention|in place)|motionless|stationary|immobile|"
+              rf"\bstand(s|ing)? (?=for {DURATION})|"
               r"(stay|remain|keep|hold)\w* (\w+ )?(still|put|where|there|here|in place)|\bidl\w+|"
               r"(does not|doesn't|do not|don't|without|not) (\w+ly )?mov\w+|\bwait(s|ed|ing)?\b|"
               r"\bfr(eez|oze)\w*|\bdo(es|ing)? nothing"),
@@ -345,7 +361,8 @@ def clauses(sentence: str) -> Clauses:
 def parts_of(sentence: str) -> tuple[tuple[str, Clauses], ...]:
     """The parts of a sentence in their order: the words of each, and its clauses.
 
-    A part without a clause is one that follows 'then' or the like, and that is not known.
+    A part without a clause is one that follows 'then' or the like, or that says how long it takes,
+    and that is not known.
     """
     text = spelled_out(sentence)
     after = _AFTER.match(text)
@@ -359,6 +376,7 @@ def parts_of(sentence: str) -> tuple[tuple[str, Clauses], ...]:
         # A length alone goes on with a walk, and begins none.
         opens = match is not None and not found
         new = [] if opens and re.fullmatch(rf" ?{LENGTH} ?", part) else _parts(part)
+        seconds, rest = stated_duration(part)
         words, known = found[-1] if found else ("", ())
         last = known[-1] if known else ()
         if (
@@ -368,7 +386,7 @@ def parts_of(sentence: str) -> tuple[tuple[str, Clauses], ...]:
             # "Jumps, then jumps again", "jumps, then once more".
             again = (replace(last[0], count=max(last[0].count, 1) + 1),)
             found[-1] = (words + part, (*known[:-1], again))
-        elif new or (follows and re.search("[a-z]", part)):
+        elif new or ((follows or seconds) and re.search("[a-z]", rest)):
             found.append((part.strip(), tuple(new)))
         begin = match.end() if match else 0
         follows = match is not None and bool(match[1])
@@ -394,6 +412,7 @@ def spelled_out(sentence: str) -> str:
     """A sentence in small letters, whose idioms are put as steps: "walks there and back"."""
     text = " ".join(sentence.lower().split())
     text = _BARE_NUMBER.sub(lambda m: f"{m[1]}{_unit_before(m)}", text)
+    text = _BARE_TIME.sub(r"\1 seconds", text)
     back = _BACK.match(text)
     if back is not None:
         text = _way_back(back) + text[back.end() :]
@@ -417,6 +436,13 @@ def _way_back(match: re.Match[str]) -> str:
     if way.direction not in ("forward", *_OTHERS) or _NO_WAY_OUT.search(before):
         return match[0]
     far = f" {way.length:g} meters" if way.length else f" {way.count} steps" if way.count else ""
+    seconds, _ = stated_duration(before)
+    if (
+        seconds
+        and not far
+        and not re.match(rf" (?:for|in) {DURATION}", match.string[match.end() :])
+    ):
+        far = f" for {seconds:g} seconds"
     if match["gait"] and not (match["clear"] or match["place"] or far):
         return match[0]
     turn = next((claim for claim in asked[ways[0] + 1 :] if claim.action == "turn"), None)

@@ -1,20 +1,25 @@
-"""How far a sentence says that somebody goes or turns: "walk two meters, turn 30 degrees left"."""
+"""How far a sentence says that somebody goes, turns, and how long each part of it takes."""
 
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from nextscale_core.text.clauses import CEASING, GAITS, Claim, clauses, parts_of
+from nextscale_core.text.clauses import CEASING, GAITS, Claim, Clauses, clauses, parts_of
 from nextscale_core.text.plain_words import has_manner, in_plain_words, said
 from nextscale_core.text.quantities import stated_angle, stated_length
+from nextscale_core.text.stated_seconds import timed
 
 LONGEST = 20.0
 """Length of the longest way of one part of a sentence [m]."""
 
 MOST_TURNS = 5
 """Largest number of turns about oneself of one part of a sentence."""
+
+MOST_SECONDS = 60.0
+"""Longest time that one part of a sentence takes [s]."""
 
 _STEPS = {"backward": 0.55, "left": 0.45, "right": 0.45, "sideways": 0.45}
 _STEP, _RUNNING_STEP = 0.62, 1.2
@@ -25,6 +30,10 @@ _SPEED, _RUNNING_SPEED = 1.0, 2.2
 """Mean speeds of these [m/s]."""
 
 _AHEAD = "a person walks forward"
+_LEANS = re.compile(r"\b(hold|keep|maintain|lower|repeat|continue)|\b(it|them|so)\b")
+"""Words of parts that mean little without those before them: "then hold it"."""
+_POSTURES = ("sit", "kneel", "squat", "bend", "balance", "raise")
+"""Actions after which who waits stays as he is."""
 _PACES = {-1: 0.5, 0: 1.0, 1: 1.3}
 _TURN_SPEED = math.radians(60.0)
 
@@ -88,23 +97,26 @@ class Leg:
     Attributes:
         sentence: Its words.
         travel: How far it goes; None where that is not said.
+        seconds: How long it takes [s]; None where that is not said.
     """
 
     sentence: str
     travel: Travel | None = None
+    seconds: float | None = None
 
 
 @lru_cache(maxsize=1024)
 def journey(sentence: str, meaning: str | None = None) -> tuple[Leg, ...]:
-    """The parts of a sentence that states how far somebody goes or turns, in their order.
+    """The parts of a sentence that states how far somebody goes or turns, or how long it takes.
 
     Args:
         sentence: A validated sentence.
         meaning: The sentence in words whose actions are known, if its own are not.
 
     Returns:
-        Of one part the sentence's own words, of several plain ones. Empty where no length, number
-        of steps or angle is stated, and where a part has no plain words.
+        In their order; of one part the sentence's own words, of several plain ones. Empty where no
+        length, number of steps, angle or time of a part is stated, and where a part has no plain
+        words.
     """
     words = sentence.lower()
     length, angle = stated_length(words), stated_angle(words)
@@ -114,19 +126,27 @@ def journey(sentence: str, meaning: str | None = None) -> tuple[Leg, ...]:
         meant = clauses(meaning)
         if len(meant) == 1:
             parts = ((words, (tuple(_sized(one, length, angle) for one in meant[0]),)),)
+    times = _times(sentence, parts)
+    is_timed = any(seconds for seconds, _ in times)
     ways = [_travel_of(clause) for _, asked in parts for clause in asked]
     claims = [one for _, asked in parts for clause in asked for one in clause]
     is_counted = any(one.action == "turn" and one.count > 1 for one in claims)
-    if not any(way and (angle or is_counted or not way.turn) for way in ways):
+    is_sized = any(way and (angle or is_counted or not way.turn) for way in ways)
+    only_turns = all(not way or way.turn for way in ways)
+    # Of what is not understood the model knows more than the angle.
+    is_vague = only_turns and len(parts) > 1 and not _is_understood(sentence)
+    if not is_timed and (not is_sized or is_vague):
         return ()
-    if len(parts) > 1 and not _is_understood(sentence) and all(not way or way.turn for way in ways):
-        return ()  # the model knows more of it than the angle
     legs: list[Leg] = []
-    for words, asked in parts:
+    for (words, asked), (seconds, rest) in zip(parts, times, strict=True):
         found = [Leg(_said(clause), _travel_of(clause)) for clause in asked]
-        if len(asked) < 2 or not any(leg.travel for leg in found):
-            # In words of its own.
-            legs.append(Leg(words, found[0].travel if len(found) == 1 else None))
+        way = found[0].travel if len(found) == 1 else None
+        if seconds:
+            # "Spins for five seconds" goes on turning.
+            goes_on = way and way.turn and not (stated_angle(words) or is_counted)
+            legs.append(Leg(rest, None if goes_on else way, seconds))
+        elif len(asked) < 2 or not any(leg.travel for leg in found):
+            legs.append(Leg(words, way))  # in words of its own
         elif all(leg.sentence for leg in found):
             legs += found
         else:
@@ -136,13 +156,29 @@ def journey(sentence: str, meaning: str | None = None) -> tuple[Leg, ...]:
     kept = [
         leg
         for before, leg in zip([None, *legs], legs, strict=False)
-        if not (before and before.travel and _only_stands(leg.sentence))
+        if leg.seconds or not (before and before.travel and _only_stands(leg.sentence))
     ]
-    return (replace(kept[0], sentence=sentence),) if len(kept) == 1 else tuple(kept)
+    if len(kept) == 1 and not kept[0].seconds:
+        return (replace(kept[0], sentence=sentence),)
+    return tuple(kept)
+
+
+def _times(sentence: str, parts: tuple[tuple[str, Clauses], ...]) -> list[tuple[float, str]]:
+    """The time that each part takes, 0 where it is not said [s]; and its other words."""
+    if len(parts) < 2:
+        stated = [timed(sentence)] * len(parts)
+    elif any(
+        (not asked and _LEANS.search(words)) or (before and _only_stands(words) and _stays(before))
+        for (before, _), (words, asked) in zip([("", ()), *parts], parts, strict=False)
+    ):
+        stated = [(0.0, None)] * len(parts)
+    else:
+        stated = [timed(words) for words, _ in parts]
+    return [(seconds, rest) if rest else (0.0, "") for seconds, rest in stated]
 
 
 def unkept(sentence: str, legs: tuple[Leg, ...]) -> str | None:
-    """Why the lengths that a sentence states are not kept; None where they are.
+    """Why the lengths and times that a sentence states are not kept; None where they are.
 
     Args:
         sentence: A validated sentence.
@@ -151,25 +187,27 @@ def unkept(sentence: str, legs: tuple[Leg, ...]) -> str | None:
     turns = [leg.travel.turn for leg in legs if leg.travel and leg.travel.turn]
     if max(turns, default=0.0) > MOST_TURNS * math.tau + 1e-6:
         return f"more than {MOST_TURNS} turns about oneself are cut to {MOST_TURNS}"
+    longest = max((leg.seconds or 0.0 for leg in legs), default=0.0)
+    if longest > MOST_SECONDS:
+        return (
+            f"the part that takes {longest:g} s is cut to {MOST_SECONDS:g} s, the longest of one "
+            "part of a sentence"
+        )
     ways = [leg.travel for leg in legs if leg.travel and not leg.travel.turn]
     if not legs and any(way and not way.turn for way in map(_travel_of, clauses(sentence))):
         return (
             "how far the person goes is not kept, as a part of the sentence is not understood; "
             "send its parts one by one, such as 'walks two meters forward'"
         )
-    if not ways:
-        stated = stated_length(sentence.lower())
-        return (
-            "how far the person goes is kept of walks, runs, marches and jumps forward only"
-            if stated
-            else None
-        )
-    if len(legs) > 1 and not _is_understood(sentence):
+    if not ways and stated_length(sentence.lower()):
+        return "how far the person goes is kept of walks, runs, marches and jumps forward only"
+    is_divided = bool(ways) or any(leg.seconds for leg in legs)
+    if is_divided and len(legs) > 1 and not _is_understood(sentence):
         return (
             "a part of the sentence is not understood, and may be left out; send its parts one by "
             "one"
         )
-    far = max(way.length for way in ways)
+    far = max((way.length for way in ways), default=0.0)
     if far > LONGEST:
         return (
             f"the way of {far:g} m is cut to {LONGEST:g} m, the longest of one part of a sentence"
@@ -212,12 +250,17 @@ def _faced(leg: Leg, before: Leg | None) -> Leg:
         return leg
     if "backward" in leg.sentence:
         return leg
-    return Leg(_AHEAD, replace(way, direction="forward", words=_AHEAD))
+    return replace(leg, sentence=_AHEAD, travel=replace(way, direction="forward", words=_AHEAD))
 
 
 def _only_stands(words: str) -> bool:
     asked = clauses(words)
     return bool(asked) and all(one.action in CEASING for clause in asked for one in clause)
+
+
+def _stays(words: str) -> bool:
+    """Whether somebody does not stand after what the words say: "sits down and waits"."""
+    return any(one.action in _POSTURES for clause in clauses(words)[-1:] for one in clause)
 
 
 def _sized(claim: Claim, length: float, angle: float) -> Claim:

@@ -1,4 +1,4 @@
-"""Numbers and lengths that sentences state, such as "two and a half meters"."""
+"""Amounts that sentences state: lengths, angles, times ("two and a half meters")."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ NUMBERS = {
 }  # fmt: skip
 """Number words up to ten."""
 
-LARGE_NUMBERS = {
-    "eleven": 11, "twelve": 12, "fifteen": 15, "twenty": 20, "thirty": 30, "forty": 40,
-    "forty five": 45, "forty-five": 45, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80,
-    "ninety": 90,
+_TENS = {
+    "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70,
+    "eighty": 80, "ninety": 90,
 }  # fmt: skip
-"""Some number words above ten."""
-
-_AMOUNTS = NUMBERS | LARGE_NUMBERS | {
+_LARGE_NUMBERS = _TENS | {
+    "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14, "fifteen": 15, "sixteen": 16,
+    "seventeen": 17, "eighteen": 18, "nineteen": 19,
+} | {
+    f"{ten}{mark}{one}": _TENS[ten] + NUMBERS[one]
+    for ten in _TENS for one in [*NUMBERS][:9] for mark in " -"
+}  # fmt: skip
+_AMOUNTS = NUMBERS | _LARGE_NUMBERS | {
     "a": 1, "an": 1, "another": 1, "half a": 0.5, "a half": 0.5, "half": 0.5, "hundred": 100,
     "a hundred": 100, "a quarter of a": 0.25, "a quarter": 0.25, "a couple of": 2, "a couple": 2,
     "a few": 3,
@@ -58,6 +62,23 @@ _LENGTH = re.compile(
 _ANGLE = re.compile(
     rf"{_AMOUNT}[ -]?{_MORE}(?:degrees?\b|degs?\b|\u00b0)(?! ?/| ?(?:per|an?) (?:second|minute)\b)"
 )
+_TIME_UNITS = ((r"(?:minutes?|mins?)", 60.0), (r"(?:seconds?|secs?|s)", 1.0))
+_TIME_UNIT = "|".join(unit for unit, _ in _TIME_UNITS)
+# "As" and "ones" are none.
+_BEFORE_TIME = rf"(?:[ -]|(?<=\d)){_MORE}(?:(?<=\d)|(?<=\d )|(?!s\b))"
+# "A second" is vague, or a number.
+_NO_SECOND = r"(?!an? (?:second|sec|s)\b(?! and a half))"
+DURATION = (
+    rf"{_NO_SECOND}(?:{_DIGITS}|{_WORDS})(?: and a half)?{_BEFORE_TIME}"
+    rf"(?:{_TIME_UNIT})\b(?: and a half\b)?"
+)
+"""Pattern of a time in words or digits."""
+_DURATION = re.compile(
+    r"(?P<for>\b(?:for|during|over|in|within|lasting) )?"
+    r"(?:\b(?:about|around|exactly|the next|at least) )?"
+    rf"{_NO_SECOND}{_AMOUNT}(?P<half> and a half)?{_BEFORE_TIME}"
+    rf"(?P<unit>{_TIME_UNIT})(?P<late_half> and a half)?\b(?! (?:time|place)\b)(?: of\b)?"
+)
 _BARE_ANGLE = re.compile(
     r"\b(?:turn|rotate|spin|pivot)\w*(?: (?:by|to|the|left|right))* (?P<sign>[-\u2212])?"
     r"(?P<digits>\d{2,3})(?: (?:to the )?(?:left|right))?[ .!]*$(?P<words>)"
@@ -68,6 +89,10 @@ _NO_WAY = re.compile(
 )
 """What stands before a length that is not that of a way: "on two feet", "every three meters"."""
 
+_NO_TIME = re.compile(
+    r"\b(?:after|at|every|each|per|last|first|next)(?: the)?(?: (?:last|first|next))?$"
+)
+"""What stands before a time that is not that of a motion."""
 
 LEAST = 1e-3
 """Where words state zero: that they state something [m], [deg]."""
@@ -81,13 +106,10 @@ def stated_length(words: str) -> float:
     """
     total = 0.0
     for match in _LENGTH.finditer(words):
-        unit = match["unit"]
-        size = next(size for pattern, size in _UNITS if re.fullmatch(pattern, unit))
-        is_limb = unit == "foot" and match["words"]
+        is_limb = match["unit"] == "foot" and match["words"]
         if is_limb or _NO_WAY.search(words[: match.start()].rstrip()):
             continue
-        half = 0.5 if match["half"] or match["late_half"] else 0.0
-        total += _signed(match, half) * size or LEAST
+        total += _sized(match, _UNITS) or LEAST
     return total
 
 
@@ -99,6 +121,33 @@ def stated_angle(words: str) -> float:
     """
     match = _ANGLE.search(words) or _BARE_ANGLE.search(words)
     return (_signed(match) or LEAST) if match else 0.0
+
+
+def stated_duration(words: str) -> tuple[float, str]:
+    """The time that words state, and the words without it.
+
+    Args:
+        words: In small letters, for example "waves for three seconds".
+
+    Returns:
+        The sum of all times [s], 0 where the words state none; and the other words.
+    """
+    total, rest, end = 0.0, "", 0
+    for match in _DURATION.finditer(words):
+        before = words[: match.start()].rstrip()
+        is_decade = match["unit"] == "s" and before.endswith("the")
+        is_rate = match["words"] == "a" and not match["for"]
+        if match["sign"] or is_decade or is_rate or _NO_TIME.search(before):
+            continue
+        total += _sized(match, _TIME_UNITS)
+        rest, end = rest + words[end : match.start()], match.end()
+    return total, " ".join((rest + words[end:]).split())
+
+
+def _sized(match: re.Match[str], units: tuple[tuple[str, float], ...]) -> float:
+    """An amount in the unit that its words state."""
+    size = next(size for pattern, size in units if re.fullmatch(pattern, match["unit"]))
+    return _signed(match, 0.5 if match["half"] or match["late_half"] else 0.0) * size
 
 
 def _signed(match: re.Match[str], more: float = 0.0) -> float:

@@ -1,4 +1,4 @@
-"""Durations that a sentence states, such as "waves for three seconds"."""
+"""Durations that sentences state, such as "waves for three seconds"."""
 
 from __future__ import annotations
 
@@ -6,16 +6,8 @@ import re
 
 from nextscale_core.text.clauses import clauses
 from nextscale_core.text.language import TextWarning
-from nextscale_core.text.quantities import LARGE_NUMBERS, NUMBERS
+from nextscale_core.text.quantities import stated_duration
 
-_NUMBERS: dict[str, float] = NUMBERS | LARGE_NUMBERS | {"half a": 0.5}
-_WORDS = "|".join(sorted(_NUMBERS, key=len, reverse=True))
-# "A second" is vague, or a number.
-_STATED = re.compile(
-    rf"(?<![\w.,-])(?:(?P<number>\d{{1,4}}(?:[.,]\d+)?|{_WORDS})"
-    r"(?:[ -]?(?P<unit>seconds?|secs?|minutes?|mins?)| ?s)|(?P<minute>a minute))\b"
-)
-_NOT_A_LENGTH = re.compile(r"\b(after|every|each|per|last|first|next)( the)?( (last|first|next))?$")
 _SEVERAL = re.compile(r"\b(and|then|before|after|followed by)\b|[;,.](?= ?\w)")
 
 
@@ -36,25 +28,30 @@ def stated_seconds(sentence: str, guess: float) -> float:
     Returns:
         Not limited to what the model can make [s].
     """
-    text = " ".join(sentence.lower().split())
-    stated, rest, end = 0.0, "", 0
-    for match in _STATED.finditer(text):
-        if _NOT_A_LENGTH.search(text[: match.start()].rstrip()):
-            continue
-        word = (match["number"] or "one").replace(",", ".")
-        number = _NUMBERS[word] if word in _NUMBERS else float(word)
-        unit = match["unit"] or match["minute"] or "s"
-        stated += number * (60.0 if "min" in unit else 1.0)
-        rest, end = rest + text[end : match.start()], match.end()
-    if not stated:
-        return guess
-    rest = (rest + text[end:]).strip(" .")
-    is_whole = len(clauses(rest)) <= 1 and not _SEVERAL.search(rest)
-    return stated if is_whole else max(guess, stated)
+    seconds, words = timed(sentence)
+    if words is not None:
+        return seconds
+    return max(guess, seconds)
+
+
+def timed(sentence: str) -> tuple[float, str | None]:
+    """The sum of the durations that a sentence states, and its other words.
+
+    Args:
+        sentence: A validated sentence, or a part of one.
+
+    Returns:
+        The time [s], 0 where none is stated; and the other words, None where the time is not that
+        of all the sentence says.
+    """
+    seconds, words = stated_duration(" ".join(sentence.lower().split()))
+    words = words.strip(" .,;!")
+    is_whole = seconds and words and len(clauses(words)) <= 1 and not _SEVERAL.search(words)
+    return seconds, words if is_whole else None
 
 
 def duration_remark(sentence: str, longest: float) -> str | None:
-    """Why a motion is shorter than its sentence states; None where it is not.
+    """Why one motion is shorter than its sentence states; None where it is not.
 
     Args:
         sentence: A validated sentence.

@@ -10,6 +10,7 @@ from trajectory_msgs.msg import JointTrajectory
 from nextscale_core.motion.skeleton import MAX_SECONDS
 from nextscale_core.safety.feasibility import Feasibility
 from nextscale_core.safety.report import SafetyReport
+from nextscale_core.text.journeys import journey
 from nextscale_core.text.language import language_remark
 from nextscale_core.text.stated_seconds import duration_remark
 from nextscale_ros.messages.requests import Request
@@ -90,7 +91,10 @@ def _feasibility(found: Feasibility) -> FeasibilityMessage:
 def _remarks(request: Request) -> list[str]:
     found = []
     for text, seconds in request.script:
-        found += [language_remark(text), None if seconds else duration_remark(text, MAX_SECONDS)]
+        found.append(language_remark(text))
+        is_kept = any(leg.seconds for leg in journey(text))
+        if not seconds and (request.constraints or not is_kept):
+            found.append(duration_remark(text, MAX_SECONDS))
     return [remark for remark in found if remark]
 
 

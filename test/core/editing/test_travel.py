@@ -1,14 +1,18 @@
-"""Ways and turns are as long as sentences state."""
+"""Ways, turns and times are as long as sentences state."""
 
 from __future__ import annotations
+
+import warnings
 
 import numpy as np
 import pytest
 
 import nextscale_core
 from nextscale_core.editing.stopping import ends_in_movement
+from nextscale_core.model.judge import DisagreementWarning
 from nextscale_core.motion.features import heading_yaw
 from nextscale_core.motion.skeleton import JOINT_NAMES
+from nextscale_core.text.language import TextWarning
 
 
 def moved(clip, begin=0):
@@ -109,6 +113,37 @@ def test_a_given_time_and_length_are_both_kept(trained, seconds):
     np.testing.assert_allclose(moved(clip)[0], (2.0, 0.0), atol=0.03)
     stated = trained.generate(f"walk forward two meters in {seconds:g} seconds", seed=1)
     assert stated.seconds == pytest.approx(seconds, abs=0.2)
+
+
+def test_each_part_takes_the_time_that_is_stated(trained):
+    clip = trained.generate("stand still for 3 seconds, then run for 4 seconds", seed=1)
+    assert clip.seconds == 7.0
+    steps = np.linalg.norm(np.diff(clip.joints[:, 0, :2], axis=0), axis=-1)
+    assert steps[:50].sum() < 0.2 and steps[80:].sum() > 3.0
+    assert trained.come_to_rest(clip) is clip
+
+
+@pytest.mark.parametrize("sentence", ["walk for 20 seconds", "run for 20 seconds"])
+def test_a_stated_time_may_be_longer_than_the_model_makes_at_once(trained, sentence):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", TextWarning)
+        clip = trained.generate(sentence, seed=1)
+    assert clip.seconds == 20.0
+    steps = np.linalg.norm(np.diff(clip.joints[:, 0, :2], axis=0), axis=-1) * clip.fps
+    speeds = np.convolve(steps, np.full(60, 1 / 60), "valid")
+    assert speeds.min() > 0.2 and steps.max() < 5.0
+
+
+def test_a_way_in_a_longer_time_ends_in_a_stand(trained):
+    clip = trained.generate("walk two meters in 20 seconds", seed=1)
+    assert clip.seconds == 20.0
+    np.testing.assert_allclose(moved(clip)[0], (2.0, 0.0), atol=0.03)
+
+
+def test_a_time_in_which_nobody_gets_as_far_is_told(trained):
+    with pytest.warns(DisagreementWarning, match=r"takes .* s where .* says 12 s"):
+        clip = trained.generate("walk 18 meters in 12 seconds", seed=1)
+    np.testing.assert_allclose(moved(clip)[0], (18.0, 0.0), atol=0.05)
 
 
 def test_in_a_given_time_steps_are_as_long_as_they_get(trained):

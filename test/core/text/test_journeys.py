@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from nextscale_core.text.journeys import LONGEST, journey, unkept
+from nextscale_core.text.journeys import LONGEST, MOST_SECONDS, journey, unkept
 
 
 @pytest.mark.parametrize(
@@ -139,6 +139,50 @@ def test_ways_and_turns(sentence, ways):
         assert legs[0].sentence == sentence
 
 
+@pytest.mark.parametrize(
+    ("sentence", "parts"),
+    [
+        ("a person walks for 2 seconds", [("a person walks", 2.0)]),
+        ("walk for 30 seconds", [("walk", 30.0)]),
+        ("for 5 seconds, walk forward", [("walk forward", 5.0)]),
+        ("walk forward, for 3 seconds", [("walk forward", 3.0)]),
+        ("dance for twelve seconds", [("dance", 12.0)]),
+        ("stand still for a minute and a half", [("stand still", 90.0)]),
+        ("walk for 3 seconds, then wave for 2 seconds", [("walk", 3.0), ("wave", 2.0)]),
+        ("walk for 3 seconds and wave for 2", [("walk", 3.0), ("wave", 2.0)]),
+        ("dance for 5 seconds, then wave for three", [("dance", 5.0), ("wave", 3.0)]),
+        ("walk for ten seconds and stop", [("walk", 10.0), ("stop", None)]),
+        ("walks for 3 seconds while waving, then sits",
+         [("walks while waving", 3.0), ("sits", None)]),
+        ("after walking for 3 seconds, sit down", [("walking", 3.0), ("sit down", None)]),
+        ("wave, wait for two seconds, then walk 1 meter",
+         [("wave", None), ("wait", 2.0), ("walk 1 meter", None)]),
+        ("clap three times, then stand for 4 seconds",
+         [("clap three times", None), ("stand", 4.0)]),
+        ("walk for a few seconds, turn around and walk back for a few seconds",
+         [("walk", 3.0), ("turn around", None), ("walk forward", 3.0)]),
+        ("walk for 5 seconds and come back",
+         [("walk", 5.0), ("turns around", None), ("walks forward", 5.0)]),
+        ("walk 3 meters in 6 seconds and come back in 8 seconds",
+         [("walk 3 meters", 6.0), ("turns around", None), ("walks 3 meters forward", 8.0)]),
+        # Of a part, or of no motion.
+        ("raise the right arm and hold it for 20 seconds", []),
+        ("raise the right arm, then hold for 3 seconds, then lower it", []),
+        ("sit down and wait for 3 seconds, then stand up", []),
+        ("after 3 seconds, wave", []),
+        ("jump every 2 seconds", []),
+        ("dance like in the 80s", []),
+    ],
+)  # fmt: skip
+def test_times_of_parts(sentence, parts):
+    assert [(leg.sentence, leg.seconds) for leg in journey(sentence)] == parts
+
+
+def test_who_turns_for_a_time_goes_on_turning():
+    (spin,), (twice,) = journey("spin for 5 seconds"), journey("spin twice in 5 seconds")
+    assert spin.travel is None and twice.travel.turn == pytest.approx(4 * math.pi)
+
+
 def test_a_metre_is_one_of_the_robot_and_a_step_is_one_of_its_legs():
     (metres,), (steps,), (turn,) = map(
         journey, ["walk two meters", "take two steps", "turn 90 degrees"]
@@ -166,4 +210,7 @@ def test_what_is_not_kept_is_said():
     assert "jumps forward only" in told("jump 2 meters to the left")
     assert "cut to 5" in told("spin seven times")
     assert "cut to 20 m" in told("walk 300 meters")
+    assert "cut to 60 s" in told("walk for two minutes") and MOST_SECONDS == 60.0
+    assert told("walk for 30 seconds, then wave for 3") is None
+    assert "may be left out" in told("walk for 3 seconds, flarp, then wave")
     assert "send its parts one by one" in told("walk two meters and stand on your left leg")

@@ -1,10 +1,10 @@
-"""Lengths and angles that sentences state."""
+"""Lengths, angles and times that sentences state."""
 
 from __future__ import annotations
 
 import pytest
 
-from nextscale_core.text.quantities import stated_angle, stated_length
+from nextscale_core.text.quantities import stated_angle, stated_duration, stated_length
 from nextscale_core.text.validation import validate_sentence
 
 
@@ -73,3 +73,34 @@ def test_the_length_of_a_way(words, length):
 )
 def test_an_angle(words, angle):
     assert stated_angle(validate_sentence(words)) == pytest.approx(angle)
+
+
+@pytest.mark.parametrize(
+    ("words", "seconds", "rest"),
+    [
+        ("walks for three seconds", 3.0, "walks"),
+        ("waves for 2.5 secs", 2.5, "waves"),
+        ("waves 5s", 5.0, "waves"),
+        ("a 3-second wave", 3.0, "a wave"),
+        ("for the next 3 seconds walk", 3.0, "walk"),
+        ("walks for about two and a half seconds", 2.5, "walks"),
+        ("walks for a second and a half", 1.5, "walks"),
+        ("walks for 1/2 second", 0.5, "walks"),
+        ("walks for twenty-five seconds", 25.0, "walks"),
+        ("walks for a few seconds", 3.0, "walks"),
+        ("walks for 1 minute 30 seconds", 90.0, "walks"),
+        ("walks two meters in 4 seconds", 4.0, "walks two meters"),
+        ("ten seconds of jumping", 10.0, "jumping"),
+        # No times of a motion.
+        ("walks 140 steps a minute", 0.0, "walks 140 steps a minute"),
+        ("waves at 2 s", 0.0, "waves at 2 s"),
+        ("walks a second time", 0.0, "walks a second time"),
+        ("walks 2 steps", 0.0, "walks 2 steps"),
+        ("jumps every 2 seconds", 0.0, "jumps every 2 seconds"),
+        ("walks 2 meters per second", 0.0, "walks 2 meters per second"),
+        ("walks as a robot, fast ones first", 0.0, "walks as a robot, fast ones first"),
+        ("dances like in the 80s", 0.0, "dances like in the 80s"),
+    ],
+)
+def test_the_time_of_a_motion(words, seconds, rest):
+    assert stated_duration(words) == (pytest.approx(seconds), rest)

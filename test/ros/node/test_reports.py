@@ -61,11 +61,18 @@ def test_a_sentence_out_of_reach_is_reported_and_its_motion_is_sent_all_the_same
     assert not reported(SafetyReport("pass")).out_of_domain
 
 
-@pytest.mark.parametrize(("seconds", "told"), [(None, True), (9.0, False)])
+@pytest.mark.parametrize(
+    ("text", "seconds", "told"),
+    [
+        ("raises an arm and holds it for 40 seconds", None, True),
+        ("raises an arm and holds it for 40 seconds", 9.0, False),
+        ("a person walks for 40 seconds", None, False),
+    ],
+)
 def test_a_report_tells_that_a_motion_is_shorter_than_its_sentence_says(
-    seconds: float | None, told: bool
+    text: str, seconds: float | None, told: bool
 ) -> None:
-    request = Request(1, Time(), (("a person walks for 40 seconds", seconds),))
+    request = Request(1, Time(), ((text, seconds),))
     command = JointTrajectory(joint_names=["left_knee"], points=[JointTrajectoryPoint()])
     report = success_report(request, ProgressTracker(), SafetyReport("pass"), command)
     assert ("the sentence asks for 40 s" in report.message) == told
