@@ -14,14 +14,9 @@ _TENS = {
     "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70,
     "eighty": 80, "ninety": 90,
 }  # fmt: skip
-_LARGE_NUMBERS = _TENS | {
+_AMOUNTS = NUMBERS | _TENS | {
     "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14, "fifteen": 15, "sixteen": 16,
     "seventeen": 17, "eighteen": 18, "nineteen": 19,
-} | {
-    f"{ten}{mark}{one}": _TENS[ten] + NUMBERS[one]
-    for ten in _TENS for one in [*NUMBERS][:9] for mark in " -"
-}  # fmt: skip
-_AMOUNTS = NUMBERS | _LARGE_NUMBERS | {
     "a": 1, "an": 1, "another": 1, "half a": 0.5, "a half": 0.5, "half": 0.5, "hundred": 100,
     "a hundred": 100, "a quarter of a": 0.25, "a quarter": 0.25, "a couple of": 2, "a couple": 2,
     "a few": 3,
@@ -35,7 +30,8 @@ _UNITS = (
     (r"(?:inch(?:es)?)", 0.0254),
     (r"(?:yards?|yds?)", 0.9144),
 )
-_WORDS = "|".join(sorted(_AMOUNTS, key=len, reverse=True))
+_COMPOUND = rf"(?:{'|'.join(_TENS)})[ -](?:{'|'.join([*NUMBERS][:9])})"
+_WORDS = "|".join([_COMPOUND, *sorted(_AMOUNTS, key=len, reverse=True)])
 # NFKC makes a digit, a fraction slash and a digit of each vulgar fraction.
 _DIGITS = r"(?:(?:\d{1,3} )?\d ?/ ?\d|\d{0,3}\d\u2044\d|\d{1,9}(?:[.,]\d+)?|\.\d+)"
 _MORE = r"(?:(?:more|further|full|whole|extra|additional|good) )?"
@@ -152,8 +148,15 @@ def _sized(match: re.Match[str], units: tuple[tuple[str, float], ...]) -> float:
 
 def _signed(match: re.Match[str], more: float = 0.0) -> float:
     """The number of an amount, and more."""
-    number = _AMOUNTS[match["words"]] if match["words"] else _number(match["digits"])
+    number = _in_words(match["words"]) if match["words"] else _number(match["digits"])
     return -(number + more) if match["sign"] else number + more
+
+
+def _in_words(words: str) -> float:
+    if words in _AMOUNTS:
+        return _AMOUNTS[words]
+    ten, one = re.split("[ -]", words)
+    return _TENS[ten] + NUMBERS[one]
 
 
 def _number(digits: str) -> float:
