@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from nextscale_core.text.clauses import CEASING, GAITS, Claim, Clauses, clauses, parts_of
 from nextscale_core.text.plain_words import has_manner, in_plain_words, said
-from nextscale_core.text.quantities import stated_angle, stated_length
+from nextscale_core.text.quantities import stated_angle, stated_length, states_speed
 from nextscale_core.text.stated_seconds import timed
 
 LONGEST = 20.0
@@ -211,6 +211,10 @@ def unkept(sentence: str, legs: tuple[Leg, ...]) -> str | None:
     if far > LONGEST:
         return (
             f"the way of {far:g} m is cut to {LONGEST:g} m, the longest of one part of a sentence"
+        )
+    if states_speed(sentence.lower()):
+        return (
+            "speeds are not kept; state a way and its time, such as 'walks 2 meters in 5 seconds'"
         )
     return None
 

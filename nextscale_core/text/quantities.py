@@ -75,6 +75,10 @@ _DURATION = re.compile(
     rf"{_NO_SECOND}{_AMOUNT}(?P<half> and a half)?{_BEFORE_TIME}"
     rf"(?P<unit>{_TIME_UNIT})(?P<late_half> and a half)?\b(?! (?:time|place)\b)(?: of\b)?"
 )
+_SPEED = re.compile(
+    rf"{_AMOUNT}[ -]?(?:(?:{_LENGTH_UNIT}|degrees?|degs?|\u00b0) ?(?:/|per|an?) ?"
+    r"(?:seconds?|secs?|s|minutes?|min|hours?|h)|mps|kmh|kph|mph)\b"
+)
 _BARE_ANGLE = re.compile(
     r"\b(?:turn|rotate|spin|pivot)\w*(?: (?:by|to|the|left|right))* (?P<sign>[-\u2212])?"
     r"(?P<digits>\d{2,3})(?: (?:to the )?(?:left|right))?[ .!]*$(?P<words>)"
@@ -138,6 +142,11 @@ def stated_duration(words: str) -> tuple[float, str]:
         total += _sized(match, _TIME_UNITS)
         rest, end = rest + words[end : match.start()], match.end()
     return total, " ".join((rest + words[end:]).split())
+
+
+def states_speed(words: str) -> bool:
+    """Whether words state a speed in numbers, such as "at 0.5 m/s"."""
+    return bool(_SPEED.search(words))
 
 
 def _sized(match: re.Match[str], units: tuple[tuple[str, float], ...]) -> float:

@@ -213,4 +213,5 @@ def test_what_is_not_kept_is_said():
     assert "cut to 60 s" in told("walk for two minutes") and MOST_SECONDS == 60.0
     assert told("walk for 30 seconds, then wave for 3") is None
     assert "may be left out" in told("walk for 3 seconds, flarp, then wave")
+    assert "speeds are not kept" in told("walk at half a meter per second")
     assert "send its parts one by one" in told("walk two meters and stand on your left leg")
