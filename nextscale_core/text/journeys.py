@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from nextscale_core.text.clauses import CEASING, GAITS, Claim, Clauses, clauses, parts_of
 from nextscale_core.text.plain_words import has_manner, in_plain_words, said
-from nextscale_core.text.quantities import stated_angle, stated_length
+from nextscale_core.text.quantities import DURATION, stated_angle, stated_length, states_speed
 from nextscale_core.text.stated_seconds import timed
 
 LONGEST = 20.0
@@ -32,6 +32,7 @@ _SPEED, _RUNNING_SPEED = 1.0, 2.2
 _AHEAD = "a person walks forward"
 _LEANS = re.compile(r"\b(hold|keep|maintain|lower|repeat|continue)|\b(it|them|so)\b")
 """Words of parts that mean little without those before them: "then hold it"."""
+_FOR = re.compile(rf"\bfor (?:\w+ )?{DURATION}")
 _POSTURES = ("sit", "kneel", "squat", "bend", "balance", "raise")
 """Actions after which who waits stays as he is."""
 _PACES = {-1: 0.5, 0: 1.0, 1: 1.3}
@@ -142,8 +143,8 @@ def journey(sentence: str, meaning: str | None = None) -> tuple[Leg, ...]:
         found = [Leg(_said(clause), _travel_of(clause)) for clause in asked]
         way = found[0].travel if len(found) == 1 else None
         if seconds:
-            # "Spins for five seconds" goes on turning.
-            goes_on = way and way.turn and not (stated_angle(words) or is_counted)
+            is_open = _FOR.search(words) and not (stated_angle(words) or is_counted)
+            goes_on = way and way.turn and is_open  # "spins for five seconds"
             legs.append(Leg(rest, None if goes_on else way, seconds))
         elif len(asked) < 2 or not any(leg.travel for leg in found):
             legs.append(Leg(words, way))  # in words of its own
@@ -211,6 +212,10 @@ def unkept(sentence: str, legs: tuple[Leg, ...]) -> str | None:
     if far > LONGEST:
         return (
             f"the way of {far:g} m is cut to {LONGEST:g} m, the longest of one part of a sentence"
+        )
+    if states_speed(sentence.lower()):
+        return (
+            "speeds are not kept; state a way and its time, such as 'walks 2 meters in 5 seconds'"
         )
     return None
 

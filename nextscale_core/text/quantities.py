@@ -14,14 +14,9 @@ _TENS = {
     "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70,
     "eighty": 80, "ninety": 90,
 }  # fmt: skip
-_LARGE_NUMBERS = _TENS | {
+_AMOUNTS = NUMBERS | _TENS | {
     "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14, "fifteen": 15, "sixteen": 16,
     "seventeen": 17, "eighteen": 18, "nineteen": 19,
-} | {
-    f"{ten}{mark}{one}": _TENS[ten] + NUMBERS[one]
-    for ten in _TENS for one in [*NUMBERS][:9] for mark in " -"
-}  # fmt: skip
-_AMOUNTS = NUMBERS | _LARGE_NUMBERS | {
     "a": 1, "an": 1, "another": 1, "half a": 0.5, "a half": 0.5, "half": 0.5, "hundred": 100,
     "a hundred": 100, "a quarter of a": 0.25, "a quarter": 0.25, "a couple of": 2, "a couple": 2,
     "a few": 3,
@@ -35,7 +30,8 @@ _UNITS = (
     (r"(?:inch(?:es)?)", 0.0254),
     (r"(?:yards?|yds?)", 0.9144),
 )
-_WORDS = "|".join(sorted(_AMOUNTS, key=len, reverse=True))
+_COMPOUND = rf"(?:{'|'.join(_TENS)})[ -](?:{'|'.join([*NUMBERS][:9])})"
+_WORDS = "|".join([_COMPOUND, *sorted(_AMOUNTS, key=len, reverse=True)])
 # NFKC makes a digit, a fraction slash and a digit of each vulgar fraction.
 _DIGITS = r"(?:(?:\d{1,3} )?\d ?/ ?\d|\d{0,3}\d\u2044\d|\d{1,9}(?:[.,]\d+)?|\.\d+)"
 _MORE = r"(?:(?:more|further|full|whole|extra|additional|good) )?"
@@ -78,6 +74,10 @@ _DURATION = re.compile(
     r"(?:\b(?:about|around|exactly|the next|at least) )?"
     rf"{_NO_SECOND}{_AMOUNT}(?P<half> and a half)?{_BEFORE_TIME}"
     rf"(?P<unit>{_TIME_UNIT})(?P<late_half> and a half)?\b(?! (?:time|place)\b)(?: of\b)?"
+)
+_SPEED = re.compile(
+    rf"{_AMOUNT}[ -]?(?:(?:{_LENGTH_UNIT}|degrees?|degs?|\u00b0) ?(?:/|per|an?) ?"
+    r"(?:seconds?|secs?|s|minutes?|min|hours?|h)|mps|kmh|kph|mph)\b"
 )
 _BARE_ANGLE = re.compile(
     r"\b(?:turn|rotate|spin|pivot)\w*(?: (?:by|to|the|left|right))* (?P<sign>[-\u2212])?"
@@ -144,6 +144,11 @@ def stated_duration(words: str) -> tuple[float, str]:
     return total, " ".join((rest + words[end:]).split())
 
 
+def states_speed(words: str) -> bool:
+    """Whether words state a speed in numbers, such as "at 0.5 m/s"."""
+    return bool(_SPEED.search(words))
+
+
 def _sized(match: re.Match[str], units: tuple[tuple[str, float], ...]) -> float:
     """An amount in the unit that its words state."""
     size = next(size for pattern, size in units if re.fullmatch(pattern, match["unit"]))
@@ -152,8 +157,15 @@ def _sized(match: re.Match[str], units: tuple[tuple[str, float], ...]) -> float:
 
 def _signed(match: re.Match[str], more: float = 0.0) -> float:
     """The number of an amount, and more."""
-    number = _AMOUNTS[match["words"]] if match["words"] else _number(match["digits"])
+    number = _in_words(match["words"]) if match["words"] else _number(match["digits"])
     return -(number + more) if match["sign"] else number + more
+
+
+def _in_words(words: str) -> float:
+    if words in _AMOUNTS:
+        return _AMOUNTS[words]
+    ten, one = re.split("[ -]", words)
+    return _TENS[ten] + NUMBERS[one]
 
 
 def _number(digits: str) -> float:

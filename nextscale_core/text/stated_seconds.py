@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from nextscale_core.text.clauses import clauses
+from nextscale_core.text.clauses import clauses, spelled_out
 from nextscale_core.text.language import TextWarning
 from nextscale_core.text.quantities import stated_duration
 
@@ -46,8 +46,8 @@ def timed(sentence: str) -> tuple[float, str | None]:
     """
     seconds, words = stated_duration(" ".join(sentence.lower().split()))
     words = words.strip(" .,;!")
-    is_whole = seconds and words and len(clauses(words)) <= 1 and not _SEVERAL.search(words)
-    return seconds, words if is_whole else None
+    is_one = len(clauses(words)) <= 1 and not _SEVERAL.search(spelled_out(words))
+    return seconds, words if seconds and words and is_one else None
 
 
 def duration_remark(sentence: str, longest: float) -> str | None:

@@ -147,6 +147,7 @@ def test_ways_and_turns(sentence, ways):
         ("for 5 seconds, walk forward", [("walk forward", 5.0)]),
         ("walk forward, for 3 seconds", [("walk forward", 3.0)]),
         ("dance for twelve seconds", [("dance", 12.0)]),
+        ("jump up and down for 10 seconds", [("jump up and down", 10.0)]),
         ("stand still for a minute and a half", [("stand still", 90.0)]),
         ("walk for 3 seconds, then wave for 2 seconds", [("walk", 3.0), ("wave", 2.0)]),
         ("walk for 3 seconds and wave for 2", [("walk", 3.0), ("wave", 2.0)]),
@@ -181,6 +182,8 @@ def test_times_of_parts(sentence, parts):
 def test_who_turns_for_a_time_goes_on_turning():
     (spin,), (twice,) = journey("spin for 5 seconds"), journey("spin twice in 5 seconds")
     assert spin.travel is None and twice.travel.turn == pytest.approx(4 * math.pi)
+    (slow,) = journey("turn around over 4 seconds")
+    assert (slow.travel.turn, slow.seconds) == (pytest.approx(math.pi), 4.0)
 
 
 def test_a_metre_is_one_of_the_robot_and_a_step_is_one_of_its_legs():
@@ -213,4 +216,5 @@ def test_what_is_not_kept_is_said():
     assert "cut to 60 s" in told("walk for two minutes") and MOST_SECONDS == 60.0
     assert told("walk for 30 seconds, then wave for 3") is None
     assert "may be left out" in told("walk for 3 seconds, flarp, then wave")
+    assert "speeds are not kept" in told("walk at half a meter per second")
     assert "send its parts one by one" in told("walk two meters and stand on your left leg")

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from nextscale_core.text.quantities import stated_angle, stated_duration, stated_length
+from nextscale_core.text.quantities import (
+    stated_angle,
+    stated_duration,
+    stated_length,
+    states_speed,
+)
 from nextscale_core.text.validation import validate_sentence
 
 
@@ -104,3 +109,19 @@ def test_an_angle(words, angle):
 )
 def test_the_time_of_a_motion(words, seconds, rest):
     assert stated_duration(words) == (pytest.approx(seconds), rest)
+
+
+@pytest.mark.parametrize(
+    ("words", "states"),
+    [
+        ("walks at 0.5 m/s", True),
+        ("walks at half a meter per second", True),
+        ("walks at two meters a second", True),
+        ("runs at 10 km/h", True),
+        ("turns at 30 degrees per second", True),
+        ("walks two meters in 5 seconds", False),
+        ("walks 140 steps a minute", False),
+    ],
+)
+def test_a_speed(words, states):
+    assert states_speed(words) == states

@@ -317,11 +317,12 @@ def test_by_action_it_begins_when_the_controller_has_accepted_though_the_sender_
             moved = recorder.executed(robot, TEXT)
             steps = np.diff(moved.time_from_start)[:, None]
             speeds = np.abs(np.diff(moved.positions, axis=0)) / steps
-            # A busy machine loses the states of the whole motion.
-            if speeds.any():
+            fastest = (speeds / robot.velocity_limit).max()
+            # A busy machine loses the states of most of the motion.
+            if fastest > 0.05:
                 break
         goals.destroy()
-    assert 0.05 < (speeds / robot.velocity_limit).max() < STRAIN
+    assert 0.05 < fastest < STRAIN
     pushes = np.abs(np.diff(moved.velocities, axis=0)) / steps
     assert (pushes / robot.acceleration_limit).max() < STRAIN
     assert mock.log is not None and "would jerk" not in mock.log.read_text()
