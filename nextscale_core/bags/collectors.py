@@ -14,7 +14,7 @@ from nextscale_core.estimation.base_pose import (
     BasePoseError,
     BaseTransform,
     link_named,
-    valid_rotation,
+    valid_quaternion,
 )
 from nextscale_core.estimation.clock import are_stamps_usable, increasing
 from nextscale_core.estimation.joint_series import NameLists
@@ -264,14 +264,14 @@ class ImuCollector(RecordedRows):
             self.link = self._known(self.link or message.header.frame_id)
         turn = message.orientation
         try:
-            rotation = valid_rotation(np.array([turn.x, turn.y, turn.z, turn.w]))
+            row = valid_quaternion(np.array([turn.x, turn.y, turn.z, turn.w]))
         except BasePoseError:
-            rotation = None
+            row = None
         # REP-145: a covariance of -1 means that the sensor measures no orientation.
-        if message.orientation_covariance[0] == -1.0 or rotation is None:
+        if message.orientation_covariance[0] == -1.0 or row is None:
             self.invalid += 1
             return
-        self.append(rotation.as_quat(), stamp, recorded)
+        self.append(row, stamp, recorded)
 
     def _known(self, name: str) -> str:
         link = link_named(self._robot, name)
