@@ -71,7 +71,7 @@ from nextscale_core.text.validation import validate_sentence
 DEFAULT_MODEL = "moscale-cmu"
 _SAMPLING_FILE = "sampling.json"
 _LATE = 1.25
-"""Duration of a motion, relative to the stated one, from which it is told."""
+"""Ratio of a motion's duration to the stated one above which a remark is made."""
 
 
 class MotionPipeline:

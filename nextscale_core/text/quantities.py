@@ -60,7 +60,7 @@ _ANGLE = re.compile(
 )
 _TIME_UNITS = ((r"(?:minutes?|mins?)", 60.0), (r"(?:seconds?|secs?|s)", 1.0))
 _TIME_UNIT = "|".join(unit for unit, _ in _TIME_UNITS)
-# "As" and "ones" are none.
+# The last letter of "as" and "ones" is not a unit.
 _BEFORE_TIME = rf"(?:[ -]|(?<=\d)){_MORE}(?:(?<=\d)|(?<=\d )|(?!s\b))"
 # "A second" is vague, or a number.
 _NO_SECOND = r"(?!an? (?:second|sec|s)\b(?! and a half))"
