@@ -52,11 +52,9 @@ def come_to_rest(
 ) -> MotionClip:
     """See `MotionPipeline.come_to_rest`."""
     legs = journey(clip.text)
-    if legs:
-        is_settled = legs[-1].travel is not None or legs[-1].seconds is not None
-    else:
-        is_settled = math.isfinite(stated_seconds(clip.text, math.inf))
-    if is_settled or not ends_in_movement(clip):
+    stands = bool(legs) and (legs[-1].travel is not None or legs[-1].seconds is not None)
+    states_length = not legs and math.isfinite(stated_seconds(clip.text, math.inf))
+    if states_length or stands or not ends_in_movement(clip):
         return clip
     with run.stopwatch.stage("stop"):
         return stand_still(model, clip, options)

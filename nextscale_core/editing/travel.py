@@ -13,7 +13,7 @@ from nextscale_core.editing.complete import TextToMotion
 from nextscale_core.editing.constraints.meet import meet
 from nextscale_core.editing.constraints.plan import Plan
 from nextscale_core.editing.constraints.root_path import RootGoal
-from nextscale_core.editing.sequence import continued, joined, stream, tail
+from nextscale_core.editing.sequence import continued, joined, tail
 from nextscale_core.editing.stopping import STOP, stand_still
 from nextscale_core.model.options import GenerationOptions, candidate_seeds
 from nextscale_core.motion.clip import MotionClip
@@ -96,8 +96,7 @@ def travel(
                 clip = _lasting(model, clip, leg.sentence, seconds, own, run)
             heading = None
             continue
-        fits = seconds is not None and seconds <= MAX_SECONDS
-        lasts = seconds if seconds is not None and fits else _seconds(leg.travel, own)
+        lasts = _seconds(leg.travel, own) if seconds is None or seconds > MAX_SECONDS else seconds
         clip = _extended(model, clip, leg.sentence, lasts, own, run)
         with run.stopwatch.stage("stop"):
             course = _Course.of(clip, leg.travel, own.scale, held, heading)
@@ -303,8 +302,7 @@ def _longer(
         longest = min(_longest(way), MAX_SECONDS - _OVERLAP)
         lasts = float(np.clip(way.seconds_for(missing), MIN_SECONDS, longest))
         own = replace(options, seed=seed)
-        more = stream(model, [(way.words, lasts)], own, Run(), overlap=_OVERLAP, start=clip)
-        longer = joined([clip, *more], options.seed)
+        longer = _extended(model, clip, way.words, lasts, own, Run())
         won = missing - course.size + float(course.progress(longer).max())
         if won > _WORTHWHILE * min(missing, way.size_in(lasts)):
             clip = longer

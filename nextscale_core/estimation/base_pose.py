@@ -216,11 +216,11 @@ def in_one_world(times: np.ndarray, poses: np.ndarray) -> tuple[np.ndarray, list
     """
     passed = np.maximum(np.diff(times), _SHORTEST_STEP)
     steps, turns = np.diff(poses[:, :3], axis=0), _turns(poses)
-    far = np.linalg.norm(steps, axis=1) > MAX_SPEED * passed
-    jumped = far | (np.abs(turns) > MAX_TURN_RATE * passed)
+    distances = np.linalg.norm(steps, axis=1)
+    jumped = (distances > MAX_SPEED * passed) | (np.abs(turns) > MAX_TURN_RATE * passed)
     if not jumped.any():
         return poses, []
-    jumps = [BaseJump.between(*poses[row : row + 2]) for row in np.flatnonzero(jumped)]
+    jumps = list(map(BaseJump, distances[jumped].tolist(), np.abs(turns[jumped]).tolist()))
     back = Rotation.from_rotvec(np.outer(-np.cumsum(np.where(jumped, turns, 0.0)), [0, 0, 1]))
     way = np.cumsum(back.apply(np.where(jumped[:, None], 0.0, steps)), axis=0)
     found = poses.copy()

@@ -130,7 +130,7 @@ _BACK = re.compile(
     r"(?P<bare>(?:all the way )?back))"
     r"(?P<clear> again)?(?P<pace> \w+ly)?"
     r"(?P<place> (?:to|where)\b(?! (?:the |your )?(?:left|right)\b)[^,.;]*?| home| here)?"
-    rf"(?= ?$|[,.;!]| and\b(?! forth)| then\b| (?:for|in) {DURATION})"
+    rf"(?= ?$|[,.;!]| and\b(?! forth)| then\b|(?P<time> (?:for|in) {DURATION}))"
 )
 """What leads to where a person was before: "and comes back", "then returns to the start"."""
 
@@ -437,11 +437,7 @@ def _way_back(match: re.Match[str]) -> str:
         return match[0]
     far = f" {way.length:g} meters" if way.length else f" {way.count} steps" if way.count else ""
     seconds, _ = stated_duration(before)
-    if (
-        seconds
-        and not far
-        and not re.match(rf" (?:for|in) {DURATION}", match.string[match.end() :])
-    ):
+    if seconds and not far and not match["time"]:
         far = f" for {seconds:g} seconds"
     if match["gait"] and not (match["clear"] or match["place"] or far):
         return match[0]

@@ -29,9 +29,7 @@ def stated_seconds(sentence: str, guess: float) -> float:
         Not limited to what the model can make [s].
     """
     seconds, words = timed(sentence)
-    if words is not None:
-        return seconds
-    return max(guess, seconds)
+    return max(guess, seconds) if words is None else seconds
 
 
 def timed(sentence: str) -> tuple[float, str | None]:
@@ -46,8 +44,9 @@ def timed(sentence: str) -> tuple[float, str | None]:
     """
     seconds, words = stated_duration(" ".join(sentence.lower().split()))
     words = words.strip(" .,;!")
-    is_one = len(clauses(words)) <= 1 and not _SEVERAL.search(spelled_out(words))
-    return seconds, words if seconds and words and is_one else None
+    if not seconds or not words or len(clauses(words)) > 1 or _SEVERAL.search(spelled_out(words)):
+        return seconds, None
+    return seconds, words
 
 
 def duration_remark(sentence: str, longest: float) -> str | None:
